@@ -1,0 +1,1 @@
+//! moxc: one TOML file about a Proxmox host in, its whole configuration out.

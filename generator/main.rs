@@ -1,0 +1,2 @@
+//! The `moxc` program.
+fn main() {}
