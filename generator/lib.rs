@@ -1,3 +1,4 @@
 //! moxc: one TOML file about a Proxmox host in, its whole configuration out.
 
 pub mod calendar;
+pub mod pve;

@@ -1,0 +1,396 @@
+//! `qemu-server/<vmid>.conf` and `lxc/<vmid>.conf`.
+//!
+//! Both are `key: value` lines in ASCII order of the keys, below the description as `#` lines; a
+//! container's raw `lxc.*` lines follow in their own order. Proxmox reads and writes the whole
+//! file at every change, so a file printed here stays as it is until somebody changes the guest.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::refusal::check_line_value;
+use super::schema::{ConfigFile, OptionSchema};
+use super::{CannotCarry, PropertyString, Refusal, decode_text, encode_text};
+
+/// Which of Proxmox's two kinds of guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GuestKind {
+    /// A virtual machine, `qemu-server/<vmid>.conf`.
+    Qm,
+    /// A container, `lxc/<vmid>.conf`.
+    Pct,
+}
+
+impl GuestKind {
+    /// The schema of this kind's options.
+    pub const fn config_file(self) -> ConfigFile<'static> {
+        match self {
+            Self::Qm => ConfigFile::Qm,
+            Self::Pct => ConfigFile::Pct,
+        }
+    }
+}
+
+/// The configuration of one guest.
+///
+/// ```
+/// use moxc::pve::{CannotCarry, GuestConfig, GuestKind, PropertyString};
+/// # fn main() -> Result<(), CannotCarry> {
+/// let mut config = GuestConfig::new(GuestKind::Qm);
+/// config.set_description("web: the front door")?;
+/// config.set("memory", 4096)?;
+/// config.set_flag("onboot", true)?;
+/// let disk = PropertyString::with_default("local-zfs:vm-100-disk-0")?.with("ssd", 1)?.with("discard", "on")?;
+/// config.set_property("scsi0", &disk)?;
+/// assert_eq!(
+///     config.to_string(),
+///     "#web%3A the front door\nmemory: 4096\nonboot: 1\nscsi0: local-zfs:vm-100-disk-0,discard=on,ssd=1\n"
+/// );
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestConfig {
+    kind: GuestKind,
+    description: String,
+    options: BTreeMap<String, String>,
+    raw: Vec<(String, String)>,
+    sections: BTreeMap<String, GuestConfig>,
+}
+
+impl GuestConfig {
+    /// A configuration without any line.
+    pub fn new(kind: GuestKind) -> Self {
+        Self {
+            kind,
+            description: String::new(),
+            options: BTreeMap::new(),
+            raw: Vec::new(),
+            sections: BTreeMap::new(),
+        }
+    }
+
+    /// The kind of guest.
+    pub fn kind(&self) -> GuestKind {
+        self.kind
+    }
+
+    /// The notes of the guest, as one text; empty where there are none.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Sets the notes. Blanks and line breaks at the end are dropped, as Proxmox does.
+    pub fn set_description(&mut self, text: &str) -> Result<(), CannotCarry> {
+        let text = trim_description(text);
+        if text == "0" {
+            return Err(CannotCarry::new(text, Refusal::Zero));
+        }
+        text.clone_into(&mut self.description);
+        Ok(())
+    }
+
+    /// Sets an option to a plain value, replacing an earlier one.
+    pub fn set(&mut self, key: &str, value: impl fmt::Display) -> Result<(), CannotCarry> {
+        let value = value.to_string();
+        if !is_option_key(self.kind, key) || key == "description" {
+            return Err(CannotCarry::new(key, Refusal::BadName));
+        }
+        check_line_value(&value)?;
+        if self.loses_quotes(key) && unquoted(&value).is_some() {
+            return Err(CannotCarry::new(value, Refusal::OuterQuotes));
+        }
+        self.options.insert(key.to_owned(), value);
+        Ok(())
+    }
+
+    /// Sets an option to `1` or `0`.
+    pub fn set_flag(&mut self, key: &str, on: bool) -> Result<(), CannotCarry> {
+        self.set(key, u8::from(on))
+    }
+
+    /// Sets an option that has sub-options, in the order in which Proxmox keeps them.
+    pub fn set_property(&mut self, key: &str, value: &PropertyString) -> Result<(), CannotCarry> {
+        let sub_options = self.schema(key).and_then(OptionSchema::sub_options);
+        match sub_options {
+            Some(keys) if is_reprinted(self.kind, key) => self.set(key, value.canonical(keys)),
+            _ => self.set(key, value),
+        }
+    }
+
+    /// Removes an option, returning its value.
+    pub fn remove(&mut self, key: &str) -> Option<String> {
+        self.options.remove(key)
+    }
+
+    /// The value of an option.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.options.get(key).map(String::as_str)
+    }
+
+    /// All options in the order in which they are printed.
+    pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Adds a raw `lxc.*` line to a container; such keys may repeat, and their order is kept.
+    pub fn add_raw(&mut self, key: &str, value: impl fmt::Display) -> Result<(), CannotCarry> {
+        let value = value.to_string();
+        if self.kind != GuestKind::Pct || !is_raw_key(key) {
+            return Err(CannotCarry::new(key, Refusal::BadName));
+        }
+        // LXC knows empty values (they clear a list), and Proxmox lets them through; but it would
+        // write `key: ` with the blank it cuts off elsewhere, so an empty one is refused as well.
+        check_line_value(&value)?;
+        self.raw.push((key.to_owned(), value));
+        Ok(())
+    }
+
+    /// The raw `lxc.*` lines.
+    pub fn raw(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.raw
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The sections below the configuration, by name: pending changes, snapshots and the like.
+    /// Proxmox alone writes them; a printed configuration has them only if it was read with them.
+    pub fn sections(&self) -> impl Iterator<Item = (&str, &GuestConfig)> {
+        self.sections
+            .iter()
+            .map(|(name, config)| (name.as_str(), config))
+    }
+
+    /// Reads a file as Proxmox does: booleans in any spelling become `1` and `0`, `cdrom` becomes
+    /// `ide2`, a key given twice has its last value. Lines that Proxmox would skip are returned
+    /// beside the configuration.
+    pub fn parse(kind: GuestKind, text: &str) -> (Self, Vec<SkippedLine>) {
+        let mut main = Self::new(kind);
+        let mut skipped = Vec::new();
+        let mut section: Option<(String, Self)> = None;
+        let mut description = String::new();
+        for line in lines(kind, text) {
+            let current = section.as_mut().map_or(&mut main, |(_, config)| config);
+            match line.content {
+                GuestLine::Section(name) => {
+                    trim_description(&description).clone_into(&mut current.description);
+                    description.clear();
+                    if let Some((name, config)) =
+                        section.replace((name.to_owned(), Self::new(kind)))
+                    {
+                        main.sections.insert(name, config);
+                    }
+                }
+                GuestLine::Description(text) => {
+                    description.push_str(&decode_text(text));
+                    description.push('\n');
+                }
+                GuestLine::Option { key, value } => {
+                    let key = if kind == GuestKind::Qm && key == "cdrom" {
+                        "ide2"
+                    } else {
+                        key
+                    };
+                    let value = current.as_proxmox_reads(key, value);
+                    current.options.insert(key.to_owned(), value);
+                }
+                GuestLine::Raw { key, value } => {
+                    current.raw.push((key.to_owned(), value.to_owned()))
+                }
+                GuestLine::Unreadable(content) => {
+                    skipped.push(SkippedLine {
+                        line: line.number,
+                        content: content.to_owned(),
+                    });
+                }
+            }
+        }
+        let current = section.as_mut().map_or(&mut main, |(_, config)| config);
+        trim_description(&description).clone_into(&mut current.description);
+        if let Some((name, config)) = section {
+            main.sections.insert(name, config);
+        }
+        (main, skipped)
+    }
+
+    fn schema(&self, key: &str) -> Option<&'static OptionSchema> {
+        self.kind.config_file().option(key)
+    }
+
+    /// qemu-server takes the quotes off plain strings, also at its next write.
+    fn loses_quotes(&self, key: &str) -> bool {
+        self.kind == GuestKind::Qm && self.schema(key).is_none_or(OptionSchema::is_plain_string)
+    }
+
+    fn as_proxmox_reads(&self, key: &str, value: &str) -> String {
+        if self.schema(key).is_some_and(OptionSchema::is_boolean) {
+            if let Some(on) = parse_boolean(value) {
+                return u8::from(on).to_string();
+            }
+        }
+        match unquoted(value) {
+            Some(inner) if self.loses_quotes(key) => inner.to_owned(),
+            _ => value.to_owned(),
+        }
+    }
+
+    fn print_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.description.is_empty() {
+            for line in self.description.split('\n') {
+                writeln!(f, "#{}", encode_text(line))?;
+            }
+        }
+        for (key, value) in self.options().chain(self.raw()) {
+            writeln!(f, "{key}: {value}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for GuestConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.print_lines(f)?;
+        // Pending changes come first, then special sections, then snapshots by name.
+        let rank = |name: &str| match name {
+            "PENDING" | "pve:pending" => 0,
+            special if special.starts_with("special:") => 1,
+            _ => 2,
+        };
+        for wanted in 0..3 {
+            for (name, section) in self.sections().filter(|(name, _)| rank(name) == wanted) {
+                write!(f, "\n[{name}]\n")?;
+                section.print_lines(f)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A line that Proxmox would skip with a warning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedLine {
+    /// The line's number, from 1.
+    pub line: usize,
+    /// The line itself.
+    pub content: String,
+}
+
+/// `1`, `on`, `yes`, `true` and their opposites, in any case.
+pub(crate) fn parse_boolean(text: &str) -> Option<bool> {
+    let is = |names: [&str; 4]| names.iter().any(|name| text.eq_ignore_ascii_case(name));
+    if is(["1", "on", "yes", "true"]) {
+        Some(true)
+    } else if is(["0", "off", "no", "false"]) {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// A description without the end that Proxmox drops.
+fn trim_description(text: &str) -> &str {
+    text.trim_end()
+}
+
+/// The value between the quotes around it.
+fn unquoted(value: &str) -> Option<&str> {
+    value.strip_prefix('"')?.strip_suffix('"')
+}
+
+/// Whether Proxmox parses this option and prints it anew whenever it changes it.
+fn is_reprinted(kind: GuestKind, key: &str) -> bool {
+    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    match kind {
+        GuestKind::Qm => {
+            matches!(
+                base,
+                "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "unused" | "cdrom"
+            )
+        }
+        GuestKind::Pct => matches!(base, "rootfs" | "mp" | "net" | "unused"),
+    }
+}
+
+/// `[a-z][a-z_]*\d*`, and `-` for VMs.
+fn is_option_key(kind: GuestKind, key: &str) -> bool {
+    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    let inner = |b: u8| b.is_ascii_lowercase() || b == b'_' || (b == b'-' && kind == GuestKind::Qm);
+    base.bytes().next().is_some_and(|b| b.is_ascii_lowercase()) && base.bytes().all(inner)
+}
+
+fn is_raw_key(key: &str) -> bool {
+    let inner =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.');
+    key.strip_prefix("lxc.")
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(inner))
+}
+
+pub(crate) struct NumberedLine<'a> {
+    /// From 1.
+    pub(crate) number: usize,
+    pub(crate) content: GuestLine<'a>,
+}
+
+pub(crate) enum GuestLine<'a> {
+    /// `[name]`
+    Section(&'a str),
+    /// `#text`, or the old `description: text`; still encoded.
+    Description(&'a str),
+    /// `key: value`
+    Option { key: &'a str, value: &'a str },
+    /// `lxc.key: value` of a container.
+    Raw { key: &'a str, value: &'a str },
+    /// Anything else.
+    Unreadable(&'a str),
+}
+
+/// The lines of a guest's file that are not blank.
+pub(crate) fn lines(kind: GuestKind, text: &str) -> impl Iterator<Item = NumberedLine<'_>> {
+    let read = move |line| read_line(kind, line);
+    text.split('\n')
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(move |(index, line)| NumberedLine {
+            number: index + 1,
+            content: read(line),
+        })
+}
+
+fn read_line(kind: GuestKind, line: &str) -> GuestLine<'_> {
+    if let Some(text) = line.strip_prefix('#') {
+        return GuestLine::Description(text);
+    }
+    if let Some(name) = line
+        .trim_end()
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        return GuestLine::Section(name);
+    }
+    if kind == GuestKind::Pct && line.starts_with("lxc.") {
+        let end = line.find([':', '=', ' ', '\t']).unwrap_or(line.len());
+        let (key, rest) = line.split_at(end);
+        // LXC's own spelling with `=` is read too, and written with `:`.
+        let value = rest
+            .strip_prefix(':')
+            .or_else(|| rest.trim_start().strip_prefix('='));
+        return match value {
+            Some(value) if is_raw_key(key) => GuestLine::Raw {
+                key,
+                value: value.trim(),
+            },
+            _ => GuestLine::Unreadable(line),
+        };
+    }
+    match line.split_once(':') {
+        Some((key, value)) if is_option_key(kind, key) && !value.trim().is_empty() => match key {
+            "description" => GuestLine::Description(value.trim()),
+            _ => GuestLine::Option {
+                key,
+                value: value.trim(),
+            },
+        },
+        _ => GuestLine::Unreadable(line),
+    }
+}
