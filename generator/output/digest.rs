@@ -23,6 +23,12 @@ impl Sha256 {
         for piece in pieces {
             hasher.update(piece);
         }
+        hasher.into()
+    }
+}
+
+impl From<sha2::Sha256> for Sha256 {
+    fn from(hasher: sha2::Sha256) -> Self {
         Self(hasher.finalize().into())
     }
 }

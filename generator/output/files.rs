@@ -64,6 +64,12 @@ impl RelPath {
         self.0.match_indices('/').map(|(slash, _)| &self.0[..slash])
     }
 
+    /// One of the [`folders`](Self::folders) as a path of its own: the rules hold for each component alone.
+    pub(super) fn folder(&self, folder: &str) -> Self {
+        debug_assert!(self.folders().any(|own| own == folder));
+        Self(folder.to_owned())
+    }
+
     /// What file systems that ignore case see. ASCII is enough, as a path holds nothing else.
     fn folded(&self) -> String {
         self.0.to_ascii_lowercase()

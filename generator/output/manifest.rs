@@ -8,12 +8,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::folder;
 use super::{FileSet, Mode, RelPath, Sha256};
 
 /// The manifest's name at the top of an output folder.
 pub const FILE_NAME: &str = "manifest.json";
-/// The largest manifest that is read, in bytes: some hundred thousand files.
-pub(super) const LARGEST: u64 = 64 << 20;
 /// The shape of the file; a reader refuses a later one.
 const FORMAT: u64 = 1;
 
@@ -216,7 +215,7 @@ impl fmt::Display for ManifestError {
             ),
             Self::ListedTwice(path) => write!(out, "it lists `{path}` twice"),
             Self::ListsItself => write!(out, "it lists itself"),
-            Self::TooLarge => write!(out, "it is larger than {} MiB", LARGEST >> 20),
+            Self::TooLarge => write!(out, "it is larger than {} MiB", folder::LARGEST_HELD >> 20),
         }
     }
 }
