@@ -1,0 +1,24 @@
+//! The last two stages: what the targets emitted, and how it gets to the disk.
+//!
+//! In comes a [`FileSet`]; out come a list of [`Change`](diff::Change)s or a finished folder. Nothing here knows the
+//! spec: an [`Origin`] is a number that means something to the caller alone.
+
+mod carry;
+pub mod diff;
+pub mod digest;
+pub mod error;
+pub mod files;
+mod folder;
+pub mod manifest;
+mod staging;
+mod text;
+pub mod write;
+
+pub use diff::{Change, ChangeKind, Comparison, Conflict, Scope, compare};
+pub use digest::Sha256;
+pub use error::{OutputError, Standing};
+pub use files::{Clash, FileSet, Mode, Origin, OutputFile, PathError, RelPath};
+pub use folder::{Contents, Obstacle};
+pub use manifest::{Manifest, ManifestError, Provenance};
+pub use text::DifferingLines;
+pub use write::{Options, Report, write};

@@ -1,0 +1,473 @@
+//! Puts a build's files into their folder: all of them or none.
+//!
+//! The next tree is built beside the output folder (see [`super::staging`]) and then swapped with it by
+//! `renameat2(RENAME_EXCHANGE)`, one step for every reader. A build that is killed at any moment, or that runs out of
+//! space, leaves the former tree; one that is killed after the swap leaves the new one. The next build removes what is
+//! left of the other.
+//!
+//! Where a file system cannot swap (NFS, FAT, many FUSE ones, ZFS before 2.2), two renames do it: the former tree moves
+//! into the staging folder, the next one out of it. A build that is killed between them leaves no output folder at all;
+//! the next build first puts the former tree back. A machine that loses power is covered as well, as the tree is on the
+//! disk before it is swapped.
+//!
+//! What follows from the swap:
+//! - The output folder is a new folder after each build that changes something. A shell that stands in it must `cd` again,
+//!   and it cannot be a mount point itself; a folder below one can.
+//! - The output folder itself must be no symbolic link, as the swap would replace the link. Links in the path above it are
+//!   the user's own choice and followed; links below it are never followed, nor replaced by a file, even with force.
+//! - Whatever else lies in the folder is carried over. It keeps its inode, where hard links are possible.
+//! - Two builds do not meet: each holds a lock on the folder that the output folder lies in. On a network file system
+//!   the lock holds among the builds of one machine only.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{FileType, FlockOperation};
+use rustix::io::Errno;
+
+use super::carry::{self, Snapshot};
+use super::diff::{BadManifest, ChangeKind, Comparison, Scope};
+use super::error::OutputError;
+use super::files::{FileSet, RelPath};
+use super::folder::{Folder, Obstacle, is};
+use super::manifest::Provenance;
+use super::staging::{self, Staging};
+
+/// How long a build waits for another one of the same folder.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Overwrite files that were edited by hand or that moxc never wrote, and a manifest that cannot be read.
+    pub force: bool,
+    /// Which files of the folder the build answers for.
+    pub scope: Scope,
+    /// How long to wait for another build of the same folder.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            force: false,
+            scope: Scope::Everything,
+            patience: PATIENCE,
+        }
+    }
+}
+
+/// What a build did to its folder; each list is sorted. The manifest is in it like any other file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Files that were not there before.
+    pub created: Vec<RelPath>,
+    /// Files of moxc's that have new contents or permissions.
+    pub updated: Vec<RelPath>,
+    /// Files that force put in the place of somebody's edits or own file; and edited ones that it removed.
+    pub overwritten: Vec<RelPath>,
+    /// Files of moxc's that are no longer generated.
+    pub removed: Vec<RelPath>,
+    /// How many files stayed as they were.
+    pub unchanged: usize,
+    /// Files that are not moxc's and could not be carried over as the same inode: they are copies now, and belong to
+    /// the user that built.
+    pub copied: Vec<PathBuf>,
+    /// What did not go as it should without harm to the tree, a sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    fn of(comparison: &Comparison<'_>) -> Self {
+        let mut report = Self::default();
+        for change in comparison.changes() {
+            let list = match change.kind {
+                ChangeKind::Create => &mut report.created,
+                ChangeKind::Update { .. }
+                | ChangeKind::LineEndings { .. }
+                | ChangeKind::ModeChange { .. } => &mut report.updated,
+                ChangeKind::Stale { .. } => &mut report.removed,
+                ChangeKind::HandEdited { .. } | ChangeKind::Foreign { .. } => {
+                    &mut report.overwritten
+                }
+                // The last two are refused before there is a report.
+                ChangeKind::Unchanged
+                | ChangeKind::SymlinkInTheWay { .. }
+                | ChangeKind::NotAFile { .. } => {
+                    report.unchanged += 1;
+                    continue;
+                }
+            };
+            list.push(change.path.clone());
+        }
+        report
+    }
+
+    /// Whether the folder already was what the build would write, and was not touched.
+    pub fn wrote_nothing(&self) -> bool {
+        self.created.is_empty()
+            && self.updated.is_empty()
+            && self.overwritten.is_empty()
+            && self.removed.is_empty()
+    }
+}
+
+/// Makes the folder `root` hold `set` and its manifest, besides what is not moxc's; see the module for how.
+///
+/// Missing folders above `root` are made. Nothing is written where nothing changes.
+pub fn write(
+    root: &Path,
+    set: &FileSet,
+    provenance: &Provenance,
+    options: &Options,
+) -> Result<Report, OutputError> {
+    let place = Place::of(root)?;
+    let mut made =
+        MadeFolders::down_to(&place.parent).map_err(OutputError::io("create", &place.parent))?;
+    let report = write_below(&place, root, set, provenance, options)?;
+    made.0.clear();
+    Ok(report)
+}
+
+fn write_below(
+    place: &Place,
+    root: &Path,
+    set: &FileSet,
+    provenance: &Provenance,
+    options: &Options,
+) -> Result<Report, OutputError> {
+    let parent = Folder::open(&place.parent).map_err(OutputError::io("open", &place.parent))?;
+    let lock = Lock::exclusive(&parent, root, options.patience)?;
+    let mut notes = Vec::new();
+    if lock.holds {
+        // Without a lock, what looks like a killed build's may be a running one's.
+        notes = staging::recover(&parent, &place.parent, &place.name)?;
+    }
+    let old = place.open_root(&parent)?;
+    let bad_manifest = if options.force {
+        BadManifest::Distrust
+    } else {
+        BadManifest::Report
+    };
+    let comparison = Comparison::of(
+        root,
+        old.as_ref(),
+        set,
+        provenance,
+        &options.scope,
+        bad_manifest,
+    )?;
+    let conflicts = comparison.conflicts(options.force);
+    if !conflicts.is_empty() {
+        return Err(OutputError::Refused {
+            folder: root.to_owned(),
+            conflicts,
+        });
+    }
+    let mut report = Report::of(&comparison);
+    report.notes = notes;
+    if comparison.is_current() {
+        return Ok(report);
+    }
+
+    let staging = Staging::create(&parent, &place.parent, &place.name)?;
+    let tree = staging
+        .create_tree()
+        .map_err(OutputError::io("create", staging.path()))?;
+    let snapshot = carry::build(root, old.as_ref(), &tree, &comparison)?;
+    carry::sync_all(&tree).map_err(OutputError::io("write", root))?;
+    drop(tree);
+    let swapped = Swapping {
+        staging,
+        place,
+        root,
+        snapshot: &snapshot,
+    };
+    let staging = match &old {
+        None => swapped.put_first()?,
+        Some(old) => swapped.exchange(old)?,
+    };
+    report.copied = snapshot.copied;
+
+    // The new tree is in place. What fails from here on is worth a word, but no failure.
+    if let Err(error) = staging.sync_swap() {
+        report.notes.push(format!(
+            "the folder may be lost if the machine loses power now: {error}"
+        ));
+    }
+    let left = staging.path();
+    if let Err(error) = staging.discard() {
+        report.notes.push(format!(
+            "the former tree could not be removed from `{}`: {error}; the next build tries again",
+            left.display()
+        ));
+    }
+    Ok(report)
+}
+
+/// A finished tree on its way to its place.
+struct Swapping<'a, 's> {
+    staging: Staging<'a>,
+    place: &'a Place,
+    root: &'a Path,
+    snapshot: &'s Snapshot,
+}
+
+impl<'a> Swapping<'a, '_> {
+    fn changed(&self, path: &Path) -> OutputError {
+        // Joining an empty path would append a slash.
+        let path = if path.as_os_str().is_empty() {
+            self.root.to_owned()
+        } else {
+            self.root.join(path)
+        };
+        OutputError::Changed { path }
+    }
+
+    fn put_first(self) -> Result<Staging<'a>, OutputError> {
+        match self.staging.put_tree(&self.place.name) {
+            Ok(()) => Ok(self.staging),
+            Err(error)
+                if is(&error, Errno::EXIST)
+                    || is(&error, Errno::NOTEMPTY)
+                    || is(&error, Errno::NOTDIR) =>
+            {
+                Err(self.changed(Path::new("")))
+            }
+            Err(error) => Err(OutputError::io("create", self.root)(error)),
+        }
+    }
+
+    fn exchange(self, old: &Folder) -> Result<Staging<'a>, OutputError> {
+        let name = &self.place.name;
+        match self.staging.exchange_tree(name) {
+            Ok(()) => {}
+            Err(error)
+                if [Errno::NOSYS, Errno::INVAL, Errno::OPNOTSUPP]
+                    .iter()
+                    .any(|lack| is(&error, *lack)) =>
+            {
+                return self.rename_twice(old);
+            }
+            Err(error) => return Err(OutputError::io("replace", self.root)(error)),
+        }
+        let Some(problem) = self.problem_with(old, self.staging.look_at_swapped()) else {
+            return Ok(self.staging);
+        };
+        // Nobody's edit may be lost, so the former tree returns.
+        match self.staging.exchange_tree(name) {
+            Ok(()) => Err(problem),
+            Err(error) => Err(OutputError::Io {
+                action: "put the former tree back to",
+                path: self.root.to_owned(),
+                error,
+                standing: self.staging.abandon_swapped(),
+            }),
+        }
+    }
+
+    fn rename_twice(self, old: &Folder) -> Result<Staging<'a>, OutputError> {
+        let name = &self.place.name;
+        self.staging
+            .take_former(name)
+            .map_err(OutputError::io("replace", self.root))?;
+        let problem = match self.problem_with(old, self.staging.look_at_former()) {
+            Some(problem) => problem,
+            None => match self.staging.put_tree(name) {
+                Ok(()) => return Ok(self.staging),
+                Err(error) => OutputError::io("replace", self.root)(error),
+            },
+        };
+        match self.staging.give_former_back(name) {
+            Ok(()) => Err(problem),
+            Err(error) => Err(OutputError::Io {
+                action: "put the former tree back to",
+                path: self.root.to_owned(),
+                error,
+                standing: self.staging.abandon_former(),
+            }),
+        }
+    }
+
+    /// Why the tree that was taken out must go back: it is not what the next one was made from.
+    fn problem_with(
+        &self,
+        old: &Folder,
+        taken_out: io::Result<Option<super::folder::Seen>>,
+    ) -> Option<OutputError> {
+        let check = || -> io::Result<Option<PathBuf>> {
+            let same = match taken_out? {
+                Some(seen) => seen.is_same_object(&old.seen()?),
+                None => false,
+            };
+            if same {
+                self.snapshot.first_change(old)
+            } else {
+                Ok(Some(PathBuf::new()))
+            }
+        };
+        match check() {
+            Ok(None) => None,
+            Ok(Some(path)) => Some(self.changed(&path)),
+            Err(error) => Some(OutputError::io("look at", self.root)(error)),
+        }
+    }
+}
+
+/// Where an output folder is: a name in another folder.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) parent: PathBuf,
+    name: OsString,
+}
+
+impl Place {
+    pub(super) fn of(root: &Path) -> Result<Self, OutputError> {
+        let unnamed = || OutputError::Unnamed {
+            path: root.to_owned(),
+        };
+        // `Path` drops a `.` at the end, which here would mean "this very folder".
+        let name: &OsStr = root.file_name().ok_or_else(unnamed)?;
+        let parent = root.parent().ok_or_else(unnamed)?;
+        let parent = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
+        Ok(Self {
+            parent: parent.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// Opens the output folder, if there is one.
+    pub(super) fn open_root(&self, parent: &Folder) -> Result<Option<Folder>, OutputError> {
+        let root = self.parent.join(&self.name);
+        let not_a_folder = |what| OutputError::NotAFolder {
+            folder: root.clone(),
+            what,
+        };
+        match parent
+            .look(&self.name)
+            .map_err(OutputError::io("look at", &root))?
+            .map(|seen| seen.kind)
+        {
+            None => Ok(None),
+            Some(FileType::Directory) => match parent.open_folder(&self.name) {
+                Ok(folder) => Ok(Some(folder)),
+                Err(error) if is(&error, Errno::XDEV) => Err(not_a_folder(Obstacle::Mount)),
+                Err(error) => Err(OutputError::io("open", &root)(error)),
+            },
+            Some(FileType::Symlink) => Err(not_a_folder(Obstacle::Symlink)),
+            Some(FileType::RegularFile) => Err(not_a_folder(Obstacle::File)),
+            Some(_) => Err(not_a_folder(Obstacle::Special)),
+        }
+    }
+}
+
+/// Folders made on the way to the output folder, outermost first; dropped, those that are empty go away again.
+struct MadeFolders(Vec<PathBuf>);
+
+impl MadeFolders {
+    fn down_to(folder: &Path) -> io::Result<Self> {
+        let missing = folder.ancestors().take_while(|above| {
+            !above.as_os_str().is_empty() && std::fs::symlink_metadata(above).is_err()
+        });
+        let mut made = Self(missing.map(Path::to_owned).collect());
+        made.0.reverse();
+        // What was missing a moment ago may be there now, so this must not mind.
+        std::fs::create_dir_all(folder)?;
+        Ok(made)
+    }
+}
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        for folder in self.0.iter().rev() {
+            // Not empty: somebody else uses it by now.
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+}
+
+/// A lock on the folder that an output folder lies in; it goes with the process.
+pub(super) struct Lock<'a> {
+    parent: &'a Folder,
+    /// Whether the file system has locks.
+    holds: bool,
+}
+
+impl<'a> Lock<'a> {
+    /// For a build: nobody else may read or write.
+    fn exclusive(parent: &'a Folder, root: &Path, patience: Duration) -> Result<Self, OutputError> {
+        Self::take(
+            parent,
+            root,
+            FlockOperation::NonBlockingLockExclusive,
+            patience,
+        )
+    }
+
+    /// For a comparison: others may read.
+    pub(super) fn shared(
+        parent: &'a Folder,
+        root: &Path,
+        patience: Duration,
+    ) -> Result<Self, OutputError> {
+        Self::take(
+            parent,
+            root,
+            FlockOperation::NonBlockingLockShared,
+            patience,
+        )
+    }
+
+    fn take(
+        parent: &'a Folder,
+        root: &Path,
+        operation: FlockOperation,
+        patience: Duration,
+    ) -> Result<Self, OutputError> {
+        let pause = Duration::from_millis(20);
+        let mut waited = Duration::ZERO;
+        loop {
+            match rustix::fs::flock(parent, operation) {
+                Ok(()) => {
+                    return Ok(Self {
+                        parent,
+                        holds: true,
+                    });
+                }
+                Err(Errno::WOULDBLOCK) if waited >= patience => {
+                    return Err(OutputError::Busy {
+                        folder: root.to_owned(),
+                    });
+                }
+                Err(Errno::WOULDBLOCK) => std::thread::sleep(pause),
+                Err(Errno::INTR) => {}
+                // The swap still is one step; only the clean-up has to be left to somebody with a lock.
+                Err(
+                    Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF | Errno::INVAL,
+                ) => {
+                    return Ok(Self {
+                        parent,
+                        holds: false,
+                    });
+                }
+                Err(error) => return Err(OutputError::io("lock", root)(error.into())),
+            }
+            waited += pause;
+        }
+    }
+}
+
+impl Drop for Lock<'_> {
+    fn drop(&mut self) {
+        if self.holds {
+            // Closing the folder, which follows at once, would release it as well.
+            let _ = rustix::fs::flock(self.parent, FlockOperation::Unlock);
+        }
+    }
+}
