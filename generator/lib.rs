@@ -1,1 +1,3 @@
 //! moxc: one TOML file about a Proxmox host in, its whole configuration out.
+
+pub mod nix;
