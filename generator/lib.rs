@@ -3,3 +3,4 @@
 pub mod calendar;
 pub mod pve;
 pub mod output;
+pub mod nix;

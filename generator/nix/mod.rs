@@ -1,0 +1,17 @@
+//! Nix: a tree to build, a printer in nixfmt's layout, a check of any Nix text, and the options of NixOS.
+//!
+//! Nothing here knows the spec. What comes in are values and texts, what goes out are texts and faults with byte
+//! ranges; an [`Origin`] is handed through so that the caller finds the way back.
+
+pub mod expr;
+mod layout;
+mod print;
+#[cfg(test)]
+mod trees;
+
+pub use expr::{
+    AttrPath, Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoAttrPath, IntoExpr, Origin, Part, apply, at, binary, block,
+    block_of, call, function, has_attr, if_then_else, is_identifier, lambda, let_in, list, mk_after, mk_before, mk_default,
+    mk_force, mk_if, mk_merge, mk_override, not, null, path, reference, select, select_or, text, value, with,
+};
+pub use print::{Printed, print, print_file};

@@ -1,0 +1,1162 @@
+//! Prints a tree as text that nixfmt leaves as it is.
+//!
+//! Attribute sets and lists with something in them always take one line an element, which nixfmt keeps; everything else
+//! follows its rules. A tree is first *lowered* to what stands in the file (parentheses, negative numbers, quoted
+//! names, escapes), and that is laid out by [`super::layout`].
+
+use std::ops::Range;
+
+use super::expr::{Attrs, BinaryOp, Expr, Formals, Kind, Origin, Part, comment_lines, is_identifier};
+use super::layout::{Document, GroupKind, Piece, on_one_line};
+
+/// A printed tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printed {
+    /// The Nix text; ends in one line feed.
+    pub text: String,
+    /// Bytes of the text and where they came from, an outer range before the ranges in it.
+    origins: Vec<(Range<usize>, Origin)>,
+}
+
+impl Printed {
+    /// The innermost origin around the byte at `offset`.
+    pub fn origin_at(&self, offset: usize) -> Option<Origin> {
+        self.origins.iter().filter(|(range, _)| range.contains(&offset)).min_by_key(|(range, _)| range.len()).map(|(_, origin)| *origin)
+    }
+
+    /// The origin of a line, counted from 1: of its first character that is no blank.
+    pub fn origin_of_line(&self, line: usize) -> Option<Origin> {
+        let mut start = 0;
+        for (index, text) in self.text.split_inclusive('\n').enumerate() {
+            if index + 1 == line {
+                return self.origin_at(start + text.len() - text.trim_start().len());
+            }
+            start += text.len();
+        }
+        None
+    }
+}
+
+/// The text of an expression, as a file of its own.
+pub fn print(expr: &Expr) -> Printed {
+    print_file("", expr)
+}
+
+/// The text of a file: the header as comment lines, then the expression.
+pub fn print_file(header: &str, expr: &Expr) -> Printed {
+    let mut document = Document::default();
+    for line in comment_lines(header) {
+        comment(&mut document, &line);
+    }
+    let node = lower(expr);
+    document.group(GroupKind::Plain, |d| expression(d, &node));
+    let (mut text, origins) = document.lay_out();
+    text.push('\n');
+    Printed { text, origins }
+}
+
+/// The name as it stands in front of `=` or after a dot.
+pub(super) fn attribute_name(name: &str) -> String {
+    if is_identifier(name) { name.to_owned() } else { quoted(&[Part::Text(name.to_owned())]) }
+}
+
+/// What stands in the file.
+#[derive(Debug)]
+struct Node {
+    kind: NodeKind,
+    origin: Option<Origin>,
+}
+
+#[derive(Debug)]
+enum NodeKind {
+    /// A name or a number.
+    Word(String),
+    /// In double quotes, escaped.
+    Text(String),
+    Path(String),
+    /// The lines between `''`, escaped; the last one is empty where the text ends with a line feed.
+    Block { lines: Vec<String>, in_quotes: String },
+    List(Vec<Node>),
+    Set(Vec<Item>),
+    Paren(Box<Node>),
+    Select { from: Box<Node>, path: Vec<String>, or: Option<Box<Node>> },
+    HasAttr { set: Box<Node>, path: Vec<String> },
+    Apply(Box<Node>, Box<Node>),
+    /// `-` or `!`
+    Prefix(&'static str, Box<Node>),
+    Binary(Box<Node>, &'static str, Box<Node>),
+    Lambda(String, Box<Node>),
+    Function { formals: Vec<Formal>, open: bool, body: Box<Node> },
+    Let(Vec<Item>, Box<Node>),
+    With(Box<Node>, Box<Node>),
+    If(Box<Node>, Box<Node>, Box<Node>),
+}
+
+#[derive(Debug)]
+struct Formal {
+    name: String,
+    default: Option<Node>,
+}
+
+/// A line, or several, of a set or a `let`.
+#[derive(Debug)]
+struct Item {
+    comment: Vec<String>,
+    origin: Option<Origin>,
+    kind: ItemKind,
+}
+
+#[derive(Debug)]
+enum ItemKind {
+    Binding { path: Vec<String>, value: Node },
+    Inherit { from: Option<Node>, names: Vec<String> },
+}
+
+/// How tightly a construct holds together; a looser one inside a tighter one takes parentheses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Tightness {
+    /// Functions, `let`, `with`, `if`: they reach as far right as they can.
+    Open,
+    Or,
+    And,
+    Equality,
+    Update,
+    Not,
+    Sum,
+    Product,
+    Concat,
+    HasAttr,
+    Negation,
+    Apply,
+    Term,
+}
+
+fn tightness(node: &Node) -> Tightness {
+    match &node.kind {
+        NodeKind::Word(_)
+        | NodeKind::Text(_)
+        | NodeKind::Path(_)
+        | NodeKind::Block { .. }
+        | NodeKind::List(_)
+        | NodeKind::Set(_)
+        | NodeKind::Paren(_)
+        | NodeKind::Select { .. } => Tightness::Term,
+        NodeKind::Apply(..) => Tightness::Apply,
+        NodeKind::Prefix("-", _) => Tightness::Negation,
+        NodeKind::Prefix(..) => Tightness::Not,
+        NodeKind::HasAttr { .. } => Tightness::HasAttr,
+        NodeKind::Binary(_, operator, _) => match *operator {
+            "++" => Tightness::Concat,
+            "*" => Tightness::Product,
+            "+" | "-" => Tightness::Sum,
+            "//" => Tightness::Update,
+            "==" | "!=" => Tightness::Equality,
+            "&&" => Tightness::And,
+            _ => Tightness::Or,
+        },
+        NodeKind::Lambda(..) | NodeKind::Function { .. } | NodeKind::Let(..) | NodeKind::With(..) | NodeKind::If(..) => {
+            Tightness::Open
+        }
+    }
+}
+
+fn node(kind: NodeKind) -> Node {
+    Node { kind, origin: None }
+}
+
+fn word(text: &str) -> Node {
+    node(NodeKind::Word(text.to_owned()))
+}
+
+/// The node, in parentheses if it holds less tightly than `least`.
+fn at_least(least: Tightness, inner: Node) -> Node {
+    if tightness(&inner) < least { node(NodeKind::Paren(Box::new(inner))) } else { inner }
+}
+
+fn lower(expr: &Expr) -> Node {
+    let kind = match &expr.kind {
+        Kind::Null => NodeKind::Word("null".to_owned()),
+        Kind::Bool(value) => NodeKind::Word(value.to_string()),
+        Kind::Int(value) => integer(*value),
+        Kind::Float(value) => float(*value),
+        Kind::Str { parts, lines } => match block_lines(parts) {
+            Some(between) if *lines => NodeKind::Block { lines: between, in_quotes: quoted(parts) },
+            _ => NodeKind::Text(quoted(parts)),
+        },
+        Kind::Path(path) => NodeKind::Path(path.clone()),
+        Kind::Ident(name) => NodeKind::Word(name.clone()),
+        Kind::List(items) => NodeKind::List(items.iter().map(|item| at_least(Tightness::Term, lower(item))).collect()),
+        Kind::Attrs(attrs) => NodeKind::Set(items(attrs)),
+        Kind::Function { formals: Formals { names, open }, body } => NodeKind::Function {
+            formals: names
+                .iter()
+                .map(|(name, default)| Formal { name: name.clone(), default: default.as_ref().map(lower) })
+                .collect(),
+            open: *open,
+            body: Box::new(lower(body)),
+        },
+        Kind::Lambda { name, body } => NodeKind::Lambda(name.clone(), Box::new(lower(body))),
+        Kind::Apply { function, argument } => NodeKind::Apply(
+            Box::new(at_least(Tightness::Apply, lower(function))),
+            Box::new(at_least(Tightness::Term, lower(argument))),
+        ),
+        Kind::Select { from, path, or } => {
+            let from = lower(from);
+            // `1.a` would be a number; a selection with `or` takes no further dot.
+            let bare = match &from.kind {
+                NodeKind::Word(word) => is_identifier(word),
+                NodeKind::Paren(_) => true,
+                _ => false,
+            };
+            let names = || path.names().iter().map(|name| attribute_name(name)).collect::<Vec<_>>();
+            match from.kind {
+                // `(a.b).c` is `a.b.c`.
+                NodeKind::Select { from: inner, path: mut before, or: None } => {
+                    before.extend(names());
+                    NodeKind::Select { from: inner, path: before, or: default(or.as_deref()) }
+                }
+                kind => {
+                    let from = Node { kind, origin: from.origin };
+                    let from = if bare { from } else { node(NodeKind::Paren(Box::new(from))) };
+                    NodeKind::Select { from: Box::new(from), path: names(), or: default(or.as_deref()) }
+                }
+            }
+        }
+        Kind::HasAttr { set, path } => NodeKind::HasAttr {
+            set: Box::new(at_least(Tightness::Negation, lower(set))),
+            path: path.names().iter().map(|name| attribute_name(name)).collect(),
+        },
+        Kind::Let { bindings, body } => NodeKind::Let(items(bindings), Box::new(lower(body))),
+        Kind::With { scope, body } => NodeKind::With(Box::new(lower(scope)), Box::new(lower(body))),
+        Kind::If { condition, yes, no } => {
+            NodeKind::If(Box::new(lower(condition)), Box::new(lower(yes)), Box::new(lower(no)))
+        }
+        Kind::Not(operand) => NodeKind::Prefix("!", Box::new(at_least(Tightness::Not, lower(operand)))),
+        Kind::Binary { operator, left, right } => {
+            let (sign, left_least, right_least) = binary_operator(*operator);
+            NodeKind::Binary(
+                Box::new(at_least(left_least, lower(left))),
+                sign,
+                Box::new(at_least(right_least, lower(right))),
+            )
+        }
+    };
+    Node { kind, origin: expr.origin }
+}
+
+fn default(or: Option<&Expr>) -> Option<Box<Node>> {
+    or.map(|or| Box::new(at_least(Tightness::Term, lower(or))))
+}
+
+/// The sign, and how tightly its sides must hold: one step more than itself where it does not associate to that side.
+fn binary_operator(operator: BinaryOp) -> (&'static str, Tightness, Tightness) {
+    match operator {
+        BinaryOp::Concat => ("++", Tightness::HasAttr, Tightness::Concat),
+        BinaryOp::Multiply => ("*", Tightness::Product, Tightness::Concat),
+        BinaryOp::Add => ("+", Tightness::Sum, Tightness::Product),
+        BinaryOp::Subtract => ("-", Tightness::Sum, Tightness::Product),
+        BinaryOp::Update => ("//", Tightness::Not, Tightness::Update),
+        BinaryOp::Equal => ("==", Tightness::Update, Tightness::Update),
+        BinaryOp::NotEqual => ("!=", Tightness::Update, Tightness::Update),
+        BinaryOp::And => ("&&", Tightness::And, Tightness::Equality),
+        BinaryOp::Or => ("||", Tightness::Or, Tightness::And),
+    }
+}
+
+fn negative(number: Node) -> NodeKind {
+    NodeKind::Prefix("-", Box::new(number))
+}
+
+fn integer(value: i64) -> NodeKind {
+    match (value.checked_abs(), value) {
+        (Some(_), 0..) => NodeKind::Word(value.to_string()),
+        (Some(positive), _) => negative(word(&positive.to_string())),
+        // Nix reads the digits before the sign, and 9223372036854775808 is too large.
+        (None, _) => {
+            let almost = node(negative(word(&i64::MAX.to_string())));
+            NodeKind::Binary(Box::new(almost), "-", Box::new(word("1")))
+        }
+    }
+}
+
+fn float(value: f64) -> NodeKind {
+    if value == 0.0 && value.is_sign_negative() {
+        // `-0.0` is `0 - 0.0`, which is positive.
+        return NodeKind::Binary(Box::new(node(negative(word("1")))), "*", Box::new(word("0.0")));
+    }
+    // `{:?}` is the shortest text that reads back as the same number, but leaves out the dot before an exponent.
+    let digits = format!("{:?}", value.abs());
+    let digits = match digits.split_once('e') {
+        Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0e{exponent}"),
+        _ => digits,
+    };
+    if value < 0.0 { negative(word(&digits)) } else { NodeKind::Word(digits) }
+}
+
+fn items(attrs: &Attrs) -> Vec<Item> {
+    let inherits = attrs.inherits.iter().map(|inherit| Item {
+        comment: Vec::new(),
+        origin: None,
+        kind: ItemKind::Inherit { from: inherit.from.as_ref().map(lower), names: inherit.names.clone() },
+    });
+    let bindings = attrs.entries.iter().map(|(name, entry)| {
+        // A set that only leads to one attribute is written with a dot.
+        let mut path = vec![attribute_name(name)];
+        let mut value = &entry.value;
+        while let Kind::Attrs(Attrs { entries, inherits, by_path: true, .. }) = &value.kind
+            && value.origin.is_none()
+            && inherits.is_empty()
+            && let Some((name, only)) = entries.first()
+            && entries.len() == 1
+            && only.comment.is_empty()
+        {
+            path.push(attribute_name(name));
+            value = &only.value;
+        }
+        let mut value = lower(value);
+        Item { comment: entry.comment.clone(), origin: value.origin.take(), kind: ItemKind::Binding { path, value } }
+    });
+    inherits.chain(bindings).collect()
+}
+
+/// The parts in double quotes. Only `\`, `"`, `${` and a `$` before a value need an escape; line feed, carriage return
+/// and tab have one, and a bare carriage return would become a line feed.
+fn quoted(parts: &[Part]) -> String {
+    let mut out = String::from("\"");
+    for (index, part) in parts.iter().enumerate() {
+        match part {
+            Part::Text(text) => {
+                let before_value = index + 1 < parts.len();
+                let mut chars = text.chars().peekable();
+                while let Some(c) = chars.next() {
+                    match c {
+                        '"' | '\\' => out.extend(['\\', c]),
+                        '\n' => out.push_str("\\n"),
+                        '\r' => out.push_str("\\r"),
+                        '\t' => out.push_str("\\t"),
+                        '$' if chars.peek() == Some(&'{') || (before_value && chars.peek().is_none()) => out.push_str("\\$"),
+                        _ => out.push(c),
+                    }
+                }
+            }
+            Part::Value(value) => out.push_str(&interpolation(value)),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn interpolation(value: &Expr) -> String {
+    let mut out = String::from("${");
+    one_line(&lower(value), &mut out);
+    out.push('}');
+    out
+}
+
+/// The lines to stand between `''`, or `None` where that would not keep every character: `''` takes away the blanks that
+/// all lines begin with, drops a line of blanks only, and has escapes that run into their neighbours.
+fn block_lines(parts: &[Part]) -> Option<Vec<String>> {
+    let mut out = String::new();
+    // As the text looks to the rule about common blanks: a value is something that is no blank.
+    let mut shape = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        match part {
+            Part::Text(text) => {
+                let before_value = index + 1 < parts.len();
+                if text.contains("'''") || text.contains("'$") || text.contains("'\n") || text.ends_with('\'') {
+                    return None;
+                }
+                if before_value && text.ends_with('$') {
+                    return None;
+                }
+                if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+                    return None;
+                }
+                shape.push_str(text);
+                out.push_str(&text.replace("''", "'''").replace("${", "''${"));
+            }
+            Part::Value(value) => {
+                shape.push('x');
+                out.push_str(&interpolation(value));
+            }
+        }
+    }
+    let lines: Vec<&str> = shape.split('\n').collect();
+    let indented = |line: &&str| line.starts_with([' ', '\t']);
+    let blank = |line: &&str| !line.is_empty() && line.trim().is_empty();
+    let trailing_blank = |line: &&str| line.ends_with(char::is_whitespace);
+    if lines.len() < 2
+        || lines[0].is_empty()
+        || lines.iter().any(|line| blank(line) || trailing_blank(line))
+        || lines.iter().any(|line| line.trim_start_matches(' ').starts_with(|c: char| c.is_whitespace()))
+        || !lines.iter().any(|line| !line.is_empty() && !indented(line))
+    {
+        return None;
+    }
+    Some(out.split('\n').map(str::to_owned).collect())
+}
+
+/// The node on one line, whatever its length: for what stands inside a string.
+fn one_line(node: &Node, out: &mut String) {
+    let separated = |out: &mut String, start: &str, nodes: &[Node], end: &str| {
+        out.push_str(start);
+        for node in nodes {
+            out.push(' ');
+            one_line(node, out);
+        }
+        out.push(' ');
+        out.push_str(end);
+    };
+    match &node.kind {
+        NodeKind::Word(text) | NodeKind::Text(text) | NodeKind::Path(text) => out.push_str(text),
+        NodeKind::Block { in_quotes, .. } => out.push_str(in_quotes),
+        NodeKind::List(nodes) => separated(out, "[", nodes, "]"),
+        NodeKind::Set(items) => {
+            out.push('{');
+            items_on_one_line(items, out);
+            out.push_str(" }");
+        }
+        NodeKind::Paren(inner) => {
+            out.push('(');
+            one_line(inner, out);
+            out.push(')');
+        }
+        NodeKind::Select { from, path, or } => {
+            one_line(from, out);
+            for name in path {
+                out.push('.');
+                out.push_str(name);
+            }
+            if let Some(or) = or {
+                out.push_str(" or ");
+                one_line(or, out);
+            }
+        }
+        NodeKind::HasAttr { set, path } => {
+            one_line(set, out);
+            out.push_str(" ? ");
+            out.push_str(&path.join("."));
+        }
+        NodeKind::Apply(function, argument) => {
+            one_line(function, out);
+            out.push(' ');
+            one_line(argument, out);
+        }
+        NodeKind::Prefix(sign, operand) => {
+            out.push_str(sign);
+            one_line(operand, out);
+        }
+        NodeKind::Binary(left, operator, right) => {
+            one_line(left, out);
+            out.push(' ');
+            out.push_str(operator);
+            out.push(' ');
+            one_line(right, out);
+        }
+        NodeKind::Lambda(name, body) => {
+            out.push_str(name);
+            out.push_str(": ");
+            one_line(body, out);
+        }
+        NodeKind::Function { formals, open, body } => {
+            out.push_str("{ ");
+            for (index, formal) in formals.iter().enumerate() {
+                if index > 0 {
+                    out.push_str(", ");
+                }
+                out.push_str(&formal.name);
+                if let Some(default) = &formal.default {
+                    out.push_str(" ? ");
+                    one_line(default, out);
+                }
+            }
+            match (open, formals.is_empty()) {
+                (true, true) => out.push_str("... }: "),
+                (true, false) => out.push_str(", ... }: "),
+                (false, true) => out.push_str("}: "),
+                (false, false) => out.push_str(" }: "),
+            }
+            one_line(body, out);
+        }
+        NodeKind::Let(items, body) => {
+            out.push_str("let");
+            items_on_one_line(items, out);
+            out.push_str(" in ");
+            one_line(body, out);
+        }
+        NodeKind::With(scope, body) => {
+            out.push_str("with ");
+            one_line(scope, out);
+            out.push_str("; ");
+            one_line(body, out);
+        }
+        NodeKind::If(condition, yes, no) => {
+            out.push_str("if ");
+            one_line(condition, out);
+            out.push_str(" then ");
+            one_line(yes, out);
+            out.push_str(" else ");
+            one_line(no, out);
+        }
+    }
+}
+
+fn items_on_one_line(items: &[Item], out: &mut String) {
+    for item in items {
+        match &item.kind {
+            ItemKind::Binding { path, value } => {
+                out.push(' ');
+                out.push_str(&path.join("."));
+                out.push_str(" = ");
+                one_line(value, out);
+            }
+            ItemKind::Inherit { from, names } => {
+                out.push_str(" inherit");
+                if let Some(from) = from {
+                    out.push_str(" (");
+                    one_line(from, out);
+                    out.push(')');
+                }
+                for name in names {
+                    out.push(' ');
+                    out.push_str(name);
+                }
+            }
+        }
+        out.push(';');
+    }
+}
+
+// From here on: where nixfmt would break a line. Its word for a value that may begin on the line of what it belongs to,
+// and go on below, is "absorbed".
+
+fn marked(d: &mut Document, origin: Option<Origin>, content: impl FnOnce(&mut Document)) {
+    match origin {
+        None => content(d),
+        Some(origin) => {
+            d.push(Piece::Enter(origin));
+            content(d);
+            d.push(Piece::Leave);
+        }
+    }
+}
+
+fn comment(d: &mut Document, line: &str) {
+    d.text(if line.is_empty() { "#".to_owned() } else { format!("# {line}") });
+    d.push(Piece::Line(1));
+}
+
+/// A term that opens on the line of what it belongs to.
+fn is_absorbable_term(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Block { .. } => true,
+        NodeKind::List(items) => !items.is_empty(),
+        NodeKind::Set(items) => !items.is_empty(),
+        NodeKind::Paren(inner) => is_absorbable_term(inner),
+        _ => false,
+    }
+}
+
+fn is_absorbable(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::With(_, body) => is_absorbable_term(body),
+        NodeKind::Lambda(_, body) => match &body.kind {
+            NodeKind::Lambda(..) => is_absorbable(body),
+            _ => is_absorbable_term(body),
+        },
+        _ => is_absorbable_term(node),
+    }
+}
+
+/// A call that stays on one line whatever its length: two arguments at most, and nothing but words, texts and paths.
+fn is_simple(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Word(_) | NodeKind::Text(_) | NodeKind::Block { .. } | NodeKind::Path(_) => true,
+        NodeKind::Select { from, path, or } => is_simple(from) && or.is_none() && path.iter().all(|name| is_identifier(name)),
+        NodeKind::Paren(inner) => is_simple(inner),
+        NodeKind::Apply(function, argument) => is_simple_call(function, argument),
+        _ => false,
+    }
+}
+
+fn is_simple_call(function: &Node, argument: &Node) -> bool {
+    let three_arguments =
+        matches!(&function.kind, NodeKind::Apply(inner, _) if matches!(inner.kind, NodeKind::Apply(..)));
+    !three_arguments && is_simple(function) && is_simple(argument)
+}
+
+fn expression(d: &mut Document, node: &Node) {
+    marked(d, node.origin, |d| construct(d, node));
+}
+
+fn construct(d: &mut Document, node: &Node) {
+    match &node.kind {
+        NodeKind::Word(_)
+        | NodeKind::Text(_)
+        | NodeKind::Path(_)
+        | NodeKind::Block { .. }
+        | NodeKind::Set(_)
+        | NodeKind::Paren(_)
+        | NodeKind::Select { .. } => bare_term(d, node),
+        NodeKind::List(_) => d.group(GroupKind::Plain, |d| bare_term(d, node)),
+        NodeKind::HasAttr { set, path } => d.group(GroupKind::Plain, |d| {
+            expression(d, set);
+            d.nest(|d| {
+                d.push(Piece::Space);
+                d.text("?");
+                d.push(Piece::Blank);
+                d.text(path.join("."));
+            });
+        }),
+        NodeKind::Apply(function, argument) => call(d, function, argument, CallPlace::Elsewhere),
+        NodeKind::Prefix(sign, operand) => {
+            d.text(*sign);
+            expression(d, operand);
+        }
+        NodeKind::Binary(left, operator @ ("==" | "!="), right) => {
+            expression(d, left);
+            d.push(Piece::SoftSpace);
+            d.text(*operator);
+            d.push(Piece::Blank);
+            expression(d, right);
+        }
+        NodeKind::Binary(left, operator @ ("//" | "++" | "+"), right) if is_absorbable_term(right) => {
+            d.group(GroupKind::Plain, |d| {
+                expression(d, left);
+                d.push(Piece::Space);
+                d.text(*operator);
+                d.push(Piece::Blank);
+                d.nest(|d| expression(d, right));
+            });
+        }
+        NodeKind::Binary(_, operator, _) => operands(d, node, operator),
+        NodeKind::Lambda(name, body) => d.group(GroupKind::Plain, |d| {
+            d.push(Piece::Break);
+            d.text(format!("{name}:"));
+            lambda_body(d, body, 1);
+        }),
+        NodeKind::Function { formals, open, body } => {
+            arguments(d, formals, *open);
+            d.push(Piece::Line(1));
+            expression(d, body);
+        }
+        NodeKind::Let(items, body) => {
+            d.group(GroupKind::Plain, |d| {
+                d.text("let");
+                d.push(Piece::Line(1));
+                d.nest(|d| set_items(d, items));
+            });
+            d.push(Piece::Line(1));
+            d.group(GroupKind::Plain, |d| {
+                d.text("in");
+                d.push(Piece::Line(1));
+                expression(d, body);
+            });
+        }
+        NodeKind::With(scope, body) => {
+            with_scope(d, scope);
+            d.push(Piece::Space);
+            expression(d, body);
+        }
+        NodeKind::If(condition, yes, no) => d.group(GroupKind::Plain, |d| {
+            conditional(d, (condition, yes, no), Piece::Space);
+        }),
+    }
+}
+
+/// A term without a group of its own around a list.
+fn bare_term(d: &mut Document, node: &Node) {
+    match &node.kind {
+        NodeKind::Word(text) | NodeKind::Text(text) | NodeKind::Path(text) => d.text(text.clone()),
+        NodeKind::Block { lines, .. } => d.group(GroupKind::Plain, |d| {
+            d.text("''");
+            d.nest(|d| {
+                let mut breaks = 1;
+                for line in lines {
+                    if line.is_empty() {
+                        // An empty line has no indentation either.
+                        breaks += 1;
+                    } else {
+                        d.push(Piece::Line(breaks));
+                        d.text(line.clone());
+                        breaks = 1;
+                    }
+                }
+                if breaks > 1 {
+                    d.push(Piece::Line(breaks - 1));
+                }
+            });
+            d.text("''");
+        }),
+        NodeKind::List(items) if items.is_empty() => d.text("[ ]"),
+        NodeKind::List(items) => {
+            d.text("[");
+            d.push(Piece::Line(1));
+            d.nest(|d| {
+                for item in items {
+                    d.group(GroupKind::Plain, |d| expression(d, item));
+                    d.push(Piece::Line(1));
+                }
+            });
+            d.text("]");
+        }
+        NodeKind::Set(items) if items.is_empty() => d.text("{ }"),
+        NodeKind::Set(items) => {
+            d.text("{");
+            d.push(Piece::Line(1));
+            d.nest(|d| set_items(d, items));
+            d.push(Piece::Line(1));
+            d.text("}");
+        }
+        NodeKind::Paren(inner) => d.group(GroupKind::Plain, |d| {
+            d.text("(");
+            d.nest(|d| in_parentheses(d, inner));
+            d.text(")");
+        }),
+        NodeKind::Select { from, path, or } => {
+            expression(d, from);
+            if !matches!(from.kind, NodeKind::Word(_)) {
+                d.push(Piece::SoftBreak);
+            }
+            d.text(format!(".{}", path.join(".")));
+            if let Some(or) = or {
+                d.push(Piece::SoftSpace);
+                d.nest(|d| {
+                    d.text("or");
+                    d.push(Piece::Blank);
+                    expression(d, or);
+                });
+            }
+        }
+        NodeKind::HasAttr { .. }
+        | NodeKind::Apply(..)
+        | NodeKind::Prefix(..)
+        | NodeKind::Binary(..)
+        | NodeKind::Lambda(..)
+        | NodeKind::Function { .. }
+        | NodeKind::Let(..)
+        | NodeKind::With(..)
+        | NodeKind::If(..) => construct(d, node),
+    }
+}
+
+
+/// Something absorbable, where it may open on the line before it.
+fn absorbed(d: &mut Document, node: &Node) {
+    marked(d, node.origin, |d| match &node.kind {
+        NodeKind::With(scope, body) if is_absorbable_term(body) => d.group(GroupKind::Plain, |d| {
+            d.push(Piece::Break);
+            with_scope(d, scope);
+            d.push(Piece::Blank);
+            d.group(GroupKind::Priority, |d| marked(d, body.origin, |d| bare_term(d, body)));
+        }),
+        _ => bare_term(d, node),
+    });
+}
+
+fn with_scope(d: &mut Document, scope: &Node) {
+    d.group(GroupKind::Plain, |d| {
+        d.text("with");
+        d.push(Piece::Blank);
+        d.nest(|d| d.group(GroupKind::Plain, |d| expression(d, scope)));
+        d.text(";");
+    });
+}
+
+/// What follows the colon of `name:`; `depth` names are there already.
+fn lambda_body(d: &mut Document, body: &Node, depth: usize) {
+    match &body.kind {
+        NodeKind::Lambda(name, inner) => {
+            d.push(Piece::Blank);
+            d.text(format!("{name}:"));
+            lambda_body(d, inner, depth + 1);
+        }
+        _ if is_absorbable(body) => {
+            d.push(Piece::Blank);
+            d.group(GroupKind::Priority, |d| absorbed(d, body));
+        }
+        _ => {
+            d.push(if depth <= 2 { Piece::Space } else { Piece::Line(1) });
+            expression(d, body);
+        }
+    }
+}
+
+/// `{ a, b, ... }:` up to two names, else one a line.
+fn arguments(d: &mut Document, formals: &[Formal], open: bool) {
+    if formals.is_empty() && !open {
+        d.text("{ }:");
+        return;
+    }
+    let short = formals.len() <= 2 && formals.iter().all(|formal| formal.default.is_none());
+    let separator = || if short { Piece::Space } else { Piece::Line(1) };
+    d.group(GroupKind::Plain, |d| {
+        d.text("{");
+        d.push(separator());
+        d.nest(|d| {
+            for (index, Formal { name, default }) in formals.iter().enumerate() {
+                if index > 0 {
+                    d.push(separator());
+                }
+                d.group(GroupKind::Plain, |d| {
+                    d.text(name.clone());
+                    if let Some(default) = default {
+                        d.push(Piece::Blank);
+                        d.nest(|d| {
+                            d.text("?");
+                            assigned(d, default);
+                        });
+                    }
+                    if open || index + 1 < formals.len() || !short {
+                        d.text(",");
+                    }
+                });
+            }
+            if open {
+                if !formals.is_empty() {
+                    d.push(separator());
+                }
+                d.text("...");
+            }
+        });
+        d.push(separator());
+        d.text("}");
+    });
+    d.text(":");
+}
+
+fn conditional(d: &mut Document, (condition, yes, no): (&Node, &Node, &Node), around_yes: Piece) {
+    d.group(GroupKind::Plain, |d| {
+        d.text("if");
+        d.push(Piece::Space);
+        d.nest(|d| expression(d, condition));
+        d.push(Piece::Space);
+        d.text("then");
+    });
+    d.push(around_yes.clone());
+    d.nest(|d| d.group(GroupKind::Plain, |d| expression(d, yes)));
+    d.push(around_yes);
+    d.text("else");
+    match &no.kind {
+        NodeKind::If(condition, yes, no_again) => {
+            d.push(Piece::Blank);
+            marked(d, no.origin, |d| conditional(d, (condition, yes, no_again), Piece::Line(1)));
+        }
+        _ => {
+            d.push(Piece::Space);
+            d.nest(|d| d.group(GroupKind::Plain, |d| expression(d, no)));
+        }
+    }
+}
+
+fn in_parentheses(d: &mut Document, inner: &Node) {
+    match &inner.kind {
+        _ if is_absorbable(inner) => d.group(GroupKind::Plain, |d| absorbed_or_lambda(d, inner)),
+        NodeKind::Apply(function, argument) => {
+            marked(d, inner.origin, |d| call(d, function, argument, CallPlace::Parentheses));
+        }
+        NodeKind::Select { .. } => {
+            d.group(GroupKind::Plain, |d| expression(d, inner));
+            d.push(Piece::Break);
+        }
+        _ => {
+            d.push(Piece::Break);
+            d.group(GroupKind::Plain, |d| expression(d, inner));
+            d.push(Piece::Break);
+        }
+    }
+}
+
+fn absorbed_or_lambda(d: &mut Document, node: &Node) {
+    if matches!(node.kind, NodeKind::Lambda(..)) { expression(d, node) } else { absorbed(d, node) }
+}
+
+/// Where a call stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CallPlace {
+    /// After `=` or an operator: it may begin on the next line.
+    Assigned,
+    Parentheses,
+    Elsewhere,
+}
+
+fn call(d: &mut Document, function: &Node, last: &Node, place: CallPlace) {
+    let start = d.apart(|d| {
+        if place == CallPlace::Assigned {
+            d.push(Piece::Space);
+        }
+        d.group(GroupKind::Transparent, |d| call_start(d, function, place));
+    });
+    let start = if is_simple_call(function, last) {
+        match on_one_line(start.clone()) {
+            Some(flat) => {
+                d.group(GroupKind::Plain, |d| {
+                    d.append(flat);
+                    d.push(Piece::Blank);
+                    last_argument(d, last);
+                });
+                return;
+            }
+            None => start,
+        }
+    } else {
+        start
+    };
+    d.group(GroupKind::Plain, |d| {
+        d.append(start);
+        d.push(Piece::Space);
+        last_argument(d, last);
+        if place == CallPlace::Parentheses {
+            d.push(Piece::Break);
+        }
+    });
+}
+
+/// The function and all arguments but the last one.
+fn call_start(d: &mut Document, node: &Node, place: CallPlace) {
+    match &node.kind {
+        NodeKind::Apply(function, argument) => {
+            d.group(GroupKind::Transparent, |d| call_start(d, function, place));
+            d.push(Piece::Space);
+            let kind = if matches!(argument.kind, NodeKind::Select { .. }) { GroupKind::Plain } else { GroupKind::Priority };
+            d.nest(|d| d.group(kind, |d| expression(d, argument)));
+        }
+        _ if place == CallPlace::Parentheses => d.nest(|d| {
+            d.group(GroupKind::Plain, |d| {
+                d.push(Piece::Break);
+                expression(d, node);
+            });
+        }),
+        _ => expression(d, node),
+    }
+}
+
+fn last_argument(d: &mut Document, node: &Node) {
+    if is_absorbable_term(node) {
+        d.group(GroupKind::Priority, |d| d.nest(|d| absorbed(d, node)));
+        return;
+    }
+    let NodeKind::Paren(inner) = &node.kind else {
+        d.group(GroupKind::Plain, |d| d.nest(|d| expression(d, node)));
+        return;
+    };
+    // `(name: {` and `(name {` open in the same line too.
+    let opening = match &inner.kind {
+        NodeKind::Lambda(name, body) if is_absorbable_term(body) => Some((format!("({name}:"), body)),
+        NodeKind::Apply(function, body) if is_absorbable_term(body) => match &function.kind {
+            NodeKind::Word(name) if is_identifier(name) => Some((format!("({name}"), body)),
+            _ => None,
+        },
+        _ => None,
+    };
+    match opening {
+        Some((opening, body)) => d.group(GroupKind::Priority, |d| {
+            d.nest(|d| {
+                d.text(opening);
+                d.push(Piece::Blank);
+                absorbed(d, body);
+                d.text(")");
+            });
+        }),
+        None => parenthesised_value(d, inner),
+    }
+}
+
+/// A value in parentheses which may break inside them.
+fn parenthesised_value(d: &mut Document, inner: &Node) {
+    d.group(GroupKind::Priority, |d| {
+        d.nest(|d| {
+            d.text("(");
+            d.push(Piece::Break);
+            d.group(GroupKind::Plain, |d| d.nest(|d| expression(d, inner)));
+            d.push(Piece::Break);
+            d.text(")");
+        });
+    });
+}
+
+/// The operands of one operator, however they are nested.
+fn operands(d: &mut Document, node: &Node, operator: &'static str) {
+    fn rest(d: &mut Document, node: &Node, operator: &'static str, leading: bool) {
+        match &node.kind {
+            NodeKind::Binary(left, inner, right) if *inner == operator => {
+                marked(d, node.origin, |d| {
+                    rest(d, left, operator, leading);
+                    rest(d, right, operator, false);
+                });
+            }
+            _ if leading => expression(d, node),
+            _ => {
+                d.push(Piece::Space);
+                d.text(operator);
+                d.nest(|d| match &node.kind {
+                    NodeKind::Binary(..) => d.group(GroupKind::Plain, |d| {
+                        d.push(Piece::Space);
+                        expression(d, node);
+                    }),
+                    NodeKind::Apply(function, argument) => d.group(GroupKind::Plain, |d| {
+                        marked(d, node.origin, |d| call(d, function, argument, CallPlace::Assigned));
+                    }),
+                    _ => {
+                        d.push(Piece::Blank);
+                        expression(d, node);
+                    }
+                });
+            }
+        }
+    }
+    d.group(GroupKind::Plain, |d| {
+        if let NodeKind::Binary(left, _, right) = &node.kind {
+            rest(d, left, operator, true);
+            rest(d, right, operator, false);
+        }
+    });
+}
+
+fn set_items(d: &mut Document, items: &[Item]) {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            d.push(Piece::Line(if item.comment.is_empty() { 1 } else { 2 }));
+        }
+        for line in &item.comment {
+            comment(d, line);
+        }
+        d.group(GroupKind::Plain, |d| {
+            marked(d, item.origin, |d| match &item.kind {
+                ItemKind::Inherit { from, names } => inherit(d, from.as_ref(), names),
+                ItemKind::Binding { path, value } => binding(d, path, value),
+            });
+        });
+    }
+}
+
+fn inherit(d: &mut Document, from: Option<&Node>, names: &[String]) {
+    let few = names.len() < 4;
+    let (between, end) = if few { (Piece::Space, Piece::Break) } else { (Piece::Line(1), Piece::Line(1)) };
+    d.text("inherit");
+    d.nest(|d| {
+        if let Some(from) = from {
+            d.group(GroupKind::Plain, |d| {
+                d.push(Piece::Space);
+                d.text("(");
+                d.nest(|d| in_parentheses(d, from));
+                d.text(")");
+            });
+        }
+        for name in names {
+            d.push(between.clone());
+            d.text(name.clone());
+        }
+        d.push(end);
+        d.text(";");
+    });
+}
+
+fn binding(d: &mut Document, path: &[String], value: &Node) {
+    d.text(path.join("."));
+    d.nest(|d| {
+        d.push(Piece::Blank);
+        d.text("=");
+        // After a long or quoted name the value may begin on the next line.
+        if path.len() <= 4 && path.iter().all(|name| is_identifier(name)) {
+            assigned(d, value);
+        } else {
+            let pieces = d.apart(|d| assigned(d, value));
+            let pieces = match pieces.split_first() {
+                Some((Piece::Blank, value)) => {
+                    d.push(Piece::Space);
+                    value.to_vec()
+                }
+                _ => {
+                    d.push(Piece::Break);
+                    pieces
+                }
+            };
+            d.push(Piece::Group(GroupKind::Priority, pieces));
+        }
+    });
+    d.text(";");
+}
+
+/// What follows `=`.
+fn assigned(d: &mut Document, value: &Node) {
+    match &value.kind {
+        _ if is_absorbable(value) => {
+            d.push(Piece::Blank);
+            d.nest(|d| d.group(GroupKind::Plain, |d| absorbed_or_lambda(d, value)));
+        }
+        NodeKind::Paren(inner) => {
+            d.push(Piece::Blank);
+            d.nest(|d| parenthesised_value(d, inner));
+        }
+        NodeKind::Text(_) | NodeKind::Block { .. } | NodeKind::Path(_) => {
+            d.push(Piece::Blank);
+            d.nest(|d| d.group(GroupKind::Plain, |d| expression(d, value)));
+        }
+        NodeKind::Apply(function, argument) => {
+            d.nest(|d| marked(d, value.origin, |d| call(d, function, argument, CallPlace::Assigned)));
+        }
+        NodeKind::Binary(left, operator @ ("//" | "++" | "+"), _) if is_absorbable_term(left) => {
+            d.push(Piece::Blank);
+            marked(d, value.origin, |d| operands(d, value, operator));
+        }
+        NodeKind::Binary(left, operator @ ("//" | "++" | "+"), right) if is_absorbable_term(right) => d.nest(|d| {
+            d.group(GroupKind::Plain, |d| {
+                marked(d, value.origin, |d| {
+                    d.push(Piece::Space);
+                    expression(d, left);
+                    d.push(Piece::Space);
+                    d.group(GroupKind::Transparent, |d| {
+                        d.text(*operator);
+                        d.push(Piece::Blank);
+                        d.group(GroupKind::Priority, |d| absorbed(d, right));
+                    });
+                });
+            });
+        }),
+        NodeKind::Binary(..)
+        | NodeKind::Prefix(..)
+        | NodeKind::HasAttr { .. }
+        | NodeKind::Function { .. }
+        | NodeKind::Lambda(..)
+        | NodeKind::Let(..)
+        | NodeKind::If(..) => d.nest(|d| {
+            d.push(Piece::Space);
+            d.group(GroupKind::Plain, |d| expression(d, value));
+        }),
+        NodeKind::Word(_) | NodeKind::Select { .. } | NodeKind::List(_) | NodeKind::Set(_) | NodeKind::With(..) => {
+            d.nest(|d| {
+                d.group(GroupKind::Plain, |d| {
+                    d.push(Piece::Space);
+                    expression(d, value);
+                });
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
+
+    use super::super::trees;
+    use super::print;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn data_is_a_fixed_point_of_nixfmt(value in trees::data()) {
+            let text = print(&value).text;
+            prop_assert_eq!(&nixfmt_rs::format(&text).map_err(|e| format!("{e:?}\n{text}")).unwrap(), &text);
+        }
+
+        #[test]
+        fn every_tree_is_a_fixed_point_of_nixfmt(value in trees::tree()) {
+            let text = print(&value).text;
+            let formatted = nixfmt_rs::format(&text).map_err(|e| TestCaseError::fail(format!("{e:?}\n{text}")))?;
+            prop_assert!(formatted == text, "printed:\n{}\nnixfmt:\n{}", text, formatted);
+        }
+    }
+}
