@@ -1,6 +1,29 @@
 //! moxc: one TOML file about a Proxmox host in, its whole configuration out.
+//!
+//! The stages, each with types of its own, in the order in which a spec passes through them:
+//!
+//! | stage | from → to | where | may report |
+//! |---|---|---|---|
+//! | parse | text → [`spec::document::Document`] | [`spec::document`] | MOX0001 |
+//! | read | document → [`spec::HostFile`], as written | [`spec`] | `MOX00xx` |
+//! | resolve | as written → [`model::Host`], as understood | [`resolve`] | `MOX01xx` |
+//! | analyse | what spans several parts of a host | [`analysis`] | `MOX02xx` to `MOX07xx` |
+//! | plan | host → what each target will say | [`targets`] | what a target cannot say |
+//! | emit | plan → [`output::FileSet`] | [`targets`] | nothing |
+//!
+//! A stage runs to its end and pushes what it finds into a [`diagnostics::Sink`], so that one run shows everything.
+//! Nothing below the command line reads the clock, the environment, or a host's name.
 
+pub mod analysis;
 pub mod calendar;
-pub mod pve;
-pub mod output;
+pub mod compile;
+pub mod diagnostics;
+pub mod model;
 pub mod nix;
+pub mod output;
+pub mod pve;
+pub mod resolve;
+pub mod source;
+pub mod spec;
+pub mod targets;
+pub mod value;

@@ -1,2 +1,3 @@
 //! Integration tests, one binary.
 mod calendar;
+mod reference_host;

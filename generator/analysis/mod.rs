@@ -1,0 +1,11 @@
+//! What no schema can see, because it spans several parts of one host.
+//!
+//! Each module is one subject, each check one function that pushes diagnostics of its own code. Checks run on partial
+//! models too ([`Host::complete`](crate::model::Host::complete) is false): one that argues from what is absent stays
+//! silent there.
+
+use crate::diagnostics::Sink;
+use crate::model::Host;
+
+/// Runs every check.
+pub fn analyse(_host: &Host, _sink: &mut Sink) {}

@@ -1,0 +1,134 @@
+//! The register of diagnostic codes.
+//!
+//! One line a code: number, severity, title. The explanation is `docs/errors/<code>.md`, built into the program. A
+//! retired number is never given again. Ranges: 00xx syntax and shape of the file, 01xx identity and references, 02xx
+//! network, 03xx storage, 04xx processor and memory, 05xx passthrough, 06xx guests, 07xx schedules, backup and update,
+//! 08xx generated output, user templates and the output folder, 09xx a live host.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Whether a problem stops the build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Nothing is built.
+    Error,
+    /// Built all the same; its level can be set in `[lints]`.
+    Warning,
+}
+
+macro_rules! codes {
+    ($($code:ident $severity:ident $title:literal;)*) => {
+        /// The code of a diagnostic.
+        #[allow(missing_docs, reason = "the title in the register is the documentation")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $(#[doc = $title] $code,)* }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$code),*];
+
+            /// `MOX0106`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$code => stringify!($code),)* }
+            }
+
+            /// Error or warning.
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$code => Severity::$severity,)* }
+            }
+
+            /// What kind of problem it is, in a few words.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$code => $title,)* }
+            }
+
+            /// The whole explanation, in Markdown.
+            pub fn explain(self) -> &'static str {
+                match self { $(Self::$code => include_str!(concat!("../../docs/errors/", stringify!($code), ".md")),)* }
+            }
+        }
+    };
+}
+
+codes! {
+    MOX0001 Error   "syntax error";
+    MOX0002 Error   "unknown key";
+    MOX0003 Error   "wrong type";
+    MOX0004 Error   "missing key";
+    MOX0005 Error   "not one of the choices";
+    MOX0006 Error   "not a size";
+    MOX0007 Error   "not a duration";
+    MOX0008 Error   "not a calendar expression";
+    MOX0009 Error   "not an address";
+    MOX0010 Error   "not a PCI address or id";
+    MOX0011 Error   "not a unicast MAC address";
+    MOX0012 Error   "not a name of its kind";
+    MOX0013 Error   "number out of range";
+    MOX0014 Error   "unknown version of the language";
+    MOX0015 Error   "a character that no output can carry";
+    MOX0016 Error   "keys that do not go together";
+    MOX0017 Error   "not a warning that `[lints]` can set";
+    MOX0018 Error   "not a Proxmox VE release";
+    MOX0019 Error   "unknown time zone";
+    MOX0020 Error   "not a path";
+    MOX0021 Error   "a value in a wrong form";
+    MOX0022 Error   "a secret in the spec";
+    MOX0023 Error   "a fleet that names no host";
+    MOX0101 Error   "VMID used twice";
+    MOX0102 Error   "VMID out of range";
+    MOX0103 Error   "name used twice";
+    MOX0104 Error   "MAC address used twice";
+    MOX0106 Error   "unknown reference";
+    MOX0107 Error   "newer than the host's release";
+    MOX0108 Error   "option that Proxmox VE refuses";
+    MOX0109 Error   "option that moxc sets itself";
+    MOX0110 Error   "a name of the wrong kind";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Code {
+    type Err = ();
+
+    /// Takes `MOX0106`, in any case.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.as_str().eq_ignore_ascii_case(text))
+            .ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_in_order_and_unique() {
+        assert!(
+            Code::ALL
+                .windows(2)
+                .all(|pair| pair[0].as_str() < pair[1].as_str())
+        );
+    }
+
+    #[test]
+    fn every_code_is_explained_in_four_parts() {
+        for code in Code::ALL {
+            let text = code.explain();
+            assert!(
+                text.starts_with(&format!("# {code}: {}\n", code.title())),
+                "{code}: the page's heading is not its title"
+            );
+            for part in ["## What", "## Why", "## Wrong", "## Right"] {
+                assert!(text.contains(part), "{code}: `{part}` is missing");
+            }
+        }
+    }
+}

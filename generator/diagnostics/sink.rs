@@ -1,0 +1,74 @@
+use super::{Code, Diagnostic, LintLevel, Lints, Severity};
+
+/// Where the stages put what they find.
+#[derive(Debug, Default)]
+pub struct Sink {
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Sink {
+    /// An empty sink.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in one problem.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Whether an error, not only a warning, was found.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics
+            .iter()
+            .any(|d| d.code.severity() == Severity::Error)
+    }
+
+    /// How many problems there are so far.
+    pub fn len(&self) -> usize {
+        self.diagnostics.len()
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.diagnostics.is_empty()
+    }
+
+    /// Whether a problem of this code was found.
+    pub fn has(&self, code: Code) -> bool {
+        self.diagnostics.iter().any(|d| d.code == code)
+    }
+
+    /// Everything found, by place, with the severity that the spec's `[lints]` give it; what they allow is left out.
+    /// The same problem at the same place is told once.
+    pub fn finish(self, lints: &Lints, deny_warnings: bool) -> Vec<(Severity, Diagnostic)> {
+        let mut found: Vec<_> = self
+            .diagnostics
+            .into_iter()
+            .filter_map(|d| {
+                let severity = match (d.code.severity(), lints.level(d.code)) {
+                    (Severity::Error, _) | (Severity::Warning, Some(LintLevel::Deny)) => {
+                        Severity::Error
+                    }
+                    (Severity::Warning, Some(LintLevel::Allow)) => return None,
+                    (Severity::Warning, Some(LintLevel::Warn) | None) if deny_warnings => {
+                        Severity::Error
+                    }
+                    (Severity::Warning, Some(LintLevel::Warn) | None) => Severity::Warning,
+                };
+                Some((severity, d))
+            })
+            .collect();
+        // A stable sort: of two problems at one place, the one found first stays first.
+        found.sort_by_key(|(_, d)| {
+            (
+                d.span().file(),
+                d.span().range().start,
+                d.span().range().end,
+                d.code,
+            )
+        });
+        found.dedup_by(|b, a| a.1 == b.1);
+        found
+    }
+}

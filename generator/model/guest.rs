@@ -1,0 +1,444 @@
+//! Virtual machines and containers.
+
+use std::net::IpAddr;
+
+use super::{Bridge, Dataset, Id, Item, Machine, PciDevice, Setting};
+use crate::calendar::TimeSpan;
+use crate::source::{Span, Spanned};
+use crate::spec::document::Node;
+use crate::spec::guest::{Balloon, Locale, ModulePath, NixAttribute, Port, WindowsUser, WingetId};
+use crate::value::{
+    AbsolutePath, Bus, ByteSize, CacheMode, Cidr, ContainerOs, CpuSet, DevicePath, Firmware,
+    GuestAddress, GuestOs, GuestPath, Line, MacAddress, Name, ReleaseTag, SecretName, SshKey, Tag,
+    Text, TimeZoneName, VlanSet, VlanTag, VmId, VmOs, VolumeId,
+};
+
+/// A virtual machine or a container.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    /// Its name; its host name too.
+    pub name: Spanned<String>,
+    /// Where its table stands.
+    pub span: Span,
+    /// Its number.
+    pub vmid: Setting<VmId>,
+    /// What it is for.
+    pub description: Option<Spanned<Text>>,
+    /// Tags, as written.
+    pub tags: Vec<Spanned<Tag>>,
+    /// The most memory it takes.
+    pub memory: Setting<ByteSize>,
+    /// The most processor time that it takes, in cores.
+    pub cpu_limit: Option<Spanned<f64>>,
+    /// Its weight against other guests.
+    pub cpu_units: Option<Spanned<u32>>,
+    /// Whether and when it starts with the host.
+    pub autostart: Option<Autostart>,
+    /// Whether Proxmox VE refuses to remove it.
+    pub protection: Setting<bool>,
+    /// Guests that must run first.
+    pub needs: Vec<Spanned<Id<Guest>>>,
+    /// Guests that never run at the same time.
+    pub exclusive_with: Vec<Spanned<Id<Guest>>>,
+    /// Whether it is backed up.
+    pub backup: Setting<bool>,
+    /// Raw options of Proxmox VE, checked against its schema.
+    pub extra: Vec<Extra>,
+    /// Its network cards.
+    pub network: Vec<GuestNic>,
+    /// What it is.
+    pub kind: GuestKind,
+    /// What a NixOS guest is; also for one whose spec leaves the table out.
+    pub nixos: Option<NixosGuest>,
+}
+
+/// What a guest is.
+#[derive(Debug, Clone)]
+pub enum GuestKind {
+    /// A virtual machine.
+    Vm(Box<Vm>),
+    /// A container.
+    Container(Box<Container>),
+}
+
+/// A raw option of Proxmox VE.
+#[derive(Debug, Clone)]
+pub struct Extra {
+    /// Its name.
+    pub key: Spanned<String>,
+    /// Its value, as Proxmox VE's files write it.
+    pub value: Spanned<String>,
+}
+
+/// Whether and when a guest starts with the host.
+#[derive(Debug, Clone)]
+pub struct Autostart {
+    /// Where it stands.
+    pub span: Span,
+    /// Its place: lower starts earlier and stops later.
+    pub order: Option<Spanned<u32>>,
+    /// How long the next guest waits for it.
+    pub up_delay: Option<Spanned<TimeSpan>>,
+    /// How long the host waits for it to stop.
+    pub down_delay: Option<Spanned<TimeSpan>>,
+}
+
+/// A way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gateway {
+    /// By address.
+    Address(IpAddr),
+    /// A machine that is no guest.
+    Machine(Id<Machine>),
+    /// A guest, which routes.
+    Guest(Id<Guest>),
+}
+
+/// A network card of a guest.
+#[derive(Debug, Clone)]
+pub struct GuestNic {
+    /// Where its table stands.
+    pub span: Span,
+    /// The bridge it is on.
+    pub bridge: Spanned<Id<Bridge>>,
+    /// Its IPv4 address.
+    pub address: Option<Spanned<GuestAddress>>,
+    /// Its IPv6 address.
+    pub address6: Option<Spanned<GuestAddress>>,
+    /// Its way out, IPv4.
+    pub gateway: Option<Spanned<Gateway>>,
+    /// Its way out, IPv6.
+    pub gateway6: Option<Spanned<Gateway>>,
+    /// Its MAC address; derived where the spec leaves it out.
+    pub mac: Setting<MacAddress>,
+    /// The VLAN it is in.
+    pub vlan: Option<Spanned<VlanTag>>,
+    /// The VLANs it may tag itself.
+    pub trunks: Option<Spanned<VlanSet>>,
+    /// Whether Proxmox VE's firewall filters it.
+    pub firewall: Setting<bool>,
+    /// The largest packet, in bytes.
+    pub mtu: Option<Spanned<u32>>,
+    /// The most that it sends, in MB/s.
+    pub rate: Option<Spanned<f64>>,
+}
+
+impl GuestNic {
+    /// Its fixed address of one family.
+    pub fn static_address(&self, v6: bool) -> Option<Cidr> {
+        self.static_addresses()
+            .find(|cidr| cidr.value.is_v6() == v6)
+            .map(|cidr| cidr.value)
+    }
+
+    /// Its fixed addresses.
+    pub fn static_addresses(&self) -> impl Iterator<Item = Spanned<Cidr>> + '_ {
+        [self.address, self.address6]
+            .into_iter()
+            .flatten()
+            .filter_map(|address| match address.value {
+                GuestAddress::Static(cidr) => Some(Spanned::new(cidr, address.span)),
+                GuestAddress::Dhcp | GuestAddress::Auto => None,
+            })
+    }
+}
+
+/// What is particular to a virtual machine.
+#[derive(Debug, Clone)]
+pub struct Vm {
+    /// What runs in it.
+    pub os: Setting<VmOs>,
+    /// Cores of each socket.
+    pub cores: Setting<u32>,
+    /// Sockets.
+    pub sockets: Setting<u32>,
+    /// The processor model that the guest sees.
+    pub cpu_model: Setting<String>,
+    /// The host's threads that it runs on.
+    pub affinity: Option<Spanned<CpuSet>>,
+    /// Ballooning: the least that stays, or off.
+    pub balloon: Option<Spanned<Balloon>>,
+    /// The size of its memory pages.
+    pub hugepages: Option<Spanned<ByteSize>>,
+    /// Whether the guest sees the host's NUMA nodes.
+    pub numa: Setting<bool>,
+    /// Its firmware.
+    pub firmware: Setting<Firmware>,
+    /// Its machine type: `q35`, `i440fx`, or a pinned one.
+    pub machine: Setting<String>,
+    /// Whether it has a TPM 2.0.
+    pub tpm: Setting<bool>,
+    /// Whether its firmware brings the keys of Secure Boot.
+    pub secure_boot: Setting<bool>,
+    /// Whether the QEMU guest agent runs in it.
+    pub agent: Setting<bool>,
+    /// Its display.
+    pub display: Option<Spanned<Line>>,
+    /// Its disks, in order; the first is the one it boots from.
+    pub disks: Vec<VmDisk>,
+    /// Installation images.
+    pub iso: Vec<Spanned<VolumeId>>,
+    /// PCI functions.
+    pub passthrough: Vec<Spanned<Id<PciDevice>>>,
+    /// Folders of the host.
+    pub shares: Vec<Share>,
+    /// What a Windows guest is; also for one whose spec leaves the table out.
+    pub windows: Option<WindowsGuest>,
+}
+
+/// A disk of a virtual machine.
+#[derive(Debug, Clone)]
+pub struct VmDisk {
+    /// Its name in the spec.
+    pub name: Spanned<String>,
+    /// The dataset that it lies in.
+    pub dataset: Spanned<Id<Dataset>>,
+    /// Its size.
+    pub size: Setting<ByteSize>,
+    /// Its bus.
+    pub bus: Setting<Bus>,
+    /// Whether the guest sees flash.
+    pub ssd: Setting<bool>,
+    /// Whether freed blocks are given back.
+    pub discard: Setting<bool>,
+    /// Whether it has a thread of its own.
+    pub iothread: Setting<bool>,
+    /// How QEMU caches it.
+    pub cache: Option<Spanned<CacheMode>>,
+    /// Whether backups hold it.
+    pub backup: Setting<bool>,
+    /// The serial number that the guest sees.
+    pub serial: Option<Spanned<Name>>,
+}
+
+/// A folder of the host inside a virtual machine.
+#[derive(Debug, Clone)]
+pub struct Share {
+    /// Where its table stands.
+    pub span: Span,
+    /// The dataset.
+    pub dataset: Spanned<Id<Dataset>>,
+    /// Where the guest mounts it.
+    pub mount: Setting<GuestPath>,
+    /// Whether the guest only reads.
+    pub read_only: Setting<bool>,
+}
+
+/// What is particular to a container.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// What runs in it.
+    pub os: Setting<ContainerOs>,
+    /// Cores that it sees; all where the spec says none.
+    pub cores: Option<Spanned<u32>>,
+    /// The most swap it takes.
+    pub swap: Setting<ByteSize>,
+    /// What it is made from.
+    pub template: Setting<VolumeId>,
+    /// Whether its root is an ordinary user of the host.
+    pub unprivileged: Setting<bool>,
+    /// Features of Proxmox VE.
+    pub features: Vec<Spanned<Line>>,
+    /// The dataset of its root file system.
+    pub rootfs: Spanned<Id<Dataset>>,
+    /// The size of its root file system.
+    pub rootfs_size: Setting<ByteSize>,
+    /// Further file systems, in order.
+    pub mounts: Vec<ContainerMount>,
+    /// Devices of the host.
+    pub devices: Vec<ContainerDevice>,
+}
+
+/// A further file system of a container.
+#[derive(Debug, Clone)]
+pub struct ContainerMount {
+    /// Its name in the spec.
+    pub name: Spanned<String>,
+    /// What is mounted.
+    pub source: MountSource,
+    /// Where.
+    pub path: Setting<AbsolutePath>,
+    /// Whether the container only reads.
+    pub read_only: Setting<bool>,
+    /// Whether backups hold it.
+    pub backup: Setting<bool>,
+}
+
+/// What a container mounts.
+#[derive(Debug, Clone)]
+pub enum MountSource {
+    /// A volume of its own.
+    Volume {
+        /// The dataset that it lies in.
+        dataset: Spanned<Id<Dataset>>,
+        /// Its size.
+        size: Setting<ByteSize>,
+    },
+    /// A shared dataset, as it is.
+    Share(Spanned<Id<Dataset>>),
+    /// A folder of the host.
+    HostPath(Spanned<AbsolutePath>),
+}
+
+/// A device of the host inside a container.
+#[derive(Debug, Clone)]
+pub struct ContainerDevice {
+    /// The device.
+    pub path: Setting<DevicePath>,
+    /// The user that owns it inside.
+    pub uid: Option<Spanned<u32>>,
+    /// The group that owns it inside.
+    pub gid: Option<Spanned<u32>>,
+    /// Its permissions inside, in octal.
+    pub mode: Option<Spanned<String>>,
+    /// Whether the container only reads.
+    pub read_only: Setting<bool>,
+}
+
+/// What a NixOS guest is.
+#[derive(Debug, Clone)]
+pub struct NixosGuest {
+    /// Where it stands; the guest's own table where the spec leaves it out.
+    pub span: Span,
+    /// The release that its state is kept for.
+    pub state_version: Option<Spanned<ReleaseTag>>,
+    /// Whether nothing but the configuration decides.
+    pub immutable: Setting<bool>,
+    /// The user's own modules.
+    pub modules: Vec<Spanned<ModulePath>>,
+    /// Packages of nixpkgs.
+    pub packages: Vec<Spanned<NixAttribute>>,
+    /// Ports that the firewall opens.
+    pub ports: Vec<Spanned<Port>>,
+    /// Services to enable.
+    pub services: Vec<Spanned<NixAttribute>>,
+    /// User services to enable.
+    pub user_services: Vec<Spanned<NixAttribute>>,
+    /// Users.
+    pub users: Vec<NixosUser>,
+    /// Raw options: dotted path and value.
+    pub settings: Vec<(Spanned<String>, Node)>,
+}
+
+/// A user of a NixOS guest.
+#[derive(Debug, Clone)]
+pub struct NixosUser {
+    /// The account.
+    pub name: Spanned<String>,
+    /// What the user is called.
+    pub description: Option<Spanned<Line>>,
+    /// Further groups.
+    pub groups: Vec<Spanned<Name>>,
+    /// Keys that may log in.
+    pub ssh_keys: Vec<Spanned<SshKey>>,
+    /// Whether the user may become root.
+    pub admin: Setting<bool>,
+}
+
+/// What a Windows guest is.
+#[derive(Debug, Clone)]
+pub struct WindowsGuest {
+    /// Where it stands; the guest's own table where the spec leaves it out.
+    pub span: Span,
+    /// Language and region.
+    pub locale: Setting<Locale>,
+    /// The user that the setup makes.
+    pub user: Setting<WindowsUser>,
+    /// The edition that is installed.
+    pub edition: Option<Spanned<Line>>,
+    /// The secret that holds the product key.
+    pub product_key_secret: Option<Spanned<SecretName>>,
+    /// The secret that holds the user's first password.
+    pub password_secret: Option<Spanned<SecretName>>,
+    /// The time zone.
+    pub timezone: Setting<TimeZoneName>,
+    /// Packages of winget.
+    pub winget: Vec<Spanned<WingetId>>,
+    /// Steam.
+    pub steam: Option<Steam>,
+    /// The Rust toolchain.
+    pub rust: Option<RustSetup>,
+}
+
+/// Steam and its games.
+#[derive(Debug, Clone)]
+pub struct Steam {
+    /// Where its table stands.
+    pub span: Span,
+    /// Where Steam is installed, where the spec tells.
+    pub install_dir: Option<Spanned<GuestPath>>,
+    /// Folders that hold games.
+    pub libraries: Vec<Spanned<GuestPath>>,
+    /// Games: number and name.
+    pub games: Vec<(Spanned<u32>, Option<Spanned<Line>>)>,
+}
+
+/// The Rust toolchain.
+#[derive(Debug, Clone)]
+pub struct RustSetup {
+    /// Where its table stands.
+    pub span: Span,
+    /// The toolchain.
+    pub toolchain: Setting<String>,
+    /// The host triple.
+    pub host: Setting<String>,
+    /// Components.
+    pub components: Vec<Spanned<Name>>,
+    /// Further targets.
+    pub targets: Vec<Spanned<Name>>,
+    /// Environment variables of the user.
+    pub environment: Vec<(Spanned<String>, Spanned<Line>)>,
+    /// Projects: name, path, and what it is cloned from.
+    pub projects: Vec<RustProject>,
+}
+
+/// A project.
+#[derive(Debug, Clone)]
+pub struct RustProject {
+    /// Its name.
+    pub name: Setting<String>,
+    /// Where it lies.
+    pub path: Setting<GuestPath>,
+    /// What it is cloned from.
+    pub git: Option<Spanned<Line>>,
+}
+
+impl Guest {
+    /// What runs in it.
+    pub fn os(&self) -> GuestOs {
+        match &self.kind {
+            GuestKind::Vm(vm) => GuestOs::Vm(vm.os.value),
+            GuestKind::Container(container) => GuestOs::Container(container.os.value),
+        }
+    }
+
+    /// Its Windows half.
+    pub fn windows(&self) -> Option<&WindowsGuest> {
+        match &self.kind {
+            GuestKind::Vm(vm) => vm.windows.as_ref(),
+            GuestKind::Container(_) => None,
+        }
+    }
+
+    /// Its virtual machine.
+    pub fn vm(&self) -> Option<&Vm> {
+        match &self.kind {
+            GuestKind::Vm(vm) => Some(vm),
+            GuestKind::Container(_) => None,
+        }
+    }
+
+    /// Its container.
+    pub fn container(&self) -> Option<&Container> {
+        match &self.kind {
+            GuestKind::Container(container) => Some(container),
+            GuestKind::Vm(_) => None,
+        }
+    }
+}
+
+impl Item for Guest {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}

@@ -1,0 +1,122 @@
+//! What is in the machine.
+
+use super::{Arena, Item, Setting};
+use crate::source::{Span, Spanned};
+use crate::value::{
+    ByteSize, CpuVendor, DevicePath, DiskKind, InterfaceName, Line, LinkSpeed, MacAddress,
+    PciAddress, PciClass, PciId,
+};
+
+/// What is in the machine.
+#[derive(Debug, Clone, Default)]
+pub struct Hardware {
+    /// The processor, where the spec tells.
+    pub cpu: Option<Cpu>,
+    /// The memory, where the spec tells.
+    pub memory: Option<Memory>,
+    /// Disks.
+    pub disks: Arena<Disk>,
+    /// Network cards.
+    pub nics: Arena<Nic>,
+    /// PCI functions.
+    pub pci: Arena<PciDevice>,
+}
+
+/// The processor.
+#[derive(Debug, Clone)]
+pub struct Cpu {
+    /// Where it stands.
+    pub span: Span,
+    /// What it is called.
+    pub model: Option<Spanned<Line>>,
+    /// Who made it.
+    pub vendor: Option<Spanned<CpuVendor>>,
+    /// Cores of all sockets together.
+    pub cores: Option<Spanned<u32>>,
+    /// Threads of all sockets together; the cores where the spec says those alone.
+    pub threads: Option<Setting<u32>>,
+    /// Sockets.
+    pub sockets: Setting<u32>,
+}
+
+/// The memory.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// How much.
+    pub size: Setting<ByteSize>,
+    /// As `DDR4`.
+    pub kind: Option<Spanned<Line>>,
+    /// Whether it corrects errors.
+    pub ecc: Option<Spanned<bool>>,
+}
+
+/// A disk.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    /// Its name in the spec.
+    pub name: Spanned<String>,
+    /// Flash or rotating.
+    pub kind: Setting<DiskKind>,
+    /// Its size.
+    pub size: Setting<ByteSize>,
+    /// A stable path.
+    pub device: Setting<DevicePath>,
+    /// What it is called.
+    pub model: Option<Spanned<Line>>,
+    /// Its serial number.
+    pub serial: Option<Spanned<Line>>,
+    /// The physical sector in bytes.
+    pub sector: Option<Spanned<u32>>,
+}
+
+/// A network card.
+#[derive(Debug, Clone)]
+pub struct Nic {
+    /// Its name in the spec.
+    pub name: Spanned<String>,
+    /// The kernel's name.
+    pub interface: Setting<InterfaceName>,
+    /// Its address; with it, the name is pinned.
+    pub mac: Option<Spanned<MacAddress>>,
+    /// What it is called.
+    pub model: Option<Spanned<Line>>,
+    /// How fast its link is.
+    pub speed: Option<Spanned<LinkSpeed>>,
+}
+
+/// A PCI function.
+#[derive(Debug, Clone)]
+pub struct PciDevice {
+    /// Its name in the spec.
+    pub name: Spanned<String>,
+    /// Where it sits.
+    pub address: Setting<PciAddress>,
+    /// Vendor and device.
+    pub id: Option<Spanned<PciId>>,
+    /// Vendor and device of the card's maker.
+    pub subsystem: Option<Spanned<PciId>>,
+    /// What it is.
+    pub class: Setting<PciClass>,
+    /// What it is called.
+    pub model: Option<Spanned<Line>>,
+    /// The number of its IOMMU group.
+    pub iommu_group: Option<Spanned<u32>>,
+    /// Other functions of the group that stay on the host.
+    pub group_members: Vec<Spanned<PciAddress>>,
+}
+
+impl Item for Disk {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+impl Item for Nic {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+impl Item for PciDevice {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}

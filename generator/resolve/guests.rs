@@ -1,0 +1,879 @@
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::guest::RustProject;
+use crate::model::{
+    Arena, Autostart, Container, ContainerDevice, ContainerMount, Dataset, Extra, Guest, GuestKind,
+    GuestNic, Host, Id, MountSource, NixosGuest, NixosUser, RustSetup, Setting, Share, Steam, Vm,
+    VmDisk, WindowsGuest,
+};
+use crate::source::{Span, Spanned};
+use crate::spec::HostFile;
+use crate::spec::document::{Node, Value};
+use crate::spec::guest::{
+    AutostartSpec, ContainerSpec, GuestNicSpec, MountSpec, NixosSpec, RustSpec, SteamSpec,
+    VmDiskSpec, VmSpec, WindowsSpec,
+};
+use crate::spec::reader::{List, Raw, Reference, ShortOrLong};
+use crate::value::{
+    Bus, ByteSize, ContainerOs, DatasetUse, Firmware, GuestAddress, MacAddress, VmId, VmOs,
+};
+
+use super::references::Names;
+use super::{Index, choice, list, network};
+
+/// A guest that is understood well enough to be named.
+pub(super) enum GuestRow<'a> {
+    Vm(&'a Spanned<String>, &'a VmSpec),
+    /// With the dataset of its root file system.
+    Container(&'a Spanned<String>, &'a ContainerSpec, Spanned<Id<Dataset>>),
+}
+
+impl<'a> GuestRow<'a> {
+    fn key(&self) -> &'a Spanned<String> {
+        match self {
+            Self::Vm(key, _) | Self::Container(key, ..) => key,
+        }
+    }
+
+    fn vmid(&self) -> Option<Spanned<VmId>> {
+        match self {
+            Self::Vm(_, body) => body.vmid,
+            Self::Container(_, body, _) => body.vmid,
+        }
+    }
+}
+
+/// The guests in the order of their VMIDs, and what their names stand for. Reports names that both tables have.
+pub(super) fn rows<'a>(
+    file: &'a HostFile,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) -> (Vec<GuestRow<'a>>, Names<'a, Guest>) {
+    let mut rows = Vec::new();
+    let mut broken = Vec::new();
+    for row in file.vms.iter().flat_map(|table| &table.rows) {
+        match &row.body {
+            Some(body) => rows.push(GuestRow::Vm(&row.key, body)),
+            None => broken.push(&row.key),
+        }
+    }
+    for row in file.containers.iter().flat_map(|table| &table.rows) {
+        let rootfs = row
+            .body
+            .as_ref()
+            .and_then(|body| body.rootfs.as_ref())
+            .and_then(|r| r.dataset.as_ref());
+        let rootfs = rootfs.and_then(|dataset| index.datasets.find(dataset, sink));
+        match (&row.body, rootfs) {
+            (Some(body), Some(rootfs)) => rows.push(GuestRow::Container(&row.key, body, rootfs)),
+            _ => broken.push(&row.key),
+        }
+    }
+    rows.sort_by_key(|row| row.vmid().map_or(u32::MAX, |vmid| vmid.get()));
+    let mut names = Names::empty("guest");
+    for key in broken {
+        names.add(&key.value, None);
+    }
+    for (at, row) in rows.iter().enumerate() {
+        names.add(&row.key().value, Some(Arena::id_at(at)));
+    }
+    let vms = file.vms.iter().flat_map(|table| &table.rows);
+    for vm in vms {
+        if let Some(container) = file
+            .containers
+            .iter()
+            .flat_map(|table| &table.rows)
+            .find(|c| c.key.value == vm.key.value)
+        {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0103,
+                    container.key.span,
+                    format!("two guests are called `{}`", vm.key.value),
+                )
+                .label("a container")
+                .also(vm.key.span, "a virtual machine")
+                .help("rename one: guests' names are unique, in DNS and in backups"),
+            );
+        }
+    }
+    (rows, names)
+}
+
+struct Resolver<'a> {
+    host: &'a Host,
+    index: &'a Index<'a>,
+    sink: &'a mut Sink,
+}
+
+pub(super) fn resolve(
+    rows: Vec<GuestRow<'_>>,
+    host: &Host,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) -> Arena<Guest> {
+    let mut resolver = Resolver { host, index, sink };
+    let guests = rows.into_iter().map(|row| match row {
+        GuestRow::Vm(name, body) => resolver.vm(name, body),
+        GuestRow::Container(name, body, rootfs) => resolver.container(name, body, rootfs),
+    });
+    Arena::new(guests.collect())
+}
+
+impl Resolver<'_> {
+    fn vm(&mut self, name: &Spanned<String>, body: &VmSpec) -> Guest {
+        let os = Setting::or_missing(body.os.map(|os| os.map(|os| os.0)), VmOs::Other, body.span);
+        let windows = os.is_windows();
+        let vmid = vmid(body.vmid, body.span);
+        let (memory, balloon, hugepages, numa) = self.vm_memory(body);
+        let cpu = body.cpu.as_ref();
+        let cpu_span = cpu.map_or(body.span, |cpu| cpu.value.span);
+        let cpu = cpu.map(|cpu| &cpu.value);
+        // The Windows guide's settings are the defaults of a Windows guest: UEFI, q35, the host's processor.
+        let model = if windows { "host" } else { "x86-64-v2-AES" };
+        let firmware = choice(
+            body.firmware,
+            if windows {
+                Firmware::Ovmf
+            } else {
+                Firmware::Seabios
+            },
+            body.span,
+        );
+        let tpm_default = match *os {
+            VmOs::Windows11 | VmOs::WindowsServer2025 => true,
+            VmOs::Windows10 | VmOs::WindowsServer2022 | VmOs::Nixos | VmOs::Linux | VmOs::Other => {
+                false
+            }
+        };
+        let disks = body
+            .disks
+            .iter()
+            .flat_map(|table| &table.rows)
+            .filter_map(|row| self.vm_disk(&row.key, row.body.as_ref()?))
+            .collect();
+        let vm = Vm {
+            os,
+            cores: Setting::or_default(
+                cpu.and_then(|c| c.cores.map(|c| c.map(|c| c.get()))),
+                1,
+                cpu_span,
+            ),
+            sockets: Setting::or_default(
+                cpu.and_then(|c| c.sockets.map(|s| s.map(|s| s.get()))),
+                1,
+                cpu_span,
+            ),
+            cpu_model: Setting::or_default(
+                cpu.and_then(|c| {
+                    c.model
+                        .as_ref()
+                        .map(|m| Spanned::new(m.value.as_str().to_owned(), m.span))
+                }),
+                model.to_owned(),
+                cpu_span,
+            ),
+            affinity: cpu.and_then(|c| {
+                c.affinity
+                    .as_ref()
+                    .map(|a| Spanned::new(a.value.0.clone(), a.span))
+            }),
+            balloon,
+            hugepages,
+            numa,
+            machine: Setting::or_default(
+                body.machine
+                    .as_ref()
+                    .map(|m| Spanned::new(m.value.as_str().to_owned(), m.span)),
+                "q35".to_owned(),
+                body.span,
+            ),
+            tpm: Setting::or_default(body.tpm, tpm_default, body.span),
+            secure_boot: Setting::or_default(
+                body.secure_boot,
+                windows && *firmware == Firmware::Ovmf,
+                body.span,
+            ),
+            firmware,
+            agent: Setting::or_default(body.agent, true, body.span),
+            display: body.display.clone(),
+            disks,
+            iso: body
+                .iso
+                .iter()
+                .flat_map(|iso| &iso.value.0)
+                .cloned()
+                .collect(),
+            passthrough: self
+                .index
+                .pci
+                .find_all(body.passthrough.iter().flat_map(|p| &p.value), self.sink),
+            shares: body
+                .shares
+                .iter()
+                .flat_map(|s| &s.value)
+                .filter_map(|share| self.share(&share.value))
+                .collect(),
+            windows: self.windows(body, windows),
+        };
+        let nixos = self.nixos(
+            body.nixos.as_ref(),
+            matches!(*os, VmOs::Nixos),
+            name,
+            body.span,
+        );
+        Guest {
+            name: name.clone(),
+            span: body.span,
+            vmid,
+            description: body.description.clone(),
+            tags: list(body.tags.as_ref()),
+            memory,
+            cpu_limit: cpu.and_then(|c| c.limit.map(|l| l.map(|l| l.0))),
+            cpu_units: cpu.and_then(|c| c.units.map(|u| u.map(|u| u.get()))),
+            autostart: autostart(body.autostart.as_ref()),
+            protection: Setting::or_default(body.protection, false, body.span),
+            needs: self.guests(body.needs.as_ref()),
+            exclusive_with: self.guests(body.exclusive_with.as_ref()),
+            backup: Setting::or_default(body.backup, true, body.span),
+            extra: self.extra(body.extra.as_ref()),
+            network: self.network(body.network.as_ref(), *vmid),
+            kind: GuestKind::Vm(Box::new(vm)),
+            nixos,
+        }
+    }
+
+    fn container(
+        &mut self,
+        name: &Spanned<String>,
+        body: &ContainerSpec,
+        rootfs: Spanned<Id<Dataset>>,
+    ) -> Guest {
+        let os = Setting::or_missing(
+            body.os.map(|os| os.map(|os| os.0)),
+            ContainerOs::Other,
+            body.span,
+        );
+        let vmid = vmid(body.vmid, body.span);
+        let cpu = body.cpu.as_ref().map(|cpu| &cpu.value);
+        self.expect_use(
+            rootfs,
+            DatasetUse::Containers,
+            "a container's root file system",
+        );
+        let size = body.rootfs.as_ref().and_then(|r| r.value.size);
+        let mounts = body
+            .mounts
+            .iter()
+            .flat_map(|table| &table.rows)
+            .filter_map(|row| self.mount(&row.key, row.body.as_ref()?))
+            .collect();
+        let devices = body
+            .devices
+            .iter()
+            .flat_map(|d| &d.value)
+            .map(container_device)
+            .collect();
+        let container = Container {
+            os,
+            cores: cpu.and_then(|c| c.cores.map(|c| c.map(|c| c.get()))),
+            // Proxmox VE's own default.
+            swap: Setting::or_default(body.swap, ByteSize::mib(512), body.span),
+            template: Setting::or_missing(
+                body.template.clone(),
+                "local:vztmpl/none.tar".parse().expect("a volume"),
+                body.span,
+            ),
+            unprivileged: Setting::or_default(body.unprivileged, true, body.span),
+            features: list(body.features.as_ref()),
+            rootfs,
+            rootfs_size: Setting::or_missing(size, ByteSize::gib(8), body.span),
+            mounts,
+            devices,
+        };
+        let nixos = self.nixos(
+            body.nixos.as_ref(),
+            matches!(*os, ContainerOs::Nixos),
+            name,
+            body.span,
+        );
+        Guest {
+            name: name.clone(),
+            span: body.span,
+            vmid,
+            description: body.description.clone(),
+            tags: list(body.tags.as_ref()),
+            memory: Setting::or_missing(body.memory, ByteSize::gib(1), body.span),
+            cpu_limit: cpu.and_then(|c| c.limit.map(|l| l.map(|l| l.0))),
+            cpu_units: cpu.and_then(|c| c.units.map(|u| u.map(|u| u.get()))),
+            autostart: autostart(body.autostart.as_ref()),
+            protection: Setting::or_default(body.protection, false, body.span),
+            needs: self.guests(body.needs.as_ref()),
+            exclusive_with: self.guests(body.exclusive_with.as_ref()),
+            backup: Setting::or_default(body.backup, true, body.span),
+            extra: self.extra(body.extra.as_ref()),
+            network: self.network(body.network.as_ref(), *vmid),
+            kind: GuestKind::Container(Box::new(container)),
+            nixos,
+        }
+    }
+
+    /// Memory, as a size with its companions beside it or as one table.
+    #[allow(
+        clippy::type_complexity,
+        reason = "four settings that belong together only here"
+    )]
+    fn vm_memory(
+        &mut self,
+        body: &VmSpec,
+    ) -> (
+        Setting<ByteSize>,
+        Option<Spanned<crate::spec::guest::Balloon>>,
+        Option<Spanned<ByteSize>>,
+        Setting<bool>,
+    ) {
+        let table = body.memory.as_ref().and_then(|memory| match &memory.value {
+            ShortOrLong::Short(_) => None,
+            ShortOrLong::Long(table) => Some(table),
+        });
+        let size = body.memory.as_ref().and_then(|memory| match &memory.value {
+            ShortOrLong::Short(size) => Some(Spanned::new(*size, memory.span)),
+            ShortOrLong::Long(table) => table.size,
+        });
+        if let Some(table) = table {
+            let twice = [
+                ("balloon", body.balloon.as_ref().map(|b| b.span)),
+                ("hugepages", body.hugepages.map(|h| h.span)),
+                ("numa", body.numa.map(|n| n.span)),
+            ];
+            for (key, span) in twice {
+                if let Some(span) = span {
+                    self.sink.push(
+                        Diagnostic::new(
+                            Code::MOX0016,
+                            span,
+                            format!("`{key}` beside a `memory` table"),
+                        )
+                        .also(table.span, "the table")
+                        .help(format!(
+                            "write it inside: `memory = {{ size = …, {key} = … }}`"
+                        )),
+                    );
+                }
+            }
+        }
+        let hugepages = table.and_then(|t| t.hugepages).or(body.hugepages);
+        if let Some(pages) =
+            hugepages.filter(|p| ![ByteSize::mib(2), ByteSize::gib(1)].contains(&p.value))
+        {
+            self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0013,
+                    pages.span,
+                    format!("pages of {}", pages.value),
+                )
+                .help("x86-64 has huge pages of `\"2 MiB\"` and `\"1 GiB\"`"),
+            );
+        }
+        (
+            Setting::or_missing(size, ByteSize::gib(1), body.span),
+            table.and_then(|t| t.balloon).or(body.balloon),
+            hugepages,
+            Setting::or_default(table.and_then(|t| t.numa).or(body.numa), false, body.span),
+        )
+    }
+
+    fn vm_disk(&mut self, name: &Spanned<String>, body: &VmDiskSpec) -> Option<VmDisk> {
+        let dataset = self
+            .index
+            .datasets
+            .find(body.dataset.as_ref()?, self.sink)?;
+        self.expect_use(dataset, DatasetUse::VmDisks, "a virtual machine's disk");
+        let storage = &self.host.storage;
+        let pool = &storage.pools[storage.datasets[dataset.value].pool.value];
+        let flash = !pool.disks.is_empty()
+            && pool
+                .disks
+                .iter()
+                .all(|disk| self.host.hardware.disks[disk.value].kind.is_flash());
+        let bus = choice(body.bus, Bus::Scsi, body.span);
+        // QEMU has I/O threads for VirtIO alone, and `ssd` for all but VirtIO block.
+        let (has_iothread, has_ssd) = match *bus {
+            Bus::Scsi => (true, true),
+            Bus::Virtio => (true, false),
+            Bus::Sata | Bus::Ide => (false, true),
+        };
+        for (key, written, has) in [
+            ("iothread", body.iothread, has_iothread),
+            ("ssd", body.ssd, has_ssd),
+        ] {
+            if let Some(written) = written.filter(|w| w.value && !has) {
+                self.sink.push(
+                    Diagnostic::new(
+                        Code::MOX0016,
+                        written.span,
+                        format!("a disk on the bus `{}` has no `{key}`", *bus),
+                    )
+                    .also(bus.span, "its bus")
+                    .help("remove the key, or use the bus `scsi`"),
+                );
+            }
+        }
+        Some(VmDisk {
+            name: name.clone(),
+            dataset,
+            size: Setting::or_missing(body.size, ByteSize::gib(32), body.span),
+            bus,
+            ssd: Setting::or_default(body.ssd, flash && has_ssd, body.span),
+            discard: Setting::or_default(body.discard, true, body.span),
+            iothread: Setting::or_default(body.iothread, has_iothread, body.span),
+            cache: body.cache.map(|c| c.map(|c| c.0)),
+            backup: Setting::or_default(body.backup, true, body.span),
+            serial: body.serial.clone(),
+        })
+    }
+
+    fn share(&mut self, body: &crate::spec::guest::ShareSpec) -> Option<Share> {
+        let dataset = self
+            .index
+            .datasets
+            .find(body.dataset.as_ref()?, self.sink)?;
+        self.expect_use(dataset, DatasetUse::Share, "a shared folder");
+        Some(Share {
+            span: body.span,
+            dataset,
+            mount: Setting::or_missing(
+                body.mount.clone(),
+                "/mnt".parse().expect("a path"),
+                body.span,
+            ),
+            read_only: Setting::or_default(body.read_only, false, body.span),
+        })
+    }
+
+    fn mount(&mut self, name: &Spanned<String>, body: &MountSpec) -> Option<ContainerMount> {
+        let source = match (&body.dataset, &body.host_path) {
+            (Some(dataset), None) => {
+                let dataset = self.index.datasets.find(dataset, self.sink)?;
+                let is_share = self.host.storage.datasets[dataset.value].is_for(DatasetUse::Share);
+                match body.size {
+                    None if is_share => MountSource::Share(dataset),
+                    size => {
+                        self.expect_use(dataset, DatasetUse::Containers, "a container's volume");
+                        if size.is_none() {
+                            self.sink.push(
+                                Diagnostic::new(Code::MOX0004, body.span, "the key `size` is missing")
+                                    .label("in this table")
+                                    .help("a volume has a size; a dataset with `use = \"share\"` is mounted as it is"),
+                            );
+                        }
+                        MountSource::Volume {
+                            dataset,
+                            size: Setting::or_missing(size, ByteSize::gib(8), body.span),
+                        }
+                    }
+                }
+            }
+            (None, Some(path)) => {
+                if let Some(size) = body.size {
+                    self.sink.push(
+                        Diagnostic::new(
+                            Code::MOX0016,
+                            size.span,
+                            "a folder of the host has no size",
+                        )
+                        .also(path.span, "the folder")
+                        .help("remove `size`"),
+                    );
+                }
+                MountSource::HostPath(path.clone())
+            }
+            (Some(dataset), Some(path)) => {
+                self.sink.push(
+                    Diagnostic::new(Code::MOX0016, path.span, "`host-path` beside `dataset`")
+                        .also(dataset.span, "the dataset")
+                        .help("a mount has one source: remove one of them"),
+                );
+                return None;
+            }
+            (None, None) => {
+                self.sink.push(
+                    Diagnostic::new(
+                        Code::MOX0004,
+                        body.span,
+                        "the key `dataset` or `host-path` is missing",
+                    )
+                    .label("in this table"),
+                );
+                return None;
+            }
+        };
+        // Proxmox VE backs up volumes alone.
+        let volume = matches!(source, MountSource::Volume { .. });
+        if let Some(backup) = body.backup.filter(|b| b.value && !volume) {
+            self.sink.push(
+                Diagnostic::new(Code::MOX0016, backup.span, "a bind mount is in no backup").help(
+                    "back up the dataset itself by snapshots, or give the container a volume",
+                ),
+            );
+        }
+        Some(ContainerMount {
+            name: name.clone(),
+            source,
+            path: Setting::or_missing(
+                body.path.clone(),
+                "/mnt".parse().expect("a path"),
+                body.span,
+            ),
+            read_only: Setting::or_default(body.read_only, false, body.span),
+            backup: Setting::or_default(body.backup, volume, body.span),
+        })
+    }
+
+    /// Reports a dataset that is for something else.
+    fn expect_use(&mut self, dataset: Spanned<Id<Dataset>>, wanted: DatasetUse, what: &str) {
+        let item = &self.host.storage.datasets[dataset.value];
+        // Without a use the dataset was reported already.
+        if let (false, Some(found)) = (
+            item.is_for(wanted) || item.uses.is_empty(),
+            item.uses.first(),
+        ) {
+            let fitting: Vec<String> = self
+                .host
+                .storage
+                .datasets
+                .values()
+                .filter(|d| d.is_for(wanted))
+                .map(|d| format!("`{}`", d.name.value))
+                .collect();
+            let help = if fitting.is_empty() {
+                format!("declare a dataset with `use = \"{wanted}\"`")
+            } else {
+                format!("for that there is {}", fitting.join(", "))
+            };
+            self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0110,
+                    dataset.span,
+                    format!("the dataset `{}` is not for {what}", item.name.value),
+                )
+                .also(found.span, format!("it is for `{}`", found.value))
+                .help(help),
+            );
+        }
+    }
+
+    fn guests(&mut self, names: Option<&Spanned<List<Reference>>>) -> Vec<Spanned<Id<Guest>>> {
+        self.index
+            .guests
+            .find_all(names.iter().flat_map(|n| &n.value), self.sink)
+    }
+
+    fn network(&mut self, nics: Option<&Spanned<List<GuestNicSpec>>>, vmid: VmId) -> Vec<GuestNic> {
+        let nics = nics.map(|n| &n.value[..]).unwrap_or_default();
+        nics.iter()
+            .enumerate()
+            .filter_map(|(at, nic)| self.nic(&nic.value, vmid, at))
+            .collect()
+    }
+
+    fn nic(&mut self, body: &GuestNicSpec, vmid: VmId, at: usize) -> Option<GuestNic> {
+        let bridge = self.index.bridges.find(body.bridge.as_ref()?, self.sink)?;
+        let mac = MacAddress::derive(self.host.name.as_str(), vmid.get(), at);
+        let gateway = body
+            .gateway
+            .as_ref()
+            .and_then(|g| network::gateway(g, false, self.index, self.sink));
+        let gateway6 = body
+            .gateway6
+            .as_ref()
+            .and_then(|g| network::gateway(g, true, self.index, self.sink));
+        let firewall = self.host.network.bridges[bridge.value].firewall;
+        Some(GuestNic {
+            span: body.span,
+            bridge,
+            address: self.address(body.address, false),
+            address6: self.address(body.address6, true),
+            gateway,
+            gateway6,
+            mac: Setting::or_default(body.mac, mac, body.span),
+            vlan: body.vlan,
+            trunks: body
+                .trunks
+                .as_ref()
+                .map(|t| Spanned::new(t.value.0.clone(), t.span)),
+            firewall: Setting::or_default(body.firewall, *firewall, body.span),
+            mtu: body.mtu.map(|m| m.map(|m| m.get())),
+            rate: body.rate.map(|r| r.map(|r| r.0)),
+        })
+    }
+
+    fn address(
+        &mut self,
+        written: Option<Spanned<GuestAddress>>,
+        v6: bool,
+    ) -> Option<Spanned<GuestAddress>> {
+        let address = written?;
+        let wrong = match address.value {
+            GuestAddress::Dhcp => return Some(address),
+            GuestAddress::Auto if v6 => return Some(address),
+            GuestAddress::Static(cidr) if cidr.is_v6() == v6 => return Some(address),
+            GuestAddress::Auto => {
+                Diagnostic::new(Code::MOX0009, address.span, "IPv4 has no `auto`")
+                    .help("write `\"dhcp\"`, or `address6 = \"auto\"`")
+            }
+            GuestAddress::Static(_) if v6 => {
+                Diagnostic::new(Code::MOX0009, address.span, "`address6` is an IPv4 address")
+                    .help("write it under `address`")
+            }
+            GuestAddress::Static(_) => {
+                Diagnostic::new(Code::MOX0009, address.span, "`address` is an IPv6 address")
+                    .help("write it under `address6`")
+            }
+        };
+        self.sink.push(wrong);
+        None
+    }
+
+    /// Raw options: names with strings, numbers or booleans.
+    fn extra(&mut self, raw: Option<&Spanned<Raw>>) -> Vec<Extra> {
+        let mut extra = Vec::new();
+        for (key, node) in raw.iter().flat_map(|raw| &raw.value.0) {
+            let value = match &node.value {
+                Value::String(text) => text.clone(),
+                Value::Integer(number) => number.to_string(),
+                Value::Float(number) => number.to_string(),
+                Value::Boolean(boolean) => u8::from(*boolean).to_string(),
+                Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
+                    let diagnostic = Diagnostic::new(
+                        Code::MOX0003,
+                        node.span,
+                        format!(
+                            "expected a string, a number or a boolean, found {}",
+                            node.value.kind()
+                        ),
+                    );
+                    self.sink.push(
+                        diagnostic.help("write the value as Proxmox VE's own files do, in quotes"),
+                    );
+                    continue;
+                }
+            };
+            extra.push(Extra {
+                key: key.clone(),
+                value: Spanned::new(value, node.span),
+            });
+        }
+        extra
+    }
+
+    fn nixos(
+        &mut self,
+        spec: Option<&Spanned<NixosSpec>>,
+        is_nixos: bool,
+        name: &Spanned<String>,
+        span: Span,
+    ) -> Option<NixosGuest> {
+        if let (Some(spec), false) = (spec, is_nixos) {
+            self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0016,
+                    spec.value.span,
+                    format!("`{}` is not a NixOS guest", name.value),
+                )
+                .help("set `os = \"nixos\"`, or remove the table"),
+            );
+            return None;
+        }
+        if !is_nixos {
+            return None;
+        }
+        let body = spec.map(|spec| &spec.value);
+        let span = body.map_or(span, |body| body.span);
+        let users = body
+            .and_then(|b| b.users.as_ref())
+            .into_iter()
+            .flat_map(|users| &users.rows)
+            .filter_map(|row| {
+                let user = row.body.as_ref()?;
+                Some(NixosUser {
+                    name: row.key.clone(),
+                    description: user.description.clone(),
+                    groups: list(user.groups.as_ref()),
+                    ssh_keys: list(user.ssh_keys.as_ref()),
+                    admin: Setting::or_default(user.admin, false, user.span),
+                })
+            });
+        Some(NixosGuest {
+            span,
+            state_version: body.and_then(|b| b.state_version.clone()),
+            immutable: Setting::or_default(body.and_then(|b| b.immutable), false, span),
+            modules: list(body.and_then(|b| b.modules.as_ref())),
+            packages: list(body.and_then(|b| b.packages.as_ref())),
+            ports: list(body.and_then(|b| b.ports.as_ref())),
+            services: list(body.and_then(|b| b.services.as_ref())),
+            user_services: list(body.and_then(|b| b.user_services.as_ref())),
+            users: users.collect(),
+            settings: settings(body),
+        })
+    }
+
+    fn windows(&mut self, body: &VmSpec, is_windows: bool) -> Option<WindowsGuest> {
+        let spec = body.windows.as_ref();
+        if let (Some(spec), false) = (spec, is_windows) {
+            self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0016,
+                    spec.value.span,
+                    "this is not a Windows guest",
+                )
+                .help("set `os = \"windows11\"`, or remove the table"),
+            );
+            return None;
+        }
+        if !is_windows {
+            return None;
+        }
+        let spec: Option<&WindowsSpec> = spec.map(|spec| &spec.value);
+        let span = spec.map_or(body.span, |s| s.span);
+        let text = |text: &str| -> crate::spec::guest::Locale { text.parse().expect("a locale") };
+        Some(WindowsGuest {
+            span,
+            locale: Setting::or_default(spec.and_then(|s| s.locale.clone()), text("en-US"), span),
+            user: Setting::or_default(
+                spec.and_then(|s| s.user.clone()),
+                "user".parse().expect("an account"),
+                span,
+            ),
+            edition: spec.and_then(|s| s.edition.clone()),
+            product_key_secret: spec.and_then(|s| s.product_key_secret.clone()),
+            password_secret: spec.and_then(|s| s.password_secret.clone()),
+            timezone: Setting::or_default(
+                spec.and_then(|s| s.timezone.clone()),
+                self.host.timezone.value.clone(),
+                span,
+            ),
+            winget: list(spec.and_then(|s| s.winget.as_ref())),
+            steam: spec.and_then(|s| s.steam.as_ref()).map(|s| steam(&s.value)),
+            rust: spec.and_then(|s| s.rust.as_ref()).map(|r| rust(&r.value)),
+        })
+    }
+}
+
+fn vmid(written: Option<Spanned<VmId>>, span: Span) -> Setting<VmId> {
+    Setting::or_missing(
+        written,
+        VmId::new(i64::from(VmId::MAX)).expect("the largest VMID is one"),
+        span,
+    )
+}
+
+fn autostart(written: Option<&Spanned<ShortOrLong<bool, AutostartSpec>>>) -> Option<Autostart> {
+    let written = written?;
+    match &written.value {
+        ShortOrLong::Short(false) => None,
+        ShortOrLong::Short(true) => Some(Autostart {
+            span: written.span,
+            order: None,
+            up_delay: None,
+            down_delay: None,
+        }),
+        ShortOrLong::Long(spec) => Some(Autostart {
+            span: spec.span,
+            order: spec.order.map(|o| o.map(|o| o.get())),
+            up_delay: spec.up_delay.clone(),
+            down_delay: spec.down_delay.clone(),
+        }),
+    }
+}
+
+fn container_device(
+    written: &Spanned<
+        ShortOrLong<crate::value::DevicePath, crate::spec::guest::ContainerDeviceSpec>,
+    >,
+) -> ContainerDevice {
+    match &written.value {
+        ShortOrLong::Short(path) => ContainerDevice {
+            path: Setting::written(path.clone(), written.span),
+            uid: None,
+            gid: None,
+            mode: None,
+            read_only: Setting::default(false, written.span),
+        },
+        ShortOrLong::Long(spec) => ContainerDevice {
+            path: Setting::or_missing(
+                spec.path.clone(),
+                "/dev/null".parse().expect("a device"),
+                spec.span,
+            ),
+            uid: spec.uid.map(|n| n.map(|n| n.get())),
+            gid: spec.gid.map(|n| n.map(|n| n.get())),
+            mode: spec
+                .mode
+                .as_ref()
+                .map(|m| Spanned::new(m.value.0.clone(), m.span)),
+            read_only: Setting::or_default(spec.read_only, false, spec.span),
+        },
+    }
+}
+
+fn settings(spec: Option<&NixosSpec>) -> Vec<(Spanned<String>, Node)> {
+    spec.and_then(|s| s.settings.as_ref())
+        .map(|raw| raw.value.0.clone())
+        .unwrap_or_default()
+}
+
+fn steam(spec: &SteamSpec) -> Steam {
+    let games = spec.games.iter().flat_map(|g| &g.value).filter_map(|game| {
+        let id = game.value.app_id?;
+        Some((id.map(|id| id.get()), game.value.name.clone()))
+    });
+    Steam {
+        span: spec.span,
+        install_dir: spec.install_dir.clone(),
+        libraries: list(spec.libraries.as_ref()),
+        games: games.collect(),
+    }
+}
+
+fn rust(spec: &RustSpec) -> RustSetup {
+    let name = |written: Option<&Spanned<crate::value::Name>>, default: &str| {
+        Setting::or_default(
+            written.map(|w| Spanned::new(w.value.as_str().to_owned(), w.span)),
+            default.to_owned(),
+            spec.span,
+        )
+    };
+    let environment = spec.environment.iter().flat_map(|table| &table.rows);
+    RustSetup {
+        span: spec.span,
+        toolchain: name(spec.toolchain.as_ref(), "stable"),
+        host: name(spec.host.as_ref(), "x86_64-pc-windows-msvc"),
+        components: list(spec.components.as_ref()),
+        targets: list(spec.targets.as_ref()),
+        environment: environment
+            .filter_map(|row| Some((row.key.clone(), Spanned::new(row.body.clone()?, row.span))))
+            .collect(),
+        projects: spec
+            .projects
+            .iter()
+            .flat_map(|p| &p.value)
+            .map(|project| RustProject {
+                name: Setting::or_missing(
+                    project
+                        .value
+                        .name
+                        .as_ref()
+                        .map(|n| Spanned::new(n.value.as_str().to_owned(), n.span)),
+                    "project".to_owned(),
+                    project.span,
+                ),
+                path: Setting::or_missing(
+                    project.value.path.clone(),
+                    "C:\\project".parse().expect("a path"),
+                    project.span,
+                ),
+                git: project.value.git.clone(),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,116 @@
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{Arena, Cpu, Disk, Hardware, Memory, Nic, PciDevice, Setting};
+use crate::spec::HostFile;
+use crate::spec::hardware::CpuSpec;
+use crate::value::{ByteSize, DiskKind, PciAddress, PciClass};
+
+use super::list;
+
+pub(super) fn resolve(file: &HostFile, sink: &mut Sink) -> Hardware {
+    let Some(spec) = &file.hardware else {
+        return Hardware::default();
+    };
+    let disks = spec
+        .disks
+        .iter()
+        .flat_map(|table| &table.rows)
+        .filter_map(|row| {
+            let body = row.body.as_ref()?;
+            if let Some(sector) = body.sector.filter(|s| !s.get().is_power_of_two()) {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0013,
+                        sector.span,
+                        format!("a sector of {} bytes", sector.value.0),
+                    )
+                    .help("it is a power of two: 512 or 4096"),
+                );
+            }
+            Some(Disk {
+                name: row.key.clone(),
+                kind: Setting::or_missing(
+                    body.kind.map(|k| k.map(|k| k.0)),
+                    DiskKind::Ssd,
+                    body.span,
+                ),
+                size: Setting::or_missing(body.size, ByteSize::default(), body.span),
+                device: Setting::or_missing(
+                    body.device.clone(),
+                    "/dev/null".parse().expect("a device"),
+                    body.span,
+                ),
+                model: body.model.clone(),
+                serial: body.serial.clone(),
+                sector: body.sector.map(|s| s.map(|s| s.get())),
+            })
+        });
+    let disks = Arena::new(disks.collect());
+    let nics = spec
+        .nics
+        .iter()
+        .flat_map(|table| &table.rows)
+        .filter_map(|row| {
+            let body = row.body.as_ref()?;
+            Some(Nic {
+                name: row.key.clone(),
+                interface: Setting::or_missing(
+                    body.interface.clone(),
+                    "eth0".parse().expect("an interface"),
+                    body.span,
+                ),
+                mac: body.mac,
+                model: body.model.clone(),
+                speed: body.speed,
+            })
+        });
+    let nics = Arena::new(nics.collect());
+    let pci = spec
+        .pci
+        .iter()
+        .flat_map(|table| &table.rows)
+        .filter_map(|row| {
+            let body = row.body.as_ref()?;
+            let nowhere = PciAddress {
+                domain: 0,
+                bus: 0,
+                device: 0,
+                function: 0,
+            };
+            Some(PciDevice {
+                name: row.key.clone(),
+                address: Setting::or_missing(body.address, nowhere, body.span),
+                id: body.id,
+                subsystem: body.subsystem,
+                class: super::choice(body.class, PciClass::Other, body.span),
+                model: body.model.clone(),
+                iommu_group: body.iommu_group.map(|g| g.map(|g| g.get())),
+                group_members: list(body.group_members.as_ref()),
+            })
+        });
+    Hardware {
+        cpu: spec.cpu.as_ref().map(|cpu| self::cpu(&cpu.value)),
+        memory: spec.memory.as_ref().map(|memory| Memory {
+            size: Setting::or_missing(memory.size, ByteSize::default(), memory.value.span),
+            kind: memory.kind.clone(),
+            ecc: memory.ecc,
+        }),
+        disks,
+        nics,
+        pci: Arena::new(pci.collect()),
+    }
+}
+
+fn cpu(spec: &CpuSpec) -> Cpu {
+    let cores = spec.cores.map(|c| c.map(|c| c.get()));
+    let threads = spec.threads.map(|t| t.map(|t| t.get()));
+    Cpu {
+        span: spec.span,
+        model: spec.model.clone(),
+        vendor: spec.vendor.map(|v| v.map(|v| v.0)),
+        cores,
+        threads: threads
+            .map(|t| Setting::written(t.value, t.span))
+            .or_else(|| cores.map(|c| Setting::default(c.value, c.span))),
+        sockets: Setting::or_default(spec.sockets.map(|s| s.map(|s| s.get())), 1, spec.span),
+    }
+}

@@ -1,0 +1,193 @@
+//! The spec as written → the host as understood.
+//!
+//! Names become references, defaults are filled in, what is derived (MAC addresses) is derived. Reports unknown names
+//! (MOX01xx) and keys that do not go together; what spans several parts of a host is the [analysis](crate::analysis)'s.
+//! A faulty spec still gives a model, with what could be understood, so that its other faults are found in the same run.
+
+mod guests;
+mod hardware;
+mod identity;
+mod network;
+mod references;
+mod schedules;
+mod storage;
+
+use crate::diagnostics::{Code, Diagnostic, LintLevel, Lints, Severity, Sink, did_you_mean};
+use crate::model::{
+    Bond, Bridge, Dataset, Disk, External, Guest, Host, Machine, Nic, PciDevice, Pool, Reserve,
+    Setting,
+};
+use crate::pve::Release;
+use crate::source::{Span, Spanned};
+use crate::spec::HostFile;
+use crate::spec::reader::{List, OneOf};
+use crate::value::{ByteSize, Choice, LintChoice, Platform};
+use references::Names;
+
+/// What can be referred to by name.
+struct Index<'a> {
+    disks: Names<'a, Disk>,
+    nics: Names<'a, Nic>,
+    pci: Names<'a, PciDevice>,
+    bridges: Names<'a, Bridge>,
+    bonds: Names<'a, Bond>,
+    machines: Names<'a, Machine>,
+    pools: Names<'a, Pool>,
+    datasets: Names<'a, Dataset>,
+    external: Names<'a, External>,
+    guests: Names<'a, Guest>,
+}
+
+/// Understands a spec. `complete` is false in the result where the sink holds errors.
+pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
+    let hardware_spec = file.hardware.as_ref();
+    let network_spec = file.network.as_ref();
+    let storage_spec = file.storage.as_ref();
+    let mut index = Index {
+        disks: Names::of("disk", hardware_spec.and_then(|h| h.disks.as_ref())),
+        nics: Names::of("network card", hardware_spec.and_then(|h| h.nics.as_ref())),
+        pci: Names::of("PCI function", hardware_spec.and_then(|h| h.pci.as_ref())),
+        bridges: Names::of("bridge", network_spec.and_then(|n| n.bridges.as_ref())),
+        bonds: Names::of("bond", network_spec.and_then(|n| n.bonds.as_ref())),
+        machines: Names::of("machine", network_spec.and_then(|n| n.machines.as_ref())),
+        pools: Names::of("pool", storage_spec.and_then(|s| s.pools.as_ref())),
+        external: Names::of(
+            "external store",
+            storage_spec.and_then(|s| s.external.as_ref()),
+        ),
+        datasets: Names::empty("dataset"),
+        guests: Names::empty("guest"),
+    };
+    // What a name stands for is settled in the order of need: datasets name pools, guests name datasets, and bridges and
+    // guests name each other.
+    let (datasets, names) = storage::datasets(file, &index, sink);
+    index.datasets = names;
+    let (rows, names) = guests::rows(file, &index, sink);
+    index.guests = names;
+
+    let hardware = hardware::resolve(file, sink);
+    let network = network::resolve(file, &index, sink);
+    let storage = storage::resolve(file, &hardware, datasets, &index, sink);
+    let host_span = file.host.as_ref().map_or(file.span, |host| host.value.span);
+    let host = file.host.as_ref().map(|host| &host.value);
+    let stand_in = |text: &str| text.parse().expect("a stand-in is a valid value");
+
+    let mut model = Host {
+        complete: false,
+        span: host_span,
+        name: Setting::or_missing(
+            host.and_then(|h| h.name.clone()),
+            "host".parse().expect("a host name"),
+            host_span,
+        ),
+        domain: Setting::or_default(
+            host.and_then(|h| h.domain.clone()),
+            "local".parse().expect("a domain"),
+            host_span,
+        ),
+        platform: choice(host.and_then(|h| h.platform), Platform::Proxmox, host_span),
+        release: Setting::or_missing(host.and_then(|h| h.release), Release::NEWEST, host_span),
+        timezone: Setting::or_missing(
+            host.and_then(|h| h.timezone.clone()),
+            stand_in("UTC"),
+            host_span,
+        ),
+        country: Setting::or_default(
+            host.and_then(|h| h.country.clone()),
+            "us".parse().expect("a country"),
+            host_span,
+        ),
+        keyboard: Setting::or_default(
+            host.and_then(|h| h.keyboard.clone()),
+            "en-us".parse().expect("a keyboard"),
+            host_span,
+        ),
+        email: host.and_then(|h| h.email.clone()),
+        ssh_keys: list(host.and_then(|h| h.ssh_keys.as_ref())),
+        root_password_secret: host.and_then(|h| h.root_password_secret.clone()),
+        reserve: reserve(host, host_span),
+        headless: Setting::or_default(host.and_then(|h| h.headless), false, host_span),
+        lints: lints(file, sink),
+        hardware,
+        network,
+        storage,
+        guests: crate::model::Arena::default(),
+        schedules: crate::model::Arena::default(),
+    };
+    model.guests = guests::resolve(rows, &model, &index, sink);
+    model.schedules = schedules::resolve(file, &model, &index, sink);
+    identity::check(&model, sink);
+    model.complete = !sink.has_errors();
+    model
+}
+
+fn reserve(host: Option<&crate::spec::host::HostSpec>, span: Span) -> Reserve {
+    let reserve = host.and_then(|h| h.reserve.as_ref());
+    let at = reserve.map_or(span, |r| r.span);
+    Reserve {
+        memory: Setting::or_default(reserve.and_then(|r| r.memory), ByteSize::gib(4), at),
+        threads: Setting::or_default(
+            reserve.and_then(|r| r.threads.map(|t| t.map(|t| t.get()))),
+            0,
+            at,
+        ),
+    }
+}
+
+/// Reads `[lints]`: every key is a code, and a warning's.
+fn lints(file: &HostFile, sink: &mut Sink) -> Lints {
+    let mut lints = Lints::default();
+    for row in file.lints.iter().flat_map(|table| &table.rows) {
+        let Some(level) = row.body else { continue };
+        match row.key.value.parse::<Code>() {
+            Ok(code) if code.severity() == Severity::Warning => lints.set(
+                code,
+                match level.0 {
+                    LintChoice::Allow => LintLevel::Allow,
+                    LintChoice::Warn => LintLevel::Warn,
+                    LintChoice::Deny => LintLevel::Deny,
+                },
+            ),
+            Ok(code) => sink.push(
+                Diagnostic::new(
+                    Code::MOX0017,
+                    row.key.span,
+                    format!("{code} is an error: it has no level"),
+                )
+                .note(format!("{code}: {}", code.title()))
+                .help("remove the line"),
+            ),
+            Err(()) => {
+                let warnings: Vec<&str> = Code::ALL
+                    .iter()
+                    .filter(|c| c.severity() == Severity::Warning)
+                    .map(|c| c.as_str())
+                    .collect();
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0017,
+                        row.key.span,
+                        format!("no warning `{}`", row.key.value.escape_debug()),
+                    )
+                    .help_if(
+                        did_you_mean(&row.key.value, warnings.iter().copied(), "warning")
+                            .or_else(|| Some("`moxc explain --list` lists them".to_owned())),
+                    ),
+                );
+            }
+        }
+    }
+    lints
+}
+
+// ---------------------------------------------------------------- what all parts use
+
+/// A choice, or its default.
+fn choice<T: Choice>(written: Option<Spanned<OneOf<T>>>, default: T, span: Span) -> Setting<T> {
+    Setting::or_default(written.map(|w| w.map(|one| one.0)), default, span)
+}
+
+/// A list, empty where it is left out.
+fn list<T: Clone>(written: Option<&Spanned<List<T>>>) -> Vec<Spanned<T>> {
+    written.map(|list| list.value.clone()).unwrap_or_default()
+}

@@ -1,0 +1,418 @@
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{Arena, Guest, GuestKind, Guests, Host, Id, Schedule, Setting, StoreRef, Task};
+use crate::source::{Span, Spanned};
+use crate::spec::HostFile;
+use crate::spec::reader::{List, Reference, unknown_reference};
+use crate::spec::schedule::{GuestList, ScheduleSpec};
+use crate::value::{BackupMode, Compress, DatasetUse, Reboot, SmartKind, TaskKind};
+
+use super::{Index, choice, list, storage};
+
+pub(super) fn resolve(
+    file: &HostFile,
+    host: &Host,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) -> Arena<Schedule> {
+    let mut resolver = Resolver { host, index, sink };
+    let rows = file.schedules.iter().flat_map(|table| &table.rows);
+    Arena::new(
+        rows.filter_map(|row| resolver.schedule(&row.key, row.body.as_ref()?))
+            .collect(),
+    )
+}
+
+struct Resolver<'a> {
+    host: &'a Host,
+    index: &'a Index<'a>,
+    sink: &'a mut Sink,
+}
+
+/// A key of one task: whether it stands in the spec, which tasks need it, and which know it.
+type TaskKey = (
+    &'static str,
+    Option<Span>,
+    &'static [TaskKind],
+    &'static [TaskKind],
+);
+
+impl Resolver<'_> {
+    fn schedule(&mut self, name: &Spanned<String>, body: &ScheduleSpec) -> Option<Schedule> {
+        let kind = body.task?.map(|task| task.0);
+        self.check_keys(kind, body);
+        let task = self.task(kind.value, body)?;
+        Some(Schedule {
+            name: name.clone(),
+            span: body.span,
+            on: Setting::or_missing(
+                body.on.clone(),
+                "daily".parse().expect("a calendar expression"),
+                body.span,
+            ),
+            random_delay: body.random_delay.clone(),
+            persistent: Setting::or_default(body.persistent, true, body.span),
+            timeout: body.timeout.clone(),
+            enabled: Setting::or_default(body.enabled, true, body.span),
+            task,
+            task_span: kind.span,
+        })
+    }
+
+    fn check_keys(&mut self, kind: Spanned<TaskKind>, body: &ScheduleSpec) {
+        use TaskKind::{
+            BackupRehearsal, NixosFlakeUpdate, ProxmoxUpdate, SmartTest, VzdumpBackup,
+            WindowsMaintenance, WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
+        };
+        let keys: [TaskKey; 17] = [
+            (
+                "guests",
+                body.guests.as_ref().map(|k| k.span),
+                &[],
+                &[
+                    VzdumpBackup,
+                    NixosFlakeUpdate,
+                    WindowsUpdate,
+                    WindowsMaintenance,
+                ],
+            ),
+            (
+                "reboot",
+                body.reboot.map(|k| k.span),
+                &[],
+                &[
+                    ProxmoxUpdate,
+                    NixosFlakeUpdate,
+                    WindowsUpdate,
+                    WindowsMaintenance,
+                ],
+            ),
+            (
+                "storage",
+                body.storage.as_ref().map(|k| k.span),
+                &[VzdumpBackup, BackupRehearsal],
+                &[VzdumpBackup, BackupRehearsal],
+            ),
+            ("mode", body.mode.map(|k| k.span), &[], &[VzdumpBackup]),
+            (
+                "compress",
+                body.compress.map(|k| k.span),
+                &[],
+                &[VzdumpBackup],
+            ),
+            (
+                "keep",
+                body.keep.as_ref().map(|k| k.span),
+                &[],
+                &[VzdumpBackup, ZfsSnapshot],
+            ),
+            (
+                "notes",
+                body.notes.as_ref().map(|k| k.span),
+                &[],
+                &[VzdumpBackup],
+            ),
+            (
+                "exclude",
+                body.exclude.as_ref().map(|k| k.span),
+                &[],
+                &[VzdumpBackup],
+            ),
+            (
+                "guest",
+                body.guest.as_ref().map(|k| k.span),
+                &[BackupRehearsal],
+                &[BackupRehearsal],
+            ),
+            (
+                "datasets",
+                body.datasets.as_ref().map(|k| k.span),
+                &[ZfsSnapshot],
+                &[ZfsSnapshot],
+            ),
+            (
+                "recursive",
+                body.recursive.map(|k| k.span),
+                &[],
+                &[ZfsSnapshot],
+            ),
+            (
+                "pools",
+                body.pools.as_ref().map(|k| k.span),
+                &[],
+                &[ZfsScrub, ZfsTrim],
+            ),
+            (
+                "disks",
+                body.disks.as_ref().map(|k| k.span),
+                &[],
+                &[SmartTest],
+            ),
+            ("kind", body.kind.map(|k| k.span), &[], &[SmartTest]),
+            (
+                "flake",
+                body.flake.as_ref().map(|k| k.span),
+                &[],
+                &[NixosFlakeUpdate],
+            ),
+            (
+                "rollback",
+                body.rollback.map(|k| k.span),
+                &[],
+                &[NixosFlakeUpdate],
+            ),
+            (
+                "health",
+                body.health.as_ref().map(|k| k.span),
+                &[],
+                &[NixosFlakeUpdate],
+            ),
+        ];
+        for (key, present, needed_by, known_to) in keys {
+            match present {
+                None if needed_by.contains(&kind.value) => self.sink.push(
+                    Diagnostic::new(
+                        Code::MOX0004,
+                        body.span,
+                        format!("the key `{key}` is missing"),
+                    )
+                    .label("in this table")
+                    .also(kind.span, format!("the task `{}` needs it", kind.value)),
+                ),
+                Some(span) if !known_to.contains(&kind.value) => {
+                    let tasks = known_to
+                        .iter()
+                        .map(|task| format!("`{task}`"))
+                        .collect::<Vec<_>>()
+                        .join(", ");
+                    self.sink.push(
+                        Diagnostic::new(
+                            Code::MOX0016,
+                            span,
+                            format!("the task `{}` has no `{key}`", kind.value),
+                        )
+                        .also(kind.span, "the task")
+                        .help(format!("`{key}` goes with {tasks}")),
+                    );
+                }
+                Some(_) | None => {}
+            }
+        }
+        if let (Some(exclude), Some(guests)) = (
+            &body.exclude,
+            body.guests
+                .as_ref()
+                .filter(|g| matches!(g.value, GuestList::Names(_))),
+        ) {
+            self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0016,
+                    exclude.span,
+                    "`exclude` beside a list of guests",
+                )
+                .also(guests.span, "only these are backed up")
+                .help("remove one of the two: `exclude` goes with `guests = \"all\"`"),
+            );
+        }
+    }
+
+    fn task(&mut self, kind: TaskKind, body: &ScheduleSpec) -> Option<Task> {
+        let reboot = choice(body.reboot, Reboot::Never, body.span);
+        Some(match kind {
+            TaskKind::ProxmoxUpdate => Task::ProxmoxUpdate { reboot },
+            TaskKind::ProxmoxMaintenance => Task::ProxmoxMaintenance,
+            TaskKind::VzdumpBackup => Task::VzdumpBackup {
+                guests: self.guests(body, |_| true, "a guest"),
+                exclude: self
+                    .index
+                    .guests
+                    .find_all(body.exclude.iter().flat_map(|e| &e.value), self.sink),
+                storage: self.storage(body),
+                mode: choice(body.mode, BackupMode::Snapshot, body.span),
+                compress: choice(body.compress, Compress::Zstd, body.span),
+                keep: body
+                    .keep
+                    .as_ref()
+                    .map(|k| Spanned::new(storage::keep(&k.value, self.sink), k.span)),
+                notes: body.notes.clone(),
+            },
+            TaskKind::BackupRehearsal => Task::BackupRehearsal {
+                guest: self.index.guests.find(body.guest.as_ref()?, self.sink)?,
+                storage: self.storage(body),
+            },
+            TaskKind::ZfsSnapshot => Task::ZfsSnapshot {
+                datasets: self
+                    .index
+                    .datasets
+                    .find_all(references(body.datasets.as_ref()), self.sink),
+                keep: body
+                    .keep
+                    .as_ref()
+                    .map(|k| Spanned::new(storage::keep(&k.value, self.sink), k.span)),
+                recursive: Setting::or_default(body.recursive, true, body.span),
+            },
+            TaskKind::ZfsScrub => Task::ZfsScrub {
+                pools: self.pools(body, false),
+            },
+            TaskKind::ZfsTrim => Task::ZfsTrim {
+                pools: self.pools(body, true),
+            },
+            TaskKind::SmartTest => {
+                let written = self
+                    .index
+                    .disks
+                    .find_all(references(body.disks.as_ref()), self.sink);
+                let disks = if body.disks.is_some() {
+                    written
+                } else {
+                    self.host
+                        .hardware
+                        .disks
+                        .iter()
+                        .map(|(id, _)| Spanned::new(id, body.span))
+                        .collect()
+                };
+                Task::SmartTest {
+                    disks,
+                    kind: choice(body.kind, SmartKind::Short, body.span),
+                }
+            }
+            TaskKind::NixosFlakeUpdate => Task::NixosFlakeUpdate {
+                guests: self.guests(body, |guest| guest.os().is_nixos(), "a NixOS guest"),
+                flake: body.flake.clone(),
+                rollback: Setting::or_default(body.rollback, true, body.span),
+                health: list(body.health.as_ref()),
+                reboot,
+            },
+            TaskKind::WindowsUpdate => Task::WindowsUpdate {
+                guests: self.guests(body, |guest| guest.os().is_windows(), "a Windows guest"),
+                reboot,
+            },
+            TaskKind::WindowsMaintenance => Task::WindowsMaintenance {
+                guests: self.guests(body, |guest| guest.os().is_windows(), "a Windows guest"),
+                reboot,
+            },
+        })
+    }
+
+    /// The pools of a task: those named, or all; for a trim all of flash.
+    fn pools(
+        &mut self,
+        body: &ScheduleSpec,
+        flash_only: bool,
+    ) -> Vec<Spanned<Id<crate::model::Pool>>> {
+        let written = self
+            .index
+            .pools
+            .find_all(references(body.pools.as_ref()), self.sink);
+        if body.pools.is_some() {
+            return written;
+        }
+        let flash = |pool: &crate::model::Pool| {
+            pool.disks
+                .iter()
+                .any(|disk| self.host.hardware.disks[disk.value].kind.is_flash())
+        };
+        self.host
+            .storage
+            .pools
+            .iter()
+            .filter(|(_, pool)| !flash_only || flash(pool))
+            .map(|(id, _)| Spanned::new(id, body.span))
+            .collect()
+    }
+
+    /// The guests of a task, all fitting ones where the spec leaves them out. Reports those that do not fit.
+    fn guests(
+        &mut self,
+        body: &ScheduleSpec,
+        fits: impl Fn(&Guest) -> bool,
+        what: &str,
+    ) -> Setting<Guests> {
+        match &body.guests {
+            None => Setting::default(Guests::All, body.span),
+            Some(Spanned {
+                value: GuestList::All,
+                span,
+            }) => Setting::written(Guests::All, *span),
+            Some(Spanned {
+                value: GuestList::Names(names),
+                span,
+            }) => {
+                let ids = self.index.guests.find_all(names, self.sink);
+                for id in &ids {
+                    let guest = &self.host.guests[id.value];
+                    if !fits(guest) {
+                        let os_span = match &guest.kind {
+                            GuestKind::Vm(vm) => vm.os.span,
+                            GuestKind::Container(container) => container.os.span,
+                        };
+                        self.sink.push(
+                            Diagnostic::new(
+                                Code::MOX0110,
+                                id.span,
+                                format!("`{}` is not {what}", guest.name.value),
+                            )
+                            .also(os_span, format!("it runs `{}`", guest.os().as_str()))
+                            .help("remove it from the list"),
+                        );
+                    }
+                }
+                Setting::written(Guests::Named(ids), *span)
+            }
+        }
+    }
+
+    /// The store that backups go to or come from.
+    fn storage(&mut self, body: &ScheduleSpec) -> Setting<Option<StoreRef>> {
+        let Some(written) = &body.storage else {
+            return Setting {
+                value: None,
+                span: body.span,
+                given: crate::model::Given::Missing,
+            };
+        };
+        let name = &written.value.0;
+        let store = match (self.index.datasets.get(name), self.index.external.get(name)) {
+            (Some(dataset), _) => dataset.map(StoreRef::Dataset),
+            (None, Some(external)) => external.map(StoreRef::External),
+            (None, None) => {
+                let known: Vec<&str> = self
+                    .index
+                    .datasets
+                    .names()
+                    .iter()
+                    .chain(self.index.external.names())
+                    .copied()
+                    .collect();
+                self.sink.push(unknown_reference(
+                    written.span,
+                    "dataset or external store",
+                    name,
+                    &known,
+                ));
+                None
+            }
+        };
+        if let Some(store) = store {
+            let item = self.host.storage.store(store);
+            if let (false, Some(found)) = (item.is_for(DatasetUse::Backups), item.uses().first()) {
+                self.sink.push(
+                    Diagnostic::new(
+                        Code::MOX0110,
+                        written.span,
+                        format!("`{name}` is not for backups"),
+                    )
+                    .also(found.span, format!("it is for `{}`", found.value))
+                    .help("name a store with `use = \"backups\"`, or add that use to this one"),
+                );
+            }
+        }
+        Setting::written(store, written.span)
+    }
+}
+
+fn references(
+    written: Option<&Spanned<List<Reference>>>,
+) -> impl Iterator<Item = &Spanned<Reference>> {
+    written.into_iter().flat_map(|list| &list.value)
+}

@@ -1,0 +1,399 @@
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{
+    Arena, Dataset, External, ExternalPlace, Hardware, Keep, Pool, Setting, Storage, Vdev, VdevRole,
+};
+use crate::source::{Span, Spanned};
+use crate::spec::HostFile;
+use crate::spec::reader::{OneOf, OneOrMany};
+use crate::spec::schedule::KeepSpec;
+use crate::spec::storage::{ExternalSpec, PoolSpec, VdevSpec};
+use crate::value::{ByteSize, DatasetUse, ExternalKind, LogLayout, PoolLayout};
+
+use super::references::Names;
+use super::{Index, choice};
+
+/// The datasets, and what their names stand for. One whose pool is unknown is not understood.
+pub(super) fn datasets<'a>(
+    file: &'a HostFile,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) -> (Vec<Dataset>, Names<'a, Dataset>) {
+    let mut names = Names::empty("dataset");
+    let mut datasets = Vec::new();
+    for row in file
+        .storage
+        .iter()
+        .filter_map(|s| s.datasets.as_ref())
+        .flat_map(|table| &table.rows)
+    {
+        let pool = row
+            .body
+            .as_ref()
+            .and_then(|body| body.pool.as_ref())
+            .and_then(|pool| index.pools.find(pool, sink));
+        let (Some(body), Some(pool)) = (&row.body, pool) else {
+            names.add(&row.key.value, None);
+            continue;
+        };
+        names.add(&row.key.value, Some(Arena::id_at(datasets.len())));
+        let path = row
+            .key
+            .value
+            .parse()
+            .unwrap_or_else(|_| "data".parse().expect("a dataset's name"));
+        datasets.push(Dataset {
+            name: row.key.clone(),
+            span: body.span,
+            pool,
+            uses: uses(body.uses.as_ref()),
+            path: Setting::or_default(body.path.clone(), path, row.key.span),
+            quota: body.quota,
+            reservation: body.reservation,
+            mountpoint: body.mountpoint.clone(),
+            recordsize: block(body.recordsize, sink),
+            volblocksize: block(body.volblocksize, sink),
+            compression: body
+                .compression
+                .as_ref()
+                .map(|c| Spanned::new(c.value.0.clone(), c.span)),
+            thin: Setting::or_default(body.thin, true, body.span),
+        });
+    }
+    (datasets, names)
+}
+
+/// A block of ZFS: a power of two from 512 bytes to 16 MiB.
+fn block(written: Option<Spanned<ByteSize>>, sink: &mut Sink) -> Option<Spanned<ByteSize>> {
+    let size = written?;
+    if size.as_bytes().is_power_of_two() && (512..=16 << 20).contains(&size.as_bytes()) {
+        return Some(size);
+    }
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0013,
+            size.span,
+            format!("a block of {}", size.value),
+        )
+        .help("ZFS takes powers of two from 512 B to 16 MiB"),
+    );
+    None
+}
+
+fn uses(written: Option<&Spanned<OneOrMany<OneOf<DatasetUse>>>>) -> Vec<Spanned<DatasetUse>> {
+    written
+        .iter()
+        .flat_map(|u| &u.value.0)
+        .map(|u| u.map(|one| one.0))
+        .collect()
+}
+
+pub(super) fn resolve(
+    file: &HostFile,
+    hardware: &Hardware,
+    datasets: Vec<Dataset>,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) -> Storage {
+    let Some(spec) = &file.storage else {
+        return Storage::default();
+    };
+    let mut pools = Vec::new();
+    for row in spec.pools.iter().flat_map(|table| &table.rows) {
+        let Some(body) = &row.body else { continue };
+        pools.push(pool(row.key.clone(), body, hardware, index, sink));
+    }
+    let mut external = Vec::new();
+    for row in spec.external.iter().flat_map(|table| &table.rows) {
+        let Some(body) = &row.body else { continue };
+        external.push(self::external(row.key.clone(), body, sink));
+    }
+    Storage {
+        arc_max: spec.arc_max,
+        arc_min: spec.arc_min,
+        pools: Arena::new(pools),
+        datasets: Arena::new(datasets),
+        external: Arena::new(external),
+    }
+}
+
+fn pool(
+    name: Spanned<String>,
+    body: &PoolSpec,
+    hardware: &Hardware,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) -> Pool {
+    let disks = index
+        .disks
+        .find_all(body.disks.iter().flat_map(|d| &d.value), sink);
+    let flash = !disks.is_empty()
+        && disks
+            .iter()
+            .all(|disk| hardware.disks[disk.value].kind.is_flash());
+    let mut vdevs = Vec::new();
+    let further = [
+        (VdevRole::Special, &body.special),
+        (VdevRole::Log, &body.log),
+        (VdevRole::Cache, &body.cache),
+        (VdevRole::Spare, &body.spare),
+    ];
+    for (role, vdev) in further {
+        if let Some(vdev) = vdev {
+            vdevs.push(self::vdev(role, vdev, index, sink));
+        }
+    }
+    Pool {
+        span: body.span,
+        layout: Setting::or_missing(
+            body.layout.map(|l| l.map(|l| l.0)),
+            PoolLayout::Mirror,
+            body.span,
+        ),
+        boot: Setting::or_default(body.boot, false, body.span),
+        ashift: Setting::or_default(
+            body.ashift
+                .map(|a| a.map(|a| u8::try_from(a.0).unwrap_or(12))),
+            12,
+            body.span,
+        ),
+        compression: Setting::or_default(
+            body.compression
+                .as_ref()
+                .map(|c| Spanned::new(c.value.0.clone(), c.span)),
+            "zstd".to_owned(),
+            body.span,
+        ),
+        autotrim: Setting::or_default(body.autotrim, flash, body.span),
+        name,
+        disks,
+        vdevs,
+    }
+}
+
+fn vdev(role: VdevRole, spec: &Spanned<VdevSpec>, index: &Index<'_>, sink: &mut Sink) -> Vdev {
+    let disks = index
+        .disks
+        .find_all(spec.disks.iter().flat_map(|d| &d.value), sink);
+    let alone = match role {
+        VdevRole::Cache | VdevRole::Spare => true,
+        VdevRole::Special | VdevRole::Log => disks.len() < 2,
+    };
+    let default = if alone {
+        LogLayout::Stripe
+    } else {
+        LogLayout::Mirror
+    };
+    let layout = choice(spec.layout, default, spec.value.span);
+    if matches!(role, VdevRole::Cache | VdevRole::Spare) && *layout != LogLayout::Stripe {
+        // zpool: "cache requires at least 1 devices" is all that it says.
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                layout.span,
+                format!("{} disks stand alone", role.as_str()),
+            )
+            .help("leave `layout` out"),
+        );
+    }
+    Vdev {
+        role,
+        span: spec.value.span,
+        layout,
+        disks,
+    }
+}
+
+fn external(name: Spanned<String>, body: &ExternalSpec, sink: &mut Sink) -> External {
+    let kind = body.kind.map_or(ExternalKind::Dir, |k| k.value.0);
+    let span = body.span;
+    check_keys(kind, body, sink);
+    let server = || {
+        Setting::or_missing(
+            body.server.clone(),
+            "localhost".parse().expect("a host"),
+            span,
+        )
+    };
+    let place = match kind {
+        ExternalKind::Nfs => ExternalPlace::Nfs {
+            server: server(),
+            export: Setting::or_missing(body.export.clone(), "/".parse().expect("a path"), span),
+            path: body.path.clone(),
+        },
+        ExternalKind::Cifs => ExternalPlace::Cifs {
+            server: server(),
+            share: Setting::or_missing(body.share.clone(), "share".parse().expect("a share"), span),
+            username: body.username.clone(),
+            path: body.path.clone(),
+        },
+        ExternalKind::Pbs => ExternalPlace::Pbs {
+            server: server(),
+            datastore: Setting::or_missing(
+                body.datastore.clone(),
+                "store".parse().expect("a datastore"),
+                span,
+            ),
+            namespace: body.namespace.clone(),
+            // The name of Proxmox Backup Server's own administrator.
+            username: Setting::or_default(
+                body.username.clone(),
+                "root@pam".parse().expect("a user"),
+                span,
+            ),
+            fingerprint: body
+                .fingerprint
+                .as_ref()
+                .map(|f| Spanned::new(f.value.0.clone(), f.span)),
+        },
+        ExternalKind::Dir => ExternalPlace::Dir {
+            path: Setting::or_missing(body.path.clone(), "/mnt".parse().expect("a path"), span),
+            device: body.device.clone(),
+            fs: body.fs.clone(),
+        },
+    };
+    External {
+        name,
+        span,
+        place,
+        uses: uses(body.uses.as_ref()),
+        removable: Setting::or_default(body.removable, false, span),
+        keep: body
+            .keep
+            .as_ref()
+            .map(|k| Spanned::new(keep(&k.value, sink), k.span)),
+        secret: body.secret.clone(),
+        options: body.options.clone(),
+    }
+}
+
+/// Which keys a kind of store needs, and which it cannot use.
+fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
+    use ExternalKind::{Cifs, Dir, Nfs, Pbs};
+    let keys: [(&str, Option<Span>, &[ExternalKind], &[ExternalKind]); 12] = [
+        (
+            "server",
+            body.server.as_ref().map(|k| k.span),
+            &[Nfs, Cifs, Pbs],
+            &[Nfs, Cifs, Pbs],
+        ),
+        (
+            "export",
+            body.export.as_ref().map(|k| k.span),
+            &[Nfs],
+            &[Nfs],
+        ),
+        (
+            "path",
+            body.path.as_ref().map(|k| k.span),
+            &[Dir],
+            &[Nfs, Cifs, Dir],
+        ),
+        ("device", body.device.as_ref().map(|k| k.span), &[], &[Dir]),
+        ("fs", body.fs.as_ref().map(|k| k.span), &[], &[Dir]),
+        (
+            "share",
+            body.share.as_ref().map(|k| k.span),
+            &[Cifs],
+            &[Cifs],
+        ),
+        (
+            "datastore",
+            body.datastore.as_ref().map(|k| k.span),
+            &[Pbs],
+            &[Pbs],
+        ),
+        (
+            "namespace",
+            body.namespace.as_ref().map(|k| k.span),
+            &[],
+            &[Pbs],
+        ),
+        (
+            "username",
+            body.username.as_ref().map(|k| k.span),
+            &[],
+            &[Cifs, Pbs],
+        ),
+        (
+            "fingerprint",
+            body.fingerprint.as_ref().map(|k| k.span),
+            &[],
+            &[Pbs],
+        ),
+        (
+            "secret",
+            body.secret.as_ref().map(|k| k.span),
+            &[Pbs],
+            &[Cifs, Pbs],
+        ),
+        (
+            "options",
+            body.options.as_ref().map(|k| k.span),
+            &[],
+            &[Nfs, Cifs],
+        ),
+    ];
+    let Some(kind_span) = body.kind.map(|k| k.span) else {
+        return;
+    };
+    for (key, present, needed_by, known_to) in keys {
+        match present {
+            None if needed_by.contains(&kind) => {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0004,
+                        body.span,
+                        format!("the key `{key}` is missing"),
+                    )
+                    .label("in this table")
+                    .also(kind_span, format!("a store of kind `{kind}` needs it")),
+                );
+            }
+            Some(span) if !known_to.contains(&kind) => {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0016,
+                        span,
+                        format!("a store of kind `{kind}` has no `{key}`"),
+                    )
+                    .also(kind_span, "its kind")
+                    .help("remove the key, or change the kind"),
+                );
+            }
+            Some(_) | None => {}
+        }
+    }
+    if let (Some(device), None) = (&body.device, &body.fs) {
+        sink.push(
+            Diagnostic::new(Code::MOX0016, device.span, "`device` without `fs`")
+                .help("say which file system is on it: `fs = \"ext4\"`"),
+        );
+    }
+}
+
+/// What is kept; `all` stands alone, and something must be kept.
+pub(super) fn keep(spec: &KeepSpec, sink: &mut Sink) -> Keep {
+    let number =
+        |value: Option<Spanned<crate::spec::reader::Int<0, 100_000>>>| value.map(|n| n.value.get());
+    let keep = Keep {
+        last: number(spec.last),
+        hourly: number(spec.hourly),
+        daily: number(spec.daily),
+        weekly: number(spec.weekly),
+        monthly: number(spec.monthly),
+        yearly: number(spec.yearly),
+        all: spec.all.is_some_and(|all| all.value),
+    };
+    if keep.all && keep.rules().next().is_some() {
+        sink.push(
+            Diagnostic::new(Code::MOX0016, spec.span, "`all` beside other rules")
+                .help("`all` keeps everything: leave the others out"),
+        );
+    } else if !keep.all && keep.rules().all(|(_, n)| n == 0) {
+        sink.push(
+            Diagnostic::new(Code::MOX0016, spec.span, "this keeps nothing")
+                .help("keep at least the newest: `keep = { last = 1 }`; or everything: `keep = { all = true }`"),
+        );
+    }
+    keep
+}

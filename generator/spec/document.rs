@@ -1,0 +1,212 @@
+//! TOML text → a tree in which every node knows its place.
+//!
+//! The parser is the `toml` crate's; the tree is ours so that it can outlive the text, name its file, and take in the
+//! defaults of a fleet.
+
+use toml::de::{DeTable, DeValue};
+
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::source::{FileId, SourceMap, Span, Spanned};
+
+/// A value of the spec, and where it stands.
+pub type Node = Spanned<Value>;
+
+/// A value of the spec.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A string.
+    String(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number with a point.
+    Float(f64),
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A date or a time: no key of a spec takes one.
+    Datetime(String),
+    /// A list.
+    Array(Vec<Node>),
+    /// A table.
+    Table(TableNode),
+}
+
+impl Value {
+    /// What a diagnostic calls it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::String(_) => "a string",
+            Self::Integer(_) => "a whole number",
+            Self::Float(_) => "a number with a point",
+            Self::Boolean(_) => "a boolean",
+            Self::Datetime(_) => "a date or time",
+            Self::Array(_) => "a list",
+            Self::Table(_) => "a table",
+        }
+    }
+
+    /// As JSON, for raw options that outside programs define.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::String(s) | Self::Datetime(s) => s.clone().into(),
+            Self::Integer(n) => (*n).into(),
+            Self::Float(n) => (*n).into(),
+            Self::Boolean(b) => (*b).into(),
+            Self::Array(items) => items.iter().map(|item| item.value.to_json()).collect(),
+            Self::Table(table) => table
+                .entries
+                .iter()
+                .map(|(key, node)| (key.value.clone(), node.value.to_json()))
+                .collect(),
+        }
+    }
+}
+
+/// A table, with its keys in the order written.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TableNode {
+    /// Keys and values.
+    pub entries: Vec<(Spanned<String>, Node)>,
+}
+
+impl TableNode {
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entries
+            .iter()
+            .find(|(k, _)| k.value == key)
+            .map(|(_, node)| node)
+    }
+
+    /// Puts `defaults` below this table: what is missing here comes from there, tables are merged key by key.
+    pub fn merge_below(&mut self, defaults: &Self) {
+        for (key, default) in &defaults.entries {
+            match self.entries.iter_mut().find(|(k, _)| k.value == key.value) {
+                None => self.entries.push((key.clone(), default.clone())),
+                Some((_, node)) => {
+                    if let (Value::Table(own), Value::Table(below)) =
+                        (&mut node.value, &default.value)
+                    {
+                        own.merge_below(below);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A parsed file.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The whole file's table.
+    pub root: Spanned<TableNode>,
+    /// The lines (from 1) with a syntax error: what else is wrong there is not told.
+    pub broken_lines: Vec<usize>,
+}
+
+/// At most so many syntax errors are shown: one open bracket makes fifteen.
+const MOST_SYNTAX_ERRORS: usize = 8;
+
+/// Parses one file. Reports every syntax error, the first of each line.
+pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
+    let source = sources.file(file);
+    // Editors on Windows still write a byte-order mark; TOML has none.
+    let bom = if source.text().starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
+    };
+    let text = &source.text()[bom..];
+    let (table, mut errors) = DeTable::parse_recoverable(text);
+    errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+    let mut broken_lines = Vec::new();
+    for error in errors {
+        let range = error.span().unwrap_or(0..0);
+        let span = Span::new(file, range.start + bom..range.end + bom);
+        let line = sources.start(span).line;
+        if broken_lines.contains(&line) {
+            continue;
+        }
+        broken_lines.push(line);
+        if broken_lines.len() <= MOST_SYNTAX_ERRORS {
+            let mut message = error.message().replace('\n', ", ");
+            if message.is_empty() {
+                "this is not TOML".clone_into(&mut message);
+            }
+            sink.push(
+                Diagnostic::new(Code::MOX0001, span, message).help_if(syntax_help(
+                    &text[..range.start.min(text.len())],
+                    sources.text(span),
+                )),
+            );
+        }
+    }
+    let convert = Convert { file, bom };
+    let root = Spanned::new(convert.table(table.get_ref()), Span::new(file, 0..0));
+    Document { root, broken_lines }
+}
+
+/// A word of advice for the commonest slips.
+fn syntax_help(_before: &str, at: &str) -> Option<String> {
+    match at {
+        "yes" | "on" | "True" | "TRUE" => Some("write `true`".to_owned()),
+        "no" | "off" | "False" | "FALSE" => Some("write `false`".to_owned()),
+        word if !word.is_empty()
+            && word.bytes().all(|b| {
+                b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'-' | b':')
+            }) =>
+        {
+            Some(format!("text stands in quotes: `\"{word}\"`"))
+        }
+        _ => None,
+    }
+}
+
+struct Convert {
+    file: FileId,
+    bom: usize,
+}
+
+impl Convert {
+    fn span(&self, range: std::ops::Range<usize>) -> Span {
+        Span::new(self.file, range.start + self.bom..range.end + self.bom)
+    }
+
+    fn table(&self, table: &DeTable<'_>) -> TableNode {
+        let entries = table
+            .iter()
+            .map(|(key, value)| {
+                let name = Spanned::new(key.get_ref().to_string(), self.span(key.span()));
+                (
+                    name,
+                    Spanned::new(self.value(value.get_ref()), self.span(value.span())),
+                )
+            })
+            .collect();
+        TableNode { entries }
+    }
+
+    fn value(&self, value: &DeValue<'_>) -> Value {
+        match value {
+            DeValue::String(text) => Value::String(text.to_string()),
+            // A number that is too large keeps its text: the reader says that it is no number of the range.
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map_or_else(
+                    |_| Value::Datetime(number.as_str().to_owned()),
+                    Value::Integer,
+                ),
+            DeValue::Float(number) => number.as_str().parse().map_or_else(
+                |_| Value::Datetime(number.as_str().to_owned()),
+                Value::Float,
+            ),
+            DeValue::Boolean(boolean) => Value::Boolean(*boolean),
+            DeValue::Datetime(datetime) => Value::Datetime(datetime.to_string()),
+            DeValue::Array(items) => Value::Array(
+                items
+                    .iter()
+                    .map(|item| Spanned::new(self.value(item.get_ref()), self.span(item.span())))
+                    .collect(),
+            ),
+            DeValue::Table(table) => Value::Table(self.table(table)),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Values of other modules that a spec writes as strings: how their errors become diagnostics.
+
+use crate::calendar::{Calendar, TimeSpan};
+use crate::diagnostics::Code;
+use crate::pve::Release;
+use crate::value::{SpecString, ValueError};
+
+impl SpecString for Calendar {
+    const CODE: Code = Code::MOX0008;
+    const WHAT: &'static str = "a calendar expression of systemd, as `\"Sun 04:00\"`";
+
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        text.parse()
+            .map_err(|error: crate::calendar::ParseError| ValueError {
+                range: error.range,
+                message: error.message,
+                help: error.help,
+            })
+    }
+}
+
+impl SpecString for TimeSpan {
+    const CODE: Code = Code::MOX0007;
+    const WHAT: &'static str = "a duration, as `\"15m\"` or `\"2h\"`";
+
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        text.parse()
+            .map_err(|error: crate::calendar::ParseError| ValueError {
+                range: error.range,
+                message: error.message,
+                help: error.help,
+            })
+    }
+}
+
+impl SpecString for Release {
+    const CODE: Code = Code::MOX0018;
+    const WHAT: &'static str = "a release of Proxmox VE, as `\"9.1\"`";
+
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        text.parse()
+            .map_err(|error: crate::pve::ReleaseError| ValueError {
+                range: error.range,
+                message: error.message,
+                help: Some(error.help),
+            })
+    }
+}
+
+impl schemars::JsonSchema for Release {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Release".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "description": Self::WHAT, "examples": ["8.4", "9.1"] })
+    }
+}

@@ -1,0 +1,93 @@
+//! `[hardware]`: what is in the machine.
+
+use super::reader::{Int, List, Named, OneOf, table};
+use crate::value::{
+    ByteSize, CpuVendor, DevicePath, DiskKind, InterfaceName, Line, LinkSpeed, MacAddress, Name,
+    PciAddress, PciClass, PciId,
+};
+
+table! {
+    /// `[hardware]`: what is in the machine.
+    HardwareSpec {
+        /// The processor.
+        "cpu" cpu: opt CpuSpec;
+        /// The memory.
+        "memory" memory: opt MemorySpec;
+        /// Disks by name.
+        "disks" disks: opt Named<Name, DiskSpec>;
+        /// Network cards by name.
+        "nics" nics: opt Named<Name, NicSpec>;
+        /// PCI functions by name.
+        "pci" pci: opt Named<Name, PciSpec>;
+    }
+
+    /// `[hardware.cpu]`.
+    CpuSpec {
+        /// What it is called.
+        "model" model: opt Line;
+        /// Who made it.
+        "vendor" vendor: opt OneOf<CpuVendor>;
+        /// Cores of all sockets together.
+        "cores" cores: opt Int<1, 8192>;
+        /// Threads of all sockets together.
+        "threads" threads: opt Int<1, 8192>;
+        /// Sockets; 1 where left out.
+        "sockets" sockets: opt Int<1, 64>;
+    }
+
+    /// `[hardware.memory]`.
+    MemorySpec {
+        /// How much.
+        "size" size: req ByteSize;
+        /// As `DDR4`.
+        "kind" kind: opt Line;
+        /// Whether it corrects errors.
+        "ecc" ecc: opt bool;
+    }
+
+    /// One of `[hardware.disks]`.
+    DiskSpec {
+        /// Flash or rotating.
+        "kind" kind: req OneOf<DiskKind>;
+        /// Its size, as sold: `2 TB`.
+        "size" size: req ByteSize;
+        /// A path that stays when disks are moved: below `/dev/disk/by-id`.
+        "device" device: req DevicePath;
+        /// What it is called.
+        "model" model: opt Line;
+        /// Its serial number.
+        "serial" serial: opt Line;
+        /// The physical sector in bytes, 512 or 4096.
+        "sector" sector: opt Int<512, 65536>;
+    }
+
+    /// One of `[hardware.nics]`.
+    NicSpec {
+        /// The kernel's name.
+        "interface" interface: req InterfaceName;
+        /// Its address; with it, the name is pinned.
+        "mac" mac: opt MacAddress;
+        /// What it is called.
+        "model" model: opt Line;
+        /// How fast its link is.
+        "speed" speed: opt LinkSpeed;
+    }
+
+    /// One of `[hardware.pci]`.
+    PciSpec {
+        /// Where it sits.
+        "address" address: req PciAddress;
+        /// Vendor and device.
+        "id" id: opt PciId;
+        /// Vendor and device of the card's maker.
+        "subsystem" subsystem: opt PciId;
+        /// What it is.
+        "class" class: opt OneOf<PciClass>;
+        /// What it is called.
+        "model" model: opt Line;
+        /// The number of its IOMMU group.
+        "iommu-group" iommu_group: opt Int<0, 65535>;
+        /// Other functions or bridges of the same group that stay on the host and are harmless there.
+        "group-members" group_members: opt List<PciAddress>;
+    }
+}

@@ -1,0 +1,728 @@
+//! Tree → typed tables, every problem reported.
+//!
+//! A key is declared once, in a [`table!`](super::table): the struct's field, the reader and the JSON Schema come from
+//! that one line. Nothing stops at the first error; what cannot be read is `None` and has been reported.
+
+use std::net::IpAddr;
+
+use super::document::{Node, TableNode, Value};
+use crate::diagnostics::{Code, Diagnostic, Sink, did_you_mean, nearest};
+use crate::source::{SourceMap, Span, Spanned};
+use crate::value::{Choice, SpecString, ValueError, VlanTag, VmId};
+
+/// What the readers share.
+pub struct Reader<'a> {
+    sources: &'a SourceMap,
+    sink: &'a mut Sink,
+    /// Lines with a syntax error, by file: what is wrong there was told.
+    broken_lines: &'a [(crate::source::FileId, usize)],
+}
+
+impl<'a> Reader<'a> {
+    /// A reader that reports into `sink`.
+    pub fn new(
+        sources: &'a SourceMap,
+        sink: &'a mut Sink,
+        broken_lines: &'a [(crate::source::FileId, usize)],
+    ) -> Self {
+        Self {
+            sources,
+            sink,
+            broken_lines,
+        }
+    }
+
+    /// Reports a problem, unless its line has a syntax error; after one, a missing key may only be misread.
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        let span = diagnostic.span();
+        let misread = match diagnostic.code {
+            Code::MOX0004 => !self.broken_lines.is_empty(),
+            _ => {
+                !self.broken_lines.is_empty() && {
+                    let (first, last) =
+                        (self.sources.start(span).line, self.sources.end(span).line);
+                    self.broken_lines
+                        .iter()
+                        .any(|(file, line)| *file == span.file() && (first..=last).contains(line))
+                }
+            }
+        };
+        if !misread {
+            self.sink.push(diagnostic);
+        }
+    }
+
+    /// Reports a string that is no value of its type, at the part that is wrong.
+    pub fn report_value(&mut self, code: Code, span: Span, text: &str, error: ValueError) {
+        let diagnostic = Diagnostic::new(code, self.inside(span, text, &error), error.message);
+        self.report(diagnostic.help_if(error.help));
+    }
+
+    /// The place of a part of a string: only where the string is written as it reads, on one line without escapes.
+    fn inside(&self, span: Span, text: &str, error: &ValueError) -> Span {
+        let source = self.sources.text(span);
+        let plain = source.len() == text.len() + 2 && source[1..].starts_with(text);
+        let bare = source == text;
+        if error.range.is_empty() || error.range == (0..text.len()) {
+            span
+        } else if plain {
+            span.slice(error.range.start + 1..error.range.end + 1)
+        } else if bare {
+            span.slice(error.range.clone())
+        } else {
+            span
+        }
+    }
+
+    /// Reports a value of the wrong type.
+    pub fn wrong_type(&mut self, node: &Node, expected: &str) {
+        let mut diagnostic = Diagnostic::new(
+            Code::MOX0003,
+            node.span,
+            format!("expected {expected}, found {}", node.value.kind()),
+        );
+        if let (Value::Integer(_) | Value::Float(_) | Value::Boolean(_), true) =
+            (&node.value, expected.contains('`'))
+        {
+            let quoted = format!("\"{}\"", self.sources.text(node.span));
+            diagnostic = diagnostic.help(format!("put it in quotes: `{quoted}`"));
+        }
+        self.report(diagnostic);
+    }
+}
+
+/// A value that the spec can hold.
+pub trait FromNode: Sized {
+    /// Reads it; `None` where it was reported.
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self>;
+}
+
+/// Reads one table: asks for its keys, then reports those that nobody asked for.
+pub struct TableReader<'n> {
+    table: &'n TableNode,
+    header: Span,
+    asked: Vec<&'static str>,
+    missing: Vec<&'static str>,
+}
+
+impl<'n> TableReader<'n> {
+    /// Reads `table`, whose missing keys are reported at `header`.
+    pub fn new(table: &'n TableNode, header: Span) -> Self {
+        Self {
+            table,
+            header,
+            asked: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    /// A key that may be left out.
+    pub fn optional<T: FromNode>(
+        &mut self,
+        key: &'static str,
+        reader: &mut Reader<'_>,
+    ) -> Option<Spanned<T>> {
+        self.asked.push(key);
+        let node = self.table.get(key)?;
+        T::from_node(node, reader).map(|value| Spanned::new(value, node.span))
+    }
+
+    /// A key that must be there.
+    pub fn required<T: FromNode>(
+        &mut self,
+        key: &'static str,
+        reader: &mut Reader<'_>,
+    ) -> Option<Spanned<T>> {
+        if self.table.get(key).is_none() {
+            self.missing.push(key);
+        }
+        self.optional(key, reader)
+    }
+
+    /// Reports unknown and missing keys. An unknown key that is nearly a missing one explains it: told once.
+    pub fn finish(mut self, reader: &mut Reader<'_>) {
+        for (key, _) in &self.table.entries {
+            if self.asked.contains(&key.value.as_str()) {
+                continue;
+            }
+            let free: Vec<&str> = self
+                .asked
+                .iter()
+                .copied()
+                .filter(|known| self.table.get(known).is_none())
+                .collect();
+            let mut diagnostic = Diagnostic::new(
+                Code::MOX0002,
+                key.span,
+                format!("unknown key `{}`", key.value.escape_debug()),
+            );
+            let near = nearest(&key.value, free.iter().copied())
+                .or_else(|| nearest(&key.value, self.asked.iter().copied()));
+            if let Some(near) = near {
+                diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+                if free.contains(&near) {
+                    diagnostic = diagnostic.replace(format!("write `{near}`"), key.span, near);
+                }
+                self.missing.retain(|missing| *missing != near);
+            } else {
+                let mut known = self.asked.clone();
+                known.sort_unstable();
+                diagnostic = diagnostic.help(format!("known here: {}", known.join(", ")));
+            }
+            reader.report(diagnostic);
+        }
+        for key in self.missing {
+            reader.report(
+                Diagnostic::new(
+                    Code::MOX0004,
+                    self.header,
+                    format!("the key `{key}` is missing"),
+                )
+                .label("in this table"),
+            );
+        }
+    }
+}
+
+/// Declares a table of the spec: the struct, its reader and its JSON Schema from one line a key.
+///
+/// `"key" field: req Type;` must be there, `opt` may be left out. Every field is an `Option`: a required one is `None`
+/// where its absence or its fault has been reported.
+macro_rules! table {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $key:literal $field:ident: $need:ident $type:ty;)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, schemars::JsonSchema)]
+        #[schemars(deny_unknown_fields)]
+        pub struct $name {
+            /// Where the table stands: its header, or the whole inline table.
+            #[schemars(skip)]
+            pub span: $crate::source::Span,
+            $(
+                $(#[$fdoc])*
+                #[schemars(rename = $key)]
+                pub $field: Option<$crate::source::Spanned<$type>>,
+            )*
+        }
+
+        impl $name {
+            /// Every key of the table, and whether it must be there.
+            pub const KEYS: &'static [(&'static str, bool)] = &[$(($key, $crate::spec::reader::table!(@required $need))),*];
+        }
+
+        impl $crate::spec::reader::FromNode for $name {
+            fn from_node(node: &$crate::spec::document::Node, reader: &mut $crate::spec::reader::Reader<'_>) -> Option<Self> {
+                let $crate::spec::document::Value::Table(table) = &node.value else {
+                    reader.wrong_type(node, "a table");
+                    return None;
+                };
+                let mut keys = $crate::spec::reader::TableReader::new(table, node.span);
+                let read = Self {
+                    span: node.span,
+                    $($field: $crate::spec::reader::table!(@read $need keys, $key, reader),)*
+                };
+                keys.finish(reader);
+                Some(read)
+            }
+        }
+    )*};
+    (@required req) => { true };
+    (@required opt) => { false };
+    (@read req $keys:ident, $key:literal, $reader:ident) => { $keys.required($key, $reader) };
+    (@read opt $keys:ident, $key:literal, $reader:ident) => { $keys.optional($key, $reader) };
+}
+pub(crate) use table;
+
+// ---------------------------------------------------------------- leaves
+
+impl<T: SpecString> FromNode for T {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Value::String(text) = &node.value else {
+            reader.wrong_type(node, T::WHAT);
+            return None;
+        };
+        // NUL ends a string in most formats and in Nix: no output could carry it.
+        if let Some(at) = text.find('\0') {
+            let error =
+                ValueError::at(at..at + 1, "the text holds a NUL character").help("remove it");
+            reader.report_value(Code::MOX0015, node.span, text, error);
+            return None;
+        }
+        T::parse(text)
+            .map_err(|error| reader.report_value(T::CODE, node.span, text, error))
+            .ok()
+    }
+}
+
+impl FromNode for bool {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Boolean(value) => Some(*value),
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Datetime(_)
+            | Value::Array(_)
+            | Value::Table(_) => {
+                reader.wrong_type(node, "true or false");
+                None
+            }
+        }
+    }
+}
+
+/// Reads a whole number within bounds.
+fn integer(node: &Node, reader: &mut Reader<'_>, what: &str, least: i64, most: i64) -> Option<i64> {
+    match &node.value {
+        Value::Integer(number) if (least..=most).contains(number) => Some(*number),
+        Value::Integer(number) => {
+            reader.report(
+                Diagnostic::new(
+                    Code::MOX0013,
+                    node.span,
+                    format!("{number} is out of range"),
+                )
+                .help(format!("{what} is from {least} to {most}")),
+            );
+            None
+        }
+        Value::Datetime(text)
+            if text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'_')) =>
+        {
+            reader.report(
+                Diagnostic::new(Code::MOX0013, node.span, "the number is too large")
+                    .help(format!("{what} is from {least} to {most}")),
+            );
+            None
+        }
+        Value::String(text) if text.parse::<i64>().is_ok() => {
+            let number = text.clone();
+            reader.report(
+                Diagnostic::new(
+                    Code::MOX0003,
+                    node.span,
+                    format!("expected {what}, found a string"),
+                )
+                .help(format!("write it without quotes: `{number}`"))
+                .replace("remove the quotes", node.span, number),
+            );
+            None
+        }
+        Value::String(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Array(_)
+        | Value::Table(_) => {
+            reader.wrong_type(node, what);
+            None
+        }
+    }
+}
+
+/// A whole number with bounds that the type carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Int<const LEAST: i64, const MOST: i64>(pub i64);
+
+impl<const LEAST: i64, const MOST: i64> Int<LEAST, MOST> {
+    /// As an unsigned number; the bounds of every use are within it.
+    pub fn get(self) -> u32 {
+        u32::try_from(self.0).unwrap_or(u32::MAX)
+    }
+}
+
+impl<const LEAST: i64, const MOST: i64> FromNode for Int<LEAST, MOST> {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        integer(node, reader, "a whole number", LEAST, MOST).map(Self)
+    }
+}
+
+impl<const LEAST: i64, const MOST: i64> schemars::JsonSchema for Int<LEAST, MOST> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("Int{LEAST}To{MOST}").into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "integer", "minimum": LEAST, "maximum": MOST })
+    }
+}
+
+impl FromNode for VlanTag {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        integer(node, reader, "a VLAN tag", 1, 4094).and_then(Self::new)
+    }
+}
+
+impl schemars::JsonSchema for VlanTag {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "VlanTag".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": 4094 })
+    }
+}
+
+impl FromNode for VmId {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let number = integer(node, reader, "a VMID", i64::MIN, i64::MAX)?;
+        let vmid = Self::new(number);
+        if vmid.is_none() {
+            let (message, help) = if (0..100).contains(&number) {
+                (
+                    format!("VMID {number} is reserved"),
+                    "Proxmox VE keeps those below 100: use 100 or more".to_owned(),
+                )
+            } else {
+                (
+                    format!("VMID {number} is out of range"),
+                    format!("a VMID is from {} to {}", Self::MIN, Self::MAX),
+                )
+            };
+            reader.report(Diagnostic::new(Code::MOX0102, node.span, message).help(help));
+        }
+        vmid
+    }
+}
+
+impl schemars::JsonSchema for VmId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "VmId".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "integer", "minimum": Self::MIN, "maximum": Self::MAX })
+    }
+}
+
+/// A finite number above or equal to 0.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Amount(pub f64);
+
+impl FromNode for Amount {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let number = match &node.value {
+            // A rate or a limit is far below 2⁵³, where a float stops being exact.
+            Value::Integer(number) => i32::try_from(*number).map(f64::from).unwrap_or(f64::NAN),
+            Value::Float(number) => *number,
+            Value::String(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_)
+            | Value::Table(_) => {
+                reader.wrong_type(node, "a number");
+                return None;
+            }
+        };
+        if number.is_finite() && (0.0..=1e9).contains(&number) {
+            return Some(Self(number));
+        }
+        reader.report(
+            Diagnostic::new(Code::MOX0013, node.span, "the number is out of range")
+                .help("it is from 0 to 1,000,000,000"),
+        );
+        None
+    }
+}
+
+impl schemars::JsonSchema for Amount {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Amount".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "number", "minimum": 0 })
+    }
+}
+
+/// One of a few words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OneOf<T>(pub T);
+
+impl<T: Choice> FromNode for OneOf<T> {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Value::String(word) = &node.value else {
+            reader.wrong_type(node, T::WHAT);
+            return None;
+        };
+        let choice = T::of(word);
+        if choice.is_none() {
+            let words = || T::ALL.iter().map(|(_, word)| *word);
+            let near = nearest(word, words());
+            let mut diagnostic = Diagnostic::new(
+                Code::MOX0005,
+                node.span,
+                format!("`{}` is not {}", word.escape_debug(), T::WHAT),
+            );
+            let all = words()
+                .map(|w| format!("`{w}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            diagnostic = match near {
+                Some(near) => diagnostic
+                    .help(format!("did you mean `{near}`?"))
+                    .note(format!("the choices are {all}"))
+                    .replace(format!("write `{near}`"), node.span, format!("\"{near}\"")),
+                None => diagnostic.help(format!("the choices are {all}")),
+            };
+            reader.report(diagnostic);
+        }
+        choice.map(Self)
+    }
+}
+
+impl<T: Choice + schemars::JsonSchema> schemars::JsonSchema for OneOf<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}
+
+// ---------------------------------------------------------------- lists and keyed tables
+
+/// A list; each element knows its place.
+pub type List<T> = Vec<Spanned<T>>;
+
+impl<T: FromNode> FromNode for Vec<Spanned<T>> {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Value::Array(items) = &node.value else {
+            reader.wrong_type(node, "a list");
+            return None;
+        };
+        Some(
+            items
+                .iter()
+                .filter_map(|item| {
+                    T::from_node(item, reader).map(|value| Spanned::new(value, item.span))
+                })
+                .collect(),
+        )
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Debug, Clone)]
+pub struct OneOrMany<T>(pub List<T>);
+
+impl<T: FromNode> FromNode for OneOrMany<T> {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Array(_) => List::from_node(node, reader).map(Self),
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Table(_) => {
+                T::from_node(node, reader).map(|value| Self(vec![Spanned::new(value, node.span)]))
+            }
+        }
+    }
+}
+
+impl<T: schemars::JsonSchema> schemars::JsonSchema for OneOrMany<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("OneOrMany_{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let one = generator.subschema_for::<T>();
+        schemars::json_schema!({ "anyOf": [one.clone(), { "type": "array", "items": one }] })
+    }
+}
+
+/// One of two shapes: a short one and a long one.
+#[derive(Debug, Clone)]
+pub enum ShortOrLong<S, L> {
+    /// The short form.
+    Short(S),
+    /// The table.
+    Long(L),
+}
+
+impl<S: FromNode, L: FromNode> FromNode for ShortOrLong<S, L> {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Table(_) => L::from_node(node, reader).map(Self::Long),
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_) => S::from_node(node, reader).map(Self::Short),
+        }
+    }
+}
+
+impl<S: schemars::JsonSchema, L: schemars::JsonSchema> schemars::JsonSchema for ShortOrLong<S, L> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("{}_or_{}", S::schema_name(), L::schema_name()).into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let (short, long) = (
+            generator.subschema_for::<S>(),
+            generator.subschema_for::<L>(),
+        );
+        schemars::json_schema!({ "anyOf": [short, long] })
+    }
+}
+
+/// A table of rows by name: `[vms.web]`.
+#[derive(Debug, Clone)]
+pub struct Named<K, T> {
+    /// The rows in the order written. A row whose name or body was reported is kept, so that references to it are not
+    /// reported too.
+    pub rows: Vec<Row<K, T>>,
+}
+
+/// One row of a [`Named`].
+#[derive(Debug, Clone)]
+pub struct Row<K, T> {
+    /// The name as written.
+    pub key: Spanned<String>,
+    /// The name, where it is one.
+    pub name: Option<K>,
+    /// The body, where it is a table.
+    pub body: Option<T>,
+    /// The row's header or its value.
+    pub span: Span,
+}
+
+impl<K: SpecString, T: FromNode> FromNode for Named<K, T> {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Value::Table(table) = &node.value else {
+            reader.wrong_type(node, "a table with a row for each name");
+            return None;
+        };
+        let rows = table
+            .entries
+            .iter()
+            .map(|(key, node)| {
+                let name = K::parse(&key.value)
+                    .map_err(|error| reader.report_value(K::CODE, key.span, &key.value, error))
+                    .ok();
+                Row {
+                    key: key.clone(),
+                    name,
+                    body: T::from_node(node, reader),
+                    span: node.span,
+                }
+            })
+            .collect();
+        Some(Self { rows })
+    }
+}
+
+impl<K: SpecString, T: schemars::JsonSchema> schemars::JsonSchema for Named<K, T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("Named_{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let row = generator.subschema_for::<T>();
+        let mut schema = schemars::json_schema!({ "type": "object", "additionalProperties": row });
+        if let Some(pattern) = K::pattern() {
+            schema.insert(
+                "propertyNames".into(),
+                serde_json::json!({ "pattern": pattern }),
+            );
+        }
+        schema
+    }
+}
+
+/// A name of something else in the spec, resolved later.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference(pub String);
+
+impl SpecString for Reference {
+    const CODE: Code = Code::MOX0106;
+    const WHAT: &'static str = "a name, as `\"vmbr0\"`";
+
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        Ok(Self(text.to_owned()))
+    }
+}
+crate::value::spec_string!(Reference, "Reference");
+
+/// Raw options of an outside program: names with strings, numbers and booleans.
+#[derive(Debug, Clone, Default)]
+pub struct Raw(pub Vec<(Spanned<String>, Node)>);
+
+impl FromNode for Raw {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Value::Table(table) = &node.value else {
+            reader.wrong_type(node, "a table of raw options");
+            return None;
+        };
+        Some(Self(table.entries.clone()))
+    }
+}
+
+impl schemars::JsonSchema for Raw {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Raw".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "object" })
+    }
+}
+
+/// A gateway as written: an address, or the name of a machine or a guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GatewayName {
+    /// An address.
+    Address(IpAddr),
+    /// A machine of `[network.machines]`, or a guest.
+    Name(String),
+}
+
+impl SpecString for GatewayName {
+    const CODE: Code = Code::MOX0009;
+    const WHAT: &'static str =
+        "an address, a machine or a guest, as `\"192.168.1.1\"` or `\"router\"`";
+
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        // What looks like an address is one, so that `192.168.1.300` is not looked up as a name.
+        if text.contains([':', '/'])
+            || (text.contains('.') && text.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+        {
+            return crate::value::IpAddress::parse(text).map(|address| Self::Address(address.0));
+        }
+        Ok(Self::Name(text.to_owned()))
+    }
+}
+crate::value::spec_string!(GatewayName, "Gateway");
+
+/// Reports a name that nothing in the spec has.
+pub fn unknown_reference(span: Span, what: &str, name: &str, known: &[&str]) -> Diagnostic {
+    let mut diagnostic = Diagnostic::new(
+        Code::MOX0106,
+        span,
+        format!("no {what} `{}`", name.escape_debug()),
+    )
+    .label("not declared")
+    .help_if(did_you_mean(name, known.iter().copied(), what));
+    if let Some(near) = nearest(name, known.iter().copied()) {
+        diagnostic = diagnostic.replace(format!("write `{near}`"), span, format!("\"{near}\""));
+    }
+    diagnostic
+}

@@ -1,0 +1,56 @@
+//! The targets: what a host becomes.
+//!
+//! Each plans (`plan`: model → what the target will say, in its own words; may report what it cannot say) and emits
+//! (`emit`: plan → files; pure, cannot fail).
+
+pub mod proxmox;
+
+use crate::compile::Origin;
+use crate::diagnostics::Sink;
+use crate::model::Host;
+use crate::output::FileSet;
+
+/// A part of the output tree that can be built alone (`--only`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// `proxmox/`: Proxmox VE's own files and the host's system files.
+    Proxmox,
+}
+
+impl Target {
+    /// Every target, in the order in which they are built.
+    pub const ALL: &'static [Self] = &[Self::Proxmox];
+
+    /// Its word on the command line and in the manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proxmox => "proxmox",
+        }
+    }
+}
+
+/// What every target will say.
+#[derive(Debug)]
+pub struct Plan {
+    origin: Origin,
+    proxmox: proxmox::Plan,
+}
+
+/// Plans every target.
+pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
+    Plan {
+        origin: origin.clone(),
+        proxmox: proxmox::plan(host, sink),
+    }
+}
+
+/// Writes down what is planned.
+pub fn emit(plan: &Plan, targets: &[Target]) -> FileSet {
+    let mut files = FileSet::new();
+    for target in targets {
+        match target {
+            Target::Proxmox => proxmox::emit(&plan.proxmox, &plan.origin, &mut files),
+        }
+    }
+    files
+}

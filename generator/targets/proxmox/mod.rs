@@ -1,0 +1,33 @@
+//! `proxmox/`: what stands on the host itself.
+//!
+//! * [`pve`]: Proxmox VE's own files (guests, storage, jobs, mappings, firewall, vzdump, the installer's answers);
+//! * [`system`]: the Debian below it (network, boot, ZFS, the script that applies everything).
+
+pub mod pve;
+pub mod system;
+
+use crate::compile::Origin;
+use crate::diagnostics::Sink;
+use crate::model::Host;
+use crate::output::FileSet;
+
+/// What will stand on the host.
+#[derive(Debug)]
+pub struct Plan {
+    pve: pve::Plan,
+    system: system::Plan,
+}
+
+/// Plans the host's files.
+pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
+    Plan {
+        pve: pve::plan(host, sink),
+        system: system::plan(host, sink),
+    }
+}
+
+/// Writes them down.
+pub fn emit(plan: &Plan, origin: &Origin, files: &mut FileSet) {
+    pve::emit(&plan.pve, origin, files);
+    system::emit(&plan.system, origin, files);
+}

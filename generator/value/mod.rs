@@ -1,0 +1,138 @@
+//! Values with rules: each is a type with one way in, [`SpecString::parse`], and one way out, `Display`.
+//!
+//! A parse error carries the range inside the string, so that a diagnostic can mark the wrong octet.
+
+mod address;
+mod choice;
+mod cpuset;
+mod id;
+mod mac;
+mod name;
+mod path;
+mod pci;
+mod size;
+mod speed;
+mod text;
+mod vlan;
+
+pub use address::{AddressRange, Cidr, GuestAddress, HostAddress, IpAddress};
+pub use choice::{
+    BackupMode, BondMode, Bus, CacheMode, Choice, Compress, ContainerOs, CpuVendor, DatasetUse,
+    DiskKind, ExternalKind, Firmware, GuestOs, HashPolicy, LintChoice, LogLayout, PciClass,
+    Platform, PoolLayout, Reboot, SmartKind, TaskKind, VmOs,
+};
+pub use cpuset::CpuSet;
+pub use id::{PciId, VmId};
+pub use mac::MacAddress;
+pub use name::{
+    BridgeName, DatasetPath, DnsName, GuestName, HostName, InterfaceName, Name, PoolName,
+    StorageName, Tag,
+};
+pub use path::{AbsolutePath, DevicePath, GuestPath};
+pub use pci::PciAddress;
+pub use size::ByteSize;
+pub use speed::LinkSpeed;
+pub use text::{
+    CountryCode, Email, KeyboardLayout, Line, ReleaseTag, SecretName, SshKey, Text, TimeZoneName,
+    VolumeId,
+};
+pub use vlan::{BridgePort, VlanSet, VlanTag};
+
+use std::ops::Range;
+
+use crate::diagnostics::Code;
+
+/// Why a string is not a value of its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueError {
+    /// The bytes of the string that are wrong.
+    pub range: Range<usize>,
+    /// What is wrong with them.
+    pub message: String,
+    /// The way out.
+    pub help: Option<String>,
+}
+
+impl ValueError {
+    /// The whole of `text` is wrong.
+    pub fn whole(text: &str, message: impl Into<String>) -> Self {
+        Self::at(0..text.len(), message)
+    }
+
+    /// A part is wrong.
+    pub fn at(range: Range<usize>, message: impl Into<String>) -> Self {
+        Self {
+            range,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    /// The way out.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// A value that a spec writes as a string.
+pub trait SpecString: Sized {
+    /// The code of its errors.
+    const CODE: Code;
+
+    /// What it is, for "expected …": `a size`.
+    const WHAT: &'static str;
+
+    /// Reads it.
+    fn parse(text: &str) -> Result<Self, ValueError>;
+
+    /// Examples for the JSON Schema.
+    fn examples() -> &'static [&'static str] {
+        &[]
+    }
+
+    /// A pattern for the JSON Schema (ECMA-262): it may accept more than [`SpecString::parse`], never less.
+    fn pattern() -> Option<&'static str> {
+        None
+    }
+}
+
+/// Implements what every [`SpecString`] shares: `FromStr` and the JSON Schema.
+macro_rules! spec_string {
+    ($type:ty, $name:expr) => {
+        impl std::str::FromStr for $type {
+            type Err = $crate::value::ValueError;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                <Self as $crate::value::SpecString>::parse(text)
+            }
+        }
+
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $crate::value::string_schema::<Self>()
+            }
+        }
+    };
+}
+pub(crate) use spec_string;
+
+/// The JSON Schema of a [`SpecString`].
+pub(crate) fn string_schema<T: SpecString>() -> schemars::Schema {
+    let mut schema = schemars::json_schema!({ "type": "string", "description": T::WHAT });
+    if let Some(pattern) = T::pattern() {
+        schema.insert("pattern".into(), pattern.into());
+    }
+    if !T::examples().is_empty() {
+        schema.insert("examples".into(), T::examples().into());
+    }
+    schema
+}
+
+/// The bytes of character `at` of `text`, for an error's range.
+pub(crate) fn char_range(text: &str, at: usize) -> Range<usize> {
+    at..at + text[at..].chars().next().map_or(0, char::len_utf8)
+}

@@ -1,0 +1,256 @@
+//! Strings with few rules: text for people, and names that outside programs define.
+
+use std::fmt;
+
+use super::{SpecString, ValueError, char_range, spec_string};
+use crate::diagnostics::Code;
+
+macro_rules! text {
+    ($(#[$doc:meta])* $type:ident, $code:ident, $what:literal, $rule:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(String);
+
+        impl $type {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl SpecString for $type {
+            const CODE: Code = Code::$code;
+            const WHAT: &'static str = $what;
+
+            fn parse(text: &str) -> Result<Self, ValueError> {
+                let rule: fn(&str) -> Result<(), ValueError> = $rule;
+                rule(text).map(|()| Self(text.to_owned()))
+            }
+        }
+        spec_string!($type, stringify!($type));
+    };
+}
+
+text!(
+    /// Text of any length and any lines. Control characters but newline and tab are refused: XML and Nix cannot carry them all.
+    Text,
+    MOX0015,
+    "text",
+    |text| match text.char_indices().find(|(_, c)| c.is_control() && !matches!(c, '\n' | '\t')) {
+        None => Ok(()),
+        Some((at, c)) => Err(ValueError::at(char_range(text, at), format!("the text holds the control character `{}`", c.escape_default())).help("remove it")),
+    }
+);
+
+text!(
+    /// Text of one line.
+    Line,
+    MOX0015,
+    "text of one line",
+    |text| match text.char_indices().find(|(_, c)| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+        None => Ok(()),
+        Some((at, c)) => Err(ValueError::at(char_range(text, at), format!("`{}` in text of one line", c.escape_default())).help("remove it")),
+    }
+);
+
+text!(
+    /// An e-mail address.
+    Email,
+    MOX0021,
+    "an e-mail address, as `\"admin@home.arpa\"`",
+    |text| {
+        let wrong = || ValueError::whole(text, format!("`{}` is not an e-mail address", text.escape_debug())).help("write `\"name@domain\"`");
+        let (local, domain) = text.rsplit_once('@').ok_or_else(wrong)?;
+        let fits = |part: &str, extra: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c));
+        // The installer of Proxmox VE refuses its own example.
+        if text == "mail@example.invalid" {
+            return Err(wrong().help("the installer refuses this example address"));
+        }
+        if fits(local, "._%+-!#$&'*/=?^`{|}~") && fits(domain, ".-") && text.len() <= 254 { Ok(()) } else { Err(wrong()) }
+    }
+);
+
+text!(
+    /// A public key as `authorized_keys` has it: type, base64, comment.
+    SshKey,
+    MOX0021,
+    "a public SSH key, as `\"ssh-ed25519 AAAA… name\"`",
+    |text| {
+        let wrong = |message: &str| ValueError::whole(text, message).help("give the line of a `.pub` file");
+        if text.contains("PRIVATE KEY") {
+            return Err(wrong("this is a private key").help("give the line of the `.pub` file, and treat the private key as known to others"));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(wrong("a key is one line"));
+        }
+        let mut parts = text.split(' ');
+        let kind = parts.next().unwrap_or_default();
+        let known = ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"];
+        if !known.contains(&kind) {
+            return Err(ValueError::at(0..kind.len(), format!("`{kind}` is not a kind of SSH key")).help(format!("one of {}", known.join(", "))));
+        }
+        let blob = parts.next().unwrap_or_default();
+        let base64 = blob.trim_end_matches('=');
+        if base64.len() < 20 || !base64.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/')) {
+            return Err(ValueError::at(kind.len().min(text.len())..text.len(), "the key itself is missing or cut"));
+        }
+        Ok(())
+    }
+);
+
+text!(
+    /// A country by its ISO 3166 code, in lower case.
+    CountryCode,
+    MOX0021,
+    "a country code of two letters, as `\"de\"`",
+    |text| {
+        if text.len() == 2 && text.bytes().all(|b| b.is_ascii_lowercase()) { Ok(()) } else {
+            Err(ValueError::whole(text, format!("`{}` is not a country code", text.escape_debug())).help("two lower-case letters: `\"de\"`, `\"us\"`"))
+        }
+    }
+);
+
+/// The layouts that the installer of Proxmox VE knows (`keyboard` of its answer file).
+const KEYBOARDS: [&str; 25] = [
+    "de", "de-ch", "dk", "en-gb", "en-us", "es", "fi", "fr", "fr-be", "fr-ca", "fr-ch", "hu", "is",
+    "it", "jp", "lt", "mk", "nl", "no", "pl", "pt", "pt-br", "se", "si", "tr",
+];
+
+text!(
+    /// A keyboard layout of the installer.
+    KeyboardLayout,
+    MOX0005,
+    "a keyboard layout, as `\"de\"` or `\"en-us\"`",
+    |text| {
+        if KEYBOARDS.contains(&text) { return Ok(()); }
+        let help = crate::diagnostics::did_you_mean(text, KEYBOARDS.iter().copied(), "keyboard")
+            .unwrap_or_else(|| format!("one of {}", KEYBOARDS.join(", ")));
+        Err(ValueError::whole(text, format!("no keyboard layout `{}`", text.escape_debug())).help(help))
+    }
+);
+
+text!(
+    /// A zone of the IANA database.
+    TimeZoneName,
+    MOX0019,
+    "a time zone, as `\"Europe/Berlin\"`",
+    |text| {
+        if jiff::tz::db().get(text).is_ok() && (text.contains('/') || text == "UTC") { return Ok(()); }
+        let zones: Vec<String> = jiff::tz::db().available().map(|zone| zone.as_str().to_owned()).collect();
+        let error = ValueError::whole(text, format!("no time zone `{}`", text.escape_debug()));
+        // `Berlin` is what people write first.
+        let city = zones.iter().find(|zone| zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(text)));
+        let near = city.map(String::as_str).or_else(|| crate::diagnostics::nearest(text, zones.iter().map(String::as_str)));
+        Err(match near {
+            Some(zone) => error.help(format!("did you mean `{zone}`?")),
+            None => error.help("name a zone of the IANA database, as `Europe/Berlin`"),
+        })
+    }
+);
+
+text!(
+    /// A volume of Proxmox VE: `storage:kind/file`.
+    VolumeId,
+    MOX0021,
+    "a volume, as `\"local:iso/debian.iso\"`",
+    |text| {
+        let wrong = || ValueError::whole(text, format!("`{}` is not a volume", text.escape_debug())).help("write storage, kind and file: `\"local:iso/debian.iso\"`, `\"local:vztmpl/debian-12.tar.zst\"`");
+        let (storage, volume) = text.split_once(':').ok_or_else(wrong)?;
+        if storage != "local" {
+            super::StorageName::parse(storage).map_err(|_| wrong())?;
+        }
+        // It stands in property strings, where a comma would begin the next option.
+        let fits = !volume.is_empty() && !volume.starts_with('/') && volume.split('/').all(|part| !matches!(part, "" | "." | ".."))
+            && volume.chars().all(|c| c.is_ascii_graphic() && !matches!(c, ',' | ';' | '=' | '"' | '\'' | '\\' | '`' | '$'));
+        if fits { Ok(()) } else { Err(wrong()) }
+    }
+);
+
+text!(
+    /// The name of a secret: where the host finds it is said in the generated README.
+    SecretName,
+    MOX0012,
+    "the name of a secret, as `\"nas-password\"`",
+    |text| {
+        let fits = !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+            && text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if fits { Ok(()) } else {
+            Err(ValueError::whole(text, "this is not the name of a secret")
+                .help("a secret never stands in a spec: give its name (letters, digits, `-`, `_`, `.`); the host looks for it in a root-only file"))
+        }
+    }
+);
+
+text!(
+    /// A NixOS release: `25.11`.
+    ReleaseTag,
+    MOX0021,
+    "a NixOS release, as `\"25.11\"`",
+    |text| {
+        let fits = text.split_once('.').is_some_and(|(year, month)| {
+            year.len() == 2 && year.bytes().all(|b| b.is_ascii_digit()) && matches!(month, "03" | "05" | "09" | "11")
+        });
+        if fits { Ok(()) } else {
+            Err(ValueError::whole(text, format!("`{}` is not a NixOS release", text.escape_debug())).help("year and month, as `\"25.11\"`"))
+        }
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_are_of_the_database_and_a_city_is_enough_for_a_hint() {
+        assert!("Europe/Berlin".parse::<TimeZoneName>().is_ok());
+        assert!("UTC".parse::<TimeZoneName>().is_ok());
+        assert_eq!(
+            "Berlin".parse::<TimeZoneName>().unwrap_err().help.unwrap(),
+            "did you mean `Europe/Berlin`?"
+        );
+        assert_eq!(
+            "Europe/Berlni"
+                .parse::<TimeZoneName>()
+                .unwrap_err()
+                .help
+                .unwrap(),
+            "did you mean `Europe/Berlin`?"
+        );
+    }
+
+    #[test]
+    fn a_private_key_is_told_apart() {
+        let error = "-----BEGIN OPENSSH PRIVATE KEY-----"
+            .parse::<SshKey>()
+            .unwrap_err();
+        assert_eq!(error.message, "this is a private key");
+        assert!(
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII a b"
+                .parse::<SshKey>()
+                .is_ok()
+        );
+        assert!("ssh-ed25519".parse::<SshKey>().is_err());
+        assert!("".parse::<SshKey>().is_err());
+    }
+
+    #[test]
+    fn volumes_cannot_break_a_property_string() {
+        assert!("local:iso/a b.iso".parse::<VolumeId>().is_err());
+        assert!("local:iso/a,b.iso".parse::<VolumeId>().is_err());
+        assert!("local:vztmpl/nixos-lxc.tar.xz".parse::<VolumeId>().is_ok());
+        assert!("local:../x".parse::<VolumeId>().is_err());
+        assert!("none".parse::<VolumeId>().is_err());
+    }
+
+    #[test]
+    fn a_secret_is_a_name() {
+        assert!("nas-password".parse::<SecretName>().is_ok());
+        assert!("p@ss word!".parse::<SecretName>().is_err());
+    }
+}
