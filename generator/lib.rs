@@ -27,3 +27,4 @@ pub mod source;
 pub mod spec;
 pub mod targets;
 pub mod value;
+pub mod zfs;
