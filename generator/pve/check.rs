@@ -76,14 +76,16 @@ pub fn check_section_config(file: SectionFile, release: Release, text: &str) -> 
                 };
                 let config_file = file.config_file(kind);
                 let schema = config_file.option(key);
-                if keys.contains(&key) && !schema.is_some_and(|schema| schema.is_repeatable()) {
+                if keys.contains(&key)
+                    && !schema.is_some_and(super::schema::OptionSchema::is_repeatable)
+                {
                     report.twice(line.number, key);
                 }
                 keys.push(key);
                 match value {
                     Some(value) => report.option(config_file, release, line.number, key, value),
                     // A boolean alone is a set one.
-                    None if schema.is_none_or(|schema| schema.is_boolean()) => {
+                    None if schema.is_none_or(super::schema::OptionSchema::is_boolean) => {
                         if let Err(fault) = check_option(config_file, release, key, "1") {
                             report.add(line.number, key, fault);
                         }
@@ -95,23 +97,22 @@ pub fn check_section_config(file: SectionFile, release: Release, text: &str) -> 
                 if let Some((number, kind, id, keys)) = open.take() {
                     let config_file = file.config_file(kind);
                     // An unknown type is reported once, even for a section without properties.
-                    if keys.is_empty() || config_file.option_names().next().is_none() {
-                        if let Err(fault) = check_option(config_file, release, "disable", "1") {
-                            if fault.kind != FaultKind::UnknownOption {
-                                report
-                                    .faults
-                                    .retain(|other| other.fault.message != fault.message);
-                                report.add(number, id, fault);
-                            }
-                        }
+                    if (keys.is_empty() || config_file.option_names().next().is_none())
+                        && let Err(fault) = check_option(config_file, release, "disable", "1")
+                        && fault.kind != FaultKind::UnknownOption
+                    {
+                        report
+                            .faults
+                            .retain(|other| other.fault.message != fault.message);
+                        report.add(number, id, fault);
                     }
                     for fault in check_requirements(config_file, keys.iter().copied()) {
                         report.add(number, id, fault);
                     }
-                    if file == SectionFile::Jobs {
-                        if let Some(fault) = backed_up_guests(kind, &keys) {
-                            report.add(number, id, fault);
-                        }
+                    if file == SectionFile::Jobs
+                        && let Some(fault) = backed_up_guests(kind, &keys)
+                    {
+                        report.add(number, id, fault);
                     }
                 }
             }
@@ -148,7 +149,7 @@ fn check_colon_file(file: ConfigFile<'_>, release: Release, text: &str) -> Vec<L
                 let key = key.trim_end();
                 let repeats = file
                     .option(key)
-                    .is_some_and(|schema| schema.is_repeatable());
+                    .is_some_and(super::schema::OptionSchema::is_repeatable);
                 if !seen.insert(key) && !repeats {
                     report.twice(number, key);
                 }

@@ -196,7 +196,7 @@ impl GuestConfig {
                     current.options.insert(key.to_owned(), value);
                 }
                 GuestLine::Raw { key, value } => {
-                    current.raw.push((key.to_owned(), value.to_owned()))
+                    current.raw.push((key.to_owned(), value.to_owned()));
                 }
                 GuestLine::Unreadable(content) => {
                     skipped.push(SkippedLine {
@@ -224,10 +224,10 @@ impl GuestConfig {
     }
 
     fn as_proxmox_reads(&self, key: &str, value: &str) -> String {
-        if self.schema(key).is_some_and(OptionSchema::is_boolean) {
-            if let Some(on) = parse_boolean(value) {
-                return u8::from(on).to_string();
-            }
+        if self.schema(key).is_some_and(OptionSchema::is_boolean)
+            && let Some(on) = parse_boolean(value)
+        {
+            return u8::from(on).to_string();
         }
         match unquoted(value) {
             Some(inner) if self.loses_quotes(key) => inner.to_owned(),

@@ -15,7 +15,7 @@ use super::{CannotCarry, Refusal};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interfaces {
     header: Vec<String>,
-    interfaces: Vec<Interface>,
+    ifaces: Vec<Interface>,
     other_lines: Vec<String>,
 }
 
@@ -261,7 +261,7 @@ impl Interfaces {
             return Err(CannotCarry::new(interface.name, Refusal::Twice));
         }
         check(&interface)?;
-        self.interfaces.push(interface);
+        self.ifaces.push(interface);
         Ok(())
     }
 
@@ -277,20 +277,18 @@ impl Interfaces {
 
     /// The interface of this name.
     pub fn get(&self, name: &str) -> Option<&Interface> {
-        self.interfaces
-            .iter()
-            .find(|interface| interface.name == name)
+        self.ifaces.iter().find(|interface| interface.name == name)
     }
 
     /// The interfaces in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Interface> {
-        self.interfaces.iter()
+        self.ifaces.iter()
     }
 
     /// The interfaces in the order in which Proxmox writes them: by what they are, a child (`x.5`,
     /// `x:1`) behind those of its parent's kind, else as they were added.
     fn in_print_order(&self) -> Vec<&Interface> {
-        let mut interfaces: Vec<&Interface> = self.interfaces.iter().collect();
+        let mut interfaces: Vec<&Interface> = self.ifaces.iter().collect();
         interfaces.sort_by_key(|interface| {
             let mut names = interface.name.split(['.', ':']);
             let root = names.next().unwrap_or_default();
@@ -315,7 +313,7 @@ impl Interfaces {
 
     fn bond_members(&self) -> BTreeSet<&str> {
         let bonds = self
-            .interfaces
+            .ifaces
             .iter()
             .filter_map(|interface| match &interface.kind {
                 InterfaceKind::Bond(bond) => Some(bond),
@@ -372,7 +370,7 @@ fn print(interface: &Interface, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match family.version {
             IpVersion::V4 => writeln!(f, "iface {} inet {}", interface.name, family.method.name())?,
             IpVersion::V6 => {
-                writeln!(f, "iface {} inet6 {}", interface.name, family.method.name())?
+                writeln!(f, "iface {} inet6 {}", interface.name, family.method.name())?;
             }
             IpVersion::Both => writeln!(f, "iface {}", interface.name)?,
         }
@@ -447,7 +445,7 @@ fn print_kind(
             }
             match &bond.primary {
                 Some(primary) if bond.mode == "active-backup" => {
-                    writeln!(f, "\tbond-primary {primary}")?
+                    writeln!(f, "\tbond-primary {primary}")?;
                 }
                 _ => {}
             }
@@ -535,7 +533,7 @@ fn check(interface: &Interface) -> Result<(), CannotCarry> {
             bridge.vids.iter().try_for_each(|vids| check_value(vids))?;
         }
         InterfaceKind::Vlan { raw_device, .. } => {
-            raw_device.iter().try_for_each(|word| check_word(word))?
+            raw_device.iter().try_for_each(|word| check_word(word))?;
         }
         InterfaceKind::Loopback | InterfaceKind::Card | InterfaceKind::Other => {}
     }
@@ -666,10 +664,10 @@ impl<'a> Reader<'a> {
                 _ => family.options.push((key.to_owned(), value.to_owned())),
             }
         }
-        if let (Some(address), Some(netmask)) = (&mut family.address, netmask) {
-            if !address.contains('/') {
-                *address = format!("{address}/{}", prefix_of(netmask));
-            }
+        if let (Some(address), Some(netmask)) = (&mut family.address, netmask)
+            && !address.contains('/')
+        {
+            *address = format!("{address}/{}", prefix_of(netmask));
         }
         raw.families.push(family);
     }
@@ -677,13 +675,13 @@ impl<'a> Reader<'a> {
     fn finish(self) -> Interfaces {
         let mut named: Vec<(&str, Raw<'_>)> = self.interfaces.into_iter().collect();
         named.sort_by_key(|(name, raw)| (raw.stanza_order.unwrap_or(usize::MAX), *name));
-        let interfaces = named
+        let ifaces = named
             .into_iter()
             .map(|(name, raw)| raw.finish(name))
             .collect();
         Interfaces {
             header: Vec::new(),
-            interfaces,
+            ifaces,
             other_lines: self.other_lines,
         }
     }

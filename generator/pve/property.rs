@@ -147,7 +147,11 @@ impl PropertyString {
             if Some(key) == default_key && default.is_none() && !value.contains('=') {
                 default = Some(value);
             } else {
-                named.push((!spec.is_some_and(|s| s.is_required()), key, value));
+                named.push((
+                    !spec.is_some_and(super::schema::OptionSchema::is_required),
+                    key,
+                    value,
+                ));
             }
         }
         named.sort();
@@ -269,7 +273,7 @@ mod tests {
 
     fn keys(file: ConfigFile<'_>, option: &str) -> SubOptions {
         file.option(option)
-            .and_then(|spec| spec.sub_options())
+            .and_then(super::super::schema::OptionSchema::sub_options)
             .expect("an option with sub-options")
     }
 

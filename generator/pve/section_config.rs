@@ -199,7 +199,7 @@ impl fmt::Display for Section {
                 // Proxmox writes only the flag that is set.
                 ("disable", _) => {}
                 (key, value) if self.is_encoded(key) => {
-                    writeln!(f, "\t{key} {}", encode_text(value))?
+                    writeln!(f, "\t{key} {}", encode_text(value))?;
                 }
                 (key, value) => writeln!(f, "\t{key} {value}")?,
             }
@@ -293,14 +293,14 @@ impl SectionConfig {
                     None => skip(line.number, "this property belongs to no section"),
                 },
                 SectionLine::End => {
-                    if let Some(section) = open.take() {
-                        if config.push(section).is_err() {
-                            skip(line.number, "this section is given twice");
-                        }
+                    if let Some(section) = open.take()
+                        && config.push(section).is_err()
+                    {
+                        skip(line.number, "this section is given twice");
                     }
                 }
                 SectionLine::Unreadable => {
-                    skip(line.number, "this is neither a header nor a property")
+                    skip(line.number, "this is neither a header nor a property");
                 }
             }
         }
