@@ -76,14 +76,16 @@ pub fn check_section_config(file: SectionFile, release: Release, text: &str) -> 
                 };
                 let config_file = file.config_file(kind);
                 let schema = config_file.option(key);
-                if keys.contains(&key) && !schema.is_some_and(|schema| schema.is_repeatable()) {
+                if keys.contains(&key)
+                    && !schema.is_some_and(super::schema::OptionSchema::is_repeatable)
+                {
                     report.twice(line.number, key);
                 }
                 keys.push(key);
                 match value {
                     Some(value) => report.option(config_file, release, line.number, key, value),
                     // A boolean alone is a set one.
-                    None if schema.is_none_or(|schema| schema.is_boolean()) => {
+                    None if schema.is_none_or(super::schema::OptionSchema::is_boolean) => {
                         if let Err(fault) = check_option(config_file, release, key, "1") {
                             report.add(line.number, key, fault);
                         }
@@ -95,23 +97,22 @@ pub fn check_section_config(file: SectionFile, release: Release, text: &str) -> 
                 if let Some((number, kind, id, keys)) = open.take() {
                     let config_file = file.config_file(kind);
                     // An unknown type is reported once, even for a section without properties.
-                    if keys.is_empty() || config_file.option_names().next().is_none() {
-                        if let Err(fault) = check_option(config_file, release, "disable", "1") {
-                            if fault.kind != FaultKind::UnknownOption {
-                                report
-                                    .faults
-                                    .retain(|other| other.fault.message != fault.message);
-                                report.add(number, id, fault);
-                            }
-                        }
+                    if (keys.is_empty() || config_file.option_names().next().is_none())
+                        && let Err(fault) = check_option(config_file, release, "disable", "1")
+                        && fault.kind != FaultKind::UnknownOption
+                    {
+                        report
+                            .faults
+                            .retain(|other| other.fault.message != fault.message);
+                        report.add(number, id, fault);
                     }
                     for fault in check_requirements(config_file, keys.iter().copied()) {
                         report.add(number, id, fault);
                     }
-                    if file == SectionFile::Jobs {
-                        if let Some(fault) = backed_up_guests(kind, &keys) {
-                            report.add(number, id, fault);
-                        }
+                    if file == SectionFile::Jobs
+                        && let Some(fault) = backed_up_guests(kind, &keys)
+                    {
+                        report.add(number, id, fault);
                     }
                 }
             }
@@ -148,7 +149,7 @@ fn check_colon_file(file: ConfigFile<'_>, release: Release, text: &str) -> Vec<L
                 let key = key.trim_end();
                 let repeats = file
                     .option(key)
-                    .is_some_and(|schema| schema.is_repeatable());
+                    .is_some_and(super::schema::OptionSchema::is_repeatable);
                 if !seen.insert(key) && !repeats {
                     report.twice(number, key);
                 }
@@ -318,5 +319,131 @@ impl<'t> Report<'t> {
         (word.as_ptr() as usize)
             .saturating_sub(self.text.as_ptr() as usize)
             .min(self.text.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pve::MappingKind;
+
+    /// Line, faulty text, kind of each fault.
+    fn shown<'t>(text: &'t str, faults: &[LineFault]) -> Vec<(usize, &'t str, FaultKind)> {
+        faults
+            .iter()
+            .map(|fault| (fault.line, &text[fault.range.clone()], fault.fault.kind))
+            .collect()
+    }
+
+    #[test]
+    fn finds_every_fault_of_a_guest() {
+        let text = "#notes: anything\nbios: uefi\ncores: 2\ncores: 4\nlonely\nscsi0: local:1,ssd=maybe\nvirtiofs0: shared\n\n[snap]\nbios: uefi\n";
+        assert_eq!(
+            shown(
+                text,
+                &check_guest_config(GuestKind::Qm, Release::new(8, 1), text)
+            ),
+            [
+                (2, "uefi", FaultKind::NotListed),
+                (4, "cores", FaultKind::Twice),
+                (5, "lonely", FaultKind::Unreadable),
+                (6, "maybe", FaultKind::WrongType),
+                (
+                    7,
+                    "virtiofs0",
+                    FaultKind::NotYet {
+                        since: Release::new(8, 4)
+                    }
+                ),
+            ]
+        );
+        let text =
+            "hostname: db\nlxc.rootfs.path: /x\nlxc.cgroup2.memory.max: 1\nlxc.idmap: u 0 1 2\n";
+        assert_eq!(
+            shown(
+                text,
+                &check_guest_config(GuestKind::Pct, Release::NEWEST, text)
+            ),
+            [(2, "lxc.rootfs.path", FaultKind::UnknownOption)]
+        );
+    }
+
+    #[test]
+    fn finds_every_fault_of_a_section_file() {
+        let text = "# x\nzfspool: tank\n\tsparse 1\n\ndir: x\n\tpath /x\n\tpath /y\n\tcontent images,iso\nnfs: y\n\nzfspol: zz\n\n";
+        assert_eq!(
+            shown(
+                text,
+                &check_section_config(SectionFile::Storage, Release::NEWEST, text)
+            ),
+            [
+                (2, "tank", FaultKind::Missing),
+                (5, "x", FaultKind::WrongForm),
+                (7, "path", FaultKind::Twice),
+                (9, "nfs: y", FaultKind::Unreadable),
+                (11, "zz", FaultKind::UnknownKind),
+            ]
+        );
+        let text = "vzdump: nightly\n\tschedule 02:30\n\tnotes-template x\n\nvzdump: b\n\tschedule 2:30\n\tall 1\n\tvmid 100\n\n";
+        assert_eq!(
+            shown(
+                text,
+                &check_section_config(SectionFile::Jobs, Release::NEWEST, text)
+            ),
+            [
+                (1, "nightly", FaultKind::Missing),
+                (1, "nightly", FaultKind::Conflict),
+                (5, "b", FaultKind::Conflict),
+            ]
+        );
+        let text = "gpu\n\tmap id=10de:2684,node=pve,path=0000:01:00\n\tmap id=10de,node=pve,path=0000:01:00\n\n";
+        let file = SectionFile::Mapping(MappingKind::Pci);
+        assert_eq!(
+            shown(text, &check_section_config(file, Release::NEWEST, text)),
+            [(3, "10de", FaultKind::WrongForm)]
+        );
+        let shared = "shared\n\tmap node=pve,path=/tank/shared\n\n";
+        let faults = check_section_config(
+            SectionFile::Mapping(MappingKind::Dir),
+            Release::new(8, 1),
+            shared,
+        );
+        assert_eq!(
+            faults[0].fault.kind,
+            FaultKind::NotYet {
+                since: Release::new(8, 4)
+            }
+        );
+    }
+
+    #[test]
+    fn finds_every_fault_of_the_other_files() {
+        let text = "# x\nmode: snapshot\nionise: 7\nzstd: 0\nexclude-path: /a\nexclude-path: /b\nmode: stop\nbwlimit\n";
+        assert_eq!(
+            shown(text, &check_vzdump(Release::NEWEST, text)),
+            [
+                (3, "ionise", FaultKind::UnknownOption),
+                (7, "mode", FaultKind::Twice),
+                (8, "bwlimit", FaultKind::Unreadable),
+            ]
+        );
+        let text = "keyboard: de\nmigration: insecure,network=10.0.0.0\n";
+        assert_eq!(
+            shown(text, &check_datacenter(Release::NEWEST, text)),
+            [(2, "10.0.0.0", FaultKind::WrongForm)]
+        );
+        let text = "# x\nauto lo\niface lo inet loopback\n\nauto br-lan\niface br-lan inet static\n\taddress 10.0.0.300/24\n\
+                    \tbridge-prts none\n\tmtu 100\n#note\n\niface interface_of_20_ch inet manual\n\nsource /x\nwhat is this\n";
+        assert_eq!(
+            shown(text, &check_interfaces(Release::NEWEST, text)),
+            [
+                (6, "br-lan", FaultKind::WrongForm),
+                (7, "10.0.0.300/24", FaultKind::WrongForm),
+                (8, "bridge-prts", FaultKind::UnknownOption),
+                (9, "100", FaultKind::TooSmall),
+                (12, "interface_of_20_ch", FaultKind::WrongForm),
+                (15, "what is this", FaultKind::Unreadable),
+            ]
+        );
     }
 }

@@ -196,7 +196,7 @@ impl GuestConfig {
                     current.options.insert(key.to_owned(), value);
                 }
                 GuestLine::Raw { key, value } => {
-                    current.raw.push((key.to_owned(), value.to_owned()))
+                    current.raw.push((key.to_owned(), value.to_owned()));
                 }
                 GuestLine::Unreadable(content) => {
                     skipped.push(SkippedLine {
@@ -224,10 +224,10 @@ impl GuestConfig {
     }
 
     fn as_proxmox_reads(&self, key: &str, value: &str) -> String {
-        if self.schema(key).is_some_and(OptionSchema::is_boolean) {
-            if let Some(on) = parse_boolean(value) {
-                return u8::from(on).to_string();
-            }
+        if self.schema(key).is_some_and(OptionSchema::is_boolean)
+            && let Some(on) = parse_boolean(value)
+        {
+            return u8::from(on).to_string();
         }
         match unquoted(value) {
             Some(inner) if self.loses_quotes(key) => inner.to_owned(),
@@ -392,5 +392,219 @@ fn read_line(kind: GuestKind, line: &str) -> GuestLine<'_> {
             },
         },
         _ => GuestLine::Unreadable(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(kind: GuestKind, text: &str) -> GuestConfig {
+        let (config, skipped) = GuestConfig::parse(kind, text);
+        assert_eq!(skipped, [], "{text}");
+        config
+    }
+
+    #[test]
+    fn sorts_keys_as_ascii_does() {
+        let mut config = GuestConfig::new(GuestKind::Qm);
+        for key in [
+            "scsi2",
+            "scsi10",
+            "hostpci2",
+            "hostpci10",
+            "name",
+            "vmgenid",
+            "efidisk0",
+        ] {
+            config.set(key, "x").expect(key);
+        }
+        let keys: Vec<&str> = config.options().map(|(key, _)| key).collect();
+        assert_eq!(
+            keys,
+            [
+                "efidisk0",
+                "hostpci10",
+                "hostpci2",
+                "name",
+                "scsi10",
+                "scsi2",
+                "vmgenid"
+            ]
+        );
+    }
+
+    #[test]
+    fn writes_the_description_as_encoded_comment_lines() {
+        let mut config = GuestConfig::new(GuestKind::Qm);
+        config
+            .set_description("a: 100 %\n\nä\n\n")
+            .expect("a description");
+        config.set("cores", 2).expect("cores");
+        let printed = "#a%3A 100 %25\n#\n#%C3%A4\ncores: 2\n";
+        assert_eq!(config.to_string(), printed);
+        assert_eq!(read(GuestKind::Qm, printed), config);
+        // `qm config` prints it on one line.
+        assert_eq!(
+            read(
+                GuestKind::Qm,
+                "cores: 2\ndescription: a%3A 100 %25%0A%0A%C3%A4\n"
+            ),
+            config
+        );
+        assert_eq!(
+            config.set_description("0").map_err(|error| error.why),
+            Err(Refusal::Zero)
+        );
+    }
+
+    #[test]
+    fn puts_raw_lines_last_in_their_order() {
+        let mut config = GuestConfig::new(GuestKind::Pct);
+        config
+            .add_raw(
+                "lxc.mount.entry",
+                "/dev/net/tun dev/net/tun none bind,create=file",
+            )
+            .expect("a raw line");
+        config
+            .add_raw("lxc.cgroup2.devices.allow", "c 10:200 rwm")
+            .expect("a raw line");
+        config.set_flag("unprivileged", true).expect("unprivileged");
+        let printed = "unprivileged: 1\nlxc.mount.entry: /dev/net/tun dev/net/tun none bind,create=file\n\
+                       lxc.cgroup2.devices.allow: c 10:200 rwm\n";
+        assert_eq!(config.to_string(), printed);
+        assert_eq!(read(GuestKind::Pct, printed), config);
+        assert_eq!(
+            read(GuestKind::Pct, "lxc.idmap = u 0 100000 65536\n").to_string(),
+            "lxc.idmap: u 0 100000 65536\n"
+        );
+        let mut vm = GuestConfig::new(GuestKind::Qm);
+        assert_eq!(
+            vm.add_raw("lxc.idmap", "x").map_err(|error| error.why),
+            Err(Refusal::BadName)
+        );
+    }
+
+    #[test]
+    fn reprints_what_proxmox_reprints_and_keeps_the_rest() {
+        let property = |text: &str| PropertyString::parse(text).expect(text);
+        let mut vm = GuestConfig::new(GuestKind::Qm);
+        vm.set_property("scsi0", &property("local:1,ssd=1,discard=on"))
+            .expect("a drive");
+        vm.set_property("hostpci0", &property("01:00,x-vga=1,pcie=1"))
+            .expect("a device");
+        vm.set_property(
+            "net0",
+            &property("virtio=BC:24:11:00:00:01,tag=2,bridge=vmbr0"),
+        )
+        .expect("a card");
+        assert_eq!(
+            vm.to_string(),
+            "hostpci0: 01:00,x-vga=1,pcie=1\nnet0: virtio=BC:24:11:00:00:01,tag=2,bridge=vmbr0\n\
+             scsi0: local:1,discard=on,ssd=1\n"
+        );
+        let mut container = GuestConfig::new(GuestKind::Pct);
+        container
+            .set_property("net0", &property("bridge=vmbr0,name=eth0"))
+            .expect("a card");
+        container
+            .set_property("features", &property("nesting=1,keyctl=1"))
+            .expect("features");
+        assert_eq!(
+            container.to_string(),
+            "features: nesting=1,keyctl=1\nnet0: name=eth0,bridge=vmbr0\n"
+        );
+    }
+
+    #[test]
+    fn reads_as_proxmox_reads() {
+        let config = read(
+            GuestKind::Qm,
+            "onboot: yes\ncdrom: none,media=cdrom\nname:x  \n\nciuser: \"me\"\nname: y\n",
+        );
+        assert_eq!(
+            config.to_string(),
+            "ciuser: me\nide2: none,media=cdrom\nname: y\nonboot: 1\n"
+        );
+        let (_, skipped) = GuestConfig::parse(GuestKind::Qm, "cores: 2\nname\n lock: x\nname:\n");
+        assert_eq!(
+            skipped.iter().map(|line| line.line).collect::<Vec<_>>(),
+            [2, 3, 4]
+        );
+    }
+
+    #[test]
+    fn keeps_the_sections_of_a_file_it_read() {
+        let text = "#main\ncores: 2\n\n[PENDING]\ncores: 4\n\n[special:cloudinit]\nname: x\n\n[a]\n#snap\ncores: 1\n\n[b]\ncores: 1\n";
+        let config = read(GuestKind::Qm, text);
+        assert_eq!(config.description(), "main");
+        assert_eq!(config.get("cores"), Some("2"));
+        assert_eq!(config.to_string(), text);
+    }
+
+    #[test]
+    fn refuses_quotes_that_proxmox_takes_off() {
+        let mut config = GuestConfig::new(GuestKind::Qm);
+        let why = |result: Result<(), CannotCarry>| result.map_err(|error| error.why);
+        assert_eq!(
+            why(config.set("args", "\"-a\" \"-b\"")),
+            Err(Refusal::OuterQuotes)
+        );
+        assert_eq!(why(config.set("args", "-a \"-b\"")), Ok(()));
+        assert_eq!(
+            why(config.set("args", "a\nb: c")),
+            Err(Refusal::Control('\n'))
+        );
+        assert_eq!(why(config.set("Args", "a")), Err(Refusal::BadName));
+        assert_eq!(why(config.set("description", "a")), Err(Refusal::BadName));
+    }
+
+    fn hostile() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "\\PC{0,20}",
+            "[ \n\t\"%:#=,\\[\\]äa0]{0,12}",
+            Just("[PENDING]".to_owned()),
+            Just("0".to_owned())
+        ]
+    }
+
+    proptest! {
+        /// Whatever is accepted is read back as what it was, and printing it again changes nothing.
+        #[test]
+        fn round_trips_or_refuses(
+            pct: bool,
+            description in hostile(),
+            values in proptest::collection::vec(("name|args|tags|ciuser|hostname|onboot|scsi[0-9]|zzz", hostile()), 0..6),
+            raw in proptest::collection::vec(hostile(), 0..3),
+        ) {
+            let kind = if pct { GuestKind::Pct } else { GuestKind::Qm };
+            let mut config = GuestConfig::new(kind);
+            let _ = config.set_description(&description);
+            for (key, value) in &values {
+                // Booleans are rewritten on purpose.
+                if key != "onboot" || parse_boolean(value).is_none() {
+                    let _ = config.set(key, value);
+                }
+            }
+            for value in &raw {
+                let _ = config.add_raw("lxc.hook.mount", value);
+            }
+            let printed = config.to_string();
+            let (read, skipped) = GuestConfig::parse(kind, &printed);
+            prop_assert_eq!(skipped, []);
+            prop_assert_eq!(read.to_string(), printed);
+            prop_assert_eq!(read, config);
+        }
+
+        #[test]
+        fn reading_anything_prints_a_fixed_point(pct: bool, text in "(#|\\[|\\]|[a-z]{1,4}[0-9]?: ?|lxc\\.|\n|\\PC{0,5}|\"|PENDING|on){0,30}") {
+            let kind = if pct { GuestKind::Pct } else { GuestKind::Qm };
+            let once = GuestConfig::parse(kind, &text).0.to_string();
+            let twice = GuestConfig::parse(kind, &once).0.to_string();
+            prop_assert_eq!(GuestConfig::parse(kind, &twice).0.to_string(), twice);
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::{CannotCarry, Refusal};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interfaces {
     header: Vec<String>,
-    interfaces: Vec<Interface>,
+    ifaces: Vec<Interface>,
     other_lines: Vec<String>,
 }
 
@@ -261,7 +261,7 @@ impl Interfaces {
             return Err(CannotCarry::new(interface.name, Refusal::Twice));
         }
         check(&interface)?;
-        self.interfaces.push(interface);
+        self.ifaces.push(interface);
         Ok(())
     }
 
@@ -277,20 +277,18 @@ impl Interfaces {
 
     /// The interface of this name.
     pub fn get(&self, name: &str) -> Option<&Interface> {
-        self.interfaces
-            .iter()
-            .find(|interface| interface.name == name)
+        self.ifaces.iter().find(|interface| interface.name == name)
     }
 
     /// The interfaces in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Interface> {
-        self.interfaces.iter()
+        self.ifaces.iter()
     }
 
     /// The interfaces in the order in which Proxmox writes them: by what they are, a child (`x.5`,
     /// `x:1`) behind those of its parent's kind, else as they were added.
     fn in_print_order(&self) -> Vec<&Interface> {
-        let mut interfaces: Vec<&Interface> = self.interfaces.iter().collect();
+        let mut interfaces: Vec<&Interface> = self.ifaces.iter().collect();
         interfaces.sort_by_key(|interface| {
             let mut names = interface.name.split(['.', ':']);
             let root = names.next().unwrap_or_default();
@@ -315,7 +313,7 @@ impl Interfaces {
 
     fn bond_members(&self) -> BTreeSet<&str> {
         let bonds = self
-            .interfaces
+            .ifaces
             .iter()
             .filter_map(|interface| match &interface.kind {
                 InterfaceKind::Bond(bond) => Some(bond),
@@ -372,7 +370,7 @@ fn print(interface: &Interface, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match family.version {
             IpVersion::V4 => writeln!(f, "iface {} inet {}", interface.name, family.method.name())?,
             IpVersion::V6 => {
-                writeln!(f, "iface {} inet6 {}", interface.name, family.method.name())?
+                writeln!(f, "iface {} inet6 {}", interface.name, family.method.name())?;
             }
             IpVersion::Both => writeln!(f, "iface {}", interface.name)?,
         }
@@ -447,7 +445,7 @@ fn print_kind(
             }
             match &bond.primary {
                 Some(primary) if bond.mode == "active-backup" => {
-                    writeln!(f, "\tbond-primary {primary}")?
+                    writeln!(f, "\tbond-primary {primary}")?;
                 }
                 _ => {}
             }
@@ -535,7 +533,7 @@ fn check(interface: &Interface) -> Result<(), CannotCarry> {
             bridge.vids.iter().try_for_each(|vids| check_value(vids))?;
         }
         InterfaceKind::Vlan { raw_device, .. } => {
-            raw_device.iter().try_for_each(|word| check_word(word))?
+            raw_device.iter().try_for_each(|word| check_word(word))?;
         }
         InterfaceKind::Loopback | InterfaceKind::Card | InterfaceKind::Other => {}
     }
@@ -666,10 +664,10 @@ impl<'a> Reader<'a> {
                 _ => family.options.push((key.to_owned(), value.to_owned())),
             }
         }
-        if let (Some(address), Some(netmask)) = (&mut family.address, netmask) {
-            if !address.contains('/') {
-                *address = format!("{address}/{}", prefix_of(netmask));
-            }
+        if let (Some(address), Some(netmask)) = (&mut family.address, netmask)
+            && !address.contains('/')
+        {
+            *address = format!("{address}/{}", prefix_of(netmask));
         }
         raw.families.push(family);
     }
@@ -677,13 +675,13 @@ impl<'a> Reader<'a> {
     fn finish(self) -> Interfaces {
         let mut named: Vec<(&str, Raw<'_>)> = self.interfaces.into_iter().collect();
         named.sort_by_key(|(name, raw)| (raw.stanza_order.unwrap_or(usize::MAX), *name));
-        let interfaces = named
+        let ifaces = named
             .into_iter()
             .map(|(name, raw)| raw.finish(name))
             .collect();
         Interfaces {
             header: Vec::new(),
-            interfaces,
+            ifaces,
             other_lines: self.other_lines,
         }
     }
@@ -801,4 +799,301 @@ fn is_card_name(name: &str) -> bool {
     let child = name.contains(['.', ':']);
     let long = |prefix: &str| name.len() > prefix.len() && name.starts_with(prefix);
     !child && (["eth", "nic", "if"].into_iter().any(numbered) || long("en") || long("ib"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bridge(ports: &[&str]) -> Bridge {
+        Bridge {
+            ports: ports.iter().map(|port| (*port).to_owned()).collect(),
+            ..Bridge::default()
+        }
+    }
+
+    fn card(name: &str) -> Interface {
+        Interface {
+            auto: false,
+            ..Interface::new(name, InterfaceKind::Card)
+        }
+    }
+
+    fn file(interfaces: impl IntoIterator<Item = Interface>) -> Interfaces {
+        let mut file = Interfaces::new();
+        for interface in interfaces {
+            file.push(interface)
+                .expect("an interface that the file carries");
+        }
+        file
+    }
+
+    #[test]
+    fn prints_in_proxmoxs_order_and_spelling() {
+        let bond = Bond {
+            ports: vec!["enp2s0".into(), "enp1s0".into()],
+            mode: "802.3ad".into(),
+            miimon: None,
+            xmit_hash_policy: Some("layer2+3".into()),
+            primary: Some("enp1s0".into()),
+        };
+        let mut vmbr0 = Interface::new(
+            "vmbr0",
+            InterfaceKind::Bridge(Bridge {
+                vids: Some("2-4094".into()),
+                ..bridge(&["bond0"])
+            }),
+        );
+        vmbr0.mtu = Some(9000);
+        vmbr0.families = vec![
+            Family::fixed(IpVersion::V4, "10.0.0.2/24")
+                .gateway(Some("10.0.0.1"))
+                .option("post-up", "echo 1 > /x"),
+            Family::fixed(IpVersion::V6, "fd00::2/64"),
+        ];
+        vmbr0.comments = vec!["the lab".into()];
+        let mut vlan = Interface::new(
+            "vlan20",
+            InterfaceKind::Vlan {
+                raw_device: Some("vmbr0".into()),
+                id: Some(20),
+            },
+        );
+        vlan.mtu = Some(1500);
+        let mut custom = Interface::new(
+            "lab",
+            InterfaceKind::Vlan {
+                raw_device: Some("vmbr0".into()),
+                id: Some(30),
+            },
+        );
+        custom.families =
+            vec![Family::new(IpVersion::V4, Method::Dhcp).option("vlan-protocol", "802.1ad")];
+        let mut file = file([
+            custom,
+            vlan,
+            Interface::new(
+                "vmbr0.10",
+                InterfaceKind::Vlan {
+                    raw_device: None,
+                    id: None,
+                },
+            ),
+            vmbr0,
+            Interface::new("bond0", InterfaceKind::Bond(bond)),
+            card("enp1s0"),
+            card("enp2s0"),
+            card("enp3s0"),
+        ]);
+        file.set_header("Generated.");
+        file.push_line("source /etc/network/interfaces.d/*")
+            .expect("a source line");
+        let text = "# Generated.
+
+auto lo
+iface lo inet loopback
+
+auto enp1s0
+iface enp1s0 inet manual
+
+auto enp2s0
+iface enp2s0 inet manual
+
+iface enp3s0 inet manual
+
+auto bond0
+iface bond0 inet manual
+\tbond-slaves enp1s0 enp2s0
+\tbond-miimon 100
+\tbond-mode 802.3ad
+\tbond-xmit-hash-policy layer2+3
+
+auto vmbr0
+iface vmbr0 inet static
+\taddress 10.0.0.2/24
+\tgateway 10.0.0.1
+\tbridge-ports bond0
+\tbridge-stp off
+\tbridge-fd 0
+\tbridge-vlan-aware yes
+\tbridge-vids 2-4094
+\tmtu 9000
+\tpost-up echo 1 > /x
+#the lab
+
+iface vmbr0 inet6 static
+\taddress fd00::2/64
+
+auto vmbr0.10
+iface vmbr0.10 inet manual
+
+auto lab
+iface lab inet dhcp
+\tvlan-id 30
+\tvlan-protocol 802.1ad
+\tvlan-raw-device vmbr0
+
+auto vlan20
+iface vlan20 inet manual
+\tmtu 1500
+\tvlan-raw-device vmbr0
+
+source /etc/network/interfaces.d/*
+";
+        assert_eq!(file.to_string(), text);
+        let mut read = Interfaces::parse(text);
+        read.set_header("Generated.");
+        assert_eq!(read.to_string(), text);
+    }
+
+    #[test]
+    fn an_empty_bridge_has_the_port_none() {
+        let text = file([Interface::new(
+            "vmbr1",
+            InterfaceKind::Bridge(Bridge {
+                stp: true,
+                fd: Some(1),
+                ..bridge(&[])
+            }),
+        )]);
+        assert!(
+            text.to_string()
+                .ends_with("iface vmbr1 inet manual\n\tbridge-ports none\n\tbridge-stp on\n\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn reads_old_spellings() {
+        let text = "auto lo vmbr0\niface lo inet loopback\n\niface vmbr0 inet static\n  address 10.0.0.2\n  netmask 255.255.255.0\n\
+                    \x20 broadcast 10.0.0.255\n  bridge_ports eth1 eth0\n  bridge_stp yes\n  bridge_fd 4\n  # note\n\n# gone\n\
+                    auto bond1\niface bond1 inet manual\n\tslaves none\n\tbond_mode 1\n\tup true\n";
+        assert_eq!(
+            Interfaces::parse(text).to_string(),
+            "auto lo\niface lo inet loopback\n\nauto bond1\niface bond1 inet manual\n\tbond-slaves none\n\tbond-miimon 100\n\
+             \tbond-mode active-backup\n\tup true\n\nauto vmbr0\niface vmbr0 inet static\n\taddress 10.0.0.2/24\n\
+             \tbridge-ports eth0 eth1\n\tbridge-stp on\n\tbridge-fd 4\n# note\n\n"
+        );
+    }
+
+    #[test]
+    fn refuses_what_the_file_cannot_carry() {
+        let why =
+            |interface: Interface| Interfaces::new().push(interface).map_err(|error| error.why);
+        let with = |key: &str, value: &str| Interface {
+            families: vec![Family::new(IpVersion::V4, Method::Manual).option(key, value)],
+            ..card("eth0")
+        };
+        assert_eq!(why(card("eth 0")), Err(Refusal::Blank));
+        assert_eq!(why(card("")), Err(Refusal::Empty));
+        assert_eq!(
+            why(with("post-up", "a\nauto eth1")),
+            Err(Refusal::Control('\n'))
+        );
+        assert_eq!(why(with("post-up", "a \\")), Err(Refusal::Continuation));
+        assert_eq!(why(with("iface", "x")), Err(Refusal::BadName));
+        assert_eq!(why(with("allow-hotplug", "x")), Err(Refusal::BadName));
+        // A second address would be the only one after a rewrite.
+        assert_eq!(why(with("address", "10.0.0.3/24")), Err(Refusal::BadName));
+        assert_eq!(why(with("bridge_ports", "eth1")), Err(Refusal::BadName));
+        assert_eq!(why(with("post-up", "a")), Ok(()));
+        let comments = |comments: &[&str]| Interface {
+            comments: comments
+                .iter()
+                .map(|comment| (*comment).to_owned())
+                .collect(),
+            ..card("eth0")
+        };
+        assert_eq!(why(comments(&[" a", "", " b"])), Ok(()));
+        assert_eq!(why(comments(&["a", ""])), Err(Refusal::Empty));
+        assert_eq!(why(comments(&["a "])), Err(Refusal::OuterBlank));
+        let mut file = file([card("eth0")]);
+        assert_eq!(
+            file.push(card("eth0")).map_err(|error| error.why),
+            Err(Refusal::Twice)
+        );
+        assert_eq!(
+            file.push_line("auto eth1").map_err(|error| error.why),
+            Err(Refusal::BadName)
+        );
+    }
+
+    fn interface() -> impl Strategy<Value = Interface> {
+        let kind = prop_oneof![
+            Just(InterfaceKind::Card),
+            (
+                any::<bool>(),
+                proptest::option::of(0..40u32),
+                proptest::option::of("[0-9-]{1,5}"),
+                proptest::collection::btree_set("eth[0-9]", 0..3)
+            )
+                .prop_map(|(stp, fd, vids, ports)| InterfaceKind::Bridge(Bridge {
+                    ports: ports.into_iter().collect(),
+                    stp,
+                    fd,
+                    vids
+                })),
+            proptest::option::of("eth[0-9]|br0").prop_map(|raw_device| InterfaceKind::Vlan {
+                raw_device,
+                id: Some(7)
+            }),
+        ];
+        let family = (
+            0..3usize,
+            "10\\.0\\.0\\.[0-9]/24",
+            proptest::collection::vec(
+                (
+                    "post-up|mtu|vlan-protocol|bridge-learning|x-y",
+                    "\\PC{0,10}|[# \\\\]{1,3}",
+                ),
+                0..3,
+            ),
+        )
+            .prop_map(|(version, address, options)| Family {
+                options,
+                ..Family::fixed(
+                    [IpVersion::V4, IpVersion::V6, IpVersion::Both][version],
+                    address,
+                )
+            });
+        (
+            "eth[0-9]|br[0-9]|eth[0-9]\\.[0-9]|[#a-z ]{1,4}",
+            kind,
+            any::<bool>(),
+            proptest::option::of(1280..9000u32),
+            proptest::collection::vec(family, 0..3),
+            proptest::collection::vec("\\PC{0,8}", 0..3),
+        )
+            .prop_map(|(name, kind, auto, mtu, families, comments)| Interface {
+                name,
+                kind,
+                auto,
+                mtu,
+                families,
+                comments,
+            })
+    }
+
+    proptest! {
+        /// What was accepted is kept by a rewrite.
+        #[test]
+        fn printing_is_a_fixed_point(interfaces in proptest::collection::vec(interface(), 0..5)) {
+            let mut file = Interfaces::new();
+            for interface in interfaces {
+                let _ = file.push(interface);
+            }
+            let once = file.to_string();
+            let twice = Interfaces::parse(&once).to_string();
+            prop_assert_eq!(&Interfaces::parse(&twice).to_string(), &twice);
+        }
+
+        #[test]
+        fn reading_anything_does_not_panic(text in "(auto |iface |inet |static|\n|\t|#|address |bond0|eth0\\.5|bridge-ports |\\PC{0,4}| ){0,40}") {
+            let once = Interfaces::parse(&text).to_string();
+            let twice = Interfaces::parse(&once).to_string();
+            prop_assert_eq!(Interfaces::parse(&twice).to_string(), twice);
+        }
+    }
 }

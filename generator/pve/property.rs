@@ -133,7 +133,7 @@ impl PropertyString {
     pub fn canonical(&self, keys: SubOptions) -> String {
         let default_key = keys.default_key();
         let mut default = self.default.clone();
-        let mut named: Vec<(&str, bool, String)> = Vec::with_capacity(self.named.len());
+        let mut named: Vec<(bool, &str, String)> = Vec::with_capacity(self.named.len());
         for (key, value) in self.iter() {
             let key = keys.resolve(key);
             let spec = keys.get(key);
@@ -147,14 +147,18 @@ impl PropertyString {
             if Some(key) == default_key && default.is_none() && !value.contains('=') {
                 default = Some(value);
             } else {
-                named.push((key, !spec.is_some_and(|s| s.is_required()), value));
+                named.push((
+                    !spec.is_some_and(super::schema::OptionSchema::is_required),
+                    key,
+                    value,
+                ));
             }
         }
         named.sort();
         let parts = default.into_iter().chain(
             named
                 .into_iter()
-                .map(|(key, _, value)| format!("{key}={value}")),
+                .map(|(_, key, value)| format!("{key}={value}")),
         );
         parts.collect::<Vec<_>>().join(",")
     }
@@ -258,4 +262,164 @@ pub(crate) fn parts(text: &str) -> impl Iterator<Item = Result<PropertyPart<'_>,
             },
         }))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pve::ConfigFile;
+
+    fn keys(file: ConfigFile<'_>, option: &str) -> SubOptions {
+        file.option(option)
+            .and_then(super::super::schema::OptionSchema::sub_options)
+            .expect("an option with sub-options")
+    }
+
+    fn reprinted(file: ConfigFile<'_>, option: &str, text: &str) -> String {
+        PropertyString::parse(text)
+            .expect(text)
+            .canonical(keys(file, option))
+    }
+
+    #[test]
+    fn prints_as_proxmox_reprints() {
+        let qm = ConfigFile::Qm;
+        let pct = ConfigFile::Pct;
+        for (file, option, given, printed) in [
+            (
+                qm,
+                "scsi0",
+                "local-zfs:vm-100-disk-0,ssd=1,size=120G,iothread=1,discard=on",
+                "local-zfs:vm-100-disk-0,discard=on,iothread=1,size=120G,ssd=1",
+            ),
+            (qm, "scsi1", "size=1024M,file=local:1", "local:1,size=1G"),
+            (
+                qm,
+                "scsi1",
+                "volume=local:1,size=1.5G",
+                "local:1,size=1536M",
+            ),
+            (
+                qm,
+                "efidisk0",
+                "local:1,size=0.5M,efitype=4m",
+                "local:1,efitype=4m,size=512K",
+            ),
+            (
+                pct,
+                "net0",
+                "bridge=vmbr0,type=veth,ip=10.0.0.2/24,hwaddr=BC:24:11:00:00:02,name=eth0,gw=10.0.0.1",
+                "name=eth0,bridge=vmbr0,gw=10.0.0.1,hwaddr=BC:24:11:00:00:02,ip=10.0.0.2/24,type=veth",
+            ),
+            (
+                pct,
+                "mp0",
+                "/tank/x,ro=1,mp=/x,backup=0",
+                "/tank/x,mp=/x,backup=0,ro=1",
+            ),
+            (
+                ConfigFile::Storage("dir"),
+                "prune-backups",
+                "keep-weekly=4,keep-daily=7",
+                "keep-daily=7,keep-weekly=4",
+            ),
+        ] {
+            assert_eq!(reprinted(file, option, given), printed);
+            assert_eq!(reprinted(file, option, printed), printed);
+        }
+    }
+
+    #[test]
+    fn keeps_the_given_order_otherwise() {
+        let text = "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1,tag=10";
+        let net = PropertyString::parse(text).expect(text);
+        assert_eq!(net.to_string(), text);
+        assert_eq!(net.get("tag"), Some("10"));
+        assert_eq!(net.default_value(), None);
+    }
+
+    #[test]
+    fn refuses_what_the_format_cannot_carry() {
+        let named = |value: &str| {
+            PropertyString::new()
+                .with("a", value)
+                .map_err(|error| error.why)
+        };
+        let first = |value: &str| PropertyString::with_default(value).map_err(|error| error.why);
+        for (value, why) in [
+            ("", Refusal::Empty),
+            ("a,b", Refusal::Comma),
+            ("a\nb", Refusal::Control('\n')),
+            ("a\u{7f}", Refusal::Control('\u{7f}')),
+            (" a", Refusal::OuterBlank),
+            ("a\u{a0}", Refusal::OuterBlank),
+        ] {
+            assert_eq!(named(value), Err(why), "{value:?}");
+            assert_eq!(first(value), Err(why), "{value:?}");
+        }
+        assert_eq!(first("a=b"), Err(Refusal::EqualsSign));
+        assert!(named("a=b").is_ok());
+        let twice = named("1").and_then(|part| part.with("a", 2).map_err(|error| error.why));
+        assert_eq!(twice, Err(Refusal::Twice));
+        for key in ["", "a b", "a=b", "a,b", "é"] {
+            assert_eq!(
+                PropertyString::new()
+                    .with(key, 1)
+                    .map_err(|error| error.why),
+                Err(Refusal::BadName)
+            );
+        }
+    }
+
+    #[test]
+    fn says_where_a_property_string_is_wrong() {
+        for (text, range) in [
+            ("a=1,=2", 4..6),
+            ("a=1,b=", 4..6),
+            ("a=1,a=2", 4..7),
+            ("x,,y", 3..4),
+        ] {
+            assert_eq!(
+                PropertyString::parse(text).expect_err(text).range,
+                range,
+                "{text}"
+            );
+        }
+        assert_eq!(
+            PropertyString::parse("a, ,b=1")
+                .expect("a blank part")
+                .to_string(),
+            "a,b=1"
+        );
+    }
+
+    proptest! {
+        /// Whatever is accepted is read back as what it was.
+        #[test]
+        fn round_trips_or_refuses(first in "\\PC{0,12}|[,=\n a]{0,4}", values in proptest::collection::vec("\\PC{0,12}|[,=\n\" %:]{1,4}", 0..4)) {
+            let mut property = PropertyString::with_default(&first).unwrap_or_default();
+            for (at, value) in values.iter().enumerate() {
+                if let Ok(more) = property.clone().with(&format!("k{at}"), value) {
+                    property = more;
+                }
+            }
+            let printed = property.to_string();
+            prop_assert!(!printed.contains('\n'));
+            let read = PropertyString::parse(&printed);
+            prop_assert_eq!(read, Ok(property));
+        }
+
+        #[test]
+        fn reprinting_is_a_fixed_point(text in "(local:1|size=[0-9]{1,4}[KMG]?|ssd=1|a=b=c|file=x=y|volume=local:2|discard=on|,){0,6}") {
+            if let Ok(parsed) = PropertyString::parse(&text) {
+                let keys = keys(ConfigFile::Qm, "scsi0");
+                let once = parsed.canonical(keys);
+                if let Ok(again) = PropertyString::parse(&once) {
+                    prop_assert_eq!(again.canonical(keys), once);
+                }
+            }
+        }
+    }
 }

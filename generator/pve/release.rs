@@ -48,6 +48,7 @@ impl Release {
     }
 
     /// The release whose facts stand for this one: itself, or the newest known for a later one.
+    #[must_use]
     pub fn known(self) -> Self {
         self.min(Self::NEWEST)
     }

@@ -199,7 +199,7 @@ impl fmt::Display for Section {
                 // Proxmox writes only the flag that is set.
                 ("disable", _) => {}
                 (key, value) if self.is_encoded(key) => {
-                    writeln!(f, "\t{key} {}", encode_text(value))?
+                    writeln!(f, "\t{key} {}", encode_text(value))?;
                 }
                 (key, value) => writeln!(f, "\t{key} {value}")?,
             }
@@ -293,14 +293,14 @@ impl SectionConfig {
                     None => skip(line.number, "this property belongs to no section"),
                 },
                 SectionLine::End => {
-                    if let Some(section) = open.take() {
-                        if config.push(section).is_err() {
-                            skip(line.number, "this section is given twice");
-                        }
+                    if let Some(section) = open.take()
+                        && config.push(section).is_err()
+                    {
+                        skip(line.number, "this section is given twice");
                     }
                 }
                 SectionLine::Unreadable => {
-                    skip(line.number, "this is neither a header nor a property")
+                    skip(line.number, "this is neither a header nor a property");
                 }
             }
         }
@@ -407,5 +407,207 @@ fn property(line: &str) -> SectionLine<'_> {
             key: content,
             value: None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn section(file: SectionFile, kind: &str, id: &str, properties: &[(&str, &str)]) -> Section {
+        let mut section = Section::new(file, kind, id).expect(id);
+        for (key, value) in properties {
+            section.add(key, value).expect(key);
+        }
+        section
+    }
+
+    fn printed(file: SectionFile, section: Section) -> String {
+        let mut config = SectionConfig::new(file);
+        config.push(section).expect("the only section");
+        let text = config.to_string();
+        assert_eq!(SectionConfig::parse(file, &text), (config, Vec::new()));
+        text
+    }
+
+    #[test]
+    fn prints_required_properties_before_optional_ones() {
+        let storage = section(
+            SectionFile::Storage,
+            "nfs",
+            "nas",
+            &[
+                ("content", "backup"),
+                ("disable", "1"),
+                ("server", "10.0.0.9"),
+                ("path", "/mnt/pve/nas"),
+                ("export", "/x"),
+            ],
+        );
+        assert_eq!(
+            printed(SectionFile::Storage, storage),
+            "nfs: nas\n\tdisable\n\texport /x\n\tpath /mnt/pve/nas\n\tserver 10.0.0.9\n\tcontent backup\n\n"
+        );
+    }
+
+    #[test]
+    fn encodes_a_jobs_comment_and_adds_enabled() {
+        let job = section(
+            SectionFile::Jobs,
+            "vzdump",
+            "nightly",
+            &[
+                ("vmid", "100"),
+                ("schedule", "02:30"),
+                ("comment", "all: 5 %\nä"),
+            ],
+        );
+        assert_eq!(
+            printed(SectionFile::Jobs, job),
+            "vzdump: nightly\n\tcomment all%3A 5 %25%0A%C3%A4\n\tschedule 02:30\n\tenabled 1\n\tvmid 100\n\n"
+        );
+    }
+
+    #[test]
+    fn prints_mappings_without_a_type() {
+        let file = SectionFile::Mapping(MappingKind::Pci);
+        let gpu = section(
+            file,
+            "",
+            "gpu",
+            &[
+                ("mdev", "1"),
+                ("map", "id=10de:2684,iommugroup=14,node=pve,path=0000:01:00"),
+                ("map", "id=10de:22ba,node=pve2,path=0000:01:00"),
+            ],
+        );
+        assert_eq!(
+            printed(file, gpu),
+            "gpu\n\tmap id=10de:2684,iommugroup=14,node=pve,path=0000:01:00\n\
+             \tmap id=10de:22ba,node=pve2,path=0000:01:00\n\tmdev 1\n\n"
+        );
+    }
+
+    #[test]
+    fn sorts_the_parts_of_property_strings() {
+        let mut job = Section::new(SectionFile::Jobs, "vzdump", "x").expect("a job");
+        let keep = PropertyString::new()
+            .with("keep-weekly", 4)
+            .and_then(|p| p.with("keep-daily", 7))
+            .expect("parts");
+        job.set_property("prune-backups", &keep).expect("a value");
+        assert_eq!(job.get("prune-backups"), Some("keep-daily=7,keep-weekly=4"));
+    }
+
+    #[test]
+    fn header_comments_are_no_part_of_the_sections() {
+        let mut config = SectionConfig::new(SectionFile::Storage);
+        config.set_header("Generated.\nDo not edit.");
+        config
+            .push(section(
+                SectionFile::Storage,
+                "dir",
+                "local",
+                &[("path", "/var/lib/vz")],
+            ))
+            .expect("a section");
+        let text = config.to_string();
+        assert!(
+            text.starts_with("# Generated.\n# Do not edit.\n\ndir: local\n"),
+            "{text}"
+        );
+        let (read, skipped) = SectionConfig::parse(SectionFile::Storage, &text);
+        assert_eq!((read.sections().count(), skipped.len()), (1, 0));
+    }
+
+    #[test]
+    fn refuses_what_would_end_up_elsewhere() {
+        let why =
+            |result: Result<Section, CannotCarry>| result.map(|_| ()).map_err(|error| error.why);
+        assert_eq!(
+            why(Section::new(SectionFile::Storage, "dir", "a b")),
+            Err(Refusal::Blank)
+        );
+        assert_eq!(
+            why(Section::new(SectionFile::Storage, "dir", "")),
+            Err(Refusal::Empty)
+        );
+        assert_eq!(
+            why(Section::new(SectionFile::Storage, "di:r", "x")),
+            Err(Refusal::BadName)
+        );
+        assert_eq!(
+            why(Section::new(
+                SectionFile::Mapping(MappingKind::Dir),
+                "",
+                "#x"
+            )),
+            Err(Refusal::BadName)
+        );
+        let mut storage = Section::new(SectionFile::Storage, "dir", "x").expect("a storage");
+        for (value, expected) in [
+            ("", Refusal::Empty),
+            ("a\nb", Refusal::Control('\n')),
+            ("a ", Refusal::OuterBlank),
+        ] {
+            assert_eq!(
+                storage.set("path", value).map_err(|error| error.why),
+                Err(expected)
+            );
+        }
+        let mut config = SectionConfig::new(SectionFile::Storage);
+        config.push(storage.clone()).expect("the first");
+        assert_eq!(
+            config.push(storage).map_err(|error| error.why),
+            Err(Refusal::Twice)
+        );
+    }
+
+    #[test]
+    fn reads_as_proxmox_reads() {
+        // A missing blank line makes the next header a dropped line inside the section; a blank
+        // line inside a section ends it.
+        let (config, skipped) = SectionConfig::parse(
+            SectionFile::Storage,
+            "# x\ndir: local\n  path /var/lib/vz\n# y\n\tdisable\nzfspool: tank\n\tpool tank\n\n\n\tcontent iso\ndir: b\n\tpath /b",
+        );
+        let ids: Vec<&str> = config.sections().map(Section::id).collect();
+        assert_eq!(ids, ["local", "b"]);
+        assert_eq!(
+            config.get("local").and_then(|local| local.get("disable")),
+            Some("1")
+        );
+        assert_eq!(
+            skipped.iter().map(|line| line.line).collect::<Vec<_>>(),
+            [6, 10]
+        );
+    }
+
+    proptest! {
+        /// Whatever is accepted is read back as what it was.
+        #[test]
+        fn round_trips_or_refuses(
+            which in 0..3usize,
+            ids in proptest::collection::vec("\\PC{1,8}|[a-z#:]{1,3}", 1..4),
+            values in proptest::collection::vec(
+                ("path|comment|content|map|enabled2|disable2|zzz", "\\PC{0,16}|[ \n\t%:#\"=,ä]{0,6}"), 0..6),
+        ) {
+            let file = [SectionFile::Storage, SectionFile::Jobs, SectionFile::Mapping(MappingKind::Pci)][which];
+            let mut config = SectionConfig::new(file);
+            for id in &ids {
+                if let Ok(mut section) = Section::new(file, "vzdump", id) {
+                    for (key, value) in &values {
+                        let _ = section.set(key, value);
+                    }
+                    let _ = config.push(section);
+                }
+            }
+            let printed = config.to_string();
+            let (read, skipped) = SectionConfig::parse(file, &printed);
+            prop_assert_eq!(skipped, []);
+            prop_assert_eq!(read, config);
+        }
     }
 }

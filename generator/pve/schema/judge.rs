@@ -213,17 +213,17 @@ impl Judge<'_> {
         self.kind_of_value(spec, key, value, &range, spelling)?;
         if let Some(keys) = spec.sub_options_of(self.file) {
             self.property_string(spec, keys, key, value, offset)?;
-        } else if let Some(name) = spec.format {
-            if spec.format_since.is_none_or(|since| self.release >= since) {
-                self.named_format(name, key, value, offset)?;
-            }
+        } else if let Some(name) = spec.format
+            && spec.format_since.is_none_or(|since| self.release >= since)
+        {
+            named_format(name, key, value, offset)?;
         }
-        if let Some(pattern) = spec.pattern_in(self.release) {
-            if !pattern.matches(value) {
-                let message = format!("`{value}` is not a valid value of `{key}`");
-                let help = format!("it must match `{}`", pattern.text());
-                return Err(OptionFault::at(FaultKind::WrongForm, range, message).with_help(help));
-            }
+        if let Some(pattern) = spec.pattern_in(self.release)
+            && !pattern.matches(value)
+        {
+            let message = format!("`{value}` is not a valid value of `{key}`");
+            let help = format!("it must match `{}`", pattern.text());
+            return Err(OptionFault::at(FaultKind::WrongForm, range, message).with_help(help));
         }
         length(spec, key, value, &range)?;
         limits(spec, key, value, &range)?;
@@ -384,43 +384,6 @@ impl Judge<'_> {
         combination(spec, key, &given, whole)
     }
 
-    fn named_format(
-        &self,
-        name: &str,
-        key: &str,
-        value: &str,
-        offset: usize,
-    ) -> Result<(), OptionFault> {
-        if let Some(base) = name.strip_suffix("-list") {
-            for (start, entry) in list_entries(value) {
-                self.one_format(base, key, entry, offset + start)?;
-            }
-            return Ok(());
-        }
-        match name.strip_suffix("-opt") {
-            Some(_) if value.is_empty() => Ok(()),
-            Some(base) => self.one_format(base, key, value, offset),
-            None => self.one_format(name, key, value, offset),
-        }
-    }
-
-    fn one_format(
-        &self,
-        name: &str,
-        key: &str,
-        value: &str,
-        offset: usize,
-    ) -> Result<(), OptionFault> {
-        match format::check(name, value) {
-            Verdict::Fits | Verdict::Unknown => Ok(()),
-            Verdict::Not(wanted) => {
-                let range = offset..offset + value.len();
-                let message = format!("`{value}` in `{key}` is not {wanted}");
-                Err(OptionFault::at(FaultKind::WrongForm, range, message))
-            }
-        }
-    }
-
     /// `content`: which contents a storage holds depends on its type.
     fn contents(&self, value: &str) -> Result<(), OptionFault> {
         let Some(contents) = self
@@ -474,6 +437,25 @@ impl Judge<'_> {
     }
 }
 
+fn named_format(name: &str, key: &str, value: &str, offset: usize) -> Result<(), OptionFault> {
+    let one = |format: &str, start: usize, entry: &str| match format::check(format, entry) {
+        Verdict::Fits | Verdict::Unknown => Ok(()),
+        Verdict::Not(wanted) => {
+            let range = offset + start..offset + start + entry.len();
+            let message = format!("`{entry}` in `{key}` is not {wanted}");
+            Err(OptionFault::at(FaultKind::WrongForm, range, message))
+        }
+    };
+    if let Some(base) = name.strip_suffix("-list") {
+        return list_entries(value).try_for_each(|(start, entry)| one(base, start, entry));
+    }
+    match name.strip_suffix("-opt") {
+        Some(_) if value.is_empty() => Ok(()),
+        Some(base) => one(base, 0, value),
+        None => one(name, 0, value),
+    }
+}
+
 impl OptionSchema {
     fn sub_options_of(&'static self, file: ConfigFile<'_>) -> Option<SubOptions> {
         self.in_file(file.document()).sub_options()
@@ -487,9 +469,10 @@ fn sub_option<'p>(
     range: &Range<usize>,
 ) -> Result<(&'p str, &'static OptionSchema), OptionFault> {
     match part.key {
-        Some(name) => match keys.get(name) {
-            Some(sub) => Ok((name, sub)),
-            None => {
+        Some(name) => {
+            if let Some(sub) = keys.get(name) {
+                Ok((name, sub))
+            } else {
                 let mut fault = unknown(
                     FaultKind::UnknownOption,
                     &format!("`{key}` has no sub-option `{name}`"),
@@ -499,13 +482,14 @@ fn sub_option<'p>(
                 fault.place = super::Place::Value(range.start..range.start + name.len());
                 Err(fault)
             }
-        },
-        None => match keys
-            .default_key()
-            .and_then(|name| Some((name, keys.get(name)?)))
-        {
-            Some(default) => Ok(default),
-            None => {
+        }
+        None => {
+            if let Some(default) = keys
+                .default_key()
+                .and_then(|name| Some((name, keys.get(name)?)))
+            {
+                Ok(default)
+            } else {
                 let message = format!("`{}` in `{key}` has no name", part.value);
                 Err(
                     OptionFault::at(FaultKind::WrongForm, range.clone(), message).with_help(
@@ -513,7 +497,7 @@ fn sub_option<'p>(
                     ),
                 )
             }
-        },
+        }
     }
 }
 

@@ -316,6 +316,10 @@ enum ValueType {
 /// What is known about one option or sub-option.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are keys of the data files"
+)]
 pub struct OptionSchema {
     #[serde(rename = "type", default)]
     value_type: ValueType,
