@@ -184,10 +184,11 @@ impl<'a> Carrier<'a> {
             .unwrap_or_default();
         if let Some(old) = old {
             for name in old.names().map_err(self.failed("read", path))? {
-                if let Some(name) = name.to_str() {
+                let inner = path.join(&name);
+                let is_folder = self.carry(old, new, &name, &inner, &mut outcome)?;
+                if let (true, Some(name)) = (is_folder, name.to_str()) {
                     wanted.remove(name);
                 }
-                self.carry(old, new, &name, &path.join(&name), &mut outcome)?;
             }
         }
         let Some(new) = new else {
@@ -213,7 +214,7 @@ impl<'a> Carrier<'a> {
         Ok(outcome)
     }
 
-    /// Brings one entry of the former tree over.
+    /// Brings one entry of the former tree over; whether it is a folder, so that what belongs in it has been built.
     fn carry(
         &mut self,
         old: &Folder,
@@ -221,7 +222,7 @@ impl<'a> Carrier<'a> {
         name: &OsStr,
         path: &Path,
         outcome: &mut Outcome,
-    ) -> Result<(), OutputError> {
+    ) -> Result<bool, OutputError> {
         let Some(seen) = old.look(name).map_err(self.failed("look at", path))? else {
             return Err(self.changed(path));
         };
@@ -249,7 +250,7 @@ impl<'a> Carrier<'a> {
         self.snapshot
             .entries
             .insert(path.to_owned(), Watched { seen, exact });
-        Ok(())
+        Ok(seen.kind == FileType::Directory)
     }
 
     fn carry_folder(

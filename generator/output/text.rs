@@ -132,6 +132,12 @@ mod tests {
             .to_string()
     }
 
+    /// A line a number.
+    fn numbers(numbers: impl Iterator<Item = u32>) -> String {
+        let lines: Vec<_> = numbers.map(|number| number.to_string()).collect();
+        lines.join("\n") + "\n"
+    }
+
     #[test]
     fn names_the_lines_of_the_file_on_the_disk() {
         assert_eq!(lines("a\nb\nc\n", "a\nB\nc\n"), "line 2");
@@ -144,11 +150,8 @@ mod tests {
 
     #[test]
     fn names_no_more_places_than_fit_a_line() {
-        let before: String = (0..40).map(|n| format!("{n}\n")).collect();
-        let after: String = (0..40)
-            .filter(|n| n % 2 == 0)
-            .map(|n| format!("{n}\n"))
-            .collect();
+        let before = numbers(0..40);
+        let after = numbers((0..40).filter(|n| n % 2 == 0));
         let shown = lines(&before, &after);
         assert!(
             shown.starts_with("line 2, line 4, ") && shown.ends_with(" and 12 more places"),
@@ -185,8 +188,8 @@ mod tests {
 
     #[test]
     fn gives_up_on_texts_that_would_take_minutes() {
-        let before: String = (0..20_000).map(|n| format!("{n}\n")).collect();
-        let after: String = (20_000..40_000).map(|n| format!("{n}\n")).collect();
+        let before = numbers(0..20_000);
+        let after = numbers(20_000..40_000);
         assert!(line_diff(before.as_bytes(), after.as_bytes()).is_none());
     }
 }

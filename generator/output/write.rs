@@ -378,8 +378,11 @@ impl MadeFolders {
         let mut made = Self(missing.map(Path::to_owned).collect());
         made.0.reverse();
         // What was missing a moment ago may be there now, so this must not mind.
-        std::fs::create_dir_all(folder)?;
-        Ok(made)
+        match std::fs::create_dir_all(folder) {
+            // Something stands there that is no folder, or a link that leads nowhere.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Errno::NOTDIR.into()),
+            result => result.map(|()| made),
+        }
     }
 }
 
