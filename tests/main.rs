@@ -3,3 +3,4 @@ mod calendar;
 mod reference_host;
 
 mod output;
+mod analysis;

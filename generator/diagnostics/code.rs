@@ -84,6 +84,14 @@ codes! {
     MOX0108 Error   "option that Proxmox VE refuses";
     MOX0109 Error   "option that moxc sets itself";
     MOX0110 Error   "a name of the wrong kind";
+    MOX0501 Error   "a PCI function given twice";
+    MOX0502 Error   "two devices with one PCI address";
+    MOX0503 Error   "a part of an IOMMU group";
+    MOX0504 Error   "a part of a card";
+    MOX0505 Error   "too many PCI functions for one guest";
+    MOX0506 Warning "a graphics card without q35 and OVMF";
+    MOX0507 Error   "a card that the host needs";
+    MOX0508 Warning "the host loses its console";
 }
 
 impl fmt::Display for Code {
