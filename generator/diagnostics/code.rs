@@ -84,6 +84,10 @@ codes! {
     MOX0108 Error   "option that Proxmox VE refuses";
     MOX0109 Error   "option that moxc sets itself";
     MOX0110 Error   "a name of the wrong kind";
+    MOX0821 Error   "a template that replaces nothing";
+    MOX0822 Error   "a template that cannot be read";
+    MOX0823 Error   "a template that cannot be filled in";
+    MOX0824 Error   "a template whose output cannot be used";
 }
 
 impl fmt::Display for Code {
