@@ -92,6 +92,10 @@ codes! {
     MOX0506 Warning "a graphics card without q35 and OVMF";
     MOX0507 Error   "a card that the host needs";
     MOX0508 Warning "the host loses its console";
+    MOX0821 Error   "a template that replaces nothing";
+    MOX0822 Error   "a template that cannot be read";
+    MOX0823 Error   "a template that cannot be filled in";
+    MOX0824 Error   "a template whose output cannot be used";
 }
 
 impl fmt::Display for Code {

@@ -6,7 +6,9 @@
 
 use std::ops::Range;
 
-use super::expr::{Attrs, BinaryOp, Expr, Formals, Kind, Origin, Part, comment_lines, is_identifier};
+use super::expr::{
+    Attrs, BinaryOp, Expr, Formals, Kind, Origin, Part, comment_lines, is_identifier,
+};
 use super::layout::{Document, GroupKind, Piece, on_one_line};
 
 /// A printed tree.
@@ -21,7 +23,11 @@ pub struct Printed {
 impl Printed {
     /// The innermost origin around the byte at `offset`.
     pub fn origin_at(&self, offset: usize) -> Option<Origin> {
-        self.origins.iter().filter(|(range, _)| range.contains(&offset)).min_by_key(|(range, _)| range.len()).map(|(_, origin)| *origin)
+        self.origins
+            .iter()
+            .filter(|(range, _)| range.contains(&offset))
+            .min_by_key(|(range, _)| range.len())
+            .map(|(_, origin)| *origin)
     }
 
     /// The origin of a line, counted from 1: of its first character that is no blank.
@@ -57,7 +63,11 @@ pub fn print_file(header: &str, expr: &Expr) -> Printed {
 
 /// The name as it stands in front of `=` or after a dot.
 pub(super) fn attribute_name(name: &str) -> String {
-    if is_identifier(name) { name.to_owned() } else { quoted(&[Part::Text(name.to_owned())]) }
+    if is_identifier(name) {
+        name.to_owned()
+    } else {
+        quoted(&[Part::Text(name.to_owned())])
+    }
 }
 
 /// What stands in the file.
@@ -75,18 +85,32 @@ enum NodeKind {
     Text(String),
     Path(String),
     /// The lines between `''`, escaped; the last one is empty where the text ends with a line feed.
-    Block { lines: Vec<String>, in_quotes: String },
+    Block {
+        lines: Vec<String>,
+        in_quotes: String,
+    },
     List(Vec<Node>),
     Set(Vec<Item>),
     Paren(Box<Node>),
-    Select { from: Box<Node>, path: Vec<String>, or: Option<Box<Node>> },
-    HasAttr { set: Box<Node>, path: Vec<String> },
+    Select {
+        from: Box<Node>,
+        path: Vec<String>,
+        or: Option<Box<Node>>,
+    },
+    HasAttr {
+        set: Box<Node>,
+        path: Vec<String>,
+    },
     Apply(Box<Node>, Box<Node>),
     /// `-` or `!`
     Prefix(&'static str, Box<Node>),
     Binary(Box<Node>, &'static str, Box<Node>),
     Lambda(String, Box<Node>),
-    Function { formals: Vec<Formal>, open: bool, body: Box<Node> },
+    Function {
+        formals: Vec<Formal>,
+        open: bool,
+        body: Box<Node>,
+    },
     Let(Vec<Item>, Box<Node>),
     With(Box<Node>, Box<Node>),
     If(Box<Node>, Box<Node>, Box<Node>),
@@ -108,8 +132,14 @@ struct Item {
 
 #[derive(Debug)]
 enum ItemKind {
-    Binding { path: Vec<String>, value: Node },
-    Inherit { from: Option<Node>, names: Vec<String> },
+    Binding {
+        path: Vec<String>,
+        value: Node,
+    },
+    Inherit {
+        from: Option<Node>,
+        names: Vec<String>,
+    },
 }
 
 /// How tightly a construct holds together; a looser one inside a tighter one takes parentheses.
@@ -154,9 +184,11 @@ fn tightness(node: &Node) -> Tightness {
             "&&" => Tightness::And,
             _ => Tightness::Or,
         },
-        NodeKind::Lambda(..) | NodeKind::Function { .. } | NodeKind::Let(..) | NodeKind::With(..) | NodeKind::If(..) => {
-            Tightness::Open
-        }
+        NodeKind::Lambda(..)
+        | NodeKind::Function { .. }
+        | NodeKind::Let(..)
+        | NodeKind::With(..)
+        | NodeKind::If(..) => Tightness::Open,
     }
 }
 
@@ -170,7 +202,11 @@ fn word(text: &str) -> Node {
 
 /// The node, in parentheses if it holds less tightly than `least`.
 fn at_least(least: Tightness, inner: Node) -> Node {
-    if tightness(&inner) < least { node(NodeKind::Paren(Box::new(inner))) } else { inner }
+    if tightness(&inner) < least {
+        node(NodeKind::Paren(Box::new(inner)))
+    } else {
+        inner
+    }
 }
 
 fn lower(expr: &Expr) -> Node {
@@ -180,17 +216,31 @@ fn lower(expr: &Expr) -> Node {
         Kind::Int(value) => integer(*value),
         Kind::Float(value) => float(*value),
         Kind::Str { parts, lines } => match block_lines(parts) {
-            Some(between) if *lines => NodeKind::Block { lines: between, in_quotes: quoted(parts) },
+            Some(between) if *lines => NodeKind::Block {
+                lines: between,
+                in_quotes: quoted(parts),
+            },
             _ => NodeKind::Text(quoted(parts)),
         },
         Kind::Path(path) => NodeKind::Path(path.clone()),
         Kind::Ident(name) => NodeKind::Word(name.clone()),
-        Kind::List(items) => NodeKind::List(items.iter().map(|item| at_least(Tightness::Term, lower(item))).collect()),
+        Kind::List(items) => NodeKind::List(
+            items
+                .iter()
+                .map(|item| at_least(Tightness::Term, lower(item)))
+                .collect(),
+        ),
         Kind::Attrs(attrs) => NodeKind::Set(items(attrs)),
-        Kind::Function { formals: Formals { names, open }, body } => NodeKind::Function {
+        Kind::Function {
+            formals: Formals { names, open },
+            body,
+        } => NodeKind::Function {
             formals: names
                 .iter()
-                .map(|(name, default)| Formal { name: name.clone(), default: default.as_ref().map(lower) })
+                .map(|(name, default)| Formal {
+                    name: name.clone(),
+                    default: default.as_ref().map(lower),
+                })
                 .collect(),
             open: *open,
             body: Box::new(lower(body)),
@@ -208,31 +258,67 @@ fn lower(expr: &Expr) -> Node {
                 NodeKind::Paren(_) => true,
                 _ => false,
             };
-            let names = || path.names().iter().map(|name| attribute_name(name)).collect::<Vec<_>>();
+            let names = || {
+                path.names()
+                    .iter()
+                    .map(|name| attribute_name(name))
+                    .collect::<Vec<_>>()
+            };
             match from.kind {
                 // `(a.b).c` is `a.b.c`.
-                NodeKind::Select { from: inner, path: mut before, or: None } => {
+                NodeKind::Select {
+                    from: inner,
+                    path: mut before,
+                    or: None,
+                } => {
                     before.extend(names());
-                    NodeKind::Select { from: inner, path: before, or: default(or.as_deref()) }
+                    NodeKind::Select {
+                        from: inner,
+                        path: before,
+                        or: default(or.as_deref()),
+                    }
                 }
                 kind => {
-                    let from = Node { kind, origin: from.origin };
-                    let from = if bare { from } else { node(NodeKind::Paren(Box::new(from))) };
-                    NodeKind::Select { from: Box::new(from), path: names(), or: default(or.as_deref()) }
+                    let from = Node {
+                        kind,
+                        origin: from.origin,
+                    };
+                    let from = if bare {
+                        from
+                    } else {
+                        node(NodeKind::Paren(Box::new(from)))
+                    };
+                    NodeKind::Select {
+                        from: Box::new(from),
+                        path: names(),
+                        or: default(or.as_deref()),
+                    }
                 }
             }
         }
         Kind::HasAttr { set, path } => NodeKind::HasAttr {
             set: Box::new(at_least(Tightness::Negation, lower(set))),
-            path: path.names().iter().map(|name| attribute_name(name)).collect(),
+            path: path
+                .names()
+                .iter()
+                .map(|name| attribute_name(name))
+                .collect(),
         },
         Kind::Let { bindings, body } => NodeKind::Let(items(bindings), Box::new(lower(body))),
         Kind::With { scope, body } => NodeKind::With(Box::new(lower(scope)), Box::new(lower(body))),
-        Kind::If { condition, yes, no } => {
-            NodeKind::If(Box::new(lower(condition)), Box::new(lower(yes)), Box::new(lower(no)))
+        Kind::If { condition, yes, no } => NodeKind::If(
+            Box::new(lower(condition)),
+            Box::new(lower(yes)),
+            Box::new(lower(no)),
+        ),
+        Kind::Not(operand) => {
+            NodeKind::Prefix("!", Box::new(at_least(Tightness::Not, lower(operand))))
         }
-        Kind::Not(operand) => NodeKind::Prefix("!", Box::new(at_least(Tightness::Not, lower(operand)))),
-        Kind::Binary { operator, left, right } => {
+        Kind::Binary {
+            operator,
+            left,
+            right,
+        } => {
             let (sign, left_least, right_least) = binary_operator(*operator);
             NodeKind::Binary(
                 Box::new(at_least(left_least, lower(left))),
@@ -241,7 +327,10 @@ fn lower(expr: &Expr) -> Node {
             )
         }
     };
-    Node { kind, origin: expr.origin }
+    Node {
+        kind,
+        origin: expr.origin,
+    }
 }
 
 fn default(or: Option<&Expr>) -> Option<Box<Node>> {
@@ -282,7 +371,11 @@ fn integer(value: i64) -> NodeKind {
 fn float(value: f64) -> NodeKind {
     if value == 0.0 && value.is_sign_negative() {
         // `-0.0` is `0 - 0.0`, which is positive.
-        return NodeKind::Binary(Box::new(node(negative(word("1")))), "*", Box::new(word("0.0")));
+        return NodeKind::Binary(
+            Box::new(node(negative(word("1")))),
+            "*",
+            Box::new(word("0.0")),
+        );
     }
     // `{:?}` is the shortest text that reads back as the same number, but leaves out the dot before an exponent.
     let digits = format!("{:?}", value.abs());
@@ -290,20 +383,32 @@ fn float(value: f64) -> NodeKind {
         Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0e{exponent}"),
         _ => digits,
     };
-    if value < 0.0 { negative(word(&digits)) } else { NodeKind::Word(digits) }
+    if value < 0.0 {
+        negative(word(&digits))
+    } else {
+        NodeKind::Word(digits)
+    }
 }
 
 fn items(attrs: &Attrs) -> Vec<Item> {
     let inherits = attrs.inherits.iter().map(|inherit| Item {
         comment: Vec::new(),
         origin: None,
-        kind: ItemKind::Inherit { from: inherit.from.as_ref().map(lower), names: inherit.names.clone() },
+        kind: ItemKind::Inherit {
+            from: inherit.from.as_ref().map(lower),
+            names: inherit.names.clone(),
+        },
     });
     let bindings = attrs.entries.iter().map(|(name, entry)| {
         // A set that only leads to one attribute is written with a dot.
         let mut path = vec![attribute_name(name)];
         let mut value = &entry.value;
-        while let Kind::Attrs(Attrs { entries, inherits, by_path: true, .. }) = &value.kind
+        while let Kind::Attrs(Attrs {
+            entries,
+            inherits,
+            by_path: true,
+            ..
+        }) = &value.kind
             && value.origin.is_none()
             && inherits.is_empty()
             && let Some((name, only)) = entries.first()
@@ -314,7 +419,11 @@ fn items(attrs: &Attrs) -> Vec<Item> {
             value = &only.value;
         }
         let mut value = lower(value);
-        Item { comment: entry.comment.clone(), origin: value.origin.take(), kind: ItemKind::Binding { path, value } }
+        Item {
+            comment: entry.comment.clone(),
+            origin: value.origin.take(),
+            kind: ItemKind::Binding { path, value },
+        }
     });
     inherits.chain(bindings).collect()
 }
@@ -334,7 +443,11 @@ fn quoted(parts: &[Part]) -> String {
                         '\n' => out.push_str("\\n"),
                         '\r' => out.push_str("\\r"),
                         '\t' => out.push_str("\\t"),
-                        '$' if chars.peek() == Some(&'{') || (before_value && chars.peek().is_none()) => out.push_str("\\$"),
+                        '$' if chars.peek() == Some(&'{')
+                            || (before_value && chars.peek().is_none()) =>
+                        {
+                            out.push_str("\\$")
+                        }
                         _ => out.push(c),
                     }
                 }
@@ -363,13 +476,20 @@ fn block_lines(parts: &[Part]) -> Option<Vec<String>> {
         match part {
             Part::Text(text) => {
                 let before_value = index + 1 < parts.len();
-                if text.contains("'''") || text.contains("'$") || text.contains("'\n") || text.ends_with('\'') {
+                if text.contains("'''")
+                    || text.contains("'$")
+                    || text.contains("'\n")
+                    || text.ends_with('\'')
+                {
                     return None;
                 }
                 if before_value && text.ends_with('$') {
                     return None;
                 }
-                if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+                if text
+                    .chars()
+                    .any(|c| c.is_control() && c != '\n' && c != '\t')
+                {
                     return None;
                 }
                 shape.push_str(text);
@@ -388,7 +508,10 @@ fn block_lines(parts: &[Part]) -> Option<Vec<String>> {
     if lines.len() < 2
         || lines[0].is_empty()
         || lines.iter().any(|line| blank(line) || trailing_blank(line))
-        || lines.iter().any(|line| line.trim_start_matches(' ').starts_with(|c: char| c.is_whitespace()))
+        || lines.iter().any(|line| {
+            line.trim_start_matches(' ')
+                .starts_with(|c: char| c.is_whitespace())
+        })
         || !lines.iter().any(|line| !line.is_empty() && !indented(line))
     {
         return None;
@@ -458,7 +581,11 @@ fn one_line(node: &Node, out: &mut String) {
             out.push_str(": ");
             one_line(body, out);
         }
-        NodeKind::Function { formals, open, body } => {
+        NodeKind::Function {
+            formals,
+            open,
+            body,
+        } => {
             out.push_str("{ ");
             for (index, formal) in formals.iter().enumerate() {
                 if index > 0 {
@@ -542,7 +669,11 @@ fn marked(d: &mut Document, origin: Option<Origin>, content: impl FnOnce(&mut Do
 }
 
 fn comment(d: &mut Document, line: &str) {
-    d.text(if line.is_empty() { "#".to_owned() } else { format!("# {line}") });
+    d.text(if line.is_empty() {
+        "#".to_owned()
+    } else {
+        format!("# {line}")
+    });
     d.push(Piece::Line(1));
 }
 
@@ -572,7 +703,9 @@ fn is_absorbable(node: &Node) -> bool {
 fn is_simple(node: &Node) -> bool {
     match &node.kind {
         NodeKind::Word(_) | NodeKind::Text(_) | NodeKind::Block { .. } | NodeKind::Path(_) => true,
-        NodeKind::Select { from, path, or } => is_simple(from) && or.is_none() && path.iter().all(|name| is_identifier(name)),
+        NodeKind::Select { from, path, or } => {
+            is_simple(from) && or.is_none() && path.iter().all(|name| is_identifier(name))
+        }
         NodeKind::Paren(inner) => is_simple(inner),
         NodeKind::Apply(function, argument) => is_simple_call(function, argument),
         _ => false,
@@ -580,8 +713,7 @@ fn is_simple(node: &Node) -> bool {
 }
 
 fn is_simple_call(function: &Node, argument: &Node) -> bool {
-    let three_arguments =
-        matches!(&function.kind, NodeKind::Apply(inner, _) if matches!(inner.kind, NodeKind::Apply(..)));
+    let three_arguments = matches!(&function.kind, NodeKind::Apply(inner, _) if matches!(inner.kind, NodeKind::Apply(..)));
     !three_arguments && is_simple(function) && is_simple(argument)
 }
 
@@ -620,7 +752,9 @@ fn construct(d: &mut Document, node: &Node) {
             d.push(Piece::Blank);
             expression(d, right);
         }
-        NodeKind::Binary(left, operator @ ("//" | "++" | "+"), right) if is_absorbable_term(right) => {
+        NodeKind::Binary(left, operator @ ("//" | "++" | "+"), right)
+            if is_absorbable_term(right) =>
+        {
             d.group(GroupKind::Plain, |d| {
                 expression(d, left);
                 d.push(Piece::Space);
@@ -635,7 +769,11 @@ fn construct(d: &mut Document, node: &Node) {
             d.text(format!("{name}:"));
             lambda_body(d, body, 1);
         }),
-        NodeKind::Function { formals, open, body } => {
+        NodeKind::Function {
+            formals,
+            open,
+            body,
+        } => {
             arguments(d, formals, *open);
             d.push(Piece::Line(1));
             expression(d, body);
@@ -740,7 +878,6 @@ fn bare_term(d: &mut Document, node: &Node) {
     }
 }
 
-
 /// Something absorbable, where it may open on the line before it.
 fn absorbed(d: &mut Document, node: &Node) {
     marked(d, node.origin, |d| match &node.kind {
@@ -748,7 +885,9 @@ fn absorbed(d: &mut Document, node: &Node) {
             d.push(Piece::Break);
             with_scope(d, scope);
             d.push(Piece::Blank);
-            d.group(GroupKind::Priority, |d| marked(d, body.origin, |d| bare_term(d, body)));
+            d.group(GroupKind::Priority, |d| {
+                marked(d, body.origin, |d| bare_term(d, body))
+            });
         }),
         _ => bare_term(d, node),
     });
@@ -776,7 +915,11 @@ fn lambda_body(d: &mut Document, body: &Node, depth: usize) {
             d.group(GroupKind::Priority, |d| absorbed(d, body));
         }
         _ => {
-            d.push(if depth <= 2 { Piece::Space } else { Piece::Line(1) });
+            d.push(if depth <= 2 {
+                Piece::Space
+            } else {
+                Piece::Line(1)
+            });
             expression(d, body);
         }
     }
@@ -840,7 +983,9 @@ fn conditional(d: &mut Document, (condition, yes, no): (&Node, &Node, &Node), ar
     match &no.kind {
         NodeKind::If(condition, yes, no_again) => {
             d.push(Piece::Blank);
-            marked(d, no.origin, |d| conditional(d, (condition, yes, no_again), Piece::Line(1)));
+            marked(d, no.origin, |d| {
+                conditional(d, (condition, yes, no_again), Piece::Line(1))
+            });
         }
         _ => {
             d.push(Piece::Space);
@@ -853,7 +998,9 @@ fn in_parentheses(d: &mut Document, inner: &Node) {
     match &inner.kind {
         _ if is_absorbable(inner) => d.group(GroupKind::Plain, |d| absorbed_or_lambda(d, inner)),
         NodeKind::Apply(function, argument) => {
-            marked(d, inner.origin, |d| call(d, function, argument, CallPlace::Parentheses));
+            marked(d, inner.origin, |d| {
+                call(d, function, argument, CallPlace::Parentheses)
+            });
         }
         NodeKind::Select { .. } => {
             d.group(GroupKind::Plain, |d| expression(d, inner));
@@ -868,7 +1015,11 @@ fn in_parentheses(d: &mut Document, inner: &Node) {
 }
 
 fn absorbed_or_lambda(d: &mut Document, node: &Node) {
-    if matches!(node.kind, NodeKind::Lambda(..)) { expression(d, node) } else { absorbed(d, node) }
+    if matches!(node.kind, NodeKind::Lambda(..)) {
+        expression(d, node)
+    } else {
+        absorbed(d, node)
+    }
 }
 
 /// Where a call stands.
@@ -918,7 +1069,11 @@ fn call_start(d: &mut Document, node: &Node, place: CallPlace) {
         NodeKind::Apply(function, argument) => {
             d.group(GroupKind::Transparent, |d| call_start(d, function, place));
             d.push(Piece::Space);
-            let kind = if matches!(argument.kind, NodeKind::Select { .. }) { GroupKind::Plain } else { GroupKind::Priority };
+            let kind = if matches!(argument.kind, NodeKind::Select { .. }) {
+                GroupKind::Plain
+            } else {
+                GroupKind::Priority
+            };
             d.nest(|d| d.group(kind, |d| expression(d, argument)));
         }
         _ if place == CallPlace::Parentheses => d.nest(|d| {
@@ -942,7 +1097,9 @@ fn last_argument(d: &mut Document, node: &Node) {
     };
     // `(name: {` and `(name {` open in the same line too.
     let opening = match &inner.kind {
-        NodeKind::Lambda(name, body) if is_absorbable_term(body) => Some((format!("({name}:"), body)),
+        NodeKind::Lambda(name, body) if is_absorbable_term(body) => {
+            Some((format!("({name}:"), body))
+        }
         NodeKind::Apply(function, body) if is_absorbable_term(body) => match &function.kind {
             NodeKind::Word(name) if is_identifier(name) => Some((format!("({name}"), body)),
             _ => None,
@@ -995,7 +1152,9 @@ fn operands(d: &mut Document, node: &Node, operator: &'static str) {
                         expression(d, node);
                     }),
                     NodeKind::Apply(function, argument) => d.group(GroupKind::Plain, |d| {
-                        marked(d, node.origin, |d| call(d, function, argument, CallPlace::Assigned));
+                        marked(d, node.origin, |d| {
+                            call(d, function, argument, CallPlace::Assigned)
+                        });
                     }),
                     _ => {
                         d.push(Piece::Blank);
@@ -1032,7 +1191,11 @@ fn set_items(d: &mut Document, items: &[Item]) {
 
 fn inherit(d: &mut Document, from: Option<&Node>, names: &[String]) {
     let few = names.len() < 4;
-    let (between, end) = if few { (Piece::Space, Piece::Break) } else { (Piece::Line(1), Piece::Line(1)) };
+    let (between, end) = if few {
+        (Piece::Space, Piece::Break)
+    } else {
+        (Piece::Line(1), Piece::Line(1))
+    };
     d.text("inherit");
     d.nest(|d| {
         if let Some(from) = from {
@@ -1094,26 +1257,34 @@ fn assigned(d: &mut Document, value: &Node) {
             d.nest(|d| d.group(GroupKind::Plain, |d| expression(d, value)));
         }
         NodeKind::Apply(function, argument) => {
-            d.nest(|d| marked(d, value.origin, |d| call(d, function, argument, CallPlace::Assigned)));
+            d.nest(|d| {
+                marked(d, value.origin, |d| {
+                    call(d, function, argument, CallPlace::Assigned)
+                })
+            });
         }
         NodeKind::Binary(left, operator @ ("//" | "++" | "+"), _) if is_absorbable_term(left) => {
             d.push(Piece::Blank);
             marked(d, value.origin, |d| operands(d, value, operator));
         }
-        NodeKind::Binary(left, operator @ ("//" | "++" | "+"), right) if is_absorbable_term(right) => d.nest(|d| {
-            d.group(GroupKind::Plain, |d| {
-                marked(d, value.origin, |d| {
-                    d.push(Piece::Space);
-                    expression(d, left);
-                    d.push(Piece::Space);
-                    d.group(GroupKind::Transparent, |d| {
-                        d.text(*operator);
-                        d.push(Piece::Blank);
-                        d.group(GroupKind::Priority, |d| absorbed(d, right));
+        NodeKind::Binary(left, operator @ ("//" | "++" | "+"), right)
+            if is_absorbable_term(right) =>
+        {
+            d.nest(|d| {
+                d.group(GroupKind::Plain, |d| {
+                    marked(d, value.origin, |d| {
+                        d.push(Piece::Space);
+                        expression(d, left);
+                        d.push(Piece::Space);
+                        d.group(GroupKind::Transparent, |d| {
+                            d.text(*operator);
+                            d.push(Piece::Blank);
+                            d.group(GroupKind::Priority, |d| absorbed(d, right));
+                        });
                     });
                 });
-            });
-        }),
+            })
+        }
         NodeKind::Binary(..)
         | NodeKind::Prefix(..)
         | NodeKind::HasAttr { .. }
@@ -1124,7 +1295,11 @@ fn assigned(d: &mut Document, value: &Node) {
             d.push(Piece::Space);
             d.group(GroupKind::Plain, |d| expression(d, value));
         }),
-        NodeKind::Word(_) | NodeKind::Select { .. } | NodeKind::List(_) | NodeKind::Set(_) | NodeKind::With(..) => {
+        NodeKind::Word(_)
+        | NodeKind::Select { .. }
+        | NodeKind::List(_)
+        | NodeKind::Set(_)
+        | NodeKind::With(..) => {
             d.nest(|d| {
                 d.group(GroupKind::Plain, |d| {
                     d.push(Piece::Space);
