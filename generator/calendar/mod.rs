@@ -10,11 +10,14 @@
 //! compared with its `systemd-analyze calendar` and `systemd-analyze timespan`.
 
 mod advice;
+mod clock;
+mod elapse;
 mod expression;
 mod span;
 mod text;
 mod zone;
 
+pub use elapse::{ClockChange, ClockChangeKind, Elapse, Occurrences, Schedule};
 pub use expression::{Calendar, Component, Expression, Field, Weekdays};
 pub use span::TimeSpan;
 pub use text::ParseError;
