@@ -22,7 +22,8 @@ const STEP: usize = 2;
 /// What a document is made of.
 #[derive(Debug, Clone)]
 pub(super) enum Piece {
-    Text { nesting: usize, text: Cow<'static, str> },
+    /// `offset` more columns of indentation than its nesting gives.
+    Text { nesting: usize, offset: usize, text: Cow<'static, str> },
     /// Always a blank.
     Blank,
     /// A blank, or a line break in a broken group.
@@ -54,11 +55,12 @@ pub(super) enum GroupKind {
 pub(super) struct Document {
     pieces: Vec<Piece>,
     nesting: usize,
+    offset: usize,
 }
 
 impl Document {
     pub(super) fn text(&mut self, text: impl Into<Cow<'static, str>>) {
-        self.pieces.push(Piece::Text { nesting: self.nesting, text: text.into() });
+        self.pieces.push(Piece::Text { nesting: self.nesting, offset: self.offset, text: text.into() });
     }
 
     pub(super) fn push(&mut self, piece: Piece) {
@@ -69,6 +71,13 @@ impl Document {
         self.nesting += 1;
         content(self);
         self.nesting -= 1;
+    }
+
+    /// Indents what begins a line by so many columns more.
+    pub(super) fn indent(&mut self, columns: usize, content: impl FnOnce(&mut Self)) {
+        self.offset += columns;
+        content(self);
+        self.offset -= columns;
     }
 
     pub(super) fn group(&mut self, kind: GroupKind, content: impl FnOnce(&mut Self)) {
@@ -108,6 +117,11 @@ pub(super) fn on_one_line(pieces: Vec<Piece>) -> Option<Vec<Piece>> {
         }
     }
     Some(flat)
+}
+
+/// The columns that the pieces take on one line, if they can stand on one.
+pub(super) fn flat_columns(pieces: &[Piece]) -> Option<usize> {
+    flat_width(&[pieces], false, usize::MAX)
 }
 
 fn spans(marks: &[(usize, Option<Origin>)]) -> Vec<(Range<usize>, Origin)> {
@@ -218,46 +232,40 @@ fn flat_width(slices: &[&[Piece]], at_line_start: bool, budget: usize) -> Option
     slices.iter().all(|pieces| add(pieces, &mut sum, budget)).then_some(sum.width + sum.blanks)
 }
 
-/// Whether what follows fits into `budget` columns up to the next line break, with groups on one line where they fit.
-fn fits_to_break(rest: Option<&Rest>, budget: usize) -> bool {
-    /// `Some` once it is decided.
-    fn walk(pieces: &[Piece], flat: bool, after: Option<&Rest>, left: &mut Option<usize>) -> Option<bool> {
-        for (index, piece) in pieces.iter().enumerate() {
+/// Whether what follows fits into `room` columns up to the next line break. A group in it is taken to stand on one line
+/// if it did so at the start of a line, as nixfmt has it.
+fn fits_to_break(rest: Option<&Rest>, room: usize) -> bool {
+    /// Whether the line break was met, or the line is full.
+    fn walk(pieces: &[Piece], flat: bool, after: Option<&Rest>, used: &mut usize) -> bool {
+        pieces.iter().enumerate().any(|(index, piece)| {
             match piece {
-                Piece::Text { text, .. } => *left = left.and_then(|left| left.checked_sub(columns(text))),
-                Piece::Blank => *left = left.and_then(|left| left.checked_sub(1)),
-                Piece::Space | Piece::SoftSpace if flat => *left = left.and_then(|left| left.checked_sub(1)),
+                Piece::Text { text, .. } => *used += columns(text),
+                Piece::Blank => *used += 1,
+                Piece::Space | Piece::SoftSpace if flat => *used += 1,
                 Piece::Break | Piece::SoftBreak if flat => {}
-                Piece::Space | Piece::SoftSpace | Piece::Break | Piece::SoftBreak | Piece::Line(_) => return Some(left.is_some()),
+                Piece::Space | Piece::SoftSpace | Piece::Break | Piece::SoftBreak | Piece::Line(_) => return true,
                 Piece::Group(_, inner) => {
                     let here = Rest { pieces: &pieces[index + 1..], flat, next: after };
-                    let room = (*left)?.checked_sub(width_to_break(Some(&here)));
+                    let room = WIDTH.checked_sub(*used + width_to_break(Some(&here)));
                     match room.and_then(|room| flat_width(&[inner], false, room)) {
-                        Some(width) => *left = left.and_then(|left| left.checked_sub(width)),
-                        None => {
-                            if let Some(decided) = walk(inner, false, Some(&here), left) {
-                                return Some(decided);
-                            }
-                        }
+                        Some(width) => *used += width,
+                        None => return walk(inner, false, Some(&here), used),
                     }
                 }
                 Piece::Enter(_) | Piece::Leave => {}
             }
-            if left.is_none() {
-                return Some(false);
-            }
-        }
-        None
+            *used > WIDTH
+        })
     }
-    let mut left = Some(budget);
+    let mut used = 0;
     let mut rest = rest;
     while let Some(here) = rest {
-        if let Some(decided) = walk(here.pieces, here.flat, here.next, &mut left) {
-            return decided;
+        if walk(here.pieces, here.flat, here.next, &mut used) {
+            break;
         }
         rest = here.next;
     }
-    left.is_some()
+    used <= room
 }
 
 /// The pieces of a group, cut at its priority groups (`true`).
@@ -295,7 +303,7 @@ impl Writer {
         for (index, piece) in pieces.iter().enumerate() {
             let after = Rest { pieces: &pieces[index + 1..], flat: false, next: rest };
             match piece {
-                Piece::Text { nesting, text } => self.text(*nesting, text),
+                Piece::Text { nesting, offset, text } => self.text(*nesting, *offset, text),
                 Piece::Group(kind, inner) => self.group(*kind, inner, Some(&after)),
                 Piece::Enter(origin) => self.mark(Some(*origin)),
                 Piece::Leave => self.mark(None),
@@ -349,9 +357,9 @@ impl Writer {
         fn each(writer: &mut Writer, pieces: &[Piece]) {
             for piece in pieces {
                 match piece {
-                    Piece::Text { nesting, text } => {
+                    Piece::Text { nesting, offset, text } => {
                         if writer.column == 0 {
-                            writer.text(*nesting, text);
+                            writer.text(*nesting, *offset, text);
                         } else {
                             writer.out.push_str(text);
                             writer.column += columns(text);
@@ -379,7 +387,7 @@ impl Writer {
         true
     }
 
-    fn text(&mut self, nesting: usize, text: &str) {
+    fn text(&mut self, nesting: usize, offset: usize, text: &str) {
         while self.indents.last().is_some_and(|(_, outer)| *outer > nesting) {
             self.indents.pop();
         }
@@ -390,7 +398,7 @@ impl Writer {
             self.indents.push((here, nesting));
         }
         if self.column == 0 {
-            self.out.extend(std::iter::repeat_n(' ', here));
+            self.out.extend(std::iter::repeat_n(' ', here + offset));
         }
         self.out.push_str(text);
         self.column += columns(text);

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::expr::{Attrs, BinaryOp, Expr, Formals, Kind, Origin, Part, comment_lines, is_identifier};
-use super::layout::{Document, GroupKind, Piece, on_one_line};
+use super::layout::{Document, GroupKind, Piece, flat_columns, on_one_line};
 
 /// A printed tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub fn print_file(header: &str, expr: &Expr) -> Printed {
 
 /// The name as it stands in front of `=` or after a dot.
 pub(super) fn attribute_name(name: &str) -> String {
-    if is_identifier(name) { name.to_owned() } else { quoted(&[Part::Text(name.to_owned())]) }
+    if is_identifier(name) { name.to_owned() } else { format!("\"{}\"", escaped(name, false)) }
 }
 
 /// What stands in the file.
@@ -71,11 +71,11 @@ struct Node {
 enum NodeKind {
     /// A name or a number.
     Word(String),
-    /// In double quotes, escaped.
-    Text(String),
+    /// In double quotes.
+    Text(Vec<Fragment>),
     Path(String),
-    /// The lines between `''`, escaped; the last one is empty where the text ends with a line feed.
-    Block { lines: Vec<String>, in_quotes: String },
+    /// The lines between `''`; the last one is empty where the text ends with a line feed.
+    Block(Vec<Vec<Fragment>>),
     List(Vec<Node>),
     Set(Vec<Item>),
     Paren(Box<Node>),
@@ -90,6 +90,15 @@ enum NodeKind {
     Let(Vec<Item>, Box<Node>),
     With(Box<Node>, Box<Node>),
     If(Box<Node>, Box<Node>, Box<Node>),
+}
+
+/// A piece of a string.
+#[derive(Debug)]
+enum Fragment {
+    /// Escaped.
+    Text(String),
+    /// Between `${` and `}`.
+    Value(Node),
 }
 
 #[derive(Debug)]
@@ -136,7 +145,7 @@ fn tightness(node: &Node) -> Tightness {
         NodeKind::Word(_)
         | NodeKind::Text(_)
         | NodeKind::Path(_)
-        | NodeKind::Block { .. }
+        | NodeKind::Block(_)
         | NodeKind::List(_)
         | NodeKind::Set(_)
         | NodeKind::Paren(_)
@@ -180,7 +189,7 @@ fn lower(expr: &Expr) -> Node {
         Kind::Int(value) => integer(*value),
         Kind::Float(value) => float(*value),
         Kind::Str { parts, lines } => match block_lines(parts) {
-            Some(between) if *lines => NodeKind::Block { lines: between, in_quotes: quoted(parts) },
+            Some(between) if *lines => NodeKind::Block(between),
             _ => NodeKind::Text(quoted(parts)),
         },
         Kind::Path(path) => NodeKind::Path(path.clone()),
@@ -319,212 +328,77 @@ fn items(attrs: &Attrs) -> Vec<Item> {
     inherits.chain(bindings).collect()
 }
 
-/// The parts in double quotes. Only `\`, `"`, `${` and a `$` before a value need an escape; line feed, carriage return
+/// A text between double quotes. Only `\`, `"`, `${` and a `$` before a value need an escape; line feed, carriage return
 /// and tab have one, and a bare carriage return would become a line feed.
-fn quoted(parts: &[Part]) -> String {
-    let mut out = String::from("\"");
-    for (index, part) in parts.iter().enumerate() {
-        match part {
-            Part::Text(text) => {
-                let before_value = index + 1 < parts.len();
-                let mut chars = text.chars().peekable();
-                while let Some(c) = chars.next() {
-                    match c {
-                        '"' | '\\' => out.extend(['\\', c]),
-                        '\n' => out.push_str("\\n"),
-                        '\r' => out.push_str("\\r"),
-                        '\t' => out.push_str("\\t"),
-                        '$' if chars.peek() == Some(&'{') || (before_value && chars.peek().is_none()) => out.push_str("\\$"),
-                        _ => out.push(c),
-                    }
-                }
-            }
-            Part::Value(value) => out.push_str(&interpolation(value)),
+fn escaped(text: &str, before_value: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '$' if chars.peek() == Some(&'{') || (before_value && chars.peek().is_none()) => out.push_str("\\$"),
+            _ => out.push(c),
         }
     }
-    out.push('"');
     out
 }
 
-fn interpolation(value: &Expr) -> String {
-    let mut out = String::from("${");
-    one_line(&lower(value), &mut out);
-    out.push('}');
-    out
+fn quoted(parts: &[Part]) -> Vec<Fragment> {
+    let before_value = |index: usize| index + 1 < parts.len();
+    parts
+        .iter()
+        .enumerate()
+        .map(|(index, part)| match part {
+            Part::Text(text) => Fragment::Text(escaped(text, before_value(index))),
+            Part::Value(value) => Fragment::Value(lower(value)),
+        })
+        .collect()
 }
 
 /// The lines to stand between `''`, or `None` where that would not keep every character: `''` takes away the blanks that
 /// all lines begin with, drops a line of blanks only, and has escapes that run into their neighbours.
-fn block_lines(parts: &[Part]) -> Option<Vec<String>> {
-    let mut out = String::new();
+fn block_lines(parts: &[Part]) -> Option<Vec<Vec<Fragment>>> {
     // As the text looks to the rule about common blanks: a value is something that is no blank.
     let mut shape = String::new();
+    let mut lines = vec![Vec::new()];
     for (index, part) in parts.iter().enumerate() {
         match part {
             Part::Text(text) => {
                 let before_value = index + 1 < parts.len();
-                if text.contains("'''") || text.contains("'$") || text.contains("'\n") || text.ends_with('\'') {
-                    return None;
-                }
-                if before_value && text.ends_with('$') {
-                    return None;
-                }
-                if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+                let runs_on = text.contains("'''") || text.contains("'$") || text.contains("'\n") || text.ends_with('\'');
+                if runs_on
+                    || (before_value && text.ends_with('$'))
+                    || text.chars().any(|c| c.is_control() && c != '\n' && c != '\t')
+                {
                     return None;
                 }
                 shape.push_str(text);
-                out.push_str(&text.replace("''", "'''").replace("${", "''${"));
+                for (index, line) in text.replace("''", "'''").replace("${", "''${").split('\n').enumerate() {
+                    if index > 0 {
+                        lines.push(Vec::new());
+                    }
+                    if let (Some(last), false) = (lines.last_mut(), line.is_empty()) {
+                        last.push(Fragment::Text(line.to_owned()));
+                    }
+                }
             }
             Part::Value(value) => {
                 shape.push('x');
-                out.push_str(&interpolation(value));
-            }
-        }
-    }
-    let lines: Vec<&str> = shape.split('\n').collect();
-    let indented = |line: &&str| line.starts_with([' ', '\t']);
-    let blank = |line: &&str| !line.is_empty() && line.trim().is_empty();
-    let trailing_blank = |line: &&str| line.ends_with(char::is_whitespace);
-    if lines.len() < 2
-        || lines[0].is_empty()
-        || lines.iter().any(|line| blank(line) || trailing_blank(line))
-        || lines.iter().any(|line| line.trim_start_matches(' ').starts_with(|c: char| c.is_whitespace()))
-        || !lines.iter().any(|line| !line.is_empty() && !indented(line))
-    {
-        return None;
-    }
-    Some(out.split('\n').map(str::to_owned).collect())
-}
-
-/// The node on one line, whatever its length: for what stands inside a string.
-fn one_line(node: &Node, out: &mut String) {
-    let separated = |out: &mut String, start: &str, nodes: &[Node], end: &str| {
-        out.push_str(start);
-        for node in nodes {
-            out.push(' ');
-            one_line(node, out);
-        }
-        out.push(' ');
-        out.push_str(end);
-    };
-    match &node.kind {
-        NodeKind::Word(text) | NodeKind::Text(text) | NodeKind::Path(text) => out.push_str(text),
-        NodeKind::Block { in_quotes, .. } => out.push_str(in_quotes),
-        NodeKind::List(nodes) => separated(out, "[", nodes, "]"),
-        NodeKind::Set(items) => {
-            out.push('{');
-            items_on_one_line(items, out);
-            out.push_str(" }");
-        }
-        NodeKind::Paren(inner) => {
-            out.push('(');
-            one_line(inner, out);
-            out.push(')');
-        }
-        NodeKind::Select { from, path, or } => {
-            one_line(from, out);
-            for name in path {
-                out.push('.');
-                out.push_str(name);
-            }
-            if let Some(or) = or {
-                out.push_str(" or ");
-                one_line(or, out);
-            }
-        }
-        NodeKind::HasAttr { set, path } => {
-            one_line(set, out);
-            out.push_str(" ? ");
-            out.push_str(&path.join("."));
-        }
-        NodeKind::Apply(function, argument) => {
-            one_line(function, out);
-            out.push(' ');
-            one_line(argument, out);
-        }
-        NodeKind::Prefix(sign, operand) => {
-            out.push_str(sign);
-            one_line(operand, out);
-        }
-        NodeKind::Binary(left, operator, right) => {
-            one_line(left, out);
-            out.push(' ');
-            out.push_str(operator);
-            out.push(' ');
-            one_line(right, out);
-        }
-        NodeKind::Lambda(name, body) => {
-            out.push_str(name);
-            out.push_str(": ");
-            one_line(body, out);
-        }
-        NodeKind::Function { formals, open, body } => {
-            out.push_str("{ ");
-            for (index, formal) in formals.iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                out.push_str(&formal.name);
-                if let Some(default) = &formal.default {
-                    out.push_str(" ? ");
-                    one_line(default, out);
-                }
-            }
-            match (open, formals.is_empty()) {
-                (true, true) => out.push_str("... }: "),
-                (true, false) => out.push_str(", ... }: "),
-                (false, true) => out.push_str("}: "),
-                (false, false) => out.push_str(" }: "),
-            }
-            one_line(body, out);
-        }
-        NodeKind::Let(items, body) => {
-            out.push_str("let");
-            items_on_one_line(items, out);
-            out.push_str(" in ");
-            one_line(body, out);
-        }
-        NodeKind::With(scope, body) => {
-            out.push_str("with ");
-            one_line(scope, out);
-            out.push_str("; ");
-            one_line(body, out);
-        }
-        NodeKind::If(condition, yes, no) => {
-            out.push_str("if ");
-            one_line(condition, out);
-            out.push_str(" then ");
-            one_line(yes, out);
-            out.push_str(" else ");
-            one_line(no, out);
-        }
-    }
-}
-
-fn items_on_one_line(items: &[Item], out: &mut String) {
-    for item in items {
-        match &item.kind {
-            ItemKind::Binding { path, value } => {
-                out.push(' ');
-                out.push_str(&path.join("."));
-                out.push_str(" = ");
-                one_line(value, out);
-            }
-            ItemKind::Inherit { from, names } => {
-                out.push_str(" inherit");
-                if let Some(from) = from {
-                    out.push_str(" (");
-                    one_line(from, out);
-                    out.push(')');
-                }
-                for name in names {
-                    out.push(' ');
-                    out.push_str(name);
+                if let Some(last) = lines.last_mut() {
+                    last.push(Fragment::Value(lower(value)));
                 }
             }
         }
-        out.push(';');
     }
+    let blank_led = |line: &str| line.trim_start_matches(' ').starts_with(char::is_whitespace);
+    let kept = shape.contains('\n')
+        && !shape.starts_with('\n')
+        && shape.split('\n').all(|line| !line.ends_with(char::is_whitespace) && !blank_led(line))
+        && shape.split('\n').any(|line| !line.is_empty() && !line.starts_with(' '));
+    kept.then_some(lines)
 }
 
 // From here on: where nixfmt would break a line. Its word for a value that may begin on the line of what it belongs to,
@@ -549,7 +423,7 @@ fn comment(d: &mut Document, line: &str) {
 /// A term that opens on the line of what it belongs to.
 fn is_absorbable_term(node: &Node) -> bool {
     match &node.kind {
-        NodeKind::Block { .. } => true,
+        NodeKind::Block(_) => true,
         NodeKind::List(items) => !items.is_empty(),
         NodeKind::Set(items) => !items.is_empty(),
         NodeKind::Paren(inner) => is_absorbable_term(inner),
@@ -571,7 +445,7 @@ fn is_absorbable(node: &Node) -> bool {
 /// A call that stays on one line whatever its length: two arguments at most, and nothing but words, texts and paths.
 fn is_simple(node: &Node) -> bool {
     match &node.kind {
-        NodeKind::Word(_) | NodeKind::Text(_) | NodeKind::Block { .. } | NodeKind::Path(_) => true,
+        NodeKind::Word(_) | NodeKind::Text(_) | NodeKind::Block(_) | NodeKind::Path(_) => true,
         NodeKind::Select { from, path, or } => is_simple(from) && or.is_none() && path.iter().all(|name| is_identifier(name)),
         NodeKind::Paren(inner) => is_simple(inner),
         NodeKind::Apply(function, argument) => is_simple_call(function, argument),
@@ -594,7 +468,7 @@ fn construct(d: &mut Document, node: &Node) {
         NodeKind::Word(_)
         | NodeKind::Text(_)
         | NodeKind::Path(_)
-        | NodeKind::Block { .. }
+        | NodeKind::Block(_)
         | NodeKind::Set(_)
         | NodeKind::Paren(_)
         | NodeKind::Select { .. } => bare_term(d, node),
@@ -630,11 +504,7 @@ fn construct(d: &mut Document, node: &Node) {
             });
         }
         NodeKind::Binary(_, operator, _) => operands(d, node, operator),
-        NodeKind::Lambda(name, body) => d.group(GroupKind::Plain, |d| {
-            d.push(Piece::Break);
-            d.text(format!("{name}:"));
-            lambda_body(d, body, 1);
-        }),
+        NodeKind::Lambda(name, body) => opened_lambda(d, name, body, Piece::Break),
         NodeKind::Function { formals, open, body } => {
             arguments(d, formals, *open);
             d.push(Piece::Line(1));
@@ -667,8 +537,13 @@ fn construct(d: &mut Document, node: &Node) {
 /// A term without a group of its own around a list.
 fn bare_term(d: &mut Document, node: &Node) {
     match &node.kind {
-        NodeKind::Word(text) | NodeKind::Text(text) | NodeKind::Path(text) => d.text(text.clone()),
-        NodeKind::Block { lines, .. } => d.group(GroupKind::Plain, |d| {
+        NodeKind::Word(text) | NodeKind::Path(text) => d.text(text.clone()),
+        NodeKind::Text(fragments) => d.group(GroupKind::Plain, |d| {
+            d.text("\"");
+            string_line(d, fragments);
+            d.text("\"");
+        }),
+        NodeKind::Block(lines) => d.group(GroupKind::Plain, |d| {
             d.text("''");
             d.nest(|d| {
                 let mut breaks = 1;
@@ -678,7 +553,7 @@ fn bare_term(d: &mut Document, node: &Node) {
                         breaks += 1;
                     } else {
                         d.push(Piece::Line(breaks));
-                        d.text(line.clone());
+                        string_line(d, line);
                         breaks = 1;
                     }
                 }
@@ -741,16 +616,94 @@ fn bare_term(d: &mut Document, node: &Node) {
 }
 
 
-/// Something absorbable, where it may open on the line before it.
-fn absorbed(d: &mut Document, node: &Node) {
+/// A line of a string. Where a value in it takes several lines, they are indented like the text before it.
+fn string_line(d: &mut Document, fragments: &[Fragment]) {
+    let (text, fragments) = match fragments {
+        [Fragment::Text(text), rest @ ..] => (text.as_str(), rest),
+        all => ("", all),
+    };
+    if !text.is_empty() {
+        d.text(text.to_owned());
+    }
+    let blanks = text.chars().take_while(|c| c.is_whitespace()).count();
+    d.indent(blanks, |d| match fragments {
+        [Fragment::Value(only)] if blanks == text.chars().count() => d.group(GroupKind::Plain, |d| {
+            d.text("${");
+            d.nest(|d| in_parentheses(d, only));
+            d.text("}");
+        }),
+        _ => {
+            for fragment in fragments {
+                match fragment {
+                    Fragment::Text(text) => d.text(text.clone()),
+                    Fragment::Value(value) => string_value(d, value),
+                }
+            }
+        }
+    });
+}
+
+/// What nixfmt keeps on one line between `${` and `}` even where the line is too long.
+const SHORT_VALUE: usize = 30;
+
+fn string_value(d: &mut Document, value: &Node) {
+    d.group(GroupKind::Plain, |d| {
+        d.text("${");
+        let pieces = d.apart(|d| expression(d, value));
+        let flat = if is_simple(value) || flat_columns(&pieces).is_some_and(|columns| columns <= SHORT_VALUE) {
+            on_one_line(pieces.clone())
+        } else {
+            None
+        };
+        match flat {
+            Some(flat) => d.append(flat),
+            None if is_simple(value) || is_absorbable_term(value) => d.append(pieces),
+            None => d.nest(|d| {
+                d.push(Piece::Break);
+                d.group(GroupKind::Plain, |d| expression(d, value));
+                d.push(Piece::Break);
+            }),
+        }
+        d.text("}");
+    });
+}
+
+/// Something absorbable, where it opens on the line before it, after `opening`.
+fn absorbed(d: &mut Document, node: &Node, opening: Opening) {
+    let soft = match opening {
+        Opening::Nothing => Piece::Break,
+        Opening::Blank => Piece::Space,
+    };
     marked(d, node.origin, |d| match &node.kind {
         NodeKind::With(scope, body) if is_absorbable_term(body) => d.group(GroupKind::Plain, |d| {
-            d.push(Piece::Break);
+            d.push(soft);
             with_scope(d, scope);
             d.push(Piece::Blank);
             d.group(GroupKind::Priority, |d| marked(d, body.origin, |d| bare_term(d, body)));
         }),
-        _ => bare_term(d, node),
+        NodeKind::Lambda(name, body) => opened_lambda(d, name, body, soft),
+        _ => {
+            if opening == Opening::Blank {
+                d.push(Piece::Blank);
+            }
+            d.group(GroupKind::Plain, |d| bare_term(d, node));
+        }
+    });
+}
+
+/// What separates something absorbable from what it belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    Nothing,
+    /// A blank; in front of a function or a `with` the line may break there.
+    Blank,
+}
+
+fn opened_lambda(d: &mut Document, name: &str, body: &Node, opening: Piece) {
+    d.group(GroupKind::Plain, |d| {
+        d.push(opening);
+        d.text(format!("{name}:"));
+        lambda_body(d, body, 1);
     });
 }
 
@@ -773,7 +726,7 @@ fn lambda_body(d: &mut Document, body: &Node, depth: usize) {
         }
         _ if is_absorbable(body) => {
             d.push(Piece::Blank);
-            d.group(GroupKind::Priority, |d| absorbed(d, body));
+            d.group(GroupKind::Priority, |d| absorbed(d, body, Opening::Nothing));
         }
         _ => {
             d.push(if depth <= 2 { Piece::Space } else { Piece::Line(1) });
@@ -851,7 +804,7 @@ fn conditional(d: &mut Document, (condition, yes, no): (&Node, &Node, &Node), ar
 
 fn in_parentheses(d: &mut Document, inner: &Node) {
     match &inner.kind {
-        _ if is_absorbable(inner) => d.group(GroupKind::Plain, |d| absorbed_or_lambda(d, inner)),
+        _ if is_absorbable(inner) => absorbed(d, inner, Opening::Nothing),
         NodeKind::Apply(function, argument) => {
             marked(d, inner.origin, |d| call(d, function, argument, CallPlace::Parentheses));
         }
@@ -867,10 +820,6 @@ fn in_parentheses(d: &mut Document, inner: &Node) {
     }
 }
 
-fn absorbed_or_lambda(d: &mut Document, node: &Node) {
-    if matches!(node.kind, NodeKind::Lambda(..)) { expression(d, node) } else { absorbed(d, node) }
-}
-
 /// Where a call stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CallPlace {
@@ -880,7 +829,33 @@ enum CallPlace {
     Elsewhere,
 }
 
+/// The function and the first list, if the last two arguments are lists: those break together.
+fn before_two_lists<'a>(function: &'a Node, last: &Node) -> Option<(&'a Node, &'a Node)> {
+    match &function.kind {
+        NodeKind::Apply(function, first) if matches!((&first.kind, &last.kind), (NodeKind::List(_), NodeKind::List(_))) => {
+            Some((function, first))
+        }
+        _ => None,
+    }
+}
+
 fn call(d: &mut Document, function: &Node, last: &Node, place: CallPlace) {
+    if let Some((function, first)) = before_two_lists(function, last) {
+        d.group(GroupKind::Plain, |d| {
+            if place == CallPlace::Assigned {
+                d.push(Piece::Space);
+            }
+            d.group(GroupKind::Transparent, |d| call_start(d, function, place));
+            for list in [first, last] {
+                d.push(Piece::Space);
+                d.nest(|d| expression(d, list));
+            }
+            if place == CallPlace::Parentheses {
+                d.push(Piece::Break);
+            }
+        });
+        return;
+    }
     let start = d.apart(|d| {
         if place == CallPlace::Assigned {
             d.push(Piece::Space);
@@ -916,6 +891,18 @@ fn call(d: &mut Document, function: &Node, last: &Node, place: CallPlace) {
 fn call_start(d: &mut Document, node: &Node, place: CallPlace) {
     match &node.kind {
         NodeKind::Apply(function, argument) => {
+            if let Some((function, first)) = before_two_lists(function, argument) {
+                d.group(GroupKind::Transparent, |d| call_start(d, function, place));
+                d.nest(|d| {
+                    d.group(GroupKind::Plain, |d| {
+                        for list in [first, argument] {
+                            d.push(Piece::Space);
+                            expression(d, list);
+                        }
+                    });
+                });
+                return;
+            }
             d.group(GroupKind::Transparent, |d| call_start(d, function, place));
             d.push(Piece::Space);
             let kind = if matches!(argument.kind, NodeKind::Select { .. }) { GroupKind::Plain } else { GroupKind::Priority };
@@ -933,7 +920,7 @@ fn call_start(d: &mut Document, node: &Node, place: CallPlace) {
 
 fn last_argument(d: &mut Document, node: &Node) {
     if is_absorbable_term(node) {
-        d.group(GroupKind::Priority, |d| d.nest(|d| absorbed(d, node)));
+        d.group(GroupKind::Priority, |d| d.nest(|d| absorbed(d, node, Opening::Nothing)));
         return;
     }
     let NodeKind::Paren(inner) = &node.kind else {
@@ -954,7 +941,7 @@ fn last_argument(d: &mut Document, node: &Node) {
             d.nest(|d| {
                 d.text(opening);
                 d.push(Piece::Blank);
-                absorbed(d, body);
+                absorbed(d, body, Opening::Nothing);
                 d.text(")");
             });
         }),
@@ -1082,14 +1069,13 @@ fn binding(d: &mut Document, path: &[String], value: &Node) {
 fn assigned(d: &mut Document, value: &Node) {
     match &value.kind {
         _ if is_absorbable(value) => {
-            d.push(Piece::Blank);
-            d.nest(|d| d.group(GroupKind::Plain, |d| absorbed_or_lambda(d, value)));
+            d.nest(|d| absorbed(d, value, Opening::Blank));
         }
         NodeKind::Paren(inner) => {
             d.push(Piece::Blank);
             d.nest(|d| parenthesised_value(d, inner));
         }
-        NodeKind::Text(_) | NodeKind::Block { .. } | NodeKind::Path(_) => {
+        NodeKind::Text(_) | NodeKind::Block(_) | NodeKind::Path(_) => {
             d.push(Piece::Blank);
             d.nest(|d| d.group(GroupKind::Plain, |d| expression(d, value)));
         }
@@ -1109,7 +1095,7 @@ fn assigned(d: &mut Document, value: &Node) {
                     d.group(GroupKind::Transparent, |d| {
                         d.text(*operator);
                         d.push(Piece::Blank);
-                        d.group(GroupKind::Priority, |d| absorbed(d, right));
+                        d.group(GroupKind::Priority, |d| absorbed(d, right, Opening::Nothing));
                     });
                 });
             });
@@ -1140,23 +1126,31 @@ mod tests {
     use pretty_assertions::assert_eq;
     use proptest::prelude::*;
 
-    use super::super::trees;
+    use super::super::{Expr, trees};
     use super::print;
 
+    fn is_fixed_point(value: &Expr) -> Result<(), TestCaseError> {
+        let text = print(value).text;
+        // nixfmt_rs 0.5.3 subtracts below zero where a line that is too long has a parenthesis with a dot after it.
+        let Ok(formatted) = std::panic::catch_unwind(|| nixfmt_rs::format(&text)) else {
+            return Err(TestCaseError::reject("nixfmt_rs overflows"));
+        };
+        let formatted = formatted.map_err(|error| TestCaseError::fail(format!("{error:?} in\n{text}")))?;
+        prop_assert!(formatted == text, "printed:\n{}\nnixfmt:\n{}", text, formatted);
+        Ok(())
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn data_is_a_fixed_point_of_nixfmt(value in trees::data()) {
-            let text = print(&value).text;
-            prop_assert_eq!(&nixfmt_rs::format(&text).map_err(|e| format!("{e:?}\n{text}")).unwrap(), &text);
+            is_fixed_point(&value)?;
         }
 
         #[test]
         fn every_tree_is_a_fixed_point_of_nixfmt(value in trees::tree()) {
-            let text = print(&value).text;
-            let formatted = nixfmt_rs::format(&text).map_err(|e| TestCaseError::fail(format!("{e:?}\n{text}")))?;
-            prop_assert!(formatted == text, "printed:\n{}\nnixfmt:\n{}", text, formatted);
+            is_fixed_point(&value)?;
         }
     }
 }
