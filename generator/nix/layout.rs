@@ -23,7 +23,11 @@ const STEP: usize = 2;
 #[derive(Debug, Clone)]
 pub(super) enum Piece {
     /// `offset` more columns of indentation than its nesting gives.
-    Text { nesting: usize, offset: usize, text: Cow<'static, str> },
+    Text {
+        nesting: usize,
+        offset: usize,
+        text: Cow<'static, str>,
+    },
     /// Always a blank.
     Blank,
     /// A blank, or a line break in a broken group.
@@ -60,7 +64,11 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn text(&mut self, text: impl Into<Cow<'static, str>>) {
-        self.pieces.push(Piece::Text { nesting: self.nesting, offset: self.offset, text: text.into() });
+        self.pieces.push(Piece::Text {
+            nesting: self.nesting,
+            offset: self.offset,
+            text: text.into(),
+        });
     }
 
     pub(super) fn push(&mut self, piece: Piece) {
@@ -157,11 +165,20 @@ struct Rest<'a> {
 }
 
 /// Calls `then` with `slices`, one after the other, before `rest`.
-fn with_rest<T>(slices: &[&[Piece]], flat: bool, rest: Option<&Rest>, then: &mut dyn FnMut(Option<&Rest>) -> T) -> T {
+fn with_rest<T>(
+    slices: &[&[Piece]],
+    flat: bool,
+    rest: Option<&Rest>,
+    then: &mut dyn FnMut(Option<&Rest>) -> T,
+) -> T {
     match slices.split_last() {
         None => then(rest),
         Some((last, before)) => {
-            let with_last = Rest { pieces: last, flat, next: rest };
+            let with_last = Rest {
+                pieces: last,
+                flat,
+                next: rest,
+            };
             with_rest(before, flat, Some(&with_last), then)
         }
     }
@@ -189,12 +206,17 @@ fn width_to_break(rest: Option<&Rest>) -> usize {
                 false
             }
             Piece::Break | Piece::SoftBreak if flat => false,
-            Piece::Space | Piece::SoftSpace | Piece::Break | Piece::SoftBreak | Piece::Line(_) => true,
+            Piece::Space | Piece::SoftSpace | Piece::Break | Piece::SoftBreak | Piece::Line(_) => {
+                true
+            }
             Piece::Group(_, inner) => add(inner, false, sum),
             Piece::Enter(_) | Piece::Leave => false,
         })
     }
-    let mut sum = Sum { width: 0, blanks: 0 };
+    let mut sum = Sum {
+        width: 0,
+        blanks: 0,
+    };
     let mut rest = rest;
     while let Some(here) = rest {
         if add(here.pieces, here.flat, &mut sum) {
@@ -220,7 +242,9 @@ fn flat_width(slices: &[&[Piece]], at_line_start: bool, budget: usize) -> Option
                     sum.started = true;
                 }
                 // Blanks at the start of a line are not written.
-                Piece::Blank | Piece::Space | Piece::SoftSpace => sum.blanks = usize::from(sum.started),
+                Piece::Blank | Piece::Space | Piece::SoftSpace => {
+                    sum.blanks = usize::from(sum.started);
+                }
                 Piece::Break | Piece::SoftBreak | Piece::Enter(_) | Piece::Leave => {}
                 Piece::Line(_) => return false,
                 Piece::Group(_, inner) => return add(inner, sum, budget),
@@ -228,8 +252,15 @@ fn flat_width(slices: &[&[Piece]], at_line_start: bool, budget: usize) -> Option
             sum.width + sum.blanks <= budget
         })
     }
-    let mut sum = Sum { width: 0, blanks: 0, started: !at_line_start };
-    slices.iter().all(|pieces| add(pieces, &mut sum, budget)).then_some(sum.width + sum.blanks)
+    let mut sum = Sum {
+        width: 0,
+        blanks: 0,
+        started: !at_line_start,
+    };
+    slices
+        .iter()
+        .all(|pieces| add(pieces, &mut sum, budget))
+        .then_some(sum.width + sum.blanks)
 }
 
 /// Whether what follows fits into `room` columns up to the next line break. A group in it is taken to stand on one line
@@ -243,9 +274,17 @@ fn fits_to_break(rest: Option<&Rest>, room: usize) -> bool {
                 Piece::Blank => *used += 1,
                 Piece::Space | Piece::SoftSpace if flat => *used += 1,
                 Piece::Break | Piece::SoftBreak if flat => {}
-                Piece::Space | Piece::SoftSpace | Piece::Break | Piece::SoftBreak | Piece::Line(_) => return true,
+                Piece::Space
+                | Piece::SoftSpace
+                | Piece::Break
+                | Piece::SoftBreak
+                | Piece::Line(_) => return true,
                 Piece::Group(_, inner) => {
-                    let here = Rest { pieces: &pieces[index + 1..], flat, next: after };
+                    let here = Rest {
+                        pieces: &pieces[index + 1..],
+                        flat,
+                        next: after,
+                    };
                     let room = WIDTH.checked_sub(*used + width_to_break(Some(&here)));
                     match room.and_then(|room| flat_width(&[inner], false, room)) {
                         Some(width) => *used += width,
@@ -272,7 +311,10 @@ fn fits_to_break(rest: Option<&Rest>, room: usize) -> bool {
 fn segments<'a>(pieces: &'a [Piece], out: &mut Vec<(bool, &'a [Piece])>) {
     let mut start = 0;
     for (index, piece) in pieces.iter().enumerate() {
-        let Piece::Group(kind @ (GroupKind::Priority | GroupKind::Transparent), inner) = piece else { continue };
+        let Piece::Group(kind @ (GroupKind::Priority | GroupKind::Transparent), inner) = piece
+        else {
+            continue;
+        };
         if start < index {
             out.push((false, &pieces[start..index]));
         }
@@ -301,21 +343,38 @@ struct Writer {
 impl Writer {
     fn write(&mut self, pieces: &[Piece], rest: Option<&Rest>) {
         for (index, piece) in pieces.iter().enumerate() {
-            let after = Rest { pieces: &pieces[index + 1..], flat: false, next: rest };
+            let after = Rest {
+                pieces: &pieces[index + 1..],
+                flat: false,
+                next: rest,
+            };
             match piece {
-                Piece::Text { nesting, offset, text } => self.text(*nesting, *offset, text),
+                Piece::Text {
+                    nesting,
+                    offset,
+                    text,
+                } => self.text(*nesting, *offset, text),
                 Piece::Group(kind, inner) => self.group(*kind, inner, Some(&after)),
                 Piece::Enter(origin) => self.mark(Some(*origin)),
                 Piece::Leave => self.mark(None),
                 // A line starts with a text: spacing before it is of no use.
-                Piece::Blank | Piece::Space | Piece::Break | Piece::SoftSpace | Piece::SoftBreak | Piece::Line(_)
+                Piece::Blank
+                | Piece::Space
+                | Piece::Break
+                | Piece::SoftSpace
+                | Piece::SoftBreak
+                | Piece::Line(_)
                     if self.column == 0 => {}
                 Piece::Blank => self.blank(),
-                Piece::Space | Piece::Break => self.lines(1),
                 Piece::Line(count) => self.lines(*count),
-                Piece::SoftSpace if fits_to_break(Some(&after), (WIDTH - 1).saturating_sub(self.column)) => self.blank(),
-                Piece::SoftBreak if fits_to_break(Some(&after), WIDTH.saturating_sub(self.column)) => {}
-                Piece::SoftSpace | Piece::SoftBreak => self.lines(1),
+                Piece::SoftSpace
+                    if fits_to_break(Some(&after), (WIDTH - 1).saturating_sub(self.column)) =>
+                {
+                    self.blank();
+                }
+                Piece::SoftBreak
+                    if fits_to_break(Some(&after), WIDTH.saturating_sub(self.column)) => {}
+                Piece::Space | Piece::Break | Piece::SoftSpace | Piece::SoftBreak => self.lines(1),
             }
         }
     }
@@ -336,10 +395,19 @@ impl Writer {
         segments(pieces, &mut parts);
         let slices: Vec<&[Piece]> = parts.iter().map(|(_, slice)| *slice).collect();
         for index in (0..parts.len()).rev().filter(|index| parts[*index].0) {
-            let before = (self.out.len(), self.marks.len(), self.column, self.indents.clone());
-            let start = with_rest(&slices[index..], false, rest, &mut |rest| self.write_flat(&slices[..index], rest));
+            let before = (
+                self.out.len(),
+                self.marks.len(),
+                self.column,
+                self.indents.clone(),
+            );
+            let start = with_rest(&slices[index..], false, rest, &mut |rest| {
+                self.write_flat(&slices[..index], rest)
+            });
             if start {
-                with_rest(&slices[index + 1..], true, rest, &mut |rest| self.write(slices[index], rest));
+                with_rest(&slices[index + 1..], true, rest, &mut |rest| {
+                    self.write(slices[index], rest);
+                });
                 if self.write_flat(&slices[index + 1..], rest) {
                     return true;
                 }
@@ -357,7 +425,11 @@ impl Writer {
         fn each(writer: &mut Writer, pieces: &[Piece]) {
             for piece in pieces {
                 match piece {
-                    Piece::Text { nesting, offset, text } => {
+                    Piece::Text {
+                        nesting,
+                        offset,
+                        text,
+                    } => {
                         if writer.column == 0 {
                             writer.text(*nesting, *offset, text);
                         } else {
@@ -377,8 +449,13 @@ impl Writer {
                 }
             }
         }
-        let room = WIDTH.saturating_sub(self.column).checked_sub(width_to_break(rest));
-        if room.and_then(|room| flat_width(slices, self.column == 0, room)).is_none() {
+        let room = WIDTH
+            .saturating_sub(self.column)
+            .checked_sub(width_to_break(rest));
+        if room
+            .and_then(|room| flat_width(slices, self.column == 0, room))
+            .is_none()
+        {
             return slices.iter().all(|pieces| pieces.is_empty());
         }
         for pieces in slices {
@@ -388,7 +465,11 @@ impl Writer {
     }
 
     fn text(&mut self, nesting: usize, offset: usize, text: &str) {
-        while self.indents.last().is_some_and(|(_, outer)| *outer > nesting) {
+        while self
+            .indents
+            .last()
+            .is_some_and(|(_, outer)| *outer > nesting)
+        {
             self.indents.pop();
         }
         let (indent, outer) = self.indents.last().copied().unwrap_or((0, 0));

@@ -4,8 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::expr::{
-    Attrs, BinaryOp, Expr, Formals, IntoExpr, Part, apply, binary, block, block_of, function, has_attr, if_then_else, lambda,
-    let_in, list, not, null, path, reference, select, select_or, text, with,
+    Attrs, BinaryOp, Expr, Formals, IntoExpr, Part, apply, binary, block, block_of, function,
+    has_attr, if_then_else, lambda, let_in, list, not, null, path, reference, select, select_or,
+    text, with,
 };
 
 /// Texts with everything that means something to Nix, in double quotes, between `''`, or to a formatter.
@@ -68,9 +69,20 @@ pub(super) fn scalar() -> impl Strategy<Value = Expr> {
     ]
 }
 
-fn attrs_of(values: impl Strategy<Value = Expr>, names: impl Strategy<Value = String>) -> impl Strategy<Value = Attrs> {
+fn attrs_of(
+    values: impl Strategy<Value = Expr>,
+    names: impl Strategy<Value = String>,
+) -> impl Strategy<Value = Attrs> {
     let path = vec(names, 1..4);
-    vec((path, values, proptest::option::weighted(0.1, hostile_text())), 0..5).prop_map(|entries| {
+    vec(
+        (
+            path,
+            values,
+            proptest::option::weighted(0.1, hostile_text()),
+        ),
+        0..5,
+    )
+    .prop_map(|entries| {
         let mut attrs = Attrs::new();
         for (path, value, comment) in entries {
             if let Some(comment) = comment {
@@ -97,7 +109,7 @@ fn reference_to() -> impl Strategy<Value = Expr> {
     vec(identifier(), 1..4).prop_map(|names| reference(&names.join(".")).expect("identifiers"))
 }
 
-/// Short: nixfmt_rs 0.5.3 overflows where a parenthesis beyond column 100 is selected from.
+/// Short: `nixfmt_rs` 0.5.3 overflows where a parenthesis beyond column 100 is selected from.
 fn selectable() -> impl Strategy<Value = Expr> {
     prop_oneof![
         2 => reference_to(),
