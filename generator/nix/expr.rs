@@ -519,6 +519,7 @@ fn parts(parts: impl IntoIterator<Item = Part>, lines: bool) -> Built {
     let mut joined: Vec<Part> = Vec::new();
     for part in parts {
         match (joined.last_mut(), part) {
+            (_, Part::Text(text)) if text.is_empty() => {}
             (Some(Part::Text(before)), Part::Text(text)) => before.push_str(without_nul(&text)?),
             (_, Part::Text(text)) => {
                 without_nul(&text)?;

@@ -22,8 +22,10 @@ const STEP: usize = 2;
 /// What a document is made of.
 #[derive(Debug, Clone)]
 pub(super) enum Piece {
+    /// `offset` more columns of indentation than its nesting gives.
     Text {
         nesting: usize,
+        offset: usize,
         text: Cow<'static, str>,
     },
     /// Always a blank.
@@ -57,12 +59,14 @@ pub(super) enum GroupKind {
 pub(super) struct Document {
     pieces: Vec<Piece>,
     nesting: usize,
+    offset: usize,
 }
 
 impl Document {
     pub(super) fn text(&mut self, text: impl Into<Cow<'static, str>>) {
         self.pieces.push(Piece::Text {
             nesting: self.nesting,
+            offset: self.offset,
             text: text.into(),
         });
     }
@@ -75,6 +79,13 @@ impl Document {
         self.nesting += 1;
         content(self);
         self.nesting -= 1;
+    }
+
+    /// Indents what begins a line by so many columns more.
+    pub(super) fn indent(&mut self, columns: usize, content: impl FnOnce(&mut Self)) {
+        self.offset += columns;
+        content(self);
+        self.offset -= columns;
     }
 
     pub(super) fn group(&mut self, kind: GroupKind, content: impl FnOnce(&mut Self)) {
@@ -114,6 +125,11 @@ pub(super) fn on_one_line(pieces: Vec<Piece>) -> Option<Vec<Piece>> {
         }
     }
     Some(flat)
+}
+
+/// The columns that the pieces take on one line, if they can stand on one.
+pub(super) fn flat_columns(pieces: &[Piece]) -> Option<usize> {
+    flat_width(&[pieces], false, usize::MAX)
 }
 
 fn spans(marks: &[(usize, Option<Origin>)]) -> Vec<(Range<usize>, Origin)> {
@@ -227,7 +243,7 @@ fn flat_width(slices: &[&[Piece]], at_line_start: bool, budget: usize) -> Option
                 }
                 // Blanks at the start of a line are not written.
                 Piece::Blank | Piece::Space | Piece::SoftSpace => {
-                    sum.blanks = usize::from(sum.started)
+                    sum.blanks = usize::from(sum.started);
                 }
                 Piece::Break | Piece::SoftBreak | Piece::Enter(_) | Piece::Leave => {}
                 Piece::Line(_) => return false,
@@ -247,63 +263,48 @@ fn flat_width(slices: &[&[Piece]], at_line_start: bool, budget: usize) -> Option
         .then_some(sum.width + sum.blanks)
 }
 
-/// Whether what follows fits into `budget` columns up to the next line break, with groups on one line where they fit.
-fn fits_to_break(rest: Option<&Rest>, budget: usize) -> bool {
-    /// `Some` once it is decided.
-    fn walk(
-        pieces: &[Piece],
-        flat: bool,
-        after: Option<&Rest>,
-        left: &mut Option<usize>,
-    ) -> Option<bool> {
-        for (index, piece) in pieces.iter().enumerate() {
+/// Whether what follows fits into `room` columns up to the next line break. A group in it is taken to stand on one line
+/// if it did so at the start of a line, as nixfmt has it.
+fn fits_to_break(rest: Option<&Rest>, room: usize) -> bool {
+    /// Whether the line break was met, or the line is full.
+    fn walk(pieces: &[Piece], flat: bool, after: Option<&Rest>, used: &mut usize) -> bool {
+        pieces.iter().enumerate().any(|(index, piece)| {
             match piece {
-                Piece::Text { text, .. } => {
-                    *left = left.and_then(|left| left.checked_sub(columns(text)))
-                }
-                Piece::Blank => *left = left.and_then(|left| left.checked_sub(1)),
-                Piece::Space | Piece::SoftSpace if flat => {
-                    *left = left.and_then(|left| left.checked_sub(1))
-                }
+                Piece::Text { text, .. } => *used += columns(text),
+                Piece::Blank => *used += 1,
+                Piece::Space | Piece::SoftSpace if flat => *used += 1,
                 Piece::Break | Piece::SoftBreak if flat => {}
                 Piece::Space
                 | Piece::SoftSpace
                 | Piece::Break
                 | Piece::SoftBreak
-                | Piece::Line(_) => return Some(left.is_some()),
+                | Piece::Line(_) => return true,
                 Piece::Group(_, inner) => {
                     let here = Rest {
                         pieces: &pieces[index + 1..],
                         flat,
                         next: after,
                     };
-                    let room = (*left)?.checked_sub(width_to_break(Some(&here)));
+                    let room = WIDTH.checked_sub(*used + width_to_break(Some(&here)));
                     match room.and_then(|room| flat_width(&[inner], false, room)) {
-                        Some(width) => *left = left.and_then(|left| left.checked_sub(width)),
-                        None => {
-                            if let Some(decided) = walk(inner, false, Some(&here), left) {
-                                return Some(decided);
-                            }
-                        }
+                        Some(width) => *used += width,
+                        None => return walk(inner, false, Some(&here), used),
                     }
                 }
                 Piece::Enter(_) | Piece::Leave => {}
             }
-            if left.is_none() {
-                return Some(false);
-            }
-        }
-        None
+            *used > WIDTH
+        })
     }
-    let mut left = Some(budget);
+    let mut used = 0;
     let mut rest = rest;
     while let Some(here) = rest {
-        if let Some(decided) = walk(here.pieces, here.flat, here.next, &mut left) {
-            return decided;
+        if walk(here.pieces, here.flat, here.next, &mut used) {
+            break;
         }
         rest = here.next;
     }
-    left.is_some()
+    used <= room
 }
 
 /// The pieces of a group, cut at its priority groups (`true`).
@@ -348,7 +349,11 @@ impl Writer {
                 next: rest,
             };
             match piece {
-                Piece::Text { nesting, text } => self.text(*nesting, text),
+                Piece::Text {
+                    nesting,
+                    offset,
+                    text,
+                } => self.text(*nesting, *offset, text),
                 Piece::Group(kind, inner) => self.group(*kind, inner, Some(&after)),
                 Piece::Enter(origin) => self.mark(Some(*origin)),
                 Piece::Leave => self.mark(None),
@@ -361,16 +366,15 @@ impl Writer {
                 | Piece::Line(_)
                     if self.column == 0 => {}
                 Piece::Blank => self.blank(),
-                Piece::Space | Piece::Break => self.lines(1),
                 Piece::Line(count) => self.lines(*count),
                 Piece::SoftSpace
                     if fits_to_break(Some(&after), (WIDTH - 1).saturating_sub(self.column)) =>
                 {
-                    self.blank()
+                    self.blank();
                 }
                 Piece::SoftBreak
                     if fits_to_break(Some(&after), WIDTH.saturating_sub(self.column)) => {}
-                Piece::SoftSpace | Piece::SoftBreak => self.lines(1),
+                Piece::Space | Piece::Break | Piece::SoftSpace | Piece::SoftBreak => self.lines(1),
             }
         }
     }
@@ -402,7 +406,7 @@ impl Writer {
             });
             if start {
                 with_rest(&slices[index + 1..], true, rest, &mut |rest| {
-                    self.write(slices[index], rest)
+                    self.write(slices[index], rest);
                 });
                 if self.write_flat(&slices[index + 1..], rest) {
                     return true;
@@ -421,9 +425,13 @@ impl Writer {
         fn each(writer: &mut Writer, pieces: &[Piece]) {
             for piece in pieces {
                 match piece {
-                    Piece::Text { nesting, text } => {
+                    Piece::Text {
+                        nesting,
+                        offset,
+                        text,
+                    } => {
                         if writer.column == 0 {
-                            writer.text(*nesting, text);
+                            writer.text(*nesting, *offset, text);
                         } else {
                             writer.out.push_str(text);
                             writer.column += columns(text);
@@ -456,7 +464,7 @@ impl Writer {
         true
     }
 
-    fn text(&mut self, nesting: usize, text: &str) {
+    fn text(&mut self, nesting: usize, offset: usize, text: &str) {
         while self
             .indents
             .last()
@@ -471,7 +479,7 @@ impl Writer {
             self.indents.push((here, nesting));
         }
         if self.column == 0 {
-            self.out.extend(std::iter::repeat_n(' ', here));
+            self.out.extend(std::iter::repeat_n(' ', here + offset));
         }
         self.out.push_str(text);
         self.column += columns(text);
