@@ -20,8 +20,8 @@ fn codes(path: &Path) -> Vec<(Code, String)> {
 }
 
 #[test]
-fn passthrough_cases() {
-    for code in Code::ALL.iter().filter(|code| code.as_str().starts_with("MOX05")) {
+fn every_case_of_the_analysis() {
+    for code in Code::ALL.iter().filter(|code| code.as_str() > "MOX02") {
         let folder = Path::new("tests/errors").join(code.as_str());
         let found = codes(&folder.join("host.toml"));
         assert!(found.iter().any(|(c, _)| c == code), "{code} is not found: {found:?}");

@@ -4,6 +4,7 @@
 //! models too ([`Host::complete`](crate::model::Host::complete) is false): one that argues from what is absent stays
 //! silent there.
 
+mod guests;
 mod passthrough;
 
 use crate::diagnostics::Sink;
@@ -12,4 +13,5 @@ use crate::model::Host;
 /// Runs every check.
 pub fn analyse(host: &Host, sink: &mut Sink) {
     passthrough::check(host, sink);
+    guests::check(host, sink);
 }
