@@ -1,5 +1,5 @@
 //! Integration tests, one binary.
+mod analysis;
 mod calendar;
 mod output;
-mod analysis;
 mod reference_host;
