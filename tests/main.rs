@@ -1,6 +1,5 @@
 //! Integration tests, one binary.
-mod calendar;
-mod reference_host;
-
-mod output;
 mod analysis;
+mod calendar;
+mod output;
+mod reference_host;
