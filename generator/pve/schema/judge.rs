@@ -363,14 +363,15 @@ impl Judge<'_> {
             if given.iter().any(|(other, ..)| *other == name) {
                 return Err(twice(name));
             }
+            // Up to 9.1, the part without a name does not get its boolean translated.
+            let untranslated = part.key.is_none() && self.release < Release::new(9, 2);
+            let spelling = if untranslated {
+                Spelling::Section
+            } else {
+                Spelling::Part
+            };
             if !sub.is_only_a_name() {
-                self.value(
-                    sub,
-                    name,
-                    part.value,
-                    offset + part.value_start(),
-                    Spelling::Part,
-                )?;
+                self.value(sub, name, part.value, offset + part.value_start(), spelling)?;
             }
             given.push((name, part.value, range));
         }

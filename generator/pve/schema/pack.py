@@ -302,6 +302,8 @@ def main():
     facts = load("releases")["files"]
 
     dump = load("qm")
+    # The schema says otherwise, the check behind it does not.
+    dump["properties"]["cpu"]["keys"]["cputype"]["optional"] = False
     packer = Packer(facts["qm"])
     options = packer.options(dump["properties"], "properties")
     # The levels of the x86-64 psABI are built into Proxmox, not into QEMU.
