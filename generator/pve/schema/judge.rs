@@ -542,6 +542,17 @@ fn combination(
                 _ => Ok(()),
             }
         }
+        Some("fleecing") => {
+            let enabled =
+                find("enabled").filter(|(_, value, _)| parse_boolean(value) == Some(true));
+            match enabled {
+                Some((.., range)) if find("storage").is_none() => {
+                    let message = "fleecing needs a `storage`".to_owned();
+                    Err(OptionFault::at(FaultKind::Missing, range.clone(), message))
+                }
+                _ => Ok(()),
+            }
+        }
         Some("cpu") => cpu(key, given),
         _ => Ok(()),
     }
