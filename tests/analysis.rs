@@ -21,7 +21,7 @@ fn codes(path: &Path) -> Vec<(Code, String)> {
 
 #[test]
 fn every_case_of_the_analysis() {
-    for code in Code::ALL.iter().filter(|code| code.as_str() > "MOX02") {
+    for code in Code::ALL.iter().filter(|code| ("MOX02".."MOX08").contains(&code.as_str())) {
         let folder = Path::new("tests/errors").join(code.as_str());
         let found = codes(&folder.join("host.toml"));
         assert!(found.iter().any(|(c, _)| c == code), "{code} is not found: {found:?}");
