@@ -6,6 +6,7 @@
 
 mod guests;
 mod passthrough;
+mod schedules;
 
 use crate::diagnostics::Sink;
 use crate::model::Host;
@@ -14,4 +15,5 @@ use crate::model::Host;
 pub fn analyse(host: &Host, sink: &mut Sink) {
     passthrough::check(host, sink);
     guests::check(host, sink);
+    schedules::check(host, sink);
 }

@@ -107,6 +107,17 @@ codes! {
     MOX0613 Error   "a guest starts before one that it needs";
     MOX0614 Error   "guests that need each other in a circle";
     MOX0615 Error   "a task needs the guest agent";
+    MOX0701 Error   "a schedule that never runs";
+    MOX0702 Error   "a timer that fails";
+    MOX0703 Warning "a run in the hour that the clock changes in";
+    MOX0704 Warning "backups that start together";
+    MOX0705 Warning "a restart while guests are backed up";
+    MOX0706 Warning "a guest updated while it is backed up";
+    MOX0707 Warning "a guest in no backup";
+    MOX0708 Warning "copies that nothing removes";
+    MOX0709 Warning "a hole in what is kept";
+    MOX0710 Warning "backups that do not fit";
+    MOX0711 Warning "a rehearsal without a backup";
     MOX0821 Error   "a template that replaces nothing";
     MOX0822 Error   "a template that cannot be read";
     MOX0823 Error   "a template that cannot be filled in";
