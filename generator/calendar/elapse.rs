@@ -854,6 +854,38 @@ mod tests {
     }
 
     #[test]
+    fn steps_without_an_end_lose_runs() {
+        let open = schedule("*:0/7", "UTC");
+        assert_eq!(
+            first(&open, "2026-01-01T23:55:00Z", 2),
+            ["2026-01-01T23:56:00Z", "2026-01-02T00:07:00Z"]
+        );
+        let with_ends = open
+            .expression
+            .with_ends()
+            .expect("a step")
+            .schedule(&TimeZone::UTC);
+        assert_eq!(
+            first(&with_ends, "2026-01-01T23:55:00Z", 2),
+            ["2026-01-01T23:56:00Z", "2026-01-02T00:00:00Z"]
+        );
+        let (start, end) = (
+            instant("2026-01-01T00:00:00Z"),
+            instant("2036-01-01T00:00:00Z"),
+        );
+        for text in ["*-05/6-01", "5/13:00", "*-*-5/25"] {
+            let expression: Expression = text.parse().expect(text);
+            let with_ends = expression.with_ends().expect(text);
+            let zone = zone_named("Europe/Berlin").expect("a zone");
+            assert_eq!(
+                with_ends.schedule(zone.time_zone()).stuck_after(start, end),
+                None,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn the_hosts_own_abbreviation_is_one_of_its_clocks() {
         let noon = schedule("12:00 CET", "Europe/Berlin");
         assert_eq!(
