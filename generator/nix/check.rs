@@ -88,6 +88,8 @@ fault_kinds! {
     UnusedBinding "unused-binding" Warning,
     /// An option that NixOS does not have.
     UnknownOption "unknown-option" Error,
+    /// An option that is not known, one slip away from one that is.
+    SuspectOption "suspect-option" Warning,
     /// An option of a release newer than the one in question.
     OptionTooNew "option-too-new" Error,
     /// An option that has another name now; the old one still works, with a warning.

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod expr;
 mod layout;
+pub mod options;
 mod print;
 #[cfg(test)]
 mod trees;
