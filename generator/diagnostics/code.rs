@@ -79,6 +79,7 @@ codes! {
     MOX0102 Error   "VMID out of range";
     MOX0103 Error   "name used twice";
     MOX0104 Error   "MAC address used twice";
+    MOX0105 Error   "address used on two hosts";
     MOX0106 Error   "unknown reference";
     MOX0107 Error   "newer than the host's release";
     MOX0108 Error   "option that Proxmox VE refuses";
@@ -92,6 +93,7 @@ codes! {
     MOX0506 Warning "a graphics card without q35 and OVMF";
     MOX0507 Error   "a card that the host needs";
     MOX0508 Warning "the host loses its console";
+    MOX0801 Error   "output that Proxmox VE refuses";
     MOX0821 Error   "a template that replaces nothing";
     MOX0822 Error   "a template that cannot be read";
     MOX0823 Error   "a template that cannot be filled in";
