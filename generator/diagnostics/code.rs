@@ -79,6 +79,7 @@ codes! {
     MOX0102 Error   "VMID out of range";
     MOX0103 Error   "name used twice";
     MOX0104 Error   "MAC address used twice";
+    MOX0105 Error   "address used on two hosts";
     MOX0106 Error   "unknown reference";
     MOX0107 Error   "newer than the host's release";
     MOX0108 Error   "option that Proxmox VE refuses";
@@ -118,6 +119,7 @@ codes! {
     MOX0709 Warning "a hole in what is kept";
     MOX0710 Warning "backups that do not fit";
     MOX0711 Warning "a rehearsal without a backup";
+    MOX0801 Error   "output that Proxmox VE refuses";
     MOX0821 Error   "a template that replaces nothing";
     MOX0822 Error   "a template that cannot be read";
     MOX0823 Error   "a template that cannot be filled in";
