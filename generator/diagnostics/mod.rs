@@ -160,7 +160,9 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
             )
         })
         .filter(|(rank, _, candidate)| {
-            *rank <= (candidate.chars().count().max(lower.chars().count()) / 3).max(1)
+            // One letter of two may be any other name.
+            let longer = candidate.chars().count().max(lower.chars().count());
+            *rank == 0 || (longer >= 3 && *rank <= (longer / 3).max(1))
         })
         .min_by_key(|(rank, distance, _)| (*rank, *distance))
         .map(|(_, _, candidate)| candidate)

@@ -84,8 +84,9 @@ impl<'a> Reader<'a> {
         if let (Value::Integer(_) | Value::Float(_) | Value::Boolean(_), true) =
             (&node.value, expected.contains('`'))
         {
-            let quoted = format!("\"{}\"", self.sources.text(node.span));
-            diagnostic = diagnostic.help(format!("put it in quotes: `{quoted}`"));
+            let unit = if expected.starts_with("a size") { " GiB" } else { "" };
+            let quoted = format!("\"{}{unit}\"", self.sources.text(node.span));
+            diagnostic = diagnostic.help(format!("write it in quotes: `{quoted}`"));
         }
         self.report(diagnostic);
     }
