@@ -207,6 +207,60 @@ impl Field {
         &self.0
     }
 
+    /// All matching values from `first` to `last`, in order and each once. Not for days counted from the
+    /// month's end.
+    pub(super) fn values(&self, first: u32, last: u32) -> Vec<u32> {
+        if self.is_any() {
+            return (first..=last).collect();
+        }
+        let mut values = Vec::new();
+        for component in &self.0 {
+            match component.step {
+                0 => values.push(component.start),
+                step => values.extend(
+                    (component.start..=component.stop.unwrap_or(last).min(last))
+                        .step_by(step as usize),
+                ),
+            }
+        }
+        values.retain(|value| (first..=last).contains(value));
+        values.sort_unstable();
+        values.dedup();
+        values
+    }
+
+    /// Gives steps an end that does not change what they match from `first` to `last`.
+    fn add_ends(&mut self, first: u32, last: u32) {
+        for component in &mut self.0 {
+            let Component { start, stop, step } = *component;
+            if step == 0 || stop.is_some() {
+                continue;
+            }
+            // Running on, a step from the first value that comes out even meets that value again.
+            let even = (last - first + 1).is_multiple_of(step) && start == first && last != 31;
+            if !even {
+                component.stop = Some(last - (last - start) % step);
+            }
+        }
+        self.0.sort_unstable();
+    }
+
+    /// [`add_ends`](Self::add_ends) for days that count from the end of the month: up to the last day.
+    fn add_ends_of_month(&mut self) {
+        for component in &mut self.0 {
+            let Component { start, stop, step } = *component;
+            // systemd reads a range as starting with its smaller count, the later day.
+            if step > 0 && stop.is_none() && (start - 1) % step == 0 {
+                *component = Component {
+                    start: 1,
+                    stop: Some(start),
+                    step,
+                };
+            }
+        }
+        self.0.sort_unstable();
+    }
+
     fn print(&self, f: &mut fmt::Formatter<'_>, width: usize) -> fmt::Result {
         if self.is_any() {
             return f.write_str("*");
@@ -332,6 +386,28 @@ impl Expression {
             _ => return None,
         }
         Some(expression)
+    }
+
+    /// The same expression with an end to every step, or `None` if there is none to add.
+    ///
+    /// A step without an end (`0/7`) runs on into the next larger unit, where systemd goes wrong: `*:0/7` never
+    /// elapses at midnight, and `*-05/6-01` makes a timer fail for good in a zone with summer time (see
+    /// [`Schedule::stuck_after`](super::Schedule::stuck_after)). With its end written (`*:0..56/7`) the same
+    /// step is sound. Steps from the field's first value that come out even,
+    /// such as `0/15`, need no end.
+    pub fn with_ends(&self) -> Option<Self> {
+        let mut ended = self.clone();
+        ended.month.add_ends(1, 12);
+        ended.hour.add_ends(0, 23);
+        ended.minute.add_ends(0, 59);
+        ended.microsecond.add_ends(0, 60 * SECOND - 1);
+        if self.from_month_end {
+            ended.day.add_ends_of_month();
+        } else {
+            // Months differ in length, so that no step of days comes out even.
+            ended.day.add_ends(1, 31);
+        }
+        (ended != *self).then_some(ended)
     }
 
     /// Reads `text` without a word of advice in the error.
@@ -1114,6 +1190,41 @@ mod tests {
         ] {
             let error = Expression::read(text).expect_err(text);
             assert_eq!(error.range, range, "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn steps_get_ends_where_they_need_them() {
+        for (written, ended) in [
+            ("*:0/7", "*-*-* *:00..56/7:00"),
+            ("0/5:30", "*-*-* 00..20/5:30:00"),
+            ("*-05/6-01", "*-05..11/6-01 00:00:00"),
+            ("*-*-1/2", "*-*-01..31/2 00:00:00"),
+            ("Mon *-05~07/1", "Mon *-05~01..07 00:00:00"),
+            ("*:*:30/7", "*-*-* *:*:30..58/7"),
+            ("5/10:1,5/20", "*-*-* 05..15/10:01,05..45/20:00"),
+        ] {
+            let expression = written.parse::<Expression>().expect(written);
+            let with_ends = expression.with_ends().expect(written);
+            assert_eq!(with_ends.to_string(), ended);
+            assert_eq!(ended.parse(), Ok(with_ends.clone()));
+            assert_eq!(with_ends.with_ends(), None);
+        }
+        for even in [
+            "*:0/15",
+            "0/6:00",
+            "*-1/3-01",
+            "minutely",
+            "*:*:*",
+            "*-05~07/4",
+            "1..9/2:00",
+            "2020/3-1-1",
+        ] {
+            assert_eq!(
+                even.parse::<Expression>().expect(even).with_ends(),
+                None,
+                "{even}"
+            );
         }
     }
 

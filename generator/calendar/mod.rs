@@ -10,12 +10,20 @@
 //! compared with its `systemd-analyze calendar` and `systemd-analyze timespan`.
 
 mod advice;
+mod clock;
+mod dialect;
+mod elapse;
 mod expression;
+mod proxmox;
 mod span;
 mod text;
+pub mod windows;
 mod zone;
 
+pub use dialect::CannotExpress;
+pub use elapse::{ClockChange, ClockChangeKind, Elapse, Occurrences, Schedule};
 pub use expression::{Calendar, Component, Expression, Field, Weekdays};
+pub use proxmox::ProxmoxSchedule;
 pub use span::TimeSpan;
 pub use text::ParseError;
 pub use zone::{Zone, ZoneName, zone_named};
