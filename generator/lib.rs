@@ -10,12 +10,16 @@
 //! | analyse | what spans several parts of a host | [`analysis`] | `MOX02xx` to `MOX07xx` |
 //! | plan | host → what each target will say | [`targets`] | what a target cannot say |
 //! | emit | plan → [`output::FileSet`] | [`targets`] | nothing |
+//! | check | files, held against the schema of their reader | [`check`] | `MOX08xx`: a fault of moxc |
+//! | diff or write | files and a folder → changes, or the disk | [`output`] | what stands in the way |
 //!
 //! A stage runs to its end and pushes what it finds into a [`diagnostics::Sink`], so that one run shows everything.
-//! Nothing below the command line reads the clock, the environment, or a host's name.
+//! Nothing below the [command line](cli) reads the clock, the environment, or a host's name.
 
 pub mod analysis;
 pub mod calendar;
+pub mod check;
+pub mod cli;
 pub mod compile;
 pub mod diagnostics;
 pub mod model;
@@ -23,8 +27,10 @@ pub mod nix;
 pub mod output;
 pub mod pve;
 pub mod resolve;
+pub mod shell;
 pub mod source;
 pub mod spec;
 pub mod targets;
+pub mod template;
 pub mod value;
 pub mod zfs;

@@ -39,6 +39,7 @@ impl Span {
     }
 
     /// The part of this span that starts `range.start` bytes after its own start.
+    #[must_use]
     pub fn slice(self, range: Range<usize>) -> Self {
         let start = (self.start as usize + range.start).min(self.end as usize);
         let end = (self.start as usize + range.end).min(self.end as usize);
@@ -46,6 +47,7 @@ impl Span {
     }
 
     /// From the start of this span to the end of `other`, which lies in the same file.
+    #[must_use]
     pub fn to(self, other: Self) -> Self {
         Self {
             file: self.file,

@@ -1,5 +1,5 @@
 //! Integration tests, one binary.
+mod analysis;
 mod calendar;
-mod reference_host;
-
 mod output;
+mod reference_host;

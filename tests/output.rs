@@ -1606,6 +1606,19 @@ fn a_read_only_file_system_is_one_line() {
 }
 
 #[test]
+#[ignore = "needs root to make files of two users; run by tests/run"]
+fn a_name_that_would_drive_a_terminal_is_shown_harmless() {
+    let bench = Bench::with(&variant(0));
+    give_to_nobody(&bench, &bench.folder.path().join("generated"));
+    put(&bench.root, "\u{1b}[2J\n/file", "root's");
+    let error = error_of(&child_of_nobody(&bench, "1"));
+    assert!(
+        error.contains("/pve/\\u{1b}[2J\\u{a}`: Permission denied"),
+        "{error:?}"
+    );
+}
+
+#[test]
 #[ignore = "needs root for a tmpfs mount; run by tests/run"]
 fn what_is_mounted_in_the_folder_is_never_entered() {
     let bench = Bench::with(&set(&[("a/b.conf", "1")]));

@@ -4,8 +4,16 @@
 //! models too ([`Host::complete`](crate::model::Host::complete) is false): one that argues from what is absent stays
 //! silent there.
 
+mod guests;
+mod passthrough;
+mod schedules;
+
 use crate::diagnostics::Sink;
 use crate::model::Host;
 
 /// Runs every check.
-pub fn analyse(_host: &Host, _sink: &mut Sink) {}
+pub fn analyse(host: &Host, sink: &mut Sink) {
+    passthrough::check(host, sink);
+    guests::check(host, sink);
+    schedules::check(host, sink);
+}

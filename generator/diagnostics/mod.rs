@@ -10,7 +10,7 @@ mod sink;
 
 pub use code::{Code, Severity};
 pub use lints::{LintLevel, Lints};
-pub use sink::Sink;
+pub use sink::{Sink, in_order};
 
 use crate::source::Span;
 
@@ -130,7 +130,7 @@ impl Diagnostic {
                 self.fix = Some(Fix {
                     title: title.into(),
                     edits: vec![edit],
-                })
+                });
             }
         }
         self
@@ -164,6 +164,29 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         })
         .min_by_key(|(rank, distance, _)| (*rank, *distance))
         .map(|(_, _, candidate)| candidate)
+}
+
+/// The name of `known` that is certainly meant, so that a fix may write it: it differs in case or in `-` and `_` alone,
+/// or by one slip of the keyboard in a name of four letters or more, and no other name is as near. Digits are no slips:
+/// `vmbr3` may be any bridge.
+pub fn certain<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |text: &str| text.to_lowercase().replace('_', "-");
+    let name = plain(name);
+    let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
+    let mut near: Vec<(usize, &str)> = known
+        .into_iter()
+        .map(|candidate| {
+            let distance = strsim::damerau_levenshtein(&name, &plain(candidate));
+            (distance, candidate)
+        })
+        .filter(|(distance, _)| *distance <= 2)
+        .collect();
+    near.sort_unstable();
+    match near[..] {
+        [(0, only)] | [(0, only), (1.., _), ..] => Some(only),
+        [(1, only)] if name.chars().count() >= 4 && digits(&name) == digits(only) => Some(only),
+        _ => None,
+    }
 }
 
 /// "did you mean `near`?", or the list of what there is.
@@ -201,5 +224,18 @@ mod tests {
         );
         assert_eq!(nearest("banana", ["cores", "sockets"]), None);
         assert_eq!(nearest("Windows", ["windows", "window"]), Some("windows"));
+    }
+
+    #[test]
+    fn only_what_is_certain_is_a_fix() {
+        assert_eq!(certain("cors", ["cores", "sockets"]), Some("cores"));
+        assert_eq!(
+            certain("Vm_Disks", ["vm-disks", "vm-disk"]),
+            Some("vm-disks")
+        );
+        assert_eq!(certain("vmbr3", ["vmbr0", "lan"]), None);
+        assert_eq!(certain("vm-disk", ["vm-disks", "vm-dish"]), None);
+        assert_eq!(certain("lan", ["wan"]), None);
+        assert_eq!(certain("descr", ["description"]), None);
     }
 }

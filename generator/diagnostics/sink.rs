@@ -42,7 +42,7 @@ impl Sink {
     /// Everything found, by place, with the severity that the spec's `[lints]` give it; what they allow is left out.
     /// The same problem at the same place is told once.
     pub fn finish(self, lints: &Lints, deny_warnings: bool) -> Vec<(Severity, Diagnostic)> {
-        let mut found: Vec<_> = self
+        let found = self
             .diagnostics
             .into_iter()
             .filter_map(|d| {
@@ -59,16 +59,25 @@ impl Sink {
                 Some((severity, d))
             })
             .collect();
-        // A stable sort: of two problems at one place, the one found first stays first.
-        found.sort_by_key(|(_, d)| {
-            (
-                d.span().file(),
-                d.span().range().start,
-                d.span().range().end,
-                d.code,
-            )
-        });
-        found.dedup_by(|b, a| a.1 == b.1);
-        found
+        in_order(found)
     }
+}
+
+/// Sorts what was found by its place, and tells the same problem at the same place once: the defaults of a fleet are
+/// read with each of its hosts.
+pub fn in_order(mut found: Vec<(Severity, Diagnostic)>) -> Vec<(Severity, Diagnostic)> {
+    // A stable sort: of two problems at one place, the one found first stays first.
+    found.sort_by_key(|(_, d)| (d.span(), d.code));
+    let mut told: Vec<(Severity, Diagnostic)> = Vec::with_capacity(found.len());
+    for (severity, diagnostic) in found {
+        let again = told
+            .iter()
+            .rev()
+            .take_while(|(_, other)| other.span() == diagnostic.span())
+            .any(|(_, other)| *other == diagnostic);
+        if !again {
+            told.push((severity, diagnostic));
+        }
+    }
+    told
 }

@@ -76,11 +76,17 @@ impl fmt::Display for BuildError {
         match self {
             Self::Nul { before } => write!(f, "a Nix string cannot hold a NUL (after {before:?})"),
             Self::DuplicateAttribute(path) => write!(f, "attribute `{path}` is defined twice"),
-            Self::NotASet(path) => write!(f, "`{path}` is not an attribute set, so nothing can be set below it"),
+            Self::NotASet(path) => write!(
+                f,
+                "`{path}` is not an attribute set, so nothing can be set below it"
+            ),
             Self::Identifier(name) => write!(f, "{name:?} is not a Nix identifier"),
             Self::AttrPath(path) => write!(f, "{path:?} is not an attribute path"),
             Self::PathLiteral(path) => write!(f, "{path:?} cannot be written as a Nix path"),
-            Self::IntegerRange(number) => write!(f, "{number} does not fit into a Nix integer (64 bits, signed)"),
+            Self::IntegerRange(number) => write!(
+                f,
+                "{number} does not fit into a Nix integer (64 bits, signed)"
+            ),
             Self::NotFinite => f.write_str("Nix has no infinity and no NaN"),
             Self::DuplicateFormal(name) => write!(f, "argument `{name}` is there twice"),
         }
@@ -93,12 +99,16 @@ impl std::error::Error for BuildError {}
 pub type Built = Result<Expr, BuildError>;
 
 /// The names that Nix keeps for itself. `or` is none by the grammar, but several parsers trip over it.
-const KEYWORDS: [&str; 10] = ["if", "then", "else", "assert", "with", "let", "in", "rec", "inherit", "or"];
+const KEYWORDS: [&str; 10] = [
+    "if", "then", "else", "assert", "with", "let", "in", "rec", "inherit", "or",
+];
 
 /// Whether `name` may stand without quotes, as a variable or as an attribute name.
 pub fn is_identifier(name: &str) -> bool {
     let mut bytes = name.bytes();
-    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+    bytes
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'\''))
         && !KEYWORDS.contains(&name)
 }
@@ -106,12 +116,18 @@ pub fn is_identifier(name: &str) -> bool {
 fn without_nul(text: &str) -> Result<&str, BuildError> {
     match text.find('\0') {
         None => Ok(text),
-        Some(at) => Err(BuildError::Nul { before: text[..at].to_owned() }),
+        Some(at) => Err(BuildError::Nul {
+            before: text[..at].to_owned(),
+        }),
     }
 }
 
 fn identifier(name: &str) -> Result<String, BuildError> {
-    if is_identifier(name) { Ok(name.to_owned()) } else { Err(BuildError::Identifier(name.to_owned())) }
+    if is_identifier(name) {
+        Ok(name.to_owned())
+    } else {
+        Err(BuildError::Identifier(name.to_owned()))
+    }
 }
 
 /// A path of attribute names, at least one; each may be any text without NUL.
@@ -121,8 +137,15 @@ pub struct AttrPath(Vec<String>);
 impl AttrPath {
     /// The path of these names.
     pub fn new<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Result<Self, BuildError> {
-        let names = names.into_iter().map(|name| without_nul(name.as_ref()).map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
-        if names.is_empty() { Err(BuildError::AttrPath(String::new())) } else { Ok(Self(names)) }
+        let names = names
+            .into_iter()
+            .map(|name| without_nul(name.as_ref()).map(str::to_owned))
+            .collect::<Result<Vec<_>, _>>()?;
+        if names.is_empty() {
+            Err(BuildError::AttrPath(String::new()))
+        } else {
+            Ok(Self(names))
+        }
     }
 
     /// Reads a dotted path; a segment in double quotes may hold anything, with `\"` and `\\` for the quote and the
@@ -230,21 +253,54 @@ pub(super) enum Kind {
     Bool(bool),
     Int(i64),
     Float(f64),
-    Str { parts: Vec<Part>, lines: bool },
+    Str {
+        parts: Vec<Part>,
+        lines: bool,
+    },
     Path(String),
     Ident(String),
     List(Vec<Expr>),
     Attrs(Attrs),
-    Function { formals: Formals, body: Box<Expr> },
-    Lambda { name: String, body: Box<Expr> },
-    Apply { function: Box<Expr>, argument: Box<Expr> },
-    Select { from: Box<Expr>, path: AttrPath, or: Option<Box<Expr>> },
-    HasAttr { set: Box<Expr>, path: AttrPath },
-    Let { bindings: Attrs, body: Box<Expr> },
-    With { scope: Box<Expr>, body: Box<Expr> },
-    If { condition: Box<Expr>, yes: Box<Expr>, no: Box<Expr> },
+    Function {
+        formals: Formals,
+        body: Box<Expr>,
+    },
+    Lambda {
+        name: String,
+        body: Box<Expr>,
+    },
+    Apply {
+        function: Box<Expr>,
+        argument: Box<Expr>,
+    },
+    Select {
+        from: Box<Expr>,
+        path: AttrPath,
+        or: Option<Box<Expr>>,
+    },
+    HasAttr {
+        set: Box<Expr>,
+        path: AttrPath,
+    },
+    Let {
+        bindings: Attrs,
+        body: Box<Expr>,
+    },
+    With {
+        scope: Box<Expr>,
+        body: Box<Expr>,
+    },
+    If {
+        condition: Box<Expr>,
+        yes: Box<Expr>,
+        no: Box<Expr>,
+    },
     Not(Box<Expr>),
-    Binary { operator: BinaryOp, left: Box<Expr>, right: Box<Expr> },
+    Binary {
+        operator: BinaryOp,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
 }
 
 /// A part of a string.
@@ -394,7 +450,11 @@ large_integers!(u64, usize);
 
 impl IntoExpr for f64 {
     fn into_expr(self) -> Built {
-        if self.is_finite() { Ok(Expr::new(Kind::Float(self))) } else { Err(BuildError::NotFinite) }
+        if self.is_finite() {
+            Ok(Expr::new(Kind::Float(self)))
+        } else {
+            Err(BuildError::NotFinite)
+        }
     }
 }
 
@@ -446,7 +506,12 @@ pub fn at(origin: Origin, value: impl IntoExpr) -> Built {
 
 /// A list.
 pub fn list<T: IntoExpr>(items: impl IntoIterator<Item = T>) -> Built {
-    Ok(Expr::new(Kind::List(items.into_iter().map(IntoExpr::into_expr).collect::<Result<_, _>>()?)))
+    Ok(Expr::new(Kind::List(
+        items
+            .into_iter()
+            .map(IntoExpr::into_expr)
+            .collect::<Result<_, _>>()?,
+    )))
 }
 
 fn parts(parts: impl IntoIterator<Item = Part>, lines: bool) -> Built {
@@ -454,6 +519,7 @@ fn parts(parts: impl IntoIterator<Item = Part>, lines: bool) -> Built {
     let mut joined: Vec<Part> = Vec::new();
     for part in parts {
         match (joined.last_mut(), part) {
+            (_, Part::Text(text)) if text.is_empty() => {}
             (Some(Part::Text(before)), Part::Text(text)) => before.push_str(without_nul(&text)?),
             (_, Part::Text(text)) => {
                 without_nul(&text)?;
@@ -462,7 +528,10 @@ fn parts(parts: impl IntoIterator<Item = Part>, lines: bool) -> Built {
             (_, value @ Part::Value(_)) => joined.push(value),
         }
     }
-    Ok(Expr::new(Kind::Str { parts: joined, lines }))
+    Ok(Expr::new(Kind::Str {
+        parts: joined,
+        lines,
+    }))
 }
 
 /// A string of parts, written in double quotes.
@@ -492,8 +561,14 @@ pub fn path(literal: &str) -> Built {
     let (start, rest) = literal.split_once('/').unwrap_or((literal, ""));
     let good = matches!(start, "" | "." | "..")
         && !rest.is_empty()
-        && rest.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(allowed));
-    if good { Ok(Expr::new(Kind::Path(literal.to_owned()))) } else { Err(BuildError::PathLiteral(literal.to_owned())) }
+        && rest
+            .split('/')
+            .all(|segment| !segment.is_empty() && segment.bytes().all(allowed));
+    if good {
+        Ok(Expr::new(Kind::Path(literal.to_owned())))
+    } else {
+        Err(BuildError::PathLiteral(literal.to_owned()))
+    }
 }
 
 /// A variable, or attributes of one, as a dotted text: `lib`, `config.networking.hostName`.
@@ -502,7 +577,11 @@ pub fn reference(dotted: &str) -> Built {
     let attributes = names.split_off(1);
     // `AttrPath` has at least one name, and `split_off` leaves it.
     let variable = Expr::new(Kind::Ident(identifier(&names.remove(0))?));
-    if attributes.is_empty() { Ok(variable) } else { select(variable, attributes) }
+    if attributes.is_empty() {
+        Ok(variable)
+    } else {
+        select(variable, attributes)
+    }
 }
 
 fn boxed(expr: impl IntoExpr) -> Result<Box<Expr>, BuildError> {
@@ -511,22 +590,36 @@ fn boxed(expr: impl IntoExpr) -> Result<Box<Expr>, BuildError> {
 
 /// `from.path`
 pub fn select(from: impl IntoExpr, path: impl IntoAttrPath) -> Built {
-    Ok(Expr::new(Kind::Select { from: boxed(from)?, path: path.into_attr_path()?, or: None }))
+    Ok(Expr::new(Kind::Select {
+        from: boxed(from)?,
+        path: path.into_attr_path()?,
+        or: None,
+    }))
 }
 
 /// `from.path or default`
 pub fn select_or(from: impl IntoExpr, path: impl IntoAttrPath, default: impl IntoExpr) -> Built {
-    Ok(Expr::new(Kind::Select { from: boxed(from)?, path: path.into_attr_path()?, or: Some(boxed(default)?) }))
+    Ok(Expr::new(Kind::Select {
+        from: boxed(from)?,
+        path: path.into_attr_path()?,
+        or: Some(boxed(default)?),
+    }))
 }
 
 /// `set ? path`
 pub fn has_attr(set: impl IntoExpr, path: impl IntoAttrPath) -> Built {
-    Ok(Expr::new(Kind::HasAttr { set: boxed(set)?, path: path.into_attr_path()? }))
+    Ok(Expr::new(Kind::HasAttr {
+        set: boxed(set)?,
+        path: path.into_attr_path()?,
+    }))
 }
 
 /// `function argument`
 pub fn apply(function: impl IntoExpr, argument: impl IntoExpr) -> Built {
-    Ok(Expr::new(Kind::Apply { function: boxed(function)?, argument: boxed(argument)? }))
+    Ok(Expr::new(Kind::Apply {
+        function: boxed(function)?,
+        argument: boxed(argument)?,
+    }))
 }
 
 /// `function argument argument …`; arguments of different types go through [`apply`], or are built before.
@@ -536,12 +629,18 @@ pub fn call<T: IntoExpr>(function: impl IntoExpr, arguments: impl IntoIterator<I
 
 /// `{ formals }: body`
 pub fn function(formals: Formals, body: impl IntoExpr) -> Built {
-    Ok(Expr::new(Kind::Function { formals, body: boxed(body)? }))
+    Ok(Expr::new(Kind::Function {
+        formals,
+        body: boxed(body)?,
+    }))
 }
 
 /// `name: body`
 pub fn lambda(name: &str, body: impl IntoExpr) -> Built {
-    Ok(Expr::new(Kind::Lambda { name: identifier(name)?, body: boxed(body)? }))
+    Ok(Expr::new(Kind::Lambda {
+        name: identifier(name)?,
+        body: boxed(body)?,
+    }))
 }
 
 /// `let bindings in body`; without bindings just the body.
@@ -549,17 +648,27 @@ pub fn let_in(bindings: Attrs, body: impl IntoExpr) -> Built {
     if bindings.is_empty() {
         return body.into_expr();
     }
-    Ok(Expr::new(Kind::Let { bindings, body: boxed(body)? }))
+    Ok(Expr::new(Kind::Let {
+        bindings,
+        body: boxed(body)?,
+    }))
 }
 
 /// `with scope; body`
 pub fn with(scope: impl IntoExpr, body: impl IntoExpr) -> Built {
-    Ok(Expr::new(Kind::With { scope: boxed(scope)?, body: boxed(body)? }))
+    Ok(Expr::new(Kind::With {
+        scope: boxed(scope)?,
+        body: boxed(body)?,
+    }))
 }
 
 /// `if condition then yes else no`
 pub fn if_then_else(condition: impl IntoExpr, yes: impl IntoExpr, no: impl IntoExpr) -> Built {
-    Ok(Expr::new(Kind::If { condition: boxed(condition)?, yes: boxed(yes)?, no: boxed(no)? }))
+    Ok(Expr::new(Kind::If {
+        condition: boxed(condition)?,
+        yes: boxed(yes)?,
+        no: boxed(no)?,
+    }))
 }
 
 /// `!operand`
@@ -569,7 +678,11 @@ pub fn not(operand: impl IntoExpr) -> Built {
 
 /// `left operator right`
 pub fn binary(operator: BinaryOp, left: impl IntoExpr, right: impl IntoExpr) -> Built {
-    Ok(Expr::new(Kind::Binary { operator, left: boxed(left)?, right: boxed(right)? }))
+    Ok(Expr::new(Kind::Binary {
+        operator,
+        left: boxed(left)?,
+        right: boxed(right)?,
+    }))
 }
 
 /// `lib.mkDefault value`, priority 1000: for scalars, so that a user's plain line wins. On a list or a set it would lose
@@ -627,7 +740,10 @@ impl Formals {
 
     /// `{ a, b, ... }`: what a module is.
     pub fn open<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Result<Self, BuildError> {
-        Ok(Self { open: true, ..Self::closed(names)? })
+        Ok(Self {
+            open: true,
+            ..Self::closed(names)?
+        })
     }
 
     /// One more, `name ? default`.
@@ -690,7 +806,11 @@ impl Attrs {
 
     /// Like [`Self::set`], and where both the old and the new value are attribute sets, they become one: attribute by
     /// attribute, each of which must be new.
-    pub fn merge(&mut self, path: impl IntoAttrPath, value: impl IntoExpr) -> Result<(), BuildError> {
+    pub fn merge(
+        &mut self,
+        path: impl IntoAttrPath,
+        value: impl IntoExpr,
+    ) -> Result<(), BuildError> {
         let path = path.into_attr_path()?;
         let value = value.into_expr()?;
         let comment = std::mem::take(&mut self.comment);
@@ -712,7 +832,10 @@ impl Attrs {
     }
 
     /// `inherit names;`
-    pub fn inherit<S: AsRef<str>>(&mut self, names: impl IntoIterator<Item = S>) -> Result<(), BuildError> {
+    pub fn inherit<S: AsRef<str>>(
+        &mut self,
+        names: impl IntoIterator<Item = S>,
+    ) -> Result<(), BuildError> {
         self.add_inherit(None, names)
     }
 
@@ -736,15 +859,25 @@ impl Attrs {
     pub fn get(&self, path: &[impl AsRef<str>]) -> Option<&Expr> {
         let (first, rest) = path.split_first()?;
         let value = &self.entries.get(first.as_ref())?.value;
-        if rest.is_empty() { Some(value) } else { value.as_attrs()?.get(rest) }
+        if rest.is_empty() {
+            Some(value)
+        } else {
+            value.as_attrs()?.get(rest)
+        }
     }
 
     /// The names and values, in order; inherited names are not among them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Expr)> {
-        self.entries.iter().map(|(name, entry)| (name.as_str(), &entry.value))
+        self.entries
+            .iter()
+            .map(|(name, entry)| (name.as_str(), &entry.value))
     }
 
-    fn add_inherit<S: AsRef<str>>(&mut self, from: Option<Expr>, names: impl IntoIterator<Item = S>) -> Result<(), BuildError> {
+    fn add_inherit<S: AsRef<str>>(
+        &mut self,
+        from: Option<Expr>,
+        names: impl IntoIterator<Item = S>,
+    ) -> Result<(), BuildError> {
         let mut inherited = Vec::new();
         for name in names {
             let name = identifier(name.as_ref())?;
@@ -755,24 +888,45 @@ impl Attrs {
             inherited.push(name);
         }
         if !inherited.is_empty() {
-            self.inherits.push(Inherit { from, names: inherited });
+            self.inherits.push(Inherit {
+                from,
+                names: inherited,
+            });
         }
         Ok(())
     }
 
     fn refuse_present(&self, name: &str) -> Result<(), BuildError> {
-        if self.entries.contains_key(name) || self.inherits.iter().any(|inherit| inherit.names.iter().any(|n| n == name)) {
-            return Err(BuildError::DuplicateAttribute(AttrPath(vec![name.to_owned()])));
+        if self.entries.contains_key(name)
+            || self
+                .inherits
+                .iter()
+                .any(|inherit| inherit.names.iter().any(|n| n == name))
+        {
+            return Err(BuildError::DuplicateAttribute(AttrPath(vec![
+                name.to_owned(),
+            ])));
         }
         Ok(())
     }
 
     /// Defines `path.names()[depth..]` in this set; the names before are those of the sets around it, for the error text.
-    fn put(&mut self, path: &AttrPath, depth: usize, value: Expr, comment: Vec<String>, merge: bool) -> Result<(), BuildError> {
+    fn put(
+        &mut self,
+        path: &AttrPath,
+        depth: usize,
+        value: Expr,
+        comment: Vec<String>,
+        merge: bool,
+    ) -> Result<(), BuildError> {
         let so_far = || AttrPath(path.0[..=depth].to_vec());
         let name = &path.0[depth];
         let last = depth + 1 == path.0.len();
-        if self.inherits.iter().any(|inherit| inherit.names.contains(name)) {
+        if self
+            .inherits
+            .iter()
+            .any(|inherit| inherit.names.contains(name))
+        {
             return Err(BuildError::DuplicateAttribute(so_far()));
         }
         match self.entries.entry(name.clone()) {
@@ -780,19 +934,36 @@ impl Attrs {
                 vacant.insert(Entry { value, comment });
             }
             MapEntry::Vacant(vacant) => {
-                let mut below = Attrs { by_path: true, ..Attrs::default() };
+                let mut below = Attrs {
+                    by_path: true,
+                    ..Attrs::default()
+                };
                 below.put(path, depth + 1, value, Vec::new(), merge)?;
-                vacant.insert(Entry { value: Expr::new(Kind::Attrs(below)), comment });
+                vacant.insert(Entry {
+                    value: Expr::new(Kind::Attrs(below)),
+                    comment,
+                });
             }
             MapEntry::Occupied(occupied) => {
                 let present = &mut occupied.into_mut().value;
                 match (&mut present.kind, value.kind) {
                     (Kind::Attrs(present), kind) if !last => {
-                        present.put(path, depth + 1, Expr { kind, origin: value.origin }, comment, merge)?;
+                        present.put(
+                            path,
+                            depth + 1,
+                            Expr {
+                                kind,
+                                origin: value.origin,
+                            },
+                            comment,
+                            merge,
+                        )?;
                     }
                     (_, _) if !last => return Err(BuildError::NotASet(so_far())),
                     (Kind::Attrs(present), Kind::Attrs(more)) if merge => {
-                        present.merge_all(more).map_err(|error| below(&so_far(), error))?;
+                        present
+                            .merge_all(more)
+                            .map_err(|error| below(&so_far(), error))?;
                     }
                     (_, _) => return Err(BuildError::DuplicateAttribute(so_far())),
                 }
@@ -822,7 +993,10 @@ fn below(path: &AttrPath, error: BuildError) -> BuildError {
 pub(super) fn comment_lines(text: &str) -> Vec<String> {
     text.lines()
         .map(|line| {
-            let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let line: String = line
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .collect();
             line.trim_end().to_owned()
         })
         .collect()

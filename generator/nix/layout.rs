@@ -22,7 +22,12 @@ const STEP: usize = 2;
 /// What a document is made of.
 #[derive(Debug, Clone)]
 pub(super) enum Piece {
-    Text { nesting: usize, text: Cow<'static, str> },
+    /// `offset` more columns of indentation than its nesting gives.
+    Text {
+        nesting: usize,
+        offset: usize,
+        text: Cow<'static, str>,
+    },
     /// Always a blank.
     Blank,
     /// A blank, or a line break in a broken group.
@@ -54,11 +59,16 @@ pub(super) enum GroupKind {
 pub(super) struct Document {
     pieces: Vec<Piece>,
     nesting: usize,
+    offset: usize,
 }
 
 impl Document {
     pub(super) fn text(&mut self, text: impl Into<Cow<'static, str>>) {
-        self.pieces.push(Piece::Text { nesting: self.nesting, text: text.into() });
+        self.pieces.push(Piece::Text {
+            nesting: self.nesting,
+            offset: self.offset,
+            text: text.into(),
+        });
     }
 
     pub(super) fn push(&mut self, piece: Piece) {
@@ -69,6 +79,13 @@ impl Document {
         self.nesting += 1;
         content(self);
         self.nesting -= 1;
+    }
+
+    /// Indents what begins a line by so many columns more.
+    pub(super) fn indent(&mut self, columns: usize, content: impl FnOnce(&mut Self)) {
+        self.offset += columns;
+        content(self);
+        self.offset -= columns;
     }
 
     pub(super) fn group(&mut self, kind: GroupKind, content: impl FnOnce(&mut Self)) {
@@ -110,6 +127,11 @@ pub(super) fn on_one_line(pieces: Vec<Piece>) -> Option<Vec<Piece>> {
     Some(flat)
 }
 
+/// The columns that the pieces take on one line, if they can stand on one.
+pub(super) fn flat_columns(pieces: &[Piece]) -> Option<usize> {
+    flat_width(&[pieces], false, usize::MAX)
+}
+
 fn spans(marks: &[(usize, Option<Origin>)]) -> Vec<(Range<usize>, Origin)> {
     let mut open = Vec::new();
     let mut spans: Vec<(Range<usize>, Origin)> = Vec::new();
@@ -143,11 +165,20 @@ struct Rest<'a> {
 }
 
 /// Calls `then` with `slices`, one after the other, before `rest`.
-fn with_rest<T>(slices: &[&[Piece]], flat: bool, rest: Option<&Rest>, then: &mut dyn FnMut(Option<&Rest>) -> T) -> T {
+fn with_rest<T>(
+    slices: &[&[Piece]],
+    flat: bool,
+    rest: Option<&Rest>,
+    then: &mut dyn FnMut(Option<&Rest>) -> T,
+) -> T {
     match slices.split_last() {
         None => then(rest),
         Some((last, before)) => {
-            let with_last = Rest { pieces: last, flat, next: rest };
+            let with_last = Rest {
+                pieces: last,
+                flat,
+                next: rest,
+            };
             with_rest(before, flat, Some(&with_last), then)
         }
     }
@@ -175,12 +206,17 @@ fn width_to_break(rest: Option<&Rest>) -> usize {
                 false
             }
             Piece::Break | Piece::SoftBreak if flat => false,
-            Piece::Space | Piece::SoftSpace | Piece::Break | Piece::SoftBreak | Piece::Line(_) => true,
+            Piece::Space | Piece::SoftSpace | Piece::Break | Piece::SoftBreak | Piece::Line(_) => {
+                true
+            }
             Piece::Group(_, inner) => add(inner, false, sum),
             Piece::Enter(_) | Piece::Leave => false,
         })
     }
-    let mut sum = Sum { width: 0, blanks: 0 };
+    let mut sum = Sum {
+        width: 0,
+        blanks: 0,
+    };
     let mut rest = rest;
     while let Some(here) = rest {
         if add(here.pieces, here.flat, &mut sum) {
@@ -206,7 +242,9 @@ fn flat_width(slices: &[&[Piece]], at_line_start: bool, budget: usize) -> Option
                     sum.started = true;
                 }
                 // Blanks at the start of a line are not written.
-                Piece::Blank | Piece::Space | Piece::SoftSpace => sum.blanks = usize::from(sum.started),
+                Piece::Blank | Piece::Space | Piece::SoftSpace => {
+                    sum.blanks = usize::from(sum.started);
+                }
                 Piece::Break | Piece::SoftBreak | Piece::Enter(_) | Piece::Leave => {}
                 Piece::Line(_) => return false,
                 Piece::Group(_, inner) => return add(inner, sum, budget),
@@ -214,57 +252,69 @@ fn flat_width(slices: &[&[Piece]], at_line_start: bool, budget: usize) -> Option
             sum.width + sum.blanks <= budget
         })
     }
-    let mut sum = Sum { width: 0, blanks: 0, started: !at_line_start };
-    slices.iter().all(|pieces| add(pieces, &mut sum, budget)).then_some(sum.width + sum.blanks)
+    let mut sum = Sum {
+        width: 0,
+        blanks: 0,
+        started: !at_line_start,
+    };
+    slices
+        .iter()
+        .all(|pieces| add(pieces, &mut sum, budget))
+        .then_some(sum.width + sum.blanks)
 }
 
-/// Whether what follows fits into `budget` columns up to the next line break, with groups on one line where they fit.
-fn fits_to_break(rest: Option<&Rest>, budget: usize) -> bool {
-    /// `Some` once it is decided.
-    fn walk(pieces: &[Piece], flat: bool, after: Option<&Rest>, left: &mut Option<usize>) -> Option<bool> {
-        for (index, piece) in pieces.iter().enumerate() {
+/// Whether what follows fits into `room` columns up to the next line break. A group in it is taken to stand on one line
+/// if it did so at the start of a line, as nixfmt has it.
+fn fits_to_break(rest: Option<&Rest>, room: usize) -> bool {
+    /// Whether the line break was met, or the line is full.
+    fn walk(pieces: &[Piece], flat: bool, after: Option<&Rest>, used: &mut usize) -> bool {
+        pieces.iter().enumerate().any(|(index, piece)| {
             match piece {
-                Piece::Text { text, .. } => *left = left.and_then(|left| left.checked_sub(columns(text))),
-                Piece::Blank => *left = left.and_then(|left| left.checked_sub(1)),
-                Piece::Space | Piece::SoftSpace if flat => *left = left.and_then(|left| left.checked_sub(1)),
+                Piece::Text { text, .. } => *used += columns(text),
+                Piece::Blank => *used += 1,
+                Piece::Space | Piece::SoftSpace if flat => *used += 1,
                 Piece::Break | Piece::SoftBreak if flat => {}
-                Piece::Space | Piece::SoftSpace | Piece::Break | Piece::SoftBreak | Piece::Line(_) => return Some(left.is_some()),
+                Piece::Space
+                | Piece::SoftSpace
+                | Piece::Break
+                | Piece::SoftBreak
+                | Piece::Line(_) => return true,
                 Piece::Group(_, inner) => {
-                    let here = Rest { pieces: &pieces[index + 1..], flat, next: after };
-                    let room = (*left)?.checked_sub(width_to_break(Some(&here)));
+                    let here = Rest {
+                        pieces: &pieces[index + 1..],
+                        flat,
+                        next: after,
+                    };
+                    let room = WIDTH.checked_sub(*used + width_to_break(Some(&here)));
                     match room.and_then(|room| flat_width(&[inner], false, room)) {
-                        Some(width) => *left = left.and_then(|left| left.checked_sub(width)),
-                        None => {
-                            if let Some(decided) = walk(inner, false, Some(&here), left) {
-                                return Some(decided);
-                            }
-                        }
+                        Some(width) => *used += width,
+                        None => return walk(inner, false, Some(&here), used),
                     }
                 }
                 Piece::Enter(_) | Piece::Leave => {}
             }
-            if left.is_none() {
-                return Some(false);
-            }
-        }
-        None
+            *used > WIDTH
+        })
     }
-    let mut left = Some(budget);
+    let mut used = 0;
     let mut rest = rest;
     while let Some(here) = rest {
-        if let Some(decided) = walk(here.pieces, here.flat, here.next, &mut left) {
-            return decided;
+        if walk(here.pieces, here.flat, here.next, &mut used) {
+            break;
         }
         rest = here.next;
     }
-    left.is_some()
+    used <= room
 }
 
 /// The pieces of a group, cut at its priority groups (`true`).
 fn segments<'a>(pieces: &'a [Piece], out: &mut Vec<(bool, &'a [Piece])>) {
     let mut start = 0;
     for (index, piece) in pieces.iter().enumerate() {
-        let Piece::Group(kind @ (GroupKind::Priority | GroupKind::Transparent), inner) = piece else { continue };
+        let Piece::Group(kind @ (GroupKind::Priority | GroupKind::Transparent), inner) = piece
+        else {
+            continue;
+        };
         if start < index {
             out.push((false, &pieces[start..index]));
         }
@@ -293,21 +343,38 @@ struct Writer {
 impl Writer {
     fn write(&mut self, pieces: &[Piece], rest: Option<&Rest>) {
         for (index, piece) in pieces.iter().enumerate() {
-            let after = Rest { pieces: &pieces[index + 1..], flat: false, next: rest };
+            let after = Rest {
+                pieces: &pieces[index + 1..],
+                flat: false,
+                next: rest,
+            };
             match piece {
-                Piece::Text { nesting, text } => self.text(*nesting, text),
+                Piece::Text {
+                    nesting,
+                    offset,
+                    text,
+                } => self.text(*nesting, *offset, text),
                 Piece::Group(kind, inner) => self.group(*kind, inner, Some(&after)),
                 Piece::Enter(origin) => self.mark(Some(*origin)),
                 Piece::Leave => self.mark(None),
                 // A line starts with a text: spacing before it is of no use.
-                Piece::Blank | Piece::Space | Piece::Break | Piece::SoftSpace | Piece::SoftBreak | Piece::Line(_)
+                Piece::Blank
+                | Piece::Space
+                | Piece::Break
+                | Piece::SoftSpace
+                | Piece::SoftBreak
+                | Piece::Line(_)
                     if self.column == 0 => {}
                 Piece::Blank => self.blank(),
-                Piece::Space | Piece::Break => self.lines(1),
                 Piece::Line(count) => self.lines(*count),
-                Piece::SoftSpace if fits_to_break(Some(&after), (WIDTH - 1).saturating_sub(self.column)) => self.blank(),
-                Piece::SoftBreak if fits_to_break(Some(&after), WIDTH.saturating_sub(self.column)) => {}
-                Piece::SoftSpace | Piece::SoftBreak => self.lines(1),
+                Piece::SoftSpace
+                    if fits_to_break(Some(&after), (WIDTH - 1).saturating_sub(self.column)) =>
+                {
+                    self.blank();
+                }
+                Piece::SoftBreak
+                    if fits_to_break(Some(&after), WIDTH.saturating_sub(self.column)) => {}
+                Piece::Space | Piece::Break | Piece::SoftSpace | Piece::SoftBreak => self.lines(1),
             }
         }
     }
@@ -328,10 +395,19 @@ impl Writer {
         segments(pieces, &mut parts);
         let slices: Vec<&[Piece]> = parts.iter().map(|(_, slice)| *slice).collect();
         for index in (0..parts.len()).rev().filter(|index| parts[*index].0) {
-            let before = (self.out.len(), self.marks.len(), self.column, self.indents.clone());
-            let start = with_rest(&slices[index..], false, rest, &mut |rest| self.write_flat(&slices[..index], rest));
+            let before = (
+                self.out.len(),
+                self.marks.len(),
+                self.column,
+                self.indents.clone(),
+            );
+            let start = with_rest(&slices[index..], false, rest, &mut |rest| {
+                self.write_flat(&slices[..index], rest)
+            });
             if start {
-                with_rest(&slices[index + 1..], true, rest, &mut |rest| self.write(slices[index], rest));
+                with_rest(&slices[index + 1..], true, rest, &mut |rest| {
+                    self.write(slices[index], rest);
+                });
                 if self.write_flat(&slices[index + 1..], rest) {
                     return true;
                 }
@@ -349,9 +425,13 @@ impl Writer {
         fn each(writer: &mut Writer, pieces: &[Piece]) {
             for piece in pieces {
                 match piece {
-                    Piece::Text { nesting, text } => {
+                    Piece::Text {
+                        nesting,
+                        offset,
+                        text,
+                    } => {
                         if writer.column == 0 {
-                            writer.text(*nesting, text);
+                            writer.text(*nesting, *offset, text);
                         } else {
                             writer.out.push_str(text);
                             writer.column += columns(text);
@@ -369,8 +449,13 @@ impl Writer {
                 }
             }
         }
-        let room = WIDTH.saturating_sub(self.column).checked_sub(width_to_break(rest));
-        if room.and_then(|room| flat_width(slices, self.column == 0, room)).is_none() {
+        let room = WIDTH
+            .saturating_sub(self.column)
+            .checked_sub(width_to_break(rest));
+        if room
+            .and_then(|room| flat_width(slices, self.column == 0, room))
+            .is_none()
+        {
             return slices.iter().all(|pieces| pieces.is_empty());
         }
         for pieces in slices {
@@ -379,8 +464,12 @@ impl Writer {
         true
     }
 
-    fn text(&mut self, nesting: usize, text: &str) {
-        while self.indents.last().is_some_and(|(_, outer)| *outer > nesting) {
+    fn text(&mut self, nesting: usize, offset: usize, text: &str) {
+        while self
+            .indents
+            .last()
+            .is_some_and(|(_, outer)| *outer > nesting)
+        {
             self.indents.pop();
         }
         let (indent, outer) = self.indents.last().copied().unwrap_or((0, 0));
@@ -390,7 +479,7 @@ impl Writer {
             self.indents.push((here, nesting));
         }
         if self.column == 0 {
-            self.out.extend(std::iter::repeat_n(' ', here));
+            self.out.extend(std::iter::repeat_n(' ', here + offset));
         }
         self.out.push_str(text);
         self.column += columns(text);

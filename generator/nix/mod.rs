@@ -1,17 +1,32 @@
 //! Nix: a tree to build, a printer in nixfmt's layout, a check of any Nix text, and the options of NixOS.
 //!
-//! Nothing here knows the spec. What comes in are values and texts, what goes out are texts and faults with byte
+//! Nothing here knows the spec. What comes in are values and texts, what goes out are texts and [`Fault`]s with byte
 //! ranges; an [`Origin`] is handed through so that the caller finds the way back.
 
+pub mod check;
 pub mod expr;
 mod layout;
+pub mod options;
 mod print;
 #[cfg(test)]
 mod trees;
 
+pub use check::{Fault, FaultKind, Level, check, line_and_column};
 pub use expr::{
-    AttrPath, Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoAttrPath, IntoExpr, Origin, Part, apply, at, binary, block,
-    block_of, call, function, has_attr, if_then_else, is_identifier, lambda, let_in, list, mk_after, mk_before, mk_default,
-    mk_force, mk_if, mk_merge, mk_override, not, null, path, reference, select, select_or, text, value, with,
+    AttrPath, Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoAttrPath, IntoExpr, Origin,
+    Part, apply, at, binary, block, block_of, call, function, has_attr, if_then_else,
+    is_identifier, lambda, let_in, list, mk_after, mk_before, mk_default, mk_force, mk_if,
+    mk_merge, mk_override, not, null, path, reference, select, select_or, text, value, with,
 };
 pub use print::{Printed, print, print_file};
+
+/// The candidate that `name` is most likely a slip of, if one is near enough; the first of equals.
+fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let slips = name.chars().count().div_ceil(4).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= slips)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate.to_owned())
+}

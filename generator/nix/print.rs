@@ -6,8 +6,10 @@
 
 use std::ops::Range;
 
-use super::expr::{Attrs, BinaryOp, Expr, Formals, Kind, Origin, Part, comment_lines, is_identifier};
-use super::layout::{Document, GroupKind, Piece, on_one_line};
+use super::expr::{
+    Attrs, BinaryOp, Expr, Formals, Kind, Origin, Part, comment_lines, is_identifier,
+};
+use super::layout::{Document, GroupKind, Piece, flat_columns, on_one_line};
 
 /// A printed tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +23,11 @@ pub struct Printed {
 impl Printed {
     /// The innermost origin around the byte at `offset`.
     pub fn origin_at(&self, offset: usize) -> Option<Origin> {
-        self.origins.iter().filter(|(range, _)| range.contains(&offset)).min_by_key(|(range, _)| range.len()).map(|(_, origin)| *origin)
+        self.origins
+            .iter()
+            .filter(|(range, _)| range.contains(&offset))
+            .min_by_key(|(range, _)| range.len())
+            .map(|(_, origin)| *origin)
     }
 
     /// The origin of a line, counted from 1: of its first character that is no blank.
@@ -57,7 +63,11 @@ pub fn print_file(header: &str, expr: &Expr) -> Printed {
 
 /// The name as it stands in front of `=` or after a dot.
 pub(super) fn attribute_name(name: &str) -> String {
-    if is_identifier(name) { name.to_owned() } else { quoted(&[Part::Text(name.to_owned())]) }
+    if is_identifier(name) {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", escaped(name, false))
+    }
 }
 
 /// What stands in the file.
@@ -71,25 +81,45 @@ struct Node {
 enum NodeKind {
     /// A name or a number.
     Word(String),
-    /// In double quotes, escaped.
-    Text(String),
+    /// In double quotes.
+    Text(Vec<Fragment>),
     Path(String),
-    /// The lines between `''`, escaped; the last one is empty where the text ends with a line feed.
-    Block { lines: Vec<String>, in_quotes: String },
+    /// The lines between `''`; the last one is empty where the text ends with a line feed.
+    Block(Vec<Vec<Fragment>>),
     List(Vec<Node>),
     Set(Vec<Item>),
     Paren(Box<Node>),
-    Select { from: Box<Node>, path: Vec<String>, or: Option<Box<Node>> },
-    HasAttr { set: Box<Node>, path: Vec<String> },
+    Select {
+        from: Box<Node>,
+        path: Vec<String>,
+        or: Option<Box<Node>>,
+    },
+    HasAttr {
+        set: Box<Node>,
+        path: Vec<String>,
+    },
     Apply(Box<Node>, Box<Node>),
     /// `-` or `!`
     Prefix(&'static str, Box<Node>),
     Binary(Box<Node>, &'static str, Box<Node>),
     Lambda(String, Box<Node>),
-    Function { formals: Vec<Formal>, open: bool, body: Box<Node> },
+    Function {
+        formals: Vec<Formal>,
+        open: bool,
+        body: Box<Node>,
+    },
     Let(Vec<Item>, Box<Node>),
     With(Box<Node>, Box<Node>),
     If(Box<Node>, Box<Node>, Box<Node>),
+}
+
+/// A piece of a string.
+#[derive(Debug)]
+enum Fragment {
+    /// Escaped.
+    Text(String),
+    /// Between `${` and `}`.
+    Value(Node),
 }
 
 #[derive(Debug)]
@@ -108,8 +138,14 @@ struct Item {
 
 #[derive(Debug)]
 enum ItemKind {
-    Binding { path: Vec<String>, value: Node },
-    Inherit { from: Option<Node>, names: Vec<String> },
+    Binding {
+        path: Vec<String>,
+        value: Node,
+    },
+    Inherit {
+        from: Option<Node>,
+        names: Vec<String>,
+    },
 }
 
 /// How tightly a construct holds together; a looser one inside a tighter one takes parentheses.
@@ -136,7 +172,7 @@ fn tightness(node: &Node) -> Tightness {
         NodeKind::Word(_)
         | NodeKind::Text(_)
         | NodeKind::Path(_)
-        | NodeKind::Block { .. }
+        | NodeKind::Block(_)
         | NodeKind::List(_)
         | NodeKind::Set(_)
         | NodeKind::Paren(_)
@@ -154,9 +190,11 @@ fn tightness(node: &Node) -> Tightness {
             "&&" => Tightness::And,
             _ => Tightness::Or,
         },
-        NodeKind::Lambda(..) | NodeKind::Function { .. } | NodeKind::Let(..) | NodeKind::With(..) | NodeKind::If(..) => {
-            Tightness::Open
-        }
+        NodeKind::Lambda(..)
+        | NodeKind::Function { .. }
+        | NodeKind::Let(..)
+        | NodeKind::With(..)
+        | NodeKind::If(..) => Tightness::Open,
     }
 }
 
@@ -170,7 +208,11 @@ fn word(text: &str) -> Node {
 
 /// The node, in parentheses if it holds less tightly than `least`.
 fn at_least(least: Tightness, inner: Node) -> Node {
-    if tightness(&inner) < least { node(NodeKind::Paren(Box::new(inner))) } else { inner }
+    if tightness(&inner) < least {
+        node(NodeKind::Paren(Box::new(inner)))
+    } else {
+        inner
+    }
 }
 
 fn lower(expr: &Expr) -> Node {
@@ -180,17 +222,28 @@ fn lower(expr: &Expr) -> Node {
         Kind::Int(value) => integer(*value),
         Kind::Float(value) => float(*value),
         Kind::Str { parts, lines } => match block_lines(parts) {
-            Some(between) if *lines => NodeKind::Block { lines: between, in_quotes: quoted(parts) },
+            Some(between) if *lines => NodeKind::Block(between),
             _ => NodeKind::Text(quoted(parts)),
         },
         Kind::Path(path) => NodeKind::Path(path.clone()),
         Kind::Ident(name) => NodeKind::Word(name.clone()),
-        Kind::List(items) => NodeKind::List(items.iter().map(|item| at_least(Tightness::Term, lower(item))).collect()),
+        Kind::List(items) => NodeKind::List(
+            items
+                .iter()
+                .map(|item| at_least(Tightness::Term, lower(item)))
+                .collect(),
+        ),
         Kind::Attrs(attrs) => NodeKind::Set(items(attrs)),
-        Kind::Function { formals: Formals { names, open }, body } => NodeKind::Function {
+        Kind::Function {
+            formals: Formals { names, open },
+            body,
+        } => NodeKind::Function {
             formals: names
                 .iter()
-                .map(|(name, default)| Formal { name: name.clone(), default: default.as_ref().map(lower) })
+                .map(|(name, default)| Formal {
+                    name: name.clone(),
+                    default: default.as_ref().map(lower),
+                })
                 .collect(),
             open: *open,
             body: Box::new(lower(body)),
@@ -208,31 +261,67 @@ fn lower(expr: &Expr) -> Node {
                 NodeKind::Paren(_) => true,
                 _ => false,
             };
-            let names = || path.names().iter().map(|name| attribute_name(name)).collect::<Vec<_>>();
+            let names = || {
+                path.names()
+                    .iter()
+                    .map(|name| attribute_name(name))
+                    .collect::<Vec<_>>()
+            };
             match from.kind {
                 // `(a.b).c` is `a.b.c`.
-                NodeKind::Select { from: inner, path: mut before, or: None } => {
+                NodeKind::Select {
+                    from: inner,
+                    path: mut before,
+                    or: None,
+                } => {
                     before.extend(names());
-                    NodeKind::Select { from: inner, path: before, or: default(or.as_deref()) }
+                    NodeKind::Select {
+                        from: inner,
+                        path: before,
+                        or: default(or.as_deref()),
+                    }
                 }
                 kind => {
-                    let from = Node { kind, origin: from.origin };
-                    let from = if bare { from } else { node(NodeKind::Paren(Box::new(from))) };
-                    NodeKind::Select { from: Box::new(from), path: names(), or: default(or.as_deref()) }
+                    let from = Node {
+                        kind,
+                        origin: from.origin,
+                    };
+                    let from = if bare {
+                        from
+                    } else {
+                        node(NodeKind::Paren(Box::new(from)))
+                    };
+                    NodeKind::Select {
+                        from: Box::new(from),
+                        path: names(),
+                        or: default(or.as_deref()),
+                    }
                 }
             }
         }
         Kind::HasAttr { set, path } => NodeKind::HasAttr {
             set: Box::new(at_least(Tightness::Negation, lower(set))),
-            path: path.names().iter().map(|name| attribute_name(name)).collect(),
+            path: path
+                .names()
+                .iter()
+                .map(|name| attribute_name(name))
+                .collect(),
         },
         Kind::Let { bindings, body } => NodeKind::Let(items(bindings), Box::new(lower(body))),
         Kind::With { scope, body } => NodeKind::With(Box::new(lower(scope)), Box::new(lower(body))),
-        Kind::If { condition, yes, no } => {
-            NodeKind::If(Box::new(lower(condition)), Box::new(lower(yes)), Box::new(lower(no)))
+        Kind::If { condition, yes, no } => NodeKind::If(
+            Box::new(lower(condition)),
+            Box::new(lower(yes)),
+            Box::new(lower(no)),
+        ),
+        Kind::Not(operand) => {
+            NodeKind::Prefix("!", Box::new(at_least(Tightness::Not, lower(operand))))
         }
-        Kind::Not(operand) => NodeKind::Prefix("!", Box::new(at_least(Tightness::Not, lower(operand)))),
-        Kind::Binary { operator, left, right } => {
+        Kind::Binary {
+            operator,
+            left,
+            right,
+        } => {
             let (sign, left_least, right_least) = binary_operator(*operator);
             NodeKind::Binary(
                 Box::new(at_least(left_least, lower(left))),
@@ -241,7 +330,10 @@ fn lower(expr: &Expr) -> Node {
             )
         }
     };
-    Node { kind, origin: expr.origin }
+    Node {
+        kind,
+        origin: expr.origin,
+    }
 }
 
 fn default(or: Option<&Expr>) -> Option<Box<Node>> {
@@ -282,7 +374,11 @@ fn integer(value: i64) -> NodeKind {
 fn float(value: f64) -> NodeKind {
     if value == 0.0 && value.is_sign_negative() {
         // `-0.0` is `0 - 0.0`, which is positive.
-        return NodeKind::Binary(Box::new(node(negative(word("1")))), "*", Box::new(word("0.0")));
+        return NodeKind::Binary(
+            Box::new(node(negative(word("1")))),
+            "*",
+            Box::new(word("0.0")),
+        );
     }
     // `{:?}` is the shortest text that reads back as the same number, but leaves out the dot before an exponent.
     let digits = format!("{:?}", value.abs());
@@ -290,20 +386,32 @@ fn float(value: f64) -> NodeKind {
         Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0e{exponent}"),
         _ => digits,
     };
-    if value < 0.0 { negative(word(&digits)) } else { NodeKind::Word(digits) }
+    if value < 0.0 {
+        negative(word(&digits))
+    } else {
+        NodeKind::Word(digits)
+    }
 }
 
 fn items(attrs: &Attrs) -> Vec<Item> {
     let inherits = attrs.inherits.iter().map(|inherit| Item {
         comment: Vec::new(),
         origin: None,
-        kind: ItemKind::Inherit { from: inherit.from.as_ref().map(lower), names: inherit.names.clone() },
+        kind: ItemKind::Inherit {
+            from: inherit.from.as_ref().map(lower),
+            names: inherit.names.clone(),
+        },
     });
     let bindings = attrs.entries.iter().map(|(name, entry)| {
         // A set that only leads to one attribute is written with a dot.
         let mut path = vec![attribute_name(name)];
         let mut value = &entry.value;
-        while let Kind::Attrs(Attrs { entries, inherits, by_path: true, .. }) = &value.kind
+        while let Kind::Attrs(Attrs {
+            entries,
+            inherits,
+            by_path: true,
+            ..
+        }) = &value.kind
             && value.origin.is_none()
             && inherits.is_empty()
             && let Some((name, only)) = entries.first()
@@ -314,217 +422,105 @@ fn items(attrs: &Attrs) -> Vec<Item> {
             value = &only.value;
         }
         let mut value = lower(value);
-        Item { comment: entry.comment.clone(), origin: value.origin.take(), kind: ItemKind::Binding { path, value } }
+        Item {
+            comment: entry.comment.clone(),
+            origin: value.origin.take(),
+            kind: ItemKind::Binding { path, value },
+        }
     });
     inherits.chain(bindings).collect()
 }
 
-/// The parts in double quotes. Only `\`, `"`, `${` and a `$` before a value need an escape; line feed, carriage return
+/// A text between double quotes. Only `\`, `"`, `${` and a `$` before a value need an escape; line feed, carriage return
 /// and tab have one, and a bare carriage return would become a line feed.
-fn quoted(parts: &[Part]) -> String {
-    let mut out = String::from("\"");
-    for (index, part) in parts.iter().enumerate() {
-        match part {
-            Part::Text(text) => {
-                let before_value = index + 1 < parts.len();
-                let mut chars = text.chars().peekable();
-                while let Some(c) = chars.next() {
-                    match c {
-                        '"' | '\\' => out.extend(['\\', c]),
-                        '\n' => out.push_str("\\n"),
-                        '\r' => out.push_str("\\r"),
-                        '\t' => out.push_str("\\t"),
-                        '$' if chars.peek() == Some(&'{') || (before_value && chars.peek().is_none()) => out.push_str("\\$"),
-                        _ => out.push(c),
-                    }
-                }
+fn escaped(text: &str, before_value: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '$' if chars.peek() == Some(&'{') || (before_value && chars.peek().is_none()) => {
+                out.push_str("\\$");
             }
-            Part::Value(value) => out.push_str(&interpolation(value)),
+            _ => out.push(c),
         }
     }
-    out.push('"');
     out
 }
 
-fn interpolation(value: &Expr) -> String {
-    let mut out = String::from("${");
-    one_line(&lower(value), &mut out);
-    out.push('}');
-    out
+fn quoted(parts: &[Part]) -> Vec<Fragment> {
+    let before_value = |index: usize| index + 1 < parts.len();
+    parts
+        .iter()
+        .enumerate()
+        .map(|(index, part)| match part {
+            Part::Text(text) => Fragment::Text(escaped(text, before_value(index))),
+            Part::Value(value) => Fragment::Value(lower(value)),
+        })
+        .collect()
 }
 
 /// The lines to stand between `''`, or `None` where that would not keep every character: `''` takes away the blanks that
 /// all lines begin with, drops a line of blanks only, and has escapes that run into their neighbours.
-fn block_lines(parts: &[Part]) -> Option<Vec<String>> {
-    let mut out = String::new();
+fn block_lines(parts: &[Part]) -> Option<Vec<Vec<Fragment>>> {
     // As the text looks to the rule about common blanks: a value is something that is no blank.
     let mut shape = String::new();
+    let mut lines = vec![Vec::new()];
     for (index, part) in parts.iter().enumerate() {
         match part {
             Part::Text(text) => {
                 let before_value = index + 1 < parts.len();
-                if text.contains("'''") || text.contains("'$") || text.contains("'\n") || text.ends_with('\'') {
-                    return None;
-                }
-                if before_value && text.ends_with('$') {
-                    return None;
-                }
-                if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+                let runs_on = text.contains("'''")
+                    || text.contains("'$")
+                    || text.contains("'\n")
+                    || text.ends_with('\'');
+                if runs_on
+                    || (before_value && text.ends_with('$'))
+                    || text
+                        .chars()
+                        .any(|c| c.is_control() && c != '\n' && c != '\t')
+                {
                     return None;
                 }
                 shape.push_str(text);
-                out.push_str(&text.replace("''", "'''").replace("${", "''${"));
+                for (index, line) in text
+                    .replace("''", "'''")
+                    .replace("${", "''${")
+                    .split('\n')
+                    .enumerate()
+                {
+                    if index > 0 {
+                        lines.push(Vec::new());
+                    }
+                    if let (Some(last), false) = (lines.last_mut(), line.is_empty()) {
+                        last.push(Fragment::Text(line.to_owned()));
+                    }
+                }
             }
             Part::Value(value) => {
                 shape.push('x');
-                out.push_str(&interpolation(value));
+                if let Some(last) = lines.last_mut() {
+                    last.push(Fragment::Value(lower(value)));
+                }
             }
         }
     }
-    let lines: Vec<&str> = shape.split('\n').collect();
-    let indented = |line: &&str| line.starts_with([' ', '\t']);
-    let blank = |line: &&str| !line.is_empty() && line.trim().is_empty();
-    let trailing_blank = |line: &&str| line.ends_with(char::is_whitespace);
-    if lines.len() < 2
-        || lines[0].is_empty()
-        || lines.iter().any(|line| blank(line) || trailing_blank(line))
-        || lines.iter().any(|line| line.trim_start_matches(' ').starts_with(|c: char| c.is_whitespace()))
-        || !lines.iter().any(|line| !line.is_empty() && !indented(line))
-    {
-        return None;
-    }
-    Some(out.split('\n').map(str::to_owned).collect())
-}
-
-/// The node on one line, whatever its length: for what stands inside a string.
-fn one_line(node: &Node, out: &mut String) {
-    let separated = |out: &mut String, start: &str, nodes: &[Node], end: &str| {
-        out.push_str(start);
-        for node in nodes {
-            out.push(' ');
-            one_line(node, out);
-        }
-        out.push(' ');
-        out.push_str(end);
+    let blank_led = |line: &str| {
+        line.trim_start_matches(' ')
+            .starts_with(char::is_whitespace)
     };
-    match &node.kind {
-        NodeKind::Word(text) | NodeKind::Text(text) | NodeKind::Path(text) => out.push_str(text),
-        NodeKind::Block { in_quotes, .. } => out.push_str(in_quotes),
-        NodeKind::List(nodes) => separated(out, "[", nodes, "]"),
-        NodeKind::Set(items) => {
-            out.push('{');
-            items_on_one_line(items, out);
-            out.push_str(" }");
-        }
-        NodeKind::Paren(inner) => {
-            out.push('(');
-            one_line(inner, out);
-            out.push(')');
-        }
-        NodeKind::Select { from, path, or } => {
-            one_line(from, out);
-            for name in path {
-                out.push('.');
-                out.push_str(name);
-            }
-            if let Some(or) = or {
-                out.push_str(" or ");
-                one_line(or, out);
-            }
-        }
-        NodeKind::HasAttr { set, path } => {
-            one_line(set, out);
-            out.push_str(" ? ");
-            out.push_str(&path.join("."));
-        }
-        NodeKind::Apply(function, argument) => {
-            one_line(function, out);
-            out.push(' ');
-            one_line(argument, out);
-        }
-        NodeKind::Prefix(sign, operand) => {
-            out.push_str(sign);
-            one_line(operand, out);
-        }
-        NodeKind::Binary(left, operator, right) => {
-            one_line(left, out);
-            out.push(' ');
-            out.push_str(operator);
-            out.push(' ');
-            one_line(right, out);
-        }
-        NodeKind::Lambda(name, body) => {
-            out.push_str(name);
-            out.push_str(": ");
-            one_line(body, out);
-        }
-        NodeKind::Function { formals, open, body } => {
-            out.push_str("{ ");
-            for (index, formal) in formals.iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                out.push_str(&formal.name);
-                if let Some(default) = &formal.default {
-                    out.push_str(" ? ");
-                    one_line(default, out);
-                }
-            }
-            match (open, formals.is_empty()) {
-                (true, true) => out.push_str("... }: "),
-                (true, false) => out.push_str(", ... }: "),
-                (false, true) => out.push_str("}: "),
-                (false, false) => out.push_str(" }: "),
-            }
-            one_line(body, out);
-        }
-        NodeKind::Let(items, body) => {
-            out.push_str("let");
-            items_on_one_line(items, out);
-            out.push_str(" in ");
-            one_line(body, out);
-        }
-        NodeKind::With(scope, body) => {
-            out.push_str("with ");
-            one_line(scope, out);
-            out.push_str("; ");
-            one_line(body, out);
-        }
-        NodeKind::If(condition, yes, no) => {
-            out.push_str("if ");
-            one_line(condition, out);
-            out.push_str(" then ");
-            one_line(yes, out);
-            out.push_str(" else ");
-            one_line(no, out);
-        }
-    }
-}
-
-fn items_on_one_line(items: &[Item], out: &mut String) {
-    for item in items {
-        match &item.kind {
-            ItemKind::Binding { path, value } => {
-                out.push(' ');
-                out.push_str(&path.join("."));
-                out.push_str(" = ");
-                one_line(value, out);
-            }
-            ItemKind::Inherit { from, names } => {
-                out.push_str(" inherit");
-                if let Some(from) = from {
-                    out.push_str(" (");
-                    one_line(from, out);
-                    out.push(')');
-                }
-                for name in names {
-                    out.push(' ');
-                    out.push_str(name);
-                }
-            }
-        }
-        out.push(';');
-    }
+    let kept = shape.contains('\n')
+        && !shape.starts_with('\n')
+        && shape
+            .split('\n')
+            .all(|line| !line.ends_with(char::is_whitespace) && !blank_led(line))
+        && shape
+            .split('\n')
+            .any(|line| !line.is_empty() && !line.starts_with(' '));
+    kept.then_some(lines)
 }
 
 // From here on: where nixfmt would break a line. Its word for a value that may begin on the line of what it belongs to,
@@ -542,14 +538,18 @@ fn marked(d: &mut Document, origin: Option<Origin>, content: impl FnOnce(&mut Do
 }
 
 fn comment(d: &mut Document, line: &str) {
-    d.text(if line.is_empty() { "#".to_owned() } else { format!("# {line}") });
+    d.text(if line.is_empty() {
+        "#".to_owned()
+    } else {
+        format!("# {line}")
+    });
     d.push(Piece::Line(1));
 }
 
 /// A term that opens on the line of what it belongs to.
 fn is_absorbable_term(node: &Node) -> bool {
     match &node.kind {
-        NodeKind::Block { .. } => true,
+        NodeKind::Block(_) => true,
         NodeKind::List(items) => !items.is_empty(),
         NodeKind::Set(items) => !items.is_empty(),
         NodeKind::Paren(inner) => is_absorbable_term(inner),
@@ -571,8 +571,10 @@ fn is_absorbable(node: &Node) -> bool {
 /// A call that stays on one line whatever its length: two arguments at most, and nothing but words, texts and paths.
 fn is_simple(node: &Node) -> bool {
     match &node.kind {
-        NodeKind::Word(_) | NodeKind::Text(_) | NodeKind::Block { .. } | NodeKind::Path(_) => true,
-        NodeKind::Select { from, path, or } => is_simple(from) && or.is_none() && path.iter().all(|name| is_identifier(name)),
+        NodeKind::Word(_) | NodeKind::Text(_) | NodeKind::Block(_) | NodeKind::Path(_) => true,
+        NodeKind::Select { from, path, or } => {
+            is_simple(from) && or.is_none() && path.iter().all(|name| is_identifier(name))
+        }
         NodeKind::Paren(inner) => is_simple(inner),
         NodeKind::Apply(function, argument) => is_simple_call(function, argument),
         _ => false,
@@ -580,8 +582,7 @@ fn is_simple(node: &Node) -> bool {
 }
 
 fn is_simple_call(function: &Node, argument: &Node) -> bool {
-    let three_arguments =
-        matches!(&function.kind, NodeKind::Apply(inner, _) if matches!(inner.kind, NodeKind::Apply(..)));
+    let three_arguments = matches!(&function.kind, NodeKind::Apply(inner, _) if matches!(inner.kind, NodeKind::Apply(..)));
     !three_arguments && is_simple(function) && is_simple(argument)
 }
 
@@ -594,7 +595,7 @@ fn construct(d: &mut Document, node: &Node) {
         NodeKind::Word(_)
         | NodeKind::Text(_)
         | NodeKind::Path(_)
-        | NodeKind::Block { .. }
+        | NodeKind::Block(_)
         | NodeKind::Set(_)
         | NodeKind::Paren(_)
         | NodeKind::Select { .. } => bare_term(d, node),
@@ -620,7 +621,9 @@ fn construct(d: &mut Document, node: &Node) {
             d.push(Piece::Blank);
             expression(d, right);
         }
-        NodeKind::Binary(left, operator @ ("//" | "++" | "+"), right) if is_absorbable_term(right) => {
+        NodeKind::Binary(left, operator @ ("//" | "++" | "+"), right)
+            if is_absorbable_term(right) =>
+        {
             d.group(GroupKind::Plain, |d| {
                 expression(d, left);
                 d.push(Piece::Space);
@@ -630,12 +633,12 @@ fn construct(d: &mut Document, node: &Node) {
             });
         }
         NodeKind::Binary(_, operator, _) => operands(d, node, operator),
-        NodeKind::Lambda(name, body) => d.group(GroupKind::Plain, |d| {
-            d.push(Piece::Break);
-            d.text(format!("{name}:"));
-            lambda_body(d, body, 1);
-        }),
-        NodeKind::Function { formals, open, body } => {
+        NodeKind::Lambda(name, body) => opened_lambda(d, name, body, Piece::Break),
+        NodeKind::Function {
+            formals,
+            open,
+            body,
+        } => {
             arguments(d, formals, *open);
             d.push(Piece::Line(1));
             expression(d, body);
@@ -667,8 +670,13 @@ fn construct(d: &mut Document, node: &Node) {
 /// A term without a group of its own around a list.
 fn bare_term(d: &mut Document, node: &Node) {
     match &node.kind {
-        NodeKind::Word(text) | NodeKind::Text(text) | NodeKind::Path(text) => d.text(text.clone()),
-        NodeKind::Block { lines, .. } => d.group(GroupKind::Plain, |d| {
+        NodeKind::Word(text) | NodeKind::Path(text) => d.text(text.clone()),
+        NodeKind::Text(fragments) => d.group(GroupKind::Plain, |d| {
+            d.text("\"");
+            string_line(d, fragments);
+            d.text("\"");
+        }),
+        NodeKind::Block(lines) => d.group(GroupKind::Plain, |d| {
             d.text("''");
             d.nest(|d| {
                 let mut breaks = 1;
@@ -678,7 +686,7 @@ fn bare_term(d: &mut Document, node: &Node) {
                         breaks += 1;
                     } else {
                         d.push(Piece::Line(breaks));
-                        d.text(line.clone());
+                        string_line(d, line);
                         breaks = 1;
                     }
                 }
@@ -740,17 +748,100 @@ fn bare_term(d: &mut Document, node: &Node) {
     }
 }
 
+/// A line of a string. Where a value in it takes several lines, they are indented like the text before it.
+fn string_line(d: &mut Document, fragments: &[Fragment]) {
+    let (text, fragments) = match fragments {
+        [Fragment::Text(text), rest @ ..] => (text.as_str(), rest),
+        all => ("", all),
+    };
+    if !text.is_empty() {
+        d.text(text.to_owned());
+    }
+    let blanks = text.chars().take_while(|c| c.is_whitespace()).count();
+    d.indent(blanks, |d| match fragments {
+        [Fragment::Value(only)] if blanks == text.chars().count() => {
+            d.group(GroupKind::Plain, |d| {
+                d.text("${");
+                d.nest(|d| in_parentheses(d, only));
+                d.text("}");
+            });
+        }
+        _ => {
+            for fragment in fragments {
+                match fragment {
+                    Fragment::Text(text) => d.text(text.clone()),
+                    Fragment::Value(value) => string_value(d, value),
+                }
+            }
+        }
+    });
+}
 
-/// Something absorbable, where it may open on the line before it.
-fn absorbed(d: &mut Document, node: &Node) {
+/// What nixfmt keeps on one line between `${` and `}` even where the line is too long.
+const SHORT_VALUE: usize = 30;
+
+fn string_value(d: &mut Document, value: &Node) {
+    d.group(GroupKind::Plain, |d| {
+        d.text("${");
+        let pieces = d.apart(|d| expression(d, value));
+        let flat = if is_simple(value)
+            || flat_columns(&pieces).is_some_and(|columns| columns <= SHORT_VALUE)
+        {
+            on_one_line(pieces.clone())
+        } else {
+            None
+        };
+        match flat {
+            Some(flat) => d.append(flat),
+            None if is_simple(value) || is_absorbable_term(value) => d.append(pieces),
+            None => d.nest(|d| {
+                d.push(Piece::Break);
+                d.group(GroupKind::Plain, |d| expression(d, value));
+                d.push(Piece::Break);
+            }),
+        }
+        d.text("}");
+    });
+}
+
+/// Something absorbable, where it opens on the line before it, after `opening`.
+fn absorbed(d: &mut Document, node: &Node, opening: Opening) {
+    let soft = match opening {
+        Opening::Nothing => Piece::Break,
+        Opening::Blank => Piece::Space,
+    };
     marked(d, node.origin, |d| match &node.kind {
         NodeKind::With(scope, body) if is_absorbable_term(body) => d.group(GroupKind::Plain, |d| {
-            d.push(Piece::Break);
+            d.push(soft);
             with_scope(d, scope);
             d.push(Piece::Blank);
-            d.group(GroupKind::Priority, |d| marked(d, body.origin, |d| bare_term(d, body)));
+            d.group(GroupKind::Priority, |d| {
+                marked(d, body.origin, |d| bare_term(d, body));
+            });
         }),
-        _ => bare_term(d, node),
+        NodeKind::Lambda(name, body) => opened_lambda(d, name, body, soft),
+        _ => {
+            if opening == Opening::Blank {
+                d.push(Piece::Blank);
+            }
+            d.group(GroupKind::Plain, |d| bare_term(d, node));
+        }
+    });
+}
+
+/// What separates something absorbable from what it belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    Nothing,
+    /// A blank; in front of a function or a `with` the line may break there.
+    Blank,
+}
+
+fn opened_lambda(d: &mut Document, name: &str, body: &Node, opening: Piece) {
+    d.group(GroupKind::Plain, |d| {
+        d.push(opening);
+        d.text(format!("{name}:"));
+        lambda_body(d, body, 1);
     });
 }
 
@@ -773,10 +864,14 @@ fn lambda_body(d: &mut Document, body: &Node, depth: usize) {
         }
         _ if is_absorbable(body) => {
             d.push(Piece::Blank);
-            d.group(GroupKind::Priority, |d| absorbed(d, body));
+            d.group(GroupKind::Priority, |d| absorbed(d, body, Opening::Nothing));
         }
         _ => {
-            d.push(if depth <= 2 { Piece::Space } else { Piece::Line(1) });
+            d.push(if depth <= 2 {
+                Piece::Space
+            } else {
+                Piece::Line(1)
+            });
             expression(d, body);
         }
     }
@@ -837,23 +932,24 @@ fn conditional(d: &mut Document, (condition, yes, no): (&Node, &Node, &Node), ar
     d.nest(|d| d.group(GroupKind::Plain, |d| expression(d, yes)));
     d.push(around_yes);
     d.text("else");
-    match &no.kind {
-        NodeKind::If(condition, yes, no_again) => {
-            d.push(Piece::Blank);
-            marked(d, no.origin, |d| conditional(d, (condition, yes, no_again), Piece::Line(1)));
-        }
-        _ => {
-            d.push(Piece::Space);
-            d.nest(|d| d.group(GroupKind::Plain, |d| expression(d, no)));
-        }
+    if let NodeKind::If(condition, yes, no_again) = &no.kind {
+        d.push(Piece::Blank);
+        marked(d, no.origin, |d| {
+            conditional(d, (condition, yes, no_again), Piece::Line(1));
+        });
+    } else {
+        d.push(Piece::Space);
+        d.nest(|d| d.group(GroupKind::Plain, |d| expression(d, no)));
     }
 }
 
 fn in_parentheses(d: &mut Document, inner: &Node) {
     match &inner.kind {
-        _ if is_absorbable(inner) => d.group(GroupKind::Plain, |d| absorbed_or_lambda(d, inner)),
+        _ if is_absorbable(inner) => absorbed(d, inner, Opening::Nothing),
         NodeKind::Apply(function, argument) => {
-            marked(d, inner.origin, |d| call(d, function, argument, CallPlace::Parentheses));
+            marked(d, inner.origin, |d| {
+                call(d, function, argument, CallPlace::Parentheses);
+            });
         }
         NodeKind::Select { .. } => {
             d.group(GroupKind::Plain, |d| expression(d, inner));
@@ -867,10 +963,6 @@ fn in_parentheses(d: &mut Document, inner: &Node) {
     }
 }
 
-fn absorbed_or_lambda(d: &mut Document, node: &Node) {
-    if matches!(node.kind, NodeKind::Lambda(..)) { expression(d, node) } else { absorbed(d, node) }
-}
-
 /// Where a call stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CallPlace {
@@ -880,7 +972,38 @@ enum CallPlace {
     Elsewhere,
 }
 
+/// The function and the first list, if the last two arguments are lists: those break together.
+fn before_two_lists<'a>(function: &'a Node, last: &Node) -> Option<(&'a Node, &'a Node)> {
+    match &function.kind {
+        NodeKind::Apply(function, first)
+            if matches!(
+                (&first.kind, &last.kind),
+                (NodeKind::List(_), NodeKind::List(_))
+            ) =>
+        {
+            Some((function, first))
+        }
+        _ => None,
+    }
+}
+
 fn call(d: &mut Document, function: &Node, last: &Node, place: CallPlace) {
+    if let Some((function, first)) = before_two_lists(function, last) {
+        d.group(GroupKind::Plain, |d| {
+            if place == CallPlace::Assigned {
+                d.push(Piece::Space);
+            }
+            d.group(GroupKind::Transparent, |d| call_start(d, function, place));
+            for list in [first, last] {
+                d.push(Piece::Space);
+                d.nest(|d| expression(d, list));
+            }
+            if place == CallPlace::Parentheses {
+                d.push(Piece::Break);
+            }
+        });
+        return;
+    }
     let start = d.apart(|d| {
         if place == CallPlace::Assigned {
             d.push(Piece::Space);
@@ -916,9 +1039,25 @@ fn call(d: &mut Document, function: &Node, last: &Node, place: CallPlace) {
 fn call_start(d: &mut Document, node: &Node, place: CallPlace) {
     match &node.kind {
         NodeKind::Apply(function, argument) => {
+            if let Some((function, first)) = before_two_lists(function, argument) {
+                d.group(GroupKind::Transparent, |d| call_start(d, function, place));
+                d.nest(|d| {
+                    d.group(GroupKind::Plain, |d| {
+                        for list in [first, argument] {
+                            d.push(Piece::Space);
+                            expression(d, list);
+                        }
+                    });
+                });
+                return;
+            }
             d.group(GroupKind::Transparent, |d| call_start(d, function, place));
             d.push(Piece::Space);
-            let kind = if matches!(argument.kind, NodeKind::Select { .. }) { GroupKind::Plain } else { GroupKind::Priority };
+            let kind = if matches!(argument.kind, NodeKind::Select { .. }) {
+                GroupKind::Plain
+            } else {
+                GroupKind::Priority
+            };
             d.nest(|d| d.group(kind, |d| expression(d, argument)));
         }
         _ if place == CallPlace::Parentheses => d.nest(|d| {
@@ -933,7 +1072,9 @@ fn call_start(d: &mut Document, node: &Node, place: CallPlace) {
 
 fn last_argument(d: &mut Document, node: &Node) {
     if is_absorbable_term(node) {
-        d.group(GroupKind::Priority, |d| d.nest(|d| absorbed(d, node)));
+        d.group(GroupKind::Priority, |d| {
+            d.nest(|d| absorbed(d, node, Opening::Nothing));
+        });
         return;
     }
     let NodeKind::Paren(inner) = &node.kind else {
@@ -942,7 +1083,9 @@ fn last_argument(d: &mut Document, node: &Node) {
     };
     // `(name: {` and `(name {` open in the same line too.
     let opening = match &inner.kind {
-        NodeKind::Lambda(name, body) if is_absorbable_term(body) => Some((format!("({name}:"), body)),
+        NodeKind::Lambda(name, body) if is_absorbable_term(body) => {
+            Some((format!("({name}:"), body))
+        }
         NodeKind::Apply(function, body) if is_absorbable_term(body) => match &function.kind {
             NodeKind::Word(name) if is_identifier(name) => Some((format!("({name}"), body)),
             _ => None,
@@ -954,7 +1097,7 @@ fn last_argument(d: &mut Document, node: &Node) {
             d.nest(|d| {
                 d.text(opening);
                 d.push(Piece::Blank);
-                absorbed(d, body);
+                absorbed(d, body, Opening::Nothing);
                 d.text(")");
             });
         }),
@@ -995,7 +1138,9 @@ fn operands(d: &mut Document, node: &Node, operator: &'static str) {
                         expression(d, node);
                     }),
                     NodeKind::Apply(function, argument) => d.group(GroupKind::Plain, |d| {
-                        marked(d, node.origin, |d| call(d, function, argument, CallPlace::Assigned));
+                        marked(d, node.origin, |d| {
+                            call(d, function, argument, CallPlace::Assigned);
+                        });
                     }),
                     _ => {
                         d.push(Piece::Blank);
@@ -1032,7 +1177,11 @@ fn set_items(d: &mut Document, items: &[Item]) {
 
 fn inherit(d: &mut Document, from: Option<&Node>, names: &[String]) {
     let few = names.len() < 4;
-    let (between, end) = if few { (Piece::Space, Piece::Break) } else { (Piece::Line(1), Piece::Line(1)) };
+    let (between, end) = if few {
+        (Piece::Space, Piece::Break)
+    } else {
+        (Piece::Line(1), Piece::Line(1))
+    };
     d.text("inherit");
     d.nest(|d| {
         if let Some(from) = from {
@@ -1062,15 +1211,12 @@ fn binding(d: &mut Document, path: &[String], value: &Node) {
             assigned(d, value);
         } else {
             let pieces = d.apart(|d| assigned(d, value));
-            let pieces = match pieces.split_first() {
-                Some((Piece::Blank, value)) => {
-                    d.push(Piece::Space);
-                    value.to_vec()
-                }
-                _ => {
-                    d.push(Piece::Break);
-                    pieces
-                }
+            let pieces = if let Some((Piece::Blank, value)) = pieces.split_first() {
+                d.push(Piece::Space);
+                value.to_vec()
+            } else {
+                d.push(Piece::Break);
+                pieces
             };
             d.push(Piece::Group(GroupKind::Priority, pieces));
         }
@@ -1082,38 +1228,47 @@ fn binding(d: &mut Document, path: &[String], value: &Node) {
 fn assigned(d: &mut Document, value: &Node) {
     match &value.kind {
         _ if is_absorbable(value) => {
-            d.push(Piece::Blank);
-            d.nest(|d| d.group(GroupKind::Plain, |d| absorbed_or_lambda(d, value)));
+            d.nest(|d| absorbed(d, value, Opening::Blank));
         }
         NodeKind::Paren(inner) => {
             d.push(Piece::Blank);
             d.nest(|d| parenthesised_value(d, inner));
         }
-        NodeKind::Text(_) | NodeKind::Block { .. } | NodeKind::Path(_) => {
+        NodeKind::Text(_) | NodeKind::Block(_) | NodeKind::Path(_) => {
             d.push(Piece::Blank);
             d.nest(|d| d.group(GroupKind::Plain, |d| expression(d, value)));
         }
         NodeKind::Apply(function, argument) => {
-            d.nest(|d| marked(d, value.origin, |d| call(d, function, argument, CallPlace::Assigned)));
+            d.nest(|d| {
+                marked(d, value.origin, |d| {
+                    call(d, function, argument, CallPlace::Assigned);
+                });
+            });
         }
         NodeKind::Binary(left, operator @ ("//" | "++" | "+"), _) if is_absorbable_term(left) => {
             d.push(Piece::Blank);
             marked(d, value.origin, |d| operands(d, value, operator));
         }
-        NodeKind::Binary(left, operator @ ("//" | "++" | "+"), right) if is_absorbable_term(right) => d.nest(|d| {
-            d.group(GroupKind::Plain, |d| {
-                marked(d, value.origin, |d| {
-                    d.push(Piece::Space);
-                    expression(d, left);
-                    d.push(Piece::Space);
-                    d.group(GroupKind::Transparent, |d| {
-                        d.text(*operator);
-                        d.push(Piece::Blank);
-                        d.group(GroupKind::Priority, |d| absorbed(d, right));
+        NodeKind::Binary(left, operator @ ("//" | "++" | "+"), right)
+            if is_absorbable_term(right) =>
+        {
+            d.nest(|d| {
+                d.group(GroupKind::Plain, |d| {
+                    marked(d, value.origin, |d| {
+                        d.push(Piece::Space);
+                        expression(d, left);
+                        d.push(Piece::Space);
+                        d.group(GroupKind::Transparent, |d| {
+                            d.text(*operator);
+                            d.push(Piece::Blank);
+                            d.group(GroupKind::Priority, |d| {
+                                absorbed(d, right, Opening::Nothing);
+                            });
+                        });
                     });
                 });
             });
-        }),
+        }
         NodeKind::Binary(..)
         | NodeKind::Prefix(..)
         | NodeKind::HasAttr { .. }
@@ -1124,7 +1279,11 @@ fn assigned(d: &mut Document, value: &Node) {
             d.push(Piece::Space);
             d.group(GroupKind::Plain, |d| expression(d, value));
         }),
-        NodeKind::Word(_) | NodeKind::Select { .. } | NodeKind::List(_) | NodeKind::Set(_) | NodeKind::With(..) => {
+        NodeKind::Word(_)
+        | NodeKind::Select { .. }
+        | NodeKind::List(_)
+        | NodeKind::Set(_)
+        | NodeKind::With(..) => {
             d.nest(|d| {
                 d.group(GroupKind::Plain, |d| {
                     d.push(Piece::Space);
@@ -1137,26 +1296,438 @@ fn assigned(d: &mut Document, value: &Node) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use pretty_assertions::assert_eq;
     use proptest::prelude::*;
+    use rnix::ast::{self, AstToken, HasEntry, InterpolPart};
 
-    use super::super::trees;
-    use super::print;
+    use super::super::check::{check, static_name};
+    use super::super::expr::{Kind, Part};
+    use super::super::{
+        Attrs, BinaryOp, BuildError, Expr, Formals, IntoExpr, Origin, apply, at, binary, block,
+        call, function, if_then_else, lambda, let_in, list, mk_default, mk_force, mk_if, mk_merge,
+        mk_override, path, reference, text, trees, value, with,
+    };
+    use super::{print, print_file};
+
+    /// A value without variables, for comparison.
+    #[derive(Debug, Clone, PartialEq)]
+    enum Data {
+        Null,
+        Bool(bool),
+        Int(i64),
+        /// Its bits: `-0.0` is not `0.0` here.
+        Float(u64),
+        Text(String),
+        List(Vec<Data>),
+        Set(BTreeMap<String, Data>),
+    }
+
+    fn of_tree(expr: &Expr) -> Data {
+        match &expr.kind {
+            Kind::Null => Data::Null,
+            Kind::Bool(value) => Data::Bool(*value),
+            Kind::Int(value) => Data::Int(*value),
+            Kind::Float(value) => Data::Float(value.to_bits()),
+            Kind::Str { parts, .. } => Data::Text(
+                parts
+                    .iter()
+                    .map(|part| match part {
+                        Part::Text(text) => text.as_str(),
+                        Part::Value(value) => panic!("no data: {value:?}"),
+                    })
+                    .collect(),
+            ),
+            Kind::List(items) => Data::List(items.iter().map(of_tree).collect()),
+            Kind::Attrs(attrs) => Data::Set(
+                attrs
+                    .iter()
+                    .map(|(name, value)| (name.to_owned(), of_tree(value)))
+                    .collect(),
+            ),
+            other => panic!("no data: {other:?}"),
+        }
+    }
+
+    /// Reads the text back, with rnix's reading of strings and numbers.
+    fn of_text(expr: &ast::Expr) -> Data {
+        match expr {
+            ast::Expr::Ident(ident) => match ident.to_string().as_str() {
+                "null" => Data::Null,
+                word => Data::Bool(word.parse().unwrap()),
+            },
+            ast::Expr::Literal(literal) => match literal.kind() {
+                ast::LiteralKind::Integer(number) => {
+                    Data::Int(number.syntax().text().parse().unwrap())
+                }
+                ast::LiteralKind::Float(number) => {
+                    Data::Float(number.syntax().text().parse::<f64>().unwrap().to_bits())
+                }
+                ast::LiteralKind::Uri(uri) => panic!("{}", uri.syntax().text()),
+            },
+            ast::Expr::Str(text) => Data::Text(
+                text.normalized_parts()
+                    .into_iter()
+                    .map(|part| match part {
+                        InterpolPart::Literal(text) => text,
+                        InterpolPart::Interpolation(value) => panic!("{value}"),
+                    })
+                    .collect(),
+            ),
+            ast::Expr::List(list) => Data::List(list.items().map(|item| of_text(&item)).collect()),
+            ast::Expr::Paren(paren) => of_text(&paren.expr().unwrap()),
+            ast::Expr::UnaryOp(operation) => match of_text(&operation.expr().unwrap()) {
+                Data::Int(number) => Data::Int(-number),
+                Data::Float(bits) => Data::Float((-f64::from_bits(bits)).to_bits()),
+                other => panic!("- {other:?}"),
+            },
+            ast::Expr::BinOp(operation) => {
+                match (
+                    of_text(&operation.lhs().unwrap()),
+                    operation.operator().unwrap(),
+                    of_text(&operation.rhs().unwrap()),
+                ) {
+                    (Data::Int(a), ast::BinOpKind::Sub, Data::Int(b)) => Data::Int(a - b),
+                    (Data::Int(-1), ast::BinOpKind::Mul, Data::Float(b)) => {
+                        Data::Float((-f64::from_bits(b)).to_bits())
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            ast::Expr::AttrSet(set) => {
+                let mut out = BTreeMap::new();
+                for entry in set.attrpath_values() {
+                    let names: Vec<_> = entry
+                        .attrpath()
+                        .unwrap()
+                        .attrs()
+                        .map(|attr| static_name(&attr).unwrap())
+                        .collect();
+                    let (last, before) = names.split_last().unwrap();
+                    let mut place = &mut out;
+                    for name in before {
+                        let below = place
+                            .entry(name.clone())
+                            .or_insert_with(|| Data::Set(BTreeMap::new()));
+                        place = match below {
+                            Data::Set(below) => below,
+                            other => panic!("{other:?}"),
+                        };
+                    }
+                    assert_eq!(
+                        place.insert(last.clone(), of_text(&entry.value().unwrap())),
+                        None
+                    );
+                }
+                Data::Set(out)
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    fn is_fixed_point(value: &Expr) -> Result<(), TestCaseError> {
+        let text = print(value).text;
+        // nixfmt_rs 0.5.3 subtracts below zero where a line that is too long has a parenthesis with a dot after it.
+        let Ok(formatted) = std::panic::catch_unwind(|| nixfmt_rs::format(&text)) else {
+            return Err(TestCaseError::reject("nixfmt_rs overflows"));
+        };
+        let formatted =
+            formatted.map_err(|error| TestCaseError::fail(format!("{error:?} in\n{text}")))?;
+        prop_assert!(
+            formatted == text,
+            "printed:\n{}\nnixfmt:\n{}",
+            text,
+            formatted
+        );
+        Ok(())
+    }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn data_is_a_fixed_point_of_nixfmt(value in trees::data()) {
-            let text = print(&value).text;
-            prop_assert_eq!(&nixfmt_rs::format(&text).map_err(|e| format!("{e:?}\n{text}")).unwrap(), &text);
+            is_fixed_point(&value)?;
         }
 
         #[test]
         fn every_tree_is_a_fixed_point_of_nixfmt(value in trees::tree()) {
-            let text = print(&value).text;
-            let formatted = nixfmt_rs::format(&text).map_err(|e| TestCaseError::fail(format!("{e:?}\n{text}")))?;
-            prop_assert!(formatted == text, "printed:\n{}\nnixfmt:\n{}", text, formatted);
+            is_fixed_point(&value)?;
         }
+
+        #[test]
+        fn data_reads_back_equal_and_without_faults(value in trees::data()) {
+            let text = print(&value).text;
+            prop_assert_eq!(check(&text), vec![]);
+            prop_assert_eq!(of_text(&rnix::Root::parse(&text).tree().expr().unwrap()), of_tree(&value));
+        }
+
+        #[test]
+        fn every_tree_has_only_names_that_nobody_binds(value in trees::tree()) {
+            use super::super::FaultKind;
+            let text = print(&value).text;
+            for fault in check(&text) {
+                prop_assert!(matches!(fault.kind, FaultKind::UnboundName | FaultKind::UnusedBinding), "{fault:?} in\n{text}");
+            }
+        }
+    }
+
+    fn printed(value: impl IntoExpr) -> String {
+        print(&value.into_expr().unwrap()).text
+    }
+
+    #[test]
+    fn a_module_reads_as_if_written_by_hand() -> Result<(), BuildError> {
+        let mut options = Attrs::new();
+        options.set("networking.hostName", mk_default("web"))?;
+        options.set("networking.firewall.allowedTCPPorts", [80, 443])?;
+        options.comment("Routes for the guests behind this one.\nTwo lines.");
+        options.set(["boot", "kernel", "sysctl", "net.ipv4.ip_forward"], 1)?;
+        options.set("services.zfs.autoScrub.enable", mk_force(true))?;
+        options.set(["systemd", "services", "10-x"], {
+            let mut unit = Attrs::new();
+            unit.set("script", block("set -u\n\nzpool status ${1:-tank}\n"))?;
+            unit.set(
+                "path",
+                list([
+                    reference("pkgs.zfs"),
+                    apply(reference("lib.getBin"), reference("pkgs.curl")),
+                ])?,
+            )?;
+            unit.set(
+                "serviceConfig.ExecStart",
+                text([
+                    value(reference("pkgs.zfs"))?,
+                    Part::Text("/bin/zpool \"a\"".into()),
+                ]),
+            )?;
+            unit
+        })?;
+        options.set(
+            "imports",
+            [
+                path("./network.nix")?,
+                binary(
+                    BinaryOp::Add,
+                    reference("modulesPath"),
+                    "/virtualisation/proxmox-lxc.nix",
+                )?,
+            ],
+        )?;
+        options.set("limits", [-1, i32::MIN])?;
+        options.set("empty", Attrs::new())?;
+        let mut body = Attrs::new();
+        body.inherit_from(reference("lib"), ["mkIf"])?;
+        body.set(
+            "config",
+            mk_if(reference("config.services.moxc.enable"), options),
+        )?;
+        let module = function(
+            Formals::open(["config", "lib", "modulesPath", "pkgs"])?,
+            body,
+        )?;
+        assert_eq!(
+            print_file(
+                "Generated by moxc. Do not edit.\n\nSecond paragraph.",
+                &module
+            )
+            .text,
+            r#"# Generated by moxc. Do not edit.
+#
+# Second paragraph.
+{
+  config,
+  lib,
+  modulesPath,
+  pkgs,
+  ...
+}:
+{
+  inherit (lib) mkIf;
+  config = lib.mkIf config.services.moxc.enable {
+    networking = {
+      hostName = lib.mkDefault "web";
+      firewall.allowedTCPPorts = [
+        80
+        443
+      ];
+    };
+
+    # Routes for the guests behind this one.
+    # Two lines.
+    boot.kernel.sysctl."net.ipv4.ip_forward" = 1;
+    services.zfs.autoScrub.enable = lib.mkForce true;
+    systemd.services."10-x" = {
+      script = ''
+        set -u
+
+        zpool status ''${1:-tank}
+      '';
+      path = [
+        pkgs.zfs
+        (lib.getBin pkgs.curl)
+      ];
+      serviceConfig.ExecStart = "${pkgs.zfs}/bin/zpool \"a\"";
+    };
+    imports = [
+      ./network.nix
+      (modulesPath + "/virtualisation/proxmox-lxc.nix")
+    ];
+    limits = [
+      (-1)
+      (-2147483648)
+    ];
+    empty = { };
+  };
+}
+"#
+        );
+        is_fixed_point(&module).unwrap();
+        Ok(())
+    }
+
+    #[test]
+    fn parentheses_stand_where_nix_needs_them_and_nowhere_else() -> Result<(), BuildError> {
+        let name = |name: &str| reference(name);
+        let sum = |a, b| binary(BinaryOp::Add, a, b);
+        assert_eq!(
+            printed(sum(sum(name("a"), name("b")), name("c"))),
+            "a + b + c\n"
+        );
+        assert_eq!(
+            printed(sum(name("a"), sum(name("b"), name("c")))),
+            "a + (b + c)\n"
+        );
+        assert_eq!(
+            printed(binary(
+                BinaryOp::Concat,
+                name("a"),
+                binary(BinaryOp::Concat, name("b"), name("c"))
+            )),
+            "a ++ b ++ c\n"
+        );
+        assert_eq!(
+            printed(call(apply(name("f"), name("a")), [apply(name("g"), -1)])),
+            "f a (g (-1))\n"
+        );
+        assert_eq!(printed(apply(lambda("x", name("x")), 1)), "(x: x) 1\n");
+        assert_eq!(
+            printed(binary(
+                BinaryOp::And,
+                name("a"),
+                binary(BinaryOp::Or, name("b"), name("c"))
+            )),
+            "a && (b || c)\n"
+        );
+        assert_eq!(
+            printed(mk_override(60, i64::MIN)),
+            "lib.mkOverride 60 (-9223372036854775807 - 1)\n"
+        );
+        assert_eq!(
+            printed(mk_default(if_then_else(true, 1, 2))),
+            "lib.mkDefault (if true then 1 else 2)\n"
+        );
+        assert_eq!(
+            printed(mk_merge([mk_if(name("a"), Attrs::new())])),
+            "lib.mkMerge [\n  (lib.mkIf a { })\n]\n"
+        );
+        assert_eq!(printed(-0.0), "-1 * 0.0\n");
+        assert_eq!(printed(1e300), "1.0e300\n");
+        let mut bindings = Attrs::new();
+        bindings.set("a", 1)?;
+        assert_eq!(
+            printed(let_in(bindings, with(name("lib"), name("a")))),
+            "let\n  a = 1;\nin\nwith lib;\na\n"
+        );
+        assert_eq!(printed(let_in(Attrs::new(), name("a"))), "a\n");
+        Ok(())
+    }
+
+    #[test]
+    fn a_place_in_the_text_leads_back_to_its_origin() -> Result<(), BuildError> {
+        let mut attrs = Attrs::new();
+        attrs.set("a.b", at(Origin(1), 1))?;
+        attrs.set("c", at(Origin(2), [at(Origin(3), "x")?, "y".into_expr()?]))?;
+        attrs.set("d", 1)?;
+        let printed = print(&attrs.into_expr()?);
+        assert_eq!(
+            printed.text,
+            "{\n  a.b = 1;\n  c = [\n    \"x\"\n    \"y\"\n  ];\n  d = 1;\n}\n"
+        );
+        let lines: Vec<_> = (0..=9)
+            .map(|line| printed.origin_of_line(line).map(|origin| origin.0))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                None,
+                None,
+                Some(1),
+                Some(2),
+                Some(3),
+                Some(2),
+                Some(2),
+                None,
+                None,
+                None
+            ]
+        );
+        assert_eq!(
+            printed.origin_at(printed.text.find("\"x").unwrap()),
+            Some(Origin(3))
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_cannot_be_nix_cannot_be_built() {
+        let mut attrs = Attrs::new();
+        attrs.set("a.b", 1).unwrap();
+        let message = |result: Result<(), BuildError>| result.unwrap_err().to_string();
+        assert_eq!(
+            message(attrs.set("a.b", 2)),
+            "attribute `a.b` is defined twice"
+        );
+        assert_eq!(message(attrs.set("a", 2)), "attribute `a` is defined twice");
+        assert_eq!(
+            message(attrs.set("a.b.c", 2)),
+            "`a.b` is not an attribute set, so nothing can be set below it"
+        );
+        assert_eq!(
+            message(attrs.set(["a", "x\0"], 2)),
+            "a Nix string cannot hold a NUL (after \"x\")"
+        );
+        assert_eq!(
+            message(attrs.inherit(["a"])),
+            "attribute `a` is defined twice"
+        );
+        assert_eq!(
+            message(attrs.inherit(["if"])),
+            "\"if\" is not a Nix identifier"
+        );
+        let mut more = Attrs::new();
+        more.set("b", 3).unwrap();
+        assert_eq!(
+            message(attrs.merge("a", more)),
+            "attribute `a.b` is defined twice"
+        );
+        let mut more = Attrs::new();
+        more.set("c", 3).unwrap();
+        attrs.merge("a", more).unwrap();
+        assert_eq!(attrs.get(&["a", "c"]).map(print).unwrap().text, "3\n");
+        assert!("a\0".into_expr().is_err());
+        assert!(f64::NAN.into_expr().is_err());
+        assert!(u64::MAX.into_expr().is_err());
+        for bad in ["", "a..b", "a.", "\"a", "a\"b\""] {
+            assert_eq!(attrs.set(bad, 1), Err(BuildError::AttrPath(bad.to_owned())));
+        }
+        for bad in ["a", "/", "./", "./a/", "./a b", ".a/b", ".//a", "./a/${b}"] {
+            assert_eq!(path(bad), Err(BuildError::PathLiteral(bad.to_owned())));
+        }
+        assert_eq!(
+            Formals::open(["a", "a"]),
+            Err(BuildError::DuplicateFormal("a".to_owned()))
+        );
     }
 }

@@ -4,8 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::expr::{
-    Attrs, BinaryOp, Expr, Formals, IntoExpr, Part, apply, binary, block, block_of, function, has_attr, if_then_else, lambda,
-    let_in, list, not, null, path, reference, select, select_or, text, with,
+    Attrs, BinaryOp, Expr, Formals, IntoExpr, Part, apply, binary, block, block_of, function,
+    has_attr, if_then_else, lambda, let_in, list, not, null, path, reference, select, select_or,
+    text, with,
 };
 
 /// Texts with everything that means something to Nix, in double quotes, between `''`, or to a formatter.
@@ -68,9 +69,20 @@ pub(super) fn scalar() -> impl Strategy<Value = Expr> {
     ]
 }
 
-fn attrs_of(values: impl Strategy<Value = Expr>, names: impl Strategy<Value = String>) -> impl Strategy<Value = Attrs> {
+fn attrs_of(
+    values: impl Strategy<Value = Expr>,
+    names: impl Strategy<Value = String>,
+) -> impl Strategy<Value = Attrs> {
     let path = vec(names, 1..4);
-    vec((path, values, proptest::option::weighted(0.1, hostile_text())), 0..5).prop_map(|entries| {
+    vec(
+        (
+            path,
+            values,
+            proptest::option::weighted(0.1, hostile_text()),
+        ),
+        0..5,
+    )
+    .prop_map(|entries| {
         let mut attrs = Attrs::new();
         for (path, value, comment) in entries {
             if let Some(comment) = comment {
@@ -95,6 +107,15 @@ pub(super) fn data() -> impl Strategy<Value = Expr> {
 
 fn reference_to() -> impl Strategy<Value = Expr> {
     vec(identifier(), 1..4).prop_map(|names| reference(&names.join(".")).expect("identifiers"))
+}
+
+/// Short: `nixfmt_rs` 0.5.3 overflows where a parenthesis beyond column 100 is selected from.
+fn selectable() -> impl Strategy<Value = Expr> {
+    prop_oneof![
+        2 => reference_to(),
+        1 => "x[a-z]{1,9}".prop_map(|name| apply(reference(&name), 1).expect("an identifier")),
+        1 => "x[a-z]{1,9}".prop_map(|name| Expr::from_json(&serde_json::json!({ name: [1.5] })).expect("JSON")),
+    ]
 }
 
 /// Any tree of the language.
@@ -124,8 +145,8 @@ pub(super) fn tree() -> impl Strategy<Value = Expr> {
             2 => (reference_to(), inner.clone(), inner.clone()).prop_map(move |(f, a, b)| built(apply(apply(f, a), b))),
             1 => (reference_to(), inner.clone(), inner.clone(), inner.clone())
                 .prop_map(move |(f, a, b, c)| built(apply(apply(apply(f, a), b), c))),
-            1 => (inner.clone(), identifier()).prop_map(move |(from, name)| built(select(from, [name]))),
-            1 => (inner.clone(), name(), inner.clone()).prop_map(move |(from, name, or)| built(select_or(from, [name], or))),
+            1 => (selectable(), identifier()).prop_map(move |(from, name)| built(select(from, [name]))),
+            1 => (selectable(), name(), inner.clone()).prop_map(move |(from, name, or)| built(select_or(from, [name], or))),
             1 => (inner.clone(), name()).prop_map(move |(set, name)| built(has_attr(set, [name]))),
             2 => (operator, inner.clone(), inner.clone()).prop_map(move |(o, a, b)| built(binary(o, a, b))),
             1 => inner.clone().prop_map(move |a| built(not(a))),

@@ -90,7 +90,7 @@ pub(super) fn build(
     let mut carrier = Carrier {
         root,
         user: new.seen().map_err(OutputError::io("look at", root))?.owner,
-        kept: BTreeSet::new(),
+        kept: BTreeMap::new(),
         replaced: BTreeMap::new(),
         files: BTreeMap::new(),
         folders: BTreeMap::new(),
@@ -99,17 +99,20 @@ pub(super) fn build(
     };
     for change in comparison.changes() {
         let path = change.path.as_str();
-        if change.kind == ChangeKind::Unchanged {
-            carrier.kept.insert(path);
-        } else if let Some(seen) = comparison.seen.get(path) {
-            carrier.replaced.insert(path, *seen);
+        if let Some(seen) = comparison.seen.get(path) {
+            let fate = if change.kind == ChangeKind::Unchanged {
+                &mut carrier.kept
+            } else {
+                &mut carrier.replaced
+            };
+            fate.insert(path, *seen);
         }
     }
     for file in comparison.files_to_write() {
         carrier.plan_to_write(file);
     }
     carrier.build_folder(old, Some(new), Path::new(""))?;
-    if let Some(missing) = carrier.kept.pop_first() {
+    if let Some((missing, _)) = carrier.kept.pop_first() {
         return Err(carrier.changed(Path::new(missing)));
     }
     Ok(carrier.snapshot)
@@ -121,7 +124,7 @@ struct Carrier<'a> {
     user: u32,
     comparison: &'a Comparison<'a>,
     /// Files of the build that stand in the former tree as they should be, and have not been met yet.
-    kept: BTreeSet<&'a str>,
+    kept: BTreeMap<&'a str, Seen>,
     /// Files of the former tree that do not stay as they are.
     replaced: BTreeMap<&'a str, Seen>,
     /// The files to write, by the folder that they lie in.
@@ -239,9 +242,13 @@ impl<'a> Carrier<'a> {
         } else if seen.kind == FileType::Directory {
             self.carry_folder(old, new, name, path, outcome)?;
         } else {
-            // A file where the build has one that was not there a moment ago; or a folder that is to give way.
-            let appeared = !self.kept.remove(text) && self.comparison.needs(text);
-            let (false, Some(new)) = (appeared, new) else {
+            let as_read = match self.kept.remove(text) {
+                Some(expected) => expected.is_same_object(&seen),
+                // The build has a file there, and nothing stood there when its folder was read.
+                None => !self.comparison.needs(text),
+            };
+            // Without a new folder, all in the old one was to go.
+            let (true, Some(new)) = (as_read, new) else {
                 return Err(self.changed(path));
             };
             exact = self.carry_file(old, new, name, path, &seen)?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use super::error::OutputError;
+use super::error::{OutputError, Shown};
 use super::files::{FileSet, Mode, OutputFile, RelPath};
 use super::folder::{Contents, Folder, Look, Lookup, Obstacle, Seen, is};
 use super::manifest::{self, Manifest, ManifestEntry, ManifestError, Provenance};
@@ -195,11 +195,12 @@ impl<'a> Comparison<'a> {
         scope: &Scope,
         bad_manifest: BadManifest,
     ) -> Result<Self, OutputError> {
+        let mut manifest = Manifest::of(set, provenance.clone());
         let mut comparison = Self {
             folder: root.to_owned(),
             folder_exists: folder.is_some(),
             set,
-            manifest: manifest_file(&Manifest::of(set, provenance.clone())),
+            manifest: manifest_file(&manifest),
             changes: Vec::new(),
             seen: BTreeMap::new(),
         };
@@ -235,9 +236,10 @@ impl<'a> Comparison<'a> {
             }
         };
         let (kept, gone) = split_entries(former, set, scope, provenance);
-        let mut manifest = Manifest::of(set, provenance.clone());
-        manifest.files.extend(kept);
-        comparison.manifest = manifest_file(&manifest);
+        if !kept.is_empty() {
+            manifest.files.extend(kept);
+            comparison.manifest = manifest_file(&manifest);
+        }
 
         // Whatever parses as a manifest is moxc's to rewrite, be it reformatted: nothing in it is anybody else's.
         let kind = found.compared_with(
@@ -363,7 +365,7 @@ impl<'a> Comparison<'a> {
         let mut out = String::new();
         if !self.folder_exists {
             let files = self.changes.len();
-            let folder = self.folder.display();
+            let folder = Shown(&self.folder);
             // A text about a text cannot fail to be written.
             let _ = writeln!(out, "`{folder}` does not exist; it would get {files} files");
             return out;
@@ -433,7 +435,7 @@ impl<'a> Comparison<'a> {
 
     /// One line: how many files would be written, removed, and so on.
     pub fn summary(&self) -> String {
-        let folder = self.folder.display();
+        let folder = Shown(&self.folder);
         let count = |counts: fn(&ChangeKind) -> bool| {
             self.changes
                 .iter()

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::ManifestError;
 use super::diff::Conflict;
@@ -94,6 +94,22 @@ impl OutputError {
     }
 }
 
+/// A path as it is shown: on one line, and unable to drive a terminal, whatever somebody called a file.
+pub(super) struct Shown<'a>(pub(super) &'a Path);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.to_string_lossy().chars() {
+            if c.is_control() {
+                write!(out, "{}", c.escape_unicode())?;
+            } else {
+                write!(out, "{c}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for OutputError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -107,7 +123,7 @@ impl fmt::Display for OutputError {
                     out,
                     "{} {files} in the way in `{}`; nothing was written",
                     conflicts.len(),
-                    folder.display()
+                    Shown(folder)
                 )?;
                 conflicts
                     .iter()
@@ -116,34 +132,34 @@ impl fmt::Display for OutputError {
             Self::Manifest { path, error } => write!(
                 out,
                 "cannot use `{}`: {error}; nothing was written",
-                path.display()
+                Shown(path)
             ),
             Self::Unnamed { path } => write!(
                 out,
                 "`{}` cannot be an output folder: it must end in a name, so that it can be replaced at once",
-                path.display()
+                Shown(path)
             ),
             Self::NotAFolder { folder, what } => write!(
                 out,
                 "`{}` is {what}, not a folder that can be replaced; nothing was written",
-                folder.display()
+                Shown(folder)
             ),
             Self::Busy { folder } => write!(
                 out,
                 "another moxc is writing `{}`; nothing was written",
-                folder.display()
+                Shown(folder)
             ),
             Self::Changed { path } => write!(
                 out,
                 "`{}` changed during the build, so the folder was left as it was; build again",
-                path.display()
+                Shown(path)
             ),
             Self::Interrupted { folder, former } => write!(
                 out,
                 "a build that was killed left the former `{}` at `{}`, and a new folder stands there now; move one of \
                  them away; nothing was written",
-                folder.display(),
-                former.display()
+                Shown(folder),
+                Shown(former)
             ),
             Self::Io {
                 action,
@@ -151,15 +167,11 @@ impl fmt::Display for OutputError {
                 error,
                 standing,
             } => {
-                write!(out, "cannot {action} `{}`: {error}; ", path.display())?;
+                write!(out, "cannot {action} `{}`: {error}; ", Shown(path))?;
                 match standing {
                     Standing::AsBefore => write!(out, "the output folder is as it was"),
                     Standing::SetAside(former) => {
-                        write!(
-                            out,
-                            "the former output folder lies at `{}`",
-                            former.display()
-                        )
+                        write!(out, "the former output folder lies at `{}`", Shown(former))
                     }
                 }
             }

@@ -13,7 +13,7 @@ use rustix::fs::{FileType, RenameFlags};
 use rustix::io::Errno;
 
 use super::Sha256;
-use super::error::{OutputError, Standing};
+use super::error::{OutputError, Shown, Standing};
 use super::folder::{Folder, Seen, is};
 
 /// The file that tells a staging folder.
@@ -233,7 +233,7 @@ pub(super) fn recover(
         if let Err(error) = remove_staging(parent, &staging_name, &folder) {
             notes.push(format!(
                 "`{}`, which a former build left behind, could not be removed: {error}",
-                path.display()
+                Shown(&path)
             ));
         }
     }

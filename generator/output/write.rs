@@ -29,7 +29,7 @@ use rustix::io::Errno;
 
 use super::carry::{self, Snapshot};
 use super::diff::{BadManifest, ChangeKind, Comparison, Scope};
-use super::error::OutputError;
+use super::error::{OutputError, Shown};
 use super::files::{FileSet, RelPath};
 use super::folder::{Folder, Obstacle, is};
 use super::manifest::Provenance;
@@ -201,7 +201,7 @@ fn write_below(
     if let Err(error) = staging.discard() {
         report.notes.push(format!(
             "the former tree could not be removed from `{}`: {error}; the next build tries again",
-            left.display()
+            Shown(&left)
         ));
     }
     Ok(report)

@@ -39,7 +39,7 @@ pub fn check_guest_config(kind: GuestKind, release: Release, text: &str) -> Vec<
                 report.option(file, release, line.number, key, value);
             }
             GuestLine::Raw { key, .. } => {
-                if !takes_raw_lxc_key(key) {
+                if !takes_raw_lxc_key(release, key) {
                     let message = format!("Proxmox does not take the raw key `{key}`");
                     report.add(
                         line.number,
@@ -357,14 +357,17 @@ mod tests {
                 ),
             ]
         );
-        let text =
-            "hostname: db\nlxc.rootfs.path: /x\nlxc.cgroup2.memory.max: 1\nlxc.idmap: u 0 1 2\n";
+        let text = "hostname: db\nlxc.rootfs.path: /x\nlxc.cgroup2.memory.max: 1\nlxc.idmap: u 0 1 2\n\
+                    lxc.environment.runtime: A=b\n";
         assert_eq!(
             shown(
                 text,
-                &check_guest_config(GuestKind::Pct, Release::NEWEST, text)
+                &check_guest_config(GuestKind::Pct, Release::new(9, 0), text)
             ),
-            [(2, "lxc.rootfs.path", FaultKind::UnknownOption)]
+            [
+                (2, "lxc.rootfs.path", FaultKind::UnknownOption),
+                (5, "lxc.environment.runtime", FaultKind::UnknownOption)
+            ]
         );
     }
 

@@ -2,20 +2,32 @@
 
 use std::fmt::Write as _;
 
+use super::Release;
+
 /// Encodes one line of free text as Proxmox does: UTF-8, then `%XX` for control characters,
 /// bytes from 0x7f on, `%` and `:` (`PVE::Tools::encode_text`).
 ///
+/// Before 8.3 Proxmox left `%` alone, and so lost a `%41` in the text at its second rewrite. For
+/// those releases only a `%` that would be misread is encoded.
+///
 /// ```
-/// assert_eq!(moxc::pve::encode_text("a: 5 % ä"), "a%3A 5 %25 %C3%A4");
+/// use moxc::pve::{Release, encode_text};
+/// assert_eq!(encode_text(Release::new(9, 2), "a: 5 % ä"), "a%3A 5 %25 %C3%A4");
+/// assert_eq!(encode_text(Release::new(8, 1), "5 % or %41"), "5 % or %2541");
 /// ```
-pub fn encode_text(text: &str) -> String {
+pub fn encode_text(release: Release, text: &str) -> String {
+    let bytes = text.as_bytes();
+    let is_hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
     let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
+    for (at, byte) in bytes.iter().enumerate() {
         match byte {
+            b'%' if release < Release::new(8, 3) && !(is_hex(at + 1) && is_hex(at + 2)) => {
+                encoded.push('%');
+            }
             b'%' | b':' | 0..0x20 | 0x7f.. => {
                 write!(encoded, "%{byte:02X}").expect("writing to a string cannot fail");
             }
-            plain => encoded.push(char::from(plain)),
+            plain => encoded.push(char::from(*plain)),
         }
     }
     encoded
@@ -51,12 +63,12 @@ mod tests {
 
     #[test]
     fn encodes_what_proxmox_encodes() {
-        assert_eq!(encode_text("a: b"), "a%3A b");
-        assert_eq!(encode_text("100%"), "100%25");
-        assert_eq!(encode_text("ä"), "%C3%A4");
-        assert_eq!(encode_text("a\tb\r\u{7f}"), "a%09b%0D%7F");
+        assert_eq!(encode_text(Release::NEWEST, "a: b"), "a%3A b");
+        assert_eq!(encode_text(Release::NEWEST, "100%"), "100%25");
+        assert_eq!(encode_text(Release::NEWEST, "ä"), "%C3%A4");
+        assert_eq!(encode_text(Release::NEWEST, "a\tb\r\u{7f}"), "a%09b%0D%7F");
         assert_eq!(
-            encode_text("{{guestname}}, \"x\" #"),
+            encode_text(Release::NEWEST, "{{guestname}}, \"x\" #"),
             "{{guestname}}, \"x\" #"
         );
     }
@@ -70,8 +82,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn round_trips(text in "\\PC*|[%:0-9A-F\n\t ]*") {
-            let encoded = encode_text(&text);
+        fn round_trips(text in "\\PC*|[%:0-9A-F\n\t ]*", old: bool) {
+            let release = if old { Release::new(8, 2) } else { Release::NEWEST };
+            let encoded = encode_text(release, &text);
             prop_assert!(encoded.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b':'));
             prop_assert_eq!(decode_text(&encoded), text);
         }

@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::refusal::check_line_value;
 use super::schema::{ConfigFile, OptionSchema};
-use super::{CannotCarry, PropertyString, Refusal, decode_text, encode_text};
+use super::{CannotCarry, PropertyString, Refusal, Release, decode_text, encode_text};
 
 /// Which of Proxmox's two kinds of guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,7 @@ impl GuestKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestConfig {
     kind: GuestKind,
+    release: Release,
     description: String,
     options: BTreeMap<String, String>,
     raw: Vec<(String, String)>,
@@ -62,11 +63,19 @@ impl GuestConfig {
     pub fn new(kind: GuestKind) -> Self {
         Self {
             kind,
+            release: Release::NEWEST,
             description: String::new(),
             options: BTreeMap::new(),
             raw: Vec::new(),
             sections: BTreeMap::new(),
         }
+    }
+
+    /// Prints as this release does; they differ in how `%` in the description is encoded.
+    #[must_use]
+    pub fn for_release(mut self, release: Release) -> Self {
+        self.release = release;
+        self
     }
 
     /// The kind of guest.
@@ -89,10 +98,12 @@ impl GuestConfig {
         Ok(())
     }
 
-    /// Sets an option to a plain value, replacing an earlier one.
+    /// Sets an option to a plain value, replacing an earlier one. A container's `env` has no line
+    /// of its own: give each variable to [`add_raw`](Self::add_raw) as `lxc.environment.runtime`.
     pub fn set(&mut self, key: &str, value: impl fmt::Display) -> Result<(), CannotCarry> {
         let value = value.to_string();
-        if !is_option_key(self.kind, key) || key == "description" {
+        let elsewhere = key == "description" || (key == "env" && self.kind == GuestKind::Pct);
+        if !is_option_key(self.kind, key) || elsewhere {
             return Err(CannotCarry::new(key, Refusal::BadName));
         }
         check_line_value(&value)?;
@@ -143,8 +154,17 @@ impl GuestConfig {
         // LXC knows empty values (they clear a list), and Proxmox lets them through; but it would
         // write `key: ` with the blank it cuts off elsewhere, so an empty one is refused as well.
         check_line_value(&value)?;
-        self.raw.push((key.to_owned(), value));
+        self.push_raw(key, value);
         Ok(())
+    }
+
+    /// Variables come before all other raw lines.
+    fn push_raw(&mut self, key: &str, value: String) {
+        let at = match key {
+            ENVIRONMENT => self.raw.partition_point(|(key, _)| key == ENVIRONMENT),
+            _ => self.raw.len(),
+        };
+        self.raw.insert(at, (key.to_owned(), value));
     }
 
     /// The raw `lxc.*` lines.
@@ -186,6 +206,9 @@ impl GuestConfig {
                     description.push_str(&decode_text(text));
                     description.push('\n');
                 }
+                GuestLine::Option { key: "env", value } if kind == GuestKind::Pct => {
+                    current.push_raw(ENVIRONMENT, value.to_owned());
+                }
                 GuestLine::Option { key, value } => {
                     let key = if kind == GuestKind::Qm && key == "cdrom" {
                         "ide2"
@@ -195,9 +218,7 @@ impl GuestConfig {
                     let value = current.as_proxmox_reads(key, value);
                     current.options.insert(key.to_owned(), value);
                 }
-                GuestLine::Raw { key, value } => {
-                    current.raw.push((key.to_owned(), value.to_owned()));
-                }
+                GuestLine::Raw { key, value } => current.push_raw(key, value.to_owned()),
                 GuestLine::Unreadable(content) => {
                     skipped.push(SkippedLine {
                         line: line.number,
@@ -238,7 +259,7 @@ impl GuestConfig {
     fn print_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.description.is_empty() {
             for line in self.description.split('\n') {
-                writeln!(f, "#{}", encode_text(line))?;
+                writeln!(f, "#{}", encode_text(self.release, line))?;
             }
         }
         for (key, value) in self.options().chain(self.raw()) {
@@ -266,6 +287,9 @@ impl fmt::Display for GuestConfig {
         Ok(())
     }
 }
+
+/// How a container's file spells its `env`, since Proxmox VE 9.1.
+const ENVIRONMENT: &str = "lxc.environment.runtime";
 
 /// A line that Proxmox would skip with a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -481,6 +505,14 @@ mod tests {
             read(GuestKind::Pct, "lxc.idmap = u 0 100000 65536\n").to_string(),
             "lxc.idmap: u 0 100000 65536\n"
         );
+        config.add_raw(ENVIRONMENT, "A=b").expect("a variable");
+        config.add_raw(ENVIRONMENT, "B=c d").expect("a variable");
+        let lines: Vec<_> = config.raw().map(|(_, value)| value).collect();
+        assert_eq!(lines[..2], ["A=b", "B=c d"]);
+        assert_eq!(
+            config.set("env", "A=b").map_err(|error| error.why),
+            Err(Refusal::BadName)
+        );
         let mut vm = GuestConfig::new(GuestKind::Qm);
         assert_eq!(
             vm.add_raw("lxc.idmap", "x").map_err(|error| error.why),
@@ -577,7 +609,7 @@ mod tests {
         fn round_trips_or_refuses(
             pct: bool,
             description in hostile(),
-            values in proptest::collection::vec(("name|args|tags|ciuser|hostname|onboot|scsi[0-9]|zzz", hostile()), 0..6),
+            values in proptest::collection::vec(("name|args|tags|env|ciuser|hostname|onboot|scsi[0-9]|zzz", hostile()), 0..6),
             raw in proptest::collection::vec(hostile(), 0..3),
         ) {
             let kind = if pct { GuestKind::Pct } else { GuestKind::Qm };
@@ -591,6 +623,7 @@ mod tests {
             }
             for value in &raw {
                 let _ = config.add_raw("lxc.hook.mount", value);
+                let _ = config.add_raw(ENVIRONMENT, value);
             }
             let printed = config.to_string();
             let (read, skipped) = GuestConfig::parse(kind, &printed);

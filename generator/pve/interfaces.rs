@@ -34,7 +34,8 @@ pub struct Interface {
     pub mtu: Option<u32>,
     /// The stanzas in their order; none counts as one `inet manual`.
     pub families: Vec<Family>,
-    /// Lines printed as `#text` at the end of the stanza, where Proxmox keeps them.
+    /// Lines printed as `#text` at the end of the stanza, where Proxmox keeps them; ASCII only,
+    /// since Proxmox spoils anything else at its second rewrite.
     pub comments: Vec<String>,
 }
 
@@ -561,6 +562,10 @@ fn check(interface: &Interface) -> Result<(), CannotCarry> {
         }
     }
     for comment in &interface.comments {
+        // Proxmox decodes comments and writes them back in Latin-1.
+        if !comment.is_ascii() {
+            return Err(CannotCarry::new(comment, Refusal::NotAscii));
+        }
         match check_value(comment) {
             Ok(()) => {}
             // A blank at the start is the usual `# text`; an empty line between others is kept.
@@ -1009,6 +1014,7 @@ source /etc/network/interfaces.d/*
         assert_eq!(why(comments(&[" a", "", " b"])), Ok(()));
         assert_eq!(why(comments(&["a", ""])), Err(Refusal::Empty));
         assert_eq!(why(comments(&["a "])), Err(Refusal::OuterBlank));
+        assert_eq!(why(comments(&["ä"])), Err(Refusal::NotAscii));
         let mut file = file([card("eth0")]);
         assert_eq!(
             file.push(card("eth0")).map_err(|error| error.why),

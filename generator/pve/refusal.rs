@@ -36,6 +36,8 @@ pub enum Refusal {
     Twice,
     /// A backslash at the end, which joins the next line to this one.
     Continuation,
+    /// A character that is not ASCII, where Proxmox's rewrite spoils it.
+    NotAscii,
 }
 
 impl CannotCarry {
@@ -74,6 +76,9 @@ impl fmt::Display for Refusal {
             Self::Zero => f.write_str("Proxmox reads `0` as no text at all"),
             Self::Twice => f.write_str("it is there already"),
             Self::Continuation => f.write_str("a `\\` at the end joins the next line to it"),
+            Self::NotAscii => {
+                f.write_str("Proxmox spoils what is not ASCII here when it rewrites the file")
+            }
         }
     }
 }

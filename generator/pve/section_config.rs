@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::refusal::check_line_value;
 use super::schema::{ConfigFile, MappingKind, OptionSchema};
-use super::{CannotCarry, PropertyString, Refusal, decode_text, encode_text};
+use super::{CannotCarry, PropertyString, Refusal, Release, decode_text, encode_text};
 
 /// Which of the files that consist of sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +50,7 @@ impl SectionFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
     file: SectionFile,
+    release: Release,
     kind: String,
     id: String,
     properties: BTreeMap<String, Vec<String>>,
@@ -76,6 +77,7 @@ impl Section {
         }
         Ok(Self {
             file,
+            release: Release::NEWEST,
             kind: kind.to_owned(),
             id: id.to_owned(),
             properties: BTreeMap::new(),
@@ -101,7 +103,12 @@ impl Section {
     pub fn set(&mut self, key: &str, value: impl fmt::Display) -> Result<(), CannotCarry> {
         let value = value.to_string();
         self.check(key, &value)?;
-        self.properties.insert(key.to_owned(), vec![value]);
+        if key == "disable" && value == "0" {
+            // Proxmox writes only the flag that is set.
+            self.properties.remove(key);
+        } else {
+            self.properties.insert(key.to_owned(), vec![value]);
+        }
         Ok(())
     }
 
@@ -122,6 +129,9 @@ impl Section {
     /// the values and of their parts is kept.
     pub fn add(&mut self, key: &str, value: impl fmt::Display) -> Result<(), CannotCarry> {
         let value = value.to_string();
+        if key == "disable" {
+            return self.set(key, value);
+        }
         self.check(key, &value)?;
         self.properties
             .entry(key.to_owned())
@@ -158,7 +168,7 @@ impl Section {
             return Err(CannotCarry::new(key, Refusal::BadName));
         }
         if self.is_encoded(key) {
-            let encoded = encode_text(value);
+            let encoded = encode_text(self.release, value);
             if encoded == "0" {
                 return Err(CannotCarry::new(value, Refusal::Zero));
             }
@@ -196,10 +206,8 @@ impl fmt::Display for Section {
         for (key, value) in self.properties() {
             match (key, value) {
                 ("disable", "1") => writeln!(f, "\tdisable")?,
-                // Proxmox writes only the flag that is set.
-                ("disable", _) => {}
                 (key, value) if self.is_encoded(key) => {
-                    writeln!(f, "\t{key} {}", encode_text(value))?;
+                    writeln!(f, "\t{key} {}", encode_text(self.release, value))?;
                 }
                 (key, value) => writeln!(f, "\t{key} {value}")?,
             }
@@ -212,6 +220,7 @@ impl fmt::Display for Section {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SectionConfig {
     file: SectionFile,
+    release: Release,
     header: Vec<String>,
     sections: Vec<Section>,
 }
@@ -221,9 +230,20 @@ impl SectionConfig {
     pub fn new(file: SectionFile) -> Self {
         Self {
             file,
+            release: Release::NEWEST,
             header: Vec::new(),
             sections: Vec::new(),
         }
+    }
+
+    /// Prints as this release does; they differ in how `%` in a job's comment is encoded.
+    #[must_use]
+    pub fn for_release(mut self, release: Release) -> Self {
+        self.release = release;
+        for section in &mut self.sections {
+            section.release = release;
+        }
+        self
     }
 
     /// Sets the comment lines above the first section. Proxmox skips them, and drops them when it
@@ -235,7 +255,8 @@ impl SectionConfig {
             .collect();
     }
 
-    /// Adds a section. Jobs without `enabled` get the `enabled 1` that Proxmox would add.
+    /// Adds a section with what Proxmox would add: a job's `enabled 1`, and the contents that a
+    /// storage of its type has unless told otherwise.
     pub fn push(&mut self, mut section: Section) -> Result<(), CannotCarry> {
         if self.get(&section.id).is_some() {
             return Err(CannotCarry::new(section.id, Refusal::Twice));
@@ -243,7 +264,14 @@ impl SectionConfig {
         if self.file == SectionFile::Jobs && section.get("enabled").is_none() {
             section.set("enabled", 1)?;
         }
+        if self.file == SectionFile::Storage && section.get("content").is_none() {
+            let contents = section.config_file().default_storage_contents();
+            if !contents.is_empty() {
+                section.set("content", contents.join(","))?;
+            }
+        }
         section.file = self.file;
+        section.release = self.release;
         self.sections.push(section);
         Ok(())
     }

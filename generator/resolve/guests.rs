@@ -154,12 +154,15 @@ impl Resolver<'_> {
         let vm = Vm {
             os,
             cores: Setting::or_default(
-                cpu.and_then(|c| c.cores.map(|c| c.map(|c| c.get()))),
+                cpu.and_then(|c| c.cores.map(|c| c.map(super::super::spec::reader::Int::get))),
                 1,
                 cpu_span,
             ),
             sockets: Setting::or_default(
-                cpu.and_then(|c| c.sockets.map(|s| s.map(|s| s.get()))),
+                cpu.and_then(|c| {
+                    c.sockets
+                        .map(|s| s.map(super::super::spec::reader::Int::get))
+                }),
                 1,
                 cpu_span,
             ),
@@ -229,7 +232,8 @@ impl Resolver<'_> {
             tags: list(body.tags.as_ref()),
             memory,
             cpu_limit: cpu.and_then(|c| c.limit.map(|l| l.map(|l| l.0))),
-            cpu_units: cpu.and_then(|c| c.units.map(|u| u.map(|u| u.get()))),
+            cpu_units: cpu
+                .and_then(|c| c.units.map(|u| u.map(super::super::spec::reader::Int::get))),
             autostart: autostart(body.autostart.as_ref()),
             protection: Setting::or_default(body.protection, false, body.span),
             needs: self.guests(body.needs.as_ref()),
@@ -275,7 +279,7 @@ impl Resolver<'_> {
             .collect();
         let container = Container {
             os,
-            cores: cpu.and_then(|c| c.cores.map(|c| c.map(|c| c.get()))),
+            cores: cpu.and_then(|c| c.cores.map(|c| c.map(super::super::spec::reader::Int::get))),
             // Proxmox VE's own default.
             swap: Setting::or_default(body.swap, ByteSize::mib(512), body.span),
             template: Setting::or_missing(
@@ -304,7 +308,8 @@ impl Resolver<'_> {
             tags: list(body.tags.as_ref()),
             memory: Setting::or_missing(body.memory, ByteSize::gib(1), body.span),
             cpu_limit: cpu.and_then(|c| c.limit.map(|l| l.map(|l| l.0))),
-            cpu_units: cpu.and_then(|c| c.units.map(|u| u.map(|u| u.get()))),
+            cpu_units: cpu
+                .and_then(|c| c.units.map(|u| u.map(super::super::spec::reader::Int::get))),
             autostart: autostart(body.autostart.as_ref()),
             protection: Setting::or_default(body.protection, false, body.span),
             needs: self.guests(body.needs.as_ref()),
@@ -602,7 +607,9 @@ impl Resolver<'_> {
                 .as_ref()
                 .map(|t| Spanned::new(t.value.0.clone(), t.span)),
             firewall: Setting::or_default(body.firewall, *firewall, body.span),
-            mtu: body.mtu.map(|m| m.map(|m| m.get())),
+            mtu: body
+                .mtu
+                .map(|m| m.map(super::super::spec::reader::Int::get)),
             rate: body.rate.map(|r| r.map(|r| r.0)),
         })
     }
@@ -779,7 +786,9 @@ fn autostart(written: Option<&Spanned<ShortOrLong<bool, AutostartSpec>>>) -> Opt
         }),
         ShortOrLong::Long(spec) => Some(Autostart {
             span: spec.span,
-            order: spec.order.map(|o| o.map(|o| o.get())),
+            order: spec
+                .order
+                .map(|o| o.map(super::super::spec::reader::Int::get)),
             up_delay: spec.up_delay.clone(),
             down_delay: spec.down_delay.clone(),
         }),
@@ -805,8 +814,12 @@ fn container_device(
                 "/dev/null".parse().expect("a device"),
                 spec.span,
             ),
-            uid: spec.uid.map(|n| n.map(|n| n.get())),
-            gid: spec.gid.map(|n| n.map(|n| n.get())),
+            uid: spec
+                .uid
+                .map(|n| n.map(super::super::spec::reader::Int::get)),
+            gid: spec
+                .gid
+                .map(|n| n.map(super::super::spec::reader::Int::get)),
             mode: spec
                 .mode
                 .as_ref()
@@ -825,7 +838,10 @@ fn settings(spec: Option<&NixosSpec>) -> Vec<(Spanned<String>, Node)> {
 fn steam(spec: &SteamSpec) -> Steam {
     let games = spec.games.iter().flat_map(|g| &g.value).filter_map(|game| {
         let id = game.value.app_id?;
-        Some((id.map(|id| id.get()), game.value.name.clone()))
+        Some((
+            id.map(super::super::spec::reader::Int::get),
+            game.value.name.clone(),
+        ))
     });
     Steam {
         span: spec.span,

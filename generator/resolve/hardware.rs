@@ -41,7 +41,9 @@ pub(super) fn resolve(file: &HostFile, sink: &mut Sink) -> Hardware {
                 ),
                 model: body.model.clone(),
                 serial: body.serial.clone(),
-                sector: body.sector.map(|s| s.map(|s| s.get())),
+                sector: body
+                    .sector
+                    .map(|s| s.map(super::super::spec::reader::Int::get)),
             })
         });
     let disks = Arena::new(disks.collect());
@@ -83,7 +85,9 @@ pub(super) fn resolve(file: &HostFile, sink: &mut Sink) -> Hardware {
                 subsystem: body.subsystem,
                 class: super::choice(body.class, PciClass::Other, body.span),
                 model: body.model.clone(),
-                iommu_group: body.iommu_group.map(|g| g.map(|g| g.get())),
+                iommu_group: body
+                    .iommu_group
+                    .map(|g| g.map(super::super::spec::reader::Int::get)),
                 group_members: list(body.group_members.as_ref()),
             })
         });
@@ -101,8 +105,12 @@ pub(super) fn resolve(file: &HostFile, sink: &mut Sink) -> Hardware {
 }
 
 fn cpu(spec: &CpuSpec) -> Cpu {
-    let cores = spec.cores.map(|c| c.map(|c| c.get()));
-    let threads = spec.threads.map(|t| t.map(|t| t.get()));
+    let cores = spec
+        .cores
+        .map(|c| c.map(super::super::spec::reader::Int::get));
+    let threads = spec
+        .threads
+        .map(|t| t.map(super::super::spec::reader::Int::get));
     Cpu {
         span: spec.span,
         model: spec.model.clone(),
@@ -111,6 +119,11 @@ fn cpu(spec: &CpuSpec) -> Cpu {
         threads: threads
             .map(|t| Setting::written(t.value, t.span))
             .or_else(|| cores.map(|c| Setting::default(c.value, c.span))),
-        sockets: Setting::or_default(spec.sockets.map(|s| s.map(|s| s.get())), 1, spec.span),
+        sockets: Setting::or_default(
+            spec.sockets
+                .map(|s| s.map(super::super::spec::reader::Int::get)),
+            1,
+            spec.span,
+        ),
     }
 }

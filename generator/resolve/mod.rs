@@ -1,9 +1,10 @@
 //! The spec as written → the host as understood.
 //!
 //! Names become references, defaults are filled in, what is derived (MAC addresses) is derived. Reports unknown names
-//! (MOX01xx) and keys that do not go together; what spans several parts of a host is the [analysis](crate::analysis)'s.
+//! (`MOX01xx`) and keys that do not go together; what spans several parts of a host is the [analysis](crate::analysis)'s.
 //! A faulty spec still gives a model, with what could be understood, so that its other faults are found in the same run.
 
+pub mod fleet;
 mod guests;
 mod hardware;
 mod identity;
@@ -127,7 +128,7 @@ fn reserve(host: Option<&crate::spec::host::HostSpec>, span: Span) -> Reserve {
     Reserve {
         memory: Setting::or_default(reserve.and_then(|r| r.memory), ByteSize::gib(4), at),
         threads: Setting::or_default(
-            reserve.and_then(|r| r.threads.map(|t| t.map(|t| t.get()))),
+            reserve.and_then(|r| r.threads.map(|t| t.map(super::spec::reader::Int::get))),
             0,
             at,
         ),

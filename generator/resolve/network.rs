@@ -48,7 +48,9 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ne
                 body.span,
             ),
             dhcp_range: body.dhcp_range,
-            mtu: body.mtu.map(|m| m.map(|m| m.get())),
+            mtu: body
+                .mtu
+                .map(|m| m.map(super::super::spec::reader::Int::get)),
             stp: Setting::or_default(body.stp, false, body.span),
             nat: body
                 .nat
@@ -98,7 +100,9 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ne
             }),
             mode,
             primary,
-            mtu: body.mtu.map(|m| m.map(|m| m.get())),
+            mtu: body
+                .mtu
+                .map(|m| m.map(super::super::spec::reader::Int::get)),
         });
     }
     let mut machines = Vec::new();

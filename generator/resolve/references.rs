@@ -44,6 +44,10 @@ impl<'a, T> Names<'a, T> {
     }
 
     /// What a name stands for: `None` where there is no such name, `Some(None)` where it was not understood.
+    #[allow(
+        clippy::option_option,
+        reason = "both absences are ordinary: a missing name is reported, a misunderstood one has been"
+    )]
     pub(super) fn get(&self, name: &str) -> Option<Option<Id<T>>> {
         self.ids.get(name).copied()
     }
@@ -59,17 +63,16 @@ impl<'a, T> Names<'a, T> {
         reference: &Spanned<Reference>,
         sink: &mut Sink,
     ) -> Option<Spanned<Id<T>>> {
-        match self.get(&reference.value.0) {
-            Some(id) => id.map(|id| Spanned::new(id, reference.span)),
-            None => {
-                sink.push(unknown_reference(
-                    reference.span,
-                    self.what,
-                    &reference.value.0,
-                    &self.order,
-                ));
-                None
-            }
+        if let Some(id) = self.get(&reference.value.0) {
+            id.map(|id| Spanned::new(id, reference.span))
+        } else {
+            sink.push(unknown_reference(
+                reference.span,
+                self.what,
+                &reference.value.0,
+                &self.order,
+            ));
+            None
         }
     }
 

@@ -266,10 +266,18 @@ fn external(name: Spanned<String>, body: &ExternalSpec, sink: &mut Sink) -> Exte
     }
 }
 
+/// A key of some kinds of store: whether it stands in the spec, which kinds need it, and which know it.
+type StoreKey = (
+    &'static str,
+    Option<Span>,
+    &'static [ExternalKind],
+    &'static [ExternalKind],
+);
+
 /// Which keys a kind of store needs, and which it cannot use.
 fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
     use ExternalKind::{Cifs, Dir, Nfs, Pbs};
-    let keys: [(&str, Option<Span>, &[ExternalKind], &[ExternalKind]); 12] = [
+    let keys: [StoreKey; 12] = [
         (
             "server",
             body.server.as_ref().map(|k| k.span),

@@ -469,7 +469,7 @@ impl super::reader::FromNode for CpuAffinity {
             return crate::value::SpecString::parse(&text)
                 .map(Self)
                 .map_err(|error| {
-                    reader.report_value(crate::diagnostics::Code::MOX0021, node.span, &text, error)
+                    reader.report_value(crate::diagnostics::Code::MOX0021, node.span, &text, error);
                 })
                 .ok();
         }

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::document::{Node, TableNode, Value};
-use crate::diagnostics::{Code, Diagnostic, Sink, did_you_mean, nearest};
+use crate::diagnostics::{Code, Diagnostic, Sink, certain, did_you_mean, nearest};
 use crate::source::{SourceMap, Span, Spanned};
 use crate::value::{Choice, SpecString, ValueError, VlanTag, VmId};
 
@@ -160,7 +160,8 @@ impl<'n> TableReader<'n> {
                 .or_else(|| nearest(&key.value, self.asked.iter().copied()));
             if let Some(near) = near {
                 diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-                if free.contains(&near) {
+                let sure = certain(&key.value, self.asked.iter().copied()) == Some(near);
+                if sure && free.contains(&near) {
                     diagnostic = diagnostic.replace(format!("write `{near}`"), key.span, near);
                 }
                 self.missing.retain(|missing| *missing != near);
@@ -404,7 +405,7 @@ impl FromNode for Amount {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let number = match &node.value {
             // A rate or a limit is far below 2⁵³, where a float stops being exact.
-            Value::Integer(number) => i32::try_from(*number).map(f64::from).unwrap_or(f64::NAN),
+            Value::Integer(number) => i32::try_from(*number).map_or(f64::NAN, f64::from),
             Value::Float(number) => *number,
             Value::String(_)
             | Value::Boolean(_)
@@ -464,10 +465,13 @@ impl<T: Choice> FromNode for OneOf<T> {
             diagnostic = match near {
                 Some(near) => diagnostic
                     .help(format!("did you mean `{near}`?"))
-                    .note(format!("the choices are {all}"))
-                    .replace(format!("write `{near}`"), node.span, format!("\"{near}\"")),
+                    .note(format!("the choices are {all}")),
                 None => diagnostic.help(format!("the choices are {all}")),
             };
+            if let Some(sure) = certain(word, words()) {
+                diagnostic =
+                    diagnostic.replace(format!("write `{sure}`"), node.span, format!("\"{sure}\""));
+            }
             reader.report(diagnostic);
         }
         choice.map(Self)
@@ -721,8 +725,8 @@ pub fn unknown_reference(span: Span, what: &str, name: &str, known: &[&str]) -> 
     )
     .label("not declared")
     .help_if(did_you_mean(name, known.iter().copied(), what));
-    if let Some(near) = nearest(name, known.iter().copied()) {
-        diagnostic = diagnostic.replace(format!("write `{near}`"), span, format!("\"{near}\""));
+    if let Some(sure) = certain(name, known.iter().copied()) {
+        diagnostic = diagnostic.replace(format!("write `{sure}`"), span, format!("\"{sure}\""));
     }
     diagnostic
 }

@@ -129,14 +129,13 @@ impl SpecString for IpAddress {
     const WHAT: &'static str = "an IP address, as `\"192.168.1.1\"`";
 
     fn parse(text: &str) -> Result<Self, ValueError> {
-        if let Some((address, _)) = text.split_once('/') {
-            if let Ok(address) = parse_ip(address) {
-                return Err(ValueError::at(
-                    address.to_string().len().min(text.len())..text.len(),
-                    "a bare address has no prefix length",
-                )
-                .help(format!("write `\"{address}\"`")));
-            }
+        if let Some(slash) = text.find('/')
+            && let Ok(address) = parse_ip(&text[..slash])
+        {
+            return Err(
+                ValueError::at(slash..text.len(), "a bare address has no prefix length")
+                    .help(format!("write `\"{address}\"`")),
+            );
         }
         parse_ip(text).map(Self)
     }

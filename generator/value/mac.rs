@@ -131,6 +131,9 @@ mod tests {
             MacAddress::derive("pve2", 110, 0)
         );
         // A change here changes the cards of every machine that was built before.
-        insta::assert_snapshot!(MacAddress::derive("pve1", 110, 0), @"");
+        assert_eq!(
+            MacAddress::derive("pve1", 110, 0).to_string(),
+            "BC:24:11:72:09:33"
+        );
     }
 }

@@ -181,7 +181,7 @@ impl SpecString for ByteSize {
             let scale = 10u128.pow(u32::try_from(fraction.len()).expect("at most 15 digits"));
             let part: u128 = fraction.parse().map_err(|_| wrong())?;
             let part = part * u128::from(*factor);
-            if part % scale != 0 {
+            if !part.is_multiple_of(scale) {
                 return Err(ValueError::whole(
                     text,
                     format!("{text} is not a whole number of bytes"),

@@ -363,14 +363,15 @@ impl Judge<'_> {
             if given.iter().any(|(other, ..)| *other == name) {
                 return Err(twice(name));
             }
+            // Up to 9.1, the part without a name does not get its boolean translated.
+            let untranslated = part.key.is_none() && self.release < Release::new(9, 2);
+            let spelling = if untranslated {
+                Spelling::Section
+            } else {
+                Spelling::Part
+            };
             if !sub.is_only_a_name() {
-                self.value(
-                    sub,
-                    name,
-                    part.value,
-                    offset + part.value_start(),
-                    Spelling::Part,
-                )?;
+                self.value(sub, name, part.value, offset + part.value_start(), spelling)?;
             }
             given.push((name, part.value, range));
         }
@@ -537,6 +538,17 @@ fn combination(
                     let message =
                         "`keep-all=1` cannot be combined with the other `keep-…`".to_owned();
                     Err(OptionFault::at(FaultKind::Conflict, range.clone(), message))
+                }
+                _ => Ok(()),
+            }
+        }
+        Some("fleecing") => {
+            let enabled =
+                find("enabled").filter(|(_, value, _)| parse_boolean(value) == Some(true));
+            match enabled {
+                Some((.., range)) if find("storage").is_none() => {
+                    let message = "fleecing needs a `storage`".to_owned();
+                    Err(OptionFault::at(FaultKind::Missing, range.clone(), message))
                 }
                 _ => Ok(()),
             }

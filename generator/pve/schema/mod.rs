@@ -206,8 +206,12 @@ pub fn cpu_flags() -> &'static [&'static str] {
 }
 
 /// Whether Proxmox takes this raw `lxc.*` key in a container's file.
-pub fn takes_raw_lxc_key(key: &str) -> bool {
-    PCT.raw_keys.contains(&key)
+pub fn takes_raw_lxc_key(release: Release, key: &str) -> bool {
+    let listed = PCT
+        .raw_keys
+        .get(key)
+        .is_some_and(|life| life.is_in(release.known()));
+    listed
         || PCT
             .raw_key_families
             .iter()
@@ -244,7 +248,7 @@ struct Document {
     #[serde(borrow, default)]
     cpu_flags: Vec<&'static str>,
     #[serde(borrow, default)]
-    raw_keys: Vec<&'static str>,
+    raw_keys: BTreeMap<&'static str, Life>,
     #[serde(borrow, default)]
     raw_key_families: Vec<&'static str>,
     #[serde(default)]
@@ -503,17 +507,43 @@ fn load(data: &'static str) -> Document {
     serde_json::from_str(data).expect("a test reads every built-in data file")
 }
 
-static QM: LazyLock<Document> = LazyLock::new(|| load(include_str!("data/qm.json")));
-static PCT: LazyLock<Document> = LazyLock::new(|| load(include_str!("data/pct.json")));
-static STORAGE: LazyLock<Document> = LazyLock::new(|| load(include_str!("data/storage.json")));
-static JOBS: LazyLock<Document> = LazyLock::new(|| load(include_str!("data/jobs.json")));
-static MAPPING: LazyLock<Document> = LazyLock::new(|| load(include_str!("data/mapping.json")));
-static VZDUMP: LazyLock<Document> = LazyLock::new(|| load(include_str!("data/vzdump.json")));
-static INTERFACES: LazyLock<Document> =
-    LazyLock::new(|| load(include_str!("data/interfaces.json")));
-static DATACENTER: LazyLock<Document> =
-    LazyLock::new(|| load(include_str!("data/datacenter.json")));
-static ANSWER: LazyLock<Document> = LazyLock::new(|| load(include_str!("data/answer.json")));
+/// Reads a file's option data anew and counts its options; for benchmarks of the first use.
+#[doc(hidden)]
+pub fn read_data_anew(file: ConfigFile<'_>) -> usize {
+    let data = match file {
+        ConfigFile::Qm => QM_DATA,
+        ConfigFile::Pct => PCT_DATA,
+        ConfigFile::Storage(_) => STORAGE_DATA,
+        ConfigFile::Job(_) => JOBS_DATA,
+        ConfigFile::Mapping(_) => MAPPING_DATA,
+        ConfigFile::Vzdump => VZDUMP_DATA,
+        ConfigFile::Interfaces => INTERFACES_DATA,
+        ConfigFile::Datacenter => DATACENTER_DATA,
+        ConfigFile::Answer => ANSWER_DATA,
+    };
+    let document = load(data);
+    document.options.len() + document.kinds.len()
+}
+
+static QM: LazyLock<Document> = LazyLock::new(|| load(QM_DATA));
+static PCT: LazyLock<Document> = LazyLock::new(|| load(PCT_DATA));
+static STORAGE: LazyLock<Document> = LazyLock::new(|| load(STORAGE_DATA));
+static JOBS: LazyLock<Document> = LazyLock::new(|| load(JOBS_DATA));
+static MAPPING: LazyLock<Document> = LazyLock::new(|| load(MAPPING_DATA));
+static VZDUMP: LazyLock<Document> = LazyLock::new(|| load(VZDUMP_DATA));
+static INTERFACES: LazyLock<Document> = LazyLock::new(|| load(INTERFACES_DATA));
+static DATACENTER: LazyLock<Document> = LazyLock::new(|| load(DATACENTER_DATA));
+static ANSWER: LazyLock<Document> = LazyLock::new(|| load(ANSWER_DATA));
+
+const QM_DATA: &str = include_str!("data/qm.json");
+const PCT_DATA: &str = include_str!("data/pct.json");
+const STORAGE_DATA: &str = include_str!("data/storage.json");
+const JOBS_DATA: &str = include_str!("data/jobs.json");
+const MAPPING_DATA: &str = include_str!("data/mapping.json");
+const VZDUMP_DATA: &str = include_str!("data/vzdump.json");
+const INTERFACES_DATA: &str = include_str!("data/interfaces.json");
+const DATACENTER_DATA: &str = include_str!("data/datacenter.json");
+const ANSWER_DATA: &str = include_str!("data/answer.json");
 
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,17 @@ sysctl.kernel.shmmni sysctl.kernel.shm_rmid_forced
 """
 
 
+# Of them, those that came with containers from OCI images.
+RAW_KEYS_SINCE = {
+    "lxc.init.cwd": "9.0",
+    "lxc.init.uid": "9.1",
+    "lxc.init.gid": "9.1",
+    "lxc.init.groups": "9.1",
+    "lxc.environment.hooks": "9.1",
+    "lxc.environment.runtime": "9.1",
+}
+
+
 def pattern(text):
     for perl, rust in PERL:
         text = text.replace(perl, rust)
@@ -302,6 +313,8 @@ def main():
     facts = load("releases")["files"]
 
     dump = load("qm")
+    # The schema says otherwise, the check behind it does not.
+    dump["properties"]["cpu"]["keys"]["cputype"]["optional"] = False
     packer = Packer(facts["qm"])
     options = packer.options(dump["properties"], "properties")
     # The levels of the x86-64 psABI are built into Proxmox, not into QEMU.
@@ -318,7 +331,7 @@ def main():
     raw = {k for k in probed if probed[k] and not k.startswith(families)}
     raw |= {f"lxc.{k}" for k in MORE_RAW_KEYS.split()}
     raw -= {k for k in probed if not probed[k]}
-    write(target / "pct.json", {"raw_keys": sorted(raw), "raw_key_families": sorted(families)},
+    write(target / "pct.json", {"raw_keys": {k: {"since": RAW_KEYS_SINCE[k]} if k in RAW_KEYS_SINCE else {} for k in sorted(raw)}, "raw_key_families": sorted(families)},
           options=options, groups=packer.bodies)
 
     for name in ("storage", "jobs"):

@@ -346,6 +346,9 @@ fn refuses_what_fails_only_at_the_guests_start() {
         NotListed,
         "+avx512",
     );
+    refused(qm, R92, "cpu", "hidden=1", Missing, "hidden=1");
+    refused(qm, R90, "agent", "yes", WrongType, "yes");
+    assert_eq!(check_option(qm, R92, "agent", "yes"), Ok(()));
     refused(
         qm,
         R92,

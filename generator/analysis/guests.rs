@@ -1,0 +1,541 @@
+//! Guests: what their systems want, and in which order they start.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{Container, Gateway, Guest, GuestKind, Host, Id, MountSource, Task, Vm};
+use crate::source::Span;
+use crate::value::{Bus, ByteSize, ContainerOs, Firmware, GuestPath, VmOs};
+
+pub(super) fn check(host: &Host, sink: &mut Sink) {
+    for (id, guest) in host.guests.iter() {
+        match &guest.kind {
+            GuestKind::Vm(vm) => {
+                windows_11(guest, vm, sink);
+                shares(guest, vm, sink);
+                slots(guest, vm, sink);
+            }
+            GuestKind::Container(container) => {
+                bind_mounts(host, guest, container, sink);
+                features(guest, container, sink);
+            }
+        }
+        exclusive(host, id, guest, sink);
+    }
+    order(host, sink);
+    agent(host, sink);
+}
+
+/// What the setup of Windows 11 looks for before it installs (Microsoft's "Windows 11 specifications").
+fn windows_11(guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    if *vm.os != VmOs::Windows11 {
+        return;
+    }
+    let mut missing: Vec<(Span, String, &str)> = Vec::new();
+    if !*vm.tpm {
+        missing.push((vm.tpm.span, "no TPM".to_owned(), "`tpm = true`"));
+    }
+    if *vm.firmware != Firmware::Ovmf {
+        missing.push((
+            vm.firmware.span,
+            format!("the firmware `{}`", *vm.firmware),
+            "`firmware = \"ovmf\"`",
+        ));
+    }
+    if !vm.machine.contains("q35") {
+        missing.push((
+            vm.machine.span,
+            format!("the machine type `{}`", vm.machine.value),
+            "`machine = \"q35\"`",
+        ));
+    }
+    if !guest.memory.is_missing() && *guest.memory < ByteSize::gib(4) {
+        missing.push((
+            guest.memory.span,
+            format!("{} of memory", guest.memory.value),
+            "at least 4 GiB",
+        ));
+    }
+    if let Some(disk) = vm
+        .disks
+        .first()
+        .filter(|disk| !disk.size.is_missing() && *disk.size < ByteSize::gib(64))
+    {
+        missing.push((
+            disk.size.span,
+            format!("a first disk of {}", disk.size.value),
+            "at least 64 GiB",
+        ));
+    }
+    for (span, found, wanted) in missing {
+        sink.push(
+            Diagnostic::new(Code::MOX0601, span, format!("Windows 11 with {found}"))
+                .also(vm.os.span, "its setup refuses such a machine")
+                .help(format!(
+                    "it wants {wanted}; Windows 10 and Windows Server want less"
+                )),
+        );
+    }
+}
+
+/// Proxmox VE numbers the shares of a guest `virtiofs0` to `virtiofs9`.
+const MOST_SHARES: usize = 10;
+
+fn shares(guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    if let Some(share) = vm.shares.get(MOST_SHARES) {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0602,
+                share.span,
+                format!(
+                    "`{}` has {} shares: Proxmox VE has room for {MOST_SHARES}",
+                    guest.name.value,
+                    vm.shares.len()
+                ),
+            )
+            .help("share a folder that holds several of them"),
+        );
+    }
+    let mut places: BTreeMap<String, Span> = BTreeMap::new();
+    for share in vm.shares.iter().filter(|share| !share.mount.is_missing()) {
+        let windows_path = match *share.mount {
+            GuestPath::Unix(_) => false,
+            GuestPath::Drive(_) | GuestPath::Windows(_) => true,
+        };
+        // Of `other` nobody knows which paths it has.
+        let wrong = match *vm.os {
+            VmOs::Windows10
+            | VmOs::Windows11
+            | VmOs::WindowsServer2022
+            | VmOs::WindowsServer2025 => !windows_path,
+            VmOs::Nixos | VmOs::Linux => windows_path,
+            VmOs::Other => false,
+        };
+        if wrong {
+            let (kind, example) = if windows_path {
+                ("a Windows", "`mount = \"/mnt/data\"`")
+            } else {
+                ("a Unix", "`mount = \"Z:\"`")
+            };
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0603,
+                    share.mount.span,
+                    format!("`{}` is {kind} path", share.mount.value),
+                )
+                .also(
+                    vm.os.span,
+                    format!("`{}` runs `{}`", guest.name.value, vm.os.value),
+                )
+                .help(format!("write {example}")),
+            );
+        }
+        if let Some(first) = places.insert(share.mount.to_string(), share.mount.span) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0604,
+                    share.mount.span,
+                    format!("two shares are mounted at `{}`", share.mount.value),
+                )
+                .also(first, "the first")
+                .help("give each share a place of its own"),
+            );
+        }
+    }
+}
+
+/// How many disks Proxmox VE has numbers for, by bus (qm.json: `scsi[n]`, `virtio[n]`, `sata[n]`, `ide[n]`).
+fn slots_of(bus: Bus) -> usize {
+    match bus {
+        Bus::Scsi => 31,
+        Bus::Virtio => 16,
+        Bus::Sata => 6,
+        Bus::Ide => 4,
+    }
+}
+
+fn slots(guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    for bus in [Bus::Scsi, Bus::Virtio, Bus::Sata, Bus::Ide] {
+        let disks: Vec<_> = vm.disks.iter().filter(|disk| *disk.bus == bus).collect();
+        if let Some(disk) = disks.get(slots_of(bus)) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0605,
+                    disk.name.span,
+                    format!(
+                        "`{}` has {} disks on the bus `{bus}`: there is room for {}",
+                        guest.name.value,
+                        disks.len(),
+                        slots_of(bus)
+                    ),
+                )
+                .help("put some of them on another bus: `scsi` takes 31, `virtio` 16"),
+            );
+        }
+    }
+}
+
+/// Folders that make up the host's system (`pct.adoc`: "never bind mount system directories like /, /var or /etc").
+const SYSTEM_FOLDERS: [&str; 14] = [
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/var/lib/pve-cluster",
+    "/var/lib/vz",
+];
+
+fn bind_mounts(host: &Host, guest: &Guest, container: &Container, sink: &mut Sink) {
+    let mut places: BTreeMap<&str, Span> = BTreeMap::new();
+    for mount in &container.mounts {
+        if let Some(first) = places
+            .insert(mount.path.as_str(), mount.path.span)
+            .filter(|_| !mount.path.is_missing())
+        {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0604,
+                    mount.path.span,
+                    format!("two mounts at `{}`", mount.path.value),
+                )
+                .also(first, "the first")
+                .help("give each mount a place of its own"),
+            );
+        }
+        if mount.path.as_str() == "/" {
+            sink.push(
+                Diagnostic::new(Code::MOX0604, mount.path.span, "a mount at `/`")
+                    .help("the root file system is `rootfs`: mount this below it"),
+            );
+        }
+        let MountSource::HostPath(path) = &mount.source else {
+            continue;
+        };
+        let system = matches!(path.as_str(), "/" | "/var" | "/home/root")
+            || SYSTEM_FOLDERS.iter().any(|folder| path.is_below(folder));
+        if system {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0606,
+                    path.span,
+                    format!("`{}` is a folder of the host's system", path.value),
+                )
+                .label("the container could change the host")
+                .help("make a dataset with `use = \"share\"` and mount that"),
+            );
+        }
+    }
+    // Only where backups are promised is the hole worth a word.
+    let promised = *guest.backup
+        && host
+            .schedules
+            .values()
+            .any(|s| matches!(s.task, Task::VzdumpBackup { .. }));
+    for mount in container
+        .mounts
+        .iter()
+        .filter(|mount| promised && !mount.backup.is_written() && !*mount.read_only)
+    {
+        let span = match &mount.source {
+            MountSource::Volume { .. } => continue,
+            MountSource::Share(dataset) => dataset.span,
+            MountSource::HostPath(path) => path.span,
+        };
+        sink.push(
+            Diagnostic::new(Code::MOX0607, span, format!("what `{}` keeps in `{}` is in no backup", guest.name.value, mount.path.value))
+                .note("vzdump backs up volumes; a folder that is only mounted stays out of every backup")
+                .help("if that is known, write `backup = false` in this mount; else give the container a volume (`dataset` and `size`)"),
+        );
+    }
+}
+
+/// The first word of a feature: `mount=nfs` is `mount`.
+fn feature<'a>(
+    container: &'a Container,
+    name: &str,
+) -> Option<&'a crate::source::Spanned<crate::value::Line>> {
+    container.features.iter().find(|feature| {
+        feature.as_str().split('=').next() == Some(name) && !feature.as_str().ends_with("=0")
+    })
+}
+
+fn features(guest: &Guest, container: &Container, sink: &mut Sink) {
+    if *container.os != ContainerOs::Nixos {
+        return;
+    }
+    if let Some(keyctl) = feature(container, "keyctl").filter(|_| *container.unprivileged) {
+        sink.push(
+            Diagnostic::new(Code::MOX0608, keyctl.span, format!("`keyctl` in the NixOS container `{}`", guest.name.value))
+                .also(container.os.span, "systemd-networkd configures its network")
+                .note("Proxmox VE's documentation: with `keyctl` one chooses between systemd-networkd and Docker in an unprivileged container")
+                .help("remove it, or run Docker in a virtual machine"),
+        );
+    }
+    if feature(container, "nesting").is_none() {
+        sink.push(
+            Diagnostic::new(Code::MOX0609, container.os.span, format!("the NixOS container `{}` has no `nesting`", guest.name.value))
+                .note("systemd gives services namespaces of their own: without nesting, units with LoadCredential= or PrivateMounts= fail to start")
+                .help("add `features = [\"nesting\"]`"),
+        );
+    }
+}
+
+fn exclusive(host: &Host, id: Id<Guest>, guest: &Guest, sink: &mut Sink) {
+    for other in &guest.exclusive_with {
+        let name = &host.guests[other.value].name.value;
+        if other.value == id {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0610,
+                    other.span,
+                    format!("`{name}` excludes itself"),
+                )
+                .help("remove it from the list"),
+            );
+            continue;
+        }
+        let both_ways = host.guests[other.value]
+            .exclusive_with
+            .iter()
+            .any(|back| back.value == id);
+        if let Some(need) = guest
+            .needs
+            .iter()
+            .chain(&host.guests[other.value].needs)
+            .find(|need| need.value == other.value || need.value == id)
+        {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0610,
+                    other.span,
+                    format!(
+                        "`{}` and `{name}` exclude and need each other",
+                        guest.name.value
+                    ),
+                )
+                .also(need.span, "needed here")
+                .help("remove one of the two"),
+            );
+        } else if let (Some(own), Some(theirs), true) = (
+            &guest.autostart,
+            &host.guests[other.value].autostart,
+            !both_ways || id < other.value,
+        ) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0611,
+                    own.span,
+                    format!(
+                        "`{}` and `{name}` exclude each other, and both start with the host",
+                        guest.name.value
+                    ),
+                )
+                .also(theirs.span, "starts too")
+                .also(other.span, "never at the same time")
+                .help("let one of them start with the host"),
+            );
+        }
+    }
+}
+
+/// What a guest needs, and where it says so: its `needs`, and the guests that route for it.
+fn needs(guest: &Guest) -> impl Iterator<Item = (Id<Guest>, Span, &'static str)> + '_ {
+    let routed = guest
+        .network
+        .iter()
+        .flat_map(|nic| [nic.gateway, nic.gateway6])
+        .flatten()
+        .filter_map(|gateway| match gateway.value {
+            Gateway::Guest(id) => Some((id, gateway.span, "its gateway")),
+            Gateway::Address(_) | Gateway::Machine(_) => None,
+        });
+    guest
+        .needs
+        .iter()
+        .map(|need| (need.value, need.span, "needed"))
+        .chain(routed)
+}
+
+/// The place of a guest when the host starts: Proxmox VE starts by `order`, those without one last, and of one order by
+/// VMID, one after the other.
+fn place(guest: &Guest) -> Option<(u32, u32)> {
+    let autostart = guest.autostart.as_ref()?;
+    Some((
+        autostart.order.map_or(u32::MAX, |order| order.value),
+        guest.vmid.get(),
+    ))
+}
+
+fn order(host: &Host, sink: &mut Sink) {
+    cycles(host, sink);
+    for guest in host.guests.values() {
+        let Some(own) = place(guest) else { continue };
+        let own_span = guest
+            .autostart
+            .as_ref()
+            .map_or(guest.span, |a| a.order.map_or(a.span, |order| order.span));
+        for (id, span, why) in needs(guest) {
+            let needed = &host.guests[id];
+            let Some(theirs) = place(needed) else {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0612,
+                        span,
+                        format!(
+                            "`{}` starts with the host, but `{}`, which it needs, does not",
+                            guest.name.value, needed.name.value
+                        ),
+                    )
+                    .label(why)
+                    .also(needed.name.span, "has no `autostart`")
+                    .help(format!(
+                        "give `{}` an `autostart` with a lower `order`",
+                        needed.name.value
+                    )),
+                );
+                continue;
+            };
+            if theirs < own
+                || guest.vmid.is_missing()
+                || needed.vmid.is_missing()
+                || std::ptr::eq(guest, needed)
+            {
+                continue;
+            }
+            let their_span = needed
+                .autostart
+                .as_ref()
+                .map_or(needed.span, |a| a.order.map_or(a.span, |order| order.span));
+            let note = match (own.0, theirs.0) {
+                (_, u32::MAX) if own.0 != u32::MAX => {
+                    "a guest without an `order` starts after all that have one".to_owned()
+                }
+                (a, b) if a == b => format!(
+                    "of one order, the lower VMID starts first: {} before {}",
+                    own.1, theirs.1
+                ),
+                (a, b) => format!("order {a} is before order {b}"),
+            };
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0613,
+                    own_span,
+                    format!(
+                        "`{}` starts before `{}`, which it needs",
+                        guest.name.value, needed.name.value
+                    ),
+                )
+                .also(their_span, "starts later")
+                .also(span, why)
+                .note(note)
+                .help(format!(
+                    "give `{}` a lower `order` than `{}`",
+                    needed.name.value, guest.name.value
+                )),
+            );
+        }
+    }
+}
+
+/// Guests that need each other in a circle, each circle told once.
+fn cycles(host: &Host, sink: &mut Sink) {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        New,
+        OnPath,
+        Done,
+    }
+    let mut state = vec![State::New; host.guests.len()];
+    for (start, _) in host.guests.iter() {
+        if state[start.index()] != State::New {
+            continue;
+        }
+        // Depth first without recursion: a chain of needs can be as long as a spec.
+        let mut path: Vec<(Id<Guest>, Span, Vec<(Id<Guest>, Span)>)> = Vec::new();
+        let edges = |id: Id<Guest>| {
+            let mut seen = BTreeSet::new();
+            let mut edges: Vec<_> = needs(&host.guests[id])
+                .filter(|(to, ..)| seen.insert(*to))
+                .map(|(to, span, _)| (to, span))
+                .collect();
+            edges.reverse();
+            edges
+        };
+        state[start.index()] = State::OnPath;
+        path.push((start, host.guests[start].span, edges(start)));
+        while let Some((id, _, rest)) = path.last_mut() {
+            let Some((next, span)) = rest.pop() else {
+                state[id.index()] = State::Done;
+                path.pop();
+                continue;
+            };
+            match state[next.index()] {
+                State::Done => {}
+                State::New => {
+                    state[next.index()] = State::OnPath;
+                    path.push((next, span, edges(next)));
+                }
+                State::OnPath => {
+                    let from = path.iter().position(|(id, ..)| *id == next).unwrap_or(0);
+                    let names: Vec<&str> = path[from..]
+                        .iter()
+                        .map(|(id, ..)| host.guests[*id].name.value.as_str())
+                        .chain([host.guests[next].name.value.as_str()])
+                        .collect();
+                    let mut diagnostic = Diagnostic::new(
+                        Code::MOX0614,
+                        span,
+                        format!(
+                            "guests need each other in a circle: `{}`",
+                            names.join("` → `")
+                        ),
+                    );
+                    for (id, span, _) in path[from..].iter().skip(1) {
+                        diagnostic = diagnostic
+                            .also(*span, format!("needs `{}`", host.guests[*id].name.value));
+                    }
+                    sink.push(
+                        diagnostic.help("none of them could start first: remove one of the needs"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Tasks that reach into a guest by its agent.
+fn agent(host: &Host, sink: &mut Sink) {
+    for schedule in host.schedules.values() {
+        let (Task::WindowsUpdate { guests, .. } | Task::WindowsMaintenance { guests, .. }) =
+            &schedule.task
+        else {
+            continue;
+        };
+        for id in host.guests_of(guests) {
+            let guest = &host.guests[id];
+            let Some(vm) = guest.vm().filter(|vm| vm.os.is_windows() && !*vm.agent) else {
+                continue;
+            };
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0615,
+                    vm.agent.span,
+                    format!(
+                        "the task `{}` reaches `{}` by its guest agent, which is off",
+                        schedule.name.value, guest.name.value
+                    ),
+                )
+                .also(schedule.task_span, "the task")
+                .help("remove `agent = false`"),
+            );
+        }
+    }
+}

@@ -1,0 +1,535 @@
+//! What runs when: schedules that never run, that meet, and what they keep.
+//!
+//! Durations are not known, so two tasks are held against each other by their starts; each distance that counts as "too
+//! near" has its reason beside it.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::calendar::{ClockChangeKind, Elapse, Schedule as Times, zone_named};
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{
+    ExternalPlace, Guest, GuestKind, Host, Id, Keep, MountSource, Schedule, StoreRef, Task,
+};
+use crate::source::Spanned;
+use crate::value::{ByteSize, Reboot};
+
+/// The day from which schedules are played forward: a fixed one, so that one spec has the same warnings on every day.
+const START: Timestamp = Timestamp::constant(1_796_083_200, 0); // 2026-12-01T00:00:00Z
+
+/// How far: more than a year, so that every change of the clock is in it.
+const DAYS: i64 = 400;
+
+/// A schedule and its starts.
+struct Timed<'a> {
+    schedule: &'a Schedule,
+    /// At most the first 20,000; a task of every minute has no day of its own that others could meet.
+    starts: Vec<Timestamp>,
+}
+
+/// Past so many starts in 400 days (every half hour) a schedule is frequent: it meets everything, and that is no fault.
+const FREQUENT: usize = 19_200;
+
+pub(super) fn check(host: &Host, sink: &mut Sink) {
+    let zone =
+        zone_named(host.timezone.as_str()).map_or(TimeZone::UTC, |zone| zone.time_zone().clone());
+    let end = START
+        .checked_add(SignedDuration::from_hours(24 * DAYS))
+        .unwrap_or(Timestamp::MAX);
+    let mut timed = Vec::new();
+    for schedule in host
+        .schedules
+        .values()
+        .filter(|s| *s.enabled && !s.on.is_missing())
+    {
+        let times = schedule.on.expression().schedule(&zone);
+        if !elapses(schedule, &times, end, sink) {
+            continue;
+        }
+        let starts: Vec<_> = times.between(START, end).take(FREQUENT + 1).collect();
+        clock_changes(schedule, &times, &starts, end, sink);
+        timed.push(Timed { schedule, starts });
+    }
+    backups_meet(&timed, &zone, sink);
+    restarts_meet_backups(&timed, &zone, sink);
+    updates_meet_backups(host, &timed, &zone, sink);
+    coverage(host, sink);
+    for schedule in host.schedules.values() {
+        retention(host, schedule, sink);
+        growth(host, schedule, sink);
+    }
+    rehearsals(host, sink);
+}
+
+/// Whether a schedule runs at all.
+fn elapses(schedule: &Schedule, times: &Times, end: Timestamp, sink: &mut Sink) -> bool {
+    if let Some(last) = times.stuck_after(START, end) {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0702,
+                schedule.on.span,
+                format!(
+                    "the timer of `{}` fails and stays failed",
+                    schedule.name.value
+                ),
+            )
+            .note(format!(
+                "after {last} systemd's calculation of the next start does not come to an end"
+            ))
+            .help("write the expression without a step that reaches past the end of its field"),
+        );
+        return false;
+    }
+    if times.next_after(START) == Elapse::Never {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0701,
+                schedule.on.span,
+                format!("`{}` never runs", schedule.name.value),
+            )
+            .label("no such date comes")
+            .help("check the date; or switch the schedule off: `enabled = false`"),
+        );
+        return false;
+    }
+    true
+}
+
+/// Wall times that a night in spring leaves out, and one in autumn doubles.
+fn clock_changes(
+    schedule: &Schedule,
+    times: &Times,
+    starts: &[Timestamp],
+    end: Timestamp,
+    sink: &mut Sink,
+) {
+    // What runs several times a day loses or repeats one of many.
+    if starts.len() > usize::try_from(DAYS).unwrap_or(400) + 2 {
+        return;
+    }
+    let mut dates = Vec::new();
+    for change in times.clock_changes(START, end) {
+        let date = change.first.date();
+        match change.kind {
+            ClockChangeKind::Skipped if change.elapses_that_day == 0 => {
+                dates.push(format!("{date}: the hour is left out, and the run with it"))
+            }
+            ClockChangeKind::Skipped => dates.push(format!(
+                "{date}: the hour is left out, the run comes at another time"
+            )),
+            ClockChangeKind::Doubled if change.elapses > 1 => {
+                dates.push(format!("{date}: the hour comes twice, and so does the run"))
+            }
+            ClockChangeKind::Doubled => {}
+        }
+    }
+    if dates.is_empty() {
+        return;
+    }
+    let mut diagnostic = Diagnostic::new(
+        Code::MOX0703,
+        schedule.on.span,
+        format!(
+            "`{}` runs in the hour that the clock changes in",
+            schedule.name.value
+        ),
+    );
+    for date in dates {
+        diagnostic = diagnostic.note(date);
+    }
+    sink.push(
+        diagnostic
+            .help("choose a time before 02:00 or after 03:00, or give it in UTC: `\"02:30 UTC\"`"),
+    );
+}
+
+/// The first pair of starts of which the later comes less than `within` after the earlier, each list in order.
+fn near(
+    first: &[Timestamp],
+    second: &[Timestamp],
+    within: SignedDuration,
+) -> Option<(Timestamp, Timestamp)> {
+    let mut at = 0;
+    for start in first {
+        while second.get(at).is_some_and(|s| s < start) {
+            at += 1;
+        }
+        if let Some(next) = second
+            .get(at)
+            .filter(|next| next.duration_since(*start) < within)
+        {
+            return Some((*start, *next));
+        }
+    }
+    None
+}
+
+fn local(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone())
+        .strftime("%a %Y-%m-%d %H:%M")
+        .to_string()
+}
+
+fn rare(timed: &Timed<'_>) -> bool {
+    timed.starts.len() <= FREQUENT
+}
+
+/// vzdump holds one lock on a node: the second job waits for the first, for 180 minutes (`lockwait` of vzdump.conf).
+fn backups_meet(timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
+    let within = SignedDuration::from_mins(30);
+    let jobs: Vec<_> = timed
+        .iter()
+        .filter(|t| matches!(t.schedule.task, Task::VzdumpBackup { .. }) && rare(t))
+        .collect();
+    for (at, job) in jobs.iter().enumerate() {
+        for other in &jobs[..at] {
+            let forth = near(&other.starts, &job.starts, within);
+            let Some((first, second)) = forth.or_else(|| near(&job.starts, &other.starts, within))
+            else {
+                continue;
+            };
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0704,
+                    job.schedule.on.span,
+                    format!("the backups `{}` and `{}` start together", other.schedule.name.value, job.schedule.name.value),
+                )
+                .also(other.schedule.on.span, "the other one")
+                .note(format!("first on {} and {}", local(first, zone), local(second, zone)))
+                .note("one node runs one vzdump at a time: the second job waits for the first, and fails after 180 minutes (`lockwait`)")
+                .help("start them hours apart"),
+            );
+        }
+    }
+}
+
+/// A host that may restart while guests are backed up.
+fn restarts_meet_backups(timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
+    let updates = timed.iter().filter(|t| {
+        matches!(&t.schedule.task, Task::ProxmoxUpdate { reboot } if **reboot == Reboot::IfNeeded)
+            && rare(t)
+    });
+    for update in updates {
+        for job in timed
+            .iter()
+            .filter(|t| matches!(t.schedule.task, Task::VzdumpBackup { .. }) && rare(t))
+        {
+            // A nightly backup of a few guests is done within two hours; an update within half of one, its delay included.
+            let after = near(&job.starts, &update.starts, SignedDuration::from_hours(2));
+            let delay = update
+                .schedule
+                .random_delay
+                .as_ref()
+                .and_then(|d| d.duration())
+                .and_then(|d| SignedDuration::try_from(d).ok());
+            let window = SignedDuration::from_mins(30)
+                .checked_add(delay.unwrap_or_default())
+                .unwrap_or(SignedDuration::from_hours(24));
+            let before = near(&update.starts, &job.starts, window);
+            let (note, found) = match (after, before) {
+                (Some(pair), _) => (
+                    format!(
+                        "backup {}, update {}",
+                        local(pair.0, zone),
+                        local(pair.1, zone)
+                    ),
+                    true,
+                ),
+                (None, Some(pair)) => (
+                    format!(
+                        "update {}, backup {}",
+                        local(pair.0, zone),
+                        local(pair.1, zone)
+                    ),
+                    true,
+                ),
+                (None, None) => (String::new(), false),
+            };
+            if found {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0705,
+                        update.schedule.on.span,
+                        format!("`{}` may restart the host while `{}` runs", update.schedule.name.value, job.schedule.name.value),
+                    )
+                    .also(job.schedule.on.span, "the backup")
+                    .note(note)
+                    .help("let the update start at least two hours after the backup; a restart breaks off the backup that runs"),
+                );
+            }
+        }
+    }
+}
+
+/// A guest that is updated while it is backed up: the backup holds a half-done update.
+fn updates_meet_backups(host: &Host, timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
+    let within = SignedDuration::from_mins(30);
+    for update in timed.iter().filter(|t| rare(t)) {
+        let (Task::NixosFlakeUpdate { guests, .. } | Task::WindowsUpdate { guests, .. }) =
+            &update.schedule.task
+        else {
+            continue;
+        };
+        for job in timed.iter().filter(|t| rare(t)) {
+            let Some(covered) = covered(host, job.schedule) else {
+                continue;
+            };
+            let Some(guest) = host
+                .guests_of(guests)
+                .find(|id| covered.contains(id) && fits(&host.guests[*id], &update.schedule.task))
+            else {
+                continue;
+            };
+            let Some((first, second)) = near(&job.starts, &update.starts, within)
+                .or_else(|| near(&update.starts, &job.starts, within))
+            else {
+                continue;
+            };
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0706,
+                    update.schedule.on.span,
+                    format!("`{}` is updated by `{}` while `{}` backs it up", host.guests[guest].name.value, update.schedule.name.value, job.schedule.name.value),
+                )
+                .also(job.schedule.on.span, "the backup")
+                .note(format!("first on {} and {}", local(first, zone), local(second, zone)))
+                .help("start them hours apart: a backup of a half-done update is no good to go back to"),
+            );
+        }
+    }
+}
+
+fn fits(guest: &Guest, task: &Task) -> bool {
+    match task {
+        Task::NixosFlakeUpdate { .. } => guest.os().is_nixos(),
+        Task::WindowsUpdate { .. } | Task::WindowsMaintenance { .. } => guest.os().is_windows(),
+        Task::ProxmoxUpdate { .. }
+        | Task::ProxmoxMaintenance
+        | Task::VzdumpBackup { .. }
+        | Task::BackupRehearsal { .. }
+        | Task::ZfsSnapshot { .. }
+        | Task::ZfsScrub { .. }
+        | Task::ZfsTrim { .. }
+        | Task::SmartTest { .. } => true,
+    }
+}
+
+/// The guests that a backup job covers, in order.
+fn covered(host: &Host, schedule: &Schedule) -> Option<Vec<Id<Guest>>> {
+    let Task::VzdumpBackup {
+        guests, exclude, ..
+    } = &schedule.task
+    else {
+        return None;
+    };
+    Some(
+        host.guests_of(guests)
+            .filter(|id| !exclude.iter().any(|e| e.value == *id))
+            .collect(),
+    )
+}
+
+/// Guests that no backup covers, though they do not say that they want none.
+fn coverage(host: &Host, sink: &mut Sink) {
+    // A schedule that was not understood might cover them.
+    if !host.complete {
+        return;
+    }
+    let mut backed_up = vec![false; host.guests.len()];
+    let mut jobs = 0;
+    for schedule in host.schedules.values().filter(|s| *s.enabled) {
+        for id in covered(host, schedule).into_iter().flatten() {
+            backed_up[id.index()] = true;
+        }
+        jobs += usize::from(matches!(schedule.task, Task::VzdumpBackup { .. }));
+    }
+    for (id, guest) in host.guests.iter().filter(|(_, guest)| *guest.backup) {
+        if backed_up[id.index()] {
+            continue;
+        }
+        let help = if jobs == 0 {
+            "add a schedule with `task = \"vzdump-backup\"`; or write `backup = false` in the guest's table if it needs none"
+        } else {
+            "add it to a backup's `guests`; or write `backup = false` in its table if it needs none"
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0707,
+                guest.name.span,
+                format!("no backup covers `{}`", guest.name.value),
+            )
+            .help(help),
+        );
+    }
+}
+
+/// The store of a job, and what is kept there: by the job, or by the store.
+fn kept(host: &Host, schedule: &Schedule) -> Option<(StoreRef, Option<Spanned<Keep>>)> {
+    let Task::VzdumpBackup { storage, keep, .. } = &schedule.task else {
+        return None;
+    };
+    let store = storage.value?;
+    let of_store = match store {
+        StoreRef::External(id) => host.storage.external[id].keep,
+        StoreRef::Dataset(_) => None,
+    };
+    Some((store, keep.or(of_store)))
+}
+
+/// Rules between whose reaches a hole gapes, and rules that are missing.
+fn retention(host: &Host, schedule: &Schedule, sink: &mut Sink) {
+    let keep = match &schedule.task {
+        Task::VzdumpBackup { .. } => kept(host, schedule).map(|(store, keep)| (keep, matches!(store, StoreRef::External(id) if matches!(host.storage.external[id].place, ExternalPlace::Pbs { .. })))),
+        Task::ZfsSnapshot { keep, .. } => Some((*keep, false)),
+        Task::ProxmoxUpdate { .. }
+        | Task::ProxmoxMaintenance
+        | Task::BackupRehearsal { .. }
+        | Task::ZfsScrub { .. }
+        | Task::ZfsTrim { .. }
+        | Task::SmartTest { .. }
+        | Task::NixosFlakeUpdate { .. }
+        | Task::WindowsUpdate { .. }
+        | Task::WindowsMaintenance { .. } => None,
+    };
+    let Some((keep, prunes_itself)) = keep else {
+        return;
+    };
+    let Some(keep) = keep else {
+        // A Proxmox Backup Server has prune jobs of its own.
+        if host.complete && !prunes_itself {
+            let what = if matches!(schedule.task, Task::ZfsSnapshot { .. }) {
+                "snapshots"
+            } else {
+                "backups"
+            };
+            sink.push(
+                Diagnostic::new(Code::MOX0708, schedule.name.span, format!("nothing removes the {what} of `{}`", schedule.name.value))
+                    .help("say what is kept: `keep = { daily = 7, weekly = 4 }`; or that it is everything: `keep = { all = true }`"),
+            );
+        }
+        return;
+    };
+    // Days that a rule's copies stand for, and days between them.
+    let periods = [
+        ("hourly", keep.hourly, 1.0 / 24.0),
+        ("daily", keep.daily, 1.0),
+        ("weekly", keep.weekly, 7.0),
+        ("monthly", keep.monthly, 30.0),
+        ("yearly", keep.yearly, 365.0),
+    ];
+    let mut reach: Option<(f64, String)> = None;
+    for (rule, number, days) in periods {
+        let Some(number) = number.filter(|n| *n > 0) else {
+            continue;
+        };
+        if let Some((so_far, by)) = &reach {
+            // Where the finer rules reach back a fifth of the coarser one's period, most ages have no copy.
+            if days > 5.0 * so_far {
+                sink.push(
+                    Diagnostic::new(Code::MOX0709, keep.span, format!("a hole in what `{}` keeps", schedule.name.value))
+                        .note(format!("`{by}` reaches back {so_far:.0} days, and the next copies are those of `{rule}`, {days:.0} days apart"))
+                        .help("add a rule between them, or keep more of the finer one"),
+                );
+            }
+        }
+        let own = f64::from(number) * days;
+        if reach.as_ref().is_none_or(|(so_far, _)| own > *so_far) {
+            reach = Some((own, format!("{rule} = {number}")));
+        }
+    }
+}
+
+/// What a store holds if every guest fills its disks.
+fn growth(host: &Host, schedule: &Schedule, sink: &mut Sink) {
+    let Some((StoreRef::Dataset(dataset), Some(keep))) = kept(host, schedule) else {
+        return;
+    };
+    let (Some(copies), Some(quota)) = (keep.most(), host.storage.datasets[dataset].quota) else {
+        return;
+    };
+    let Some(guests) = covered(host, schedule) else {
+        return;
+    };
+    let sizes: Vec<(&str, ByteSize)> = guests
+        .iter()
+        .map(|id| {
+            (
+                host.guests[*id].name.value.as_str(),
+                backed_up_size(&host.guests[*id]),
+            )
+        })
+        .collect();
+    let one: ByteSize = sizes.iter().map(|(_, size)| *size).sum();
+    // Compression halves what is compressible, and disks are seldom full: four full copies of the quota are a sure fault.
+    let all = one.saturating_mul(copies);
+    if all.as_bytes() / 4 <= quota.as_bytes() {
+        return;
+    }
+    let sum = sizes
+        .iter()
+        .map(|(name, size)| format!("{name} {}", size.human()))
+        .collect::<Vec<_>>()
+        .join(" + ");
+    sink.push(
+        Diagnostic::new(Code::MOX0710, schedule.name.span, format!("the backups of `{}` do not fit into `{}`", schedule.name.value, host.storage.datasets[dataset].name.value))
+            .also(quota.span, format!("a quota of {}", quota.human()))
+            .note(format!("{sum} = {} a run", one.human()))
+            .note(format!("× {copies} copies = {}; a quarter of that, for disks half full and compression by half: {}", all.human(), ByteSize::bytes(all.as_bytes() / 4).human()))
+            .help("raise the quota, keep fewer, or leave out disks that need no backup (`backup = false`)"),
+    );
+}
+
+/// The size of a guest's volumes that backups hold.
+fn backed_up_size(guest: &Guest) -> ByteSize {
+    match &guest.kind {
+        GuestKind::Vm(vm) => vm
+            .disks
+            .iter()
+            .filter(|disk| *disk.backup)
+            .map(|disk| *disk.size)
+            .sum(),
+        GuestKind::Container(container) => {
+            let volumes = container
+                .mounts
+                .iter()
+                .filter(|mount| *mount.backup)
+                .map(|mount| match &mount.source {
+                    MountSource::Volume { size, .. } => **size,
+                    MountSource::Share(_) | MountSource::HostPath(_) => ByteSize::default(),
+                });
+            volumes.sum::<ByteSize>() + *container.rootfs_size
+        }
+    }
+}
+
+/// A rehearsal of backups that nobody makes.
+fn rehearsals(host: &Host, sink: &mut Sink) {
+    if !host.complete {
+        return;
+    }
+    for schedule in host.schedules.values().filter(|s| *s.enabled) {
+        let Task::BackupRehearsal { guest, storage } = &schedule.task else {
+            continue;
+        };
+        let made = host.schedules.values().filter(|s| *s.enabled).any(|job| {
+            matches!(&job.task, Task::VzdumpBackup { storage: target, .. } if target.value == storage.value) && covered(host, job).is_some_and(|c| c.contains(&guest.value))
+        });
+        if !made {
+            let store = storage.value.map_or(String::new(), |store| {
+                host.storage.store(store).name().value.clone()
+            });
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0711,
+                    guest.span,
+                    format!(
+                        "nothing backs up `{}` to `{store}`",
+                        host.guests[guest.value].name.value
+                    ),
+                )
+                .also(storage.span, "the rehearsal looks here")
+                .help("name a store that a backup of this guest goes to"),
+            );
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The last look at what was emitted, before anything reaches the disk.
+//!
+//! Each of Proxmox VE's own files is held against the schema of the host's release, as if a stranger had written it. A
+//! fault that shows up here is one of moxc's: the spec has passed every check. It is told with the generated line.
+
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::Host;
+use crate::output::{FileSet, OutputFile};
+use crate::pve::check::{self, LineFault};
+use crate::pve::section_config::SectionFile;
+use crate::pve::{GuestKind, MappingKind, Release};
+use crate::source::{SourceMap, Span};
+
+/// At most so many faulty files are shown: one slip of a printer shows up in every guest.
+const MOST_FILES: usize = 20;
+
+/// Holds every file that Proxmox VE reads against its schema. A faulty one is added to `sources`, for its lines.
+pub fn check(host: &Host, files: &FileSet, sources: &mut SourceMap, sink: &mut Sink) {
+    let mut faulty = 0;
+    for file in files.iter() {
+        let Some(kind) = Kind::of(file.path.as_str()) else {
+            continue;
+        };
+        let faults = kind.check(*host.release, file);
+        if faults.is_empty() {
+            continue;
+        }
+        faulty += 1;
+        if faulty > MOST_FILES {
+            break;
+        }
+        let id = sources.add(
+            format!("generated {}", file.path),
+            String::from_utf8_lossy(&file.contents),
+        );
+        for LineFault { range, fault, .. } in faults {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0801,
+                    Span::new(id, range),
+                    "moxc wrote something that Proxmox VE refuses",
+                )
+                .label(fault.message)
+                .also(host.span, "the host that it is for")
+                .help("this is a fault of moxc, not of the spec: please report it with the spec; nothing was written"),
+            );
+        }
+    }
+}
+
+/// A file of Proxmox VE's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Guest(GuestKind),
+    Sections(SectionFile),
+    Vzdump,
+    Datacenter,
+    Interfaces,
+}
+
+impl Kind {
+    /// What the file at `path` is to Proxmox VE, if it is anything.
+    fn of(path: &str) -> Option<Self> {
+        let (_, path) = path.split_once("proxmox/etc/")?;
+        let guest = |folder: &str| {
+            path.strip_prefix(folder)
+                .and_then(|name| name.strip_suffix(".conf"))
+                .is_some()
+        };
+        Some(match path {
+            "network/interfaces" => Self::Interfaces,
+            "vzdump.conf" => Self::Vzdump,
+            "pve/storage.cfg" => Self::Sections(SectionFile::Storage),
+            "pve/jobs.cfg" => Self::Sections(SectionFile::Jobs),
+            "pve/datacenter.cfg" => Self::Datacenter,
+            "pve/mapping/pci.cfg" => Self::Sections(SectionFile::Mapping(MappingKind::Pci)),
+            "pve/mapping/usb.cfg" => Self::Sections(SectionFile::Mapping(MappingKind::Usb)),
+            "pve/mapping/directory.cfg" => Self::Sections(SectionFile::Mapping(MappingKind::Dir)),
+            _ if guest("pve/qemu-server/") => Self::Guest(GuestKind::Qm),
+            _ if guest("pve/lxc/") => Self::Guest(GuestKind::Pct),
+            _ => return None,
+        })
+    }
+
+    fn check(self, release: Release, file: &OutputFile) -> Vec<LineFault> {
+        let text = String::from_utf8_lossy(&file.contents);
+        match self {
+            Self::Guest(kind) => check::check_guest_config(kind, release, &text),
+            Self::Sections(kind) => check::check_section_config(kind, release, &text),
+            Self::Vzdump => check::check_vzdump(release, &text),
+            Self::Datacenter => check::check_datacenter(release, &text),
+            Self::Interfaces => check::check_interfaces(release, &text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::{self, Origin};
+    use crate::output::{Mode, RelPath};
+
+    fn told(path: &str, text: &str) -> Vec<(String, String, usize)> {
+        let mut sources = SourceMap::new();
+        let spec = include_str!("../examples/homelab.toml");
+        let file = sources.add("homelab.toml", spec);
+        let mut sink = Sink::new();
+        let origin = Origin::of(&sources, &[file]);
+        let host = compile::check(&sources, file, &origin, &mut sink)
+            .host
+            .expect("a host");
+        let mut files = FileSet::new();
+        let path = RelPath::new(path).expect("a path");
+        files
+            .insert(OutputFile::text(path, text, Mode::Regular, "proxmox"))
+            .expect("one file");
+        let mut sink = Sink::new();
+        check(&host, &files, &mut sources, &mut sink);
+        sink.finish(&crate::diagnostics::Lints::default(), false)
+            .into_iter()
+            .map(|(_, d)| {
+                assert_eq!(d.code, Code::MOX0801);
+                let file = sources.file_of(d.span()).name().to_owned();
+                (file, d.labels[0].text.clone(), sources.start(d.span()).line)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_line_that_proxmox_refuses_is_shown() {
+        for (path, text, line) in [
+            (
+                "proxmox/etc/pve/qemu-server/100.conf",
+                "cores: 2\nbanana: 1\n",
+                2,
+            ),
+            (
+                "proxmox/etc/pve/lxc/100.conf",
+                "arch: amd64\nmemory: lots\n",
+                2,
+            ),
+            (
+                "proxmox/etc/pve/storage.cfg",
+                "zfspool: tank\n\tpool tank\n\tbanana 1\n",
+                3,
+            ),
+            (
+                "proxmox/etc/pve/jobs.cfg",
+                "vzdump: nightly\n\tall 1\n\tmode banana\n\tschedule 03:00\n",
+                3,
+            ),
+            ("proxmox/etc/vzdump.conf", "mode: banana\n", 1),
+            (
+                "proxmox/etc/network/interfaces",
+                "auto lo\niface 1x inet manual\n",
+                2,
+            ),
+        ] {
+            let told = told(path, text);
+            assert_eq!(told.len(), 1, "{path}: {told:?}");
+            assert_eq!(told[0].0, format!("generated {path}"));
+            assert_eq!(told[0].2, line, "{path}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn other_files_are_none_of_its_business() {
+        assert_eq!(told("docs/ARCHITECTURE.md", "banana: 1\n"), []);
+        assert_eq!(told("proxmox/etc/pve/firewall/100.fw", "[OPTIONS]\n"), []);
+    }
+}

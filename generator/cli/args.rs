@@ -1,0 +1,179 @@
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::diagnostics::render::Format;
+use crate::targets::Target;
+
+/// A compiler for homelabs: one TOML file in, a Proxmox host's whole configuration out
+#[derive(Debug, Parser)]
+#[command(name = "moxc", version, disable_help_subcommand = true)]
+#[command(
+    after_help = "Exit status: 0 all is well; 1 errors in a spec, or a folder that is not what it should be; \
+                  2 a wrong call, or the system refuses."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) shared: Shared,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+#[command(next_help_heading = "Output")]
+pub(super) struct Shared {
+    /// How errors and warnings are shown
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "human",
+        value_name = "FORMAT"
+    )]
+    pub(super) message_format: MessageFormat,
+    /// When colours are used
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
+    pub(super) color: Color,
+    /// Say nothing but errors and warnings
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Say more: each host's guests, each file that is written
+    #[arg(short, long, global = true)]
+    pub(super) verbose: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum MessageFormat {
+    /// With the lines of the spec
+    Human,
+    /// One JSON object a line
+    Json,
+    /// One SARIF 2.1.0 document
+    Sarif,
+    /// One line each, with its place
+    Short,
+}
+
+impl From<MessageFormat> for Format {
+    fn from(format: MessageFormat) -> Self {
+        match format {
+            MessageFormat::Human => Self::Human,
+            MessageFormat::Json => Self::Json,
+            MessageFormat::Sarif => Self::Sarif,
+            MessageFormat::Short => Self::Short,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Write a starter spec with every choice explained
+    Init(Init),
+    /// Find every error and warning of specs; write nothing
+    Check(Check),
+    /// Compile specs to the files of their hosts
+    Build(Build),
+    /// Explain the code of an error or a warning
+    Explain(Explain),
+    /// Print the JSON Schema of a spec, for editors
+    Schema,
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Print the manual page
+    Man(Man),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Init {
+    /// The folder to write `homelab.toml` to; it is made where it is missing
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub(super) folder: PathBuf,
+}
+
+/// The specs that a command is about.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Specs {
+    /// Specs of hosts, or a `fleet.toml`; `-` is standard input
+    #[arg(required = true, value_name = "SPEC")]
+    pub(super) specs: Vec<PathBuf>,
+    /// Take every warning for an error
+    #[arg(long)]
+    pub(super) deny_warnings: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Check {
+    #[command(flatten)]
+    pub(super) specs: Specs,
+    /// Mend in the specs what can be mended with certainty
+    #[arg(long)]
+    pub(super) fix: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Build {
+    #[command(flatten)]
+    pub(super) specs: Specs,
+    /// The folder that gets a folder for each host
+    #[arg(short, long, default_value = "generated", value_name = "DIR")]
+    pub(super) output: PathBuf,
+    /// Write nothing; show what differs, and exit with 1 where something does
+    #[arg(long)]
+    pub(super) check: bool,
+    /// Build this part alone; may be given again
+    #[arg(long, value_name = "TARGET", value_parser = target_parser())]
+    pub(super) only: Vec<Target>,
+    /// Overwrite files that were edited by hand, or that moxc did not write
+    #[arg(long, conflicts_with = "check")]
+    pub(super) force: bool,
+}
+
+fn target_parser() -> impl clap::builder::TypedValueParser<Value = Target> {
+    use clap::builder::TypedValueParser as _;
+    let words = Target::ALL.iter().map(|target| target.as_str());
+    clap::builder::PossibleValuesParser::new(words).map(|word| {
+        *Target::ALL
+            .iter()
+            .find(|target| target.as_str() == word)
+            .expect("the parser takes these words alone")
+    })
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Explain {
+    /// As it stands in brackets behind `error` or `warning`
+    #[arg(required_unless_present = "list", value_name = "CODE")]
+    pub(super) code: Option<String>,
+    /// List every code
+    #[arg(long, conflicts_with = "code")]
+    pub(super) list: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Man {
+    /// Write the pages of all commands to this folder
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+}

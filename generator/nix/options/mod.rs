@@ -1,0 +1,115 @@
+//! The options of NixOS: which there are, in which release, and what values they take.
+//!
+//! The index is partial. It has *snapshots* of NixOS, and of each snapshot either every option or those below a list of
+//! prefixes. So there are two strengths: below such a prefix an option that is not there is [`FaultKind::UnknownOption`], an
+//! error; elsewhere nothing is said, except that a name one slip away from a known one is
+//! [`FaultKind::SuspectOption`], a warning. A release between two snapshots gets the benefit of the doubt: a definition is
+//! at fault only if both say so.
+//!
+//! Values are judged as far as they are literal. What a module computes is taken to be right.
+
+mod index;
+mod module;
+mod pattern;
+mod source;
+mod types;
+mod value;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::Value as Json;
+
+pub use index::{Index, IndexError};
+pub use source::{SourceError, add_snapshot};
+
+use super::check::{self, Fault, FaultKind};
+use super::expr::AttrPath;
+
+/// A release of NixOS: "25.11" is that of November 2025.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Release {
+    year: u8,
+    month: u8,
+}
+
+impl FromStr for Release {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a NixOS release such as 25.11");
+        let (year, month) = text.split_once('.').ok_or_else(wrong)?;
+        let number = |digits: &str| -> Result<u8, String> {
+            if digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit()) {
+                digits.parse().map_err(|_| wrong())
+            } else {
+                Err(wrong())
+            }
+        };
+        let release = Self { year: number(year)?, month: number(month)? };
+        if (1..=12).contains(&release.month) { Ok(release) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}.{:02}", self.year, self.month)
+    }
+}
+
+/// What a module is held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// The options that there are.
+    pub index: &'a Index,
+    /// The release that the module is for.
+    pub release: Release,
+    /// Options that some other module declares, with all below them: `services.moxc`.
+    pub allowed: &'a [AttrPath],
+}
+
+/// A fault in a single setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingFault {
+    /// What it is.
+    pub kind: FaultKind,
+    /// Where inside the value: names of attributes and numbers of list elements, from 0; empty for the setting itself.
+    pub place: Vec<Step>,
+    /// One line, in lower case, without a full stop.
+    pub message: String,
+    /// What to do about it, where that is known.
+    pub help: Option<String>,
+}
+
+/// One step into a value.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// The attribute of this name.
+    Name(String),
+    /// The list element of this number.
+    Element(usize),
+}
+
+/// All faults of a NixOS module: those of [`check::check`], and what its definitions say against the options. In the order
+/// of their places.
+pub fn check_module(text: &str, rules: &Rules) -> Vec<Fault> {
+    let root = match check::parse(text) {
+        Ok(root) => root,
+        Err(fault) => return vec![fault],
+    };
+    let mut faults = check::check_tree(&root);
+    faults.extend(module::faults(&root, rules));
+    faults.sort_by_key(|fault| (fault.range.start, fault.range.end, fault.kind));
+    faults
+}
+
+/// Whether a Nix text is most likely a NixOS module, and not a package, a flake or a library: for a check of files that
+/// nobody said anything about.
+pub fn looks_like_module(text: &str, index: &Index) -> bool {
+    check::parse(text).is_ok_and(|root| module::looks_like_one(&root, index))
+}
+
+/// The faults of the definition `path = value`, where nothing has to be computed.
+pub fn check_setting(path: &AttrPath, value: &Json, rules: &Rules) -> Vec<SettingFault> {
+    module::setting_faults(path, value, rules)
+}

@@ -1,0 +1,245 @@
+//! POSIX extended regular expressions, as far as the types of NixOS options use them (`types.strMatching`).
+//!
+//! A text matches if the whole of it does, as `builtins.match` has it. The matcher keeps the set of places it can have
+//! come to, so no pattern takes more than the length of the text times its own length, squared.
+
+use std::collections::BTreeSet;
+
+/// A pattern, ready to match.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Pattern(Node);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Node {
+    /// `^` or `$`, true or false.
+    Edge(bool),
+    /// One character: of these ranges, or of none of them.
+    One { ranges: Vec<(char, char)>, not: bool },
+    Sequence(Vec<Node>),
+    Either(Vec<Node>),
+    Repeat { node: Box<Node>, least: usize, most: Option<usize> },
+}
+
+impl Pattern {
+    /// Reads a pattern; `None` if something in it is not known here.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut reader = Reader { chars: text.chars().collect(), at: 0 };
+        let node = reader.either()?;
+        (reader.at == reader.chars.len()).then_some(Self(node))
+    }
+
+    /// Whether the whole text matches.
+    pub(super) fn matches(&self, text: &str) -> bool {
+        let text: Vec<char> = text.chars().collect();
+        step(&self.0, &text, &BTreeSet::from([0])).contains(&text.len())
+    }
+}
+
+/// The places in the text that `node` can end at, from any of `starts`.
+fn step(node: &Node, text: &[char], starts: &BTreeSet<usize>) -> BTreeSet<usize> {
+    match node {
+        Node::Edge(first) => starts.iter().copied().filter(|at| *at == if *first { 0 } else { text.len() }).collect(),
+        Node::One { ranges, not } => starts
+            .iter()
+            .filter(|at| {
+                text.get(**at).is_some_and(|c| ranges.iter().any(|(from, to)| (from..=to).contains(&c)) != *not)
+            })
+            .map(|at| at + 1)
+            .collect(),
+        Node::Sequence(nodes) => nodes.iter().fold(starts.clone(), |starts, node| step(node, text, &starts)),
+        Node::Either(nodes) => nodes.iter().flat_map(|node| step(node, text, starts)).collect(),
+        Node::Repeat { node, least, most } => {
+            let mut here = starts.clone();
+            for _ in 0..*least {
+                here = step(node, text, &here);
+            }
+            let mut reached = here.clone();
+            for _ in *least..most.unwrap_or(usize::MAX) {
+                here = step(node, text, &here).difference(&reached).copied().collect();
+                if here.is_empty() {
+                    break;
+                }
+                reached.extend(&here);
+            }
+            reached
+        }
+    }
+}
+
+struct Reader {
+    chars: Vec<char>,
+    at: usize,
+}
+
+impl Reader {
+    fn peek(&self) -> Option<char> {
+        self.chars.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let next = self.peek()?;
+        self.at += 1;
+        Some(next)
+    }
+
+    fn take(&mut self, c: char) -> bool {
+        let there = self.peek() == Some(c);
+        self.at += usize::from(there);
+        there
+    }
+
+    fn either(&mut self) -> Option<Node> {
+        let mut branches = vec![self.sequence()?];
+        while self.take('|') {
+            branches.push(self.sequence()?);
+        }
+        Some(Node::Either(branches))
+    }
+
+    fn sequence(&mut self) -> Option<Node> {
+        let mut nodes = Vec::new();
+        while let Some(c) = self.peek() {
+            if matches!(c, '|' | ')') {
+                break;
+            }
+            let mut node = self.one()?;
+            loop {
+                let (least, most) = match self.peek() {
+                    Some('*') => (0, None),
+                    Some('+') => (1, None),
+                    Some('?') => (0, Some(1)),
+                    Some('{') => {
+                        self.at += 1;
+                        let bounds = self.bounds()?;
+                        node = Node::Repeat { node: Box::new(node), least: bounds.0, most: bounds.1 };
+                        continue;
+                    }
+                    _ => break,
+                };
+                self.at += 1;
+                node = Node::Repeat { node: Box::new(node), least, most };
+            }
+            nodes.push(node);
+        }
+        Some(Node::Sequence(nodes))
+    }
+
+    /// `2}`, `2,}` or `2,5}`
+    fn bounds(&mut self) -> Option<(usize, Option<usize>)> {
+        let least = self.number()?;
+        let most = if self.take(',') {
+            if self.peek() == Some('}') { None } else { Some(self.number()?) }
+        } else {
+            Some(least)
+        };
+        self.take('}').then_some((least, most))
+    }
+
+    fn number(&mut self) -> Option<usize> {
+        let start = self.at;
+        while self.peek().is_some_and(|c| c.is_ascii_digit()) {
+            self.at += 1;
+        }
+        self.chars[start..self.at].iter().collect::<String>().parse().ok().filter(|number| *number <= 1000)
+    }
+
+    fn one(&mut self) -> Option<Node> {
+        match self.next()? {
+            '^' => Some(Node::Edge(true)),
+            '$' => Some(Node::Edge(false)),
+            '(' => {
+                let inner = self.either()?;
+                self.take(')').then_some(inner)
+            }
+            '.' => Some(Node::One { ranges: Vec::new(), not: true }),
+            '[' => self.class(),
+            '\\' => {
+                // A backslash before a letter is an extension.
+                let c = self.next().filter(|c| !c.is_alphanumeric())?;
+                Some(Node::One { ranges: vec![(c, c)], not: false })
+            }
+            '*' | '+' | '?' | '{' => None,
+            c => Some(Node::One { ranges: vec![(c, c)], not: false }),
+        }
+    }
+
+    /// What follows `[`.
+    fn class(&mut self) -> Option<Node> {
+        let not = self.take('^');
+        let mut ranges = Vec::new();
+        loop {
+            let c = self.next()?;
+            match c {
+                ']' if !ranges.is_empty() => return Some(Node::One { ranges, not }),
+                '[' if self.take(':') => {
+                    let start = self.at;
+                    while self.peek().is_some_and(char::is_alphabetic) {
+                        self.at += 1;
+                    }
+                    let name: String = self.chars[start..self.at].iter().collect();
+                    ranges.extend_from_slice(named_class(&name)?);
+                    if !(self.take(':') && self.take(']')) {
+                        return None;
+                    }
+                }
+                _ if self.peek() == Some('-') && self.chars.get(self.at + 1).is_some_and(|c| *c != ']') => {
+                    self.at += 1;
+                    ranges.push((c, self.next()?));
+                }
+                _ => ranges.push((c, c)),
+            }
+        }
+    }
+}
+
+/// The classes of the C locale, which Nix uses.
+fn named_class(name: &str) -> Option<&'static [(char, char)]> {
+    Some(match name {
+        "alnum" => &[('0', '9'), ('A', 'Z'), ('a', 'z')],
+        "alpha" => &[('A', 'Z'), ('a', 'z')],
+        "digit" => &[('0', '9')],
+        "lower" => &[('a', 'z')],
+        "upper" => &[('A', 'Z')],
+        "space" => &[('\t', '\r'), (' ', ' ')],
+        "blank" => &[('\t', '\t'), (' ', ' ')],
+        "print" => &[(' ', '~')],
+        "graph" => &[('!', '~')],
+        "xdigit" => &[('0', '9'), ('A', 'F'), ('a', 'f')],
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+
+    #[test]
+    fn the_patterns_of_nixos() {
+        let cases: &[(&str, &[&str], &[&str])] = &[
+            ("^$|^[[:alnum:]]([[:alnum:]_-]{0,61}[[:alnum:]])?$", &["", "a", "web-1", "a_b"], &["-a", "a-", "a.b", "a b", "ä"]),
+            ("([^\"[:space:]]|\"[^\"]*\")+", &["a=b", "a=\"b c\"", "vfio-pci.ids=10de:2204,10de:1aef"], &["a b", "", "\""]),
+            (".*[^ \t\n].*", &["x", " x "], &["", " \n"]),
+            ("[[:digit:]]{2}:[[:digit:]]{2}", &["01:30"], &["1:30", "01:300"]),
+            ("[0-7]{1,5}", &["0755"], &["", "0855", "000755"]),
+            ("[a-zA-Z0-9:_\\.-]*", &["", "a.b-c"], &["a/b"]),
+            ("[]a]+", &["a]"], &["b"]),
+            ("a+?|(b|c){2,}", &["", "aa", "bcb"], &["b", "ab"]),
+        ];
+        for (pattern, good, bad) in cases {
+            let parsed = Pattern::parse(pattern).unwrap();
+            for text in *good {
+                assert!(parsed.matches(text), "{pattern} {text:?}");
+            }
+            for text in *bad {
+                assert!(!parsed.matches(text), "{pattern} {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_guessed() {
+        for pattern in ["(", "[a", "a{", "a{1", "\\w", "*a", "[[:cntrl:]]", "a)", "a{1001}"] {
+            assert_eq!(Pattern::parse(pattern), None, "{pattern}");
+        }
+    }
+}

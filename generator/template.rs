@@ -1,0 +1,523 @@
+//! Templates: text that reads like prose or a script.
+//!
+//! The built-in ones (`templates/`) are compiled in by askama, which checks every field. A user may replace any of them
+//! by name (`--templates DIR`): then tera renders them all at run time, over the same data. One text gives the same
+//! output in both engines; what only one of them knows does not belong into a template. Structured formats (Proxmox
+//! VE's files, TOML, Nix, JSON) never come from templates: their printers cannot write a wrong one.
+//!
+//! Comes in: a struct whose serialized fields are the template's contract. Goes out: text in which every value is a
+//! literal of the template's language ([`Language`]), so that no value can become code. A template may mark a value
+//! `|safe`; the built-in ones do so for comments alone, where [`one_line`] has been over it.
+//!
+//! May report: MOX0821 to MOX0824, at the template's own line.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use askama::filters::Escaper;
+use serde::Serialize;
+use tera::{ErrorKind, Tera};
+
+use crate::diagnostics::{Code, Diagnostic, Sink, did_you_mean};
+use crate::shell;
+use crate::source::{FileId, SourceMap, Span};
+
+/// Every built-in template and every part that they include: its name and its text.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("README.md", include_str!("../templates/README.md")),
+    (
+        "proxmox/apply.sh",
+        include_str!("../templates/proxmox/apply.sh"),
+    ),
+    (
+        "proxmox/apply/files.sh",
+        include_str!("../templates/proxmox/apply/files.sh"),
+    ),
+    (
+        "proxmox/apply/guests.sh",
+        include_str!("../templates/proxmox/apply/guests.sh"),
+    ),
+    (
+        "proxmox/script.sh",
+        include_str!("../templates/proxmox/script.sh"),
+    ),
+    (
+        "proxmox/storage/create.sh",
+        include_str!("../templates/proxmox/storage/create.sh"),
+    ),
+];
+
+/// The data of a built-in template. Its serialized fields are the contract with a user's template of the same name.
+pub trait BuiltIn: askama::Template + Serialize {
+    /// The template's name: its path below `templates/`.
+    const NAME: &'static str;
+}
+
+/// What a template is written in: decides how a value is written into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Language {
+    /// Bash: a value is one word.
+    Bash,
+    /// Prose: a value stands as it is.
+    Prose,
+}
+
+impl Language {
+    /// The language of a template, by the end of its name, as `askama.toml` has it.
+    pub fn of(name: &str) -> Self {
+        match Path::new(name).extension().and_then(|ext| ext.to_str()) {
+            Some("sh") => Self::Bash,
+            Some(_) | None => Self::Prose,
+        }
+    }
+
+    /// What sets it up in tera: the endings that are escaped, and how.
+    fn tera(self) -> (&'static [&'static str], tera::EscapeFn) {
+        match self {
+            Self::Bash => (&[".sh"], |text, out| {
+                out.write_all(shell::quote(text).as_bytes())
+            }),
+            Self::Prose => (&[], |text, out| out.write_all(text.as_bytes())),
+        }
+    }
+
+    const ALL: [Self; 2] = [Self::Bash, Self::Prose];
+}
+
+/// askama's escaper of [`Language::Bash`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bash;
+
+impl Escaper for Bash {
+    fn write_escaped_str<W: fmt::Write>(&self, mut dest: W, text: &str) -> fmt::Result {
+        dest.write_str(&shell::quote(text))
+    }
+}
+
+/// askama's escaper of [`Language::Prose`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Prose;
+
+impl Escaper for Prose {
+    fn write_escaped_str<W: fmt::Write>(&self, mut dest: W, text: &str) -> fmt::Result {
+        dest.write_str(text)
+    }
+}
+
+/// `text` without line breaks and other control characters: for comments, which a line break would end.
+pub fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// What renders the templates of a build.
+#[derive(Debug, Default)]
+pub struct Templates {
+    user: Option<User>,
+}
+
+/// The templates that a user brings, and the built-in ones that they leave.
+#[derive(Debug)]
+struct User {
+    files: BTreeMap<&'static str, FileId>,
+    /// One engine a language: tera has one escape function.
+    engines: BTreeMap<Language, Tera>,
+}
+
+impl Templates {
+    /// The built-in ones.
+    pub fn built_in() -> Self {
+        Self::default()
+    }
+
+    /// The built-in ones, of which those in `dir` are replaced. Each file below `dir` must be named as a built-in
+    /// template; its text goes into `sources`, so that an error can show its line. Reports MOX0821 and MOX0822.
+    ///
+    /// # Errors
+    ///
+    /// Where `dir` cannot be read, or a file in it is not UTF-8.
+    pub fn load(dir: &Path, sources: &mut SourceMap, sink: &mut Sink) -> io::Result<Self> {
+        let mut found = Vec::new();
+        for (name, path) in files_below(dir)? {
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?;
+            found.push((name, sources.add(path.display().to_string(), text)));
+        }
+        Ok(Self::replacing(found, sources, sink))
+    }
+
+    /// The built-in ones, of which `files` (name and text) are replaced. Reports MOX0821 and MOX0822.
+    pub fn replacing(
+        files: impl IntoIterator<Item = (String, FileId)>,
+        sources: &SourceMap,
+        sink: &mut Sink,
+    ) -> Self {
+        let mut user = BTreeMap::new();
+        for (name, file) in files {
+            match BUILT_IN.iter().find(|(known, _)| *known == name) {
+                Some((known, _)) => {
+                    user.insert(*known, file);
+                }
+                None => sink.push(
+                    Diagnostic::new(
+                        Code::MOX0821,
+                        Span::new(file, 0..0),
+                        format!("no template `{}` to replace", name.escape_debug()),
+                    )
+                    .help_if(did_you_mean(
+                        &name,
+                        BUILT_IN.iter().map(|(known, _)| *known),
+                        "template",
+                    )),
+                ),
+            }
+        }
+        let engines = Language::ALL
+            .into_iter()
+            .map(|language| (language, engine(language, &user, sources, sink)))
+            .collect();
+        Self {
+            user: Some(User {
+                files: user,
+                engines,
+            }),
+        }
+    }
+
+    /// Renders a template; the text has no line break at its end, since the engines differ there. Where a user's own fails, MOX0823 or MOX0824 is reported and the text is empty.
+    pub fn render<T: BuiltIn>(&self, data: &T, sink: &mut Sink) -> String {
+        let Some(user) = &self.user else {
+            let mut text = data
+                .render()
+                .expect("a built-in template only writes values into a string");
+            text.truncate(text.trim_end_matches('\n').len());
+            return text;
+        };
+        let language = Language::of(T::NAME);
+        let rendered = tera::Context::from_serialize(data)
+            .and_then(|context| user.engines[&language].render(T::NAME, &context));
+        let mut text = match rendered {
+            Ok(text) => text,
+            Err(error) => {
+                user.report(Code::MOX0823, T::NAME, &error, sink);
+                return String::new();
+            }
+        };
+        text.truncate(text.trim_end_matches('\n').len());
+        if let Some(file) = user.files.get(T::NAME) {
+            check(T::NAME, language, &text, *file, sink);
+        }
+        text
+    }
+}
+
+impl User {
+    fn report(&self, code: Code, name: &str, error: &tera::Error, sink: &mut Sink) {
+        report(code, &self.files, name, error, sink);
+    }
+}
+
+/// The engine of a language, with every template in it: one may include another.
+fn engine(
+    language: Language,
+    user: &BTreeMap<&'static str, FileId>,
+    sources: &SourceMap,
+    sink: &mut Sink,
+) -> Tera {
+    let mut tera = Tera::new();
+    tera.set_delimiters(tera::Delimiters {
+        block_start: "<%".into(),
+        block_end: "%>".into(),
+        variable_start: "<@".into(),
+        variable_end: "@>".into(),
+        comment_start: "<*".into(),
+        comment_end: "*>".into(),
+    })
+    .expect("the delimiters are two bytes each and differ, and no template is there yet");
+    let (suffixes, escape) = language.tera();
+    tera.autoescape_on(suffixes.iter().copied());
+    tera.set_escape_fn(escape);
+    let built_in = BUILT_IN
+        .iter()
+        .copied()
+        .filter(|(name, _)| Language::of(name) == language);
+    // Those that a template includes must be there with it, so the built-in ones go in at once …
+    let own: Vec<_> = built_in
+        .map(|(name, text)| (name, without_last_line_break(text)))
+        .collect();
+    tera.add_raw_templates(own).expect(
+        "the built-in templates are read by both engines: a test holds them against each other",
+    );
+    // … and a user's then one by one, so that each tells its own error.
+    for (name, file) in user
+        .iter()
+        .filter(|(name, _)| Language::of(name) == language)
+    {
+        let text = without_last_line_break(sources.file(*file).text());
+        if let Err(error) = tera.add_raw_template(name, text) {
+            report(Code::MOX0822, user, name, &error, sink);
+        }
+    }
+    tera
+}
+
+/// askama drops it; tera keeps it, also where the template is included.
+fn without_last_line_break(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+fn report(
+    code: Code,
+    files: &BTreeMap<&'static str, FileId>,
+    name: &str,
+    error: &tera::Error,
+    sink: &mut Sink,
+) {
+    let (message, place) = match error.kind() {
+        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
+            let at = files.get(report.filename()).or_else(|| files.get(name));
+            let range = if files.contains_key(report.filename()) || report.filename().is_empty() {
+                report.span().range.clone()
+            } else {
+                0..0
+            };
+            (report.message().to_owned(), at.map(|file| (*file, range)))
+        }
+        // tera's kinds are open: the others have no place of their own.
+        other => (other.to_string(), files.get(name).map(|file| (*file, 0..0))),
+    };
+    // Where the user's file is fine by itself and a built-in part fails for want of it, any of the user's will do.
+    let Some((file, range)) = place.or_else(|| files.values().next().map(|file| (*file, 0..0)))
+    else {
+        return;
+    };
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or_default().trim_end_matches('.');
+    let mut diagnostic = Diagnostic::new(
+        code,
+        Span::new(file, range),
+        format!("template `{name}`: {first}"),
+    );
+    let rest = lines.collect::<Vec<_>>().join("\n");
+    if !rest.trim().is_empty() {
+        diagnostic = diagnostic.note(rest.trim());
+    }
+    sink.push(diagnostic);
+}
+
+/// The checks that a user's output must pass: what every generated text file holds to.
+fn check(name: &str, language: Language, text: &str, file: FileId, sink: &mut Sink) {
+    let mut wrong = |what: String, help: &str| {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0824,
+                Span::new(file, 0..0),
+                format!("template `{name}` {what}"),
+            )
+            .help(help),
+        );
+    };
+    if text.trim().is_empty() {
+        wrong(
+            "gives an empty text".into(),
+            "remove the file to get the built-in one back",
+        );
+        return;
+    }
+    if let Some((at, c)) = (1..).zip(text.lines()).find_map(|(line, content)| {
+        let c = content.chars().find(|c| c.is_control() && *c != '\t')?;
+        Some((line, c))
+    }) {
+        wrong(
+            format!(
+                "puts the control character `{}` into line {at}",
+                c.escape_default()
+            ),
+            "text files have tabs and line breaks, and no other control character",
+        );
+    }
+    match language {
+        // A part is no script of its own; what includes it is checked.
+        Language::Bash if !name.contains("apply/") && name != "proxmox/script.sh" => {
+            if !text.starts_with("#!") {
+                wrong(
+                    "gives a script without a first line that names its shell".into(),
+                    "begin with `#!/bin/bash`",
+                );
+            }
+        }
+        Language::Bash | Language::Prose => {}
+    }
+    if !text
+        .lines()
+        .take(6)
+        .any(|line| line.contains("do not edit"))
+    {
+        wrong(
+            "leaves out the line that marks a generated file".into(),
+            "write `<@ header|safe @>` in a comment among the first lines",
+        );
+    }
+}
+
+/// The files below a folder with their names relative to it, by `/`, sorted. Hidden files and editors' backups (`x~`)
+/// are passed over.
+fn files_below(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    let mut folders = vec![(String::new(), dir.to_path_buf())];
+    while let Some((prefix, folder)) = folders.pop() {
+        let in_folder = |error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
+        };
+        for entry in std::fs::read_dir(&folder).map_err(in_folder)? {
+            let entry = entry.map_err(in_folder)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') || name.ends_with('~') {
+                continue;
+            }
+            let path = entry.path();
+            // Follows links: the user's folder is the user's.
+            if std::fs::metadata(&path).map_err(in_folder)?.is_dir() {
+                folders.push((format!("{prefix}{name}/"), path));
+            } else {
+                found.push((format!("{prefix}{name}"), path));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stands for the README: small data, every construct that a user needs.
+    #[derive(askama::Template, Serialize)]
+    #[template(
+        source = "#!x do not edit\n<% for one in list -%>\n<@ one @>=<@ number @>\n<% endfor -%>\n<% if yes %>y<% else %>n<% endif %> <* note *>.<@ raw|safe @>\n",
+        ext = "sh"
+    )]
+    struct Script {
+        list: Vec<String>,
+        number: u32,
+        yes: bool,
+        raw: String,
+    }
+
+    impl BuiltIn for Script {
+        const NAME: &'static str = "proxmox/storage/create.sh";
+    }
+
+    const TEXT: &str = "#!x do not edit\n<% for one in list -%>\n<@ one @>=<@ number @>\n<% endfor -%>\n<% if yes %>y<% else %>n<% endif %> <* note *>.<@ raw|safe @>\n";
+
+    fn script() -> Script {
+        Script {
+            list: ["", "a b", "it's", "$(x)\n", "-n", "ä\u{1b}"]
+                .map(str::to_owned)
+                .into(),
+            number: 7,
+            yes: false,
+            raw: "a b".into(),
+        }
+    }
+
+    fn with(name: &str, text: &str) -> (String, Vec<(Code, String, Option<String>, usize)>) {
+        let mut sources = SourceMap::new();
+        sources.add("host.toml", "spec = 1\n");
+        let file = sources.add(format!("mine/{name}"), text);
+        let mut sink = Sink::new();
+        let templates = Templates::replacing([(name.to_owned(), file)], &sources, &mut sink);
+        let rendered = if sink.is_empty() {
+            templates.render(&script(), &mut sink)
+        } else {
+            String::new()
+        };
+        let found = sink
+            .finish(&crate::diagnostics::Lints::default(), false)
+            .into_iter()
+            .map(|(_, d)| {
+                assert_eq!(sources.file_of(d.span()).name(), format!("mine/{name}"));
+                (
+                    d.code,
+                    d.message.clone(),
+                    d.help.clone(),
+                    sources.start(d.span()).line,
+                )
+            })
+            .collect();
+        (rendered, found)
+    }
+
+    #[test]
+    fn both_engines_write_values_as_literals_of_the_language() {
+        let built_in = Templates::built_in().render(&script(), &mut Sink::new());
+        let (own, found) = with(Script::NAME, TEXT);
+        assert_eq!(found, []);
+        assert_eq!(own, built_in);
+        assert_eq!(
+            built_in,
+            "#!x do not edit\n''=7\n'a b'=7\n'it'\\''s'=7\n$'$(x)\\n'=7\n-n=7\n$'ä\\033'=7\nn .a b"
+        );
+    }
+
+    #[test]
+    fn a_name_that_replaces_nothing_is_told_with_the_nearest() {
+        let (_, found) = with("proxmox/storage/creat.sh", "");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, Code::MOX0821);
+        assert_eq!(
+            found[0].2.as_deref(),
+            Some("did you mean `proxmox/storage/create.sh`?")
+        );
+    }
+
+    #[test]
+    fn errors_stand_at_the_line_of_the_template() {
+        let (_, found) = with(Script::NAME, "#!x do not edit\n\n<% if yes %>y\n");
+        assert_eq!((found[0].0, found.len()), (Code::MOX0822, 1), "{found:?}");
+        let (_, found) = with(Script::NAME, "#!x do not edit\n\n<@ nummer @>\n");
+        assert_eq!(
+            (found[0].0, found[0].3, found.len()),
+            (Code::MOX0823, 3, 1),
+            "{found:?}"
+        );
+        assert!(found[0].1.contains("nummer"), "{found:?}");
+    }
+
+    #[test]
+    fn output_of_a_users_template_is_checked() {
+        for (text, part) in [
+            ("\n", "an empty text"),
+            ("echo do not edit\n", "names its shell"),
+            ("#!/bin/bash\necho\n", "marks a generated file"),
+            ("#!/bin/bash\n# do not edit\n\u{1b}\n", "into line 3"),
+        ] {
+            let (_, found) = with(Script::NAME, text);
+            assert_eq!((found.len(), found[0].0), (1, Code::MOX0824), "{found:?}");
+            assert!(found[0].1.contains(part), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_read_by_name() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(dir.path().join("proxmox/storage")).expect("a folder");
+        std::fs::write(dir.path().join(Script::NAME), TEXT).expect("a file");
+        std::fs::write(dir.path().join("proxmox/.swp"), "x").expect("a file");
+        let mut sources = SourceMap::new();
+        let mut sink = Sink::new();
+        let templates = Templates::load(dir.path(), &mut sources, &mut sink).expect("a folder");
+        assert!(sink.is_empty());
+        assert_eq!(
+            templates.render(&script(), &mut sink),
+            Templates::built_in().render(&script(), &mut sink)
+        );
+        std::fs::write(dir.path().join("README.md"), [0xff]).expect("a file");
+        assert!(Templates::load(dir.path(), &mut sources, &mut sink).is_err());
+        assert!(Templates::load(&dir.path().join("none"), &mut sources, &mut sink).is_err());
+    }
+}
