@@ -124,6 +124,7 @@ codes! {
     MOX0822 Error   "a template that cannot be read";
     MOX0823 Error   "a template that cannot be filled in";
     MOX0824 Error   "a template whose output cannot be used";
+    MOX0825 Error   "output that no file can hold";
 }
 
 impl fmt::Display for Code {

@@ -1,7 +1,7 @@
 //! The targets: what a host becomes.
 //!
 //! Each plans (`plan`: model → what the target will say, in its own words; may report what it cannot say) and emits
-//! (`emit`: plan → files; pure, cannot fail).
+//! (`emit`: plan → files; pure. What is built in cannot fail there, but a user's template can).
 
 pub mod proxmox;
 
@@ -9,6 +9,7 @@ use crate::compile::Origin;
 use crate::diagnostics::Sink;
 use crate::model::Host;
 use crate::output::FileSet;
+use crate::template::Templates;
 
 /// A part of the output tree that can be built alone (`--only`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,12 +45,14 @@ pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
     }
 }
 
-/// Writes down what is planned.
-pub fn emit(plan: &Plan, targets: &[Target]) -> FileSet {
+/// Writes down what is planned. Reports what a user's template cannot do, and two files of one name.
+pub fn emit(plan: &Plan, targets: &[Target], templates: &Templates, sink: &mut Sink) -> FileSet {
     let mut files = FileSet::new();
     for target in targets {
         match target {
-            Target::Proxmox => proxmox::emit(&plan.proxmox, &plan.origin, &mut files),
+            Target::Proxmox => {
+                proxmox::emit(&plan.proxmox, &plan.origin, templates, &mut files, sink);
+            }
         }
     }
     files
