@@ -3,6 +3,7 @@
 //! Each plans (`plan`: model → what the target will say, in its own words; may report what it cannot say) and emits
 //! (`emit`: plan → files; pure, cannot fail).
 
+pub mod nixos;
 pub mod proxmox;
 
 use crate::compile::Origin;
@@ -15,16 +16,19 @@ use crate::output::FileSet;
 pub enum Target {
     /// `proxmox/`: Proxmox VE's own files and the host's system files.
     Proxmox,
+    /// `nixos/`: modules for the NixOS guests, and for a NixOS host.
+    Nixos,
 }
 
 impl Target {
     /// Every target, in the order in which they are built.
-    pub const ALL: &'static [Self] = &[Self::Proxmox];
+    pub const ALL: &'static [Self] = &[Self::Proxmox, Self::Nixos];
 
     /// Its word on the command line and in the manifest.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Proxmox => "proxmox",
+            Self::Nixos => "nixos",
         }
     }
 }
@@ -34,6 +38,7 @@ impl Target {
 pub struct Plan {
     origin: Origin,
     proxmox: proxmox::Plan,
+    nixos: nixos::Plan,
 }
 
 /// Plans every target.
@@ -41,6 +46,7 @@ pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
     Plan {
         origin: origin.clone(),
         proxmox: proxmox::plan(host, sink),
+        nixos: nixos::plan(host, origin, sink),
     }
 }
 
@@ -50,6 +56,7 @@ pub fn emit(plan: &Plan, targets: &[Target]) -> FileSet {
     for target in targets {
         match target {
             Target::Proxmox => proxmox::emit(&plan.proxmox, &plan.origin, &mut files),
+            Target::Nixos => nixos::emit(&plan.nixos, &mut files),
         }
     }
     files
