@@ -121,3 +121,14 @@ fn nixfmt_leaves_what_is_written() {
         }
     }
 }
+
+/// For a look with other tools: writes every case below the folder that `MOXC_DUMP` names.
+#[test]
+fn dump() {
+    let Some(folder) = std::env::var_os("MOXC_DUMP") else {
+        return;
+    };
+    for (name, spec) in cases() {
+        write(&build("host.toml", &spec), &Path::new(&folder).join(name));
+    }
+}

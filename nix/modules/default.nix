@@ -6,5 +6,6 @@
     ./system-services.nix
     ./automation-scripts.nix
     ./update-services.nix
+    ./platform.nix
   ];
 }

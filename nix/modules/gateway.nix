@@ -64,6 +64,7 @@ in
     };
 
     boot.kernel.sysctl = {
+      # The NAT module of NixOS switches forwarding on, too, for IPv6 by a name that two modules cannot both set.
       "net.ipv4.ip_forward" = lib.mkOverride 99 true;
       # A client in the same network would be told to pass this machine by. Either of `all` and the card's own
       # setting is enough to send such a redirect.
@@ -74,9 +75,6 @@ in
       map (
         name: lib.nameValuePair "net.ipv4.conf.${name}.send_redirects" (lib.mkDefault false)
       ) interfaces
-    )
-    // lib.optionalAttrs ipv6 {
-      "net.ipv6.conf.all.forwarding" = lib.mkOverride 99 true;
-    };
+    );
   };
 }

@@ -85,8 +85,8 @@ in
   config = lib.mkIf (config.services.moxc.enable && cfg.enable && cfg.interfaces != { }) {
     networking = {
       useNetworkd = lib.mkDefault true;
-      useDHCP = lib.mkDefault false;
-      # Before a default of NixOS for containers, after a user's own line.
+      # Stronger than the defaults of NixOS for containers and of nixos-generate-config, weaker than a user's own line.
+      useDHCP = lib.mkOverride 900 false;
       useHostResolvConf = lib.mkOverride 900 false;
       inherit (cfg) nameservers search;
     };

@@ -1,11 +1,12 @@
 //! What a guest is.
 
 use super::module::Module;
+use super::settings::PRIORITY;
 use super::{network, services, settings, update, users};
 use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm};
 use crate::nix::{
     Attrs, BinaryOp, BuildError, Built, Expr, Formals, binary, function, mk_default,
-    mk_merge, path, reference,
+    mk_merge, mk_override, path, reference,
 };
 use crate::value::{Bus, Firmware};
 
@@ -72,14 +73,12 @@ fn identity(
     nixos: &NixosGuest,
     facts: &mut Attrs,
 ) -> Result<(), BuildError> {
-    if let Some(description) = &guest.description {
-        facts.comment(&description.value.to_string());
-    }
     facts.set("networking.hostName", mk_default(guest.name.as_str()))?;
     facts.set("networking.domain", mk_default(host.domain.as_str()))?;
     facts.set("time.timeZone", mk_default(host.timezone.as_str()))?;
     if let Some(version) = &nixos.state_version {
-        facts.set("system.stateVersion", mk_default(version.as_str()))?;
+        // Set by everybody who makes images, as a default: the spec's is the one that counts.
+        facts.set("system.stateVersion", mk_override(PRIORITY, version.as_str()))?;
     }
     if *nixos.immutable {
         facts.set("services.moxc.immutable.enable", mk_default(true))?;

@@ -51,7 +51,11 @@ pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
         let mut module = module::Module::default();
         match guest::module(host, id, guest, nixos, &mut module) {
             Ok(tree) => {
-                let text = nix::print_file(&origin.header(), &tree).text;
+                let mut header = origin.header();
+                if let Some(description) = &guest.description {
+                    header = format!("{header}\n\n{}", description.value);
+                }
+                let text = nix::print_file(&header, &tree).text;
                 plan.files.push((file_of(&guest.name.value), text));
                 names.push(guest.name.value.clone());
             }

@@ -14,7 +14,7 @@ pub(super) fn guest(
     facts: &mut Attrs,
 ) -> Result<(), BuildError> {
     if guest.network.is_empty() {
-        return Ok(());
+        return facts.set("networking.useDHCP", mk_default(false));
     }
     let mut network = Attrs::new();
     for (index, nic) in guest.network.iter().enumerate() {

@@ -6,7 +6,7 @@ use crate::nix::{AttrPath, BuildError, Built, IntoExpr, list, mk_override};
 use crate::spec::document::{Node, Value};
 
 /// Weaker than a user's own line (100), stronger than a default of NixOS (1000).
-const PRIORITY: u32 = 900;
+pub(super) const PRIORITY: u32 = 900;
 
 /// Sets them. What Nix cannot hold goes to the module's faults.
 pub(super) fn guest(nixos: &NixosGuest, module: &mut Module) {

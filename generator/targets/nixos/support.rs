@@ -14,6 +14,7 @@ const FILES: &[(&str, &str)] = files! {
     "gateway.nix"
     "immutable.nix"
     "network.nix"
+    "platform.nix"
     "scripts/etc-check.sh"
     "scripts/nixos-flake-update.sh"
     "shares.nix"

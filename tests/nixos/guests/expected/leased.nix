@@ -10,7 +10,7 @@
     domain = lib.mkDefault "lab.example";
   };
   time.timeZone = lib.mkDefault "Etc/UTC";
-  system.stateVersion = lib.mkDefault "25.11";
+  system.stateVersion = lib.mkOverride 900 "25.11";
   proxmoxLXC = {
     privileged = lib.mkDefault false;
     manageHostName = lib.mkDefault true;

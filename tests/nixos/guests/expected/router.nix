@@ -19,7 +19,7 @@
     };
   };
   time.timeZone = lib.mkDefault "Etc/UTC";
-  system.stateVersion = lib.mkDefault "25.11";
+  system.stateVersion = lib.mkOverride 900 "25.11";
   services = {
     qemuGuest.enable = lib.mkDefault true;
     moxc = {
