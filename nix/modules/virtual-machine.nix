@@ -2,6 +2,9 @@
 { config, lib, ... }:
 let
   cfg = config.services.moxc.virtualMachine;
+
+  # Stronger than the defaults of image builders, weaker than a user's own line, or that of disko.
+  mkFact = lib.mkOverride 900;
 in
 {
   key = "moxc/virtual-machine";
@@ -34,32 +37,32 @@ in
 
   config = lib.mkIf (config.services.moxc.enable && cfg.enable) {
     boot = {
-      growPartition = lib.mkDefault true;
+      growPartition = mkFact true;
       loader =
         if cfg.efi then
           {
-            systemd-boot.enable = lib.mkDefault true;
-            efi.canTouchEfiVariables = lib.mkDefault true;
-            grub.enable = lib.mkDefault false;
+            systemd-boot.enable = mkFact true;
+            efi.canTouchEfiVariables = mkFact true;
+            grub.enable = mkFact false;
           }
         else
           {
-            grub.enable = lib.mkDefault true;
-            grub.device = lib.mkDefault cfg.bootDevice;
+            grub.enable = mkFact true;
+            grub.device = mkFact cfg.bootDevice;
           };
     };
 
     fileSystems = {
       "/" = {
-        device = lib.mkDefault "/dev/disk/by-label/${cfg.rootLabel}";
-        fsType = lib.mkDefault "ext4";
-        autoResize = lib.mkDefault true;
+        device = mkFact "/dev/disk/by-label/${cfg.rootLabel}";
+        fsType = mkFact "ext4";
+        autoResize = mkFact true;
       };
     }
     // lib.optionalAttrs cfg.efi {
       "/boot" = {
-        device = lib.mkDefault "/dev/disk/by-label/${cfg.espLabel}";
-        fsType = lib.mkDefault "vfat";
+        device = mkFact "/dev/disk/by-label/${cfg.espLabel}";
+        fsType = mkFact "vfat";
         options = [ "umask=0077" ];
       };
     };

@@ -8,6 +8,7 @@
   networking = {
     hostName = lib.mkDefault "default";
     domain = lib.mkDefault "lab.example";
+    useDHCP = lib.mkDefault false;
   };
   time.timeZone = lib.mkDefault "Etc/UTC";
   system.stateVersion = lib.mkOverride 900 "25.11";
