@@ -2,4 +2,5 @@
 mod analysis;
 mod calendar;
 mod output;
+mod nixos;
 mod reference_host;

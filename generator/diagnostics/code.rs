@@ -125,6 +125,8 @@ codes! {
     MOX0823 Error   "a template that cannot be filled in";
     MOX0824 Error   "a template whose output cannot be used";
     MOX0825 Error   "output that no file can hold";
+    MOX0690 Error   "an immutable guest that nobody can log into";
+    MOX0820 Error   "a NixOS setting that Nix cannot hold";
 }
 
 impl fmt::Display for Code {

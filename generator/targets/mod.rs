@@ -3,6 +3,7 @@
 //! Each plans (`plan`: model → what the target will say, in its own words; may report what it cannot say) and emits
 //! (`emit`: plan → files; pure. What is built in cannot fail there, but a user's template can).
 
+pub mod nixos;
 pub mod proxmox;
 
 use crate::compile::Origin;
@@ -16,16 +17,19 @@ use crate::template::Templates;
 pub enum Target {
     /// `proxmox/`: Proxmox VE's own files and the host's system files.
     Proxmox,
+    /// `nixos/`: modules for the NixOS guests, and for a NixOS host.
+    Nixos,
 }
 
 impl Target {
     /// Every target, in the order in which they are built.
-    pub const ALL: &'static [Self] = &[Self::Proxmox];
+    pub const ALL: &'static [Self] = &[Self::Proxmox, Self::Nixos];
 
     /// Its word on the command line and in the manifest.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Proxmox => "proxmox",
+            Self::Nixos => "nixos",
         }
     }
 }
@@ -35,6 +39,7 @@ impl Target {
 pub struct Plan {
     origin: Origin,
     proxmox: proxmox::Plan,
+    nixos: nixos::Plan,
 }
 
 /// Plans every target.
@@ -42,6 +47,7 @@ pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
     Plan {
         origin: origin.clone(),
         proxmox: proxmox::plan(host, sink),
+        nixos: nixos::plan(host, origin, sink),
     }
 }
 
@@ -53,6 +59,7 @@ pub fn emit(plan: &Plan, targets: &[Target], templates: &Templates, sink: &mut S
             Target::Proxmox => {
                 proxmox::emit(&plan.proxmox, &plan.origin, templates, &mut files, sink);
             }
+            Target::Nixos => nixos::emit(&plan.nixos, &mut files),
         }
     }
     files
