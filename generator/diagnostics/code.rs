@@ -93,6 +93,7 @@ codes! {
     MOX0506 Warning "a graphics card without q35 and OVMF";
     MOX0507 Error   "a card that the host needs";
     MOX0508 Warning "the host loses its console";
+    MOX0551 Warning "a passed-through device that is not fully described";
     MOX0601 Error   "Windows 11 on a machine that its setup refuses";
     MOX0602 Error   "too many shares for one guest";
     MOX0603 Error   "a path of another system";
@@ -119,6 +120,7 @@ codes! {
     MOX0709 Warning "a hole in what is kept";
     MOX0710 Warning "backups that do not fit";
     MOX0711 Warning "a rehearsal without a backup";
+    MOX0720 Error   "a schedule that a backup job cannot have";
     MOX0801 Error   "output that Proxmox VE refuses";
     MOX0821 Error   "a template that replaces nothing";
     MOX0822 Error   "a template that cannot be read";

@@ -28,7 +28,8 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Option<SectionConfig> {
             }
         }
     }
-    config.sections().next().is_some().then_some(config)
+    let empty = config.sections().next().is_none();
+    (!empty).then_some(config)
 }
 
 /// A job in the making.
@@ -109,7 +110,7 @@ fn job(host: &Host, schedule: &Schedule, sink: &mut Sink) -> Option<Section> {
         Err(error) => {
             sink.push(
                 Diagnostic::new(
-                    Code::MOX0705,
+                    Code::MOX0720,
                     schedule.on.span,
                     format!("a backup job cannot have {}", error.what),
                 )

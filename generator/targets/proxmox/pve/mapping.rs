@@ -167,7 +167,8 @@ pub(super) fn pci(host: &Host, mappings: &PciMappings, sink: &mut Sink) -> Optio
         };
         push(&mut config, value(), device.name.span, *host.release, sink);
     }
-    (config.sections().next().is_some()).then_some(config)
+    let empty = config.sections().next().is_none();
+    (!empty).then_some(config)
 }
 
 fn tell_missing(host: &Host, mapping: &PciMapping, sink: &mut Sink) {
@@ -237,9 +238,10 @@ pub(super) fn directories(host: &Host, sink: &mut Sink) -> Option<SectionConfig>
             section.add("map", map)?;
             Ok(section)
         };
-        push(&mut config, value(), device.name.span, *host.release, sink);
+        push(&mut config, value(), place, *host.release, sink);
     }
-    (config.sections().next().is_some()).then_some(config)
+    let empty = config.sections().next().is_none();
+    (!empty).then_some(config)
 }
 
 /// Adds a section that Proxmox VE takes.

@@ -64,6 +64,7 @@ pub(super) fn report_refusal(error: &CannotCarry, place: Span, sink: &mut Sink) 
         | Refusal::Blank
         | Refusal::OuterBlank
         | Refusal::OuterQuotes
+        | Refusal::NotAscii
         | Refusal::Continuation => Code::MOX0015,
         Refusal::Empty | Refusal::BadName | Refusal::Zero | Refusal::Twice => Code::MOX0108,
     };
@@ -190,7 +191,7 @@ impl<'a> Options<'a> {
     }
 
     fn raw(&mut self, key: &Spanned<String>, value: &Spanned<String>) {
-        if !takes_raw_lxc_key(key) {
+        if !takes_raw_lxc_key(self.release, key) {
             self.sink.push(
                 Diagnostic::new(
                     Code::MOX0108,

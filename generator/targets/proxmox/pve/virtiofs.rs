@@ -9,8 +9,12 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
+use crate::compile::Origin;
 use crate::model::{Guest, Host, Share, Vm};
 use crate::pve::Release;
+use crate::template::{BuiltIn, one_line};
 use crate::value::AbsolutePath;
 
 /// The first release with directory mappings and `virtiofsN`.
@@ -142,4 +146,56 @@ fn shared_memory(vm: &Vm, memory_mib: u64) -> String {
             .expect("a string takes all text");
     }
     args
+}
+
+/// The data of the hook script's template.
+#[derive(Debug, askama::Template, Serialize)]
+#[template(path = "proxmox/virtiofs.sh")]
+pub struct HookScript {
+    /// The line that marks a generated file.
+    header: String,
+    /// The guest's VMID.
+    vmid: u32,
+    /// The folder of the sockets.
+    run_dir: String,
+    /// Whether the guest is a Windows.
+    windows: bool,
+    /// The folders.
+    folders: Vec<HookScriptFolder>,
+}
+
+/// A folder in the data of the hook script's template.
+#[derive(Debug, Serialize)]
+struct HookScriptFolder {
+    /// Its number, which its socket is called by.
+    number: usize,
+    /// The tag by which the guest mounts it.
+    tag: String,
+    /// The folder on the host.
+    path: String,
+    /// Whether the guest only reads.
+    read_only: bool,
+}
+
+impl BuiltIn for HookScript {
+    const NAME: &'static str = "proxmox/virtiofs.sh";
+}
+
+impl Hook {
+    /// The data of its template.
+    pub fn script(&self, origin: &Origin) -> HookScript {
+        let folders = self.folders.iter().enumerate().map(|(number, folder)| HookScriptFolder {
+            number,
+            tag: folder.tag.clone(),
+            path: folder.path.to_string(),
+            read_only: folder.read_only,
+        });
+        HookScript {
+            header: one_line(&origin.header()),
+            vmid: self.vmid,
+            run_dir: self.run_dir(),
+            windows: self.windows,
+            folders: folders.collect(),
+        }
+    }
 }
