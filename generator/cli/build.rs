@@ -9,6 +9,7 @@ use crate::check;
 use crate::diagnostics::{Lints, Sink, in_order};
 use crate::output::{self, FileSet, Options, OutputError, Provenance, Report, Scope};
 use crate::targets::{self, Target};
+use crate::template::Templates;
 
 /// A host that is ready to be written.
 struct Ready {
@@ -28,7 +29,7 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<Status, Failu
     let ready = if loaded.has_errors() {
         Vec::new()
     } else {
-        emit(&mut loaded, &targets)
+        emit(&mut loaded, &targets, args.templates.as_deref())?
     };
     terminal.diagnostics(&loaded.sources, &loaded.found);
     if loaded.has_errors() {
@@ -77,14 +78,23 @@ fn chosen_targets(only: &[Target]) -> Vec<Target> {
 }
 
 /// Emits every host, and takes the last look at what was emitted.
-fn emit(loaded: &mut Loaded, targets: &[Target]) -> Vec<Ready> {
+fn emit(
+    loaded: &mut Loaded,
+    targets: &[Target],
+    templates: Option<&Path>,
+) -> Result<Vec<Ready>, Failure> {
     let mut sink = Sink::new();
     let mut ready = Vec::new();
+    let templates = match templates {
+        None => Templates::built_in(),
+        Some(folder) => Templates::load(folder, loaded.sources.map_mut(), &mut sink)
+            .map_err(|error| Failure::new(format!("cannot read {}: {error}", folder.display())))?,
+    };
     for unit in &loaded.units {
         let (Some(host), Some(plan)) = (&unit.checked.host, &unit.checked.plan) else {
             continue;
         };
-        let files = targets::emit(plan, targets);
+        let files = targets::emit(plan, targets, &templates, &mut sink);
         check::check(host, &files, loaded.sources.map_mut(), &mut sink);
         ready.push(Ready {
             host: host.name.as_str().to_owned(),
@@ -96,7 +106,7 @@ fn emit(loaded: &mut Loaded, targets: &[Target]) -> Vec<Ready> {
     let faults = sink.finish(&Lints::default(), false);
     loaded.found.extend(faults);
     loaded.found = in_order(std::mem::take(&mut loaded.found));
-    ready
+    Ok(ready)
 }
 
 fn provenance(unit: &Unit) -> Provenance {
