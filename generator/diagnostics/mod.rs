@@ -63,7 +63,7 @@ impl Diagnostic {
     pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self {
             code,
-            message: message.into(),
+            message: tidy(message.into()),
             labels: vec![Label {
                 span,
                 text: String::new(),
@@ -140,6 +140,29 @@ impl Diagnostic {
     pub fn span(&self) -> Span {
         self.labels[0].span
     }
+}
+
+/// The longest headline, in characters; a value that a spec repeats in it may be a whole file.
+const LONGEST_MESSAGE: usize = 300;
+
+/// A headline as one line: a spec's own words may stand in it.
+fn tidy(message: String) -> String {
+    if message.len() <= LONGEST_MESSAGE && !message.chars().any(char::is_control) {
+        return message;
+    }
+    let mut tidied = String::with_capacity(LONGEST_MESSAGE);
+    for (at, c) in message.chars().enumerate() {
+        if at == LONGEST_MESSAGE {
+            tidied.push('…');
+            break;
+        }
+        if c.is_control() {
+            tidied.extend(c.escape_default());
+        } else {
+            tidied.push(c);
+        }
+    }
+    tidied
 }
 
 /// The name of `known` that is nearest to `name`, if one is near enough to be meant.
