@@ -1,6 +1,6 @@
 //! Integration tests, one binary.
 mod analysis;
 mod calendar;
-mod output;
 mod nixos;
+mod output;
 mod reference_host;

@@ -84,7 +84,11 @@ impl<'a> Reader<'a> {
         if let (Value::Integer(_) | Value::Float(_) | Value::Boolean(_), true) =
             (&node.value, expected.contains('`'))
         {
-            let unit = if expected.starts_with("a size") { " GiB" } else { "" };
+            let unit = if expected.starts_with("a size") {
+                " GiB"
+            } else {
+                ""
+            };
             let quoted = format!("\"{}{unit}\"", self.sources.text(node.span));
             diagnostic = diagnostic.help(format!("write it in quotes: `{quoted}`"));
         }
