@@ -25,14 +25,15 @@ pub(crate) fn build(name: &str, text: &str) -> FileSet {
     let origin = Origin::of(&sources, &[file]);
     let checked = compile::check(&sources, file, &origin, &mut sink);
     let plan = checked.plan.unwrap_or_else(|| {
-        let found: Vec<_> = sink
+        let found: Vec<_> = std::mem::take(&mut sink)
             .finish(&Lints::default(), false)
             .into_iter()
             .map(|(_, d)| (d.code, d.message.clone(), sources.start(d.span())))
             .collect();
         panic!("{name}: {found:#?}")
     });
-    targets::emit(&plan, &[Target::Nixos])
+    let templates = moxc::template::Templates::built_in();
+    targets::emit(&plan, &[Target::Nixos], &templates, &mut sink)
 }
 
 /// The specs with NixOS in them, by name.

@@ -138,7 +138,7 @@ pub(super) struct Build {
     /// Build this part alone; may be given again
     #[arg(long, value_name = "TARGET", value_parser = target_parser())]
     pub(super) only: Vec<Target>,
-    /// Use the templates in this folder in the place of the built-in ones of the same names
+    /// Take the templates in DIR in place of the built-in ones of the same names
     #[arg(long, value_name = "DIR")]
     pub(super) templates: Option<PathBuf>,
     /// Overwrite files that were edited by hand, or that moxc did not write

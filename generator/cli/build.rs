@@ -29,7 +29,10 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<Status, Failu
     let ready = if loaded.has_errors() {
         Vec::new()
     } else {
-        emit(&mut loaded, &targets, args.templates.as_deref())?
+        emit(&mut loaded, &targets, args.templates.as_deref()).map_err(|Failure(text)| {
+            let folder = args.output.display();
+            Failure::new(format!("{text}; `{folder}` stays as it is"))
+        })?
     };
     terminal.diagnostics(&loaded.sources, &loaded.found);
     if loaded.has_errors() {
@@ -77,23 +80,27 @@ fn chosen_targets(only: &[Target]) -> Vec<Target> {
         .collect()
 }
 
-/// Emits every host, and takes the last look at what was emitted.
+/// Emits every host by the built-in templates and those of `folder`, and takes the last look at what was emitted.
 fn emit(
     loaded: &mut Loaded,
     targets: &[Target],
-    templates: Option<&Path>,
+    folder: Option<&Path>,
 ) -> Result<Vec<Ready>, Failure> {
     let mut sink = Sink::new();
-    let mut ready = Vec::new();
-    let templates = match templates {
+    let templates = match folder {
         None => Templates::built_in(),
         Some(folder) => Templates::load(folder, loaded.sources.map_mut(), &mut sink)
-            .map_err(|error| Failure::new(format!("cannot read {}: {error}", folder.display())))?,
+            .map_err(|error| Failure::new(format!("cannot read the templates: {error}")))?,
     };
+    let mut ready = Vec::new();
     for unit in &loaded.units {
         let (Some(host), Some(plan)) = (&unit.checked.host, &unit.checked.plan) else {
             continue;
         };
+        // A template that cannot be read gives no output: what is wrong with it has been told.
+        if sink.has_errors() {
+            break;
+        }
         let files = targets::emit(plan, targets, &templates, &mut sink);
         check::check(host, &files, loaded.sources.map_mut(), &mut sink);
         ready.push(Ready {

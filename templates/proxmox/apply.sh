@@ -84,9 +84,9 @@ step_check() {
     fi
     check_release "$(pveversion)"
   fi
-<% for secret in secrets -%>
+<%- for secret in secrets %>
   check_secret <@ secret.name @> <@ secret.storage @>
-<% endfor -%>
+<%- endfor %>
 }
 
 # check_release TEXT: of pveversion, as pve-manager/9.1.2/…
@@ -102,7 +102,7 @@ check_release() {
 }
 
 step_storage() {
-  local options=()
+  local planned options=()
   if [[ ! -e $tree/storage/create.sh ]]; then
     return 0
   fi
@@ -110,13 +110,14 @@ step_storage() {
     say '  left out: there is no zpool here'
     return 0
   fi
-  if bash "$tree/storage/create.sh" --dry-run | grep -q 'nothing to change$'; then
-    say '  nothing to change'
+  planned=$(bash "$tree/storage/create.sh" --dry-run)
+  if [[ $planned == *'nothing to change' ]]; then
     return 0
   fi
   changes=$((changes + 1))
   if [[ -n $dry_run ]]; then
-    options+=(--dry-run)
+    say "$planned"
+    return 0
   fi
   if [[ -n $yes ]]; then
     options+=(--yes)
@@ -125,15 +126,15 @@ step_storage() {
 }
 
 step_files() {
-<% if nixos -%>
+<%- if nixos %>
   say '  the files of this host are in its NixOS module'
-<% else -%>
+<%- else %>
   remove_stale_files
   install_tree
 <%- if has_hosts_line %>
   hosts_line <@ hosts_address @> <@ hosts_fqdn @> <@ host @>
 <%- endif %>
-<% endif -%>
+<%- endif %>
 }
 
 step_boot() {
@@ -189,21 +190,21 @@ step_datacenter() {
       merge_sections "mapping/${mapping##*/}" drop
     fi
   done
-<% for secret in secrets -%>
+<%- for secret in secrets %>
   place_secret <@ secret.name @> <@ secret.storage @> <@ secret.prefix @>
-<% endfor -%>
+<%- endfor %>
 }
 
 step_guests() {
-  local config
-  for config in "$tree"/etc/pve/qemu-server/*.conf; do
-    if [[ -e $config ]]; then
-      apply_guest qm qemu-server "$config"
+  local file
+  for file in "$tree"/etc/pve/qemu-server/*.conf; do
+    if [[ -e $file ]]; then
+      apply_guest qm qemu-server "$file"
     fi
   done
-  for config in "$tree"/etc/pve/lxc/*.conf; do
-    if [[ -e $config ]]; then
-      apply_guest pct lxc "$config"
+  for file in "$tree"/etc/pve/lxc/*.conf; do
+    if [[ -e $file ]]; then
+      apply_guest pct lxc "$file"
     fi
   done
 }
@@ -231,9 +232,9 @@ step_jobs() {
 }
 
 step_network() {
-<% if nixos -%>
+<%- if nixos %>
   say '  the network of this host is in its NixOS module'
-<% else -%>
+<%- else %>
   local before
   before=$(reachable_gateways)
   install_network
@@ -246,7 +247,7 @@ step_network() {
   fi
   ask 'Bring the network up anew? A connection by the network may hang for a moment.'
   reload_network "$before"
-<% endif -%>
+<%- endif %>
 }
 
 # reachable_gateways: those of the tree that answer, one a line.

@@ -11,10 +11,23 @@ say() { printf '%s\n' "$*"; }
 warn() { printf '%s: %s\n' "$program" "$*" >&2; }
 die() { warn "$@"; exit 1; }
 
+# shown WORD...: a command line to read, and to copy.
+shown() {
+  local word line=''
+  for word; do
+    if [[ $word =~ ^[A-Za-z0-9_./:@%+,=-]+$ ]]; then
+      line+=" $word"
+    else
+      line+=" ${word@Q}"
+    fi
+  done
+  printf '%s\n' "${line# }"
+}
+
 # run COMMAND...: runs what changes something, and shows it; with --dry-run shows it only.
 run() {
   changes=$((changes + 1))
-  printf '  %s\n' "$(printf '%q ' "$@" | sed 's/ $//')"
+  printf '  %s\n' "$(shown "$@")"
   if [[ -n $dry_run ]]; then
     return 0
   fi

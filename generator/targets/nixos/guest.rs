@@ -5,8 +5,8 @@ use super::settings::PRIORITY;
 use super::{network, services, settings, update, users};
 use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm};
 use crate::nix::{
-    Attrs, BinaryOp, BuildError, Built, Expr, Formals, binary, function, mk_default,
-    mk_merge, mk_override, path, reference,
+    Attrs, BinaryOp, BuildError, Built, Expr, Formals, binary, function, mk_default, mk_merge,
+    mk_override, path, reference,
 };
 use crate::value::{Bus, Firmware};
 
@@ -78,7 +78,10 @@ fn identity(
     facts.set("time.timeZone", mk_default(host.timezone.as_str()))?;
     if let Some(version) = &nixos.state_version {
         // Set by everybody who makes images, as a default: the spec's is the one that counts.
-        facts.set("system.stateVersion", mk_override(PRIORITY, version.as_str()))?;
+        facts.set(
+            "system.stateVersion",
+            mk_override(PRIORITY, version.as_str()),
+        )?;
     }
     if *nixos.immutable {
         facts.set("services.moxc.immutable.enable", mk_default(true))?;
@@ -125,7 +128,10 @@ fn virtual_machine(host: &Host, vm: &Vm, facts: &mut Attrs) -> Result<(), BuildE
     for share in &vm.shares {
         let mount = share.mount.to_string();
         let mut folder = Attrs::new();
-        folder.set("tag", mk_default(host.storage.datasets[share.dataset.value].name.as_str()))?;
+        folder.set(
+            "tag",
+            mk_default(host.storage.datasets[share.dataset.value].name.as_str()),
+        )?;
         if *share.read_only {
             folder.set("readOnly", mk_default(true))?;
         }

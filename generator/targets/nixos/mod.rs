@@ -118,5 +118,6 @@ fn index(names: &[String]) -> Built {
 }
 
 fn cannot_hold(span: Span, error: &BuildError) -> Diagnostic {
-    Diagnostic::new(Code::MOX0820, span, error.to_string()).label("becomes a part of a NixOS module")
+    Diagnostic::new(Code::MOX0820, span, error.to_string())
+        .label("becomes a part of a NixOS module")
 }

@@ -62,13 +62,12 @@ fn card(host: &Host, guest: &Guest, nic: &GuestNic) -> Result<Attrs, BuildError>
         let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         card.set("addresses", texts)?;
     }
-    let (near, far): (Vec<IpAddr>, Vec<IpAddr>) =
-        [(&nic.gateway, false), (&nic.gateway6, true)]
-            .into_iter()
-            .filter_map(|(gateway, v6)| {
-                host.gateway_address(gateway.as_ref()?.value, nic.bridge.value, v6)
-            })
-            .partition(|gateway| is_near(*gateway, &addresses));
+    let (near, far): (Vec<IpAddr>, Vec<IpAddr>) = [(&nic.gateway, false), (&nic.gateway6, true)]
+        .into_iter()
+        .filter_map(|(gateway, v6)| {
+            host.gateway_address(gateway.as_ref()?.value, nic.bridge.value, v6)
+        })
+        .partition(|gateway| is_near(*gateway, &addresses));
     for (key, gateways) in [("gateways", near), ("onLinkGateways", far)] {
         if !gateways.is_empty() {
             let texts: Vec<String> = gateways.iter().map(ToString::to_string).collect();
@@ -158,12 +157,7 @@ fn clients(host: &Host, router: Id<Guest>) -> Vec<Client> {
     clients
 }
 
-fn routing(
-    host: &Host,
-    id: Id<Guest>,
-    guest: &Guest,
-    facts: &mut Attrs,
-) -> Result<(), BuildError> {
+fn routing(host: &Host, id: Id<Guest>, guest: &Guest, facts: &mut Attrs) -> Result<(), BuildError> {
     let clients = clients(host, id);
     if clients.is_empty() {
         return Ok(());
@@ -186,11 +180,7 @@ fn routing(
             .iter()
             .filter(|client| client.v6 == v6)
             .filter_map(|client| match client.address {
-                Some(cidr) => Some(format!(
-                    "{}/{}",
-                    cidr.address(),
-                    if v6 { 128 } else { 32 }
-                )),
+                Some(cidr) => Some(format!("{}/{}", cidr.address(), if v6 { 128 } else { 32 })),
                 // The address comes from a server: it is one of the network that both are in.
                 None => {
                     let own = guest.network.get(on(client.bridge)?)?.static_address(v6)?;

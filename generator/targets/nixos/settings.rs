@@ -17,7 +17,9 @@ pub(super) fn guest(nixos: &NixosGuest, module: &mut Module) {
         });
         if let Err(error) = set {
             let span = match error {
-                BuildError::AttrPath(_) | BuildError::DuplicateAttribute(_) | BuildError::NotASet(_) => key.span,
+                BuildError::AttrPath(_)
+                | BuildError::DuplicateAttribute(_)
+                | BuildError::NotASet(_) => key.span,
                 BuildError::Nul { .. }
                 | BuildError::Identifier(_)
                 | BuildError::PathLiteral(_)
@@ -34,9 +36,11 @@ pub(super) fn guest(nixos: &NixosGuest, module: &mut Module) {
 /// one is plain.
 fn option(node: &Node) -> Built {
     match &node.value {
-        Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {
-            mk_override(PRIORITY, plain(node))
-        }
+        Value::String(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_) => mk_override(PRIORITY, plain(node)),
         Value::Array(_) | Value::Table(_) => plain(node),
     }
 }

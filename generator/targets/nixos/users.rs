@@ -7,7 +7,10 @@ use crate::nix::{Attrs, BuildError, mk_default};
 /// Reports a guest that nobody could log into (MOX0690): NixOS refuses to build it.
 pub(super) fn check(host: &Host, guest: &Guest, nixos: &NixosGuest, sink: &mut Sink) {
     let somebody = !host.ssh_keys.is_empty()
-        || nixos.users.iter().any(|u| *u.admin && !u.ssh_keys.is_empty())
+        || nixos
+            .users
+            .iter()
+            .any(|u| *u.admin && !u.ssh_keys.is_empty())
         || !nixos.settings.is_empty()
         || !nixos.modules.is_empty();
     if !*nixos.immutable || somebody {
@@ -21,7 +24,9 @@ pub(super) fn check(host: &Host, guest: &Guest, nixos: &NixosGuest, sink: &mut S
         )
         .label("no password can be set later")
         .also(host.span, "has no `ssh-keys`")
-        .help("add `ssh-keys` to `[host]`, or a user with `admin = true` and `ssh-keys` to the guest"),
+        .help(
+            "add `ssh-keys` to `[host]`, or a user with `admin = true` and `ssh-keys` to the guest",
+        ),
     );
 }
 
@@ -45,7 +50,11 @@ pub(super) fn guest(host: &Host, nixos: &NixosGuest, facts: &mut Attrs) -> Resul
         if let Some(description) = &user.description {
             account.set("description", mk_default(description.value.as_str()))?;
         }
-        let mut groups: Vec<&str> = user.groups.iter().map(|group| group.value.as_str()).collect();
+        let mut groups: Vec<&str> = user
+            .groups
+            .iter()
+            .map(|group| group.value.as_str())
+            .collect();
         if *user.admin && !groups.contains(&"wheel") {
             groups.push("wheel");
         }

@@ -359,13 +359,24 @@ install_network() {
   for path in /etc/resolv.conf /etc/network/interfaces; do
     if [[ -e $tree$path ]]; then
       if [[ $path == /etc/network/interfaces && -n $live ]]; then
-        # ifupdown2 reads the file without doing anything by it.
-        ifquery --allow-all-errors -a -i "$tree$path" >/dev/null 2>&1 || ifquery -a -i "$tree$path" >/dev/null
+        check_interfaces "$tree$path"
       fi
       install_file "$tree$path" "$path" 644
       remember "$path"
     fi
   done
+}
+
+# check_interfaces FILE: ifupdown2 reads the file and does nothing by it. It exits 0 whatever it finds, but what it does not
+# understand is missing in its list.
+check_interfaces() {
+  local name known
+  known=$(ifquery --list -a -i "$1")
+  while read -r name; do
+    if ! grep -Fxq -e "$name" <<<"$known"; then
+      die "ifupdown2 does not understand the interface $name in $1: nothing was replaced"
+    fi
+  done < <(awk '$1 == "auto" { print $2 }' "$1")
 }
 
 # reload_network GATEWAYS: brings the new file up. Where an address is missing afterwards, or a gateway of GATEWAYS that

@@ -133,6 +133,9 @@ create_guest() {
   fi
   for key in "${config_keys[@]}"; do
     value=${config[$key]}
+    if [[ $key == meta ]]; then
+      continue # says with what a guest was made; Proxmox VE writes it
+    fi
     if is_volume "$key" "$value"; then
       value=$(new_volume "$key" "$value")
     fi
