@@ -1,5 +1,6 @@
 //! Integration tests, one binary.
 mod analysis;
 mod calendar;
+mod nix;
 mod output;
 mod reference_host;
