@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_main};
 use moxc::nix::options::{Index, Release, Rules, check_module};
 use moxc::nix::{
     Attrs, BuildError, Expr, Formals, Part, block, function, mk_default, mk_if, path, print,
@@ -134,5 +134,8 @@ fn nix(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, nix);
-criterion_main!(benches);
+#[expect(missing_docs, reason = "the macro makes a public function of it")]
+mod group {
+    criterion::criterion_group!(benches, super::nix);
+}
+criterion_main!(group::benches);
