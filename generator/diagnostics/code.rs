@@ -109,6 +109,7 @@ codes! {
     MOX0613 Error   "a guest starts before one that it needs";
     MOX0614 Error   "guests that need each other in a circle";
     MOX0615 Error   "a task needs the guest agent";
+    MOX0690 Error   "an immutable guest that nobody can log into";
     MOX0701 Error   "a schedule that never runs";
     MOX0702 Error   "a timer that fails";
     MOX0703 Warning "a run in the hour that the clock changes in";
@@ -129,6 +130,11 @@ codes! {
     MOX0825 Error   "output that no file can hold";
     MOX0690 Error   "an immutable guest that nobody can log into";
     MOX0820 Error   "a NixOS setting that Nix cannot hold";
+    MOX0840 Error   "a NixOS setting that Nix cannot hold";
+    MOX0841 Error   "an option that NixOS does not have";
+    MOX0842 Error   "a value that a NixOS option does not take";
+    MOX0843 Warning "a NixOS option by an old or a doubtful name";
+    MOX0844 Error   "generated Nix with a fault in it";
 }
 
 impl fmt::Display for Code {
