@@ -1,5 +1,10 @@
 //! Integration tests, one binary.
+
 mod analysis;
+mod broken;
 mod calendar;
+mod errors;
+mod nixos;
 mod output;
+mod program;
 mod reference_host;

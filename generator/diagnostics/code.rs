@@ -126,6 +126,9 @@ codes! {
     MOX0822 Error   "a template that cannot be read";
     MOX0823 Error   "a template that cannot be filled in";
     MOX0824 Error   "a template whose output cannot be used";
+    MOX0825 Error   "output that no file can hold";
+    MOX0690 Error   "an immutable guest that nobody can log into";
+    MOX0820 Error   "a NixOS setting that Nix cannot hold";
 }
 
 impl fmt::Display for Code {

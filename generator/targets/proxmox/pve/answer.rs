@@ -77,14 +77,21 @@ fn comment(host: &Host) -> String {
         ]
     } else {
         vec![
-            format!("{}: `!` locks root's password, and the keys below get in.", answer_key(*host.release, "root-password-hashed")),
-            format!("For a password, put its hash there{secret} in your own copy: `mkpasswd --method=yescrypt` prints one."),
+            format!(
+                "{}: `!` locks root's password, and the keys below get in.",
+                answer_key(*host.release, "root-password-hashed")
+            ),
+            format!(
+                "For a password, put its hash there{secret} in your own copy: `mkpasswd --method=yescrypt` prints one."
+            ),
         ]
     };
     for line in lines {
         writeln!(text, "# {line}").expect("a string takes all text");
     }
-    text.push_str("# The installation destroys everything on the disks that `disk-setup.filter` matches.\n");
+    text.push_str(
+        "# The installation destroys everything on the disks that `disk-setup.filter` matches.\n",
+    );
     text
 }
 
@@ -97,7 +104,10 @@ fn global(host: &Host) -> toml::Table {
     set("country", host.country.as_str().into());
     set("fqdn", host.fqdn().into());
     let root = format!("root@{}", host.fqdn());
-    let email = host.email.as_ref().map_or(root, |email| email.value.to_string());
+    let email = host
+        .email
+        .as_ref()
+        .map_or(root, |email| email.value.to_string());
     set("mailto", email.into());
     set("timezone", timezone(host).into());
     if *host.release < HASHED_SINCE {
@@ -105,7 +115,11 @@ fn global(host: &Host) -> toml::Table {
     } else {
         set("root-password-hashed", "!".into());
     }
-    let keys: Vec<toml::Value> = host.ssh_keys.iter().map(|key| key.as_str().into()).collect();
+    let keys: Vec<toml::Value> = host
+        .ssh_keys
+        .iter()
+        .map(|key| key.as_str().into())
+        .collect();
     set("root-ssh-keys", keys.into());
     global
 }
@@ -126,7 +140,11 @@ fn network(host: &Host) -> Result<toml::Table, String> {
     )?;
     let nic = installation_nic(host, bridge)?;
     let (property, pattern) = nic_filter(nic)?;
-    let dns = host.network.nameservers.first().map_or(gateway, |server| server.value.0);
+    let dns = host
+        .network
+        .nameservers
+        .first()
+        .map_or(gateway, |server| server.value.0);
     let mut filter = toml::Table::new();
     filter.insert(property.to_owned(), pattern.into());
     let mut table = toml::Table::new();
@@ -162,7 +180,9 @@ pub fn management(host: &Host) -> Option<(&Bridge, Cidr, std::net::IpAddr)> {
 fn installation_nic<'a>(host: &'a Host, bridge: &Bridge) -> Result<&'a Nic, String> {
     let name = &bridge.name.value;
     let port = bridge.ports.first().ok_or_else(|| {
-        format!("the bridge `{name}` has no port, so that the installer has no card for its address")
+        format!(
+            "the bridge `{name}` has no port, so that the installer has no card for its address"
+        )
     })?;
     if port.vlan.is_some() {
         return Err(format!(
@@ -184,7 +204,10 @@ fn installation_nic<'a>(host: &'a Host, bridge: &Bridge) -> Result<&'a Nic, Stri
 /// installed system, but udev derives these names on both.
 fn nic_filter(nic: &Nic) -> Result<(&'static str, String), String> {
     if let Some(mac) = &nic.mac {
-        return Ok(("ID_NET_NAME_MAC", format!("*{}", mac.lower().replace(':', ""))));
+        return Ok((
+            "ID_NET_NAME_MAC",
+            format!("*{}", mac.lower().replace(':', "")),
+        ));
     }
     let interface = nic.interface.as_str();
     // systemd.net-naming-scheme(7)
@@ -211,7 +234,10 @@ fn nic_filter(nic: &Nic) -> Result<(&'static str, String), String> {
 }
 
 fn disk_setup(host: &Host) -> Result<toml::Table, String> {
-    let (_, pool) = host.storage.boot_pool().ok_or("no pool has `boot = true`")?;
+    let (_, pool) = host
+        .storage
+        .boot_pool()
+        .ok_or("no pool has `boot = true`")?;
     let (property, pattern) = disk_filter(host, pool)?;
     let mut zfs = toml::Table::new();
     zfs.insert("raid".to_owned(), raid(pool)?.into());
@@ -219,7 +245,10 @@ fn disk_setup(host: &Host) -> Result<toml::Table, String> {
     zfs.insert("compress".to_owned(), compress(&pool.compression).into());
     if let Some(most) = host.storage.arc_max {
         let mib = (most.as_bytes() >> 20).max(64);
-        zfs.insert("arc-max".to_owned(), i64::try_from(mib).unwrap_or(i64::MAX).into());
+        zfs.insert(
+            "arc-max".to_owned(),
+            i64::try_from(mib).unwrap_or(i64::MAX).into(),
+        );
     }
     let mut filter = toml::Table::new();
     filter.insert(property.to_owned(), pattern.into());
@@ -315,7 +344,10 @@ fn disk_filter(host: &Host, pool: &Pool) -> Result<(&'static str, String), Strin
     let columns: Vec<Vec<u8>> = (0..first.len()).map(|at| column(&serials, at)).collect();
     let matches = |serial: &str| {
         serial.len() >= columns.len()
-            && serial.bytes().zip(&columns).all(|(byte, column)| column.contains(&byte))
+            && serial
+                .bytes()
+                .zip(&columns)
+                .all(|(byte, column)| column.contains(&byte))
     };
     let other = host.hardware.disks.iter().find(|(id, other)| {
         !wanted.contains(id)
@@ -328,7 +360,10 @@ fn disk_filter(host: &Host, pool: &Pool) -> Result<(&'static str, String), Strin
         ));
     }
     let mut pattern: String = columns.iter().map(|column| bracket(column)).collect();
-    if host.hardware.disks[wanted[0]].device.as_str().starts_with("/dev/disk/by-id/nvme-")
+    if host.hardware.disks[wanted[0]]
+        .device
+        .as_str()
+        .starts_with("/dev/disk/by-id/nvme-")
         && property == "ID_SERIAL"
     {
         pattern.push('*');
@@ -346,7 +381,11 @@ fn column(serials: &[&str], at: usize) -> Vec<u8> {
 
 fn bracket(column: &[u8]) -> String {
     let letters: String = column.iter().map(|byte| char::from(*byte)).collect();
-    if column.len() == 1 { letters } else { format!("[{letters}]") }
+    if column.len() == 1 {
+        letters
+    } else {
+        format!("[{letters}]")
+    }
 }
 
 /// The same document with its keys as the release spells them; names of udev's properties stay.
@@ -355,7 +394,11 @@ fn spelled(release: Release, table: toml::Table) -> toml::Table {
         table
             .into_iter()
             .map(|(key, value)| {
-                let key = if is_section { key } else { answer_key(release, &key) };
+                let key = if is_section {
+                    key
+                } else {
+                    answer_key(release, &key)
+                };
                 (key, value)
             })
             .collect()
@@ -363,10 +406,12 @@ fn spelled(release: Release, table: toml::Table) -> toml::Table {
     let sections = table.into_iter().map(|(name, section)| {
         let section = match section {
             toml::Value::Table(section) => {
-                let section = section.into_iter().map(|(key, value)| match (key.as_str(), value) {
-                    ("zfs", toml::Value::Table(zfs)) => (key, spell(zfs, false).into()),
-                    (_, value) => (key, value),
-                });
+                let section = section
+                    .into_iter()
+                    .map(|(key, value)| match (key.as_str(), value) {
+                        ("zfs", toml::Value::Table(zfs)) => (key, spell(zfs, false).into()),
+                        (_, value) => (key, value),
+                    });
                 spell(section.collect(), false).into()
             }
             other => other,

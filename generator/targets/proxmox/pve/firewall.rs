@@ -31,7 +31,10 @@ impl Firewall {
 
 /// Plans the firewall.
 pub(super) fn plan(host: &Host) -> Firewall {
-    let guests = host.guests.values().filter(|guest| guest.network.iter().any(|nic| *nic.firewall));
+    let guests = host
+        .guests
+        .values()
+        .filter(|guest| guest.network.iter().any(|nic| *nic.firewall));
     Firewall {
         guests: guests
             .filter_map(|guest| Some((guest.vmid.get(), rules(host, guest)?)))
@@ -58,10 +61,13 @@ fn rules(host: &Host, guest: &Guest) -> Option<String> {
     };
     let by_dhcp = guest.network.iter().any(|nic| {
         let addresses = [nic.address, nic.address6];
-        addresses.iter().flatten().any(|address| match address.value {
-            GuestAddress::Dhcp | GuestAddress::Auto => true,
-            GuestAddress::Static(_) => false,
-        })
+        addresses
+            .iter()
+            .flatten()
+            .any(|address| match address.value {
+                GuestAddress::Dhcp | GuestAddress::Auto => true,
+                GuestAddress::Static(_) => false,
+            })
     });
     let mut text = String::from("[OPTIONS]\n\n");
     if by_dhcp {
@@ -73,8 +79,12 @@ fn rules(host: &Host, guest: &Guest) -> Option<String> {
     for (protocol, udp) in [("tcp", false), ("udp", true)] {
         // iptables takes fifteen ports in one rule.
         for ports in numbers(udp).chunks(15) {
-            writeln!(text, "IN ACCEPT -p {protocol} -dport {} -log nolog", ports.join(","))
-                .expect("a string takes all text");
+            writeln!(
+                text,
+                "IN ACCEPT -p {protocol} -dport {} -log nolog",
+                ports.join(",")
+            )
+            .expect("a string takes all text");
         }
     }
     text.push('\n');

@@ -39,8 +39,11 @@ pub(super) fn common(options: &mut Options<'_>, guest: &Guest) {
 
 /// In the form in which `qm set` writes them: lower case, each once, sorted.
 fn tags(guest: &Guest) -> String {
-    let mut tags: Vec<String> =
-        guest.tags.iter().map(|tag| tag.as_str().to_ascii_lowercase()).collect();
+    let mut tags: Vec<String> = guest
+        .tags
+        .iter()
+        .map(|tag| tag.as_str().to_ascii_lowercase())
+        .collect();
     tags.sort();
     tags.dedup();
     tags.join(";")
@@ -56,7 +59,10 @@ fn startup(options: &mut Options<'_>, guest: &Guest) -> String {
         parts.push(format!("order={}", order.value));
     }
     for (key, delay) in [("up", &autostart.up_delay), ("down", &autostart.down_delay)] {
-        if let Some(seconds) = delay.as_ref().and_then(|delay| whole_seconds(options, delay)) {
+        if let Some(seconds) = delay
+            .as_ref()
+            .and_then(|delay| whole_seconds(options, delay))
+        {
             parts.push(format!("{key}={seconds}"));
         }
     }
@@ -81,8 +87,15 @@ pub(super) fn mebibytes(options: &mut Options<'_>, size: ByteSize, place: Span) 
     if whole.is_none() {
         let down = ByteSize::mib(size.as_bytes() >> 20);
         options.report(
-            Diagnostic::new(Code::MOX0013, place, format!("{size} is no whole number of MiB"))
-                .help(format!("Proxmox VE counts memory in MiB: `\"{} MiB\"` is the next below", down.as_bytes() >> 20)),
+            Diagnostic::new(
+                Code::MOX0013,
+                place,
+                format!("{size} is no whole number of MiB"),
+            )
+            .help(format!(
+                "Proxmox VE counts memory in MiB: `\"{} MiB\"` is the next below",
+                down.as_bytes() >> 20
+            )),
         );
     }
     whole

@@ -64,7 +64,11 @@ pub(super) fn compress_word(compress: Compress) -> &'static str {
 /// installation; `mailto` is deprecated since. Before, the job itself names the address.
 pub(super) fn notification(host: &Host) -> Vec<(&'static str, String, Span)> {
     if *host.release >= NOTIFICATIONS_SINCE {
-        return vec![("notification-mode", "notification-system".to_owned(), host.span)];
+        return vec![(
+            "notification-mode",
+            "notification-system".to_owned(),
+            host.span,
+        )];
     }
     let Some(email) = &host.email else {
         return Vec::new();
@@ -89,8 +93,14 @@ fn job(host: &Host, schedule: &Schedule, sink: &mut Sink) -> Option<Section> {
         return None;
     };
     for (key, place) in [
-        ("random-delay", schedule.random_delay.as_ref().map(|delay| delay.span)),
-        ("timeout", schedule.timeout.as_ref().map(|timeout| timeout.span)),
+        (
+            "random-delay",
+            schedule.random_delay.as_ref().map(|delay| delay.span),
+        ),
+        (
+            "timeout",
+            schedule.timeout.as_ref().map(|timeout| timeout.span),
+        ),
     ] {
         if let Some(place) = place {
             sink.push(
@@ -134,11 +144,23 @@ fn job(host: &Host, schedule: &Schedule, sink: &mut Sink) -> Option<Section> {
         sink,
     };
     job.set("schedule", on.as_str(), schedule.on.span);
-    job.set("enabled", u8::from(*schedule.enabled), schedule.enabled.span);
-    job.set("repeat-missed", u8::from(*schedule.persistent), schedule.persistent.span);
+    job.set(
+        "enabled",
+        u8::from(*schedule.enabled),
+        schedule.enabled.span,
+    );
+    job.set(
+        "repeat-missed",
+        u8::from(*schedule.persistent),
+        schedule.persistent.span,
+    );
     guests_of(&mut job, host, guests, exclude);
     if let Some(store) = storage.value {
-        job.set("storage", &host.storage.store(store).name().value, storage.span);
+        job.set(
+            "storage",
+            &host.storage.store(store).name().value,
+            storage.span,
+        );
     }
     job.set("mode", mode.as_str(), mode.span);
     job.set("compress", compress_word(**compress), compress.span);
@@ -169,7 +191,11 @@ fn guests_of(
         let mut numbers: Vec<u32> = ids.map(|id| host.guests[id].vmid.get()).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+        numbers
+            .iter()
+            .map(u32::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
     };
     match &guests.value {
         Guests::All => {

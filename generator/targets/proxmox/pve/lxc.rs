@@ -66,7 +66,11 @@ pub(super) fn plan(
         options.set("cmode", "console", container.os.span);
     }
     // Said always: `pct create` took privileged for its default up to 8.4 and takes unprivileged from 9.0.
-    options.flag("unprivileged", *container.unprivileged, container.unprivileged.span);
+    options.flag(
+        "unprivileged",
+        *container.unprivileged,
+        container.unprivileged.span,
+    );
     if let Some(cores) = container.cores {
         options.set("cores", cores.value, cores.span);
     }
@@ -87,7 +91,9 @@ pub(super) fn plan(
     }
     options.extra(&guest.extra, |key| {
         let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
-        OWN.iter().find(|(own, _)| *own == base || *own == key).map(|(_, spec_key)| *spec_key)
+        OWN.iter()
+            .find(|(own, _)| *own == base || *own == key)
+            .map(|(_, spec_key)| *spec_key)
     });
     options.config
 }
@@ -97,12 +103,18 @@ fn resolver(options: &mut Options<'_>, host: &Host) {
     let join = |words: Vec<String>| words.join(" ");
     let servers = &host.network.nameservers;
     if let Some(first) = servers.first() {
-        let words = servers.iter().map(|server| server.value.to_string()).collect();
+        let words = servers
+            .iter()
+            .map(|server| server.value.to_string())
+            .collect();
         options.set("nameserver", join(words), first.span);
     }
     let search = &host.network.search;
     if let Some(first) = search.first() {
-        let words = search.iter().map(|domain| domain.as_str().to_owned()).collect();
+        let words = search
+            .iter()
+            .map(|domain| domain.as_str().to_owned())
+            .collect();
         options.set("searchdomain", join(words), first.span);
     }
 }
@@ -111,7 +123,10 @@ fn features(options: &mut Options<'_>, container: &Container) {
     let mut value = Ok(PropertyString::new());
     let mut all_sound = true;
     for feature in &container.features {
-        let (key, on) = feature.as_str().split_once('=').unwrap_or((feature.as_str(), "1"));
+        let (key, on) = feature
+            .as_str()
+            .split_once('=')
+            .unwrap_or((feature.as_str(), "1"));
         all_sound &= options.check("features", &format!("{key}={on}"), feature.span);
         value = value.and_then(|value| value.with(key, on));
     }
@@ -120,12 +135,7 @@ fn features(options: &mut Options<'_>, container: &Container) {
     }
 }
 
-fn file_systems(
-    options: &mut Options<'_>,
-    host: &Host,
-    container: &Container,
-    volumes: &[Volume],
-) {
+fn file_systems(options: &mut Options<'_>, host: &Host, container: &Container, volumes: &[Volume]) {
     let volume = |key: &str| volumes.iter().find(|volume| volume.key == key);
     if let Some(rootfs) = volume("rootfs") {
         let value = PropertyString::with_default(rootfs.id(host))
@@ -187,8 +197,16 @@ fn net(host: &Host, at: usize, nic: &GuestNic) -> Result<PropertyString, CannotC
     }
     // A gateway goes with a fixed address; an address by DHCP or router advertisement brings its own.
     net = net
-        .with_some("gw", nic.static_address(false).and_then(|_| gateway(nic.gateway, false)))?
-        .with_some("gw6", nic.static_address(true).and_then(|_| gateway(nic.gateway6, true)))?
+        .with_some(
+            "gw",
+            nic.static_address(false)
+                .and_then(|_| gateway(nic.gateway, false)),
+        )?
+        .with_some(
+            "gw6",
+            nic.static_address(true)
+                .and_then(|_| gateway(nic.gateway6, true)),
+        )?
         .with_some("mtu", nic.mtu.map(|mtu| mtu.value))?
         .with_some("rate", nic.rate.map(|rate| rate.value))?
         .with_some("tag", nic.vlan.map(|tag| tag.value))?

@@ -48,7 +48,11 @@ impl PciMapping {
             ("subsystem", device.subsystem.is_none()),
             ("iommu-group", device.iommu_group.is_none()),
         ];
-        parts.iter().filter(|(_, missing)| *missing).map(|(key, _)| *key).collect()
+        parts
+            .iter()
+            .filter(|(_, missing)| *missing)
+            .map(|(key, _)| *key)
+            .collect()
     }
 }
 
@@ -68,7 +72,10 @@ impl PciMappings {
         let is_taken = |id: Id<PciDevice>| taken.iter().any(|devices| devices.contains(&id));
         let mut mappings: Vec<PciMapping> = Vec::new();
         for (id, device) in host.hardware.pci.iter().filter(|(id, _)| is_taken(*id)) {
-            if mappings.iter().any(|mapping| mapping.functions.contains(&id)) {
+            if mappings
+                .iter()
+                .any(|mapping| mapping.functions.contains(&id))
+            {
                 continue;
             }
             let card = card_of(host, id);
@@ -92,7 +99,10 @@ impl PciMappings {
     pub fn of_guest(&self, guest: &Guest) -> Vec<&PciMapping> {
         let mut found: Vec<&PciMapping> = Vec::new();
         for device in guest.vm().iter().flat_map(|vm| &vm.passthrough) {
-            let mapping = self.mappings.iter().find(|m| m.functions.contains(&device.value));
+            let mapping = self
+                .mappings
+                .iter()
+                .find(|m| m.functions.contains(&device.value));
             if let Some(mapping) = mapping.filter(|m| !found.contains(m)) {
                 found.push(mapping);
             }
@@ -121,13 +131,17 @@ fn card_of(host: &Host, id: Id<PciDevice>) -> Vec<Id<PciDevice>> {
 }
 
 fn function_0(host: &Host, card: &[Id<PciDevice>]) -> Option<Id<PciDevice>> {
-    card.iter().copied().find(|id| host.hardware.pci[*id].address.function == 0)
+    card.iter()
+        .copied()
+        .find(|id| host.hardware.pci[*id].address.function == 0)
 }
 
 fn is_one(host: &Host, card: &[Id<PciDevice>], taken: &[Vec<Id<PciDevice>>]) -> bool {
     let group = |id: &Id<PciDevice>| host.hardware.pci[*id].iommu_group.map(|group| group.value);
     let one_group = card.first().and_then(group).is_some()
-        && card.windows(2).all(|pair| group(&pair[0]) == group(&pair[1]));
+        && card
+            .windows(2)
+            .all(|pair| group(&pair[0]) == group(&pair[1]));
     let all_or_none = taken.iter().all(|devices| {
         let count = card.iter().filter(|id| devices.contains(id)).count();
         count == 0 || count == card.len()
@@ -177,7 +191,11 @@ fn tell_missing(host: &Host, mapping: &PciMapping, sink: &mut Sink) {
     if missing.is_empty() {
         return;
     }
-    let keys = missing.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and ");
+    let keys = missing
+        .iter()
+        .map(|key| format!("`{key}`"))
+        .collect::<Vec<_>>()
+        .join(" and ");
     let note = if mapping.is_mapped(host) {
         "Proxmox VE compares a mapping with the device at each start of the guest, and refuses one that leaves out what the device has"
     } else {
@@ -187,7 +205,10 @@ fn tell_missing(host: &Host, mapping: &PciMapping, sink: &mut Sink) {
         Diagnostic::new(
             Code::MOX0551,
             device.name.span,
-            format!("`{}` is passed through without its {keys}", device.name.value),
+            format!(
+                "`{}` is passed through without its {keys}",
+                device.name.value
+            ),
         )
         .help(format!(
             "`pvesh get /nodes/{}/hardware/pci` on the host prints them for {}",
@@ -207,7 +228,10 @@ fn check_name(name: &str, place: Span, what: &str, sink: &mut Sink) -> bool {
             Diagnostic::new(
                 Code::MOX0012,
                 place,
-                format!("Proxmox VE has no mapping of the name `{}`", name.escape_debug()),
+                format!(
+                    "Proxmox VE has no mapping of the name `{}`",
+                    name.escape_debug()
+                ),
             )
             .label(format!("this {what} is mapped under its own name"))
             .help("use a letter, then letters, digits, `-` and `_`, two characters at least"),
@@ -228,7 +252,10 @@ pub(super) fn directories(host: &Host, sink: &mut Sink) -> Option<SectionConfig>
         if !shared || !check_name(&dataset.name.value, dataset.name.span, "dataset", sink) {
             continue;
         }
-        let place = dataset.mountpoint.as_ref().map_or(dataset.name.span, |path| path.span);
+        let place = dataset
+            .mountpoint
+            .as_ref()
+            .map_or(dataset.name.span, |path| path.span);
         let value = || -> Result<Section, CannotCarry> {
             let path = host.mountpoint(id);
             let map = PropertyString::new()

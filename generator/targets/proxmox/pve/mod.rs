@@ -103,7 +103,13 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
 
 /// Writes them down, by the built-in templates.
 pub fn emit(plan: &Plan, origin: &Origin, files: &mut FileSet) {
-    emit_with(plan, origin, &Templates::built_in(), files, &mut Sink::new());
+    emit_with(
+        plan,
+        origin,
+        &Templates::built_in(),
+        files,
+        &mut Sink::new(),
+    );
 }
 
 /// Writes them down. Reports what a user's template cannot do.
@@ -129,7 +135,11 @@ pub fn emit_with(
             crate::pve::GuestKind::Qm => "qemu-server",
             crate::pve::GuestKind::Pct => "lxc",
         };
-        add(&format!("etc/pve/{folder}/{vmid}.conf"), config.to_string(), Mode::Regular);
+        add(
+            &format!("etc/pve/{folder}/{vmid}.conf"),
+            config.to_string(),
+            Mode::Regular,
+        );
     }
     let sections = [
         ("storage.cfg", Some(&plan.storage)),
@@ -139,24 +149,44 @@ pub fn emit_with(
     ];
     for (name, config) in sections {
         if let Some(config) = config {
-            add(&format!("etc/pve/{name}"), config.to_string(), Mode::Regular);
+            add(
+                &format!("etc/pve/{name}"),
+                config.to_string(),
+                Mode::Regular,
+            );
         }
     }
     let firewall = &plan.firewall;
     if let (Some(cluster), Some(host)) = (firewall.cluster(), firewall.host()) {
-        add("etc/pve/firewall/cluster.fw", cluster.to_owned(), Mode::Regular);
+        add(
+            "etc/pve/firewall/cluster.fw",
+            cluster.to_owned(),
+            Mode::Regular,
+        );
         let path = format!("etc/pve/nodes/{}/host.fw", plan.host);
         add(&path, host.to_owned(), Mode::Regular);
     }
     for (vmid, rules) in &firewall.guests {
-        add(&format!("etc/pve/firewall/{vmid}.fw"), rules.clone(), Mode::Regular);
+        add(
+            &format!("etc/pve/firewall/{vmid}.fw"),
+            rules.clone(),
+            Mode::Regular,
+        );
     }
-    add("etc/vzdump.conf", format!("{header}\n{}", plan.vzdump.text()), Mode::Regular);
+    add(
+        "etc/vzdump.conf",
+        format!("{header}\n{}", plan.vzdump.text()),
+        Mode::Regular,
+    );
     if let Answer::File(text) = &plan.answer {
         add("answer.toml", format!("{header}{text}"), Mode::Regular);
     }
     for hook in &plan.hooks {
         let text = format!("{}\n", templates.render(&hook.script(origin), sink));
-        add(&format!("var/lib/vz/snippets/{}", hook.file()), text, Mode::Executable);
+        add(
+            &format!("var/lib/vz/snippets/{}", hook.file()),
+            text,
+            Mode::Executable,
+        );
     }
 }

@@ -33,9 +33,9 @@ pub(super) fn report_fault(fault: OptionFault, place: Span, sink: &mut Sink) {
         | FaultKind::Unreadable => Code::MOX0108,
     };
     let help = match fault.kind {
-        FaultKind::NotYet { since } => {
-            Some(format!("Proxmox VE {since} has it: raise `host.release`, or leave it out"))
-        }
+        FaultKind::NotYet { since } => Some(format!(
+            "Proxmox VE {since} has it: raise `host.release`, or leave it out"
+        )),
         FaultKind::UnknownKind
         | FaultKind::UnknownOption
         | FaultKind::IndexOutOfRange
@@ -196,7 +196,10 @@ impl<'a> Options<'a> {
                 Diagnostic::new(
                     Code::MOX0108,
                     key.span,
-                    format!("Proxmox VE does not take the raw key `{}`", key.escape_debug()),
+                    format!(
+                        "Proxmox VE does not take the raw key `{}`",
+                        key.escape_debug()
+                    ),
                 )
                 .help("it sets this part of a container itself: use its own options"),
             );

@@ -85,7 +85,9 @@ pub(super) fn plan(
             return Some("nothing else: it starts virtiofsd for `shares`");
         }
         let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
-        OWN.iter().find(|(own, _)| *own == base || *own == key).map(|(_, spec_key)| *spec_key)
+        OWN.iter()
+            .find(|(own, _)| *own == base || *own == key)
+            .map(|(_, spec_key)| *spec_key)
     });
     options.config
 }
@@ -105,7 +107,11 @@ fn identity(options: &mut Options<'_>, host: &Host, guest: &Guest, vm: &Vm) {
         format!("uuid={}", derived_uuid("smbios1", host_name, vmid)),
         guest.span,
     );
-    options.set("vmgenid", derived_uuid("vmgenid", host_name, vmid), guest.span);
+    options.set(
+        "vmgenid",
+        derived_uuid("vmgenid", host_name, vmid),
+        guest.span,
+    );
 }
 
 /// What Proxmox VE tunes for: Windows 11 and the servers from 2022 share `win11`, Windows 10 has its own.
@@ -206,8 +212,13 @@ fn drives(options: &mut Options<'_>, host: &Host, guest: &Guest, vm: &Vm, volume
         options.property(key, value, image.span);
     }
     // The disk first: an empty one is passed over, and then comes the installation image.
-    let order: Vec<&str> =
-        slots.disks.iter().take(1).chain(&slots.iso).map(String::as_str).collect();
+    let order: Vec<&str> = slots
+        .disks
+        .iter()
+        .take(1)
+        .chain(&slots.iso)
+        .map(String::as_str)
+        .collect();
     if !order.is_empty() {
         options.set("boot", format!("order={}", order.join(";")), guest.span);
     }
@@ -257,7 +268,9 @@ fn tpm_state(host: &Host, volume: &Volume) -> Result<PropertyString, CannotCarry
 
 fn net(host: &Host, nic: &GuestNic) -> Result<PropertyString, CannotCarry> {
     let bridge = &host.network.bridges[nic.bridge.value].name.value;
-    let mut net = PropertyString::new().with("virtio", *nic.mac)?.with("bridge", bridge)?;
+    let mut net = PropertyString::new()
+        .with("virtio", *nic.mac)?
+        .with("bridge", bridge)?;
     if *nic.firewall {
         net = net.with_flag("firewall", true)?;
     }
@@ -289,7 +302,10 @@ fn passthrough(
         let primary = *device.class == PciClass::Gpu
             && screen == Screen::Emulated
             && vm.os.is_windows()
-            && vm.display.as_ref().is_none_or(|display| display.as_str() == "none");
+            && vm
+                .display
+                .as_ref()
+                .is_none_or(|display| display.as_str() == "none");
         if primary {
             screen = Screen::PassedThrough;
         }
@@ -325,7 +341,10 @@ fn display(options: &mut Options<'_>, guest: &Guest, vm: &Vm, screen: Screen) {
             // A display on a serial port needs the port.
             let kind = display.as_str().split(',').next().unwrap_or_default();
             let kind = kind.strip_prefix("type=").unwrap_or(kind);
-            if kind.strip_prefix("serial").is_some_and(|n| matches!(n, "0" | "1" | "2" | "3")) {
+            if kind
+                .strip_prefix("serial")
+                .is_some_and(|n| matches!(n, "0" | "1" | "2" | "3"))
+            {
                 options.set(kind, "socket", display.span);
             }
         }
@@ -368,14 +387,20 @@ fn shares(
         }
         tags.push((tag, share.dataset.span));
     }
-    let native = vm.shares.iter().filter(|share| virtiofs::is_native(release, share));
+    let native = vm
+        .shares
+        .iter()
+        .filter(|share| virtiofs::is_native(release, share));
     for (at, share) in native.enumerate() {
         if at >= virtiofs::MOST_NATIVE {
             options.report(
                 Diagnostic::new(
                     Code::MOX0108,
                     share.span,
-                    format!("`{}` has more shared folders than Proxmox VE takes", guest.name.value),
+                    format!(
+                        "`{}` has more shared folders than Proxmox VE takes",
+                        guest.name.value
+                    ),
                 )
                 .help("share at most ten: put folders together in one dataset"),
             );

@@ -89,9 +89,11 @@ pub(super) fn prune_backups(keep: &Keep) -> Result<PropertyString, CannotCarry> 
     }
     let mut rules: Vec<(&str, u32)> = keep.rules().collect();
     rules.sort_unstable();
-    rules.into_iter().try_fold(PropertyString::new(), |value, (word, number)| {
-        value.with(&format!("keep-{word}"), number)
-    })
+    rules
+        .into_iter()
+        .try_fold(PropertyString::new(), |value, (word, number)| {
+            value.with(&format!("keep-{word}"), number)
+        })
 }
 
 /// What of Proxmox VE's contents a use stands for; a shared folder is none of its business.
@@ -108,7 +110,10 @@ fn content(wanted: DatasetUse) -> Option<&'static str> {
 
 /// The contents of a store, and where the spec names the first of its uses.
 fn contents(uses: &[Spanned<DatasetUse>], otherwise: Span) -> (String, Span) {
-    let mut words: Vec<&str> = uses.iter().filter_map(|wanted| content(wanted.value)).collect();
+    let mut words: Vec<&str> = uses
+        .iter()
+        .filter_map(|wanted| content(wanted.value))
+        .collect();
     words.sort_unstable();
     words.dedup();
     let place = uses.first().map_or(otherwise, |wanted| wanted.span);
@@ -130,7 +135,10 @@ fn of_dataset<'a>(
     let mountpoint = host.mountpoint(id);
     if !dataset.holds_volumes() {
         let mut storage = Storage::new("dir", name, name.span, *host.release, sink);
-        let path_place = dataset.mountpoint.as_ref().map_or(name.span, |path| path.span);
+        let path_place = dataset
+            .mountpoint
+            .as_ref()
+            .map_or(name.span, |path| path.span);
         storage.set("path", mountpoint, path_place);
         storage.set("content", words, place);
         // Else a pool that is not imported would fill the root file system.

@@ -111,8 +111,8 @@ impl Hook {
             )
             .expect("a string takes all text");
         }
-        let shared_already = vm.hugepages.is_some()
-            || vm.shares.iter().any(|share| is_native(release, share));
+        let shared_already =
+            vm.hugepages.is_some() || vm.shares.iter().any(|share| is_native(release, share));
         if !shared_already {
             args.push_str(&shared_memory(vm, memory_mib));
         }
@@ -135,8 +135,11 @@ fn shared_memory(vm: &Vm, memory_mib: u64) -> String {
     for node in 0..nodes {
         // The first node takes what does not divide: QEMU wants the sum to be the guest's memory.
         let size = memory_mib / nodes + if node == 0 { memory_mib % nodes } else { 0 };
-        write!(args, "-object memory-backend-memfd,id=hookmem{node},size={size}M,share=on ")
-            .expect("a string takes all text");
+        write!(
+            args,
+            "-object memory-backend-memfd,id=hookmem{node},size={size}M,share=on "
+        )
+        .expect("a string takes all text");
         let cpus = match (nodes, cores) {
             (1, _) => String::new(),
             (_, 1) => format!(",cpus={node}"),
@@ -184,12 +187,16 @@ impl BuiltIn for HookScript {
 impl Hook {
     /// The data of its template.
     pub fn script(&self, origin: &Origin) -> HookScript {
-        let folders = self.folders.iter().enumerate().map(|(number, folder)| HookScriptFolder {
-            number,
-            tag: folder.tag.clone(),
-            path: folder.path.to_string(),
-            read_only: folder.read_only,
-        });
+        let folders = self
+            .folders
+            .iter()
+            .enumerate()
+            .map(|(number, folder)| HookScriptFolder {
+                number,
+                tag: folder.tag.clone(),
+                path: folder.path.to_string(),
+                read_only: folder.read_only,
+            });
         HookScript {
             header: one_line(&origin.header()),
             vmid: self.vmid,

@@ -46,7 +46,10 @@ pub enum VolumeRole {
 impl Volume {
     /// As Proxmox VE names it: `vm-disks:vm-111-disk-0`.
     pub fn id(&self, host: &Host) -> String {
-        format!("{}:{}", host.storage.datasets[self.dataset].name.value, self.name)
+        format!(
+            "{}:{}",
+            host.storage.datasets[self.dataset].name.value, self.name
+        )
     }
 
     /// As ZFS names it: `rpool/vm-disks/vm-111-disk-0`.
@@ -65,7 +68,11 @@ impl Volumes {
     /// The volumes of a host's guests.
     pub fn of(host: &Host) -> Self {
         Self {
-            guests: host.guests.values().map(|guest| allocate(host, guest)).collect(),
+            guests: host
+                .guests
+                .values()
+                .map(|guest| allocate(host, guest))
+                .collect(),
         }
     }
 
@@ -124,7 +131,11 @@ pub fn efi_dataset(host: &Host, vm: &Vm) -> Option<Id<Dataset>> {
 
 /// Where the state of a virtual machine's TPM lies: beside its first disk.
 pub fn tpm_dataset(host: &Host, vm: &Vm) -> Option<Id<Dataset>> {
-    if *vm.tpm { state_dataset(host, vm) } else { None }
+    if *vm.tpm {
+        state_dataset(host, vm)
+    } else {
+        None
+    }
 }
 
 fn state_dataset(host: &Host, vm: &Vm) -> Option<Id<Dataset>> {
@@ -144,7 +155,12 @@ const TPM_SIZE: u64 = 4 << 20;
 
 /// The size that a volume of a ZFS storage gets: whole MiB (`ZFSPoolPlugin::zfs_create_zvol` aligns it).
 fn volume_size(size: ByteSize) -> DiskSize {
-    DiskSize::from_bytes(size.as_bytes().div_ceil(1 << 20).max(1).saturating_mul(1 << 20))
+    DiskSize::from_bytes(
+        size.as_bytes()
+            .div_ceil(1 << 20)
+            .max(1)
+            .saturating_mul(1 << 20),
+    )
 }
 
 /// A volume that waits for its number.
@@ -167,8 +183,11 @@ fn allocate(host: &Host, guest: &Guest) -> Vec<Volume> {
                 role: VolumeRole::Rootfs,
                 backup: true,
             };
-            let mounts = container.mounts.iter().enumerate().filter_map(|(at, mount)| {
-                match &mount.source {
+            let mounts = container
+                .mounts
+                .iter()
+                .enumerate()
+                .filter_map(|(at, mount)| match &mount.source {
                     MountSource::Volume { dataset, size } => Some(Wanted {
                         key: format!("mp{at}"),
                         dataset: dataset.value,
@@ -177,8 +196,7 @@ fn allocate(host: &Host, guest: &Guest) -> Vec<Volume> {
                         backup: *mount.backup,
                     }),
                     MountSource::Share(_) | MountSource::HostPath(_) => None,
-                }
-            });
+                });
             ("subvol", std::iter::once(rootfs).chain(mounts).collect())
         }
     };
@@ -201,13 +219,18 @@ fn allocate(host: &Host, guest: &Guest) -> Vec<Volume> {
 
 fn wanted_by_vm(host: &Host, vm: &Vm) -> Vec<Wanted> {
     let keys = slots(vm).disks;
-    let disks = vm.disks.iter().zip(keys).enumerate().map(|(at, (disk, key))| Wanted {
-        key,
-        dataset: disk.dataset.value,
-        size: volume_size(*disk.size),
-        role: VolumeRole::Disk(at),
-        backup: *disk.backup,
-    });
+    let disks = vm
+        .disks
+        .iter()
+        .zip(keys)
+        .enumerate()
+        .map(|(at, (disk, key))| Wanted {
+            key,
+            dataset: disk.dataset.value,
+            size: volume_size(*disk.size),
+            role: VolumeRole::Disk(at),
+            backup: *disk.backup,
+        });
     let state = |key: &str, dataset: Option<Id<Dataset>>, size, role| {
         dataset.map(|dataset| Wanted {
             key: key.to_owned(),
@@ -218,7 +241,12 @@ fn wanted_by_vm(host: &Host, vm: &Vm) -> Vec<Wanted> {
         })
     };
     let efi = state("efidisk0", efi_dataset(host, vm), EFI_SIZE, VolumeRole::Efi);
-    let tpm = state("tpmstate0", tpm_dataset(host, vm), TPM_SIZE, VolumeRole::Tpm);
+    let tpm = state(
+        "tpmstate0",
+        tpm_dataset(host, vm),
+        TPM_SIZE,
+        VolumeRole::Tpm,
+    );
     let mut wanted: Vec<Wanted> = disks.chain(efi).chain(tpm).collect();
     // `qm create` goes through the options sorted as text: scsi10 comes before scsi2.
     wanted.sort_by(|a, b| a.key.cmp(&b.key));

@@ -19,31 +19,37 @@ pub struct Vzdump {
 impl Vzdump {
     /// The file's text below its header.
     pub fn text(&self) -> String {
-        self.lines.iter().map(|(key, value)| format!("{key}: {value}\n")).collect()
+        self.lines
+            .iter()
+            .map(|(key, value)| format!("{key}: {value}\n"))
+            .collect()
     }
 }
 
 /// Plans the defaults: those of the first backup job, so that a backup by hand is like one of its.
 pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vzdump {
-    let job = host.schedules.values().find_map(|schedule| match &schedule.task {
-        Task::VzdumpBackup {
-            storage,
-            mode,
-            compress,
-            ..
-        } if *schedule.enabled => Some((storage.value, **mode, **compress, schedule.span)),
-        Task::VzdumpBackup { .. }
-        | Task::ProxmoxUpdate { .. }
-        | Task::ProxmoxMaintenance
-        | Task::BackupRehearsal { .. }
-        | Task::ZfsSnapshot { .. }
-        | Task::ZfsScrub { .. }
-        | Task::ZfsTrim { .. }
-        | Task::SmartTest { .. }
-        | Task::NixosFlakeUpdate { .. }
-        | Task::WindowsUpdate { .. }
-        | Task::WindowsMaintenance { .. } => None,
-    });
+    let job = host
+        .schedules
+        .values()
+        .find_map(|schedule| match &schedule.task {
+            Task::VzdumpBackup {
+                storage,
+                mode,
+                compress,
+                ..
+            } if *schedule.enabled => Some((storage.value, **mode, **compress, schedule.span)),
+            Task::VzdumpBackup { .. }
+            | Task::ProxmoxUpdate { .. }
+            | Task::ProxmoxMaintenance
+            | Task::BackupRehearsal { .. }
+            | Task::ZfsSnapshot { .. }
+            | Task::ZfsScrub { .. }
+            | Task::ZfsTrim { .. }
+            | Task::SmartTest { .. }
+            | Task::NixosFlakeUpdate { .. }
+            | Task::WindowsUpdate { .. }
+            | Task::WindowsMaintenance { .. } => None,
+        });
     let (storage, mode, compress, place) =
         job.unwrap_or((None, BackupMode::Snapshot, Compress::Zstd, host.span));
     let mut lines = vec![
@@ -53,7 +59,11 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vzdump {
     if let Some(store) = storage.or_else(|| standing_store(host)) {
         lines.push(("storage", host.storage.store(store).name().value.clone()));
     }
-    lines.extend(notification(host).into_iter().map(|(key, value, _)| (key, value)));
+    lines.extend(
+        notification(host)
+            .into_iter()
+            .map(|(key, value, _)| (key, value)),
+    );
     for (key, value) in &lines {
         if let Err(fault) = check_option(ConfigFile::Vzdump, *host.release, key, value) {
             report_fault(fault, place, sink);
