@@ -20,12 +20,12 @@ pub struct Firewall {
 impl Firewall {
     /// `firewall/cluster.fw`, where a guest has rules.
     pub fn cluster(&self) -> Option<&'static str> {
-        (!self.guests.is_empty()).then_some("[OPTIONS]\n\nenable: 1\n")
+        (!self.guests.is_empty()).then_some("[OPTIONS]\n\nenable: 1\n\n")
     }
 
     /// `nodes/<node>/host.fw`, where a guest has rules.
     pub fn host(&self) -> Option<&'static str> {
-        (!self.guests.is_empty()).then_some("[OPTIONS]\n\nenable: 0\n")
+        (!self.guests.is_empty()).then_some("[OPTIONS]\n\nenable: 0\n\n")
     }
 }
 
@@ -73,7 +73,8 @@ fn rules(host: &Host, guest: &Guest) -> Option<String> {
     if by_dhcp {
         text.push_str("dhcp: 1\n");
     }
-    text.push_str("enable: 1\npolicy_in: DROP\npolicy_out: ACCEPT\n\n[RULES]\n\n");
+    // What comes in is dropped and what goes out accepted by default. Few options: Proxmox VE writes them in no order.
+    text.push_str("enable: 1\n\n[RULES]\n\n");
     text.push_str("IN Ping(ACCEPT) -log nolog\n");
     for (protocol, udp) in [("tcp", false), ("udp", true)] {
         // iptables takes fifteen ports in one rule.
@@ -86,5 +87,6 @@ fn rules(host: &Host, guest: &Guest) -> Option<String> {
             .expect("a string takes all text");
         }
     }
+    text.push('\n');
     Some(text)
 }

@@ -120,10 +120,11 @@ pub fn emit_with(
     files: &mut FileSet,
     sink: &mut Sink,
 ) {
+    // As it is, blank line at the end included: Proxmox VE's printers end each section with one.
     let mut add = |path: &str, text: String, mode: Mode| {
         let path = RelPath::new(format!("proxmox/{path}"))
             .expect("a path of numbers, a host name and fixed words");
-        let file = OutputFile::text(path, text, mode, Target::Proxmox.as_str());
+        let file = OutputFile::bytes(path, text, mode, Target::Proxmox.as_str());
         files
             .insert(file)
             .expect("VMIDs are unique, and every other name is written once");
@@ -181,7 +182,7 @@ pub fn emit_with(
         add("answer.toml", format!("{header}{text}"), Mode::Regular);
     }
     for hook in &plan.hooks {
-        let text = templates.render(&hook.script(origin), sink);
+        let text = format!("{}\n", templates.render(&hook.script(origin), sink));
         add(
             &format!("var/lib/vz/snippets/{}", hook.file()),
             text,
