@@ -134,7 +134,6 @@ fn nix(criterion: &mut Criterion) {
     });
 }
 
-#[expect(missing_docs, reason = "the macro makes a public function of it")]
 mod group {
     criterion::criterion_group!(benches, super::nix);
 }
