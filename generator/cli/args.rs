@@ -91,7 +91,7 @@ pub(super) enum Command {
     /// Explain the code of an error or a warning
     Explain(Explain),
     /// Print the JSON Schema of a spec, for editors
-    Schema,
+    Schema(Schema),
     /// Print the completions of a shell
     Completions(Completions),
     /// Print the manual page
@@ -165,6 +165,13 @@ pub(super) struct Explain {
     /// List every code
     #[arg(long, conflicts_with = "code")]
     pub(super) list: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Schema {
+    /// That of a `fleet.toml` instead
+    #[arg(long)]
+    pub(super) fleet: bool,
 }
 
 #[derive(Debug, ClapArgs)]

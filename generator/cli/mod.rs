@@ -79,7 +79,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(check) => check::run(check, &mut terminal),
         Command::Build(build) => build::run(build, &mut terminal),
         Command::Explain(explain) => explain::run(explain, &mut terminal),
-        Command::Schema => Ok(manual::schema(&mut terminal)),
+        Command::Schema(schema) => Ok(manual::schema(schema, &mut terminal)),
         Command::Completions(completions) => Ok(manual::completions(completions, &mut terminal)),
         Command::Man(man) => manual::man(man, &mut terminal),
     };

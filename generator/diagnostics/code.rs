@@ -177,14 +177,11 @@ codes! {
     MOX0711 Warning "a rehearsal without a backup";
     MOX0720 Error   "a schedule that a backup job cannot have";
     MOX0801 Error   "output that Proxmox VE refuses";
-    MOX0820 Error   "a NixOS setting that Nix cannot hold";
     MOX0821 Error   "a template that replaces nothing";
     MOX0822 Error   "a template that cannot be read";
     MOX0823 Error   "a template that cannot be filled in";
     MOX0824 Error   "a template whose output cannot be used";
     MOX0825 Error   "output that no file can hold";
-    MOX0690 Error   "an immutable guest that nobody can log into";
-    MOX0820 Error   "a NixOS setting that Nix cannot hold";
     MOX0840 Error   "a NixOS setting that Nix cannot hold";
     MOX0841 Error   "an option that NixOS does not have";
     MOX0842 Error   "a value that a NixOS option does not take";
