@@ -93,7 +93,7 @@ pub(super) enum Command {
     /// Check any Nix file: syntax, names, and options of NixOS
     LintNix(LintNix),
     /// Print the JSON Schema of a spec, for editors
-    Schema,
+    Schema(Schema),
     /// Print the completions of a shell
     Completions(Completions),
     /// Print the manual page
@@ -183,6 +183,13 @@ pub(super) struct Explain {
     /// List every code
     #[arg(long, conflicts_with = "code")]
     pub(super) list: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Schema {
+    /// That of a `fleet.toml` instead
+    #[arg(long)]
+    pub(super) fleet: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -282,7 +282,11 @@ macro_rules! table {
                 Some(read)
             }
         }
-    )*};
+    )*
+
+        /// The tables of this module, with their keys: for the JSON Schema.
+        pub(super) const TABLES: &[$crate::spec::schema::Table] = &[$((stringify!($name), $name::KEYS)),*];
+    };
     (@required req) => { true };
     (@required opt) => { false };
     (@read req $keys:ident, $key:literal, $reader:ident) => { $keys.required($key, $reader) };
