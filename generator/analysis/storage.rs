@@ -71,10 +71,11 @@ fn one_disk_twice(host: &Host, sink: &mut Sink) {
             .help("remove one of the rows, or correct it: `ls -l /dev/disk/by-id` lists the disks")
         };
         if !disk.device.is_missing()
-            && let Some(first) = by_device.insert(disk.device.as_str(), disk) {
-                sink.push(twice(first, disk.device.span, first.device.span, "device"));
-                continue;
-            }
+            && let Some(first) = by_device.insert(disk.device.as_str(), disk)
+        {
+            sink.push(twice(first, disk.device.span, first.device.span, "device"));
+            continue;
+        }
         if let Some(serial) = &disk.serial {
             let first = by_serial.insert(serial.as_str(), disk);
             if let Some((first, first_serial)) =
@@ -258,9 +259,10 @@ fn unstable_names(host: &Host, sink: &mut Sink) {
             device: Some(device),
             ..
         } = &external.place
-            && by_order(device.as_str()) {
-                sink.push(unstable(device.as_str(), device.span));
-            }
+            && by_order(device.as_str())
+        {
+            sink.push(unstable(device.as_str(), device.span));
+        }
     }
 }
 
@@ -653,15 +655,16 @@ fn volumes(host: &Host) -> Vec<Volume> {
                 }
                 for mount in &container.mounts {
                     if let MountSource::Volume { dataset, size } = &mount.source
-                        && !size.is_missing() {
-                            volumes.push(Volume {
-                                name: name(&mount.name),
-                                dataset: dataset.value,
-                                size: **size,
-                                span: size.span,
-                                zvol: false,
-                            });
-                        }
+                        && !size.is_missing()
+                    {
+                        volumes.push(Volume {
+                            name: name(&mount.name),
+                            dataset: dataset.value,
+                            size: **size,
+                            span: size.span,
+                            zvol: false,
+                        });
+                    }
                 }
             }
         }
@@ -1271,12 +1274,12 @@ fn cache_size(host: &Host, sink: &mut Sink) {
             return;
         }
     }
-    // Pools of backups and images alone are read and written from end to end: no cache helps, none is needed.
+    // Backups, images and media are read and written from end to end: a cache helps them little.
     let served: BTreeSet<Id<Pool>> = host
         .storage
         .datasets
         .values()
-        .filter(|dataset| dataset.holds_volumes() || dataset.is_for(DatasetUse::Share))
+        .filter(|dataset| dataset.holds_volumes())
         .map(|dataset| dataset.pool.value)
         .collect();
     let plans = plans(host);
@@ -1297,7 +1300,7 @@ fn cache_size(host: &Host, sink: &mut Sink) {
             format!("the ZFS cache of {} is small for {} of storage", most.value, space.human()),
         )
         .note(format!(
-            "Proxmox VE's rule of thumb: 2 GiB, and 1 GiB for each TiB of space: {} (pools of backups and images alone are not counted)",
+            "Proxmox VE's rule of thumb: 2 GiB, and 1 GiB for each TiB of space: {} (pools without volumes of guests are not counted)",
             rule.human()
         ))
         .help("raise `arc-max` if the memory is there; a smaller cache is slower, not wrong"),
