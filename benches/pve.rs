@@ -1,5 +1,7 @@
 //! What Proxmox's formats cost: loading the option data, checking, printing, reading.
 
+#![allow(missing_docs, reason = "criterion's macro makes a public function")]
+
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -56,13 +58,13 @@ fn build() -> Result<GuestConfig, moxc::pve::CannotCarry> {
 
 fn pve(c: &mut Criterion) {
     c.bench_function("load qm.json", |b| {
-        b.iter(|| read_data_anew(ConfigFile::Qm))
+        b.iter(|| read_data_anew(ConfigFile::Qm));
     });
     c.bench_function("load pct.json", |b| {
-        b.iter(|| read_data_anew(ConfigFile::Pct))
+        b.iter(|| read_data_anew(ConfigFile::Pct));
     });
     c.bench_function("load storage.json", |b| {
-        b.iter(|| read_data_anew(ConfigFile::Storage("dir")))
+        b.iter(|| read_data_anew(ConfigFile::Storage("dir")));
     });
     c.bench_function("check one option", |b| {
         b.iter(|| {
@@ -81,7 +83,7 @@ fn pve(c: &mut Criterion) {
     c.bench_function("build a VM's file", |b| b.iter(build));
     let config = build().expect("values that the format carries");
     c.bench_function("print a VM's file", |b| {
-        b.iter(|| black_box(&config).to_string())
+        b.iter(|| black_box(&config).to_string());
     });
     c.bench_function("read a VM's file", |b| {
         b.iter_batched(

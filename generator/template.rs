@@ -47,6 +47,10 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         "proxmox/storage/create.sh",
         include_str!("../templates/proxmox/storage/create.sh"),
     ),
+    (
+        "proxmox/virtiofs.sh",
+        include_str!("../templates/proxmox/virtiofs.sh"),
+    ),
 ];
 
 /// The data of a built-in template. Its serialized fields are the contract with a user's template of the same name.

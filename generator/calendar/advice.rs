@@ -644,6 +644,10 @@ fn unknown_zone(text: &str) -> Option<ParseError> {
     let (body, zone) = text.rsplit_once(' ')?;
     // Only where the rest is right is the last word the mistake.
     Expression::read(body).ok()?;
+    // `Sun 25:00` is a wrong time, not a wrong zone.
+    if zone.bytes().all(|b| b.is_ascii_digit() || b == b':') {
+        return None;
+    }
     let at = body.len() + 1;
     let error = ParseError::new(text, at..text.len(), format!("unknown time zone `{zone}`"));
     if zone.starts_with(['+', '-']) || zone.eq_ignore_ascii_case("Z") {

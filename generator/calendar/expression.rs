@@ -166,6 +166,15 @@ pub struct Component {
 }
 
 impl Component {
+    fn next_from(self, value: i64) -> Option<i64> {
+        next_in(
+            self.start.into(),
+            self.stop.map(i64::from),
+            self.step.into(),
+            value,
+        )
+    }
+
     const fn single(start: u32) -> Self {
         Self {
             start,
@@ -227,6 +236,22 @@ impl Field {
         values.sort_unstable();
         values.dedup();
         values
+    }
+
+    /// Whether `value` matches. Not for days counted from the month's end.
+    pub(super) fn has(&self, value: i64) -> bool {
+        self.is_any() || self.next_from(value) == Some(value)
+    }
+
+    /// The earliest match from `value` on; a step without an end goes beyond the field's range.
+    pub(super) fn next_from(&self, value: i64) -> Option<i64> {
+        if self.is_any() {
+            return Some(value);
+        }
+        self.0
+            .iter()
+            .filter_map(|component| component.next_from(value))
+            .min()
     }
 
     /// Gives steps an end that does not change what they match from `first` to `last`.
@@ -309,6 +334,18 @@ impl Field {
         }
         Ok(())
     }
+}
+
+/// The earliest of `start`, `start + step`, … up to `stop` that is not before `value`.
+pub(super) fn next_in(start: i64, stop: Option<i64>, step: i64, value: i64) -> Option<i64> {
+    if start >= value {
+        return Some(start);
+    }
+    if step == 0 {
+        return None;
+    }
+    let next = start + (value - start + step - 1) / step * step;
+    stop.is_none_or(|stop| next <= stop).then_some(next)
 }
 
 /// The normalised meaning of a calendar expression. Displays as the "Normalized form" of

@@ -14,6 +14,7 @@ mod clock;
 mod dialect;
 mod elapse;
 mod expression;
+mod plain;
 mod proxmox;
 mod span;
 mod text;

@@ -165,6 +165,17 @@ impl ProxmoxSchedule {
                 "name the day, such as `*-*-28`, or take the first day of the next month: `*-*-01`",
             ));
         };
+        if !expression.day.is_any()
+            && let Some((early, late)) = lost_in_march(&months, &days)
+        {
+            return Err(CannotExpress::new(
+                format!("day {early} together with day {late}"),
+                format!(
+                    "Proxmox looks for day {late} of February, comes out in March, and loses {early} March"
+                ),
+                "write two schedules",
+            ));
+        }
         let year = list(
             &expression.year,
             &expression.year.values(1970, YEAR_LIMIT - 1),
@@ -229,6 +240,22 @@ impl fmt::Display for ProxmoxSchedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// A day of March that the search for the next run jumps over, and the day that makes it jump.
+///
+/// After its last day in February the search goes to the next larger day of the list, which `mktime` turns
+/// into a day of March.
+fn lost_in_march(months: &[u32], days: &[u32]) -> Option<(u32, u32)> {
+    if !(months.contains(&2) && months.contains(&3)) {
+        return None;
+    }
+    let lengths = [28, 29].into_iter().filter(|length| !days.contains(length));
+    lengths.into_iter().find_map(|length| {
+        let late = *days.iter().find(|day| **day > length)?;
+        let early = *days.iter().find(|day| **day < late - length)?;
+        Some((early, late))
+    })
 }
 
 /// A field in Proxmox's spelling. Steps get an end unless they come out even in the field `bounds`.
@@ -748,6 +775,8 @@ mod tests {
                 "*-02~01",
                 "a day that counts from the end of the month (`~`)",
             ),
+            ("*-*-1,15,31", "day 1 together with day 31"),
+            ("*-*-1/5", "day 1 together with day 31"),
         ] {
             assert_eq!(express(written).expect_err(written).what, what);
         }
@@ -837,6 +866,15 @@ mod tests {
         assert_eq!(runs_of("10/5:00", 4)[3], "2026-01-02T10:00:00Z");
         assert_eq!(runs_of("0/10:00", 4)[3], "2026-01-02T10:00:00Z");
         assert_eq!(runs_of("00..20/10:00", 4)[3], "2026-01-02T00:00:00Z");
+        // After February the search for day 31 lands on 3 March.
+        assert_eq!(
+            runs_of("*-*-1,31", 5)[2..],
+            [
+                "2026-02-01T00:00:00Z",
+                "2026-03-31T00:00:00Z",
+                "2026-04-01T00:00:00Z"
+            ]
+        );
         assert_eq!(runs_of("*-02-31", 1), [""; 0]);
         assert_eq!(runs_of("2025-01-01", 1), [""; 0]);
     }
@@ -865,7 +903,8 @@ mod tests {
             let schedule = match ProxmoxSchedule::express(&expression, None) {
                 Ok(schedule) => schedule,
                 Err(error) => {
-                    prop_assert!(error.what.contains("characters"), "{error}");
+                    let told = error.what.contains("characters") || error.what.contains("together");
+                    prop_assert!(told, "{error}");
                     return Ok(());
                 }
             };

@@ -55,23 +55,25 @@ pub fn zone_named(name: &str) -> Option<ZoneName> {
 /// The known zone whose name is nearest to `name`, unless none is near.
 pub(super) fn nearest_zone(name: &str) -> Option<String> {
     let wanted = name.to_ascii_lowercase();
-    let closest = TimeZoneDatabase::bundled()
+    let database = TimeZoneDatabase::bundled();
+    let farthest = name.len() / 4;
+    let closest = database
         .available()
         .map(|known| known.to_string())
+        .filter(|known| known.len().abs_diff(name.len()) <= farthest)
         .map(|known| {
-            (
-                strsim::damerau_levenshtein(&wanted, &known.to_ascii_lowercase()),
-                known,
-            )
+            let lower = known.to_ascii_lowercase();
+            (strsim::damerau_levenshtein(&wanted, &lower), known)
         })
-        .min()?;
-    let (distance, known) = closest;
-    if distance <= name.len() / 4 {
+        .min();
+    if let Some((distance, known)) = closest
+        && distance <= farthest
+    {
         return Some(known);
     }
     // A city without its continent, `Berlin`, is the last part of exactly one name.
     let city = wanted.replace(' ', "_");
-    let mut cities = TimeZoneDatabase::bundled()
+    let mut cities = database
         .available()
         .map(|known| known.to_string())
         .filter(|known| {

@@ -138,6 +138,9 @@ pub(super) struct Build {
     /// Build this part alone; may be given again
     #[arg(long, value_name = "TARGET", value_parser = target_parser())]
     pub(super) only: Vec<Target>,
+    /// Take the templates in DIR in place of the built-in ones of the same names
+    #[arg(long, value_name = "DIR")]
+    pub(super) templates: Option<PathBuf>,
     /// Overwrite files that were edited by hand, or that moxc did not write
     #[arg(long, conflicts_with = "check")]
     pub(super) force: bool,

@@ -9,6 +9,7 @@ use crate::check;
 use crate::diagnostics::{Lints, Sink, in_order};
 use crate::output::{self, FileSet, Options, OutputError, Provenance, Report, Scope};
 use crate::targets::{self, Target};
+use crate::template::Templates;
 
 /// A host that is ready to be written.
 struct Ready {
@@ -28,7 +29,10 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<Status, Failu
     let ready = if loaded.has_errors() {
         Vec::new()
     } else {
-        emit(&mut loaded, &targets)
+        emit(&mut loaded, &targets, args.templates.as_deref()).map_err(|Failure(text)| {
+            let folder = args.output.display();
+            Failure::new(format!("{text}; `{folder}` stays as it is"))
+        })?
     };
     terminal.diagnostics(&loaded.sources, &loaded.found);
     if loaded.has_errors() {
@@ -76,15 +80,28 @@ fn chosen_targets(only: &[Target]) -> Vec<Target> {
         .collect()
 }
 
-/// Emits every host, and takes the last look at what was emitted.
-fn emit(loaded: &mut Loaded, targets: &[Target]) -> Vec<Ready> {
+/// Emits every host by the built-in templates and those of `folder`, and takes the last look at what was emitted.
+fn emit(
+    loaded: &mut Loaded,
+    targets: &[Target],
+    folder: Option<&Path>,
+) -> Result<Vec<Ready>, Failure> {
     let mut sink = Sink::new();
+    let templates = match folder {
+        None => Templates::built_in(),
+        Some(folder) => Templates::load(folder, loaded.sources.map_mut(), &mut sink)
+            .map_err(|error| Failure::new(format!("cannot read the templates: {error}")))?,
+    };
     let mut ready = Vec::new();
     for unit in &loaded.units {
         let (Some(host), Some(plan)) = (&unit.checked.host, &unit.checked.plan) else {
             continue;
         };
-        let files = targets::emit(plan, targets);
+        // A template that cannot be read gives no output: what is wrong with it has been told.
+        if sink.has_errors() {
+            break;
+        }
+        let files = targets::emit(plan, targets, &templates, &mut sink);
         check::check(host, &files, loaded.sources.map_mut(), &mut sink);
         ready.push(Ready {
             host: host.name.as_str().to_owned(),
@@ -96,7 +113,7 @@ fn emit(loaded: &mut Loaded, targets: &[Target]) -> Vec<Ready> {
     let faults = sink.finish(&Lints::default(), false);
     loaded.found.extend(faults);
     loaded.found = in_order(std::mem::take(&mut loaded.found));
-    ready
+    Ok(ready)
 }
 
 fn provenance(unit: &Unit) -> Provenance {

@@ -147,6 +147,7 @@ codes! {
     MOX0506 Warning "a graphics card without q35 and OVMF";
     MOX0507 Error   "a card that the host needs";
     MOX0508 Warning "the host loses its console";
+    MOX0551 Warning "a passed-through device that is not fully described";
     MOX0601 Error   "Windows 11 on a machine that its setup refuses";
     MOX0602 Error   "too many shares for one guest";
     MOX0603 Error   "a path of another system";
@@ -162,6 +163,7 @@ codes! {
     MOX0613 Error   "a guest starts before one that it needs";
     MOX0614 Error   "guests that need each other in a circle";
     MOX0615 Error   "a task needs the guest agent";
+    MOX0690 Error   "an immutable guest that nobody can log into";
     MOX0701 Error   "a schedule that never runs";
     MOX0702 Error   "a timer that fails";
     MOX0703 Warning "a run in the hour that the clock changes in";
@@ -173,11 +175,18 @@ codes! {
     MOX0709 Warning "a hole in what is kept";
     MOX0710 Warning "backups that do not fit";
     MOX0711 Warning "a rehearsal without a backup";
+    MOX0720 Error   "a schedule that a backup job cannot have";
     MOX0801 Error   "output that Proxmox VE refuses";
     MOX0821 Error   "a template that replaces nothing";
     MOX0822 Error   "a template that cannot be read";
     MOX0823 Error   "a template that cannot be filled in";
     MOX0824 Error   "a template whose output cannot be used";
+    MOX0825 Error   "output that no file can hold";
+    MOX0840 Error   "a NixOS setting that Nix cannot hold";
+    MOX0841 Error   "an option that NixOS does not have";
+    MOX0842 Error   "a value that a NixOS option does not take";
+    MOX0843 Warning "a NixOS option by an old or a doubtful name";
+    MOX0844 Error   "generated Nix with a fault in it";
 }
 
 impl fmt::Display for Code {

@@ -63,7 +63,7 @@ impl Diagnostic {
     pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self {
             code,
-            message: message.into(),
+            message: tidy(message.into()),
             labels: vec![Label {
                 span,
                 text: String::new(),
@@ -142,6 +142,29 @@ impl Diagnostic {
     }
 }
 
+/// The longest headline, in characters; a value that a spec repeats in it may be a whole file.
+const LONGEST_MESSAGE: usize = 300;
+
+/// A headline as one line: a spec's own words may stand in it.
+fn tidy(message: String) -> String {
+    if message.len() <= LONGEST_MESSAGE && !message.chars().any(char::is_control) {
+        return message;
+    }
+    let mut tidied = String::with_capacity(LONGEST_MESSAGE);
+    for (at, c) in message.chars().enumerate() {
+        if at == LONGEST_MESSAGE {
+            tidied.push('…');
+            break;
+        }
+        if c.is_control() {
+            tidied.extend(c.escape_default());
+        } else {
+            tidied.push(c);
+        }
+    }
+    tidied
+}
+
 /// The name of `known` that is nearest to `name`, if one is near enough to be meant.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
@@ -160,7 +183,9 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
             )
         })
         .filter(|(rank, _, candidate)| {
-            *rank <= (candidate.chars().count().max(lower.chars().count()) / 3).max(1)
+            // One letter of two may be any other name.
+            let longer = candidate.chars().count().max(lower.chars().count());
+            *rank == 0 || (longer >= 3 && *rank <= (longer / 3).max(1))
         })
         .min_by_key(|(rank, distance, _)| (*rank, *distance))
         .map(|(_, _, candidate)| candidate)

@@ -329,7 +329,15 @@ fn is_reprinted(kind: GuestKind, key: &str) -> bool {
         GuestKind::Qm => {
             matches!(
                 base,
-                "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "unused" | "cdrom"
+                "ide"
+                    | "net"
+                    | "sata"
+                    | "scsi"
+                    | "virtio"
+                    | "efidisk"
+                    | "tpmstate"
+                    | "unused"
+                    | "cdrom"
             )
         }
         GuestKind::Pct => matches!(base, "rootfs" | "mp" | "net" | "unused"),
@@ -535,7 +543,7 @@ mod tests {
         .expect("a card");
         assert_eq!(
             vm.to_string(),
-            "hostpci0: 01:00,x-vga=1,pcie=1\nnet0: virtio=BC:24:11:00:00:01,tag=2,bridge=vmbr0\n\
+            "hostpci0: 01:00,x-vga=1,pcie=1\nnet0: virtio=BC:24:11:00:00:01,bridge=vmbr0,tag=2\n\
              scsi0: local:1,discard=on,ssd=1\n"
         );
         let mut container = GuestConfig::new(GuestKind::Pct);

@@ -8,13 +8,13 @@ use std::fmt;
 use std::ops::Range;
 
 use super::refusal::check_line_value;
-use super::schema::SubOptions;
+use super::schema::{OptionSchema, SubOptions};
 use super::{CannotCarry, DiskSize, Refusal};
 
 /// The value of an option that has sub-options.
 ///
 /// `to_string` prints the parts in the order in which they were added (the nameless one first), as
-/// Proxmox keeps `net`, `hostpci`, `cpu`, `agent` of a VM. Options that Proxmox parses and prints
+/// Proxmox keeps `hostpci`, `cpu`, `agent` of a VM. Options that Proxmox parses and prints
 /// anew are printed by [`canonical`](Self::canonical); [`GuestConfig`](super::GuestConfig) and
 /// [`SectionConfig`](super::SectionConfig) know which those are.
 ///
@@ -134,6 +134,9 @@ impl PropertyString {
         let default_key = keys.default_key();
         let mut default = self.default.clone();
         let mut named: Vec<(bool, &str, String)> = Vec::with_capacity(self.named.len());
+        // A network card's `model=virtio,macaddr=BC:…` is written `virtio=BC:…`.
+        let combined = keys.iter().find_map(|(_, spec)| spec.alias_of_two());
+        let mut first = None;
         for (key, value) in self.iter() {
             let key = keys.resolve(key);
             let spec = keys.get(key);
@@ -146,14 +149,23 @@ impl PropertyString {
             // A value with `=` in it is safe only behind its name.
             if Some(key) == default_key && default.is_none() && !value.contains('=') {
                 default = Some(value);
+            } else if spec.is_some_and(|s| s.alias_of_two().is_some()) {
+                first = Some(format!("{key}={value}"));
             } else {
-                named.push((
-                    !spec.is_some_and(super::schema::OptionSchema::is_required),
-                    key,
-                    value,
-                ));
+                named.push((!spec.is_some_and(OptionSchema::is_required), key, value));
             }
         }
+        if let (Some(model), Some((_, second))) = (&default, combined)
+            && let Some(at) = named.iter().position(|(_, key, _)| *key == second)
+        {
+            let (_, _, address) = named.remove(at);
+            default = Some(format!("{model}={address}"));
+        }
+        if let (Some(_), Some(model), Some(name)) = (&first, &default, default_key) {
+            // Both at once is refused by the schema, but nothing is lost here.
+            named.push((false, name, model.clone()));
+        }
+        let default = first.or(default);
         named.sort();
         let parts = default.into_iter().chain(
             named
@@ -318,6 +330,24 @@ mod tests {
                 "mp0",
                 "/tank/x,ro=1,mp=/x,backup=0",
                 "/tank/x,mp=/x,backup=0,ro=1",
+            ),
+            (
+                qm,
+                "net0",
+                "tag=2,firewall=1,virtio=BC:24:11:00:00:01,bridge=vmbr0",
+                "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1,tag=2",
+            ),
+            (
+                qm,
+                "net0",
+                "bridge=vmbr0,macaddr=BC:24:11:00:00:01,model=e1000",
+                "e1000=BC:24:11:00:00:01,bridge=vmbr0",
+            ),
+            (
+                qm,
+                "net0",
+                "virtio,tag=2,bridge=vmbr0",
+                "virtio,bridge=vmbr0,tag=2",
             ),
             (
                 ConfigFile::Storage("dir"),

@@ -42,13 +42,15 @@ impl<'a> GuestRow<'a> {
     }
 }
 
-/// The guests in the order of their VMIDs, and what their names stand for. Reports names that both tables have.
+/// The guests in the order of their VMIDs, the containers without a root file system that is understood, and what the
+/// guests' names stand for. Reports names that both tables have.
 pub(super) fn rows<'a>(
     file: &'a HostFile,
     index: &Index<'_>,
     sink: &mut Sink,
-) -> (Vec<GuestRow<'a>>, Names<'a, Guest>) {
+) -> (Vec<GuestRow<'a>>, Vec<&'a ContainerSpec>, Names<'a, Guest>) {
     let mut rows = Vec::new();
+    let mut rootless = Vec::new();
     let mut broken = Vec::new();
     for row in file.vms.iter().flat_map(|table| &table.rows) {
         match &row.body {
@@ -65,7 +67,10 @@ pub(super) fn rows<'a>(
         let rootfs = rootfs.and_then(|dataset| index.datasets.find(dataset, sink));
         match (&row.body, rootfs) {
             (Some(body), Some(rootfs)) => rows.push(GuestRow::Container(&row.key, body, rootfs)),
-            _ => broken.push(&row.key),
+            (body, _) => {
+                rootless.extend(body);
+                broken.push(&row.key);
+            }
         }
     }
     rows.sort_by_key(|row| row.vmid().map_or(u32::MAX, |vmid| vmid.get()));
@@ -96,7 +101,7 @@ pub(super) fn rows<'a>(
             );
         }
     }
-    (rows, names)
+    (rows, rootless, names)
 }
 
 struct Resolver<'a> {
@@ -107,11 +112,15 @@ struct Resolver<'a> {
 
 pub(super) fn resolve(
     rows: Vec<GuestRow<'_>>,
+    rootless: &[&ContainerSpec],
     host: &Host,
     index: &Index<'_>,
     sink: &mut Sink,
 ) -> Arena<Guest> {
     let mut resolver = Resolver { host, index, sink };
+    for body in rootless {
+        resolver.look_over(body);
+    }
     let guests = rows.into_iter().map(|row| match row {
         GuestRow::Vm(name, body) => resolver.vm(name, body),
         GuestRow::Container(name, body, rootfs) => resolver.container(name, body, rootfs),
@@ -120,9 +129,24 @@ pub(super) fn resolve(
 }
 
 impl Resolver<'_> {
+    /// Reports what is wrong with a container that is not understood as a whole, so that it is told in the same run.
+    fn look_over(&mut self, body: &ContainerSpec) {
+        self.guests(body.needs.as_ref());
+        self.guests(body.exclusive_with.as_ref());
+        self.network(body.network.as_ref(), *vmid(body.vmid, body.span));
+        for row in body.mounts.iter().flat_map(|table| &table.rows) {
+            if let Some(mount) = &row.body {
+                self.mount(&row.key, mount);
+            }
+        }
+        self.extra(body.extra.as_ref());
+    }
+
     fn vm(&mut self, name: &Spanned<String>, body: &VmSpec) -> Guest {
         let os = Setting::or_missing(body.os.map(|os| os.map(|os| os.0)), VmOs::Other, body.span);
         let windows = os.is_windows();
+        // A system that was misread may be any.
+        let known = !os.is_missing();
         let vmid = vmid(body.vmid, body.span);
         let (memory, balloon, hugepages, numa) = self.vm_memory(body);
         let cpu = body.cpu.as_ref();
@@ -216,11 +240,12 @@ impl Resolver<'_> {
                 .flat_map(|s| &s.value)
                 .filter_map(|share| self.share(&share.value))
                 .collect(),
-            windows: self.windows(body, windows),
+            windows: self.windows(body, windows, known.then_some(os.span)),
         };
         let nixos = self.nixos(
             body.nixos.as_ref(),
-            matches!(*os, VmOs::Nixos),
+            matches!(*vm.os, VmOs::Nixos),
+            known.then_some(vm.os.span),
             name,
             body.span,
         );
@@ -296,7 +321,8 @@ impl Resolver<'_> {
         };
         let nixos = self.nixos(
             body.nixos.as_ref(),
-            matches!(*os, ContainerOs::Nixos),
+            matches!(*container.os, ContainerOs::Nixos),
+            (!container.os.is_missing()).then_some(container.os.span),
             name,
             body.span,
         );
@@ -374,7 +400,7 @@ impl Resolver<'_> {
                 Diagnostic::new(
                     Code::MOX0013,
                     pages.span,
-                    format!("pages of {}", pages.value),
+                    format!("there are no huge pages of {}", pages.value),
                 )
                 .help("x86-64 has huge pages of `\"2 MiB\"` and `\"1 GiB\"`"),
             );
@@ -388,18 +414,6 @@ impl Resolver<'_> {
     }
 
     fn vm_disk(&mut self, name: &Spanned<String>, body: &VmDiskSpec) -> Option<VmDisk> {
-        let dataset = self
-            .index
-            .datasets
-            .find(body.dataset.as_ref()?, self.sink)?;
-        self.expect_use(dataset, DatasetUse::VmDisks, "a virtual machine's disk");
-        let storage = &self.host.storage;
-        let pool = &storage.pools[storage.datasets[dataset.value].pool.value];
-        let flash = !pool.disks.is_empty()
-            && pool
-                .disks
-                .iter()
-                .all(|disk| self.host.hardware.disks[disk.value].kind.is_flash());
         let bus = choice(body.bus, Bus::Scsi, body.span);
         // QEMU has I/O threads for VirtIO alone, and `ssd` for all but VirtIO block.
         let (has_iothread, has_ssd) = match *bus {
@@ -423,6 +437,18 @@ impl Resolver<'_> {
                 );
             }
         }
+        let dataset = self
+            .index
+            .datasets
+            .find(body.dataset.as_ref()?, self.sink)?;
+        self.expect_use(dataset, DatasetUse::VmDisks, "a virtual machine's disk");
+        let storage = &self.host.storage;
+        let pool = &storage.pools[storage.datasets[dataset.value].pool.value];
+        let flash = !pool.disks.is_empty()
+            && pool
+                .disks
+                .iter()
+                .all(|disk| self.host.hardware.disks[disk.value].kind.is_flash());
         Some(VmDisk {
             name: name.clone(),
             dataset,
@@ -498,6 +524,14 @@ impl Resolver<'_> {
                         .also(dataset.span, "the dataset")
                         .help("a mount has one source: remove one of them"),
                 );
+                return None;
+            }
+            (None, None)
+                if body
+                    .misread
+                    .iter()
+                    .any(|key| matches!(*key, "dataset" | "host-path")) =>
+            {
                 return None;
             }
             (None, None) => {
@@ -582,7 +616,10 @@ impl Resolver<'_> {
     }
 
     fn nic(&mut self, body: &GuestNicSpec, vmid: VmId, at: usize) -> Option<GuestNic> {
-        let bridge = self.index.bridges.find(body.bridge.as_ref()?, self.sink)?;
+        let bridge = body
+            .bridge
+            .as_ref()
+            .and_then(|bridge| self.index.bridges.find(bridge, self.sink));
         let mac = MacAddress::derive(self.host.name.as_str(), vmid.get(), at);
         let gateway = body
             .gateway
@@ -592,12 +629,15 @@ impl Resolver<'_> {
             .gateway6
             .as_ref()
             .and_then(|g| network::gateway(g, true, self.index, self.sink));
+        let address = self.address(body.address, false);
+        let address6 = self.address(body.address6, true);
+        let bridge = bridge?;
         let firewall = self.host.network.bridges[bridge.value].firewall;
         Some(GuestNic {
             span: body.span,
             bridge,
-            address: self.address(body.address, false),
-            address6: self.address(body.address6, true),
+            address,
+            address6,
             gateway,
             gateway6,
             mac: Setting::or_default(body.mac, mac, body.span),
@@ -677,16 +717,18 @@ impl Resolver<'_> {
         &mut self,
         spec: Option<&Spanned<NixosSpec>>,
         is_nixos: bool,
+        os: Option<Span>,
         name: &Spanned<String>,
         span: Span,
     ) -> Option<NixosGuest> {
-        if let (Some(spec), false) = (spec, is_nixos) {
+        if let (Some(spec), false, Some(os)) = (spec, is_nixos, os) {
             self.sink.push(
                 Diagnostic::new(
                     Code::MOX0016,
                     spec.value.span,
                     format!("`{}` is not a NixOS guest", name.value),
                 )
+                .also(os, "its system")
                 .help("set `os = \"nixos\"`, or remove the table"),
             );
             return None;
@@ -724,15 +766,21 @@ impl Resolver<'_> {
         })
     }
 
-    fn windows(&mut self, body: &VmSpec, is_windows: bool) -> Option<WindowsGuest> {
+    fn windows(
+        &mut self,
+        body: &VmSpec,
+        is_windows: bool,
+        os: Option<Span>,
+    ) -> Option<WindowsGuest> {
         let spec = body.windows.as_ref();
-        if let (Some(spec), false) = (spec, is_windows) {
+        if let (Some(spec), false, Some(os)) = (spec, is_windows, os) {
             self.sink.push(
                 Diagnostic::new(
                     Code::MOX0016,
                     spec.value.span,
                     "this is not a Windows guest",
                 )
+                .also(os, "its system")
                 .help("set `os = \"windows11\"`, or remove the table"),
             );
             return None;

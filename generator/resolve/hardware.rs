@@ -21,7 +21,7 @@ pub(super) fn resolve(file: &HostFile, sink: &mut Sink) -> Hardware {
                     Diagnostic::new(
                         Code::MOX0013,
                         sector.span,
-                        format!("a sector of {} bytes", sector.value.0),
+                        format!("no disk has sectors of {} bytes", sector.value.0),
                     )
                     .help("it is a power of two: 512 or 4096"),
                 );

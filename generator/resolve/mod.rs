@@ -63,7 +63,7 @@ pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
     // guests name each other.
     let (datasets, names) = storage::datasets(file, &index, sink);
     index.datasets = names;
-    let (rows, names) = guests::rows(file, &index, sink);
+    let (rows, rootless, names) = guests::rows(file, &index, sink);
     index.guests = names;
 
     let hardware = hardware::resolve(file, sink);
@@ -115,7 +115,7 @@ pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
         guests: crate::model::Arena::default(),
         schedules: crate::model::Arena::default(),
     };
-    model.guests = guests::resolve(rows, &model, &index, sink);
+    model.guests = guests::resolve(rows, &rootless, &model, &index, sink);
     model.schedules = schedules::resolve(file, &model, &index, sink);
     identity::check(&model, sink);
     model.complete = !sink.has_errors();

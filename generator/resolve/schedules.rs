@@ -38,7 +38,11 @@ type TaskKey = (
 
 impl Resolver<'_> {
     fn schedule(&mut self, name: &Spanned<String>, body: &ScheduleSpec) -> Option<Schedule> {
-        let kind = body.task?.map(|task| task.0);
+        let Some(kind) = body.task.map(|task| task.map(|task| task.0)) else {
+            // What the names stand for can be told without the task.
+            self.look_up(body);
+            return None;
+        };
         self.check_keys(kind, body);
         let task = self.task(kind.value, body)?;
         Some(Schedule {
@@ -56,6 +60,28 @@ impl Resolver<'_> {
             task,
             task_span: kind.span,
         })
+    }
+
+    /// Reports unknown names of a schedule whose task is unknown.
+    fn look_up(&mut self, body: &ScheduleSpec) {
+        let index = self.index;
+        if let Some(GuestList::Names(names)) = body.guests.as_ref().map(|guests| &guests.value) {
+            index.guests.find_all(names, self.sink);
+        }
+        index.guests.find_all(
+            references(body.exclude.as_ref()).chain(&body.guest),
+            self.sink,
+        );
+        index
+            .datasets
+            .find_all(references(body.datasets.as_ref()), self.sink);
+        index
+            .pools
+            .find_all(references(body.pools.as_ref()), self.sink);
+        index
+            .disks
+            .find_all(references(body.disks.as_ref()), self.sink);
+        self.storage(body);
     }
 
     fn check_keys(&mut self, kind: Spanned<TaskKind>, body: &ScheduleSpec) {
@@ -169,15 +195,17 @@ impl Resolver<'_> {
         ];
         for (key, present, needed_by, known_to) in keys {
             match present {
-                None if needed_by.contains(&kind.value) => self.sink.push(
-                    Diagnostic::new(
-                        Code::MOX0004,
-                        body.span,
-                        format!("the key `{key}` is missing"),
+                None if needed_by.contains(&kind.value) && !body.misread.contains(&key) => {
+                    self.sink.push(
+                        Diagnostic::new(
+                            Code::MOX0004,
+                            body.span,
+                            format!("the key `{key}` is missing"),
+                        )
+                        .label("in this table")
+                        .also(kind.span, format!("the task `{}` needs it", kind.value)),
                     )
-                    .label("in this table")
-                    .also(kind.span, format!("the task `{}` needs it", kind.value)),
-                ),
+                }
                 Some(span) if !known_to.contains(&kind.value) => {
                     let tasks = known_to
                         .iter()

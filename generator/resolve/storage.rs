@@ -26,12 +26,17 @@ pub(super) fn datasets<'a>(
         .filter_map(|s| s.datasets.as_ref())
         .flat_map(|table| &table.rows)
     {
-        let pool = row
-            .body
+        let Some(body) = &row.body else {
+            names.add(&row.key.value, None);
+            continue;
+        };
+        let pool = body
+            .pool
             .as_ref()
-            .and_then(|body| body.pool.as_ref())
             .and_then(|pool| index.pools.find(pool, sink));
-        let (Some(body), Some(pool)) = (&row.body, pool) else {
+        let (recordsize, volblocksize) =
+            (block(body.recordsize, sink), block(body.volblocksize, sink));
+        let Some(pool) = pool else {
             names.add(&row.key.value, None);
             continue;
         };
@@ -50,8 +55,8 @@ pub(super) fn datasets<'a>(
             quota: body.quota,
             reservation: body.reservation,
             mountpoint: body.mountpoint.clone(),
-            recordsize: block(body.recordsize, sink),
-            volblocksize: block(body.volblocksize, sink),
+            recordsize,
+            volblocksize,
             compression: body
                 .compression
                 .as_ref()
@@ -72,9 +77,9 @@ fn block(written: Option<Spanned<ByteSize>>, sink: &mut Sink) -> Option<Spanned<
         Diagnostic::new(
             Code::MOX0013,
             size.span,
-            format!("a block of {}", size.value),
+            format!("ZFS has no block of {}", size.value),
         )
-        .help("ZFS takes powers of two from 512 B to 16 MiB"),
+        .help("a block is a power of two, from 512 B to 16 MiB"),
     );
     None
 }
@@ -346,7 +351,7 @@ fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
     };
     for (key, present, needed_by, known_to) in keys {
         match present {
-            None if needed_by.contains(&kind) => {
+            None if needed_by.contains(&kind) && !body.misread.contains(&key) => {
                 sink.push(
                     Diagnostic::new(
                         Code::MOX0004,

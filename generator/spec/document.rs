@@ -128,16 +128,7 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
         }
         broken_lines.push(line);
         if broken_lines.len() <= MOST_SYNTAX_ERRORS {
-            let mut message = error.message().replace('\n', ", ");
-            if message.is_empty() {
-                "this is not TOML".clone_into(&mut message);
-            }
-            sink.push(
-                Diagnostic::new(Code::MOX0001, span, message).help_if(syntax_help(
-                    &text[..range.start.min(text.len())],
-                    sources.text(span),
-                )),
-            );
+            sink.push(syntax_error(error.message(), span, sources.text(span)));
         }
     }
     let convert = Convert { file, bom };
@@ -145,8 +136,30 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
     Document { root, broken_lines }
 }
 
-/// A word of advice for the commonest slips.
-fn syntax_help(_before: &str, at: &str) -> Option<String> {
+/// A syntax error in our words where the parser's are about its grammar, and with a word of advice for the commonest slips.
+fn syntax_error(message: &str, span: Span, at: &str) -> Diagnostic {
+    let error = |message: &str| Diagnostic::new(Code::MOX0001, span, message);
+    if message.starts_with("duplicate key") {
+        return Diagnostic::new(Code::MOX0001, span, format!("the key `{at}` is set twice"))
+            .help("remove one of the two");
+    }
+    if message.starts_with("string values must be quoted") {
+        return error("text stands in quotes").help_if(unquoted_help(at));
+    }
+    if message.starts_with("invalid basic string, expected `\"`") {
+        return error("the string is not closed").help("write `\"` at its end");
+    }
+    if message.starts_with("invalid literal string, expected `'`") {
+        return error("the string is not closed").help("write `'` at its end");
+    }
+    if message.is_empty() {
+        return error("this is not TOML");
+    }
+    Diagnostic::new(Code::MOX0001, span, message.replace('\n', ", "))
+}
+
+/// What a bare word should be.
+fn unquoted_help(at: &str) -> Option<String> {
     match at {
         "yes" | "on" | "True" | "TRUE" => Some("write `true`".to_owned()),
         "no" | "off" | "False" | "FALSE" => Some("write `false`".to_owned()),
@@ -155,7 +168,7 @@ fn syntax_help(_before: &str, at: &str) -> Option<String> {
                 b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'-' | b':')
             }) =>
         {
-            Some(format!("text stands in quotes: `\"{word}\"`"))
+            Some(format!("write `\"{word}\"`"))
         }
         _ => None,
     }

@@ -81,12 +81,26 @@ impl<'a> Reader<'a> {
             node.span,
             format!("expected {expected}, found {}", node.value.kind()),
         );
-        if let (Value::Integer(_) | Value::Float(_) | Value::Boolean(_), true) =
-            (&node.value, expected.contains('`'))
-        {
-            let quoted = format!("\"{}\"", self.sources.text(node.span));
-            diagnostic = diagnostic.help(format!("put it in quotes: `{quoted}`"));
-        }
+        let written = self.sources.text(node.span);
+        diagnostic = match &node.value {
+            Value::Integer(_) | Value::Float(_) if expected.contains("size") => {
+                diagnostic.help(format!("write its unit: `\"{written} GiB\"`"))
+            }
+            Value::Integer(_) | Value::Float(_) if expected.contains("duration") => diagnostic
+                .help(format!(
+                    "write its unit: `\"{written}s\"`, `\"{written}min\"`"
+                )),
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) if expected.contains('`') => {
+                diagnostic.help(format!("put it in quotes: `\"{written}\"`"))
+            }
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_)
+            | Value::Table(_) => diagnostic,
+        };
         self.report(diagnostic);
     }
 }
@@ -103,6 +117,7 @@ pub struct TableReader<'n> {
     header: Span,
     asked: Vec<&'static str>,
     missing: Vec<&'static str>,
+    misread: Vec<&'static str>,
 }
 
 impl<'n> TableReader<'n> {
@@ -113,6 +128,7 @@ impl<'n> TableReader<'n> {
             header,
             asked: Vec::new(),
             missing: Vec::new(),
+            misread: Vec::new(),
         }
     }
 
@@ -124,7 +140,11 @@ impl<'n> TableReader<'n> {
     ) -> Option<Spanned<T>> {
         self.asked.push(key);
         let node = self.table.get(key)?;
-        T::from_node(node, reader).map(|value| Spanned::new(value, node.span))
+        let read = T::from_node(node, reader).map(|value| Spanned::new(value, node.span));
+        if read.is_none() {
+            self.misread.push(key);
+        }
+        read
     }
 
     /// A key that must be there.
@@ -139,10 +159,20 @@ impl<'n> TableReader<'n> {
         self.optional(key, reader)
     }
 
+    /// The keys that are there but could not be read, so far.
+    pub fn misread(&self) -> Vec<&'static str> {
+        self.misread.clone()
+    }
+
     /// Reports unknown and missing keys. An unknown key that is nearly a missing one explains it: told once.
     pub fn finish(mut self, reader: &mut Reader<'_>) {
         for (key, _) in &self.table.entries {
             if self.asked.contains(&key.value.as_str()) {
+                continue;
+            }
+            if asks_for_secret(&key.value) {
+                let message = format!("`{}` stands in the spec", key.value.escape_debug());
+                reader.report(secret(key.span, message));
                 continue;
             }
             let free: Vec<&str> = self
@@ -198,6 +228,9 @@ macro_rules! table {
             /// Where the table stands: its header, or the whole inline table.
             #[schemars(skip)]
             pub span: $crate::source::Span,
+            /// Keys that are there but could not be read, which has been reported: they are not missing.
+            #[schemars(skip)]
+            pub misread: Vec<&'static str>,
             $(
                 $(#[$fdoc])*
                 #[schemars(rename = $key)]
@@ -217,10 +250,12 @@ macro_rules! table {
                     return None;
                 };
                 let mut keys = $crate::spec::reader::TableReader::new(table, node.span);
-                let read = Self {
+                let mut read = Self {
                     span: node.span,
+                    misread: Vec::new(),
                     $($field: $crate::spec::reader::table!(@read $need keys, $key, reader),)*
                 };
+                read.misread = keys.misread();
                 keys.finish(reader);
                 Some(read)
             }
@@ -248,16 +283,75 @@ impl<T: SpecString> FromNode for T {
             reader.report_value(Code::MOX0015, node.span, text, error);
             return None;
         }
+        if text.contains("PRIVATE KEY-----") {
+            reader.report(secret(node.span, "a private key stands in the spec"));
+            return None;
+        }
         T::parse(text)
             .map_err(|error| reader.report_value(T::CODE, node.span, text, error))
             .ok()
     }
 }
 
+/// Whether a key asks for a secret itself, not for the name or the file of one. The last part of a dotted name counts,
+/// as in `users.users.me.password`.
+fn asks_for_secret(key: &str) -> bool {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    let plain: String = last
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    matches!(
+        plain.as_str(),
+        "password"
+            | "passwd"
+            | "passphrase"
+            | "initialpassword"
+            | "cipassword"
+            | "rootpassword"
+            | "token"
+            | "apitoken"
+            | "apikey"
+            | "privatekey"
+            | "productkey"
+            | "encryptionkey"
+    )
+}
+
+/// Reports a secret. Its text is not repeated.
+fn secret(span: Span, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(Code::MOX0022, span, message)
+        .label("known to everyone who sees this file")
+        .help("take it out and change it; a spec names secrets alone, as `secret = \"NAME\"`, and the host reads them from a file of root's")
+}
+
 impl FromNode for bool {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Boolean(value) => Some(*value),
+            Value::String(text)
+                if matches!(
+                    text.as_str(),
+                    "true" | "false" | "yes" | "no" | "on" | "off"
+                ) =>
+            {
+                let meant = matches!(text.as_str(), "true" | "yes" | "on");
+                reader.report(
+                    Diagnostic::new(
+                        Code::MOX0003,
+                        node.span,
+                        "expected true or false, found a string",
+                    )
+                    .help(format!("write it without quotes: `{meant}`"))
+                    .replace(
+                        format!("write `{meant}`"),
+                        node.span,
+                        meant.to_string(),
+                    ),
+                );
+                None
+            }
             Value::String(_)
             | Value::Integer(_)
             | Value::Float(_)
@@ -268,6 +362,15 @@ impl FromNode for bool {
                 None
             }
         }
+    }
+}
+
+/// What the bounds are of: no whole number as such has any.
+fn bounded(what: &str) -> &str {
+    if what == "a whole number" {
+        "the number here"
+    } else {
+        what
     }
 }
 
@@ -282,7 +385,7 @@ fn integer(node: &Node, reader: &mut Reader<'_>, what: &str, least: i64, most: i
                     node.span,
                     format!("{number} is out of range"),
                 )
-                .help(format!("{what} is from {least} to {most}")),
+                .help(format!("{} is from {least} to {most}", bounded(what))),
             );
             None
         }
@@ -293,7 +396,7 @@ fn integer(node: &Node, reader: &mut Reader<'_>, what: &str, least: i64, most: i
         {
             reader.report(
                 Diagnostic::new(Code::MOX0013, node.span, "the number is too large")
-                    .help(format!("{what} is from {least} to {most}")),
+                    .help(format!("{} is from {least} to {most}", bounded(what))),
             );
             None
         }
@@ -498,7 +601,18 @@ pub type List<T> = Vec<Spanned<T>>;
 impl<T: FromNode> FromNode for Vec<Spanned<T>> {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Value::Array(items) = &node.value else {
-            reader.wrong_type(node, "a list");
+            let written = reader.sources.text(node.span);
+            let mut diagnostic = Diagnostic::new(
+                Code::MOX0003,
+                node.span,
+                format!("expected a list, found {}", node.value.kind()),
+            );
+            if matches!(node.value, Value::String(_)) && !written.contains('\n') {
+                diagnostic = diagnostic
+                    .help(format!("put it in brackets: `[{written}]`"))
+                    .replace("put it in brackets", node.span, format!("[{written}]"));
+            }
+            reader.report(diagnostic);
             return None;
         };
         Some(
@@ -674,6 +788,12 @@ impl FromNode for Raw {
             reader.wrong_type(node, "a table of raw options");
             return None;
         };
+        for (key, value) in &table.entries {
+            if asks_for_secret(&key.value) && matches!(value.value, Value::String(_)) {
+                let message = format!("`{}` stands in the spec", key.value.escape_debug());
+                reader.report(secret(key.span, message));
+            }
+        }
         Some(Self(table.entries.clone()))
     }
 }

@@ -1,30 +1,35 @@
 //! The targets: what a host becomes.
 //!
 //! Each plans (`plan`: model → what the target will say, in its own words; may report what it cannot say) and emits
-//! (`emit`: plan → files; pure, cannot fail).
+//! (`emit`: plan → files; pure. What is built in cannot fail there, but a user's template can).
 
+pub mod nixos;
 pub mod proxmox;
 
 use crate::compile::Origin;
 use crate::diagnostics::Sink;
 use crate::model::Host;
 use crate::output::FileSet;
+use crate::template::Templates;
 
 /// A part of the output tree that can be built alone (`--only`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// `proxmox/`: Proxmox VE's own files and the host's system files.
     Proxmox,
+    /// `nixos/`: modules for the NixOS guests, and for a NixOS host.
+    Nixos,
 }
 
 impl Target {
     /// Every target, in the order in which they are built.
-    pub const ALL: &'static [Self] = &[Self::Proxmox];
+    pub const ALL: &'static [Self] = &[Self::Proxmox, Self::Nixos];
 
     /// Its word on the command line and in the manifest.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Proxmox => "proxmox",
+            Self::Nixos => "nixos",
         }
     }
 }
@@ -34,6 +39,7 @@ impl Target {
 pub struct Plan {
     origin: Origin,
     proxmox: proxmox::Plan,
+    nixos: nixos::Plan,
 }
 
 /// Plans every target.
@@ -41,15 +47,19 @@ pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
     Plan {
         origin: origin.clone(),
         proxmox: proxmox::plan(host, sink),
+        nixos: nixos::plan(host, origin, sink),
     }
 }
 
-/// Writes down what is planned.
-pub fn emit(plan: &Plan, targets: &[Target]) -> FileSet {
+/// Writes down what is planned. Reports what a user's template cannot do, and two files of one name.
+pub fn emit(plan: &Plan, targets: &[Target], templates: &Templates, sink: &mut Sink) -> FileSet {
     let mut files = FileSet::new();
     for target in targets {
         match target {
-            Target::Proxmox => proxmox::emit(&plan.proxmox, &plan.origin, &mut files),
+            Target::Proxmox => {
+                proxmox::emit(&plan.proxmox, &plan.origin, templates, &mut files, sink);
+            }
+            Target::Nixos => nixos::emit(&plan.nixos, &mut files),
         }
     }
     files

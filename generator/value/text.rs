@@ -98,7 +98,7 @@ text!(
         let blob = parts.next().unwrap_or_default();
         let base64 = blob.trim_end_matches('=');
         if base64.len() < 20 || !base64.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/')) {
-            return Err(ValueError::at(kind.len().min(text.len())..text.len(), "the key itself is missing or cut"));
+            return Err(ValueError::at(kind.len().min(text.len())..text.len(), "the key itself is missing or cut").help("give the whole line of a `.pub` file"));
         }
         Ok(())
     }
@@ -141,7 +141,9 @@ text!(
     MOX0019,
     "a time zone, as `\"Europe/Berlin\"`",
     |text| {
-        if jiff::tz::db().get(text).is_ok() && (text.contains('/') || text == "UTC") { return Ok(()); }
+        // The database does not mind case; the files of the system do.
+        let known = jiff::tz::db().get(text).is_ok_and(|zone| zone.iana_name() == Some(text));
+        if known && (text.contains('/') || text == "UTC") { return Ok(()); }
         let zones: Vec<String> = jiff::tz::db().available().map(|zone| zone.as_str().to_owned()).collect();
         let error = ValueError::whole(text, format!("no time zone `{}`", text.escape_debug()));
         // `Berlin` is what people write first.

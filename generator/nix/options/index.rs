@@ -86,7 +86,10 @@ impl Index {
 
     /// Number of options, in whatever snapshot.
     pub fn len(&self) -> usize {
-        self.nodes.iter().filter(|node| node.states.is_some()).count()
+        self.nodes
+            .iter()
+            .filter(|node| node.states.is_some())
+            .count()
     }
 
     /// Whether there is no option in it.
@@ -106,7 +109,9 @@ impl Index {
     /// The numbers of the snapshots that a release lies between, or the one it is.
     pub(super) fn snapshots_for(&self, release: Release) -> std::ops::RangeInclusive<usize> {
         let last = self.snapshots.len() - 1;
-        let after = self.snapshots.partition_point(|snapshot| snapshot.release < release);
+        let after = self
+            .snapshots
+            .partition_point(|snapshot| snapshot.release < release);
         match after {
             0 => 0..=0,
             _ if after > last => last..=last,
@@ -117,13 +122,23 @@ impl Index {
 
     /// Reads what [`Self::store`] wrote.
     pub fn load(bytes: &[u8]) -> Result<Self, IndexError> {
-        let packed = bytes.strip_prefix(MAGIC).ok_or_else(|| IndexError("it does not begin as one".to_owned()))?;
-        let data = miniz_oxide::inflate::decompress_to_vec_zlib(packed).map_err(|error| IndexError(error.to_string()))?;
+        let packed = bytes
+            .strip_prefix(MAGIC)
+            .ok_or_else(|| IndexError("it does not begin as one".to_owned()))?;
+        let data = miniz_oxide::inflate::decompress_to_vec_zlib(packed)
+            .map_err(|error| IndexError(error.to_string()))?;
         let mut reader = Reader { data: &data };
-        let mut index = Self { types: Types::default(), snapshots: Vec::new(), nodes: Vec::new() };
+        let mut index = Self {
+            types: Types::default(),
+            snapshots: Vec::new(),
+            nodes: Vec::new(),
+        };
         for _ in 0..reader.count()? {
             let release = reader.text()?.parse().map_err(IndexError)?;
-            index.snapshots.push(Snapshot { release, all: reader.byte()? == 1 });
+            index.snapshots.push(Snapshot {
+                release,
+                all: reader.byte()? == 1,
+            });
         }
         if index.snapshots.is_empty() {
             return Err(IndexError("it has no snapshot".to_owned()));
@@ -133,7 +148,11 @@ impl Index {
             index.types.0.push(read);
         }
         reader.node(&mut index, 0)?;
-        if reader.data.is_empty() { Ok(index) } else { Err(IndexError("there is more behind its end".to_owned())) }
+        if reader.data.is_empty() {
+            Ok(index)
+        } else {
+            Err(IndexError("there is more behind its end".to_owned()))
+        }
     }
 
     /// The compressed form; the same bytes for the same index.
@@ -198,7 +217,12 @@ impl Writer {
             }
             Type::Text(rule) => {
                 tag(5);
-                self.count(TextRule::ALL.iter().position(|one| one == rule).unwrap_or(0));
+                self.count(
+                    TextRule::ALL
+                        .iter()
+                        .position(|one| one == rule)
+                        .unwrap_or(0),
+                );
             }
             Type::Matching(pattern) => {
                 tag(6);
@@ -245,7 +269,9 @@ impl Writer {
 
     fn node(&mut self, index: &Index, id: NodeId) {
         let node = index.node(id);
-        let flags = u8::from(node.states.is_some()) | u8::from(node.listed) << 1 | u8::from(node.partial) << 2;
+        let flags = u8::from(node.states.is_some())
+            | u8::from(node.listed) << 1
+            | u8::from(node.partial) << 2;
         self.data.push(flags);
         for state in node.states.iter().flatten() {
             match state {
@@ -309,14 +335,23 @@ impl Reader<'_> {
 
     fn bound(&mut self) -> Result<Option<i64>, IndexError> {
         let text = self.text()?;
-        if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| IndexError(format!("{text:?} is no bound"))) }
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            text.parse()
+                .map(Some)
+                .map_err(|_| IndexError(format!("{text:?} is no bound")))
+        }
     }
 
     fn value_type(&mut self) -> Result<Type, IndexError> {
         Ok(match self.byte()? {
             0 => Type::Any,
             1 => Type::Bool,
-            2 => Type::Int { least: self.bound()?, most: self.bound()? },
+            2 => Type::Int {
+                least: self.bound()?,
+                most: self.bound()?,
+            },
             3 => Type::Float,
             4 => Type::Number(self.count()? == 1),
             5 => Type::Text(*TextRule::ALL.get(self.count()?).ok_or_else(Self::short)?),
@@ -327,7 +362,10 @@ impl Reader<'_> {
             10 => Type::Submodule,
             11 => Type::Freeform(self.count()?),
             12 => Type::System,
-            13 => Type::Enum(serde_json::from_str(&self.text()?).map_err(|error| IndexError(error.to_string()))?),
+            13 => Type::Enum(
+                serde_json::from_str(&self.text()?)
+                    .map_err(|error| IndexError(error.to_string()))?,
+            ),
             14 => Type::List(self.count()?),
             15 => Type::AttrsOf(self.count()?),
             16 => Type::NullOr(self.count()?),

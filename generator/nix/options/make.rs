@@ -22,11 +22,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments.as_slice() {
         [] => {}
         [release, documentation] => {
-            source = add_snapshot(&source, release.parse()?, &fs::read_to_string(documentation)?)?;
+            source = add_snapshot(
+                &source,
+                release.parse()?,
+                &fs::read_to_string(documentation)?,
+            )?;
             fs::write(&source_file, &source)?;
         }
         _ => return Err("usage: option-index [RELEASE options.json]".into()),
     }
-    fs::write(folder.join("index.bin"), Index::from_source(&source)?.store())?;
+    fs::write(
+        folder.join("index.bin"),
+        Index::from_source(&source)?.store(),
+    )?;
     Ok(())
 }

@@ -46,8 +46,15 @@ impl FromStr for Release {
                 Err(wrong())
             }
         };
-        let release = Self { year: number(year)?, month: number(month)? };
-        if (1..=12).contains(&release.month) { Ok(release) } else { Err(wrong()) }
+        let release = Self {
+            year: number(year)?,
+            month: number(month)?,
+        };
+        if (1..=12).contains(&release.month) {
+            Ok(release)
+        } else {
+            Err(wrong())
+        }
     }
 }
 

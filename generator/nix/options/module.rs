@@ -17,13 +17,25 @@ use crate::nix::expr::AttrPath;
 use crate::nix::nearest;
 
 /// What a module says about itself; no options.
-const MODULE_KEYS: [&str; 10] =
-    ["_class", "_file", "_module", "disabledModules", "freeformType", "imports", "key", "meta", "options", "require"];
+const MODULE_KEYS: [&str; 10] = [
+    "_class",
+    "_file",
+    "_module",
+    "disabledModules",
+    "freeformType",
+    "imports",
+    "key",
+    "meta",
+    "options",
+    "require",
+];
 
 const ROOT: NodeId = 0;
 
 pub(super) fn faults(root: &ast::Root, rules: &Rules) -> Vec<Fault> {
-    let Some(expr) = root.expr() else { return Vec::new() };
+    let Some(expr) = root.expr() else {
+        return Vec::new();
+    };
     let mut judge = Judge::new(rules);
     let mut out = Vec::new();
     judge.module(&Value::of(&expr), &mut Vec::new(), &mut out);
@@ -34,34 +46,55 @@ pub(super) fn setting_faults(path: &AttrPath, json: &Json, rules: &Rules) -> Vec
     let mut places = Vec::new();
     let mut value = Value::of_json(json, &mut Vec::new(), &mut places);
     for name in path.names().iter().rev() {
-        let member = Member { name: Some(name.clone()), place: 0..0, value };
-        value = Value { shape: Shape::Attrs(vec![member]), place: 0..0 };
+        let member = Member {
+            name: Some(name.clone()),
+            place: 0..0,
+            value,
+        };
+        value = Value {
+            shape: Shape::Attrs(vec![member]),
+            place: 0..0,
+        };
     }
     let mut out = Vec::new();
     Judge::new(rules).namespace(ROOT, &value, &mut Vec::new(), false, &mut out);
     out.into_iter()
-        .map(|Fault { kind, range, message, help }| SettingFault {
-            kind,
-            place: places.get(range.start).cloned().unwrap_or_default(),
-            message,
-            help,
-        })
+        .map(
+            |Fault {
+                 kind,
+                 range,
+                 message,
+                 help,
+             }| SettingFault {
+                kind,
+                place: places.get(range.start).cloned().unwrap_or_default(),
+                message,
+                help,
+            },
+        )
         .collect()
 }
 
 pub(super) fn looks_like_one(root: &ast::Root, index: &Index) -> bool {
-    let Some(mut expr) = root.expr().map(|expr| without_parentheses(&expr)) else { return false };
+    let Some(mut expr) = root.expr().map(|expr| without_parentheses(&expr)) else {
+        return false;
+    };
     let mut takes_module_arguments = false;
     loop {
         let inner = match &expr {
             Expr::Lambda(lambda) => {
-                let Some(ast::Param::Pattern(pattern)) = lambda.param() else { return false };
-                let arguments: Vec<String> =
-                    pattern.pat_entries().filter_map(|entry| entry.ident()).map(|ident| ident.to_string()).collect();
+                let Some(ast::Param::Pattern(pattern)) = lambda.param() else {
+                    return false;
+                };
+                let arguments: Vec<String> = pattern
+                    .pat_entries()
+                    .filter_map(|entry| entry.ident())
+                    .map(|ident| ident.to_string())
+                    .collect();
                 let known = ["config", "lib", "modulesPath", "options", "pkgs"];
                 // A module is given more arguments than it names.
-                takes_module_arguments =
-                    pattern.ellipsis_token().is_some() && arguments.iter().any(|name| known.contains(&name.as_str()));
+                takes_module_arguments = pattern.ellipsis_token().is_some()
+                    && arguments.iter().any(|name| known.contains(&name.as_str()));
                 if !takes_module_arguments {
                     return false;
                 }
@@ -79,20 +112,36 @@ pub(super) fn looks_like_one(root: &ast::Root, index: &Index) -> bool {
     if !matches!(expr, Expr::AttrSet(_)) {
         return false;
     }
-    let Shape::Attrs(members) = Value::of(&expr).shape else { return false };
-    let named = |name: &str| members.iter().any(|member| member.name.as_deref() == Some(name));
+    let Shape::Attrs(members) = Value::of(&expr).shape else {
+        return false;
+    };
+    let named = |name: &str| {
+        members
+            .iter()
+            .any(|member| member.name.as_deref() == Some(name))
+    };
     takes_module_arguments
         || (!named("outputs") && ["imports", "config", "options"].into_iter().any(named))
-        || members.iter().any(|member| leads_to_option(member, ROOT, index))
+        || members
+            .iter()
+            .any(|member| leads_to_option(member, ROOT, index))
 }
 
 fn leads_to_option(member: &Member, node: NodeId, index: &Index) -> bool {
-    let Some(child) = member.name.as_ref().and_then(|name| index.child(node, name)) else { return false };
+    let Some(child) = member
+        .name
+        .as_ref()
+        .and_then(|name| index.child(node, name))
+    else {
+        return false;
+    };
     if index.node(child).states.is_some() {
         return true;
     }
     match &member.value.shape {
-        Shape::Attrs(members) => members.iter().any(|member| leads_to_option(member, child, index)),
+        Shape::Attrs(members) => members
+            .iter()
+            .any(|member| leads_to_option(member, child, index)),
         _ => false,
     }
 }
@@ -129,17 +178,25 @@ impl<'a> Judge<'a> {
                 }
             }
             Shape::Attrs(members) => {
-                for member in members.iter().filter(|member| member.name.as_deref() == Some("options")) {
+                for member in members
+                    .iter()
+                    .filter(|member| member.name.as_deref() == Some("options"))
+                {
                     declared(&member.value, &mut Vec::new(), &mut self.declared);
                 }
-                let split = members.iter().any(|member| matches!(member.name.as_deref(), Some("config" | "options")));
+                let split = members
+                    .iter()
+                    .any(|member| matches!(member.name.as_deref(), Some("config" | "options")));
                 for member in members {
                     match member.name.as_deref() {
                         Some(name) if MODULE_KEYS.contains(&name) => {}
                         Some("config") => self.namespace(ROOT, &member.value, path, false, out),
                         Some(name) if split => {
-                            let message = format!("`{name}` stands beside `config` or `options`, where NixOS takes no options");
-                            let mut fault = fault(FaultKind::UnknownOption, member.place.clone(), message);
+                            let message = format!(
+                                "`{name}` stands beside `config` or `options`, where NixOS takes no options"
+                            );
+                            let mut fault =
+                                fault(FaultKind::UnknownOption, member.place.clone(), message);
                             fault.help = Some(format!("move `{name}` into `config`"));
                             out.push(fault);
                         }
@@ -160,7 +217,14 @@ impl<'a> Judge<'a> {
     }
 
     /// Definitions below a name that is no option itself.
-    fn namespace(&self, node: NodeId, value: &Value, path: &mut Vec<String>, listed: bool, out: &mut Vec<Fault>) {
+    fn namespace(
+        &self,
+        node: NodeId,
+        value: &Value,
+        path: &mut Vec<String>,
+        listed: bool,
+        out: &mut Vec<Fault>,
+    ) {
         match &value.shape {
             Shape::Attrs(members) => {
                 for member in members {
@@ -181,13 +245,24 @@ impl<'a> Judge<'a> {
             | Shape::SomeText
             | Shape::Path
             | Shape::List(_) => {
-                let message = format!("`{}` is a set of options, not {}", shown(path), described(&value.shape));
+                let message = format!(
+                    "`{}` is a set of options, not {}",
+                    shown(path),
+                    described(&value.shape)
+                );
                 out.push(fault(FaultKind::OptionType, value.place.clone(), message));
             }
         }
     }
 
-    fn member(&self, node: NodeId, member: &Member, path: &mut Vec<String>, listed: bool, out: &mut Vec<Fault>) {
+    fn member(
+        &self,
+        node: NodeId,
+        member: &Member,
+        path: &mut Vec<String>,
+        listed: bool,
+        out: &mut Vec<Fault>,
+    ) {
         // A computed name can be any.
         let Some(name) = &member.name else { return };
         path.push(name.clone());
@@ -205,21 +280,40 @@ impl<'a> Judge<'a> {
 
     /// Whether another module, or this one, declares the option, or one below it.
     fn is_allowed(&self, path: &[String]) -> bool {
-        let names = self.rules.allowed.iter().map(AttrPath::names).chain(self.declared.iter().map(Vec::as_slice));
-        names.into_iter().any(|names| path.iter().zip(names).all(|(a, b)| a == b) && !(names.len() > path.len() && self.is_known(path)))
+        let names = self
+            .rules
+            .allowed
+            .iter()
+            .map(AttrPath::names)
+            .chain(self.declared.iter().map(Vec::as_slice));
+        names.into_iter().any(|names| {
+            path.iter().zip(names).all(|(a, b)| a == b)
+                && !(names.len() > path.len() && self.is_known(path))
+        })
     }
 
     /// Whether the index has a node of that path, names of submodules aside.
     fn is_known(&self, path: &[String]) -> bool {
-        path.iter().try_fold(ROOT, |node, name| self.index().child(node, name)).is_some()
+        path.iter()
+            .try_fold(ROOT, |node, name| self.index().child(node, name))
+            .is_some()
     }
 
     /// Whether every option of the release is known there.
     fn is_complete(&self, listed: bool) -> bool {
-        self.index().snapshots[self.snapshots.clone()].iter().all(|snapshot| listed || snapshot.all)
+        self.index().snapshots[self.snapshots.clone()]
+            .iter()
+            .all(|snapshot| listed || snapshot.all)
     }
 
-    fn definition(&self, node: NodeId, member: &Member, path: &mut Vec<String>, listed: bool, out: &mut Vec<Fault>) {
+    fn definition(
+        &self,
+        node: NodeId,
+        member: &Member,
+        path: &mut Vec<String>,
+        listed: bool,
+        out: &mut Vec<Fault>,
+    ) {
         let Some(states) = &self.index().node(node).states else {
             self.namespace(node, &member.value, path, listed, out);
             return;
@@ -245,15 +339,29 @@ impl<'a> Judge<'a> {
         });
         if let Some((to, gone)) = new_name {
             let to = with_names(to, path);
-            let kind = if gone { FaultKind::RemovedOption } else { FaultKind::RenamedOption };
+            let kind = if gone {
+                FaultKind::RemovedOption
+            } else {
+                FaultKind::RenamedOption
+            };
             let mut fault = fault(kind, place, format!("`{name}` is now called `{to}`"));
             fault.help = Some(format!("write `{to}`"));
             out.push(fault);
         } else if here.iter().any(|state| matches!(state, State::Removed(_))) {
-            out.push(fault(FaultKind::RemovedOption, place, format!("`{name}` is gone from NixOS {}", self.rules.release)));
+            out.push(fault(
+                FaultKind::RemovedOption,
+                place,
+                format!("`{name}` is gone from NixOS {}", self.rules.release),
+            ));
         } else if self.is_complete(listed) {
-            let later = states[*self.snapshots.end() + 1..].iter().any(|state| matches!(state, State::Type(_)));
-            let kind = if later { FaultKind::OptionTooNew } else { FaultKind::RemovedOption };
+            let later = states[*self.snapshots.end() + 1..]
+                .iter()
+                .any(|state| matches!(state, State::Type(_)));
+            let kind = if later {
+                FaultKind::OptionTooNew
+            } else {
+                FaultKind::RemovedOption
+            };
             let message = if later {
                 format!("`{name}` is not in NixOS {} yet", self.rules.release)
             } else {
@@ -263,7 +371,14 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn unknown(&self, parent: NodeId, member: &Member, path: &[String], listed: bool, out: &mut Vec<Fault>) {
+    fn unknown(
+        &self,
+        parent: NodeId,
+        member: &Member,
+        path: &[String],
+        listed: bool,
+        out: &mut Vec<Fault>,
+    ) {
         let node = self.index().node(parent);
         if node.partial {
             return;
@@ -279,7 +394,11 @@ impl<'a> Judge<'a> {
             } else {
                 format!("`{}` is not known as an option of NixOS", shown(path))
             };
-            let kind = if complete { FaultKind::UnknownOption } else { FaultKind::SuspectOption };
+            let kind = if complete {
+                FaultKind::UnknownOption
+            } else {
+                FaultKind::SuspectOption
+            };
             let mut fault = fault(kind, member.place.clone(), message);
             fault.help = near.map(|near| {
                 let mut meant = path[..path.len() - 1].to_vec();
@@ -291,7 +410,14 @@ impl<'a> Judge<'a> {
     }
 
     /// What is wrong with a value that may be of any of these types.
-    fn any_of(&self, types: &[TypeId], value: &Value, node: NodeId, path: &mut Vec<String>, listed: bool) -> Vec<Fault> {
+    fn any_of(
+        &self,
+        types: &[TypeId],
+        value: &Value,
+        node: NodeId,
+        path: &mut Vec<String>,
+        listed: bool,
+    ) -> Vec<Fault> {
         let mut deeper = None;
         let mut last = Vec::new();
         for id in types {
@@ -301,7 +427,10 @@ impl<'a> Judge<'a> {
                 return found;
             }
             // The alternative that the value is of, but for something inside it, tells more.
-            if !found.iter().any(|fault| fault.kind == FaultKind::OptionType && fault.range == value.place) {
+            if !found
+                .iter()
+                .any(|fault| fault.kind == FaultKind::OptionType && fault.range == value.place)
+            {
                 deeper.get_or_insert_with(|| found.clone());
             }
             last = found;
@@ -310,7 +439,10 @@ impl<'a> Judge<'a> {
     }
 
     /// Holds a value against a type; `whole` is the type to name if it is not of it.
-    #[expect(clippy::too_many_arguments, reason = "what a value is held against, and where")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a value is held against, and where"
+    )]
     fn judge(
         &self,
         id: TypeId,
@@ -343,25 +475,38 @@ impl<'a> Judge<'a> {
         let fits = match (self.index().types.get(id), &value.shape) {
             (Type::Any, _)
             | (Type::Bool, Shape::Bool(_))
-            | (Type::Float | Type::Number(false), Shape::Float(_))
-            | (Type::Number(false), Shape::Int(_))
-            | (Type::Text(_) | Type::Matching(_) | Type::Path(_) | Type::Package, Shape::SomeText)
-            | (Type::Path(_) | Type::Package | Type::Submodule | Type::Freeform(_) | Type::System, Shape::Path)
+            | (Type::Float, Shape::Float(_))
+            | (Type::Number(false), Shape::Int(_) | Shape::Float(_))
+            | (
+                Type::Text(_) | Type::Matching(_) | Type::Path(_) | Type::Package | Type::Enum(_),
+                Shape::SomeText,
+            )
+            | (
+                Type::Path(_) | Type::Package | Type::Submodule | Type::Freeform(_) | Type::System,
+                Shape::Path,
+            )
             | (Type::Attrs, Shape::Attrs(_))
             | (Type::Function, Shape::Function(_))
-            | (Type::NullOr(_), Shape::Null)
-            | (Type::Enum(_), Shape::SomeText) => true,
+            | (Type::NullOr(_), Shape::Null) => true,
             (Type::Int { least, most }, Shape::Int(number)) => {
-                least.is_none_or(|least| *number >= least) && most.is_none_or(|most| *number <= most)
+                least.is_none_or(|least| *number >= least)
+                    && most.is_none_or(|most| *number <= most)
             }
             (Type::Number(true), Shape::Int(number)) => *number >= 0,
             (Type::Number(true), Shape::Float(number)) => *number >= 0.0,
             (Type::Text(rule), Shape::Text(text)) => rule.takes(text),
             (Type::Matching(pattern), Shape::Text(text)) => self.matches(pattern, text),
             (Type::Path(false), Shape::Text(text)) => text.starts_with('/'),
-            (Type::Path(true) | Type::Package, Shape::Text(text)) => text.starts_with("/nix/store/"),
-            // A package is a set to Nix.
-            (Type::Package, Shape::Attrs(_)) => true,
+            (Type::Path(true) | Type::Package, Shape::Text(text)) => {
+                text.starts_with("/nix/store/")
+            }
+            // A package is a set with a mark to Nix.
+            (Type::Package, Shape::Attrs(members)) => members.iter().any(|member| {
+                member
+                    .name
+                    .as_deref()
+                    .is_none_or(|name| matches!(name, "type" | "outPath"))
+            }),
             (Type::Enum(values), shape) => values.iter().any(|one| is_equal(one, shape)),
             (Type::List(inner), Shape::List(items)) => {
                 let below = self.index().child(node, "*").unwrap_or(node);
@@ -387,7 +532,9 @@ impl<'a> Judge<'a> {
             }
             (Type::OneOf(types), _) => {
                 let found = self.any_of(types, value, node, path, listed);
-                let direct = found.iter().any(|fault| fault.kind == FaultKind::OptionType && fault.range == value.place);
+                let direct = found
+                    .iter()
+                    .any(|fault| fault.kind == FaultKind::OptionType && fault.range == value.place);
                 if !direct {
                     out.extend(found);
                 }
@@ -431,12 +578,19 @@ impl<'a> Judge<'a> {
         };
         if !fits {
             let wanted = self.index().types.describe(whole);
-            let message = format!("`{}` takes {wanted}, not {}", shown(path), described(&value.shape));
+            let message = format!(
+                "`{}` takes {wanted}, not {}",
+                shown(path),
+                described(&value.shape)
+            );
             out.push(fault(FaultKind::OptionType, value.place.clone(), message));
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a value is held against, and where")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a value is held against, and where"
+    )]
     fn submodule(
         &self,
         other: Option<TypeId>,
@@ -447,24 +601,44 @@ impl<'a> Judge<'a> {
         listed: bool,
         out: &mut Vec<Fault>,
     ) {
-        let known = |member: &&Member| member.name.as_ref().is_some_and(|name| self.index().child(node, name).is_some());
+        let known = |member: &&Member| {
+            member
+                .name
+                .as_ref()
+                .is_some_and(|name| self.index().child(node, name).is_some())
+        };
         let has_options = !self.index().node(node).children.is_empty();
-        for member in members.iter().filter(|member| known(member) || (other.is_none() && has_options)) {
-            let module_key = member.name.as_deref().is_some_and(|name| MODULE_KEYS.contains(&name) || name == "config");
+        for member in members
+            .iter()
+            .filter(|member| known(member) || (other.is_none() && has_options))
+        {
+            let module_key = member
+                .name
+                .as_deref()
+                .is_some_and(|name| MODULE_KEYS.contains(&name) || name == "config");
             if known(&member) || !module_key {
                 self.member(node, member, path, listed, out);
             }
         }
         if let Some(other) = other {
-            let rest: Vec<Member> = members.iter().filter(|member| !known(member)).cloned().collect();
-            let rest = Value { shape: Shape::Attrs(rest), place: value.place.clone() };
+            let rest: Vec<Member> = members
+                .iter()
+                .filter(|member| !known(member))
+                .cloned()
+                .collect();
+            let rest = Value {
+                shape: Shape::Attrs(rest),
+                place: value.place.clone(),
+            };
             self.judge(other, other, &rest, node, path, listed, out);
         }
     }
 
     fn matches(&self, pattern: &str, text: &str) -> bool {
         let mut patterns = self.patterns.borrow_mut();
-        let parsed = patterns.entry(pattern.to_owned()).or_insert_with(|| Pattern::parse(pattern));
+        let parsed = patterns
+            .entry(pattern.to_owned())
+            .or_insert_with(|| Pattern::parse(pattern));
         parsed.as_ref().is_none_or(|pattern| pattern.matches(text))
     }
 }
@@ -509,7 +683,9 @@ fn declared(value: &Value, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
 
 /// A new name with the names of attributes in it, where the old path has them.
 fn with_names(to: &str, path: &[String]) -> String {
-    let Ok(to) = AttrPath::parse(to) else { return to.to_owned() };
+    let Ok(to) = AttrPath::parse(to) else {
+        return to.to_owned();
+    };
     let names: Vec<String> = to
         .names()
         .iter()
@@ -526,7 +702,13 @@ fn with_names(to: &str, path: &[String]) -> String {
 fn shown(path: &[String]) -> String {
     let names: Vec<String> = path
         .iter()
-        .map(|name| if matches!(name.as_str(), "*" | "<name>") { name.clone() } else { crate::nix::print::attribute_name(name) })
+        .map(|name| {
+            if matches!(name.as_str(), "*" | "<name>") {
+                name.clone()
+            } else {
+                crate::nix::print::attribute_name(name)
+            }
+        })
         .collect();
     names.join(".")
 }
@@ -557,5 +739,401 @@ fn described(shape: &Shape) -> String {
         Shape::Attrs(_) => "a set".to_owned(),
         Shape::Function(_) => "a function".to_owned(),
         Shape::Unknown | Shape::Many(_) => "that".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+    use serde_json::{Value as Json, json};
+
+    use super::super::{
+        Index, Release, Rules, Step, check_module, check_setting, looks_like_module,
+    };
+    use crate::nix::AttrPath;
+    use crate::nix::check::Fault;
+
+    fn path(text: &str) -> AttrPath {
+        AttrPath::parse(text).unwrap()
+    }
+
+    fn faults_for(release: &str, text: &str) -> Vec<Fault> {
+        let allowed = [path("services.moxc"), path("services.proxmox-ve")];
+        let release: Release = release.parse().unwrap();
+        check_module(
+            text,
+            &Rules {
+                index: Index::builtin(),
+                release,
+                allowed: &allowed,
+            },
+        )
+    }
+
+    /// The kinds of the faults with the text at fault.
+    fn faults(release: &str, text: &str) -> Vec<(&'static str, String)> {
+        let found = faults_for(release, text);
+        found
+            .into_iter()
+            .map(|fault| (fault.kind.name(), text[fault.range].to_owned()))
+            .collect()
+    }
+
+    /// A module with these definitions.
+    fn module(body: &str) -> String {
+        format!("{{ config, lib, pkgs, ... }}@args: {{ imports = [ ./a.nix ]; {body} }}")
+    }
+
+    #[test]
+    fn good_definitions_have_no_faults() {
+        for body in [
+            "networking.hostName = \"a\"; networking.firewall.allowedTCPPorts = [ 22 ];",
+            "networking = { hostName = lib.mkDefault \"web\"; useDHCP = false; };",
+            "systemd.services.x = { description = \"d\"; script = \"true\"; startAt = \"daily\"; serviceConfig.Type = \"oneshot\"; };",
+            "systemd.timers.x = { wantedBy = [ \"timers.target\" ]; timerConfig = { OnCalendar = \"daily\"; Persistent = true; }; };",
+            "services.openssh = { enable = true; settings.PasswordAuthentication = false; settings.Anything = [ \"a\" ]; };",
+            "boot.kernelParams = [ \"intel_iommu=on\" \"iommu=pt\" \"vfio-pci.ids=10de:2204,10de:1aef\" ];",
+            "boot.kernel.sysctl.\"vm.swappiness\" = 10;",
+            "boot.supportedFilesystems = [ \"zfs\" ]; networking.hostId = \"deadbeef\"; services.zfs.autoScrub = { enable = true; interval = \"monthly\"; pools = [ \"tank\" ]; };",
+            "users.users.a = { isNormalUser = true; openssh.authorizedKeys.keys = [ \"ssh-ed25519 A\" ]; };",
+            "systemd.network.networks.\"10-lan\" = { matchConfig.Name = \"ens18\"; networkConfig.DHCP = \"ipv4\"; linkConfig.RequiredForOnline = \"routable\"; };",
+            "nix.settings.experimental-features = [ \"nix-command\" \"flakes\" ]; nix.gc = { automatic = true; dates = \"weekly\"; };",
+            "environment.systemPackages = [ pkgs.a ] ++ lib.optional config.x pkgs.b; environment.etc.\"a b\".text = \"x\";",
+            "environment.etc = lib.mkMerge [ { a.text = \"x\"; } (lib.mkIf true { b.source = ./b; }) ];",
+            "services.moxc.web.enable = 12; services.proxmox-ve = { anything = 1; }; disko.devices = { }; home-manager.users.a = { };",
+            "services.something-else.enable = true; programs.foo.bar = 1;",
+            "fileSystems.\"/x\" = { device = \"tank/x\"; fsType = \"zfs\"; options = [ \"nofail\" ]; neededForBoot = true; };",
+            "networking.defaultGateway = \"10.0.0.1\"; networking.defaultGateway6 = { address = \"fe80::1\"; interface = \"eth0\"; };",
+            "swapDevices = [ { device = \"/dev/x\"; size = 1024; randomEncryption = true; } ];",
+            "${config.x} = 1; networking.${config.y} = 2; networking.hosts.${config.z} = [ \"a\" ];",
+            "boot.initrd.compressor = x: \"gzip\"; nixpkgs.overlays = [ (final: prev: { }) ];",
+            "networking.firewall.enable = config.x && true; networking.hostName = \"a-${config.y}\";",
+            "networking.firewall.allowedTCPPorts = if config.x then [ 1 ] else [ ];",
+            "networking.firewall.allowedTCPPorts = let p = 1; in [ p 2 ];",
+            "time.timeZone = null; virtualisation.docker.storageDriver = lib.mkForce \"zfs\";",
+            "containers.a = { autoStart = true; config = { lib, ... }: { networking.hostName = lib.mkForce \"a\"; }; };",
+            "services.syncoid.commands.\"a/b\" = { target = \"x\"; recursive = true; };",
+            "users.users = lib.genAttrs [ \"a\" ] (n: { });",
+        ] {
+            let text = module(&format!("config_ = args; {body}"));
+            let found = faults("26.05", &text.replace("config_ = args; ", ""));
+            let found: Vec<_> = found
+                .into_iter()
+                .filter(|(kind, _)| *kind != "unused-binding")
+                .collect();
+            assert_eq!(found, [], "{body}");
+        }
+    }
+
+    #[test]
+    fn seeded_faults_are_caught_by_name_and_place() {
+        let cases: &[(&str, &str, &str, &str)] = &[
+            (
+                "networking.hostNam = \"a\";",
+                "suspect-option",
+                "hostNam",
+                "`networking.hostNam` is not known as an option of NixOS",
+            ),
+            (
+                "networkin.hostName = \"a\";",
+                "suspect-option",
+                "networkin",
+                "`networkin` is not known as an option of NixOS",
+            ),
+            (
+                "networking.firewall.allowedTCPPort = [ 22 ];",
+                "unknown-option",
+                "allowedTCPPort",
+                "NixOS has no option `networking.firewall.allowedTCPPort`",
+            ),
+            (
+                "networking.firewall.allowedTCPPorts = \"22\";",
+                "option-type",
+                "\"22\"",
+                "`networking.firewall.allowedTCPPorts` takes a list of integers from 0 to 65535, not \"22\"",
+            ),
+            (
+                "networking.firewall.allowedTCPPorts = [ 22 70000 ];",
+                "option-type",
+                "70000",
+                "`networking.firewall.allowedTCPPorts.*` takes an integer from 0 to 65535, not 70000",
+            ),
+            (
+                "networking.firewall.allowedTCPPorts = [ 22 ] ++ lib.optionals config.x [ \"a\" ];",
+                "option-type",
+                "\"a\"",
+                "`networking.firewall.allowedTCPPorts.*` takes an integer from 0 to 65535, not \"a\"",
+            ),
+            (
+                "systemd.services.x.descripton = \"d\";",
+                "unknown-option",
+                "descripton",
+                "NixOS has no option `systemd.services.x.descripton`",
+            ),
+            (
+                "systemd.timers.x.wantedBy = \"timers.target\";",
+                "option-type",
+                "\"timers.target\"",
+                "`systemd.timers.x.wantedBy` takes a list of strings that match \
+                 `[a-zA-Z0-9@%:_.\\\\-]+[.](service|socket|device|mount|automount|swap|target|path|timer|scope|slice)`, \
+                 not \"timers.target\"",
+            ),
+            (
+                "services.openssh = { enable = true; settings.PermitRootLogin = \"maybe\"; };",
+                "option-type",
+                "\"maybe\"",
+                "`services.openssh.settings.PermitRootLogin` takes null or one of \"yes\", \"without-password\", \"prohibit-password\", \
+                 \"forced-commands-only\", \"no\", not \"maybe\"",
+            ),
+            (
+                "services.openssh.passwordAuthentication = false;",
+                "renamed-option",
+                "passwordAuthentication",
+                "`services.openssh.passwordAuthentication` is now called `services.openssh.settings.PasswordAuthentication`",
+            ),
+            (
+                "systemd.extraConfig = \"a\";",
+                "removed-option",
+                "extraConfig",
+                "`systemd.extraConfig` is gone from NixOS 26.05",
+            ),
+            (
+                "zramSwap.numDevices = 1;",
+                "removed-option",
+                "numDevices",
+                "`zramSwap.numDevices` is gone from NixOS 26.05",
+            ),
+            (
+                "networking.interfaces.eth0.ip4 = [ ];",
+                "renamed-option",
+                "ip4",
+                "`networking.interfaces.eth0.ip4` is now called `networking.interfaces.eth0.ipv4.addresses`",
+            ),
+            (
+                "services.openssh.enable = lib.mkIf config.x (lib.mkDefault \"yes\");",
+                "option-type",
+                "\"yes\"",
+                "`services.openssh.enable` takes true or false, not \"yes\"",
+            ),
+            (
+                "environment.etc = lib.mkMerge [ { a.tex = \"x\"; } ];",
+                "unknown-option",
+                "tex",
+                "NixOS has no option `environment.etc.a.tex`",
+            ),
+            (
+                "networking = [ ];",
+                "option-type",
+                "[ ]",
+                "`networking` is a set of options, not a list",
+            ),
+            (
+                "swapDevices = [ { devise = \"/x\"; } ];",
+                "unknown-option",
+                "devise",
+                "NixOS has no option `swapDevices.*.devise`",
+            ),
+            (
+                "networking.hostName = \"a b\";",
+                "option-type",
+                "\"a b\"",
+                "",
+            ),
+            (
+                "containers.a.config = { networking.firewall.enabled = true; };",
+                "unknown-option",
+                "enabled",
+                "NixOS has no option `networking.firewall.enabled`",
+            ),
+            ("fileSystems.\"/x\".device = 1;", "option-type", "1", ""),
+            (
+                "networking.extraHosts = null;",
+                "option-type",
+                "null",
+                "`networking.extraHosts` takes a string, not null",
+            ),
+            (
+                "fileSystems.\"/x\" = if config.x then { fsTyp = \"a\"; } else { };",
+                "unknown-option",
+                "fsTyp",
+                "",
+            ),
+            (
+                "swapDevices = { };",
+                "option-type",
+                "{ }",
+                "`swapDevices` takes a list of sets of options, not a set",
+            ),
+            (
+                "boot.kernelParams = [ \"intel_iommu=on iommu=pt\" ];",
+                "option-type",
+                "\"intel_iommu=on iommu=pt\"",
+                "",
+            ),
+        ];
+        for (body, kind, place, message) in cases {
+            let text = module(body);
+            let found: Vec<_> = faults_for("26.05", &text)
+                .into_iter()
+                .filter(|fault| fault.kind.name() != "unused-binding")
+                .collect();
+            assert_eq!(
+                found
+                    .iter()
+                    .map(|f| (f.kind.name(), &text[f.range.clone()]))
+                    .collect::<Vec<_>>(),
+                [(*kind, *place)],
+                "{body}"
+            );
+            if !message.is_empty() {
+                assert_eq!(found[0].message, *message);
+            }
+        }
+    }
+
+    #[test]
+    fn help_says_what_was_meant() {
+        let help = |body: &str| {
+            faults_for("26.05", &format!("{{ {body} }}"))[0]
+                .help
+                .clone()
+                .unwrap_or_default()
+        };
+        assert_eq!(
+            help("networking.hostNam = \"a\";"),
+            "did you mean `networking.hostName`?"
+        );
+        assert_eq!(
+            help("systemd.services.\"a b\".scrpt = \"\";"),
+            "did you mean `systemd.services.\"a b\".script`?"
+        );
+        assert_eq!(
+            help("services.openssh.permitRootLogin = \"no\";"),
+            "write `services.openssh.settings.PermitRootLogin`"
+        );
+    }
+
+    #[test]
+    fn the_release_decides() {
+        let logind = "{ services.logind.lidSwitch = \"ignore\"; }";
+        assert_eq!(faults("24.05", logind), []);
+        assert_eq!(
+            faults("25.05", logind),
+            [],
+            "between what is known, either is right"
+        );
+        assert_eq!(
+            faults("26.05", logind),
+            [("renamed-option", "lidSwitch".to_owned())]
+        );
+        let settings = "{ systemd.settings.Manager.RuntimeWatchdogSec = \"30s\"; }";
+        assert_eq!(faults("24.05", settings)[0].0, "option-too-new");
+        assert_eq!(faults("25.11", settings), []);
+        assert_eq!(faults("26.11", settings), []);
+        let servers = "{ services.timesyncd.servers = null; }";
+        assert_eq!(
+            faults("24.05", servers),
+            [("option-type", "null".to_owned())]
+        );
+        assert_eq!(faults("25.05", servers), []);
+        assert_eq!(faults("26.05", servers), []);
+    }
+
+    #[test]
+    fn a_module_declares_its_own_options() {
+        let text = "{ config, lib, ... }: {
+          options.networking.firewall.extra = lib.mkOption { };
+          options.services.mine = { enable = lib.mkEnableOption \"x\"; };
+          config = lib.mkIf config.services.mine.enable { networking.firewall = { extra = 1; enabel = true; }; services.mine.enable = 3; };
+        }";
+        assert_eq!(
+            faults("26.05", text),
+            [("unknown-option", "enabel".to_owned())]
+        );
+        let beside = "{ options.a = { }; config = { }; networking.hostName = \"a\"; }";
+        assert_eq!(
+            faults("26.05", beside),
+            [("unknown-option", "networking".to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_setting_is_judged_like_a_module() {
+        let check = |name: &str, value: &Json| {
+            let rules = Rules {
+                index: Index::builtin(),
+                release: "26.05".parse().unwrap(),
+                allowed: &[],
+            };
+            check_setting(&path(name), value, &rules)
+                .into_iter()
+                .map(|fault| (fault.kind.name(), fault.place))
+                .collect::<Vec<_>>()
+        };
+        let name = |name: &str| Step::Name(name.to_owned());
+        assert_eq!(
+            check("networking.firewall.allowedTCPPorts", &json!([22, 80])),
+            []
+        );
+        assert_eq!(
+            check("networking.firewall.allowedTCPPorts", &json!([22, "80"])),
+            [("option-type", vec![Step::Element(1)])]
+        );
+        assert_eq!(
+            check("systemd.services.x", &json!({"script": 1})),
+            [("option-type", vec![name("script")])]
+        );
+        assert_eq!(
+            check(
+                "systemd.services.x",
+                &json!({"serviceConfig": {"Type": {"a": 1}}})
+            ),
+            [("option-type", vec![name("serviceConfig"), name("Type")])]
+        );
+        assert_eq!(
+            check("services.opensh.enable", &json!(true)),
+            [("suspect-option", vec![])]
+        );
+        assert_eq!(
+            check("boot.kernel.sysctl.\"net.ipv4.ip_forward\"", &json!(1)),
+            []
+        );
+        assert_eq!(
+            check(
+                "services.openssh.settings",
+                &json!({"PermitRootLogin": "no", "X": 1})
+            ),
+            []
+        );
+        assert_eq!(
+            check("fileSystems./x.fsType", &json!("")),
+            [("option-type", vec![])]
+        );
+        assert_eq!(check("anything.else", &json!({"a": [1]})), []);
+        assert_eq!(
+            check("networking.enableIPv6", &json!(0)),
+            [("option-type", vec![])]
+        );
+        assert_eq!(
+            check("networking", &json!({"firewall": {"enabel": true}})),
+            [("unknown-option", vec![name("firewall"), name("enabel")])]
+        );
+    }
+
+    #[test]
+    fn modules_are_told_from_other_nix() {
+        let module = |text: &str| looks_like_module(text, Index::builtin());
+        assert!(module("{ config, lib, ... }: { }"));
+        assert!(module("{ lib, ... }: let x = 1; in { a = x; }"));
+        assert!(module("{ networking.hostName = \"a\"; }"));
+        assert!(module("{ imports = [ ./a.nix ]; }"));
+        assert!(!module(
+            "{ inputs.nixpkgs.url = \"x\"; outputs = { self, ... }: { }; }"
+        ));
+        assert!(!module("{ lib, stdenv, ... }: stdenv.mkDerivation { }"));
+        assert!(!module("{ pkgs }: { a = 1; }"));
+        assert!(!module("final: prev: { a = 1; }"));
+        assert!(!module("[ 1 ]"));
+        assert!(!module("{ a = "));
     }
 }

@@ -1,5 +1,8 @@
 //! POSIX extended regular expressions, as far as the types of NixOS options use them (`types.strMatching`).
 //!
+//! Their bracket expressions differ from those of the `regex` crate (a backslash is itself there), and compiling a pattern
+//! of that crate costs more than all that is matched here.
+//!
 //! A text matches if the whole of it does, as `builtins.match` has it. The matcher keeps the set of places it can have
 //! come to, so no pattern takes more than the length of the text times its own length, squared.
 
@@ -14,16 +17,26 @@ enum Node {
     /// `^` or `$`, true or false.
     Edge(bool),
     /// One character: of these ranges, or of none of them.
-    One { ranges: Vec<(char, char)>, not: bool },
+    One {
+        ranges: Vec<(char, char)>,
+        not: bool,
+    },
     Sequence(Vec<Node>),
     Either(Vec<Node>),
-    Repeat { node: Box<Node>, least: usize, most: Option<usize> },
+    Repeat {
+        node: Box<Node>,
+        least: usize,
+        most: Option<usize>,
+    },
 }
 
 impl Pattern {
     /// Reads a pattern; `None` if something in it is not known here.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut reader = Reader { chars: text.chars().collect(), at: 0 };
+        let mut reader = Reader {
+            chars: text.chars().collect(),
+            at: 0,
+        };
         let node = reader.either()?;
         (reader.at == reader.chars.len()).then_some(Self(node))
     }
@@ -38,16 +51,27 @@ impl Pattern {
 /// The places in the text that `node` can end at, from any of `starts`.
 fn step(node: &Node, text: &[char], starts: &BTreeSet<usize>) -> BTreeSet<usize> {
     match node {
-        Node::Edge(first) => starts.iter().copied().filter(|at| *at == if *first { 0 } else { text.len() }).collect(),
+        Node::Edge(first) => starts
+            .iter()
+            .copied()
+            .filter(|at| *at == if *first { 0 } else { text.len() })
+            .collect(),
         Node::One { ranges, not } => starts
             .iter()
             .filter(|at| {
-                text.get(**at).is_some_and(|c| ranges.iter().any(|(from, to)| (from..=to).contains(&c)) != *not)
+                text.get(**at).is_some_and(|c| {
+                    ranges.iter().any(|(from, to)| (from..=to).contains(&c)) != *not
+                })
             })
             .map(|at| at + 1)
             .collect(),
-        Node::Sequence(nodes) => nodes.iter().fold(starts.clone(), |starts, node| step(node, text, &starts)),
-        Node::Either(nodes) => nodes.iter().flat_map(|node| step(node, text, starts)).collect(),
+        Node::Sequence(nodes) => nodes
+            .iter()
+            .fold(starts.clone(), |starts, node| step(node, text, &starts)),
+        Node::Either(nodes) => nodes
+            .iter()
+            .flat_map(|node| step(node, text, starts))
+            .collect(),
         Node::Repeat { node, least, most } => {
             let mut here = starts.clone();
             for _ in 0..*least {
@@ -55,7 +79,10 @@ fn step(node: &Node, text: &[char], starts: &BTreeSet<usize>) -> BTreeSet<usize>
             }
             let mut reached = here.clone();
             for _ in *least..most.unwrap_or(usize::MAX) {
-                here = step(node, text, &here).difference(&reached).copied().collect();
+                here = step(node, text, &here)
+                    .difference(&reached)
+                    .copied()
+                    .collect();
                 if here.is_empty() {
                     break;
                 }
@@ -111,13 +138,21 @@ impl Reader {
                     Some('{') => {
                         self.at += 1;
                         let bounds = self.bounds()?;
-                        node = Node::Repeat { node: Box::new(node), least: bounds.0, most: bounds.1 };
+                        node = Node::Repeat {
+                            node: Box::new(node),
+                            least: bounds.0,
+                            most: bounds.1,
+                        };
                         continue;
                     }
                     _ => break,
                 };
                 self.at += 1;
-                node = Node::Repeat { node: Box::new(node), least, most };
+                node = Node::Repeat {
+                    node: Box::new(node),
+                    least,
+                    most,
+                };
             }
             nodes.push(node);
         }
@@ -128,7 +163,11 @@ impl Reader {
     fn bounds(&mut self) -> Option<(usize, Option<usize>)> {
         let least = self.number()?;
         let most = if self.take(',') {
-            if self.peek() == Some('}') { None } else { Some(self.number()?) }
+            if self.peek() == Some('}') {
+                None
+            } else {
+                Some(self.number()?)
+            }
         } else {
             Some(least)
         };
@@ -140,7 +179,12 @@ impl Reader {
         while self.peek().is_some_and(|c| c.is_ascii_digit()) {
             self.at += 1;
         }
-        self.chars[start..self.at].iter().collect::<String>().parse().ok().filter(|number| *number <= 1000)
+        self.chars[start..self.at]
+            .iter()
+            .collect::<String>()
+            .parse()
+            .ok()
+            .filter(|number| *number <= 1000)
     }
 
     fn one(&mut self) -> Option<Node> {
@@ -151,15 +195,24 @@ impl Reader {
                 let inner = self.either()?;
                 self.take(')').then_some(inner)
             }
-            '.' => Some(Node::One { ranges: Vec::new(), not: true }),
+            '.' => Some(Node::One {
+                ranges: Vec::new(),
+                not: true,
+            }),
             '[' => self.class(),
             '\\' => {
                 // A backslash before a letter is an extension.
                 let c = self.next().filter(|c| !c.is_alphanumeric())?;
-                Some(Node::One { ranges: vec![(c, c)], not: false })
+                Some(Node::One {
+                    ranges: vec![(c, c)],
+                    not: false,
+                })
             }
             '*' | '+' | '?' | '{' => None,
-            c => Some(Node::One { ranges: vec![(c, c)], not: false }),
+            c => Some(Node::One {
+                ranges: vec![(c, c)],
+                not: false,
+            }),
         }
     }
 
@@ -182,7 +235,9 @@ impl Reader {
                         return None;
                     }
                 }
-                _ if self.peek() == Some('-') && self.chars.get(self.at + 1).is_some_and(|c| *c != ']') => {
+                _ if self.peek() == Some('-')
+                    && self.chars.get(self.at + 1).is_some_and(|c| *c != ']') =>
+                {
                     self.at += 1;
                     ranges.push((c, self.next()?));
                 }
@@ -216,10 +271,22 @@ mod tests {
     #[test]
     fn the_patterns_of_nixos() {
         let cases: &[(&str, &[&str], &[&str])] = &[
-            ("^$|^[[:alnum:]]([[:alnum:]_-]{0,61}[[:alnum:]])?$", &["", "a", "web-1", "a_b"], &["-a", "a-", "a.b", "a b", "ä"]),
-            ("([^\"[:space:]]|\"[^\"]*\")+", &["a=b", "a=\"b c\"", "vfio-pci.ids=10de:2204,10de:1aef"], &["a b", "", "\""]),
+            (
+                "^$|^[[:alnum:]]([[:alnum:]_-]{0,61}[[:alnum:]])?$",
+                &["", "a", "web-1", "a_b"],
+                &["-a", "a-", "a.b", "a b", "ä"],
+            ),
+            (
+                "([^\"[:space:]]|\"[^\"]*\")+",
+                &["a=b", "a=\"b c\"", "vfio-pci.ids=10de:2204,10de:1aef"],
+                &["a b", "", "\""],
+            ),
             (".*[^ \t\n].*", &["x", " x "], &["", " \n"]),
-            ("[[:digit:]]{2}:[[:digit:]]{2}", &["01:30"], &["1:30", "01:300"]),
+            (
+                "[[:digit:]]{2}:[[:digit:]]{2}",
+                &["01:30"],
+                &["1:30", "01:300"],
+            ),
             ("[0-7]{1,5}", &["0755"], &["", "0855", "000755"]),
             ("[a-zA-Z0-9:_\\.-]*", &["", "a.b-c"], &["a/b"]),
             ("[]a]+", &["a]"], &["b"]),
@@ -238,7 +305,17 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_guessed() {
-        for pattern in ["(", "[a", "a{", "a{1", "\\w", "*a", "[[:cntrl:]]", "a)", "a{1001}"] {
+        for pattern in [
+            "(",
+            "[a",
+            "a{",
+            "a{1",
+            "\\w",
+            "*a",
+            "[[:cntrl:]]",
+            "a)",
+            "a{1001}",
+        ] {
             assert_eq!(Pattern::parse(pattern), None, "{pattern}");
         }
     }

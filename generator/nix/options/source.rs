@@ -60,22 +60,37 @@ struct Row {
 
 impl Source {
     fn read(text: &str) -> Result<Self, SourceError> {
-        let mut source = Self { about: Json::Null, snapshots: Vec::new(), listed: Vec::new(), options: BTreeMap::new() };
+        let mut source = Self {
+            about: Json::Null,
+            snapshots: Vec::new(),
+            listed: Vec::new(),
+            options: BTreeMap::new(),
+        };
         for (index, line) in text.lines().enumerate() {
-            let fail = |message: String| SourceError { line: index + 1, message };
-            let Json::Object(members) = serde_json::from_str(line).map_err(|error| fail(error.to_string()))? else {
+            let fail = |message: String| SourceError {
+                line: index + 1,
+                message,
+            };
+            let Json::Object(members) =
+                serde_json::from_str(line).map_err(|error| fail(error.to_string()))?
+            else {
                 return Err(fail("not an object".to_owned()));
             };
             source.line(members).map_err(fail)?;
         }
         if source.snapshots.is_empty() {
-            return Err(SourceError { line: 1, message: "there is no snapshot".to_owned() });
+            return Err(SourceError {
+                line: 1,
+                message: "there is no snapshot".to_owned(),
+            });
         }
         Ok(source)
     }
 
     fn line(&mut self, mut members: Map<String, Json>) -> Result<(), String> {
-        let path = |json: &Json| AttrPath::parse(json.as_str().unwrap_or_default()).map_err(|error| error.to_string());
+        let path = |json: &Json| {
+            AttrPath::parse(json.as_str().unwrap_or_default()).map_err(|error| error.to_string())
+        };
         if let Some(snapshots) = members.get("snapshots").and_then(Json::as_object) {
             for (release, kind) in snapshots {
                 let all = match kind.as_str() {
@@ -83,7 +98,10 @@ impl Source {
                     Some("listed") => false,
                     _ => return Err(format!("{kind} is neither \"all\" nor \"listed\"")),
                 };
-                self.snapshots.push(Snapshot { release: release.parse()?, all });
+                self.snapshots.push(Snapshot {
+                    release: release.parse()?,
+                    all,
+                });
             }
             self.snapshots.sort_by_key(|snapshot| snapshot.release);
             self.about = members.remove("about").unwrap_or_default();
@@ -102,10 +120,19 @@ impl Source {
     }
 
     fn row(&self, mut members: Map<String, Json>) -> Result<Row, String> {
-        let partial = members.remove("partial").is_some_and(|partial| partial == Json::Bool(true));
-        let older: Vec<Option<Json>> =
-            self.snapshots.iter().map(|snapshot| members.remove(&snapshot.release.to_string())).collect();
-        let mut state = match (members.remove("type"), members.remove("renamed"), members.remove("removed")) {
+        let partial = members
+            .remove("partial")
+            .is_some_and(|partial| partial == Json::Bool(true));
+        let older: Vec<Option<Json>> = self
+            .snapshots
+            .iter()
+            .map(|snapshot| members.remove(&snapshot.release.to_string()))
+            .collect();
+        let mut state = match (
+            members.remove("type"),
+            members.remove("renamed"),
+            members.remove("removed"),
+        ) {
             (Some(one), None, None) => one,
             (None, Some(to), None) => json!({ "renamed": to }),
             (None, None, Some(_)) => json!({ "removed": true }),
@@ -131,16 +158,27 @@ impl Source {
         let snapshots: Map<String, Json> = self
             .snapshots
             .iter()
-            .map(|snapshot| (snapshot.release.to_string(), json!(if snapshot.all { "all" } else { "listed" })))
+            .map(|snapshot| {
+                (
+                    snapshot.release.to_string(),
+                    json!(if snapshot.all { "all" } else { "listed" }),
+                )
+            })
             .collect();
         let listed: Vec<String> = self.listed.iter().map(source_name).collect();
-        let mut out = format!("{}\n{}\n", json!({ "about": self.about, "snapshots": snapshots }), json!({ "listed": listed }));
+        let mut out = format!(
+            "{}\n{}\n",
+            json!({ "about": self.about, "snapshots": snapshots }),
+            json!({ "listed": listed })
+        );
         for (name, row) in &self.options {
             let mut members = Map::new();
             members.insert("option".to_owned(), json!(source_name(name)));
             let mut newer = row.states.last().cloned().unwrap_or_default();
             match &newer {
-                Json::Object(state) if state.contains_key("renamed") || state.contains_key("removed") => {
+                Json::Object(state)
+                    if state.contains_key("renamed") || state.contains_key("removed") =>
+                {
                     members.extend(state.clone());
                 }
                 Json::Bool(false) => {}
@@ -164,10 +202,21 @@ impl Source {
     }
 
     fn index(&self) -> Result<Index, SourceError> {
-        let mut index = Index { types: Types::default(), snapshots: self.snapshots.clone(), nodes: vec![Node::default()] };
+        let mut index = Index {
+            types: Types::default(),
+            snapshots: self.snapshots.clone(),
+            nodes: vec![Node::default()],
+        };
         for (number, (name, row)) in self.options.iter().enumerate() {
-            let fail = |message: String| SourceError { line: number + 3, message };
-            let states = row.states.iter().map(|state| read_state(state, &mut index.types)).collect::<Result<_, _>>();
+            let fail = |message: String| SourceError {
+                line: number + 3,
+                message,
+            };
+            let states = row
+                .states
+                .iter()
+                .map(|state| read_state(state, &mut index.types))
+                .collect::<Result<_, _>>();
             let id = place(&mut index, name);
             index.nodes[id].states = Some(states.map_err(fail)?);
             index.nodes[id].partial = row.partial;
@@ -184,14 +233,15 @@ impl Source {
 fn place(index: &mut Index, name: &AttrPath) -> usize {
     let mut id = 0;
     for segment in name.names() {
-        id = match index.child(id, segment) {
-            Some(child) => child,
-            None => {
-                let child = index.nodes.len();
-                index.nodes.push(Node::default());
-                index.nodes[id].children.insert(segment.as_str().into(), child);
-                child
-            }
+        id = if let Some(child) = index.child(id, segment) {
+            child
+        } else {
+            let child = index.nodes.len();
+            index.nodes.push(Node::default());
+            index.nodes[id]
+                .children
+                .insert(segment.as_str().into(), child);
+            child
         };
     }
     id
@@ -204,7 +254,9 @@ fn source_name(name: &AttrPath) -> String {
         .names()
         .iter()
         .map(|segment| {
-            if matches!(segment.as_str(), "<name>" | "*") || (!segment.is_empty() && segment.bytes().all(plain)) {
+            if matches!(segment.as_str(), "<name>" | "*")
+                || (!segment.is_empty() && segment.bytes().all(plain))
+            {
                 segment.clone()
             } else {
                 format!("\"{}\"", segment.replace('\\', "\\\\").replace('"', "\\\""))
@@ -215,7 +267,10 @@ fn source_name(name: &AttrPath) -> String {
 }
 
 fn read_state(state: &Json, types: &mut Types) -> Result<State, String> {
-    let to = state.get("renamed").and_then(Json::as_str).map(str::to_owned);
+    let to = state
+        .get("renamed")
+        .and_then(Json::as_str)
+        .map(str::to_owned);
     match (state, to) {
         (Json::Bool(false), _) => Ok(State::Absent),
         (Json::Object(members), to) if members.contains_key("removed") => Ok(State::Removed(to)),
@@ -235,11 +290,19 @@ impl Index {
 ///
 /// That file has no hidden options, and renamed and removed ones are hidden: what it does not mention is taken to be as in
 /// the next newer snapshot, or else in the next older. A snapshot of the same release is replaced.
-pub fn add_snapshot(source: &str, release: Release, options_json: &str) -> Result<String, SourceError> {
+pub fn add_snapshot(
+    source: &str,
+    release: Release,
+    options_json: &str,
+) -> Result<String, SourceError> {
     let fail = |message: String| SourceError { line: 0, message };
     let mut source = Source::read(source)?;
-    let documented: Map<String, Json> = serde_json::from_str(options_json).map_err(|error| fail(error.to_string()))?;
-    let at = match source.snapshots.binary_search_by_key(&release, |snapshot| snapshot.release) {
+    let documented: Map<String, Json> =
+        serde_json::from_str(options_json).map_err(|error| fail(error.to_string()))?;
+    let at = match source
+        .snapshots
+        .binary_search_by_key(&release, |snapshot| snapshot.release)
+    {
         Ok(at) => {
             source.snapshots[at].all = true;
             at
@@ -247,19 +310,35 @@ pub fn add_snapshot(source: &str, release: Release, options_json: &str) -> Resul
         Err(at) => {
             source.snapshots.insert(at, Snapshot { release, all: true });
             for row in source.options.values_mut() {
-                let near = if at < row.states.len() { at } else { row.states.len() - 1 };
+                let near = if at < row.states.len() {
+                    at
+                } else {
+                    row.states.len() - 1
+                };
                 row.states.insert(at, row.states[near].clone());
             }
             at
         }
     };
-    let nowhere = Row { partial: false, states: vec![Json::Bool(false); source.snapshots.len()] };
+    let nowhere = Row {
+        partial: false,
+        states: vec![Json::Bool(false); source.snapshots.len()],
+    };
     for (name, option) in &documented {
-        let loc = option.get("loc").and_then(Json::as_array).ok_or_else(|| fail(format!("{name} has no loc")))?;
+        let loc = option
+            .get("loc")
+            .and_then(Json::as_array)
+            .ok_or_else(|| fail(format!("{name} has no loc")))?;
         let segments: Vec<&str> = loc.iter().filter_map(Json::as_str).collect();
         let path = AttrPath::new(segments).map_err(|error| fail(error.to_string()))?;
-        let prose = option.get("type").and_then(Json::as_str).unwrap_or("unspecified value");
-        let row = source.options.entry(path).or_insert_with(|| nowhere.clone());
+        let prose = option
+            .get("type")
+            .and_then(Json::as_str)
+            .unwrap_or("unspecified value");
+        let row = source
+            .options
+            .entry(path)
+            .or_insert_with(|| nowhere.clone());
         row.states[at] = type_from_prose(prose);
     }
     Ok(source.write())
@@ -268,7 +347,11 @@ pub fn add_snapshot(source: &str, release: Release, options_json: &str) -> Resul
 /// The type that the documentation describes in words; `anything` for words that are not known.
 fn type_from_prose(prose: &str) -> Json {
     let (one, rest) = prose_type(prose);
-    if rest.trim().is_empty() { one } else { json!("anything") }
+    if rest.trim().is_empty() {
+        one
+    } else {
+        json!("anything")
+    }
 }
 
 /// A type at the start of the text, and what follows it.
@@ -311,7 +394,11 @@ fn prose_single(text: &str) -> (Json, &str) {
     ] {
         if let Some(inner) = text.strip_prefix(words) {
             // "null or A or B" is null or either; the others hold only what is next.
-            let (one, rest) = if member == "nullOr" { prose_type(inner) } else { prose_single(inner) };
+            let (one, rest) = if member == "nullOr" {
+                prose_type(inner)
+            } else {
+                prose_single(inner)
+            };
             return (json!({ member: one }), rest);
         }
     }
@@ -320,11 +407,17 @@ fn prose_single(text: &str) -> (Json, &str) {
     }
     if let Some(pattern) = text.strip_prefix("string matching the pattern ") {
         // The pattern has no end mark: it is the rest, or, in parentheses, not to be told apart.
-        let known = !pattern.contains(')') || pattern.matches('(').count() == pattern.matches(')').count();
-        return if known { (json!({ "strMatching": pattern }), "") } else { (json!("str"), "") };
+        let known =
+            !pattern.contains(')') || pattern.matches('(').count() == pattern.matches(')').count();
+        return if known {
+            (json!({ "strMatching": pattern }), "")
+        } else {
+            (json!("str"), "")
+        };
     }
-    if let Some((bounds, rest)) =
-        text.strip_prefix("integer between ").and_then(|text| text.split_once(" (both inclusive)"))
+    if let Some((bounds, rest)) = text
+        .strip_prefix("integer between ")
+        .and_then(|text| text.split_once(" (both inclusive)"))
         && let Some((least, most)) = bounds.split_once(" and ")
         && let (Ok(least), Ok(most)) = (least.parse::<i64>(), most.parse::<i64>())
     {
@@ -334,18 +427,33 @@ fn prose_single(text: &str) -> (Json, &str) {
     for (words, one) in [
         ("boolean", json!("bool")),
         ("signed integer", json!("int")),
-        ("8 bit unsigned integer; between 0 and 255 (both inclusive)", json!("u8")),
-        ("16 bit unsigned integer; between 0 and 65535 (both inclusive)", json!("port")),
-        ("32 bit unsigned integer; between 0 and 4294967295 (both inclusive)", json!("u32")),
+        (
+            "8 bit unsigned integer; between 0 and 255 (both inclusive)",
+            json!("u8"),
+        ),
+        (
+            "16 bit unsigned integer; between 0 and 65535 (both inclusive)",
+            json!("port"),
+        ),
+        (
+            "32 bit unsigned integer; between 0 and 4294967295 (both inclusive)",
+            json!("u32"),
+        ),
         ("unsigned integer, meaning >=0", json!("unsigned")),
         ("positive integer, meaning >0", json!("positive")),
         ("floating point number", json!("float")),
         ("integer or floating point number", json!("number")),
-        ("(optionally newline-terminated) single-line string", json!("singleLineStr")),
+        (
+            "(optionally newline-terminated) single-line string",
+            json!("singleLineStr"),
+        ),
         ("non-empty string", json!("nonEmptyStr")),
         ("strings concatenated with \"\\n\"", json!("lines")),
         ("strings concatenated with \",\"", json!("commas")),
-        ("strings concatenated with \" \"", json!({ "separatedString": " " })),
+        (
+            "strings concatenated with \" \"",
+            json!({ "separatedString": " " }),
+        ),
         ("strings concatenated with \":\"", json!("envVar")),
         ("string", json!("str")),
         ("absolute path", json!("path")),
@@ -405,7 +513,10 @@ mod tests {
     fn the_index_in_the_program_is_that_of_the_source() {
         let index = Index::from_source(SOURCE).unwrap();
         let stored = index.store();
-        assert!(stored == include_bytes!("index.bin"), "run: cargo run --example option-index");
+        assert!(
+            stored == include_bytes!("index.bin"),
+            "run: cargo run --example option-index"
+        );
         let loaded = Index::load(&stored).unwrap();
         assert_eq!(loaded.len(), index.len());
         assert_eq!(loaded.store(), stored);
@@ -423,17 +534,47 @@ mod tests {
         for (prose, one) in [
             ("boolean", json!("bool")),
             ("null or string", json!({"nullOr": "str"})),
-            ("null or signed integer or string", json!({"nullOr": {"oneOf": ["int", "str"]}})),
-            ("list of (string or package)", json!({"listOf": {"oneOf": ["str", "package"]}})),
-            ("list of 16 bit unsigned integer; between 0 and 65535 (both inclusive)", json!({"listOf": "port"})),
-            ("attribute set of (submodule)", json!({"attrsOf": "submodule"})),
-            ("one of \"a\", \"b, c\", 3, null", json!({"enum": ["a", "b, c", 3, null]})),
-            ("null or one of \"a\", \"b\"", json!({"nullOr": {"enum": ["a", "b"]}})),
+            (
+                "null or signed integer or string",
+                json!({"nullOr": {"oneOf": ["int", "str"]}}),
+            ),
+            (
+                "list of (string or package)",
+                json!({"listOf": {"oneOf": ["str", "package"]}}),
+            ),
+            (
+                "list of 16 bit unsigned integer; between 0 and 65535 (both inclusive)",
+                json!({"listOf": "port"}),
+            ),
+            (
+                "attribute set of (submodule)",
+                json!({"attrsOf": "submodule"}),
+            ),
+            (
+                "one of \"a\", \"b, c\", 3, null",
+                json!({"enum": ["a", "b, c", 3, null]}),
+            ),
+            (
+                "null or one of \"a\", \"b\"",
+                json!({"nullOr": {"enum": ["a", "b"]}}),
+            ),
             ("strings concatenated with \"\\n\"", json!("lines")),
-            ("integer between 1 and 4094 (both inclusive)", json!({"intBetween": [1, 4094]})),
-            ("string matching the pattern [a-z]+", json!({"strMatching": "[a-z]+"})),
-            ("open submodule of attribute set of string", json!({"submodule": {"attrsOf": "str"}})),
-            ("INI atom (null, bool, int, float or string)", json!("anything")),
+            (
+                "integer between 1 and 4094 (both inclusive)",
+                json!({"intBetween": [1, 4094]}),
+            ),
+            (
+                "string matching the pattern [a-z]+",
+                json!({"strMatching": "[a-z]+"}),
+            ),
+            (
+                "open submodule of attribute set of string",
+                json!({"submodule": {"attrsOf": "str"}}),
+            ),
+            (
+                "INI atom (null, bool, int, float or string)",
+                json!("anything"),
+            ),
             ("string, a new kind of it", json!("anything")),
         ] {
             assert_eq!(type_from_prose(prose), one, "{prose}");
@@ -467,12 +608,18 @@ mod tests {
                 "{\"option\":\"b.\\\"c.d\\\"\",\"25.05\":\"int\",\"24.08\":false}\n",
             )
         );
-        assert_eq!(add_snapshot(&grown, release("25.05"), &documentation.to_string()).unwrap(), grown);
+        assert_eq!(
+            add_snapshot(&grown, release("25.05"), &documentation.to_string()).unwrap(),
+            grown
+        );
     }
 
     #[test]
     fn a_bad_line_is_named() {
-        let bad = format!("{}\n{{\"option\":\"a\",\"type\":\"strng\"}}\n", SOURCE.lines().next().unwrap());
+        let bad = format!(
+            "{}\n{{\"option\":\"a\",\"type\":\"strng\"}}\n",
+            SOURCE.lines().next().unwrap()
+        );
         assert!(Index::from_source(&bad).is_err());
         assert_eq!(Index::from_source("x").unwrap_err().line, 1);
     }

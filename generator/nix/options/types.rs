@@ -12,7 +12,10 @@ pub(super) enum Type {
     Any,
     Bool,
     /// An integer within bounds, both inclusive.
-    Int { least: Option<i64>, most: Option<i64> },
+    Int {
+        least: Option<i64>,
+        most: Option<i64>,
+    },
     Float,
     /// An integer or a float; `true`: not below zero.
     Number(bool),
@@ -52,13 +55,21 @@ pub(super) enum TextRule {
 }
 
 impl TextRule {
-    pub(super) const ALL: [Self; 4] = [Self::Anything, Self::NotBlank, Self::OneLine, Self::PasswdField];
+    pub(super) const ALL: [Self; 4] = [
+        Self::Anything,
+        Self::NotBlank,
+        Self::OneLine,
+        Self::PasswdField,
+    ];
 
     pub(super) fn takes(self, text: &str) -> bool {
         match self {
             Self::Anything => true,
             Self::NotBlank => !text.chars().all(|c| matches!(c, ' ' | '\t' | '\n')),
-            Self::OneLine => !text.strip_suffix('\n').unwrap_or(text).contains(['\n', '\r']),
+            Self::OneLine => !text
+                .strip_suffix('\n')
+                .unwrap_or(text)
+                .contains(['\n', '\r']),
             Self::PasswdField => !text.contains([':', '\n']),
         }
     }
@@ -74,13 +85,13 @@ impl Types {
     }
 
     pub(super) fn add(&mut self, new: Type) -> TypeId {
-        match self.0.iter().position(|present| *present == new) {
-            Some(id) => id,
-            None => {
+        self.0
+            .iter()
+            .position(|present| *present == new)
+            .unwrap_or_else(|| {
                 self.0.push(new);
                 self.0.len() - 1
-            }
-        }
+            })
     }
 
     /// Reads a type as the readable source writes it: a word, or an object with one member.
@@ -110,7 +121,10 @@ impl Types {
                 "submodule" => Type::Submodule,
                 "Toplevel NixOS config" => Type::System,
                 "kernelParam" => Type::Matching("([^\"[:space:]]|\"[^\"]*\")+".to_owned()),
-                "sysctl option value" => return self.read(&serde_json::json!({"nullOr": {"oneOf": ["bool", "int", "str"]}})),
+                "sysctl option value" => {
+                    return self
+                        .read(&serde_json::json!({"nullOr": {"oneOf": ["bool", "int", "str"]}}));
+                }
                 "systemd option" => {
                     let scalar = serde_json::json!({"oneOf": ["bool", "int", "float", "str", "path", "package"]});
                     return self.read(&serde_json::json!({"oneOf": [scalar, {"listOf": scalar}]}));
@@ -131,12 +145,17 @@ impl Types {
                     ("strMatching", Json::String(pattern)) => Type::Matching(pattern.clone()),
                     ("separatedString", Json::String(_)) => Type::Text(TextRule::Anything),
                     ("intBetween", Json::Array(bounds)) => match bounds.as_slice() {
-                        [least, most] => int(Some(least.as_i64().ok_or_else(wrong)?), Some(most.as_i64().ok_or_else(wrong)?)),
+                        [least, most] => int(
+                            Some(least.as_i64().ok_or_else(wrong)?),
+                            Some(most.as_i64().ok_or_else(wrong)?),
+                        ),
                         _ => return Err(wrong()),
                     },
-                    ("oneOf", Json::Array(all)) => {
-                        Type::OneOf(all.iter().map(|one| self.read(one)).collect::<Result<_, _>>()?)
-                    }
+                    ("oneOf", Json::Array(all)) => Type::OneOf(
+                        all.iter()
+                            .map(|one| self.read(one))
+                            .collect::<Result<_, _>>()?,
+                    ),
                     // What is coerced, and what it becomes: both may be set.
                     ("coercedTo", Json::Array(pair)) => match pair.as_slice() {
                         [from, to] => Type::OneOf(vec![self.read(to)?, self.read(from)?]),
@@ -172,10 +191,22 @@ impl Types {
             },
             Type::Any => "anything".to_owned(),
             Type::Bool => "true or false".to_owned(),
-            Type::Int { least: None, most: None } => "an integer".to_owned(),
-            Type::Int { least: Some(least), most: Some(most) } => format!("an integer from {least} to {most}"),
-            Type::Int { least: Some(least), most: None } => format!("an integer of at least {least}"),
-            Type::Int { least: None, most: Some(most) } => format!("an integer of at most {most}"),
+            Type::Int {
+                least: None,
+                most: None,
+            } => "an integer".to_owned(),
+            Type::Int {
+                least: Some(least),
+                most: Some(most),
+            } => format!("an integer from {least} to {most}"),
+            Type::Int {
+                least: Some(least),
+                most: None,
+            } => format!("an integer of at least {least}"),
+            Type::Int {
+                least: None,
+                most: Some(most),
+            } => format!("an integer of at most {most}"),
             Type::Float => "a number with a point".to_owned(),
             Type::Number(false) => "a number".to_owned(),
             Type::Number(true) => "a number that is not negative".to_owned(),
@@ -183,7 +214,9 @@ impl Types {
             Type::Text(TextRule::NotBlank) => "a string that is not blank".to_owned(),
             Type::Text(TextRule::OneLine) => "a string of one line".to_owned(),
             Type::Text(TextRule::PasswdField) => "a string without colon and line feed".to_owned(),
-            Type::Matching(pattern) => format!("a string that matches `{}`", pattern.escape_debug()),
+            Type::Matching(pattern) => {
+                format!("a string that matches `{}`", pattern.escape_debug())
+            }
             Type::Path(false) => "an absolute path".to_owned(),
             Type::Path(true) => "a path in the Nix store".to_owned(),
             Type::Package => "a package".to_owned(),
@@ -215,14 +248,22 @@ impl Types {
             | Type::List(_)
             | Type::AttrsOf(_)
             | Type::Function => {
-                let bare = one.strip_prefix("an ").or_else(|| one.strip_prefix("a ")).unwrap_or(&one);
-                let (noun, rest) = bare.find(" that ").or_else(|| bare.find(' ')).map_or((bare, ""), |at| bare.split_at(at));
+                let bare = one
+                    .strip_prefix("an ")
+                    .or_else(|| one.strip_prefix("a "))
+                    .unwrap_or(&one);
+                let (noun, rest) = bare
+                    .find(" that ")
+                    .or_else(|| bare.find(' '))
+                    .map_or((bare, ""), |at| bare.split_at(at));
                 let (noun, rest) = match bare.strip_prefix("absolute path") {
                     Some(rest) => ("absolute path", rest),
                     None if noun == "NixOS" => (bare, ""),
                     None => (noun, rest),
                 };
-                let rest = rest.replace(" that is ", " that are ").replace(" that matches ", " that match ");
+                let rest = rest
+                    .replace(" that is ", " that are ")
+                    .replace(" that matches ", " that match ");
                 format!("{noun}s{rest}")
             }
         }
@@ -256,22 +297,49 @@ mod tests {
     fn types_are_named_as_a_person_would() {
         let mut types = Types::default();
         for (json, name) in [
-            (json!({"listOf": "port"}), "a list of integers from 0 to 65535"),
-            (json!({"nullOr": {"listOf": "str"}}), "null or a list of strings"),
+            (
+                json!({"listOf": "port"}),
+                "a list of integers from 0 to 65535",
+            ),
+            (
+                json!({"nullOr": {"listOf": "str"}}),
+                "null or a list of strings",
+            ),
             (json!({"attrsOf": "submodule"}), "a set of sets of options"),
-            (json!({"coercedTo": ["str", "path"]}), "an absolute path or a string"),
-            (json!({"listOf": {"oneOf": ["int", "str"]}}), "a list of values, each an integer or a string"),
+            (
+                json!({"coercedTo": ["str", "path"]}),
+                "an absolute path or a string",
+            ),
+            (
+                json!({"listOf": {"oneOf": ["int", "str"]}}),
+                "a list of values, each an integer or a string",
+            ),
             (json!({"listOf": "path"}), "a list of absolute paths"),
-            (json!({"listOf": {"strMatching": "[a-z]+"}}), "a list of strings that match `[a-z]+`"),
+            (
+                json!({"listOf": {"strMatching": "[a-z]+"}}),
+                "a list of strings that match `[a-z]+`",
+            ),
             (json!({"enum": ["a", 1, null]}), "one of \"a\", 1, null"),
-            (json!({"attrsOf": {"listOf": "bool"}}), "a set of lists of booleans"),
+            (
+                json!({"attrsOf": {"listOf": "bool"}}),
+                "a set of lists of booleans",
+            ),
             (json!("nonEmptyStr"), "a string that is not blank"),
-            (json!({"listOf": "nonEmptyStr"}), "a list of strings that are not blank"),
+            (
+                json!({"listOf": "nonEmptyStr"}),
+                "a list of strings that are not blank",
+            ),
         ] {
             let id = types.read(&json).unwrap();
             assert_eq!(types.describe(id), name);
         }
-        for bad in [json!("strng"), json!(1), json!({"listOf": "x"}), json!({"intBetween": [1]}), json!({"a": 1, "b": 2})] {
+        for bad in [
+            json!("strng"),
+            json!(1),
+            json!({"listOf": "x"}),
+            json!({"intBetween": [1]}),
+            json!({"a": 1, "b": 2}),
+        ] {
             assert!(types.read(&bad).is_err(), "{bad}");
         }
     }

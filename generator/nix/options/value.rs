@@ -70,19 +70,39 @@ impl Value {
                 }
             }
             Expr::Str(text) => static_text(text).map_or(Shape::SomeText, Shape::Text),
-            Expr::PathAbs(_) | Expr::PathRel(_) | Expr::PathHome(_) | Expr::PathSearch(_) => Shape::Path,
+            Expr::PathAbs(_) | Expr::PathRel(_) | Expr::PathHome(_) | Expr::PathSearch(_) => {
+                Shape::Path
+            }
             Expr::List(list) => Shape::List(list.items().map(|item| Self::of(&item)).collect()),
             Expr::AttrSet(set) => Shape::Attrs(members(set)),
             Expr::Lambda(lambda) => match lambda.body() {
                 Some(body) => Shape::Function(Box::new(Self::of(&body))),
                 None => Shape::Unknown,
             },
-            Expr::LetIn(inner) => return inner.body().map_or(Self::new(Shape::Unknown, place), |body| Self::of(&body)),
-            Expr::With(inner) => return inner.body().map_or(Self::new(Shape::Unknown, place), |body| Self::of(&body)),
-            Expr::Assert(inner) => return inner.body().map_or(Self::new(Shape::Unknown, place), |body| Self::of(&body)),
+            Expr::LetIn(inner) => {
+                return inner
+                    .body()
+                    .map_or(Self::new(Shape::Unknown, place), |body| Self::of(&body));
+            }
+            Expr::With(inner) => {
+                return inner
+                    .body()
+                    .map_or(Self::new(Shape::Unknown, place), |body| Self::of(&body));
+            }
+            Expr::Assert(inner) => {
+                return inner
+                    .body()
+                    .map_or(Self::new(Shape::Unknown, place), |body| Self::of(&body));
+            }
             Expr::IfElse(choice) => {
                 let branches = [choice.body(), choice.else_body()];
-                Shape::Many(branches.into_iter().flatten().map(|branch| Self::of(&branch)).collect())
+                Shape::Many(
+                    branches
+                        .into_iter()
+                        .flatten()
+                        .map(|branch| Self::of(&branch))
+                        .collect(),
+                )
             }
             Expr::UnaryOp(operation) => negated(operation),
             Expr::BinOp(operation) => combined(operation),
@@ -99,7 +119,11 @@ impl Value {
     }
 
     /// What a JSON value says. `places` gets the way to each value in it; a value's place is its number there.
-    pub(super) fn of_json(json: &Json, way: &mut Vec<super::Step>, places: &mut Vec<Vec<super::Step>>) -> Self {
+    pub(super) fn of_json(
+        json: &Json,
+        way: &mut Vec<super::Step>,
+        places: &mut Vec<Vec<super::Step>>,
+    ) -> Self {
         let number = places.len();
         let place = number..number;
         places.push(way.clone());
@@ -119,14 +143,22 @@ impl Value {
             },
             Json::String(text) => Shape::Text(text.clone()),
             Json::Array(items) => Shape::List(
-                items.iter().enumerate().map(|(index, item)| inside(super::Step::Element(index), item)).collect(),
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| inside(super::Step::Element(index), item))
+                    .collect(),
             ),
             Json::Object(inner) => Shape::Attrs(
                 inner
                     .iter()
                     .map(|(name, inner)| {
                         let value = inside(super::Step::Name(name.clone()), inner);
-                        Member { name: Some(name.clone()), place: value.place.clone(), value }
+                        Member {
+                            name: Some(name.clone()),
+                            place: value.place.clone(),
+                            value,
+                        }
                     })
                     .collect(),
             ),
@@ -141,15 +173,25 @@ fn members(set: &ast::AttrSet) -> Vec<Member> {
         match entry {
             ast::Entry::Inherit(inherit) => members.extend(inherit.attrs().map(|attr| {
                 let place = range_of(&attr);
-                Member { name: static_name(&attr), place: place.clone(), value: Value::new(Shape::Unknown, place) }
+                Member {
+                    name: static_name(&attr),
+                    place: place.clone(),
+                    value: Value::new(Shape::Unknown, place),
+                }
             })),
             ast::Entry::AttrpathValue(binding) => {
-                let (Some(path), Some(value)) = (binding.attrpath(), binding.value()) else { continue };
+                let (Some(path), Some(value)) = (binding.attrpath(), binding.value()) else {
+                    continue;
+                };
                 let mut attrs: Vec<ast::Attr> = path.attrs().collect();
                 let mut value = Value::of(&value);
                 while let Some(attr) = attrs.pop() {
                     let place = range_of(&attr);
-                    let member = Member { name: static_name(&attr), place: place.clone(), value };
+                    let member = Member {
+                        name: static_name(&attr),
+                        place: place.clone(),
+                        value,
+                    };
                     if attrs.is_empty() {
                         members.push(member);
                         break;
@@ -165,30 +207,54 @@ fn members(set: &ast::AttrSet) -> Vec<Member> {
 fn negated(operation: &ast::UnaryOp) -> Shape {
     let operand = operation.expr().map(|operand| Value::of(&operand).shape);
     match (operation.operator(), operand) {
-        (Some(ast::UnaryOpKind::Negate), Some(Shape::Int(number))) => number.checked_neg().map_or(Shape::Unknown, Shape::Int),
+        (Some(ast::UnaryOpKind::Negate), Some(Shape::Int(number))) => {
+            number.checked_neg().map_or(Shape::Unknown, Shape::Int)
+        }
         (Some(ast::UnaryOpKind::Negate), Some(Shape::Float(number))) => Shape::Float(-number),
         _ => Shape::Unknown,
     }
 }
 
 fn combined(operation: &ast::BinOp) -> Shape {
-    let sides = || [operation.lhs(), operation.rhs()].into_iter().flatten().map(|side| Value::of(&side));
+    let sides = || {
+        [operation.lhs(), operation.rhs()]
+            .into_iter()
+            .flatten()
+            .map(|side| Value::of(&side))
+    };
     match operation.operator() {
-        // Each side is a part of the list or of the set.
-        Some(ast::BinOpKind::Concat | ast::BinOpKind::Update) => Shape::Many(sides().collect()),
+        // Each side is a part of the list.
+        Some(ast::BinOpKind::Concat) => Shape::Many(sides().collect()),
+        // Of a set that is not known as a whole nothing is known: it may be a package.
+        Some(ast::BinOpKind::Update) => {
+            let sides: Vec<Value> = sides().collect();
+            if sides
+                .iter()
+                .all(|side| matches!(side.shape, Shape::Attrs(_)))
+            {
+                Shape::Many(sides)
+            } else {
+                Shape::Unknown
+            }
+        }
         Some(ast::BinOpKind::Add) => {
             let mut shapes = sides().map(|side| side.shape);
             match (shapes.next(), shapes.next()) {
                 (Some(Shape::Path), _) => Shape::Path,
-                (Some(Shape::Text(_) | Shape::SomeText), _) | (_, Some(Shape::Text(_) | Shape::SomeText)) => Shape::SomeText,
-                (Some(Shape::Int(a)), Some(Shape::Int(b))) => a.checked_add(b).map_or(Shape::Unknown, Shape::Int),
+                (Some(Shape::Text(_) | Shape::SomeText), _)
+                | (_, Some(Shape::Text(_) | Shape::SomeText)) => Shape::SomeText,
+                (Some(Shape::Int(a)), Some(Shape::Int(b))) => {
+                    a.checked_add(b).map_or(Shape::Unknown, Shape::Int)
+                }
                 _ => Shape::Unknown,
             }
         }
         Some(ast::BinOpKind::Sub) => {
             let mut shapes = sides().map(|side| side.shape);
             match (shapes.next(), shapes.next()) {
-                (Some(Shape::Int(a)), Some(Shape::Int(b))) => a.checked_sub(b).map_or(Shape::Unknown, Shape::Int),
+                (Some(Shape::Int(a)), Some(Shape::Int(b))) => {
+                    a.checked_sub(b).map_or(Shape::Unknown, Shape::Int)
+                }
                 _ => Shape::Unknown,
             }
         }
@@ -201,7 +267,9 @@ fn applied(expr: &Expr, place: Range<usize>) -> Value {
     let mut arguments = Vec::new();
     let mut function = expr.clone();
     while let Expr::Apply(apply) = &function {
-        let (Some(inner), Some(argument)) = (apply.lambda(), apply.argument()) else { break };
+        let (Some(inner), Some(argument)) = (apply.lambda(), apply.argument()) else {
+            break;
+        };
         arguments.push(argument);
         function = without_parentheses(&inner);
     }
@@ -210,21 +278,28 @@ fn applied(expr: &Expr, place: Range<usize>) -> Value {
     let name = library_function(&function);
     let result = match (name.as_deref(), arguments.len()) {
         (
-            Some("mkDefault" | "mkForce" | "mkBefore" | "mkAfter" | "mkVMOverride" | "mkImageMediaOverride" | "mkOptionDefault"),
+            Some(
+                "mkDefault"
+                | "mkForce"
+                | "mkBefore"
+                | "mkAfter"
+                | "mkVMOverride"
+                | "mkImageMediaOverride"
+                | "mkOptionDefault",
+            ),
             1,
         ) => argument(0),
         (Some("mkIf" | "mkOverride" | "mkOrder" | "optionalAttrs" | "optionals"), 2) => argument(1),
-        (Some("optional"), 2) => argument(1).map(|item| Value::new(Shape::List(vec![item]), place.clone())),
+        (Some("optional"), 2) => {
+            argument(1).map(|item| Value::new(Shape::List(vec![item]), place.clone()))
+        }
         (Some("mkMerge"), 1) => argument(0).map(|list| match list.shape {
             Shape::List(values) => Value::new(Shape::Many(values), list.place),
             _ => Value::new(Shape::Unknown, list.place),
         }),
-        (Some("optionalString"), 2) | (Some("toString" | "concatStrings" | "concatLines" | "toJSON"), 1) => {
-            Some(Value::new(Shape::SomeText, place.clone()))
-        }
-        (Some("concatStringsSep" | "concatMapStrings"), 2) | (Some("concatMapStringsSep"), 3) => {
-            Some(Value::new(Shape::SomeText, place.clone()))
-        }
+        (Some("optionalString" | "concatStringsSep" | "concatMapStrings"), 2)
+        | (Some("toString" | "concatStrings" | "concatLines" | "toJSON"), 1)
+        | (Some("concatMapStringsSep"), 3) => Some(Value::new(Shape::SomeText, place.clone())),
         _ => None,
     };
     result.unwrap_or(Value::new(Shape::Unknown, place))
@@ -235,8 +310,13 @@ fn library_function(function: &Expr) -> Option<String> {
     match function {
         Expr::Ident(ident) => Some(ident.syntax().text().to_string()),
         Expr::Select(select) => {
-            let Some(Expr::Ident(base)) = select.expr() else { return None };
-            if !matches!(base.syntax().text().to_string().as_str(), "lib" | "builtins") {
+            let Some(Expr::Ident(base)) = select.expr() else {
+                return None;
+            };
+            if !matches!(
+                base.syntax().text().to_string().as_str(),
+                "lib" | "builtins"
+            ) {
                 return None;
             }
             static_name(&select.attrpath()?.attrs().last()?)

@@ -127,7 +127,7 @@ impl Judge<'_> {
                     file.section_kinds(),
                 ));
             };
-            self.life(&kind.life(), &kind_phrase(file))?;
+            self.life(&kind.life(), || kind_phrase(file))?;
             if kind.options.is_none() {
                 return Ok(None);
             }
@@ -167,7 +167,7 @@ impl Judge<'_> {
             return Err(OptionFault::at_key(FaultKind::IndexOutOfRange, message)
                 .with_help(format!("use `{base}0` to `{base}{last}`")));
         }
-        self.life(&found.option.life(), &format!("`{key}`"))?;
+        self.life(&found.option.life(), || format!("`{key}`"))?;
         match found.option.alias.and_then(|alias| file.option(alias)) {
             Some(meant) => Ok(Some(meant)),
             None => Ok(Some(found.option)),
@@ -175,11 +175,12 @@ impl Judge<'_> {
     }
 
     /// Whether the release has something; the fault is at the key.
-    fn life(&self, life: &Life, name: &str) -> Result<(), OptionFault> {
+    fn life(&self, life: &Life, name: impl FnOnce() -> String) -> Result<(), OptionFault> {
         let release = self.release;
         if life.is_in(release) {
             return Ok(());
         }
+        let name = name();
         let (kind, message, help) = match (life.since, life.until) {
             (Some(since), _) if release < since => (
                 FaultKind::NotYet { since },
@@ -299,7 +300,7 @@ impl Judge<'_> {
         };
         if let Some(life) = spec.value_lives.get(value) {
             return self
-                .life(life, &format!("`{value}` for `{key}`"))
+                .life(life, || format!("`{value}` for `{key}`"))
                 .map_err(at_value);
         }
         if values.contains(&value) {
@@ -347,7 +348,7 @@ impl Judge<'_> {
                 );
                 fault
             };
-            self.life(&sub.life(), &format!("`{name}` in `{key}`"))
+            self.life(&sub.life(), || format!("`{name}` in `{key}`"))
                 .map_err(at_name)?;
             // The name itself can be a value: `virtio=BC:…` says `model=virtio,macaddr=BC:…`.
             if let Some(also) = sub.key_alias {
@@ -406,7 +407,7 @@ impl Judge<'_> {
                     return Err(fault);
                 }
                 Some(life) => self
-                    .life(life, &format!("`{entry}` for {}", self.file))
+                    .life(life, || format!("`{entry}` for {}", self.file))
                     .map_err(|mut fault| {
                         fault.place = super::Place::Value(range.clone());
                         fault

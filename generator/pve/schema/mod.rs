@@ -441,6 +441,12 @@ impl OptionSchema {
         self.sub_options.get().copied()
     }
 
+    /// For a name that says two things, as `virtio=BC:…` does: the sub-options that its name and
+    /// its value are values of.
+    pub(crate) fn alias_of_two(&self) -> Option<(&'static str, &'static str)> {
+        self.key_alias.zip(self.alias)
+    }
+
     /// A string that Proxmox takes as it is, without a format.
     pub(crate) fn is_plain_string(&self) -> bool {
         self.value_type == ValueType::String && self.format.is_none() && self.keys.is_none()

@@ -10,6 +10,7 @@ use crate::compile::Origin;
 use crate::diagnostics::Sink;
 use crate::model::Host;
 use crate::output::FileSet;
+use crate::template::Templates;
 
 /// What will stand on the host.
 #[derive(Debug)]
@@ -26,8 +27,15 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
     }
 }
 
-/// Writes them down.
-pub fn emit(plan: &Plan, origin: &Origin, files: &mut FileSet) {
-    pve::emit(&plan.pve, origin, files);
-    system::emit(&plan.system, origin, files);
+/// Writes them down. Reports what a user's template cannot do.
+pub fn emit(
+    plan: &Plan,
+    origin: &Origin,
+    templates: &Templates,
+    files: &mut FileSet,
+    sink: &mut Sink,
+) {
+    pve::emit_with(&plan.pve, origin, templates, files, sink);
+    // Last: its README says what is there.
+    system::emit(&plan.system, origin, templates, files, sink);
 }

@@ -1,18 +1,192 @@
-//! pve.
+//! Proxmox VE's own files: guests, storage, jobs, mappings, firewall, vzdump, the installer's answers.
+//!
+//! One module a file. Each plans with the types of [`crate::pve`], which print byte for byte as Proxmox VE does, and
+//! holds every value against its schema at the place where the spec says it. Emitting cannot fail.
+//!
+//! What Proxmox VE itself rewrites has no header: it would be gone with the first change, and in a guest's file it
+//! would be the guest's notes.
+
+pub mod answer;
+pub mod firewall;
+mod guest;
+mod jobs;
+pub mod lxc;
+pub mod mapping;
+mod options;
+mod qemu;
+mod storage;
+pub mod virtiofs;
+pub mod volumes;
+pub mod vzdump;
 
 use crate::compile::Origin;
 use crate::diagnostics::Sink;
-use crate::model::Host;
-use crate::output::FileSet;
+use crate::model::{GuestKind, Host};
+use crate::output::{FileSet, Mode, OutputFile, RelPath};
+use crate::pve::{GuestConfig, SectionConfig};
+use crate::targets::Target;
+use crate::template::Templates;
+
+pub use answer::Answer;
+pub use firewall::Firewall;
+pub use mapping::{PciMapping, PciMappings};
+pub use virtiofs::Hook;
+pub use volumes::{Volume, VolumeRole, Volumes};
+pub use vzdump::Vzdump;
 
 /// What will be written.
 #[derive(Debug)]
-pub struct Plan;
-
-/// Plans.
-pub fn plan(_host: &Host, _sink: &mut Sink) -> Plan {
-    Plan
+pub struct Plan {
+    host: String,
+    /// Every guest's file, by VMID.
+    pub guests: Vec<(u32, GuestConfig)>,
+    /// `storage.cfg`.
+    pub storage: SectionConfig,
+    /// `jobs.cfg`, where there are jobs.
+    pub jobs: Option<SectionConfig>,
+    /// `mapping/pci.cfg`, where a device is passed through.
+    pub pci: Option<SectionConfig>,
+    /// `mapping/directory.cfg`, where Proxmox VE itself shares a folder.
+    pub directories: Option<SectionConfig>,
+    /// `firewall/`.
+    pub firewall: Firewall,
+    /// `vzdump.conf`.
+    pub vzdump: Vzdump,
+    /// `answer.toml`, or why there is none.
+    pub answer: Answer,
+    /// Hook scripts that start virtiofsd.
+    pub hooks: Vec<Hook>,
 }
 
-/// Writes it down.
-pub fn emit(_plan: &Plan, _origin: &Origin, _files: &mut FileSet) {}
+impl Plan {
+    /// Why the tree has no `answer.toml`; none where it has one.
+    pub fn answer_is_absent(&self) -> Option<&str> {
+        match &self.answer {
+            Answer::File(_) => None,
+            Answer::Absent(why) => Some(why),
+        }
+    }
+}
+
+/// Plans Proxmox VE's own files. Reports what they cannot say: MOX0012, MOX0013, MOX0015, MOX0016, MOX0107 to MOX0109,
+/// MOX0551, MOX0720.
+pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
+    let volumes = Volumes::of(host);
+    let mappings = PciMappings::of(host);
+    let mut guests = Vec::with_capacity(host.guests.len());
+    let mut hooks = Vec::new();
+    for (id, guest) in host.guests.iter() {
+        let config = match &guest.kind {
+            GuestKind::Vm(vm) => {
+                hooks.extend(Hook::of(host, guest, vm));
+                qemu::plan(host, id, guest, vm, (&volumes, &mappings), sink)
+            }
+            GuestKind::Container(container) => {
+                lxc::plan(host, id, guest, container, &volumes, sink)
+            }
+        };
+        guests.push((guest.vmid.get(), config));
+    }
+    Plan {
+        host: host.name.as_str().to_owned(),
+        guests,
+        storage: storage::plan(host, sink),
+        jobs: jobs::plan(host, sink),
+        pci: mapping::pci(host, &mappings, sink),
+        directories: mapping::directories(host, sink),
+        firewall: firewall::plan(host),
+        vzdump: vzdump::plan(host, sink),
+        answer: answer::plan(host),
+        hooks,
+    }
+}
+
+/// Writes them down, by the built-in templates.
+pub fn emit(plan: &Plan, origin: &Origin, files: &mut FileSet) {
+    emit_with(
+        plan,
+        origin,
+        &Templates::built_in(),
+        files,
+        &mut Sink::new(),
+    );
+}
+
+/// Writes them down. Reports what a user's template cannot do.
+pub fn emit_with(
+    plan: &Plan,
+    origin: &Origin,
+    templates: &Templates,
+    files: &mut FileSet,
+    sink: &mut Sink,
+) {
+    // As it is, blank line at the end included: Proxmox VE's printers end each section with one.
+    let mut add = |path: &str, text: String, mode: Mode| {
+        let path = RelPath::new(format!("proxmox/{path}"))
+            .expect("a path of numbers, a host name and fixed words");
+        let file = OutputFile::bytes(path, text, mode, Target::Proxmox.as_str());
+        files
+            .insert(file)
+            .expect("VMIDs are unique, and every other name is written once");
+    };
+    let header = format!("# {}\n", origin.header());
+    for (vmid, config) in &plan.guests {
+        let folder = match config.kind() {
+            crate::pve::GuestKind::Qm => "qemu-server",
+            crate::pve::GuestKind::Pct => "lxc",
+        };
+        add(
+            &format!("etc/pve/{folder}/{vmid}.conf"),
+            config.to_string(),
+            Mode::Regular,
+        );
+    }
+    let sections = [
+        ("storage.cfg", Some(&plan.storage)),
+        ("jobs.cfg", plan.jobs.as_ref()),
+        ("mapping/pci.cfg", plan.pci.as_ref()),
+        ("mapping/directory.cfg", plan.directories.as_ref()),
+    ];
+    for (name, config) in sections {
+        if let Some(config) = config {
+            add(
+                &format!("etc/pve/{name}"),
+                config.to_string(),
+                Mode::Regular,
+            );
+        }
+    }
+    let firewall = &plan.firewall;
+    if let (Some(cluster), Some(host)) = (firewall.cluster(), firewall.host()) {
+        add(
+            "etc/pve/firewall/cluster.fw",
+            cluster.to_owned(),
+            Mode::Regular,
+        );
+        let path = format!("etc/pve/nodes/{}/host.fw", plan.host);
+        add(&path, host.to_owned(), Mode::Regular);
+    }
+    for (vmid, rules) in &firewall.guests {
+        add(
+            &format!("etc/pve/firewall/{vmid}.fw"),
+            rules.clone(),
+            Mode::Regular,
+        );
+    }
+    add(
+        "etc/vzdump.conf",
+        format!("{header}\n{}", plan.vzdump.text()),
+        Mode::Regular,
+    );
+    if let Answer::File(text) = &plan.answer {
+        add("answer.toml", format!("{header}{text}"), Mode::Regular);
+    }
+    for hook in &plan.hooks {
+        let text = format!("{}\n", templates.render(&hook.script(origin), sink));
+        add(
+            &format!("var/lib/vz/snippets/{}", hook.file()),
+            text,
+            Mode::Executable,
+        );
+    }
+}

@@ -1,18 +1,130 @@
-//! system.
+//! The Debian below Proxmox VE: network, boot, ZFS, mounts, and the script that applies the whole tree.
+//!
+//! Comes in: the host. Goes out: files below `proxmox/`, laid out as on the host, and `README.md`. A host of the platform
+//! `nixos` gets what is not Debian's alone: the pools, and the script for Proxmox VE's own files; the rest of it is in its
+//! NixOS module.
+
+mod apply;
+mod boot;
+mod mounts;
+mod network;
+mod zfs;
 
 use crate::compile::Origin;
-use crate::diagnostics::Sink;
+use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::Host;
-use crate::output::FileSet;
+use crate::output::{FileSet, Mode, OutputFile, RelPath};
+use crate::source::Span;
+use crate::template::{BuiltIn, Templates};
+use crate::value::Platform;
+
+pub use apply::{ApplyScript, Readme};
+pub use zfs::CreateScript;
 
 /// What will be written.
 #[derive(Debug)]
-pub struct Plan;
-
-/// Plans.
-pub fn plan(_host: &Host, _sink: &mut Sink) -> Plan {
-    Plan
+pub struct Plan {
+    span: Span,
+    platform: Platform,
+    network: network::Network,
+    boot: boot::Boot,
+    mounts: Vec<mounts::Mount>,
+    zfs: zfs::Zfs,
+    apply: apply::Apply,
 }
 
-/// Writes it down.
-pub fn emit(_plan: &Plan, _origin: &Origin, _files: &mut FileSet) {}
+/// Plans the host's system files. Reports MOX0825.
+pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
+    Plan {
+        span: host.name.span,
+        platform: *host.platform,
+        network: network::plan(host, sink),
+        boot: boot::plan(host),
+        mounts: mounts::plan(host, sink),
+        zfs: zfs::plan(host),
+        apply: apply::plan(host),
+    }
+}
+
+/// Writes them down, after every other file of `proxmox/`: the README says what is there. Reports what a user's template
+/// cannot do, and two files of one name.
+pub fn emit(
+    plan: &Plan,
+    origin: &Origin,
+    templates: &Templates,
+    files: &mut FileSet,
+    sink: &mut Sink,
+) {
+    let mut tree = Tree {
+        origin,
+        files,
+        sink,
+    };
+    match plan.platform {
+        Platform::Proxmox => {
+            plan.network.emit(plan.span, &mut tree);
+            plan.boot.emit(plan.span, &mut tree);
+            for mount in &plan.mounts {
+                mount.emit(&mut tree);
+            }
+        }
+        Platform::Nixos => {}
+    }
+    plan.zfs.emit(plan.span, templates, &mut tree);
+    plan.apply.emit(plan, templates, &mut tree);
+}
+
+/// The tree that is being written.
+struct Tree<'a> {
+    origin: &'a Origin,
+    files: &'a mut FileSet,
+    sink: &'a mut Sink,
+}
+
+impl Tree<'_> {
+    /// The line that marks a generated file, without its comment sign.
+    fn header(&self) -> String {
+        self.origin.header()
+    }
+
+    /// Adds a file below `proxmox/`; `span` is what it was made from.
+    fn add(&mut self, path: &str, text: &str, mode: Mode, span: Span) {
+        self.add_at(&format!("proxmox/{path}"), text, mode, span);
+    }
+
+    /// Renders a template to a file below `proxmox/`.
+    fn render<T: BuiltIn>(
+        &mut self,
+        path: &str,
+        data: &T,
+        templates: &Templates,
+        mode: Mode,
+        span: Span,
+    ) {
+        let text = templates.render(data, self.sink);
+        self.add(path, &text, mode, span);
+    }
+
+    fn add_at(&mut self, path: &str, text: &str, mode: Mode, span: Span) {
+        let problem = match RelPath::new(path) {
+            Err(error) => error.to_string(),
+            Ok(path) => match self
+                .files
+                .insert(OutputFile::text(path, text, mode, "proxmox"))
+            {
+                Ok(()) => return,
+                Err(clash) => clash.to_string(),
+            },
+        };
+        self.sink.push(Diagnostic::new(
+            Code::MOX0825,
+            span,
+            format!("this gives a file that cannot be written: {problem}"),
+        ));
+    }
+
+    /// Whether the tree holds a file below `proxmox/`.
+    fn has(&self, path: &str) -> bool {
+        self.files.get(&format!("proxmox/{path}")).is_some()
+    }
+}

@@ -1,0 +1,139 @@
+//! What a guest is.
+
+use super::check::SETTINGS;
+use super::module::Module;
+use super::settings::PRIORITY;
+use super::{network, services, settings, update, users};
+use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm};
+use crate::nix::{
+    Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoExpr, at, binary, function, mk_default,
+    mk_merge, mk_override, path, reference,
+};
+use crate::value::{Bus, Firmware};
+
+/// The way from `nixos/` of a host's tree, at its usual place `generated/<host>/` beside the spec, to the spec's folder.
+const TO_THE_SPEC: &str = "../../..";
+
+/// The module of a guest.
+pub(super) fn module(
+    host: &Host,
+    id: Id<Guest>,
+    guest: &Guest,
+    nixos: &NixosGuest,
+    module: &mut Module,
+) -> Built {
+    identity(host, guest, nixos, &mut module.facts)?;
+    match &guest.kind {
+        GuestKind::Container(container) => lxc(container, &mut module.facts)?,
+        GuestKind::Vm(vm) => virtual_machine(host, vm, &mut module.facts)?,
+    }
+    network::guest(host, id, guest, &mut module.facts)?;
+    users::guest(host, nixos, &mut module.facts)?;
+    services::guest(nixos, &mut module.facts)?;
+    update::guest(host, id, guest, &mut module.facts)?;
+    settings::guest(nixos, module);
+
+    let mut body = Attrs::new();
+    body.set("imports", imports(guest, nixos)?)?;
+    if module.settings.is_empty() {
+        body.merge_all(std::mem::take(&mut module.facts))?;
+    } else {
+        let parts = [
+            std::mem::take(&mut module.facts).into_expr(),
+            at(SETTINGS, std::mem::take(&mut module.settings)),
+        ];
+        body.set("config", mk_merge(parts))?;
+    }
+    let mut formals = vec!["lib", "modulesPath"];
+    if !nixos.packages.is_empty() {
+        formals.push("pkgs");
+    }
+    function(Formals::open(formals)?, body)
+}
+
+/// NixOS's own module for the kind of guest, ours, and the user's.
+fn imports(guest: &Guest, nixos: &NixosGuest) -> Result<Vec<Expr>, BuildError> {
+    let profile = match &guest.kind {
+        GuestKind::Container(_) => "/virtualisation/proxmox-lxc.nix",
+        GuestKind::Vm(_) => "/profiles/qemu-guest.nix",
+    };
+    let mut imports = vec![
+        binary(BinaryOp::Add, reference("modulesPath"), profile)?,
+        path("./moxc")?,
+    ];
+    for module in &nixos.modules {
+        let below = module.value.0.trim_start_matches("./");
+        imports.push(path(&format!("{TO_THE_SPEC}/{below}"))?);
+    }
+    Ok(imports)
+}
+
+fn identity(
+    host: &Host,
+    guest: &Guest,
+    nixos: &NixosGuest,
+    facts: &mut Attrs,
+) -> Result<(), BuildError> {
+    facts.set("networking.hostName", mk_default(guest.name.as_str()))?;
+    facts.set("networking.domain", mk_default(host.domain.as_str()))?;
+    facts.set("time.timeZone", mk_default(host.timezone.as_str()))?;
+    if let Some(version) = &nixos.state_version {
+        // Set by everybody who makes images, as a default: the spec's is the one that counts.
+        facts.set("system.stateVersion", mk_override(PRIORITY, version.as_str()))?;
+    }
+    if *nixos.immutable {
+        facts.set("services.moxc.immutable.enable", mk_default(true))?;
+    }
+    Ok(())
+}
+
+fn lxc(container: &Container, facts: &mut Attrs) -> Result<(), BuildError> {
+    facts.set(
+        "proxmoxLXC.privileged",
+        mk_default(!*container.unprivileged),
+    )?;
+    // Name and addresses come from here, not from the files that Proxmox VE writes into the container at its start: one
+    // source for both halves.
+    facts.set("proxmoxLXC.manageHostName", mk_default(true))?;
+    facts.set("proxmoxLXC.manageNetwork", mk_default(true))
+}
+
+fn virtual_machine(host: &Host, vm: &Vm, facts: &mut Attrs) -> Result<(), BuildError> {
+    facts.set("services.qemuGuest.enable", mk_default(*vm.agent))?;
+    // The last one is `/dev/console`; one without a device is no console at all.
+    facts.set(
+        "boot.kernelParams",
+        ["console=tty0", "console=ttyS0,115200"],
+    )?;
+    facts.set("services.moxc.virtualMachine.enable", mk_default(true))?;
+    facts.set(
+        "services.moxc.virtualMachine.efi",
+        mk_default(match *vm.firmware {
+            Firmware::Ovmf => true,
+            Firmware::Seabios => false,
+        }),
+    )?;
+    if let Some(disk) = vm.disks.first() {
+        let device = match *disk.bus {
+            Bus::Virtio => "/dev/vda",
+            Bus::Scsi | Bus::Sata | Bus::Ide => "/dev/sda",
+        };
+        facts.set(
+            "services.moxc.virtualMachine.bootDevice",
+            mk_default(device),
+        )?;
+    }
+    for share in &vm.shares {
+        let mount = share.mount.to_string();
+        let mut folder = Attrs::new();
+        folder.set("tag", mk_default(host.storage.datasets[share.dataset.value].name.as_str()))?;
+        if *share.read_only {
+            folder.set("readOnly", mk_default(true))?;
+        }
+        facts.set(
+            ["services", "moxc", "shares", "folders", mount.as_str()],
+            folder,
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! `nixos/`: a module for each NixOS guest, one for the host where it is NixOS itself, and `default.nix` that names them.
+//!
+//! What is generated only sets options: scalars by `lib.mkDefault`, so that a user's own line wins, lists and sets plain,
+//! so that they merge with the user's. What takes logic is written by hand in `nix/modules/` behind options below
+//! `services.moxc`, and is emitted beside the generated modules ([`support`]): importing one needs nothing else.
+//!
+//! | concern | where |
+//! |---|---|
+//! | what a guest is: container or virtual machine, name, state | [`guest`] |
+//! | addresses, ways out, routing for others | [`network`] |
+//! | accounts and keys | [`users`] |
+//! | packages, ports, services | [`services`] |
+//! | updates from a flake | [`update`] |
+//! | raw options of the spec | [`settings`] |
+//!
+//! Every file is read back by our own check of Nix before anybody sees it; what it finds is told at the place in the
+//! spec that the line came from.
+
+mod check;
+mod guest;
+mod module;
+mod network;
+mod services;
+mod settings;
+mod support;
+mod update;
+mod users;
+
+use crate::compile::Origin;
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::Host;
+use crate::nix::{self, Attrs, BuildError, Built};
+use crate::output::{FileSet, Mode, OutputFile, RelPath};
+use crate::source::Span;
+
+/// The name of the target, as in the manifest.
+const TARGET: &str = "nixos";
+
+/// What will stand in `nixos/`: paths below it, and texts.
+#[derive(Debug, Default)]
+pub struct Plan {
+    files: Vec<(String, String)>,
+}
+
+/// Plans the modules. Reports what Nix or NixOS does not take (MOX0840 to MOX0844), and guests that nobody could log into
+/// (MOX0690).
+pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
+    let mut plan = Plan::default();
+    let mut names = Vec::new();
+    for (id, guest) in host.guests.iter() {
+        let Some(nixos) = &guest.nixos else { continue };
+        users::check(host, guest, nixos, sink);
+        let mut module = module::Module::default();
+        match guest::module(host, id, guest, nixos, &mut module) {
+            Ok(tree) => {
+                let mut header = origin.header();
+                if let Some(description) = &guest.description {
+                    header = format!("{header}\n\n{}", description.value);
+                }
+                let printed = nix::print_file(&header, &tree);
+                check::module(guest, nixos, &printed, sink);
+                plan.files.push((file_of(&guest.name.value), printed.text));
+                names.push(guest.name.value.clone());
+            }
+            Err(error) => sink.push(cannot_hold(guest.name.span, &error)),
+        }
+        for (span, error) in module.faults {
+            sink.push(cannot_hold(span, &error));
+        }
+    }
+    if names.is_empty() {
+        return plan;
+    }
+    match index(&names) {
+        Ok(tree) => {
+            let text = nix::print_file(&origin.header(), &tree).text;
+            plan.files.push(("default.nix".to_owned(), text));
+        }
+        Err(error) => sink.push(cannot_hold(host.span, &error)),
+    }
+    plan.files.extend(support::files(&origin.header()));
+    plan
+}
+
+/// Writes them down.
+pub fn emit(plan: &Plan, files: &mut FileSet) {
+    for (path, text) in &plan.files {
+        let path = RelPath::new(format!("nixos/{path}"))
+            .expect("names of guests are DNS labels, and the others are ours");
+        let mode = if path.as_str().ends_with(".sh") {
+            Mode::Executable
+        } else {
+            Mode::Regular
+        };
+        files
+            .insert(OutputFile::text(path, text.clone(), mode, TARGET))
+            .expect("names of guests are unique, and `file_of` keeps them from `default.nix`");
+    }
+}
+
+/// The file of a guest. A guest may be called `default`; none has an underscore in its name.
+fn file_of(name: &str) -> String {
+    match name {
+        "default" => "default_.nix".to_owned(),
+        _ => format!("{name}.nix"),
+    }
+}
+
+/// `{ nixosModules = { <guest> = { imports = [ ./<guest>.nix ]; }; }; }`: an attribute set each, since Nix 2.8 refuses a
+/// bare path in a flake's `nixosModules`.
+fn index(names: &[String]) -> Built {
+    let mut modules = Attrs::new();
+    for name in names {
+        let mut module = Attrs::new();
+        module.set("imports", [nix::path(&format!("./{}", file_of(name)))])?;
+        modules.set([name], module)?;
+    }
+    let mut index = Attrs::new();
+    index.set("nixosModules", modules)?;
+    nix::IntoExpr::into_expr(index)
+}
+
+fn cannot_hold(span: Span, error: &BuildError) -> Diagnostic {
+    Diagnostic::new(Code::MOX0840, span, error.to_string()).label("becomes a part of a NixOS module")
+}

@@ -1,0 +1,228 @@
+//! Addresses, ways out, and what a guest routes for others.
+
+use std::net::IpAddr;
+
+use crate::model::{Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id};
+use crate::nix::{Attrs, BuildError, mk_default};
+use crate::value::{Cidr, GuestAddress};
+
+/// Sets what is known of a guest's cards.
+pub(super) fn guest(
+    host: &Host,
+    id: Id<Guest>,
+    guest: &Guest,
+    facts: &mut Attrs,
+) -> Result<(), BuildError> {
+    if guest.network.is_empty() {
+        return facts.set("networking.useDHCP", mk_default(false));
+    }
+    let mut network = Attrs::new();
+    for (index, nic) in guest.network.iter().enumerate() {
+        network.set(
+            ["interfaces", interface_name(guest, index).as_str()],
+            card(host, guest, nic)?,
+        )?;
+    }
+    let nameservers = &host.network.nameservers;
+    if !nameservers.is_empty() {
+        let texts: Vec<String> = nameservers.iter().map(|n| n.value.to_string()).collect();
+        network.set("nameservers", texts)?;
+    }
+    let search: Vec<&str> = host
+        .network
+        .search
+        .iter()
+        .map(|domain| domain.value.as_str())
+        .collect();
+    if search.is_empty() {
+        network.set("search", [host.domain.as_str()])?;
+    } else {
+        network.set("search", search)?;
+    }
+    facts.set("services.moxc.network", network)?;
+    routing(host, id, guest, facts)
+}
+
+/// The name of a card inside the guest: Proxmox VE calls a container's cards `eth0`, `eth1` …; those of a virtual machine
+/// get the names that they have in its configuration, by their MAC addresses.
+fn interface_name(guest: &Guest, index: usize) -> String {
+    match guest.kind {
+        GuestKind::Container(_) => format!("eth{index}"),
+        GuestKind::Vm(_) => format!("net{index}"),
+    }
+}
+
+fn card(host: &Host, guest: &Guest, nic: &GuestNic) -> Result<Attrs, BuildError> {
+    let mut card = Attrs::new();
+    if let GuestKind::Vm(_) = guest.kind {
+        card.set("mac", mk_default(nic.mac.lower()))?;
+    }
+    let addresses: Vec<Cidr> = nic.static_addresses().map(|cidr| cidr.value).collect();
+    if !addresses.is_empty() {
+        let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        card.set("addresses", texts)?;
+    }
+    let (near, far): (Vec<IpAddr>, Vec<IpAddr>) = [(&nic.gateway, false), (&nic.gateway6, true)]
+        .into_iter()
+        .filter_map(|(gateway, v6)| {
+            host.gateway_address(gateway.as_ref()?.value, nic.bridge.value, v6)
+        })
+        .partition(|gateway| is_near(*gateway, &addresses));
+    for (key, gateways) in [("gateways", near), ("onLinkGateways", far)] {
+        if !gateways.is_empty() {
+            let texts: Vec<String> = gateways.iter().map(ToString::to_string).collect();
+            card.set(key, texts)?;
+        }
+    }
+    let v4 = is_dhcp(nic.address.map(|a| a.value));
+    let v6 = is_dhcp(nic.address6.map(|a| a.value));
+    let dhcp = match (v4, v6) {
+        (true, true) => Some("yes"),
+        (true, false) => Some("ipv4"),
+        (false, true) => Some("ipv6"),
+        (false, false) => None,
+    };
+    if let Some(dhcp) = dhcp {
+        card.set("dhcp", mk_default(dhcp))?;
+    }
+    // A DHCPv6 server is asked where a router's advertisement says so.
+    if v6 || matches!(nic.address6.map(|a| a.value), Some(GuestAddress::Auto)) {
+        card.set("acceptRouterAdvertisements", mk_default(true))?;
+    }
+    if let Some(mtu) = nic.mtu {
+        card.set("mtu", mk_default(mtu.value))?;
+    }
+    Ok(card)
+}
+
+fn is_dhcp(address: Option<GuestAddress>) -> bool {
+    match address {
+        Some(GuestAddress::Dhcp) => true,
+        Some(GuestAddress::Auto | GuestAddress::Static(_)) | None => false,
+    }
+}
+
+/// Whether a gateway is reached without being told that it is on the link.
+fn is_near(gateway: IpAddr, addresses: &[Cidr]) -> bool {
+    let link_local = match gateway {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    link_local || addresses.iter().any(|cidr| cidr.contains(gateway))
+}
+
+/// Somebody whose way out is a guest.
+struct Client {
+    /// The bridge on which both are.
+    bridge: Id<Bridge>,
+    /// Its address alone; none where it is not fixed.
+    address: Option<Cidr>,
+    v6: bool,
+}
+
+fn clients(host: &Host, router: Id<Guest>) -> Vec<Client> {
+    let is_router = |gateway: Option<Gateway>| gateway == Some(Gateway::Guest(router));
+    let mut clients = Vec::new();
+    let nics = host
+        .guests
+        .iter()
+        .filter(|(id, _)| *id != router)
+        .flat_map(|(_, guest)| &guest.network);
+    for nic in nics {
+        for (gateway, v6) in [(&nic.gateway, false), (&nic.gateway6, true)] {
+            if is_router(gateway.as_ref().map(|g| g.value)) {
+                let bridge = nic.bridge.value;
+                clients.push(Client {
+                    bridge,
+                    address: nic.static_address(v6),
+                    v6,
+                });
+            }
+        }
+    }
+    for (bridge, item) in host.network.bridges.iter() {
+        for (gateway, address, v6) in [
+            (&item.gateway, &item.address, false),
+            (&item.gateway6, &item.address6, true),
+        ] {
+            if is_router(gateway.as_ref().map(|g| g.value)) {
+                clients.push(Client {
+                    bridge,
+                    address: address.map(|a| a.value),
+                    v6,
+                });
+            }
+        }
+    }
+    clients
+}
+
+fn routing(host: &Host, id: Id<Guest>, guest: &Guest, facts: &mut Attrs) -> Result<(), BuildError> {
+    let clients = clients(host, id);
+    if clients.is_empty() {
+        return Ok(());
+    }
+    let on = |bridge: Id<Bridge>| {
+        guest
+            .network
+            .iter()
+            .position(|nic| nic.bridge.value == bridge)
+    };
+    let mut internal: Vec<String> = clients
+        .iter()
+        .filter_map(|client| on(client.bridge))
+        .map(|index| interface_name(guest, index))
+        .collect();
+    internal.sort();
+    internal.dedup();
+    let addresses = |v6: bool| {
+        let mut texts: Vec<String> = clients
+            .iter()
+            .filter(|client| client.v6 == v6)
+            .filter_map(|client| match client.address {
+                Some(cidr) => Some(format!("{}/{}", cidr.address(), if v6 { 128 } else { 32 })),
+                // The address comes from a server: it is one of the network that both are in.
+                None => {
+                    let own = guest.network.get(on(client.bridge)?)?.static_address(v6)?;
+                    Some(own.network().to_string())
+                }
+            })
+            .collect();
+        texts.sort();
+        texts.dedup();
+        texts
+    };
+
+    let mut gateway = Attrs::new();
+    gateway.set("enable", mk_default(true))?;
+    gateway.set("externalInterface", mk_default(external(guest)))?;
+    gateway.set("internalInterfaces", internal)?;
+    for (key, texts) in [("clients", addresses(false)), ("clients6", addresses(true))] {
+        if !texts.is_empty() {
+            gateway.set(key, texts)?;
+        }
+    }
+    facts.set("services.moxc.gateway", gateway)
+}
+
+/// The card on a router's own way out: the one with a gateway, else one that a server or a router configures, else the
+/// first.
+fn external(guest: &Guest) -> String {
+    let has_gateway = |nic: &&GuestNic| nic.gateway.is_some() || nic.gateway6.is_some();
+    let is_dynamic = |nic: &&GuestNic| {
+        [nic.address, nic.address6]
+            .into_iter()
+            .flatten()
+            .any(|address| match address.value {
+                GuestAddress::Dhcp | GuestAddress::Auto => true,
+                GuestAddress::Static(_) => false,
+            })
+    };
+    let cards = &guest.network;
+    let index = cards
+        .iter()
+        .position(|nic| has_gateway(&nic))
+        .or_else(|| cards.iter().position(|nic| is_dynamic(&nic)))
+        .unwrap_or(0);
+    interface_name(guest, index)
+}

@@ -1,0 +1,48 @@
+//! Packages, open ports, services.
+
+use crate::model::NixosGuest;
+use crate::nix::{Attrs, BuildError, mk_default, reference, select};
+
+/// Sets what a guest runs.
+pub(super) fn guest(nixos: &NixosGuest, facts: &mut Attrs) -> Result<(), BuildError> {
+    if !nixos.packages.is_empty() {
+        let packages = nixos
+            .packages
+            .iter()
+            .map(|package| select(reference("pkgs"), dotted(&package.value.0)))
+            .collect::<Result<Vec<_>, _>>()?;
+        facts.set("environment.systemPackages", packages)?;
+    }
+    for (key, udp) in [("allowedTCPPorts", false), ("allowedUDPPorts", true)] {
+        let mut ports: Vec<u16> = nixos
+            .ports
+            .iter()
+            .filter(|port| port.value.udp == udp)
+            .map(|port| port.value.number)
+            .collect();
+        ports.sort_unstable();
+        ports.dedup();
+        if !ports.is_empty() {
+            facts.set(["networking", "firewall", key], ports)?;
+        }
+    }
+    for service in &nixos.services {
+        let mut path = vec!["services"];
+        path.extend(dotted(&service.value.0));
+        path.push("enable");
+        facts.set(path, mk_default(true))?;
+    }
+    for service in &nixos.user_services {
+        // The unit itself comes with a package: only its start is added.
+        let unit = ["systemd", "user", "services", service.value.0.as_str()];
+        let mut start = Attrs::new();
+        start.set("overrideStrategy", mk_default("asDropin"))?;
+        start.set("wantedBy", ["default.target"])?;
+        facts.set(unit, start)?;
+    }
+    Ok(())
+}
+
+fn dotted(name: &str) -> Vec<&str> {
+    name.split('.').collect()
+}

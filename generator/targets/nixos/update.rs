@@ -1,0 +1,61 @@
+//! Updates from a flake.
+
+use crate::model::{Guest, Host, Id, Schedule, Task};
+use crate::nix::{Attrs, BuildError, mk_default};
+
+/// Sets the schedules that update a guest.
+pub(super) fn guest(
+    host: &Host,
+    id: Id<Guest>,
+    guest: &Guest,
+    facts: &mut Attrs,
+) -> Result<(), BuildError> {
+    for schedule in host.schedules.values() {
+        let Task::NixosFlakeUpdate {
+            guests,
+            flake,
+            rollback,
+            health,
+            reboot,
+        } = &schedule.task
+        else {
+            continue;
+        };
+        if !host.guests_of(guests).any(|other| other == id) {
+            continue;
+        }
+        let mut update = timing(schedule)?;
+        if let Some(flake) = flake {
+            update.set("flake", mk_default(flake.value.0.as_str()))?;
+        }
+        update.set("attribute", mk_default(guest.name.as_str()))?;
+        update.set("rollback", mk_default(**rollback))?;
+        if !health.is_empty() {
+            let units: Vec<&str> = health.iter().map(|unit| unit.value.0.as_str()).collect();
+            update.set("health", units)?;
+        }
+        update.set("reboot", mk_default(reboot.as_str()))?;
+        let name = schedule.name.as_str();
+        facts.set(["services", "moxc", "update", "schedules", name], update)?;
+    }
+    Ok(())
+}
+
+/// What every schedule says about its timer.
+pub(super) fn timing(schedule: &Schedule) -> Result<Attrs, BuildError> {
+    let mut timing = Attrs::new();
+    if !*schedule.enabled {
+        timing.set("enable", mk_default(false))?;
+    }
+    timing.set("onCalendar", mk_default(schedule.on.as_str()))?;
+    if let Some(delay) = &schedule.random_delay {
+        timing.set("randomizedDelay", mk_default(delay.value.to_string()))?;
+    }
+    if !*schedule.persistent {
+        timing.set("persistent", mk_default(false))?;
+    }
+    if let Some(timeout) = &schedule.timeout {
+        timing.set("timeout", mk_default(timeout.value.to_string()))?;
+    }
+    Ok(timing)
+}

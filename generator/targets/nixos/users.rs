@@ -1,0 +1,75 @@
+//! Accounts and keys.
+
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{Guest, Host, NixosGuest};
+use crate::nix::{Attrs, BuildError, mk_default};
+
+/// Reports a guest that nobody could log into (MOX0690): NixOS refuses to build it.
+pub(super) fn check(host: &Host, guest: &Guest, nixos: &NixosGuest, sink: &mut Sink) {
+    let somebody = !host.ssh_keys.is_empty()
+        || nixos
+            .users
+            .iter()
+            .any(|u| *u.admin && !u.ssh_keys.is_empty())
+        || !nixos.settings.is_empty()
+        || !nixos.modules.is_empty();
+    if !*nixos.immutable || somebody {
+        return;
+    }
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0690,
+            nixos.immutable.span,
+            format!("nobody can log into `{}`", guest.name.value),
+        )
+        .label("no password can be set later")
+        .also(host.span, "has no `ssh-keys`")
+        .help(
+            "add `ssh-keys` to `[host]`, or a user with `admin = true` and `ssh-keys` to the guest",
+        ),
+    );
+}
+
+/// Sets root's keys and the users.
+pub(super) fn guest(host: &Host, nixos: &NixosGuest, facts: &mut Attrs) -> Result<(), BuildError> {
+    let keys: Vec<&str> = host.ssh_keys.iter().map(|key| key.value.as_str()).collect();
+    let has_keys = !keys.is_empty() || nixos.users.iter().any(|user| !user.ssh_keys.is_empty());
+    if has_keys {
+        facts.set("services.openssh.enable", mk_default(true))?;
+        facts.set(
+            "services.openssh.settings.PasswordAuthentication",
+            mk_default(false),
+        )?;
+    }
+    if !keys.is_empty() {
+        facts.set("users.users.root.openssh.authorizedKeys.keys", keys)?;
+    }
+    for user in &nixos.users {
+        let mut account = Attrs::new();
+        account.set("isNormalUser", mk_default(true))?;
+        if let Some(description) = &user.description {
+            account.set("description", mk_default(description.value.as_str()))?;
+        }
+        let mut groups: Vec<&str> = user
+            .groups
+            .iter()
+            .map(|group| group.value.as_str())
+            .collect();
+        if *user.admin && !groups.contains(&"wheel") {
+            groups.push("wheel");
+        }
+        if !groups.is_empty() {
+            account.set("extraGroups", groups)?;
+        }
+        let keys: Vec<&str> = user.ssh_keys.iter().map(|key| key.value.as_str()).collect();
+        if !keys.is_empty() {
+            account.set("openssh.authorizedKeys.keys", keys)?;
+        }
+        facts.set(["users", "users", user.name.as_str()], account)?;
+    }
+    // A spec holds no passwords, so an administrator has none that sudo could ask for.
+    if nixos.users.iter().any(|user| *user.admin) {
+        facts.set("security.sudo.wheelNeedsPassword", mk_default(false))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! `jobs.cfg`: backups at fixed times.
+
+use std::fmt;
+
+use crate::calendar::ProxmoxSchedule;
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{Guests, Host, Id, Schedule, Task};
+use crate::pve::{Release, Section, SectionConfig, SectionFile, check_option};
+use crate::source::Span;
+use crate::value::Compress;
+
+use super::options::{report_fault, report_refusal};
+use super::storage::prune_backups;
+
+/// The first release with `notification-mode`; before it a job names its addressee itself.
+const NOTIFICATIONS_SINCE: Release = Release::new(8, 1);
+
+/// Plans the whole file, where there is a job.
+pub(super) fn plan(host: &Host, sink: &mut Sink) -> Option<SectionConfig> {
+    let mut config = SectionConfig::new(SectionFile::Jobs);
+    for schedule in host.schedules.values() {
+        if let Task::VzdumpBackup { .. } = &schedule.task {
+            let Some(section) = job(host, schedule, sink) else {
+                continue;
+            };
+            if let Err(error) = config.push(section) {
+                report_refusal(&error, schedule.name.span, sink);
+            }
+        }
+    }
+    let empty = config.sections().next().is_none();
+    (!empty).then_some(config)
+}
+
+/// A job in the making.
+struct Job<'a> {
+    section: Section,
+    release: Release,
+    sink: &'a mut Sink,
+}
+
+impl Job<'_> {
+    fn set(&mut self, key: &str, value: impl fmt::Display, place: Span) {
+        let value = value.to_string();
+        if let Err(fault) = check_option(self.section.config_file(), self.release, key, &value) {
+            report_fault(fault, place, self.sink);
+        } else if let Err(error) = self.section.set(key, &value) {
+            report_refusal(&error, place, self.sink);
+        }
+    }
+}
+
+/// The word that `vzdump` takes for a compression.
+pub(super) fn compress_word(compress: Compress) -> &'static str {
+    match compress {
+        Compress::None => "0",
+        Compress::Zstd | Compress::Gzip | Compress::Lzo => compress.as_str(),
+    }
+}
+
+/// How the outcome is told, by release: key, value.
+///
+/// From 8.1 Proxmox VE's own notifications do it, which reach root's mailbox and from there the address of the
+/// installation; `mailto` is deprecated since. Before, the job itself names the address.
+pub(super) fn notification(host: &Host) -> Vec<(&'static str, String, Span)> {
+    if *host.release >= NOTIFICATIONS_SINCE {
+        return vec![(
+            "notification-mode",
+            "notification-system".to_owned(),
+            host.span,
+        )];
+    }
+    let Some(email) = &host.email else {
+        return Vec::new();
+    };
+    vec![
+        ("mailto", email.value.to_string(), email.span),
+        ("mailnotification", "always".to_owned(), email.span),
+    ]
+}
+
+fn job(host: &Host, schedule: &Schedule, sink: &mut Sink) -> Option<Section> {
+    let Task::VzdumpBackup {
+        guests,
+        exclude,
+        storage,
+        mode,
+        compress,
+        keep,
+        notes,
+    } = &schedule.task
+    else {
+        return None;
+    };
+    for (key, place) in [
+        (
+            "random-delay",
+            schedule.random_delay.as_ref().map(|delay| delay.span),
+        ),
+        (
+            "timeout",
+            schedule.timeout.as_ref().map(|timeout| timeout.span),
+        ),
+    ] {
+        if let Some(place) = place {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0016,
+                    place,
+                    format!("a backup job of Proxmox VE has no `{key}`"),
+                )
+                .also(schedule.task_span, "runs as such a job")
+                .help("remove the key"),
+            );
+        }
+    }
+    let on = match ProxmoxSchedule::express(schedule.on.expression(), Some(host.timezone.as_str()))
+    {
+        Ok(on) => on,
+        Err(error) => {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0720,
+                    schedule.on.span,
+                    format!("a backup job cannot have {}", error.what),
+                )
+                .label(error.why)
+                .also(schedule.task_span, "runs as a job of Proxmox VE")
+                .help(error.help),
+            );
+            return None;
+        }
+    };
+    let section = match Section::new(SectionFile::Jobs, "vzdump", &schedule.name) {
+        Ok(section) => section,
+        Err(error) => {
+            report_refusal(&error, schedule.name.span, sink);
+            return None;
+        }
+    };
+    let mut job = Job {
+        section,
+        release: *host.release,
+        sink,
+    };
+    job.set("schedule", on.as_str(), schedule.on.span);
+    job.set(
+        "enabled",
+        u8::from(*schedule.enabled),
+        schedule.enabled.span,
+    );
+    job.set(
+        "repeat-missed",
+        u8::from(*schedule.persistent),
+        schedule.persistent.span,
+    );
+    guests_of(&mut job, host, guests, exclude);
+    if let Some(store) = storage.value {
+        job.set(
+            "storage",
+            &host.storage.store(store).name().value,
+            storage.span,
+        );
+    }
+    job.set("mode", mode.as_str(), mode.span);
+    job.set("compress", compress_word(**compress), compress.span);
+    if let Some(keep) = keep {
+        match prune_backups(keep) {
+            Ok(value) => job.set("prune-backups", value, keep.span),
+            Err(error) => report_refusal(&error, keep.span, job.sink),
+        }
+    }
+    match notes {
+        Some(notes) => job.set("notes-template", &notes.value, notes.span),
+        // Else a backup does not say whose it is once the guest is gone.
+        None => job.set("notes-template", "{{guestname}}", schedule.span),
+    }
+    for (key, value, place) in notification(host) {
+        job.set(key, value, place);
+    }
+    Some(job.section)
+}
+
+fn guests_of(
+    job: &mut Job<'_>,
+    host: &Host,
+    guests: &crate::model::Setting<Guests>,
+    exclude: &[crate::source::Spanned<Id<crate::model::Guest>>],
+) {
+    let numbers = |ids: &mut dyn Iterator<Item = Id<crate::model::Guest>>| {
+        let mut numbers: Vec<u32> = ids.map(|id| host.guests[id].vmid.get()).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+            .iter()
+            .map(u32::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    match &guests.value {
+        Guests::All => {
+            job.set("all", 1, guests.span);
+            // A guest with `backup = false` is none of all.
+            let out = host
+                .guests
+                .iter()
+                .filter(|(id, guest)| {
+                    !*guest.backup || exclude.iter().any(|excluded| excluded.value == *id)
+                })
+                .map(|(id, _)| id);
+            let excluded = numbers(&mut out.into_iter());
+            if !excluded.is_empty() {
+                job.set("exclude", excluded, guests.span);
+            }
+        }
+        Guests::Named(ids) => {
+            let vmids = numbers(&mut ids.iter().map(|id| id.value));
+            job.set("vmid", vmids, guests.span);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! `lxc/<vmid>.conf`: containers.
+
+use crate::diagnostics::Sink;
+use crate::model::{
+    Container, ContainerDevice, ContainerMount, Guest, GuestNic, Host, Id, MountSource,
+};
+use crate::pve::{CannotCarry, GuestConfig, GuestKind, PropertyString};
+use crate::value::{ContainerOs, GuestAddress};
+
+use super::guest::{common, mebibytes, trunks};
+use super::options::Options;
+use super::volumes::{Volume, Volumes};
+
+/// Options that a key of the spec decides, and that key. Numbered ones stand without their number.
+const OWN: &[(&str, &str)] = &[
+    ("cores", "`cpu.cores`"),
+    ("cpulimit", "`cpu.limit`"),
+    ("cpuunits", "`cpu.units`"),
+    ("description", "`description`"),
+    ("dev", "`devices`"),
+    ("features", "`features`"),
+    ("hostname", "the table's own name"),
+    ("memory", "`memory`"),
+    ("mp", "`mounts`"),
+    ("net", "`network`"),
+    ("onboot", "`autostart`"),
+    ("protection", "`protection`"),
+    ("rootfs", "`rootfs`"),
+    ("startup", "`autostart`"),
+    ("swap", "`swap`"),
+    ("tags", "`tags`"),
+    ("unprivileged", "`unprivileged`"),
+];
+
+/// What Proxmox VE does to a container's files before each start.
+///
+/// A NixOS container is left alone: with `nixos` Proxmox VE would write its network, host name and resolv.conf into
+/// `/etc`, which the guest's own configuration says.
+pub fn ostype(os: ContainerOs) -> &'static str {
+    match os {
+        ContainerOs::Nixos | ContainerOs::Other => "unmanaged",
+        ContainerOs::Debian => "debian",
+        ContainerOs::Ubuntu => "ubuntu",
+        ContainerOs::Alpine => "alpine",
+        ContainerOs::Archlinux => "archlinux",
+        ContainerOs::Fedora => "fedora",
+    }
+}
+
+/// Plans the file of one container.
+pub(super) fn plan(
+    host: &Host,
+    id: Id<Guest>,
+    guest: &Guest,
+    container: &Container,
+    volumes: &Volumes,
+    sink: &mut Sink,
+) -> GuestConfig {
+    let mut options = Options::new(GuestKind::Pct, *host.release, sink);
+    common(&mut options, guest);
+    options.set("arch", "amd64", guest.span);
+    options.set("hostname", &guest.name.value, guest.name.span);
+    options.set("ostype", ostype(*container.os), container.os.span);
+    if *container.os == ContainerOs::Nixos {
+        // NixOS has its login on the container's console, not on a virtual terminal.
+        options.set("cmode", "console", container.os.span);
+    }
+    // Said always: `pct create` took privileged for its default up to 8.4 and takes unprivileged from 9.0.
+    options.flag(
+        "unprivileged",
+        *container.unprivileged,
+        container.unprivileged.span,
+    );
+    if let Some(cores) = container.cores {
+        options.set("cores", cores.value, cores.span);
+    }
+    if let Some(memory) = mebibytes(&mut options, *guest.memory, guest.memory.span) {
+        options.set("memory", memory, guest.memory.span);
+    }
+    if let Some(swap) = mebibytes(&mut options, *container.swap, container.swap.span) {
+        options.set("swap", swap, container.swap.span);
+    }
+    resolver(&mut options, host);
+    features(&mut options, container);
+    file_systems(&mut options, host, container, volumes.of_guest(id));
+    for (at, nic) in guest.network.iter().enumerate() {
+        options.property(&format!("net{at}"), net(host, at, nic), nic.span);
+    }
+    for (at, device) in container.devices.iter().enumerate() {
+        options.property(&format!("dev{at}"), device_value(device), device.path.span);
+    }
+    options.extra(&guest.extra, |key| {
+        let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+        OWN.iter()
+            .find(|(own, _)| *own == base || *own == key)
+            .map(|(_, spec_key)| *spec_key)
+    });
+    options.config
+}
+
+/// Said though it is the host's own: else a later change of the host's resolver would change the guest's.
+fn resolver(options: &mut Options<'_>, host: &Host) {
+    let join = |words: Vec<String>| words.join(" ");
+    let servers = &host.network.nameservers;
+    if let Some(first) = servers.first() {
+        let words = servers
+            .iter()
+            .map(|server| server.value.to_string())
+            .collect();
+        options.set("nameserver", join(words), first.span);
+    }
+    let search = &host.network.search;
+    if let Some(first) = search.first() {
+        let words = search
+            .iter()
+            .map(|domain| domain.as_str().to_owned())
+            .collect();
+        options.set("searchdomain", join(words), first.span);
+    }
+}
+
+fn features(options: &mut Options<'_>, container: &Container) {
+    let mut value = Ok(PropertyString::new());
+    let mut all_sound = true;
+    for feature in &container.features {
+        let (key, on) = feature
+            .as_str()
+            .split_once('=')
+            .unwrap_or((feature.as_str(), "1"));
+        all_sound &= options.check("features", &format!("{key}={on}"), feature.span);
+        value = value.and_then(|value| value.with(key, on));
+    }
+    if let (Some(first), true) = (container.features.first(), all_sound) {
+        options.property("features", value, first.span);
+    }
+}
+
+fn file_systems(options: &mut Options<'_>, host: &Host, container: &Container, volumes: &[Volume]) {
+    let volume = |key: &str| volumes.iter().find(|volume| volume.key == key);
+    if let Some(rootfs) = volume("rootfs") {
+        let value = PropertyString::with_default(rootfs.id(host))
+            .and_then(|value| value.with("size", rootfs.size));
+        options.property("rootfs", value, container.rootfs.span);
+    }
+    for (at, mount) in container.mounts.iter().enumerate() {
+        let key = format!("mp{at}");
+        let value = mount_value(host, mount, volume(&key));
+        options.property(&key, value, mount.name.span);
+    }
+}
+
+fn mount_value(
+    host: &Host,
+    mount: &ContainerMount,
+    volume: Option<&Volume>,
+) -> Result<PropertyString, CannotCarry> {
+    let source = match (&mount.source, volume) {
+        (MountSource::Volume { .. }, Some(volume)) => volume.id(host),
+        (MountSource::Share(dataset) | MountSource::Volume { dataset, .. }, _) => {
+            host.mountpoint(dataset.value).to_string()
+        }
+        (MountSource::HostPath(path), _) => path.to_string(),
+    };
+    let mut value = PropertyString::with_default(source)?.with("mp", mount.path.as_str())?;
+    // Only volumes can be in a backup, and of those only the ones that are told to be.
+    if volume.is_some() {
+        value = value.with_flag("backup", *mount.backup)?;
+    }
+    if *mount.read_only {
+        value = value.with_flag("ro", true)?;
+    }
+    value.with_some("size", volume.map(|volume| volume.size))
+}
+
+fn net(host: &Host, at: usize, nic: &GuestNic) -> Result<PropertyString, CannotCarry> {
+    let bridge = nic.bridge.value;
+    let address = |address: GuestAddress| match address {
+        GuestAddress::Static(cidr) => cidr.to_string(),
+        GuestAddress::Dhcp => "dhcp".to_owned(),
+        GuestAddress::Auto => "auto".to_owned(),
+    };
+    let gateway = |gateway: Option<crate::source::Spanned<crate::model::Gateway>>, v6| {
+        gateway.and_then(|gateway| host.gateway_address(gateway.value, bridge, v6))
+    };
+    let mut net = PropertyString::new()
+        .with("name", format!("eth{at}"))?
+        .with("bridge", &host.network.bridges[bridge].name.value)?
+        .with("hwaddr", *nic.mac)?;
+    if *nic.firewall {
+        net = net.with_flag("firewall", true)?;
+    }
+    if let Some(written) = nic.address {
+        net = net.with("ip", address(written.value))?;
+    }
+    if let Some(written) = nic.address6 {
+        net = net.with("ip6", address(written.value))?;
+    }
+    // A gateway goes with a fixed address; an address by DHCP or router advertisement brings its own.
+    net = net
+        .with_some(
+            "gw",
+            nic.static_address(false)
+                .and_then(|_| gateway(nic.gateway, false)),
+        )?
+        .with_some(
+            "gw6",
+            nic.static_address(true)
+                .and_then(|_| gateway(nic.gateway6, true)),
+        )?
+        .with_some("mtu", nic.mtu.map(|mtu| mtu.value))?
+        .with_some("rate", nic.rate.map(|rate| rate.value))?
+        .with_some("tag", nic.vlan.map(|tag| tag.value))?
+        .with_some("trunks", nic.trunks.as_ref().map(|vlans| trunks(vlans)))?;
+    net.with("type", "veth")
+}
+
+fn device_value(device: &ContainerDevice) -> Result<PropertyString, CannotCarry> {
+    let mut value = PropertyString::with_default(device.path.as_str())?;
+    if *device.read_only {
+        value = value.with_flag("deny-write", true)?;
+    }
+    value
+        .with_some("gid", device.gid.map(|gid| gid.value))?
+        .with_some("mode", device.mode.as_ref().map(|mode| &mode.value))?
+        .with_some("uid", device.uid.map(|uid| uid.value))
+}

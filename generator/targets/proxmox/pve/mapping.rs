@@ -1,0 +1,298 @@
+//! `mapping/pci.cfg` and `mapping/directory.cfg`: the host's devices and folders under names of their own, so that a
+//! guest that takes one starts only while it is still the same.
+//!
+//! The functions of one card become one mapping, which a guest sees as one card with several functions, where that is
+//! certain to take nothing else along: every function that the spec declares is in the same IOMMU group, and each guest
+//! that takes one takes them all. Otherwise each function has a mapping of its own.
+
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{Guest, Host, Id, PciDevice};
+use crate::pve::{
+    CannotCarry, ConfigFile, MappingKind, PropertyString, Release, Section, SectionConfig,
+    SectionFile, check_option,
+};
+use crate::source::Span;
+
+use super::options::{report_fault, report_refusal};
+use super::virtiofs;
+
+/// A card or a function of one that guests take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PciMapping {
+    /// The function that it is known by: of a whole card function 0.
+    pub device: Id<PciDevice>,
+    /// Every function of it.
+    pub functions: Vec<Id<PciDevice>>,
+    /// Its place as Proxmox VE names it: `0000:01:00` for a whole card, `0000:01:00.0` for a function.
+    pub path: String,
+}
+
+impl PciMapping {
+    /// Its name.
+    pub fn name<'a>(&self, host: &'a Host) -> &'a str {
+        &host.hardware.pci[self.device].name.value
+    }
+
+    /// Whether Proxmox VE can map it: it wants vendor and device.
+    pub fn is_mapped(&self, host: &Host) -> bool {
+        host.hardware.pci[self.device].id.is_some()
+    }
+
+    /// What of a mapping the spec does not say. Proxmox VE compares vendor and device, the card maker's own and the
+    /// IOMMU group with the hardware at each start, and refuses a mapping that leaves out one that the device has
+    /// (`PVE::Mapping::PCI::assert_valid`); every PCI device has a subsystem in sysfs.
+    pub fn missing(&self, host: &Host) -> Vec<&'static str> {
+        let device = &host.hardware.pci[self.device];
+        let parts = [
+            ("id", device.id.is_none()),
+            ("subsystem", device.subsystem.is_none()),
+            ("iommu-group", device.iommu_group.is_none()),
+        ];
+        parts
+            .iter()
+            .filter(|(_, missing)| *missing)
+            .map(|(key, _)| *key)
+            .collect()
+    }
+}
+
+/// What guests take of the host's PCI devices.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PciMappings {
+    mappings: Vec<PciMapping>,
+}
+
+impl PciMappings {
+    /// The cards and functions that any guest of the host takes, in the order of the hardware table.
+    pub fn of(host: &Host) -> Self {
+        let taken: Vec<Vec<Id<PciDevice>>> = host
+            .vms()
+            .map(|(_, _, vm)| vm.passthrough.iter().map(|device| device.value).collect())
+            .collect();
+        let is_taken = |id: Id<PciDevice>| taken.iter().any(|devices| devices.contains(&id));
+        let mut mappings: Vec<PciMapping> = Vec::new();
+        for (id, device) in host.hardware.pci.iter().filter(|(id, _)| is_taken(*id)) {
+            if mappings
+                .iter()
+                .any(|mapping| mapping.functions.contains(&id))
+            {
+                continue;
+            }
+            let card = card_of(host, id);
+            mappings.push(match function_0(host, &card) {
+                Some(first) if is_one(host, &card, &taken) => PciMapping {
+                    device: first,
+                    functions: card,
+                    path: device.address.device_path(),
+                },
+                Some(_) | None => PciMapping {
+                    device: id,
+                    functions: vec![id],
+                    path: device.address.to_string(),
+                },
+            });
+        }
+        Self { mappings }
+    }
+
+    /// What one guest takes, each once, in the order of the spec.
+    pub fn of_guest(&self, guest: &Guest) -> Vec<&PciMapping> {
+        let mut found: Vec<&PciMapping> = Vec::new();
+        for device in guest.vm().iter().flat_map(|vm| &vm.passthrough) {
+            let mapping = self
+                .mappings
+                .iter()
+                .find(|m| m.functions.contains(&device.value));
+            if let Some(mapping) = mapping.filter(|m| !found.contains(m)) {
+                found.push(mapping);
+            }
+        }
+        found
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &PciMapping> {
+        self.mappings.iter()
+    }
+}
+
+/// The declared functions of the card that a function belongs to, in the order of their addresses.
+fn card_of(host: &Host, id: Id<PciDevice>) -> Vec<Id<PciDevice>> {
+    let address = *host.hardware.pci[id].address;
+    let mut card: Vec<Id<PciDevice>> = host
+        .hardware
+        .pci
+        .iter()
+        .filter(|(_, other)| other.address.same_device(address))
+        .map(|(id, _)| id)
+        .collect();
+    card.sort_by_key(|id| *host.hardware.pci[*id].address);
+    card
+}
+
+fn function_0(host: &Host, card: &[Id<PciDevice>]) -> Option<Id<PciDevice>> {
+    card.iter()
+        .copied()
+        .find(|id| host.hardware.pci[*id].address.function == 0)
+}
+
+fn is_one(host: &Host, card: &[Id<PciDevice>], taken: &[Vec<Id<PciDevice>>]) -> bool {
+    let group = |id: &Id<PciDevice>| host.hardware.pci[*id].iommu_group.map(|group| group.value);
+    let one_group = card.first().and_then(group).is_some()
+        && card
+            .windows(2)
+            .all(|pair| group(&pair[0]) == group(&pair[1]));
+    let all_or_none = taken.iter().all(|devices| {
+        let count = card.iter().filter(|id| devices.contains(id)).count();
+        count == 0 || count == card.len()
+    });
+    card.len() > 1 && one_group && all_or_none
+}
+
+/// Writes `mapping/pci.cfg`, where there is something to map.
+pub(super) fn pci(host: &Host, mappings: &PciMappings, sink: &mut Sink) -> Option<SectionConfig> {
+    let mut config = SectionConfig::new(SectionFile::Mapping(MappingKind::Pci));
+    for mapping in mappings.iter() {
+        let device = &host.hardware.pci[mapping.device];
+        tell_missing(host, mapping, sink);
+        if !mapping.is_mapped(host) {
+            continue;
+        }
+        if !check_name(&device.name.value, device.name.span, "PCI device", sink) {
+            continue;
+        }
+        let value = || -> Result<Section, CannotCarry> {
+            let map = PropertyString::new()
+                .with_some("id", device.id.as_ref().map(|id| id.value))?
+                .with_some("iommugroup", device.iommu_group.map(|group| group.value))?
+                .with("node", host.name.as_str())?
+                .with("path", &mapping.path)?
+                .with_some("subsystem-id", device.subsystem.as_ref().map(|id| id.value))?;
+            let mut section = Section::new(
+                SectionFile::Mapping(MappingKind::Pci),
+                "",
+                &device.name.value,
+            )?;
+            if let Some(model) = &device.model {
+                section.set("description", &model.value)?;
+            }
+            section.add("map", map)?;
+            Ok(section)
+        };
+        push(&mut config, value(), device.name.span, *host.release, sink);
+    }
+    let empty = config.sections().next().is_none();
+    (!empty).then_some(config)
+}
+
+fn tell_missing(host: &Host, mapping: &PciMapping, sink: &mut Sink) {
+    let missing = mapping.missing(host);
+    let device = &host.hardware.pci[mapping.device];
+    if missing.is_empty() {
+        return;
+    }
+    let keys = missing
+        .iter()
+        .map(|key| format!("`{key}`"))
+        .collect::<Vec<_>>()
+        .join(" and ");
+    let note = if mapping.is_mapped(host) {
+        "Proxmox VE compares a mapping with the device at each start of the guest, and refuses one that leaves out what the device has"
+    } else {
+        "without vendor and device there is no mapping: the guest takes whatever sits at the address"
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0551,
+            device.name.span,
+            format!(
+                "`{}` is passed through without its {keys}",
+                device.name.value
+            ),
+        )
+        .help(format!(
+            "`pvesh get /nodes/{}/hardware/pci` on the host prints them for {}",
+            host.name.as_str(),
+            *device.address
+        ))
+        .note(note),
+    );
+}
+
+/// Whether Proxmox VE takes a name as a mapping's (`pve-configid`).
+fn check_name(name: &str, place: Span, what: &str, sink: &mut Sink) -> bool {
+    // `parent` of a virtual machine is an option with that format.
+    let fits = check_option(ConfigFile::Qm, Release::NEWEST, "parent", name).is_ok();
+    if !fits {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0012,
+                place,
+                format!(
+                    "Proxmox VE has no mapping of the name `{}`",
+                    name.escape_debug()
+                ),
+            )
+            .label(format!("this {what} is mapped under its own name"))
+            .help("use a letter, then letters, digits, `-` and `_`, two characters at least"),
+        );
+    }
+    fits
+}
+
+/// Writes `mapping/directory.cfg`, where a guest shares a folder by Proxmox VE's own means.
+pub(super) fn directories(host: &Host, sink: &mut Sink) -> Option<SectionConfig> {
+    let file = SectionFile::Mapping(MappingKind::Dir);
+    let mut config = SectionConfig::new(file);
+    for (id, dataset) in host.storage.datasets.iter() {
+        let shared = host.vms().any(|(_, _, vm)| {
+            let mut shares = vm.shares.iter();
+            shares.any(|s| s.dataset.value == id && virtiofs::is_native(*host.release, s))
+        });
+        if !shared || !check_name(&dataset.name.value, dataset.name.span, "dataset", sink) {
+            continue;
+        }
+        let place = dataset
+            .mountpoint
+            .as_ref()
+            .map_or(dataset.name.span, |path| path.span);
+        let value = || -> Result<Section, CannotCarry> {
+            let path = host.mountpoint(id);
+            let map = PropertyString::new()
+                .with("node", host.name.as_str())?
+                .with("path", path)?;
+            let mut section = Section::new(file, "", &dataset.name.value)?;
+            section.add("map", map)?;
+            Ok(section)
+        };
+        push(&mut config, value(), place, *host.release, sink);
+    }
+    let empty = config.sections().next().is_none();
+    (!empty).then_some(config)
+}
+
+/// Adds a section that Proxmox VE takes.
+fn push(
+    config: &mut SectionConfig,
+    section: Result<Section, CannotCarry>,
+    place: Span,
+    release: Release,
+    sink: &mut Sink,
+) {
+    let section = match section {
+        Ok(section) => section,
+        Err(error) => return report_refusal(&error, place, sink),
+    };
+    let mut sound = true;
+    for (key, value) in section.properties() {
+        if let Err(fault) = check_option(section.config_file(), release, key, value) {
+            sound = false;
+            report_fault(fault, place, sink);
+        }
+    }
+    if sound {
+        if let Err(error) = config.push(section) {
+            report_refusal(&error, place, sink);
+        }
+    }
+}

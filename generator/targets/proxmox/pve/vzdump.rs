@@ -1,0 +1,86 @@
+//! `/etc/vzdump.conf`: what a backup does where neither the job nor the command line says otherwise.
+//!
+//! Proxmox VE never rewrites it, so that it has a header; and it ignores unknown keys without a word.
+
+use crate::diagnostics::Sink;
+use crate::model::{Host, Store, StoreRef, Task};
+use crate::pve::{ConfigFile, check_option};
+use crate::value::{BackupMode, Compress, DatasetUse};
+
+use super::jobs::{compress_word, notification};
+use super::options::report_fault;
+
+/// The defaults, in the order in which they are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vzdump {
+    lines: Vec<(&'static str, String)>,
+}
+
+impl Vzdump {
+    /// The file's text below its header.
+    pub fn text(&self) -> String {
+        self.lines
+            .iter()
+            .map(|(key, value)| format!("{key}: {value}\n"))
+            .collect()
+    }
+}
+
+/// Plans the defaults: those of the first backup job, so that a backup by hand is like one of its.
+pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vzdump {
+    let job = host
+        .schedules
+        .values()
+        .find_map(|schedule| match &schedule.task {
+            Task::VzdumpBackup {
+                storage,
+                mode,
+                compress,
+                ..
+            } if *schedule.enabled => Some((storage.value, **mode, **compress, schedule.span)),
+            Task::VzdumpBackup { .. }
+            | Task::ProxmoxUpdate { .. }
+            | Task::ProxmoxMaintenance
+            | Task::BackupRehearsal { .. }
+            | Task::ZfsSnapshot { .. }
+            | Task::ZfsScrub { .. }
+            | Task::ZfsTrim { .. }
+            | Task::SmartTest { .. }
+            | Task::NixosFlakeUpdate { .. }
+            | Task::WindowsUpdate { .. }
+            | Task::WindowsMaintenance { .. } => None,
+        });
+    let (storage, mode, compress, place) =
+        job.unwrap_or((None, BackupMode::Snapshot, Compress::Zstd, host.span));
+    let mut lines = vec![
+        ("mode", mode.as_str().to_owned()),
+        ("compress", compress_word(compress).to_owned()),
+    ];
+    if let Some(store) = storage.or_else(|| standing_store(host)) {
+        lines.push(("storage", host.storage.store(store).name().value.clone()));
+    }
+    lines.extend(
+        notification(host)
+            .into_iter()
+            .map(|(key, value, _)| (key, value)),
+    );
+    for (key, value) in &lines {
+        if let Err(fault) = check_option(ConfigFile::Vzdump, *host.release, key, value) {
+            report_fault(fault, place, sink);
+        }
+    }
+    Vzdump { lines }
+}
+
+/// The first store for backups that is always there.
+fn standing_store(host: &Host) -> Option<StoreRef> {
+    let mut stores = host.storage.stores();
+    let found = stores.find(|(_, store)| {
+        let stays = match store {
+            Store::Dataset(_) => true,
+            Store::External(external) => !*external.removable,
+        };
+        stays && store.is_for(DatasetUse::Backups)
+    });
+    found.map(|(id, _)| id)
+}

@@ -1,0 +1,343 @@
+//! What the kernel is told when it starts: devices for guests, the ZFS cache, huge pages, the serial console.
+//!
+//! Comes in: the host. Goes out: files of `/etc/modprobe.d`, `/etc/modules-load.d`, `/etc/kernel/cmdline` and
+//! `/etc/default/grub.d`. Rules of others: qm-pci-passthrough.adoc, pve-admin-guide "Editing the Kernel Commandline" and
+//! "Limit ZFS Memory Usage", modprobe.d(5), kernel-parameters.txt, facts of `/sys/bus/pci` (`driver_override`).
+//!
+//! All of it takes effect with the next start, and most of it only once the initial RAM disk has been made anew: the
+//! script that applies the tree sees to that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Host, Id, PciDevice};
+use crate::output::Mode;
+use crate::source::Span;
+use crate::value::{ByteSize, CpuVendor, PciAddress, PciClass, PciId};
+
+use super::Tree;
+
+/// What the boot files will say.
+#[derive(Debug, Default)]
+pub(super) struct Boot {
+    /// Devices that vfio-pci takes by their id.
+    ids: Vec<PciId>,
+    /// Devices that vfio-pci takes by their address, with the name in the spec: the host needs another of the same id.
+    by_address: Vec<(PciAddress, String)>,
+    /// Drivers that must not take a device before vfio-pci does.
+    later_drivers: BTreeSet<&'static str>,
+    /// Drivers that the host has no device for.
+    blacklist: BTreeSet<&'static str>,
+    disable_vga: bool,
+    arc_max: Option<u64>,
+    arc_min: Option<u64>,
+    parameters: Vec<String>,
+    serial: bool,
+    /// The ZFS pool that the host starts from.
+    boot_pool: Option<String>,
+}
+
+/// Speed and name of the serial console of a headless host.
+const SERIAL: &str = "ttyS0,115200n8";
+
+/// Plans the boot files.
+pub(super) fn plan(host: &Host) -> Boot {
+    let passed: BTreeSet<Id<PciDevice>> = host
+        .vms()
+        .flat_map(|(_, _, vm)| vm.passthrough.iter().map(|device| device.value))
+        .collect();
+    let kept = |wanted: &dyn Fn(&PciDevice) -> bool| {
+        host.hardware
+            .pci
+            .iter()
+            .any(|(id, device)| !passed.contains(&id) && wanted(device))
+    };
+    let mut boot = Boot {
+        serial: *host.headless,
+        boot_pool: host
+            .storage
+            .boot_pool()
+            .map(|(_, pool)| pool.name.value.clone()),
+        arc_max: host.storage.arc_max.map(|size| size.as_bytes()),
+        arc_min: host.storage.arc_min.map(|size| size.as_bytes()),
+        ..Boot::default()
+    };
+    let mut seen = BTreeSet::new();
+    for id in &passed {
+        let device = &host.hardware.pci[*id];
+        let vendor = device.id.map(|id| id.vendor);
+        match device.id {
+            Some(id) if !kept(&|other| other.id.is_some_and(|other| other.value == id.value)) => {
+                if seen.insert(id.value) {
+                    boot.ids.push(id.value);
+                }
+            }
+            // Without an id there is nothing else to go by.
+            Some(_) | None => boot
+                .by_address
+                .push((*device.address, device.name.value.clone())),
+        }
+        boot.later_drivers.extend(drivers(*device.class, vendor));
+        if *device.class == PciClass::Gpu {
+            boot.disable_vga |= *host.headless;
+            let same_maker = |other: &PciDevice| {
+                *other.class == PciClass::Gpu && other.id.is_none_or(|id| Some(id.vendor) == vendor)
+            };
+            if !kept(&same_maker) {
+                boot.blacklist.extend(gpu_blacklist(vendor));
+            }
+        }
+    }
+    boot.by_address.sort();
+    boot.parameters = parameters(host, !passed.is_empty());
+    boot
+}
+
+const NVIDIA: u16 = 0x10de;
+const AMD: u16 = 0x1002;
+const INTEL: u16 = 0x8086;
+
+/// The kernel modules that would take a device of this class on the host.
+fn drivers(class: PciClass, vendor: Option<u16>) -> Vec<&'static str> {
+    match class {
+        PciClass::Gpu => match vendor {
+            Some(NVIDIA) => vec!["nouveau", "nvidia", "nvidiafb", "nvidia_drm"],
+            Some(AMD) => vec!["amdgpu", "radeon"],
+            Some(INTEL) => vec!["i915", "xe"],
+            Some(_) | None => Vec::new(),
+        },
+        PciClass::Audio => vec!["snd_hda_intel"],
+        PciClass::Usb => vec!["xhci_pci"],
+        PciClass::Storage => vec!["ahci", "nvme", "mpt3sas"],
+        // Their drivers are too many to list: Proxmox VE takes the device from its driver when the guest starts.
+        PciClass::Nic | PciClass::Other => Vec::new(),
+    }
+}
+
+/// The modules of graphics cards that the host has no other card for.
+fn gpu_blacklist(vendor: Option<u16>) -> &'static [&'static str] {
+    match vendor {
+        Some(NVIDIA) => &["nouveau", "nvidia", "nvidiafb"],
+        Some(AMD) => &["amdgpu", "radeon"],
+        Some(INTEL) => &["i915", "xe"],
+        Some(_) | None => &[],
+    }
+}
+
+fn parameters(host: &Host, passes_devices: bool) -> Vec<String> {
+    let mut parameters = Vec::new();
+    if passes_devices {
+        let vendor = host.hardware.cpu.as_ref().and_then(|cpu| cpu.vendor);
+        // AMD's is on by itself, and does not know the parameter; Intel's needs it before kernel 6.8.
+        match vendor.map(|vendor| vendor.value) {
+            Some(CpuVendor::Amd) => {}
+            Some(CpuVendor::Intel) | None => parameters.push("intel_iommu=on".to_owned()),
+        }
+        parameters.push("iommu=pt".to_owned());
+    }
+    for (page, count) in huge_pages(host) {
+        let size = match page.0.whole_mib() {
+            Some(1024) => "1G",
+            _ => "2M",
+        };
+        parameters.push(format!("hugepagesz={size}"));
+        parameters.push(format!("hugepages={count}"));
+    }
+    if *host.headless {
+        parameters.push("console=tty0".to_owned());
+        parameters.push(format!("console={SERIAL}"));
+    }
+    parameters
+}
+
+/// How many pages of each size the virtual machines take that may run at the same time. Larger pages first: they are the
+/// harder ones to find.
+fn huge_pages(host: &Host) -> BTreeMap<std::cmp::Reverse<ByteSize>, u64> {
+    let mut by_size: BTreeMap<_, Vec<(usize, u64)>> = BTreeMap::new();
+    for (id, guest, vm) in host.vms() {
+        if let Some(page) = vm.hugepages {
+            let pages = guest.memory.as_bytes().div_ceil(page.as_bytes().max(1));
+            by_size
+                .entry(std::cmp::Reverse(page.value))
+                .or_default()
+                .push((id.index(), pages));
+        }
+    }
+    let exclusive: BTreeSet<(usize, usize)> = host
+        .guests
+        .iter()
+        .flat_map(|(id, guest)| {
+            let others = guest.exclusive_with.iter().map(|other| other.value.index());
+            others.flat_map(move |other| [(id.index(), other), (other, id.index())])
+        })
+        .collect();
+    by_size
+        .into_iter()
+        .map(|(page, guests)| (page, most_at_once(&guests, &exclusive)))
+        .collect()
+}
+
+/// The largest sum of those that exclude no other. Twenty guests are a million cases; of more the sum of all is taken,
+/// which is never too small.
+fn most_at_once(guests: &[(usize, u64)], exclusive: &BTreeSet<(usize, usize)>) -> u64 {
+    fn best(
+        rest: &[(usize, u64)],
+        taken: &mut Vec<usize>,
+        exclusive: &BTreeSet<(usize, usize)>,
+    ) -> u64 {
+        let Some(((guest, pages), rest)) = rest.split_first() else {
+            return 0;
+        };
+        let conflicts = taken
+            .iter()
+            .any(|other| exclusive.contains(&(*guest, *other)));
+        let has_rivals = rest
+            .iter()
+            .any(|(other, _)| exclusive.contains(&(*guest, *other)));
+        let mut most = 0;
+        if !conflicts {
+            taken.push(*guest);
+            most = pages.saturating_add(best(rest, taken, exclusive));
+            taken.pop();
+            if !has_rivals {
+                return most;
+            }
+        }
+        most.max(best(rest, taken, exclusive))
+    }
+    if guests.len() > 20 {
+        return guests
+            .iter()
+            .map(|(_, pages)| pages)
+            .fold(0, |sum, pages| sum.saturating_add(*pages));
+    }
+    best(guests, &mut Vec::new(), exclusive)
+}
+
+impl Boot {
+    /// Writes the files down.
+    pub(super) fn emit(&self, span: Span, tree: &mut Tree<'_>) {
+        let header = tree.header();
+        let mut add = |path: &str, body: String, mode: Mode| {
+            tree.add(path, &format!("# {header}\n{body}"), mode, span);
+        };
+        if !self.ids.is_empty() || !self.by_address.is_empty() {
+            add(
+                "etc/modules-load.d/vfio.conf",
+                "vfio\nvfio_iommu_type1\nvfio_pci\n".to_owned(),
+                Mode::Regular,
+            );
+            add("etc/modprobe.d/vfio.conf", self.vfio(), Mode::Regular);
+        }
+        if !self.blacklist.is_empty() {
+            let mut body = "# The host has no card of its own for these drivers.\n".to_owned();
+            for module in &self.blacklist {
+                body.push_str(&format!("blacklist {module}\n"));
+            }
+            add("etc/modprobe.d/blacklist-gpu.conf", body, Mode::Regular);
+        }
+        if self.arc_max.is_some() || self.arc_min.is_some() {
+            let mut body = "# The ZFS cache, in bytes.\n".to_owned();
+            for (name, value) in [("zfs_arc_min", self.arc_min), ("zfs_arc_max", self.arc_max)] {
+                if let Some(value) = value {
+                    body.push_str(&format!("options zfs {name}={value}\n"));
+                }
+            }
+            add("etc/modprobe.d/zfs.conf", body, Mode::Regular);
+        }
+        if !self.by_address.is_empty() {
+            add(
+                "etc/udev/rules.d/10-vfio.rules",
+                self.rules(),
+                Mode::Regular,
+            );
+        }
+        if !self.parameters.is_empty() {
+            add("etc/default/grub.d/moxc.cfg", self.grub(), Mode::Regular);
+        }
+        if !self.by_address.is_empty() {
+            let hook = format!("#!/bin/sh\n# {header}\n{HOOK}");
+            tree.add(
+                "etc/initramfs-tools/hooks/vfio",
+                &hook,
+                Mode::Executable,
+                span,
+            );
+        }
+        if let (Some(pool), false) = (&self.boot_pool, self.parameters.is_empty()) {
+            // The one file without a comment: the boot loader is handed all of it (proxmox-boot-tool reads one line).
+            let line = format!(
+                "root=ZFS={pool}/ROOT/pve-1 boot=zfs {}\n",
+                self.parameters.join(" ")
+            );
+            tree.add("etc/kernel/cmdline", &line, Mode::Regular, span);
+        }
+    }
+
+    fn vfio(&self) -> String {
+        let mut body = String::new();
+        if !self.ids.is_empty() {
+            let ids: Vec<String> = self.ids.iter().map(ToString::to_string).collect();
+            let vga = if self.disable_vga {
+                " disable_vga=1"
+            } else {
+                ""
+            };
+            body.push_str(&format!("options vfio-pci ids={}{vga}\n", ids.join(",")));
+        } else if self.disable_vga {
+            body.push_str("options vfio-pci disable_vga=1\n");
+        }
+        for driver in &self.later_drivers {
+            body.push_str(&format!("softdep {driver} pre: vfio-pci\n"));
+        }
+        body
+    }
+
+    fn rules(&self) -> String {
+        let mut body =
+            "# The host has another device of the same id, so these are taken by their address.\n"
+                .to_owned();
+        for (address, name) in &self.by_address {
+            body.push_str(&format!(
+                "# {name}\nACTION==\"add\", SUBSYSTEM==\"pci\", KERNEL==\"{address}\", ATTR{{driver_override}}=\"vfio-pci\"\n"
+            ));
+        }
+        body
+    }
+
+    /// GRUB sources the files of grub.d after its own, as shell.
+    fn grub(&self) -> String {
+        let mut body = format!(
+            "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT {}\"\n",
+            self.parameters.join(" ")
+        );
+        if self.serial {
+            body.push_str("GRUB_TERMINAL=\"console serial\"\nGRUB_SERIAL_COMMAND=\"serial --unit=0 --speed=115200\"\n");
+        }
+        body
+    }
+}
+
+/// Takes the rule into the initial RAM disk: the drivers there would be faster otherwise (initramfs-tools(7)).
+const HOOK: &str = r#"case "$1" in prereqs) exit 0 ;; esac
+. /usr/share/initramfs-tools/hook-functions
+copy_file rule /etc/udev/rules.d/10-vfio.rules
+manual_add_modules vfio_pci
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guests_that_exclude_each_other_share_their_pages() {
+        let exclusive = BTreeSet::from([(1, 2), (2, 1), (2, 3), (3, 2)]);
+        assert_eq!(
+            most_at_once(&[(0, 1), (1, 10), (2, 15), (3, 4)], &exclusive),
+            16
+        );
+        assert_eq!(most_at_once(&[(1, 10), (2, 13), (3, 4)], &exclusive), 14);
+        assert_eq!(most_at_once(&[], &exclusive), 0);
+        let many: Vec<_> = (0..30).map(|guest| (guest, 1)).collect();
+        assert_eq!(most_at_once(&many, &exclusive), 30);
+    }
+}

@@ -1,0 +1,458 @@
+//! Pools and datasets: the script that makes them on a Proxmox VE host, and the same as a disko module.
+//!
+//! The script never touches a disk that holds anything: `zpool create` itself takes a disk whose partitions hold no file
+//! system, and one of a destroyed pool, without a word, so the script looks at every disk first. The pool that the host
+//! starts from is the installer's work; only what the spec puts into it is made here.
+
+use serde::Serialize;
+
+use crate::model::{Dataset, Disk, Host, Id, Pool, Vdev, VdevRole};
+use crate::nix::{self, Attrs, BuildError, Built, Expr};
+use crate::output::Mode;
+use crate::source::{Span, Spanned};
+use crate::template::{BuiltIn, Templates, one_line};
+use crate::value::{LogLayout, PoolLayout};
+
+use super::Tree;
+
+/// The pools and datasets of a host.
+#[derive(Debug, Clone)]
+pub(super) struct Zfs {
+    host: String,
+    pools: Vec<PoolPlan>,
+    datasets: Vec<DatasetPlan>,
+}
+
+/// A pool, in `zpool`'s words.
+#[derive(Debug, Clone, Serialize)]
+pub struct PoolPlan {
+    /// Its name.
+    pub name: String,
+    /// Whether the installer made it.
+    pub boot: bool,
+    /// Its own disks, by their stable paths.
+    pub disks: Vec<String>,
+    /// How they stand together, as `zpool create` takes it: `mirror`, disk, disk …
+    pub vdevs: Vec<String>,
+    /// Why `zpool create` is told to take unlike disks; empty where it is not.
+    pub unlike: String,
+    /// The sector size as a power of two.
+    pub ashift: u8,
+    /// `on` or `off`.
+    pub autotrim: String,
+    /// The compression of its root dataset.
+    pub compression: String,
+    /// Vdevs beside the data: special, log, cache, spare.
+    pub further: Vec<FurtherPlan>,
+    #[serde(skip)]
+    layout: Vec<VdevGroup>,
+    #[serde(skip)]
+    names: Vec<(String, String)>,
+}
+
+/// A further vdev, in `zpool`'s words.
+#[derive(Debug, Clone, Serialize)]
+pub struct FurtherPlan {
+    /// `special`, `log`, `cache` or `spare`.
+    pub role: String,
+    /// How many disks it has.
+    pub count: usize,
+    /// Its disks, by their stable paths.
+    pub disks: Vec<String>,
+    /// The role and how its disks stand together, as `zpool create` takes it.
+    pub words: Vec<String>,
+    #[serde(skip)]
+    layout: Vec<VdevGroup>,
+    #[serde(skip)]
+    names: Vec<(String, String)>,
+}
+
+/// Disks that make one vdev: the word of `zpool`, empty for disks alone, and the disks' names in the spec.
+#[derive(Debug, Clone)]
+struct VdevGroup {
+    word: &'static str,
+    disks: Vec<(String, String)>,
+}
+
+/// A dataset.
+#[derive(Debug, Clone, Serialize)]
+pub struct DatasetPlan {
+    /// Its name: `rpool/vm-disks`.
+    pub name: String,
+    /// What is set on it, sizes in bytes.
+    pub properties: Vec<Property>,
+}
+
+/// A property of a dataset.
+#[derive(Debug, Clone, Serialize)]
+pub struct Property {
+    /// Its name.
+    pub key: String,
+    /// Its value, as `zfs get -p` shows it.
+    pub value: String,
+}
+
+/// `create.sh`. These fields are the contract with a user's template of the same name.
+#[derive(askama::Template, Serialize)]
+#[template(path = "proxmox/storage/create.sh")]
+pub struct CreateScript {
+    /// The line that marks a generated file; safe in a comment.
+    pub header: String,
+    /// The host's name.
+    pub host: String,
+    /// Pools, in the order of the spec.
+    pub pools: Vec<PoolPlan>,
+    /// Datasets, parents first.
+    pub datasets: Vec<DatasetPlan>,
+}
+
+impl BuiltIn for CreateScript {
+    const NAME: &'static str = "proxmox/storage/create.sh";
+}
+
+/// Plans pools and datasets.
+pub(super) fn plan(host: &Host) -> Zfs {
+    let pools = host
+        .storage
+        .pools
+        .values()
+        .map(|pool| pool_plan(host, pool))
+        .collect();
+    let mut datasets: Vec<DatasetPlan> = host
+        .storage
+        .datasets
+        .iter()
+        .map(|(id, dataset)| dataset_plan(host, id, dataset))
+        .collect();
+    // A parent sorts before what lies below it.
+    datasets.sort_by(|a, b| a.name.cmp(&b.name));
+    Zfs {
+        host: host.name.as_str().to_owned(),
+        pools,
+        datasets,
+    }
+}
+
+fn pool_plan(host: &Host, pool: &Pool) -> PoolPlan {
+    let disks = named(host, &pool.disks);
+    let layout = data_vdevs(*pool.layout, &disks);
+    PoolPlan {
+        name: pool.name.value.clone(),
+        boot: *pool.boot,
+        disks: devices(&disks),
+        vdevs: words(&layout),
+        unlike: unlike(host, pool),
+        ashift: *pool.ashift,
+        autotrim: if *pool.autotrim { "on" } else { "off" }.to_owned(),
+        compression: pool.compression.value.clone(),
+        further: pool
+            .vdevs
+            .iter()
+            .map(|vdev| further_plan(host, vdev))
+            .collect(),
+        layout,
+        names: disks,
+    }
+}
+
+fn further_plan(host: &Host, vdev: &Vdev) -> FurtherPlan {
+    let disks = named(host, &vdev.disks);
+    let layout = match *vdev.layout {
+        LogLayout::Stripe => vec![VdevGroup {
+            word: "",
+            disks: disks.clone(),
+        }],
+        LogLayout::Mirror => vec![VdevGroup {
+            word: "mirror",
+            disks: disks.clone(),
+        }],
+        LogLayout::Raid10 => pairs(&disks),
+    };
+    let mut words = vec![vdev.role.as_str().to_owned()];
+    words.extend(self::words(&layout));
+    FurtherPlan {
+        role: vdev.role.as_str().to_owned(),
+        count: disks.len(),
+        disks: devices(&disks),
+        words,
+        layout,
+        names: disks,
+    }
+}
+
+/// The disks of a vdev: name in the spec and stable path.
+fn named(host: &Host, disks: &[Spanned<Id<Disk>>]) -> Vec<(String, String)> {
+    disks
+        .iter()
+        .map(|disk| &host.hardware.disks[disk.value])
+        .map(|disk| (disk.name.value.clone(), disk.device.as_str().to_owned()))
+        .collect()
+}
+
+fn devices(disks: &[(String, String)]) -> Vec<String> {
+    disks.iter().map(|(_, device)| device.clone()).collect()
+}
+
+fn data_vdevs(layout: PoolLayout, disks: &[(String, String)]) -> Vec<VdevGroup> {
+    let one = |word| {
+        vec![VdevGroup {
+            word,
+            disks: disks.to_vec(),
+        }]
+    };
+    match layout {
+        PoolLayout::Stripe => one(""),
+        PoolLayout::Mirror => one("mirror"),
+        PoolLayout::Raid10 => pairs(disks),
+        PoolLayout::Raidz1 => one("raidz1"),
+        PoolLayout::Raidz2 => one("raidz2"),
+        PoolLayout::Raidz3 => one("raidz3"),
+    }
+}
+
+/// Mirrors of two, striped.
+fn pairs(disks: &[(String, String)]) -> Vec<VdevGroup> {
+    disks
+        .chunks(2)
+        .map(|pair| VdevGroup {
+            word: "mirror",
+            disks: pair.to_vec(),
+        })
+        .collect()
+}
+
+fn words(layout: &[VdevGroup]) -> Vec<String> {
+    let mut words = Vec::new();
+    for group in layout {
+        if !group.word.is_empty() {
+            words.push(group.word.to_owned());
+        }
+        words.extend(devices(&group.disks));
+    }
+    words
+}
+
+/// Why `zpool create` must be told `-f`: it refuses disks of different sizes in one vdev, and a special vdev that bears
+/// fewer lost disks than the data. The spec says so, and the script has looked at every disk itself.
+fn unlike(host: &Host, pool: &Pool) -> String {
+    let differ = |disks: &[Spanned<Id<Disk>>]| {
+        let mut sizes = disks
+            .iter()
+            .map(|disk| host.hardware.disks[disk.value].size.as_bytes());
+        let first = sizes.next();
+        sizes.any(|size| Some(size) != first)
+    };
+    let mut reasons = Vec::new();
+    let groups = |disks: &[Spanned<Id<Disk>>], pairs: bool, redundant: bool| {
+        redundant
+            && if pairs {
+                disks.chunks(2).any(differ)
+            } else {
+                differ(disks)
+            }
+    };
+    let redundant = !matches!(*pool.layout, PoolLayout::Stripe);
+    if groups(&pool.disks, *pool.layout == PoolLayout::Raid10, redundant) {
+        reasons.push("disks of different sizes");
+    }
+    let parity = |layout: LogLayout, disks: usize| match layout {
+        LogLayout::Stripe => 0,
+        LogLayout::Mirror => disks.saturating_sub(1),
+        LogLayout::Raid10 => 1,
+    };
+    let data = match *pool.layout {
+        PoolLayout::Stripe => 0,
+        PoolLayout::Mirror => pool.disks.len().saturating_sub(1),
+        PoolLayout::Raid10 | PoolLayout::Raidz1 => 1,
+        PoolLayout::Raidz2 => 2,
+        PoolLayout::Raidz3 => 3,
+    };
+    for vdev in &pool.vdevs {
+        let mirrored = *vdev.layout != LogLayout::Stripe;
+        if groups(&vdev.disks, *vdev.layout == LogLayout::Raid10, mirrored) {
+            reasons.push("disks of different sizes");
+        }
+        if vdev.role == VdevRole::Special && parity(*vdev.layout, vdev.disks.len()) != data {
+            reasons.push("a special vdev of another redundancy than the data");
+        }
+    }
+    reasons.sort_unstable();
+    reasons.dedup();
+    reasons.join(", ")
+}
+
+fn dataset_plan(host: &Host, id: Id<Dataset>, dataset: &Dataset) -> DatasetPlan {
+    let mut properties = Vec::new();
+    let mut set = |key: &str, value: Option<String>| {
+        properties.extend(value.map(|value| Property {
+            key: key.to_owned(),
+            value,
+        }));
+    };
+    set(
+        "compression",
+        dataset.compression.as_ref().map(|c| c.value.clone()),
+    );
+    set(
+        "mountpoint",
+        dataset
+            .mountpoint
+            .as_ref()
+            .map(|path| path.value.to_string()),
+    );
+    set(
+        "quota",
+        dataset.quota.map(|size| size.as_bytes().to_string()),
+    );
+    set(
+        "recordsize",
+        dataset.recordsize.map(|size| size.as_bytes().to_string()),
+    );
+    set(
+        "reservation",
+        dataset.reservation.map(|size| size.as_bytes().to_string()),
+    );
+    DatasetPlan {
+        name: host.zfs_name(id),
+        properties,
+    }
+}
+
+impl Zfs {
+    /// Whether there is anything to make.
+    pub(super) fn is_empty(&self) -> bool {
+        self.datasets.is_empty()
+            && self
+                .pools
+                .iter()
+                .all(|pool| pool.boot && pool.further.is_empty())
+    }
+
+    /// Whether disko has a pool to make.
+    fn has_pools(&self) -> bool {
+        self.pools.iter().any(|pool| !pool.boot)
+    }
+
+    /// Writes the script and the module down.
+    pub(super) fn emit(&self, span: Span, templates: &Templates, tree: &mut Tree<'_>) {
+        if self.is_empty() {
+            return;
+        }
+        let script = CreateScript {
+            header: one_line(&tree.header()),
+            host: self.host.clone(),
+            pools: self.pools.clone(),
+            datasets: self.datasets.clone(),
+        };
+        tree.render(
+            "storage/create.sh",
+            &script,
+            templates,
+            Mode::Executable,
+            span,
+        );
+        if self.has_pools() {
+            let module = self.disko().expect(
+                "names and sizes of pools are plain text, and each stands once in the spec",
+            );
+            let header = format!(
+                "{}\nThe pools of the host for disko, which EMPTIES the disks that it is run on. The pool that the host starts from is the installer's.",
+                tree.header()
+            );
+            let text = nix::print_file(&header, &module).text;
+            tree.add("storage/disko.nix", &text, Mode::Regular, span);
+        }
+    }
+
+    fn disko(&self) -> Built {
+        let mut disks = Attrs::new();
+        let mut pools = Attrs::new();
+        for pool in self.pools.iter().filter(|pool| !pool.boot) {
+            let members = pool
+                .names
+                .iter()
+                .chain(pool.further.iter().flat_map(|further| &further.names));
+            for (name, device) in members {
+                // One that stands in two pools is reported by the analysis; here the first has it.
+                if disks.get(&[name]).is_none() {
+                    disks.set([name], disko_disk(device, &pool.name)?)?;
+                }
+            }
+            pools.set([&pool.name], self.disko_pool(pool)?)?;
+        }
+        let mut root = Attrs::new();
+        root.set("disko.devices.disk", disks)?;
+        root.set("disko.devices.zpool", pools)?;
+        nix::IntoExpr::into_expr(root)
+    }
+
+    fn disko_pool(&self, pool: &PoolPlan) -> Result<Attrs, BuildError> {
+        let mut set = Attrs::new();
+        set.set("type", "zpool")?;
+        match (&pool.layout[..], pool.further.is_empty()) {
+            ([one], true) => set.set("mode", one.word)?,
+            (groups, _) => {
+                set.set("mode.topology.type", "topology")?;
+                set.set("mode.topology.vdev", vdev_list(groups)?)?;
+                for further in &pool.further {
+                    let path = ["mode", "topology", further.role.as_str()];
+                    match (further.role.as_str(), &further.layout[..]) {
+                        ("cache" | "spare", _) => {
+                            let names: Vec<&str> = further
+                                .names
+                                .iter()
+                                .map(|(name, _)| name.as_str())
+                                .collect();
+                            set.set(path, nix::list(names)?)?;
+                        }
+                        ("special", [one]) => set.set(path, vdev(one)?)?,
+                        (_, groups) => set.set(path, vdev_list(groups)?)?,
+                    }
+                }
+            }
+        }
+        set.set("options.ashift", pool.ashift.to_string())?;
+        set.set("options.autotrim", pool.autotrim.as_str())?;
+        set.set("rootFsOptions.compression", pool.compression.as_str())?;
+        let prefix = format!("{}/", pool.name);
+        for dataset in &self.datasets {
+            let Some(path) = dataset.name.strip_prefix(&prefix) else {
+                continue;
+            };
+            let mut fs = Attrs::new();
+            fs.set("type", "zfs_fs")?;
+            for property in &dataset.properties {
+                if property.key == "mountpoint" {
+                    fs.set("mountpoint", property.value.as_str())?;
+                }
+                fs.set(["options", property.key.as_str()], property.value.as_str())?;
+            }
+            set.set(["datasets", path], fs)?;
+        }
+        Ok(set)
+    }
+}
+
+fn disko_disk(device: &str, pool: &str) -> Result<Attrs, BuildError> {
+    let mut disk = Attrs::new();
+    disk.set("type", "disk")?;
+    disk.set("device", device)?;
+    disk.set("content.type", "gpt")?;
+    disk.set("content.partitions.zfs.size", "100%")?;
+    disk.set("content.partitions.zfs.content.type", "zfs")?;
+    disk.set("content.partitions.zfs.content.pool", pool)?;
+    Ok(disk)
+}
+
+/// A list of vdevs; disks alone are a vdev each.
+fn vdev_list(groups: &[VdevGroup]) -> Built {
+    nix::list(groups.iter().map(vdev).collect::<Result<Vec<_>, _>>()?)
+}
+
+fn vdev(group: &VdevGroup) -> Result<Expr, BuildError> {
+    let mut set = Attrs::new();
+    set.set("mode", group.word)?;
+    let names: Vec<&str> = group.disks.iter().map(|(name, _)| name.as_str()).collect();
+    set.set("members", nix::list(names)?)?;
+    nix::IntoExpr::into_expr(set)
+}

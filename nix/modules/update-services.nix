@@ -1,0 +1,188 @@
+# Updates from a flake, by timers: build, try, look at the health, and only then make it the system that boots.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.moxc.update;
+
+  schedule = lib.types.submodule {
+    options = {
+      enable = lib.mkEnableOption "this schedule" // {
+        default = true;
+      };
+      flake = lib.mkOption {
+        type = lib.types.str;
+        default = "/etc/nixos";
+        example = "github:example/homelab";
+        description = ''
+          The flake that this machine is built from. Of a folder of this machine the lock file is updated there, and
+          put back where the update fails; of any other flake a copy is updated.
+        '';
+      };
+      attribute = lib.mkOption {
+        type = lib.types.str;
+        default = config.networking.hostName;
+        defaultText = lib.literalExpression "config.networking.hostName";
+        description = "The name of this machine in the flake's `nixosConfigurations`.";
+      };
+      updateInputs = lib.mkOption {
+        type = lib.types.bool;
+        default = true;
+        description = "Whether the flake's inputs are updated. Without it the flake's own lock file is followed.";
+      };
+      onCalendar = lib.mkOption {
+        type = lib.types.str;
+        example = "03:30";
+        description = "When, as systemd's OnCalendar.";
+      };
+      randomizedDelay = lib.mkOption {
+        type = lib.types.nullOr lib.types.str;
+        default = null;
+        example = "15m";
+        description = "How much later at random, at most.";
+      };
+      persistent = lib.mkOption {
+        type = lib.types.bool;
+        default = true;
+        description = "Whether a run that was missed is made up for.";
+      };
+      timeout = lib.mkOption {
+        type = lib.types.nullOr lib.types.str;
+        default = null;
+        example = "2h";
+        description = "How long it may take.";
+      };
+      rollback = lib.mkOption {
+        type = lib.types.bool;
+        default = true;
+        description = "Whether the system from before comes back where the new one is not healthy.";
+      };
+      health = lib.mkOption {
+        type = lib.types.listOf lib.types.str;
+        default = [ ];
+        example = [ "nginx.service" ];
+        description = "Units that must be active after an update.";
+      };
+      healthTimeout = lib.mkOption {
+        type = lib.types.ints.positive;
+        default = 120;
+        description = "How many seconds the units have to become active.";
+      };
+      reboot = lib.mkOption {
+        type = lib.types.enum [
+          "never"
+          "if-needed"
+        ];
+        default = "never";
+        description = "Whether the machine restarts where its kernel is another one.";
+      };
+    };
+  };
+
+  enabled = lib.filterAttrs (_: schedule: schedule.enable) cfg.schedules;
+
+  tool = pkgs.writeShellApplication {
+    name = "nixos-flake-update";
+    runtimeInputs = [
+      config.nix.package
+      config.system.build.nixos-rebuild
+      config.systemd.package
+      pkgs.coreutils
+      pkgs.diffutils
+      pkgs.gitMinimal
+      pkgs.jq
+      pkgs.util-linux
+    ];
+    text = builtins.readFile ./scripts/nixos-flake-update.sh;
+  };
+
+  arguments =
+    schedule:
+    [
+      "--yes"
+      "--flake"
+      schedule.flake
+      "--attribute"
+      schedule.attribute
+      "--health-timeout"
+      (toString schedule.healthTimeout)
+      "--reboot"
+      schedule.reboot
+    ]
+    ++ lib.concatMap (unit: [
+      "--health"
+      unit
+    ]) schedule.health
+    ++ lib.optional (!schedule.updateInputs) "--keep-inputs"
+    ++ lib.optional (!schedule.rollback) "--no-rollback";
+in
+{
+  key = "moxc/update-services";
+
+  imports = [ ./common.nix ];
+
+  options.services.moxc.update = {
+    enable = lib.mkEnableOption "updates of this machine by timers" // {
+      default = true;
+    };
+    schedules = lib.mkOption {
+      type = lib.types.attrsOf schedule;
+      default = { };
+      description = "Updates by name; each becomes a service and a timer `moxc-<name>`.";
+    };
+  };
+
+  config = lib.mkIf (config.services.moxc.enable && cfg.enable && enabled != { }) {
+    environment.systemPackages = [ tool ];
+
+    systemd = {
+      targets.moxc = {
+        description = "What moxc does by itself on this machine";
+        wantedBy = [ "multi-user.target" ];
+        wants = lib.mapAttrsToList (name: _: "moxc-${name}.timer") enabled;
+      };
+
+      services = lib.mapAttrs' (
+        name: schedule:
+        lib.nameValuePair "moxc-${name}" {
+          description = "Update this machine from ${schedule.flake}";
+          wants = [ "network-online.target" ];
+          after = [ "network-online.target" ];
+          # The update itself switches to a system in which this unit may be another one.
+          restartIfChanged = false;
+          stopIfChanged = false;
+          unitConfig.X-StopOnRemoval = false;
+          serviceConfig = {
+            Type = "oneshot";
+            StateDirectory = "moxc/nixos-flake-update";
+          }
+          // lib.optionalAttrs (schedule.timeout != null) { TimeoutStartSec = schedule.timeout; };
+          environment = {
+            HOME = "/root";
+          }
+          // config.networking.proxy.envVars;
+          script = "exec ${lib.getExe tool} ${lib.escapeShellArgs (arguments schedule)}";
+        }
+      ) enabled;
+
+      timers = lib.mapAttrs' (
+        name: schedule:
+        lib.nameValuePair "moxc-${name}" {
+          description = "When ${name} runs";
+          wantedBy = [ "timers.target" ];
+          partOf = [ "moxc.target" ];
+          timerConfig = {
+            OnCalendar = schedule.onCalendar;
+            Persistent = schedule.persistent;
+          }
+          // lib.optionalAttrs (schedule.randomizedDelay != null) {
+            RandomizedDelaySec = schedule.randomizedDelay;
+          };
+        }
+      ) enabled;
+    };
+  };
+}
