@@ -212,7 +212,7 @@ impl Loader {
         mut sink: Sink,
     ) -> Result<(), Failure> {
         let fleet = spec::read_fleet(&self.sources.map, file, document, &mut sink);
-        let Some(fleet) = fleet.filter(|_| document.broken_lines.is_empty()) else {
+        let Some(fleet) = fleet.filter(|_| document.broken.is_empty()) else {
             // Hosts without their defaults would have errors that are none.
             self.tell(sink, &Lints::default());
             return Ok(());

@@ -177,6 +177,7 @@ codes! {
     MOX0711 Warning "a rehearsal without a backup";
     MOX0720 Error   "a schedule that a backup job cannot have";
     MOX0801 Error   "output that Proxmox VE refuses";
+    MOX0820 Error   "a NixOS setting that Nix cannot hold";
     MOX0821 Error   "a template that replaces nothing";
     MOX0822 Error   "a template that cannot be read";
     MOX0823 Error   "a template that cannot be filled in";
