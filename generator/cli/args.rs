@@ -90,6 +90,8 @@ pub(super) enum Command {
     Build(Build),
     /// Explain the code of an error or a warning
     Explain(Explain),
+    /// Check any Nix file: syntax, names, and options of NixOS
+    LintNix(LintNix),
     /// Print the JSON Schema of a spec, for editors
     Schema,
     /// Print the completions of a shell
@@ -155,6 +157,22 @@ fn target_parser() -> impl clap::builder::TypedValueParser<Value = Target> {
             .find(|target| target.as_str() == word)
             .expect("the parser takes these words alone")
     })
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct LintNix {
+    /// Files of Nix; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// The NixOS release to hold options against; the newest known where left out
+    #[arg(long, value_name = "YY.MM")]
+    pub(super) release: Option<String>,
+    /// Options that other modules declare, with all below them; may be given again
+    #[arg(long, value_name = "OPTION")]
+    pub(super) allow: Vec<String>,
+    /// Take every warning for an error
+    #[arg(long)]
+    pub(super) deny_warnings: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -177,7 +177,6 @@ codes! {
     MOX0711 Warning "a rehearsal without a backup";
     MOX0720 Error   "a schedule that a backup job cannot have";
     MOX0801 Error   "output that Proxmox VE refuses";
-    MOX0820 Error   "a NixOS setting that Nix cannot hold";
     MOX0821 Error   "a template that replaces nothing";
     MOX0822 Error   "a template that cannot be read";
     MOX0823 Error   "a template that cannot be filled in";
@@ -188,6 +187,8 @@ codes! {
     MOX0842 Error   "a value that a NixOS option does not take";
     MOX0843 Warning "a NixOS option by an old or a doubtful name";
     MOX0844 Error   "generated Nix with a fault in it";
+    MOX0845 Error   "a fault in a Nix file";
+    MOX0846 Warning "a doubtful place in a Nix file";
 }
 
 impl fmt::Display for Code {
