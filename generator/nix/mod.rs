@@ -20,9 +20,12 @@ pub use expr::{
 };
 pub use print::{Printed, print, print_file};
 
-/// The candidate that `name` is most likely a slip of, if one is near enough; the first of equals.
-fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let slips = name.chars().count().div_ceil(4).max(1);
+/// The candidate that is nearest to `name`, at most so many slips of a hand away; the first of equals.
+fn nearest<'a>(
+    name: &str,
+    slips: usize,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
