@@ -10,7 +10,13 @@ fn broken_specs_show_all_their_errors() {
     let folder = tests().join("broken");
     let mut specs: Vec<String> = fs::read_dir(&folder)
         .expect("the folder of broken specs")
-        .map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("a file")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .filter(|name| name.ends_with(".toml"))
         .collect();
     specs.sort();
@@ -81,7 +87,13 @@ fn every_format_tells_the_same() {
         .collect();
     let expected: Vec<String> = short
         .iter()
-        .map(|line| line.split(':').skip(1).take(2).collect::<Vec<_>>().join(":"))
+        .map(|line| {
+            line.split(':')
+                .skip(1)
+                .take(2)
+                .collect::<Vec<_>>()
+                .join(":")
+        })
         .collect();
     assert_eq!(places, expected);
 }

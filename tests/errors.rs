@@ -58,7 +58,10 @@ fn every_code_has_a_case_that_yields_it() {
     for_every_code(|code| {
         let folder = folder(code);
         if ELSEWHERE.iter().any(|(other, _)| *other == code) {
-            assert!(!folder.exists(), "{code} is tested elsewhere, and has a case");
+            assert!(
+                !folder.exists(),
+                "{code} is tested elsewhere, and has a case"
+            );
             return;
         }
         let spec = spec(&folder, "host.toml", "fleet.toml")
@@ -93,7 +96,11 @@ fn a_sound_host_is_not_mistaken() {
         let Some(spec) = spec(&folder, "silent.toml", "silent/fleet.toml") else {
             return;
         };
-        assert_eq!(told(&folder, &spec, code), [""; 0], "{code} is told of a sound host");
+        assert_eq!(
+            told(&folder, &spec, code),
+            [""; 0],
+            "{code} is told of a sound host"
+        );
     });
 }
 
@@ -134,7 +141,10 @@ fn every_page_shows_what_is_wrong_and_what_is_right() {
         for (part, next) in [("## What", "## Why"), ("## Why", "## Wrong")] {
             let text = page.split(part).nth(1).expect("the part is there");
             let text = text.split(next).next().expect("a text has a start");
-            assert!(text.trim().len() > 20, "{code}: `{part}` says next to nothing");
+            assert!(
+                text.trim().len() > 20,
+                "{code}: `{part}` says next to nothing"
+            );
         }
     });
 }
@@ -179,7 +189,10 @@ fn the_index_lists_every_page() {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
             };
-            index.push_str(&format!("| [{code}]({code}.md) | {level} | {} |\n", code.title()));
+            index.push_str(&format!(
+                "| [{code}]({code}.md) | {level} | {} |\n",
+                code.title()
+            ));
         }
     }
     let path = pages().join("README.md");
@@ -201,7 +214,10 @@ fn no_page_and_no_case_is_left_over() {
         let name = entry.expect("a page").file_name();
         let name = name.to_string_lossy();
         let code = name.strip_suffix(".md").unwrap_or(&name);
-        assert!(known(code) || code == "README", "docs/errors/{name} explains no code");
+        assert!(
+            known(code) || code == "README",
+            "docs/errors/{name} explains no code"
+        );
     }
     for entry in fs::read_dir(tests().join("errors")).expect("the cases") {
         let name = entry.expect("a case").file_name();

@@ -11,10 +11,7 @@ pub(crate) fn tests() -> PathBuf {
 /// `moxc` in `folder`, with nothing of the tester's own environment.
 pub(crate) fn moxc(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_moxc"));
-    command
-        .current_dir(folder)
-        .env_clear()
-        .stdin(Stdio::null());
+    command.current_dir(folder).env_clear().stdin(Stdio::null());
     command
 }
 

@@ -128,8 +128,6 @@ codes! {
     MOX0823 Error   "a template that cannot be filled in";
     MOX0824 Error   "a template whose output cannot be used";
     MOX0825 Error   "output that no file can hold";
-    MOX0690 Error   "an immutable guest that nobody can log into";
-    MOX0820 Error   "a NixOS setting that Nix cannot hold";
     MOX0840 Error   "a NixOS setting that Nix cannot hold";
     MOX0841 Error   "an option that NixOS does not have";
     MOX0842 Error   "a value that a NixOS option does not take";

@@ -526,7 +526,12 @@ impl Resolver<'_> {
                 );
                 return None;
             }
-            (None, None) if body.misread.iter().any(|key| matches!(*key, "dataset" | "host-path")) => {
+            (None, None)
+                if body
+                    .misread
+                    .iter()
+                    .any(|key| matches!(*key, "dataset" | "host-path")) =>
+            {
                 return None;
             }
             (None, None) => {

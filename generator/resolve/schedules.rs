@@ -68,9 +68,10 @@ impl Resolver<'_> {
         if let Some(GuestList::Names(names)) = body.guests.as_ref().map(|guests| &guests.value) {
             index.guests.find_all(names, self.sink);
         }
-        index
-            .guests
-            .find_all(references(body.exclude.as_ref()).chain(&body.guest), self.sink);
+        index.guests.find_all(
+            references(body.exclude.as_ref()).chain(&body.guest),
+            self.sink,
+        );
         index
             .datasets
             .find_all(references(body.datasets.as_ref()), self.sink);
@@ -194,15 +195,17 @@ impl Resolver<'_> {
         ];
         for (key, present, needed_by, known_to) in keys {
             match present {
-                None if needed_by.contains(&kind.value) && !body.misread.contains(&key) => self.sink.push(
-                    Diagnostic::new(
-                        Code::MOX0004,
-                        body.span,
-                        format!("the key `{key}` is missing"),
+                None if needed_by.contains(&kind.value) && !body.misread.contains(&key) => {
+                    self.sink.push(
+                        Diagnostic::new(
+                            Code::MOX0004,
+                            body.span,
+                            format!("the key `{key}` is missing"),
+                        )
+                        .label("in this table")
+                        .also(kind.span, format!("the task `{}` needs it", kind.value)),
                     )
-                    .label("in this table")
-                    .also(kind.span, format!("the task `{}` needs it", kind.value)),
-                ),
+                }
                 Some(span) if !known_to.contains(&kind.value) => {
                     let tasks = known_to
                         .iter()

@@ -86,9 +86,10 @@ impl<'a> Reader<'a> {
             Value::Integer(_) | Value::Float(_) if expected.contains("size") => {
                 diagnostic.help(format!("write its unit: `\"{written} GiB\"`"))
             }
-            Value::Integer(_) | Value::Float(_) if expected.contains("duration") => {
-                diagnostic.help(format!("write its unit: `\"{written}s\"`, `\"{written}min\"`"))
-            }
+            Value::Integer(_) | Value::Float(_) if expected.contains("duration") => diagnostic
+                .help(format!(
+                    "write its unit: `\"{written}s\"`, `\"{written}min\"`"
+                )),
             Value::Integer(_) | Value::Float(_) | Value::Boolean(_) if expected.contains('`') => {
                 diagnostic.help(format!("put it in quotes: `\"{written}\"`"))
             }
@@ -330,7 +331,10 @@ impl FromNode for bool {
         match &node.value {
             Value::Boolean(value) => Some(*value),
             Value::String(text)
-                if matches!(text.as_str(), "true" | "false" | "yes" | "no" | "on" | "off") =>
+                if matches!(
+                    text.as_str(),
+                    "true" | "false" | "yes" | "no" | "on" | "off"
+                ) =>
             {
                 let meant = matches!(text.as_str(), "true" | "yes" | "on");
                 reader.report(
@@ -340,7 +344,11 @@ impl FromNode for bool {
                         "expected true or false, found a string",
                     )
                     .help(format!("write it without quotes: `{meant}`"))
-                    .replace(format!("write `{meant}`"), node.span, meant.to_string()),
+                    .replace(
+                        format!("write `{meant}`"),
+                        node.span,
+                        meant.to_string(),
+                    ),
                 );
                 None
             }

@@ -6,7 +6,7 @@
 use serde_json::Value as Json;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, NixosGuest};
+use crate::model::{Guest, Host, NixosGuest};
 use crate::nix::check::{FaultKind, Level, line_and_column};
 use crate::nix::options::{Index, Release, Rules, SettingFault, Step, check_module, check_setting};
 use crate::nix::{self, AttrPath, Printed};
@@ -34,9 +34,33 @@ pub(super) fn module(guest: &Guest, nixos: &NixosGuest, printed: &Printed, sink:
     };
     let services = services(nixos, &rules, sink);
     settings(nixos, &rules, sink);
-    for fault in check_module(&printed.text, &rules) {
+    if services {
+        return;
+    }
+    let file = format!("nixos/{}.nix", guest.name.value);
+    text(&file, guest.name.span, printed, &rules, sink);
+}
+
+/// Reports what is wrong with the text of the host's own module (MOX0844).
+pub(super) fn host(host: &Host, printed: &Printed, sink: &mut Sink) {
+    // A host says no release of NixOS: the newest that the index knows.
+    let Some(release) = Index::builtin().releases().max() else {
+        return;
+    };
+    let own = AttrPath::new(["services", "moxc"]).expect("two names without NUL");
+    let rules = Rules {
+        index: Index::builtin(),
+        release,
+        allowed: &[own],
+    };
+    let file = format!("nixos/{}.nix", host.name.as_str());
+    text(&file, host.name.span, printed, &rules, sink);
+}
+
+fn text(file: &str, span: Span, printed: &Printed, rules: &Rules, sink: &mut Sink) {
+    for fault in check_module(&printed.text, rules) {
         let is_raw = printed.origin_at(fault.range.start) == Some(SETTINGS);
-        if fault.kind.level() == Level::Warning || is_raw || services {
+        if fault.kind.level() == Level::Warning || is_raw {
             continue;
         }
         let (line, column) = line_and_column(&printed.text, fault.range.start);
@@ -44,10 +68,10 @@ pub(super) fn module(guest: &Guest, nixos: &NixosGuest, printed: &Printed, sink:
         sink.push(
             Diagnostic::new(
                 Code::MOX0844,
-                guest.name.span,
-                format!("the generated `nixos/{}.nix` is faulty: {}", guest.name.value, fault.message),
+                span,
+                format!("the generated `{file}` is faulty: {}", fault.message),
             )
-            .label("this guest")
+            .label("was made for this")
             .help("this is a bug of moxc: please report it with this spec")
             .note(format!("line {line}, column {column}: {}", text.trim())),
         );
@@ -62,7 +86,9 @@ fn services(nixos: &NixosGuest, rules: &Rules, sink: &mut Sink) -> bool {
             .into_iter()
             .chain(service.value.0.split('.'))
             .chain(["enable"]);
-        let Ok(path) = AttrPath::new(names) else { continue };
+        let Ok(path) = AttrPath::new(names) else {
+            continue;
+        };
         for fault in check_setting(&path, &Json::Bool(true), rules) {
             found = true;
             sink.push(of_the_spec(service.span, &fault, rules.release));
@@ -74,7 +100,9 @@ fn services(nixos: &NixosGuest, rules: &Rules, sink: &mut Sink) -> bool {
 fn settings(nixos: &NixosGuest, rules: &Rules, sink: &mut Sink) {
     for (key, node) in &nixos.settings {
         // A key that is no path is told where it is set.
-        let Ok(path) = AttrPath::parse(&key.value) else { continue };
+        let Ok(path) = AttrPath::parse(&key.value) else {
+            continue;
+        };
         for fault in check_setting(&path, &node.value.to_json(), rules) {
             let span = if fault.kind == FaultKind::OptionType {
                 place(key, node, &fault.place)
@@ -96,7 +124,9 @@ fn place(key: &Spanned<String>, node: &Node, steps: &[Step]) -> Span {
 
 /// Where the name at the end of `steps` stands; of none, the setting's own.
 fn place_of_name(key: &Spanned<String>, node: &Node, steps: &[Step]) -> Span {
-    walk(node, steps).and_then(|(name, _)| name).unwrap_or(key.span)
+    walk(node, steps)
+        .and_then(|(name, _)| name)
+        .unwrap_or(key.span)
 }
 
 fn walk<'a>(node: &'a Node, steps: &[Step]) -> Option<(Option<Span>, &'a Node)> {
@@ -121,7 +151,9 @@ fn walk<'a>(node: &'a Node, steps: &[Step]) -> Option<(Option<Span>, &'a Node)> 
 
 fn of_the_spec(span: Span, fault: &SettingFault, release: Release) -> Diagnostic {
     let code = match fault.kind {
-        FaultKind::UnknownOption | FaultKind::OptionTooNew | FaultKind::RemovedOption => Code::MOX0841,
+        FaultKind::UnknownOption | FaultKind::OptionTooNew | FaultKind::RemovedOption => {
+            Code::MOX0841
+        }
         FaultKind::OptionType => Code::MOX0842,
         FaultKind::RenamedOption | FaultKind::SuspectOption => Code::MOX0843,
         // These are about texts; a setting has none.
@@ -137,5 +169,7 @@ fn of_the_spec(span: Span, fault: &SettingFault, release: Release) -> Diagnostic
     };
     Diagnostic::new(code, span, fault.message.clone())
         .help_if(fault.help.clone())
-        .note(format!("held against the options of NixOS {release}, the guest's `state-version`"))
+        .note(format!(
+            "held against the options of NixOS {release}, the guest's `state-version`"
+        ))
 }
