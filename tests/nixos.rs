@@ -133,3 +133,31 @@ fn dump() {
         write(&build("host.toml", &spec), &Path::new(&folder).join(name));
     }
 }
+
+/// What the checks of a spec say: codes and messages.
+fn found(path: &Path) -> Vec<(String, String)> {
+    let mut sources = SourceMap::new();
+    let file = sources.add("host.toml", fs::read_to_string(path).unwrap());
+    let mut sink = Sink::new();
+    let origin = Origin::of(&sources, &[file]);
+    compile::check(&sources, file, &origin, &mut sink);
+    sink.finish(&Lints::default(), false)
+        .into_iter()
+        .map(|(_, d)| (d.code.to_string(), d.message.clone()))
+        .collect()
+}
+
+#[test]
+fn faults_of_settings_are_told_at_the_spec() {
+    for code in ["MOX0690", "MOX0840", "MOX0841", "MOX0842", "MOX0843"] {
+        let folder = root().join("tests/errors").join(code);
+        let wrong = found(&folder.join("host.toml"));
+        assert!(wrong.iter().any(|(c, _)| c == code), "{code}: {wrong:?}");
+        assert!(
+            !wrong.iter().any(|(c, _)| c == "MOX0844"),
+            "{code}: a user's fault is not ours: {wrong:?}"
+        );
+        let silent = found(&folder.join("silent.toml"));
+        assert!(!silent.iter().any(|(c, _)| c == code), "{code}: {silent:?}");
+    }
+}

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
 
-use super::clock::{Clock, DAY, FixedClock, Wall, ZoneClock};
+use super::clock::{Clock, DAY, FixedClock, Period, Wall, ZoneClock};
 use super::expression::{Expression, Field, SECOND, Weekdays, YEARS, next_in};
 use super::plain::PlainCalendar;
 use super::zone::Zone;
@@ -122,18 +122,24 @@ fn own_abbreviation(zone: &TimeZone, name: &str) -> Option<bool> {
 impl Schedule {
     /// The first elapse after (and not at) `after`.
     pub fn next_after(&self, after: Timestamp) -> Elapse {
-        self.search(&mut self.clock(), after)
+        match self.search(&mut self.clock(), after.as_microsecond()) {
+            Outcome::At(next) => {
+                Timestamp::from_microsecond(next).map_or(Elapse::Never, Elapse::At)
+            }
+            Outcome::Never => Elapse::Never,
+            Outcome::Stuck => Elapse::Stuck,
+        }
     }
 
     /// All elapses from `start` up to and without `end`.
     pub fn between(&self, start: Timestamp, end: Timestamp) -> Occurrences<'_> {
-        let before = start.as_microsecond().saturating_sub(1);
         Occurrences {
             schedule: self,
             clock: self.clock(),
-            // The range of timestamps ends far outside that of schedules.
-            last: Timestamp::from_microsecond(before).unwrap_or(start),
-            end,
+            period: None,
+            // Elapses are whole microseconds.
+            last: whole_microseconds(start) - 1,
+            end: whole_microseconds(end),
             done: false,
             stuck: false,
         }
@@ -209,22 +215,16 @@ impl Schedule {
         ZoneClock::new(self.zone.as_ref().unwrap_or(&TimeZone::UTC))
     }
 
-    fn search(&self, clock: &mut ZoneClock, after: Timestamp) -> Elapse {
+    /// The next elapse after an instant in microseconds since 1970.
+    fn search(&self, clock: &mut ZoneClock, after: i64) -> Outcome {
         // systemd knows no time before 1970.
-        let after = after.as_microsecond().max(-1);
-        let next = match self.within_period(clock, after) {
+        let after = after.max(-1);
+        match self.within_period(clock, after) {
             Some(next) => Outcome::At(next),
             None if self.zone.is_none() => {
                 find_next(&self.expression, &mut FixedClock { offset: 0 }, after, None)
             }
             None => self.through_changes(clock, after),
-        };
-        match next {
-            Outcome::At(next) => {
-                Timestamp::from_microsecond(next).map_or(Elapse::Never, Elapse::At)
-            }
-            Outcome::Never => Elapse::Never,
-            Outcome::Stuck => Elapse::Stuck,
         }
     }
 
@@ -313,13 +313,27 @@ pub struct ClockChange {
     pub elapses_that_day: usize,
 }
 
+/// The instant rounded up to microseconds since 1970.
+fn whole_microseconds(instant: Timestamp) -> i64 {
+    let up = instant.subsec_nanosecond().rem_euclid(1000) > 0;
+    instant
+        .as_nanosecond()
+        .div_euclid(1000)
+        .try_into()
+        .unwrap_or(i64::MAX - 1)
+        + i64::from(up)
+}
+
 /// The elapses of a schedule in a stretch of time, in order.
 #[derive(Debug, Clone)]
 pub struct Occurrences<'a> {
     schedule: &'a Schedule,
     clock: ZoneClock,
-    last: Timestamp,
-    end: Timestamp,
+    /// The period of the last elapse, once there was one.
+    period: Option<Period>,
+    /// Microseconds since 1970, as `end`.
+    last: i64,
+    end: i64,
     done: bool,
     stuck: bool,
 }
@@ -328,6 +342,14 @@ impl Occurrences<'_> {
     /// Whether the sequence ended because systemd's calculation got stuck.
     pub fn is_stuck(&self) -> bool {
         self.stuck
+    }
+
+    /// The next elapse if it is on the day of the last one: that day need not be looked for.
+    fn later_that_day(&self) -> Option<i64> {
+        let (plain, period) = (self.schedule.plain.as_ref()?, self.period?);
+        let next = plain.later_that_day(self.last, period.offset)?;
+        let end = period.end.saturating_sub(self.schedule.look_ahead);
+        (next.div_euclid(SECOND.into()) < end).then_some(next)
     }
 }
 
@@ -338,14 +360,27 @@ impl Iterator for Occurrences<'_> {
         if self.done {
             return None;
         }
-        match self.schedule.search(&mut self.clock, self.last) {
-            Elapse::At(next) if next < self.end => {
-                self.last = next;
-                return Some(next);
+        let next = match self.later_that_day() {
+            Some(next) => Outcome::At(next),
+            None => self.schedule.search(&mut self.clock, self.last),
+        };
+        if let Outcome::At(next) = next
+            && next < self.end
+            && let Ok(instant) = Timestamp::from_microsecond(next)
+        {
+            self.last = next;
+            if self
+                .period
+                .is_none_or(|period| period.end <= instant.as_second())
+            {
+                self.period = match self.schedule.dst {
+                    Some(_) => None,
+                    None => self.clock.period(instant.as_second()),
+                };
             }
-            Elapse::At(_) | Elapse::Never => {}
-            Elapse::Stuck => self.stuck = true,
+            return Some(instant);
         }
+        self.stuck = next == Outcome::Stuck;
         self.done = true;
         None
     }
@@ -975,6 +1010,13 @@ mod tests {
             prop_assume!(expression.is_ok());
             let berlin = zone_named("Europe/Berlin").expect("a zone");
             let schedule = expression.expect("checked above").schedule(berlin.time_zone());
+            // One by one, and as a sequence.
+            let start = Timestamp::from_second(seconds).expect("in range");
+            let mut at = start;
+            for occurrence in schedule.between(start, Timestamp::MAX).take(30).skip_while(|first| *first == start) {
+                prop_assert_eq!(schedule.next_after(at), Elapse::At(occurrence), "{}", schedule.expression);
+                at = occurrence;
+            }
             let mut last = seconds * 1_000_000;
             for _ in 0..5 {
                 let mut clock = schedule.clock();

@@ -126,6 +126,13 @@ impl PlainCalendar {
         }
     }
 
+    /// The next elapse on the same day of a clock `offset` seconds ahead of UTC, after an elapse at `last`
+    /// (microseconds since 1970, UTC).
+    pub(super) fn later_that_day(&self, last: i64, offset: i64) -> Option<i64> {
+        let time = (last + offset * i64::from(SECOND)).rem_euclid(DAY_IN_MICROSECONDS);
+        Some(last - time + self.next_time(time + 1)?)
+    }
+
     fn on_weekday(&self, day: i64) -> bool {
         // 1970 began on a Thursday.
         usize::try_from((day + 3).rem_euclid(7))

@@ -80,7 +80,7 @@ fault_kinds! {
     UnboundName "unbound-name" Error,
     /// An integer of more than 63 bits.
     IntegerRange "integer-range" Error,
-    /// A float beyond what 64 bits hold.
+    /// A float too large for 64 bits, or too near to zero.
     FloatRange "float-range" Error,
     /// A URL, or any `word:word`, without quotes; a string to Nix.
     UrlLiteral "url-literal" Warning,
@@ -479,11 +479,11 @@ impl Checker {
                     format!("`{text}` is more than Nix's largest integer, {}", i64::MAX),
                 );
             }
-            ast::LiteralKind::Float(_) if text.parse::<f64>().is_ok_and(f64::is_infinite) => {
+            ast::LiteralKind::Float(_) if !is_in_range(&text) => {
                 self.report(
                     FaultKind::FloatRange,
                     range,
-                    format!("`{text}` is more than a float can hold"),
+                    format!("`{text}` is beyond what Nix reads as a float"),
                 );
             }
             ast::LiteralKind::Uri(_) => {
@@ -766,6 +766,15 @@ impl Checker {
     }
 }
 
+/// Whether Nix reads the digits: neither too large for a float, nor so near to zero that digits are lost.
+fn is_in_range(digits: &str) -> bool {
+    let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
+    let is_zero = !mantissa.bytes().any(|b| matches!(b, b'1'..=b'9'));
+    digits
+        .parse::<f64>()
+        .is_ok_and(|value| value.is_normal() || is_zero)
+}
+
 /// The names that the entries bind, for a recursive set or a `let`.
 fn bound_names(set: &impl HasEntry) -> Vec<(String, Range<usize>)> {
     let mut names = Vec::new();
@@ -924,6 +933,8 @@ mod tests {
                 &[("integer-range", "9223372036854775808")],
             ),
             ("1.5e400", &[("float-range", "1.5e400")]),
+            ("1.0e-310", &[("float-range", "1.0e-310")]),
+            ("1.0e-400", &[("float-range", "1.0e-400")]),
             (
                 "[ https://example.org dead:beef ]",
                 &[
@@ -971,6 +982,7 @@ mod tests {
             "import ./a.nix { }",
             "{ or = 1; if' = 2; }",
             "9223372036854775807",
+            "[ 0.0 0.0e-400 2.3e-308 ]",
             "let x = 1; in { inherit x; }",
             "_: 1",
             "let _a = 1; in 2",

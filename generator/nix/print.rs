@@ -380,16 +380,28 @@ fn float(value: f64) -> NodeKind {
             Box::new(word("0.0")),
         );
     }
-    // `{:?}` is the shortest text that reads back as the same number, but leaves out the dot before an exponent.
-    let digits = format!("{:?}", value.abs());
-    let digits = match digits.split_once('e') {
-        Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0e{exponent}"),
-        _ => digits,
-    };
+    if value.is_subnormal() {
+        // Nix takes no literal this near to zero; a product by a power of two is exact.
+        let scale = 2_f64.powi(-200);
+        let scaled = node(float(value / scale));
+        return NodeKind::Binary(Box::new(scaled), "*", Box::new(word(&float_digits(scale))));
+    }
+    let digits = float_digits(value.abs());
     if value < 0.0 {
         negative(word(&digits))
     } else {
         NodeKind::Word(digits)
+    }
+}
+
+/// The shortest digits that read back as the same number; `{:?}` leaves out the point before an exponent, where Nix wants one.
+fn float_digits(value: f64) -> String {
+    let digits = format!("{value:?}");
+    match digits.split_once('e') {
+        Some((mantissa, exponent)) if !mantissa.contains('.') => {
+            format!("{mantissa}.0e{exponent}")
+        }
+        _ => digits,
     }
 }
 
@@ -1391,6 +1403,9 @@ mod tests {
                     (Data::Int(a), ast::BinOpKind::Sub, Data::Int(b)) => Data::Int(a - b),
                     (Data::Int(-1), ast::BinOpKind::Mul, Data::Float(b)) => {
                         Data::Float((-f64::from_bits(b)).to_bits())
+                    }
+                    (Data::Float(a), ast::BinOpKind::Mul, Data::Float(b)) => {
+                        Data::Float((f64::from_bits(a) * f64::from_bits(b)).to_bits())
                     }
                     other => panic!("{other:?}"),
                 }

@@ -61,7 +61,7 @@ pub(super) fn scalar() -> impl Strategy<Value = Expr> {
         1 => any::<bool>().prop_map(move |v| built(v.into_expr())),
         2 => prop_oneof![any::<i64>(), -3..3i64, Just(i64::MIN), Just(i64::MAX)].prop_map(move |v| built(v.into_expr())),
         1 => proptest::num::f64::NORMAL.prop_map(move |v| built(v.into_expr())),
-        1 => prop_oneof![Just(0.0), Just(-0.0), Just(1e10), Just(1.5e-7), Just(f64::MAX), Just(5e-324)]
+        1 => prop_oneof![Just(0.0), Just(-0.0), Just(1e10), Just(1.5e-7), Just(f64::MAX), Just(5e-324), Just(-1.1e-310)]
             .prop_map(move |v: f64| built(v.into_expr())),
         3 => hostile_text().prop_map(move |v| built(v.into_expr())),
         2 => hostile_text().prop_map(move |v| built(block(v))),

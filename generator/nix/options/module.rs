@@ -478,7 +478,7 @@ impl<'a> Judge<'a> {
             | (Type::Float, Shape::Float(_))
             | (Type::Number(false), Shape::Int(_) | Shape::Float(_))
             | (
-                Type::Text(_) | Type::Matching(_) | Type::Path(_) | Type::Package,
+                Type::Text(_) | Type::Matching(_) | Type::Path(_) | Type::Package | Type::Enum(_),
                 Shape::SomeText,
             )
             | (
@@ -487,8 +487,7 @@ impl<'a> Judge<'a> {
             )
             | (Type::Attrs, Shape::Attrs(_))
             | (Type::Function, Shape::Function(_))
-            | (Type::NullOr(_), Shape::Null)
-            | (Type::Enum(_), Shape::SomeText) => true,
+            | (Type::NullOr(_), Shape::Null) => true,
             (Type::Int { least, most }, Shape::Int(number)) => {
                 least.is_none_or(|least| *number >= least)
                     && most.is_none_or(|most| *number <= most)

@@ -1,12 +1,13 @@
 //! What a guest is.
 
+use super::check::SETTINGS;
 use super::module::Module;
 use super::settings::PRIORITY;
 use super::{network, services, settings, update, users};
 use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm};
 use crate::nix::{
-    Attrs, BinaryOp, BuildError, Built, Expr, Formals, binary, function, mk_default, mk_merge,
-    mk_override, path, reference,
+    Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoExpr, at, binary, function, mk_default,
+    mk_merge, mk_override, path, reference,
 };
 use crate::value::{Bus, Firmware};
 
@@ -38,8 +39,8 @@ pub(super) fn module(
         body.merge_all(std::mem::take(&mut module.facts))?;
     } else {
         let parts = [
-            std::mem::take(&mut module.facts),
-            std::mem::take(&mut module.settings),
+            std::mem::take(&mut module.facts).into_expr(),
+            at(SETTINGS, std::mem::take(&mut module.settings)),
         ];
         body.set("config", mk_merge(parts))?;
     }
@@ -78,10 +79,7 @@ fn identity(
     facts.set("time.timeZone", mk_default(host.timezone.as_str()))?;
     if let Some(version) = &nixos.state_version {
         // Set by everybody who makes images, as a default: the spec's is the one that counts.
-        facts.set(
-            "system.stateVersion",
-            mk_override(PRIORITY, version.as_str()),
-        )?;
+        facts.set("system.stateVersion", mk_override(PRIORITY, version.as_str()))?;
     }
     if *nixos.immutable {
         facts.set("services.moxc.immutable.enable", mk_default(true))?;
@@ -128,10 +126,7 @@ fn virtual_machine(host: &Host, vm: &Vm, facts: &mut Attrs) -> Result<(), BuildE
     for share in &vm.shares {
         let mount = share.mount.to_string();
         let mut folder = Attrs::new();
-        folder.set(
-            "tag",
-            mk_default(host.storage.datasets[share.dataset.value].name.as_str()),
-        )?;
+        folder.set("tag", mk_default(host.storage.datasets[share.dataset.value].name.as_str()))?;
         if *share.read_only {
             folder.set("readOnly", mk_default(true))?;
         }

@@ -16,6 +16,7 @@
 //! Every file is read back by our own check of Nix before anybody sees it; what it finds is told at the place in the
 //! spec that the line came from.
 
+mod check;
 mod guest;
 mod module;
 mod network;
@@ -41,7 +42,8 @@ pub struct Plan {
     files: Vec<(String, String)>,
 }
 
-/// Plans the modules. Reports what Nix cannot say (MOX0820) and guests that nobody could log into (MOX0690).
+/// Plans the modules. Reports what Nix or NixOS does not take (MOX0840 to MOX0844), and guests that nobody could log into
+/// (MOX0690).
 pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
     let mut plan = Plan::default();
     let mut names = Vec::new();
@@ -55,8 +57,9 @@ pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
                 if let Some(description) = &guest.description {
                     header = format!("{header}\n\n{}", description.value);
                 }
-                let text = nix::print_file(&header, &tree).text;
-                plan.files.push((file_of(&guest.name.value), text));
+                let printed = nix::print_file(&header, &tree);
+                check::module(guest, nixos, &printed, sink);
+                plan.files.push((file_of(&guest.name.value), printed.text));
                 names.push(guest.name.value.clone());
             }
             Err(error) => sink.push(cannot_hold(guest.name.span, &error)),
@@ -118,6 +121,5 @@ fn index(names: &[String]) -> Built {
 }
 
 fn cannot_hold(span: Span, error: &BuildError) -> Diagnostic {
-    Diagnostic::new(Code::MOX0820, span, error.to_string())
-        .label("becomes a part of a NixOS module")
+    Diagnostic::new(Code::MOX0840, span, error.to_string()).label("becomes a part of a NixOS module")
 }

@@ -182,9 +182,12 @@ fn port_name(host: &Host, port: Port) -> String {
 }
 
 /// What Proxmox's interface shows as an interface's comment. A backslash at the end would join the next line to it.
+///
+/// A text that is not ASCII is left out: Proxmox writes it back as Latin-1 with its next change, and a comment that
+/// nothing reads is no reason to refuse a host.
 fn comment(text: Option<&str>) -> Vec<String> {
     text.map(|text| text.trim_end_matches(['\\', ' ']).trim_start())
-        .filter(|text| !text.is_empty())
+        .filter(|text| !text.is_empty() && text.is_ascii())
         .map(str::to_owned)
         .into_iter()
         .collect()

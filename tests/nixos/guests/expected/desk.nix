@@ -105,15 +105,19 @@
     }
     {
       networking.hostName = lib.mkOverride 900 "desk-1";
-      services.nginx = {
-        virtualHosts."a.example".root = lib.mkOverride 900 "/srv/\${www}";
-        enable = true;
+      environment = {
+        etc."a.conf".text = lib.mkOverride 900 "/srv/\${www}";
+        shellAliases = {
+          ll = "ls -l";
+        };
       };
       boot.kernel.sysctl = {
         "net.core.somaxconn" = 1024;
       };
-      environment.shellAliases = {
-        ll = "ls -l";
+      services = {
+        nginx = {
+          enable = true;
+        };
       };
     }
   ];

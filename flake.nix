@@ -1,0 +1,158 @@
+{
+  description = "A compiler for homelabs: one TOML file in, a Proxmox host's whole configuration out";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
+
+  outputs =
+    { self, nixpkgs }:
+    let
+      inherit (nixpkgs) lib;
+
+      forEachSystem =
+        f:
+        lib.genAttrs [
+          "x86_64-linux"
+          "aarch64-linux"
+        ] (system: f nixpkgs.legacyPackages.${system});
+
+      moxcLib = import ./nix/lib.nix {
+        inherit lib;
+        moxcFor = pkgs: pkgs.callPackage ./nix/package.nix { };
+      };
+
+      # The host of the architecture documents.
+      reference =
+        pkgs:
+        moxcLib.mkHost {
+          inherit pkgs;
+          spec = ./examples/homelab.toml;
+        };
+
+      toolsFor = pkgs: {
+        nixos-flake-update = pkgs.writeShellApplication {
+          name = "nixos-flake-update";
+          runtimeInputs = [
+            pkgs.diffutils
+            pkgs.git
+            pkgs.jq
+            pkgs.util-linux
+          ];
+          text = builtins.readFile ./nix/modules/scripts/nixos-flake-update.sh;
+        };
+        moxc-regenerate = pkgs.writeShellApplication {
+          name = "moxc-regenerate";
+          runtimeInputs = [
+            (pkgs.callPackage ./nix/package.nix { })
+            pkgs.git
+          ];
+          text = builtins.readFile ./nix/hooks/moxc-regenerate;
+        };
+      };
+    in
+    {
+      packages = forEachSystem (
+        pkgs:
+        let
+          moxc = pkgs.callPackage ./nix/package.nix { };
+        in
+        {
+          inherit moxc;
+          default = moxc;
+          generated-config = (reference pkgs).config;
+        }
+        // toolsFor pkgs
+      );
+
+      apps = forEachSystem (
+        pkgs:
+        let
+          moxc = {
+            type = "app";
+            program = "${pkgs.callPackage ./nix/package.nix { }}/bin/moxc";
+            meta.description = "Compile, check and explain specs";
+          };
+          app = description: name: package: {
+            type = "app";
+            program = "${package}/bin/${name}";
+            meta.description = description;
+          };
+        in
+        {
+          inherit moxc;
+          default = moxc;
+        }
+        // lib.mapAttrs (name: app "The command ${name}" name) (toolsFor pkgs)
+      );
+
+      devShells = forEachSystem (pkgs: {
+        default = pkgs.mkShell {
+          packages = [
+            pkgs.cargo
+            pkgs.clippy
+            pkgs.deadnix
+            pkgs.git
+            pkgs.jq
+            pkgs.nix
+            pkgs.nixfmt
+            pkgs.nushell
+            pkgs.pre-commit
+            pkgs.rust-analyzer
+            pkgs.rustc
+            pkgs.rustfmt
+            pkgs.shellcheck
+            pkgs.statix
+            pkgs.taplo
+          ];
+        };
+      });
+
+      formatter = forEachSystem (pkgs: pkgs.nixfmt-tree);
+
+      checks = forEachSystem (
+        pkgs:
+        {
+          moxc = pkgs.callPackage ./nix/package.nix { };
+          format = pkgs.runCommand "moxc-format" { nativeBuildInputs = [ pkgs.nixfmt ]; } ''
+            nixfmt --check ${./flake.nix} $(find ${./nix} -name '*.nix')
+            touch "$out"
+          '';
+          scripts = pkgs.runCommand "moxc-scripts" { nativeBuildInputs = [ pkgs.shellcheck ]; } ''
+            shellcheck ${./nix}/modules/scripts/*.sh ${./nix}/hooks/*
+            touch "$out"
+          '';
+        }
+        // (reference pkgs).checks
+      );
+
+      nixosModules = {
+        default = {
+          imports = [ ./nix/modules ];
+        };
+        system-services = {
+          imports = [ ./nix/modules/system-services.nix ];
+        };
+        automation-scripts = {
+          imports = [ ./nix/modules/automation-scripts.nix ];
+        };
+        update-services = {
+          imports = [ ./nix/modules/update-services.nix ];
+        };
+      };
+
+      # The guests of the examples; evaluating one builds the example's modules first.
+      nixosConfigurations = (reference nixpkgs.legacyPackages.x86_64-linux).nixosConfigurations;
+
+      overlays.default = final: _prev: {
+        moxc = final.callPackage ./nix/package.nix { };
+      };
+
+      templates.default = {
+        path = ./nix/template;
+        description = "A flake around the spec of a Proxmox host";
+      };
+
+      flakeModules.default = import ./nix/flake-module.nix { inherit moxcLib; };
+
+      lib = moxcLib;
+    };
+}

@@ -1,0 +1,518 @@
+//! Memory: what guests, the ZFS cache and the host take of it together, and what a guest can ask for.
+
+use std::cmp::Reverse;
+use std::fmt::Write as _;
+
+use super::together::Together;
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{Extra, Guest, GuestKind, Host, Id, Vm};
+use crate::pve::Release;
+use crate::source::Spanned;
+use crate::spec::guest::Balloon;
+use crate::value::{ByteSize, Platform};
+
+pub(super) fn check(host: &Host, together: &Together, sink: &mut Sink) {
+    budget(host, together, sink);
+    for (_, guest, vm) in host.vms() {
+        ballooning(guest, vm, sink);
+        huge_pages(guest, vm, sink);
+        numa_nodes(guest, vm, sink);
+        hotplug(host, guest, vm, sink);
+    }
+}
+
+// ---------------------------------------------------------------- the budget
+
+/// What QEMU takes beside the memory of its guest: tables that grow with it (3 %), and devices, buffers and the program
+/// itself (128 MiB). Measured values differ by guest; these are on the safe side of common ones.
+fn qemu_overhead(memory: ByteSize) -> ByteSize {
+    ByteSize::bytes(memory.as_bytes() / 100 * 3) + ByteSize::mib(128)
+}
+
+/// What a guest takes of the host's memory.
+#[derive(Debug, Clone, Copy, Default)]
+struct Demand {
+    /// What it keeps, whatever the host would like to have back.
+    kept: ByteSize,
+    /// The most that it can take.
+    most: ByteSize,
+    /// What QEMU takes beside it.
+    overhead: ByteSize,
+}
+
+fn demand(guest: &Guest) -> Demand {
+    if guest.memory.is_missing() {
+        return Demand::default();
+    }
+    let most = *guest.memory;
+    match &guest.kind {
+        GuestKind::Vm(vm) => {
+            let kept = match vm.balloon.as_ref().map(|balloon| &balloon.value) {
+                // A passed-through device reaches all of the guest's memory, and huge pages are taken at the start: both
+                // keep the balloon from giving anything back.
+                Some(Balloon::Least(least))
+                    if vm.passthrough.is_empty() && vm.hugepages.is_none() =>
+                {
+                    (*least).min(most)
+                }
+                Some(Balloon::Least(_) | Balloon::Off) | None => most,
+            };
+            Demand {
+                kept,
+                most,
+                overhead: qemu_overhead(most),
+            }
+        }
+        // A container's memory is a limit: nothing is taken before it is used.
+        GuestKind::Container(_) => Demand {
+            kept: ByteSize::default(),
+            most,
+            overhead: ByteSize::default(),
+        },
+    }
+}
+
+/// The ZFS cache's part, with the words of its line.
+fn cache(host: &Host, memory: ByteSize) -> Option<(ByteSize, &'static str)> {
+    if host.storage.pools.is_empty() {
+        return None;
+    }
+    if let Some(arc_max) = host.storage.arc_max {
+        return Some((arc_max.value, "ZFS cache (`arc-max`)"));
+    }
+    // `local-zfs.adoc`, "Limit ZFS Memory Usage": since 8.1 the installer writes a limit of 10 %, at most 16 GiB.
+    let installed = *host.platform == Platform::Proxmox
+        && *host.release >= Release::new(8, 1)
+        && host.storage.boot_pool().is_some();
+    Some(if installed {
+        let tenth = ByteSize::bytes(memory.as_bytes() / 10);
+        (
+            tenth.min(ByteSize::gib(16)),
+            "ZFS cache (the installer's limit)",
+        )
+    } else {
+        // Above its least, a cache without a limit gives memory back when others want it.
+        (
+            ByteSize::bytes(memory.as_bytes() / 32),
+            "ZFS cache (its least)",
+        )
+    })
+}
+
+/// The guests that can run together want more memory than there is.
+fn budget(host: &Host, together: &Together, sink: &mut Sink) {
+    let Some(memory) = host
+        .hardware
+        .memory
+        .as_ref()
+        .filter(|memory| !memory.size.is_missing() && host.complete)
+    else {
+        return;
+    };
+    let demands: Vec<Demand> = host.guests.values().map(demand).collect();
+    let weigh = |amount: fn(&Demand) -> ByteSize| -> Vec<u64> {
+        demands
+            .iter()
+            .map(|demand| {
+                let amount = amount(demand);
+                if amount == ByteSize::default() {
+                    0
+                } else {
+                    (amount + demand.overhead).as_bytes()
+                }
+            })
+            .collect()
+    };
+    let mut fixed = Vec::new();
+    fixed.extend(cache(host, *memory.size).map(|(size, what)| (what.to_owned(), size)));
+    fixed.push((
+        "the host itself (`reserve`)".to_owned(),
+        *host.reserve.memory,
+    ));
+    for (code, amount) in [
+        (
+            Code::MOX0401,
+            (|demand: &Demand| demand.kept) as fn(&Demand) -> ByteSize,
+        ),
+        (Code::MOX0402, |demand: &Demand| demand.most),
+    ] {
+        let weight = weigh(amount);
+        let mut running = together.heaviest(&weight);
+        running.sort_by_key(|id| (Reverse(weight[id.index()]), *id));
+        let guests: ByteSize = running
+            .iter()
+            .map(|id| ByteSize::bytes(weight[id.index()]))
+            .sum();
+        let wanted = guests + fixed.iter().map(|(_, size)| *size).sum();
+        if wanted <= *memory.size || running.is_empty() {
+            continue;
+        }
+        let short = wanted - *memory.size;
+        let rows = running.iter().map(|id| {
+            let demand = demands[id.index()];
+            let beside = if demand.overhead == ByteSize::default() {
+                String::new()
+            } else {
+                format!(" + {} for QEMU", demand.overhead.human())
+            };
+            (
+                format!(
+                    "{}: {}{beside}",
+                    host.guests[*id].name.value,
+                    amount(&demand).human()
+                ),
+                ByteSize::bytes(weight[id.index()]),
+            )
+        });
+        let table = table(rows.collect(), &fixed, wanted, *memory.size);
+        sink.push(over_budget(
+            host, code, &running, wanted, short, &demands, table,
+        ));
+        // The second question holds wherever the first does.
+        break;
+    }
+}
+
+fn over_budget(
+    host: &Host,
+    code: Code,
+    running: &[Id<Guest>],
+    wanted: ByteSize,
+    short: ByteSize,
+    demands: &[Demand],
+    table: String,
+) -> Diagnostic {
+    let memory = host
+        .hardware
+        .memory
+        .as_ref()
+        .expect("the budget is only drawn up where the memory is known");
+    let message = match code {
+        Code::MOX0401 => format!(
+            "the guests that can run together, the cache and the host take {} of {} of memory",
+            wanted.human(),
+            memory.size.human()
+        ),
+        _ => format!(
+            "the guests that can run together can grow to take {} of {} of memory",
+            wanted.human(),
+            memory.size.human()
+        ),
+    };
+    let mut diagnostic = Diagnostic::new(code, memory.size.span, message)
+        .label(format!("{} too little", short.human()));
+    for id in running.iter().take(3) {
+        diagnostic = diagnostic.also(host.guests[*id].memory.span, "runs at the same time");
+    }
+    let short_gib = short.as_bytes().div_ceil(1 << 30);
+    let mut ways = Vec::new();
+    if let Some(id) = running
+        .iter()
+        .find(|id| demands[id.index()].most > ByteSize::gib(short_gib))
+    {
+        ways.push(format!(
+            "lower the memory of `{}` by {short_gib} GiB",
+            host.guests[*id].name.value
+        ));
+    } else {
+        ways.push(format!(
+            "lower the memory of the guests by {short_gib} GiB together"
+        ));
+    }
+    if let Some(arc_max) = host.storage.arc_max {
+        diagnostic = diagnostic.also(arc_max.span, "the most that the ZFS cache takes");
+        let left = (arc_max.value - short).as_bytes() >> 30;
+        if left >= 2 {
+            ways.push(format!("`arc-max` to {left} GiB"));
+        }
+    }
+    diagnostic.note(table).help(format!(
+        "{}; guests that never run at the same time say so with `exclusive-with`",
+        ways.join(", or ")
+    ))
+}
+
+/// How many guests a table names before it sums up the rest.
+const MOST_ROWS: usize = 16;
+
+/// Amounts under each other, with their sum.
+fn table(
+    mut guests: Vec<(String, ByteSize)>,
+    fixed: &[(String, ByteSize)],
+    wanted: ByteSize,
+    memory: ByteSize,
+) -> String {
+    if guests.len() > MOST_ROWS + 1 {
+        let rest = guests.split_off(MOST_ROWS);
+        guests.push((
+            format!("{} more guests", rest.len()),
+            rest.iter().map(|(_, size)| *size).sum(),
+        ));
+    }
+    let sum = [
+        ("together".to_owned(), wanted),
+        ("memory of the host".to_owned(), memory),
+        ("too little".to_owned(), wanted - memory),
+    ];
+    let rows = || guests.iter().chain(fixed).chain(&sum);
+    let width = rows()
+        .map(|(what, _)| what.chars().count())
+        .max()
+        .unwrap_or(0);
+    // One unit for all, so that the eye can add them up.
+    let gib = |size: ByteSize| {
+        let hundredths = u128::from(size.as_bytes()) * 100 / (1 << 30);
+        format!("{}.{:02} GiB", hundredths / 100, hundredths % 100)
+    };
+    let digits = rows().map(|(_, size)| gib(*size).len()).max().unwrap_or(0);
+    let mut text =
+        String::from("the guests that can run at the same time, and what else is taken:");
+    for (what, size) in rows() {
+        let pad = width - what.chars().count();
+        write!(text, "\n  {what}{:pad$}  {:>digits$}", "", gib(*size))
+            .expect("a string takes all text");
+    }
+    text
+}
+
+// ---------------------------------------------------------------- one guest
+
+/// A balloon that cannot work.
+fn ballooning(guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    let Some(Spanned {
+        value: Balloon::Least(least),
+        span,
+    }) = vm.balloon.as_ref()
+    else {
+        return;
+    };
+    if guest.memory.is_missing() {
+        return;
+    }
+    if *least > *guest.memory {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0403,
+                *span,
+                format!("`balloon` is {least}, more than the memory of `{}`", guest.name.value),
+            )
+            .also(guest.memory.span, format!("{}", guest.memory.value))
+            .help("`balloon` is the least that the guest keeps when the host runs short: at most its memory"),
+        );
+        return;
+    }
+    if *least == *guest.memory {
+        return;
+    }
+    let (at, why) = if let Some(device) = vm.passthrough.first() {
+        (device.span, "it passes a device through")
+    } else if let Some(pages) = vm.hugepages {
+        (pages.span, "its huge pages are taken at its start")
+    } else {
+        return;
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0404,
+            *span,
+            format!(
+                "the balloon of `{}` can give no memory back",
+                guest.name.value
+            ),
+        )
+        .also(at, why)
+        .note(format!(
+            "the host's memory budget counts the whole {} for it",
+            guest.memory.human()
+        ))
+        .help("write `balloon = false`: the guest keeps all of its memory")
+        .replace("write `false`", *span, "false"),
+    );
+}
+
+fn huge_pages(guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    let Some(pages) = vm.hugepages else { return };
+    // `numa` may stand in the raw options as well.
+    let numa = *vm.numa || extra(guest, "numa").is_some_and(|numa| numa.value.as_str() != "0");
+    if !numa {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0405,
+                pages.span,
+                format!("huge pages for `{}` without `numa`", guest.name.value),
+            )
+            .note("Proxmox VE refuses to start it: \"numa needs to be enabled to use hugepages\"")
+            .help("add `numa = true` beside it"),
+        );
+    }
+    // With nodes of its own in `extra`, what counts is the memory of each of them.
+    let own_nodes = guest.extra.iter().any(is_numa_node);
+    if guest.memory.is_missing() || own_nodes || pages.value == ByteSize::default() {
+        return;
+    }
+    let nodes = u64::from((*vm.sockets).max(1));
+    let page = pages.value.as_bytes();
+    let memory = guest.memory.as_bytes();
+    if memory.is_multiple_of(nodes * page) {
+        return;
+    }
+    let fitting = memory / (nodes * page) * nodes * page;
+    let each = if nodes == 1 {
+        String::new()
+    } else {
+        format!(", on each of {nodes} sockets")
+    };
+    let help = if fitting == 0 {
+        "use `hugepages = \"2 MiB\"`".to_owned()
+    } else {
+        format!("use `\"{}\"`", ByteSize::bytes(fitting))
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0406,
+            guest.memory.span,
+            format!(
+                "the memory of `{}` is no whole number of its pages",
+                guest.name.value
+            ),
+        )
+        .also(pages.span, format!("{} each{each}", pages.value))
+        .note("Proxmox VE refuses to start a guest with a part of a huge page")
+        .help(help),
+    );
+}
+
+/// A raw option, by its name.
+fn extra<'a>(guest: &'a Guest, key: &str) -> Option<&'a Extra> {
+    guest
+        .extra
+        .iter()
+        .find(|option| option.key.value.as_str() == key)
+}
+
+/// `numa0` to `numa7`: a node that the spec describes itself.
+fn is_numa_node(option: &Extra) -> bool {
+    option
+        .key
+        .strip_prefix("numa")
+        .is_some_and(|number| matches!(number.as_bytes(), [b'0'..=b'7']))
+}
+
+/// NUMA nodes of the raw options that do not add up to the guest's memory.
+fn numa_nodes(guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    if !*vm.numa || guest.memory.is_missing() {
+        return;
+    }
+    let nodes: Vec<&Extra> = guest.extra.iter().filter(|o| is_numa_node(o)).collect();
+    let mut sum = 0u64;
+    for node in &nodes {
+        let memory = node
+            .value
+            .split(',')
+            .find_map(|part| part.strip_prefix("memory="))
+            .and_then(|number| number.parse::<u64>().ok());
+        // What Proxmox VE cannot read is its schema's to report.
+        let Some(memory) = memory else { return };
+        sum = sum.saturating_add(memory);
+    }
+    let (Some(first), Some(memory)) = (nodes.first(), guest.memory.whole_mib()) else {
+        return;
+    };
+    if sum == memory {
+        return;
+    }
+    let mut diagnostic = Diagnostic::new(
+        Code::MOX0407,
+        first.value.span,
+        format!(
+            "the NUMA nodes of `{}` have {sum} MiB together, the guest has {memory} MiB",
+            guest.name.value
+        ),
+    );
+    for node in &nodes[1..] {
+        diagnostic = diagnostic.also(node.value.span, "a further node");
+    }
+    sink.push(
+        diagnostic
+            .also(guest.memory.span, "the guest's memory")
+            .note("Proxmox VE refuses to start it: \"total memory for NUMA nodes must be equal to vm static memory\"")
+            .help("let the nodes' `memory` (in MiB) add up to the guest's, or remove the nodes: with `numa = true` alone it is split evenly"),
+    );
+}
+
+/// What stands in the way of memory that is added while the guest runs.
+fn hotplug(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    let Some(hotplug) = extra(guest, "hotplug").filter(|option| {
+        option
+            .value
+            .split([',', ';', ' '])
+            .any(|word| word == "memory")
+    }) else {
+        return;
+    };
+    let (at, obstacle, help) = if let Some(node) = guest.extra.iter().find(|o| is_numa_node(o)) {
+        (
+            node.key.span,
+            "NUMA nodes of its own",
+            "remove `memory` from `hotplug`, or the nodes",
+        )
+    } else if let Some(share) = vm
+        .shares
+        .first()
+        .filter(|_| *host.release >= Release::new(8, 4))
+    {
+        (
+            share.span,
+            "a share by virtio-fs",
+            "remove `memory` from `hotplug`, or share by the network",
+        )
+    } else if !*vm.numa && extra(guest, "numa").is_none() {
+        (
+            vm.numa.span,
+            "no `numa`",
+            "add `numa = true`, or remove `memory` from `hotplug`",
+        )
+    } else {
+        return;
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0408,
+            hotplug.value.span,
+            format!("memory hotplug in `{}` with {obstacle}", guest.name.value),
+        )
+        .also(at, "here")
+        .note("Proxmox VE refuses to start the guest")
+        .help(help),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_aligned_and_short() {
+        let rows = (0..30)
+            .map(|at| (format!("guest-{at}"), ByteSize::gib(1)))
+            .collect();
+        let text = table(
+            rows,
+            &[("the host itself (`reserve`)".to_owned(), ByteSize::gib(4))],
+            ByteSize::gib(34),
+            ByteSize::gib(32),
+        );
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(lines.len(), MOST_ROWS + 1 + 1 + 3);
+        assert!(lines.iter().all(|line| line.len() == lines[0].len()));
+        assert!(lines[MOST_ROWS].contains("14 more guests") && lines[MOST_ROWS].contains("14.00"));
+        assert!(lines[lines.len() - 1].contains("2.00 GiB"));
+    }
+
+    /// Hand-worked: 3 % of 32 GiB (0.96 GiB) and 128 MiB.
+    #[test]
+    fn qemu_takes_three_percent_and_an_eighth() {
+        let overhead = qemu_overhead(ByteSize::gib(32));
+        assert_eq!(overhead.human(), "1.08 GiB");
+    }
+}

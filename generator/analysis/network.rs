@@ -1,0 +1,1153 @@
+//! The network: ports, addresses, gateways, VLANs, packet sizes, and who reaches what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::together::Together;
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{
+    Bond, Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id, Nic, PortDevice, Task,
+};
+use crate::source::{Span, Spanned};
+use crate::value::{BondMode, Cidr, PciClass, Platform, VlanTag};
+
+pub(super) fn check(host: &Host, together: &Together, sink: &mut Sink) {
+    one_interface_twice(host, sink);
+    ports_twice(host, sink);
+    two_cables(host, sink);
+    gateways(host, sink);
+    two_ways_out(host, sink);
+    addresses_twice(host, together, sink);
+    handed_out(host, sink);
+    overlapping(host, sink);
+    let vlans = vlan_ports(host);
+    for guest in host.guests.values() {
+        for (at, nic) in guest.network.iter().enumerate() {
+            let bridge = &host.network.bridges[nic.bridge.value];
+            trunks(bridge, nic, sink);
+            carried(bridge, nic, sink);
+            vlan_without_port(host, bridge, nic, sink);
+            vlan_elsewhere(host, bridge, nic, &vlans, sink);
+            guest_names(host, guest, at, nic, bridge, sink);
+            guest_packets(guest, nic, bridge, sink);
+        }
+    }
+    bridge_packets(host, sink);
+    port_names(host, sink);
+    let out = bridges_that_lead_out(host);
+    internet(host, &out, sink);
+    management(host, &out, sink);
+    names_by_slot(host, sink);
+    for bond in host.network.bonds.values() {
+        lonely_bond(host, bond, sink);
+        uneven_bond(host, bond, sink);
+    }
+}
+
+// ---------------------------------------------------------------- ports
+
+/// Two rows of the hardware table for one card.
+fn one_interface_twice(host: &Host, sink: &mut Sink) {
+    let mut seen: BTreeMap<&str, &Nic> = BTreeMap::new();
+    for nic in host
+        .hardware
+        .nics
+        .values()
+        .filter(|nic| !nic.interface.is_missing())
+    {
+        if let Some(first) = seen.insert(nic.interface.as_str(), nic) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0201,
+                    nic.interface.span,
+                    format!(
+                        "`{}` and `{}` are the same interface",
+                        first.name.value, nic.name.value
+                    ),
+                )
+                .also(first.interface.span, "the first")
+                .help("`ip -br link` lists the interfaces of a host; remove one of the rows"),
+            );
+        }
+    }
+}
+
+/// A card or a VLAN of it that two bridges or bonds take.
+fn ports_twice(host: &Host, sink: &mut Sink) {
+    let mut in_bond: BTreeMap<Id<Nic>, (&str, Span)> = BTreeMap::new();
+    for bond in host.network.bonds.values() {
+        for port in &bond.ports {
+            if let Some((first, span)) = in_bond.insert(port.value, (&bond.name, port.span)) {
+                let nic = &host.hardware.nics[port.value].name.value;
+                sink.push(taken_twice(
+                    nic,
+                    port.span,
+                    &bond.name,
+                    span,
+                    &format!("a port of the bond `{first}`"),
+                ));
+            }
+        }
+    }
+    let mut in_bridge = BTreeMap::new();
+    for bridge in host.network.bridges.values() {
+        for port in &bridge.ports {
+            let device = match port.device {
+                PortDevice::Nic(nic) => host.hardware.nics[nic].name.value.as_str(),
+                PortDevice::Bond(bond) => host.network.bonds[bond].name.value.as_str(),
+            };
+            let name = port
+                .vlan
+                .map_or_else(|| device.to_owned(), |tag| format!("{device}.{tag}"));
+            if let Some((first, span)) =
+                in_bridge.insert(port.value, (bridge.name.value.as_str(), port.span))
+            {
+                sink.push(taken_twice(
+                    &name,
+                    port.span,
+                    &bridge.name,
+                    span,
+                    &format!("a port of the bridge `{first}`"),
+                ));
+            }
+            if let PortDevice::Nic(nic) = port.device
+                && let Some((bond, span)) = in_bond.get(&nic) {
+                    sink.push(
+                        taken_twice(
+                            &name,
+                            port.span,
+                            &bridge.name,
+                            *span,
+                            &format!("a port of the bond `{bond}`"),
+                        )
+                        .help(format!("make the bond the port: `ports = [\"{bond}\"]`")),
+                    );
+                }
+        }
+    }
+}
+
+fn taken_twice(port: &str, span: Span, taker: &str, first: Span, what: &str) -> Diagnostic {
+    Diagnostic::new(Code::MOX0201, span, format!("`{port}` has two masters"))
+        .label(format!("taken by `{taker}`"))
+        .also(first, what.to_owned())
+        .note("the kernel gives an interface to one bridge or bond")
+        .help("remove it from one of them; two networks on one cable are VLANs of it: `lan0.30`")
+}
+
+/// A bridge with two cables, and nothing that breaks a loop.
+fn two_cables(host: &Host, sink: &mut Sink) {
+    for bridge in host.network.bridges.values().filter(|b| !*b.stp) {
+        let Some(first) = bridge.ports.first() else {
+            continue;
+        };
+        let Some(second) = bridge.ports.iter().find(|port| port.device != first.device) else {
+            continue;
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0202,
+                second.span,
+                format!("`{}` joins two cables without the spanning tree protocol", bridge.name.value),
+            )
+            .also(first.span, "the other cable")
+            .note("if both lead to one switch, every broadcast goes round for ever, and the network stops; a bridge is no bond")
+            .help("for one faster or safer link, make a bond of them; to connect two networks, add `stp = true`"),
+        );
+    }
+}
+
+// ---------------------------------------------------------------- gateways
+
+fn family(v6: bool) -> &'static str {
+    if v6 { "IPv6" } else { "IPv4" }
+}
+
+fn gateways(host: &Host, sink: &mut Sink) {
+    for (id, bridge) in host.network.bridges.iter() {
+        for (gateway, own, v6) in [
+            (bridge.gateway, bridge.address, false),
+            (bridge.gateway6, bridge.address6, true),
+        ] {
+            let Some(gateway) = gateway else { continue };
+            let Some(address) = known_address(host, gateway, id, v6, sink) else {
+                continue;
+            };
+            match own {
+                Some(own) => reachable(gateway.span, address, own, sink),
+                // Without a whole spec the address may be one that was not understood. By its link-local address a router
+                // is reached without one.
+                None if host.complete && !is_link_local(address) => sink.push(
+                    Diagnostic::new(
+                        Code::MOX0203,
+                        gateway.span,
+                        format!(
+                            "a gateway on `{}`, where the host has no {} address",
+                            bridge.name.value,
+                            family(v6)
+                        ),
+                    )
+                    .also(bridge.name.span, "this bridge")
+                    .help(format!(
+                        "add `{}`, or remove the gateway",
+                        if v6 { "address6" } else { "address" }
+                    )),
+                ),
+                None => {}
+            }
+        }
+    }
+    for guest in host.guests.values() {
+        for nic in &guest.network {
+            for (gateway, v6) in [(nic.gateway, false), (nic.gateway6, true)] {
+                let Some(gateway) = gateway else { continue };
+                let Some(address) = known_address(host, gateway, nic.bridge.value, v6, sink) else {
+                    continue;
+                };
+                if let Some(own) = nic.static_addresses().find(|own| own.is_v6() == v6) {
+                    reachable(gateway.span, address, own, sink);
+                }
+            }
+        }
+    }
+}
+
+/// The address that a gateway stands for; reports a name that stands for none.
+fn known_address(
+    host: &Host,
+    gateway: Spanned<Gateway>,
+    bridge: Id<Bridge>,
+    v6: bool,
+    sink: &mut Sink,
+) -> Option<IpAddr> {
+    let address = host.gateway_address(gateway.value, bridge, v6);
+    if address.is_some() || !host.complete {
+        return address;
+    }
+    let (message, place, label, help) = match gateway.value {
+        Gateway::Address(_) => return None,
+        Gateway::Machine(id) => {
+            let machine = &host.network.machines[id];
+            (
+                format!(
+                    "`{}` has no {} address to be a gateway by",
+                    machine.name.value,
+                    family(v6)
+                ),
+                machine.name.span,
+                "the machine",
+                format!(
+                    "add `{}` to the machine",
+                    if v6 { "address6" } else { "address" }
+                ),
+            )
+        }
+        Gateway::Guest(id) => {
+            let guest = &host.guests[id];
+            let bridge = &host.network.bridges[bridge].name.value;
+            (
+                format!(
+                    "`{}` has no fixed {} address on `{bridge}` to be a gateway by",
+                    guest.name.value,
+                    family(v6)
+                ),
+                guest.name.span,
+                "the guest",
+                format!(
+                    "give it a card on `{bridge}` with a fixed address, or name another gateway"
+                ),
+            )
+        }
+    };
+    sink.push(
+        Diagnostic::new(Code::MOX0203, gateway.span, message)
+            .also(place, label)
+            .help(help),
+    );
+    None
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+/// A gateway is another machine of the same network.
+fn reachable(span: Span, address: IpAddr, own: Spanned<Cidr>, sink: &mut Sink) {
+    let network = own.network();
+    let single = network.prefix_len() == network.max_prefix_len();
+    let (message, help) = if address == own.address() {
+        (
+            format!("{address} is its own gateway"),
+            "name the router's address",
+        )
+    } else if is_link_local(address) || single {
+        // Reached over the link whatever the network is, as providers of rented servers set it up.
+        return;
+    } else if !own.contains(address) {
+        (
+            format!("the gateway {address} is not in {network}"),
+            "a gateway is in the network of the address: correct one of the two, or the prefix length",
+        )
+    } else if network.prefix_len() + 2 <= network.max_prefix_len()
+        && address.is_ipv4()
+        && (address == network.network() || address == network.broadcast())
+    {
+        let what = if address == network.network() {
+            "the network"
+        } else {
+            "every machine"
+        };
+        (
+            format!("{address} stands for {what} of {network}, not for a gateway"),
+            "name the router's address",
+        )
+    } else {
+        return;
+    };
+    sink.push(
+        Diagnostic::new(Code::MOX0203, span, message)
+            .also(own.span, "the address beside it")
+            .help(help),
+    );
+}
+
+/// Two default routes of the host.
+fn two_ways_out(host: &Host, sink: &mut Sink) {
+    for v6 in [false, true] {
+        let mut ways = host.network.bridges.values().filter_map(|bridge| {
+            let gateway = if v6 { bridge.gateway6 } else { bridge.gateway };
+            gateway.map(|gateway| (bridge, gateway.span))
+        });
+        let Some((first, first_span)) = ways.next() else {
+            continue;
+        };
+        for (bridge, span) in ways {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0206,
+                    span,
+                    format!(
+                        "`{}` and `{}` both have the host's {} gateway",
+                        first.name.value,
+                        bridge.name.value,
+                        family(v6)
+                    ),
+                )
+                .also(first_span, "the first")
+                .note("the host has one default route; Proxmox VE refuses an interfaces file with two")
+                .help("keep the gateway of the bridge that leads to the Internet"),
+            );
+        }
+    }
+}
+
+// ---------------------------------------------------------------- addresses
+
+/// Who has an address, and where.
+struct Station<'a> {
+    bridge: Id<Bridge>,
+    vlan: Option<VlanTag>,
+    address: IpAddr,
+    span: Span,
+    name: &'a str,
+    owner: Owner,
+}
+
+/// Whose an address is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Host,
+    Machine,
+    Guest(Id<Guest>),
+}
+
+/// Every fixed address of the host, of machines and of guests whose network is known.
+fn stations(host: &Host) -> Vec<Station<'_>> {
+    let mut stations = Vec::new();
+    for (id, bridge) in host.network.bridges.iter() {
+        stations.extend(bridge.addresses().map(|address| Station {
+            bridge: id,
+            vlan: None,
+            address: address.address(),
+            span: address.span,
+            name: host.name.as_str(),
+            owner: Owner::Host,
+        }));
+    }
+    for machine in host.network.machines.values() {
+        let Some(bridge) = machine.bridge else {
+            continue;
+        };
+        let addresses = machine.address.iter().chain(&machine.address6);
+        stations.extend(addresses.map(|address| Station {
+            bridge: bridge.value,
+            vlan: None,
+            address: address.value.0,
+            span: address.span,
+            name: &machine.name.value,
+            owner: Owner::Machine,
+        }));
+    }
+    for (id, guest) in host.guests.iter() {
+        for nic in &guest.network {
+            stations.extend(nic.static_addresses().map(|address| Station {
+                bridge: nic.bridge.value,
+                vlan: nic.vlan.map(|vlan| vlan.value),
+                address: address.address(),
+                span: address.span,
+                name: &guest.name.value,
+                owner: Owner::Guest(id),
+            }));
+        }
+    }
+    stations
+}
+
+/// One address, two that have it in one network.
+fn addresses_twice(host: &Host, together: &Together, sink: &mut Sink) {
+    let mut stations = stations(host);
+    stations.sort_by_key(|s| (s.bridge, s.vlan, s.address, s.span));
+    let same = |a: &Station<'_>, b: &Station<'_>| {
+        (a.bridge, a.vlan, a.address) == (b.bridge, b.vlan, b.address)
+    };
+    for group in stations.chunk_by(same) {
+        for (at, station) in group.iter().enumerate() {
+            // Of guests that exclude each other one at a time has it, as a spare that stands in for another.
+            let first = group[..at]
+                .iter()
+                .find(|first| match (first.owner, station.owner) {
+                    (Owner::Guest(a), Owner::Guest(b)) => a == b || together.can_run(a, b),
+                    (Owner::Host | Owner::Machine, _) | (_, Owner::Host | Owner::Machine) => true,
+                });
+            if let Some(first) = first {
+                sink.push(address_twice(first, station));
+            }
+        }
+    }
+    // The host answers for an address on every interface: it has each one once.
+    let mut own: Vec<_> = stations.iter().filter(|s| s.owner == Owner::Host).collect();
+    own.sort_by_key(|s| (s.address, s.span));
+    for pair in own.windows(2) {
+        if pair[0].address == pair[1].address && pair[0].bridge != pair[1].bridge {
+            sink.push(address_twice(pair[0], pair[1]));
+        }
+    }
+}
+
+fn address_twice(first: &Station<'_>, second: &Station<'_>) -> Diagnostic {
+    let message = if first.name == second.name {
+        format!("`{}` has {} twice", first.name, second.address)
+    } else {
+        format!(
+            "`{}` and `{}` have the address {}",
+            first.name, second.name, second.address
+        )
+    };
+    Diagnostic::new(Code::MOX0204, second.span, message)
+        .also(first.span, "the first")
+        .help("give each an address of its own; guests that stand in for each other say so with `exclusive-with`")
+}
+
+/// A fixed address that a DHCP server may give to another.
+fn handed_out(host: &Host, sink: &mut Sink) {
+    for station in stations(host).iter().filter(|s| s.vlan.is_none()) {
+        let bridge = &host.network.bridges[station.bridge];
+        let Some(range) = bridge
+            .dhcp_range
+            .filter(|range| range.contains(station.address))
+        else {
+            continue;
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0205,
+                station.span,
+                format!(
+                    "the fixed address {} of `{}` is one that DHCP hands out",
+                    station.address, station.name
+                ),
+            )
+            .also(range.span, format!("handed out on `{}`", bridge.name.value))
+            .help(format!(
+                "choose an address outside {} to {}",
+                range.first(),
+                range.last()
+            )),
+        );
+    }
+}
+
+/// Two networks of the host that share addresses: which one a packet takes is chance.
+fn overlapping(host: &Host, sink: &mut Sink) {
+    let mut networks: Vec<(Id<Bridge>, Spanned<Cidr>)> = host
+        .network
+        .bridges
+        .iter()
+        .flat_map(|(id, bridge)| bridge.addresses().map(move |address| (id, address)))
+        .collect();
+    // Networks contain each other or are apart: in this order each comes behind those that contain it.
+    networks.sort_by_key(|(_, own)| (own.is_v6(), own.network().network(), own.prefix(), own.span));
+    let stations = stations(host);
+    let mut around: Vec<(Id<Bridge>, Spanned<Cidr>)> = Vec::new();
+    for (id, own) in networks {
+        while around
+            .last()
+            .is_some_and(|(_, outer)| !outer.overlaps(own.value))
+        {
+            around.pop();
+        }
+        if let Some((outer_id, outer)) = around.iter().rev().find(|(outer, _)| *outer != id) {
+            let name = &host.network.bridges[id].name.value;
+            let outer_name = &host.network.bridges[*outer_id].name.value;
+            if outer.network() == own.network() {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0207,
+                        own.span,
+                        format!("`{outer_name}` and `{name}` are both {}", own.network()),
+                    )
+                    .also(outer.span, "the first")
+                    .note("the host sends what is for this network to one of them, whichever came up first")
+                    .help("give each bridge a network of its own; a VLAN or a second cable into one network needs no second address"),
+                );
+            } else if let Some(lost) = stations
+                .iter()
+                .find(|s| s.bridge == *outer_id && s.vlan.is_none() && own.contains(s.address))
+            {
+                // One network inside another is sound, as long as nobody is in the wrong one.
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0207,
+                        lost.span,
+                        format!(
+                            "the host looks for {} of `{}` on `{name}`, not on `{outer_name}`",
+                            lost.address, lost.name
+                        ),
+                    )
+                    .also(own.span, format!("{} is the nearer network", own.network()))
+                    .also(outer.span, format!("{} contains it", outer.network()))
+                    .help("move the address out of the smaller network, or make the networks disjoint"),
+                );
+            }
+        }
+        around.push((id, own));
+    }
+}
+
+// ---------------------------------------------------------------- VLANs
+
+fn trunks(bridge: &Bridge, nic: &GuestNic, sink: &mut Sink) {
+    let Some(trunks) = nic.trunks.as_ref().filter(|_| !*bridge.vlan_aware) else {
+        return;
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0208,
+            trunks.span,
+            format!("`trunks` on `{}`, which is not VLAN-aware", bridge.name.value),
+        )
+        .also(bridge.name.span, "this bridge")
+        .note("Proxmox VE refuses to start the guest: \"vlan aware feature need to be enabled to use trunks\"")
+        .help("add `vlan-aware = true` to the bridge, or give the guest one card for each VLAN"),
+    );
+}
+
+/// A VLAN that stays inside the host, because the bridge does not carry it to its ports.
+fn carried(bridge: &Bridge, nic: &GuestNic, sink: &mut Sink) {
+    if !*bridge.vlan_aware || bridge.ports.is_empty() {
+        return;
+    }
+    // VLAN 1 is the bridge's own, which its ports carry untagged.
+    if let Some(tag) = nic
+        .vlan
+        .filter(|tag| tag.get() != 1 && !bridge.vids.contains(tag.value))
+    {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0209,
+                tag.span,
+                format!("`{}` does not carry VLAN {}", bridge.name.value, tag.value),
+            )
+            .also(
+                bridge.vids.span,
+                format!("it carries {}", bridge.vids.value),
+            )
+            .help(format!("add {} to `vids`", tag.value)),
+        );
+    }
+    if let Some(trunks) = &nic.trunks {
+        let lost = trunks
+            .ranges()
+            .iter()
+            .flat_map(|(first, last)| *first..=*last)
+            .find(|tag| {
+                VlanTag::new(i64::from(*tag)).is_some_and(|tag| !bridge.vids.contains(tag))
+            });
+        if let Some(tag) = lost {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0209,
+                    trunks.span,
+                    format!("`{}` does not carry VLAN {tag}", bridge.name.value),
+                )
+                .also(
+                    bridge.vids.span,
+                    format!("it carries {}", bridge.vids.value),
+                )
+                .help("name only VLANs of the bridge's `vids`"),
+            );
+        }
+    }
+}
+
+/// Proxmox VE makes the bridge of a VLAN from the VLANs of the ports: without a port there is none.
+fn vlan_without_port(host: &Host, bridge: &Bridge, nic: &GuestNic, sink: &mut Sink) {
+    let Some(tag) = nic
+        .vlan
+        .filter(|_| !*bridge.vlan_aware && bridge.ports.is_empty() && host.complete)
+    else {
+        return;
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0217,
+            tag.span,
+            format!(
+                "VLAN {} on `{}`, which has no port",
+                tag.value, bridge.name.value
+            ),
+        )
+        .also(bridge.name.span, "this bridge")
+        .note("Proxmox VE refuses to start the guest: \"no physical interface on bridge\"")
+        .help("add `vlan-aware = true` to the bridge, or make a bridge for this VLAN"),
+    );
+}
+
+/// The bridges that take in a VLAN of a card or a bond.
+fn vlan_ports(host: &Host) -> BTreeMap<(PortDevice, VlanTag), (Id<Bridge>, Span)> {
+    let mut ports = BTreeMap::new();
+    for (id, bridge) in host.network.bridges.iter() {
+        for port in &bridge.ports {
+            if let Some(tag) = port.vlan {
+                ports.entry((port.device, tag)).or_insert((id, port.span));
+            }
+        }
+    }
+    ports
+}
+
+/// A VLAN that another bridge takes off the cable before this one sees it.
+fn vlan_elsewhere(
+    host: &Host,
+    bridge: &Bridge,
+    nic: &GuestNic,
+    vlans: &BTreeMap<(PortDevice, VlanTag), (Id<Bridge>, Span)>,
+    sink: &mut Sink,
+) {
+    let Some(tag) = nic.vlan else { return };
+    let taken = bridge
+        .ports
+        .iter()
+        .filter(|port| port.vlan.is_none())
+        .find_map(|port| vlans.get(&(port.device, tag.value)));
+    let Some((other, span)) = taken else { return };
+    let other = &host.network.bridges[*other].name.value;
+    let note = if *bridge.vlan_aware {
+        "the kernel gives tagged frames to the VLAN interface before the bridge of the card sees them: nothing arrives"
+    } else {
+        "Proxmox VE refuses to start the guest: the interface of this VLAN \"already exist in bridge\""
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0218,
+            tag.span,
+            format!(
+                "VLAN {} of `{}` goes to `{other}`",
+                tag.value, bridge.name.value
+            ),
+        )
+        .also(*span, format!("taken by `{other}`"))
+        .note(note)
+        .help(format!(
+            "put the card on the bridge `{other}`, without `vlan`"
+        )),
+    );
+}
+
+// ---------------------------------------------------------------- names
+
+/// The kernel's names of interfaces have 15 bytes (`IFNAMSIZ`, with the byte that ends them).
+const LONGEST_NAME: usize = 15;
+
+fn name_too_long(span: Span, name: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code::MOX0210,
+        span,
+        format!(
+            "the interface `{name}` would have {} characters",
+            name.len()
+        ),
+    )
+    .note(format!("the kernel takes {LONGEST_NAME}"))
+}
+
+/// The interfaces that Proxmox VE makes for a guest's card (`PVE::Network`).
+fn guest_names(
+    host: &Host,
+    guest: &Guest,
+    at: usize,
+    nic: &GuestNic,
+    bridge: &Bridge,
+    sink: &mut Sink,
+) {
+    let prefix = match (&guest.kind, *nic.firewall) {
+        (_, true) => "fwln",
+        (GuestKind::Container(_), false) => "veth",
+        (GuestKind::Vm(_), false) => "tap",
+    };
+    let name = format!("{prefix}{}i{at}", guest.vmid.value);
+    if name.len() > LONGEST_NAME && !guest.vmid.is_missing() {
+        sink.push(
+            name_too_long(nic.span, &name)
+                .also(guest.vmid.span, "the VMID is part of it")
+                .help("give the guest a shorter VMID"),
+        );
+    }
+    let Some(tag) = nic.vlan.filter(|_| !*bridge.vlan_aware) else {
+        return;
+    };
+    let name = format!("{}v{}", bridge.name.value, tag.value);
+    if name.len() > LONGEST_NAME {
+        sink.push(
+            name_too_long(tag.span, &name)
+                .also(bridge.name.span, "the bridge's name is part of it")
+                .help("give the bridge a shorter name, or make it `vlan-aware`"),
+        );
+    }
+    for port in &bridge.ports {
+        let name = format!(
+            "{}.{}",
+            host.network.port_interface(&host.hardware, port.value),
+            tag.value
+        );
+        if name.len() > LONGEST_NAME {
+            sink.push(
+                name_too_long(tag.span, &name)
+                    .also(port.span, "the port's name is part of it")
+                    .help("make the bridge `vlan-aware`, or pin a shorter name of the card by its `mac`"),
+            );
+        }
+    }
+}
+
+/// The VLAN interfaces that are ports of bridges.
+fn port_names(host: &Host, sink: &mut Sink) {
+    for port in host.network.bridges.values().flat_map(|b| &b.ports) {
+        let name = host.network.port_interface(&host.hardware, port.value);
+        if port.vlan.is_some() && name.len() > LONGEST_NAME {
+            sink.push(
+                name_too_long(port.span, &name)
+                    .help("pin a shorter name of the card by its `mac`, or put it behind a bond"),
+            );
+        }
+    }
+}
+
+// ---------------------------------------------------------------- packet sizes
+
+/// Ethernet's own.
+const USUAL_MTU: u32 = 1500;
+
+fn guest_packets(guest: &Guest, nic: &GuestNic, bridge: &Bridge, sink: &mut Sink) {
+    let most = bridge.mtu.map_or(USUAL_MTU, |mtu| mtu.value);
+    let Some(mtu) = nic.mtu.filter(|mtu| mtu.value > most) else {
+        return;
+    };
+    let (place, label) = match bridge.mtu {
+        Some(written) => (written.span, "the bridge's".to_owned()),
+        None => (
+            bridge.name.span,
+            format!("the bridge has the usual {USUAL_MTU}"),
+        ),
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0211,
+            mtu.span,
+            format!(
+                "`{}` sends packets of {} bytes, `{}` takes {most}",
+                guest.name.value, mtu.value, bridge.name.value
+            ),
+        )
+        .also(place, label)
+        .help(format!(
+            "raise the bridge's `mtu` to {}, or lower this one",
+            mtu.value
+        )),
+    );
+}
+
+/// A bond says less than the bridge on it.
+fn bridge_packets(host: &Host, sink: &mut Sink) {
+    for bridge in host.network.bridges.values() {
+        let Some(mtu) = bridge.mtu else { continue };
+        for port in &bridge.ports {
+            let PortDevice::Bond(id) = port.device else {
+                continue;
+            };
+            let bond = &host.network.bonds[id];
+            let Some(less) = bond.mtu.filter(|bond| bond.value < mtu.value) else {
+                continue;
+            };
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0211,
+                    mtu.span,
+                    format!(
+                        "`{}` sends packets of {} bytes, its port `{}` takes {}",
+                        bridge.name.value, mtu.value, bond.name.value, less.value
+                    ),
+                )
+                .also(less.span, "the bond's")
+                .help(format!("raise the bond's `mtu` to {}", mtu.value)),
+            );
+        }
+    }
+}
+
+// ---------------------------------------------------------------- who reaches what
+
+/// Whether a guest has a network card of the host for itself.
+fn has_own_card(host: &Host, guest: &Guest) -> bool {
+    guest.vm().is_some_and(|vm| {
+        vm.passthrough
+            .iter()
+            .any(|device| *host.hardware.pci[device.value].class == PciClass::Nic)
+    })
+}
+
+/// The bridges from which there may be a way out of the host: by a cable, by masquerading, by a machine that is the
+/// uplink, or through a guest that has a card on them and another way.
+fn bridges_that_lead_out(host: &Host) -> BTreeSet<Id<Bridge>> {
+    let mut out: BTreeSet<Id<Bridge>> = host
+        .network
+        .bridges
+        .iter()
+        .filter(|(_, bridge)| !bridge.ports.is_empty())
+        .map(|(id, _)| id)
+        .collect();
+    for machine in host.network.machines.values().filter(|m| *m.uplink) {
+        out.extend(machine.bridge.map(|bridge| bridge.value));
+    }
+    // Each round adds a bridge or is the last: rounds are few, as chains of bridges are short.
+    loop {
+        let before = out.len();
+        for (id, bridge) in host.network.bridges.iter() {
+            if bridge.nat.is_some_and(|nat| out.contains(&nat.value)) {
+                out.insert(id);
+            }
+        }
+        for guest in host.guests.values() {
+            let cards = guest.network.iter().map(|nic| nic.bridge.value);
+            if has_own_card(host, guest)
+                || (guest.network.len() > 1 && cards.clone().any(|bridge| out.contains(&bridge)))
+            {
+                out.extend(cards);
+            }
+        }
+        if out.len() == before {
+            return out;
+        }
+    }
+}
+
+/// Guests that a task or their setup sends to the Internet, and where that is said.
+fn wants_internet(host: &Host) -> BTreeMap<Id<Guest>, (Span, String)> {
+    let mut wants: BTreeMap<Id<Guest>, (Span, String)> = BTreeMap::new();
+    for schedule in host.schedules.values().filter(|s| *s.enabled) {
+        let guests = match &schedule.task {
+            Task::WindowsUpdate { guests, .. } => guests,
+            Task::NixosFlakeUpdate { guests, flake, .. } => {
+                // A flake of the guest's own disk may need nothing from outside.
+                let remote = flake.as_ref().is_some_and(|flake| {
+                    ["github:", "gitlab:", "sourcehut:", "https:", "git+https:"]
+                        .iter()
+                        .any(|scheme| flake.0.starts_with(scheme))
+                });
+                if !remote {
+                    continue;
+                }
+                guests
+            }
+            Task::ProxmoxUpdate { .. }
+            | Task::ProxmoxMaintenance
+            | Task::VzdumpBackup { .. }
+            | Task::BackupRehearsal { .. }
+            | Task::ZfsSnapshot { .. }
+            | Task::ZfsScrub { .. }
+            | Task::ZfsTrim { .. }
+            | Task::SmartTest { .. }
+            | Task::WindowsMaintenance { .. } => continue,
+        };
+        for id in host.guests_of(guests) {
+            let os_fits = match &schedule.task {
+                Task::WindowsUpdate { .. } => {
+                    host.guests[id].vm().is_some_and(|vm| vm.os.is_windows())
+                }
+                _ => host.guests[id].nixos.is_some(),
+            };
+            if os_fits {
+                wants
+                    .entry(id)
+                    .or_insert_with(|| (schedule.task_span, format!("`{}`", schedule.name.value)));
+            }
+        }
+    }
+    for (id, _, vm) in host.vms() {
+        let Some(windows) = &vm.windows else { continue };
+        if !windows.winget.is_empty() || windows.steam.is_some() || windows.rust.is_some() {
+            wants
+                .entry(id)
+                .or_insert_with(|| (windows.span, "its setup".to_owned()));
+        }
+    }
+    wants
+}
+
+fn internet(host: &Host, out: &BTreeSet<Id<Bridge>>, sink: &mut Sink) {
+    if !host.complete {
+        return;
+    }
+    for (id, (span, what)) in wants_internet(host) {
+        let guest = &host.guests[id];
+        if has_own_card(host, guest)
+            || guest
+                .network
+                .iter()
+                .any(|nic| out.contains(&nic.bridge.value))
+        {
+            continue;
+        }
+        let (place, label, help) = match guest.network.first() {
+            Some(nic) => {
+                let bridge = &host.network.bridges[nic.bridge.value];
+                let uplink = host
+                    .network
+                    .bridges
+                    .values()
+                    .find(|bridge| bridge.gateway.is_some() && !bridge.ports.is_empty())
+                    .map_or("vmbr0", |bridge| bridge.name.value.as_str());
+                (
+                    nic.bridge.span,
+                    format!("`{}` has no port and no `nat`", bridge.name.value),
+                    format!(
+                        "add `nat = \"{uplink}\"` to `{}`, or give it a port",
+                        bridge.name.value
+                    ),
+                )
+            }
+            None => (
+                guest.name.span,
+                "it has no network card".to_owned(),
+                "give it a `network`".to_owned(),
+            ),
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0212,
+                place,
+                format!("`{}` has no way to the Internet", guest.name.value),
+            )
+            .label(label)
+            .also(span, format!("{what} needs one"))
+            .help(help),
+        );
+    }
+}
+
+/// Nobody reaches the host itself.
+fn management(host: &Host, out: &BTreeSet<Id<Bridge>>, sink: &mut Sink) {
+    // A NixOS host may have further interfaces in modules of its own.
+    if !host.complete || *host.platform != Platform::Proxmox {
+        return;
+    }
+    let Some(first) = host.network.bridges.values().next() else {
+        return;
+    };
+    let mut addressed = host
+        .network
+        .bridges
+        .iter()
+        .filter(|(_, bridge)| bridge.addresses().next().is_some())
+        .peekable();
+    let Some((_, bridge)) = addressed.peek().copied() else {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0213,
+                first.name.span,
+                "no bridge has an address: nobody reaches the host",
+            )
+            .note("Proxmox VE needs a fixed address to start its own services")
+            .help("give a bridge with a port an `address`, as `\"192.168.1.10/24\"`"),
+        );
+        return;
+    };
+    if addressed.any(|(id, _)| out.contains(&id)) {
+        return;
+    }
+    let own = bridge
+        .addresses()
+        .next()
+        .map_or(bridge.name.span, |address| address.span);
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0213,
+            own,
+            "no cable leads to the host's address: nobody reaches the host",
+        )
+        .also(bridge.name.span, "this bridge has no port")
+        .help("give the bridge a port, or put the address on a bridge that has one"),
+    );
+}
+
+// ---------------------------------------------------------------- cards and bonds
+
+/// Cards whose name changes with the hardware around them.
+fn names_by_slot(host: &Host, sink: &mut Sink) {
+    let mut used: BTreeMap<Id<Nic>, (Span, &str)> = BTreeMap::new();
+    for bridge in host.network.bridges.values() {
+        for port in &bridge.ports {
+            if let PortDevice::Nic(nic) = port.device {
+                used.entry(nic).or_insert((port.span, &bridge.name));
+            }
+        }
+    }
+    for bond in host.network.bonds.values() {
+        for port in &bond.ports {
+            used.entry(port.value).or_insert((port.span, &bond.name));
+        }
+    }
+    for (id, (span, user)) in used {
+        let nic = &host.hardware.nics[id];
+        if nic.mac.is_some() || nic.interface.is_missing() {
+            continue;
+        }
+        let Some(by) = named_by(nic.interface.as_str()) else {
+            continue;
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0214,
+                nic.interface.span,
+                format!("`{}` is named by {by}, and no `mac` pins the name", nic.interface.value),
+            )
+            .also(span, format!("`{user}` loses its port when the name changes"))
+            .note("a new card, a firmware update or another kernel can change the name, and the host is off the network")
+            .help("add the card's `mac` (`ip link` shows it): the name is then pinned to the card"),
+        );
+    }
+}
+
+/// What a name of the kernel or of udev hangs on, where that changes: `enp5s0` is a slot's number on the bus
+/// (systemd.net-naming-scheme(7)), `eth0` the order of finding.
+fn named_by(interface: &str) -> Option<&'static str> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if interface.strip_prefix("eth").is_some_and(digits) {
+        return Some("the order in which the kernel finds cards");
+    }
+    let rest = interface
+        .strip_prefix("en")
+        .or_else(|| interface.strip_prefix("wl"))?;
+    // `enP1p5s0` has the number of its PCI domain first.
+    let rest = match rest.strip_prefix('P') {
+        Some(domain) => domain.trim_start_matches(|c: char| c.is_ascii_digit()),
+        None => rest,
+    };
+    let (bus, slot) = rest.strip_prefix('p')?.split_once('s')?;
+    (digits(bus) && slot.starts_with(|c: char| c.is_ascii_digit()))
+        .then_some("its slot on the PCI bus")
+}
+
+fn lonely_bond(host: &Host, bond: &Bond, sink: &mut Sink) {
+    if bond.ports.len() >= 2 || !host.complete {
+        return;
+    }
+    let (place, message) = match bond.ports.first() {
+        Some(port) => (
+            port.span,
+            format!("the bond `{}` has one port", bond.name.value),
+        ),
+        None => (
+            bond.name.span,
+            format!("the bond `{}` has no port", bond.name.value),
+        ),
+    };
+    sink.push(
+        Diagnostic::new(Code::MOX0215, place, message)
+            .note("it is no faster and no safer than the card alone")
+            .help("add a second card, or make the card itself the port of the bridge"),
+    );
+}
+
+/// Cards of different speeds in a mode that treats them alike.
+fn uneven_bond(host: &Host, bond: &Bond, sink: &mut Sink) {
+    let what = match *bond.mode {
+        // Linux' bonding.rst: an aggregator has slaves of one speed and duplex; one aggregator is active.
+        BondMode::Lacp => "LACP bundles cards of one speed, and leaves the others idle",
+        BondMode::BalanceXor | BondMode::BalanceRr => {
+            "the mode gives each card the same share: the slow one holds up the rest"
+        }
+        // The first uses one card at a time, the second sends everything twice, the others weigh by speed.
+        BondMode::ActiveBackup
+        | BondMode::Broadcast
+        | BondMode::BalanceTlb
+        | BondMode::BalanceAlb => return,
+    };
+    let mut speeds = bond
+        .ports
+        .iter()
+        .filter_map(|port| host.hardware.nics[port.value].speed.map(|s| (port, s)));
+    let Some((first, speed)) = speeds.next() else {
+        return;
+    };
+    let Some((port, other)) = speeds.find(|(_, other)| other.value != speed.value) else {
+        return;
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0216,
+            port.span,
+            format!(
+                "the bond `{}` has cards of {} and {}",
+                bond.name.value, speed.value, other.value
+            ),
+        )
+        .also(first.span, format!("{}", speed.value))
+        .also(bond.mode.span, format!("the mode is `{}`", bond.mode.value))
+        .note(what)
+        .help("use cards of one speed, or `mode = \"active-backup\"` with the faster card as `primary`"),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_hardware_changes() {
+        for name in ["enp5s0", "enp65s0f0np0", "enP1p5s0", "wlp3s0", "eth0"] {
+            assert!(named_by(name).is_some(), "{name}");
+        }
+        for name in [
+            "eno1",
+            "ens18",
+            "lan0",
+            "nic0",
+            "enx001122334455",
+            "ethernet",
+            "enps0",
+        ] {
+            assert_eq!(named_by(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Holds what is generated against the options of NixOS.
+//!
+//! What a spec says raw (`settings`, `services`) is judged first, and told at its place in the spec. Then the text of the
+//! whole module is read back; a fault in what is left is ours.
+
+use serde_json::Value as Json;
+
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{Guest, NixosGuest};
+use crate::nix::check::{FaultKind, Level, line_and_column};
+use crate::nix::options::{Index, Release, Rules, SettingFault, Step, check_module, check_setting};
+use crate::nix::{self, AttrPath, Printed};
+use crate::source::{Span, Spanned};
+use crate::spec::document::{Node, Value};
+
+/// Marks the part of a module that the spec's raw settings make up.
+pub(super) const SETTINGS: nix::Origin = nix::Origin(0);
+
+/// Reports what the spec sets raw and NixOS does not take (MOX0841, MOX0842, MOX0843), then what is wrong with the text
+/// (MOX0844).
+pub(super) fn module(guest: &Guest, nixos: &NixosGuest, printed: &Printed, sink: &mut Sink) {
+    let Some(release) = nixos
+        .state_version
+        .as_ref()
+        .and_then(|version| version.value.as_str().parse::<Release>().ok())
+    else {
+        return;
+    };
+    let own = AttrPath::new(["services", "moxc"]).expect("two names without NUL");
+    let rules = Rules {
+        index: Index::builtin(),
+        release,
+        allowed: &[own],
+    };
+    let services = services(nixos, &rules, sink);
+    settings(nixos, &rules, sink);
+    for fault in check_module(&printed.text, &rules) {
+        let is_raw = printed.origin_at(fault.range.start) == Some(SETTINGS);
+        if fault.kind.level() == Level::Warning || is_raw || services {
+            continue;
+        }
+        let (line, column) = line_and_column(&printed.text, fault.range.start);
+        let text = printed.text.lines().nth(line - 1).unwrap_or_default();
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0844,
+                guest.name.span,
+                format!("the generated `nixos/{}.nix` is faulty: {}", guest.name.value, fault.message),
+            )
+            .label("this guest")
+            .help("this is a bug of moxc: please report it with this spec")
+            .note(format!("line {line}, column {column}: {}", text.trim())),
+        );
+    }
+}
+
+/// Whether a fault was found.
+fn services(nixos: &NixosGuest, rules: &Rules, sink: &mut Sink) -> bool {
+    let mut found = false;
+    for service in &nixos.services {
+        let names = ["services"]
+            .into_iter()
+            .chain(service.value.0.split('.'))
+            .chain(["enable"]);
+        let Ok(path) = AttrPath::new(names) else { continue };
+        for fault in check_setting(&path, &Json::Bool(true), rules) {
+            found = true;
+            sink.push(of_the_spec(service.span, &fault, rules.release));
+        }
+    }
+    found
+}
+
+fn settings(nixos: &NixosGuest, rules: &Rules, sink: &mut Sink) {
+    for (key, node) in &nixos.settings {
+        // A key that is no path is told where it is set.
+        let Ok(path) = AttrPath::parse(&key.value) else { continue };
+        for fault in check_setting(&path, &node.value.to_json(), rules) {
+            let span = if fault.kind == FaultKind::OptionType {
+                place(key, node, &fault.place)
+            } else {
+                place_of_name(key, node, &fault.place)
+            };
+            sink.push(of_the_spec(span, &fault, rules.release));
+        }
+    }
+}
+
+/// Where the value at `steps` below a setting stands.
+fn place(key: &Spanned<String>, node: &Node, steps: &[Step]) -> Span {
+    match walk(node, steps) {
+        Some((_, node)) => node.span,
+        None => key.span,
+    }
+}
+
+/// Where the name at the end of `steps` stands; of none, the setting's own.
+fn place_of_name(key: &Spanned<String>, node: &Node, steps: &[Step]) -> Span {
+    walk(node, steps).and_then(|(name, _)| name).unwrap_or(key.span)
+}
+
+fn walk<'a>(node: &'a Node, steps: &[Step]) -> Option<(Option<Span>, &'a Node)> {
+    let mut name = None;
+    let mut node = node;
+    for step in steps {
+        match (step, &node.value) {
+            (Step::Name(wanted), Value::Table(table)) => {
+                let (key, value) = table.entries.iter().find(|(key, _)| key.value == *wanted)?;
+                name = Some(key.span);
+                node = value;
+            }
+            (Step::Element(index), Value::Array(items)) => {
+                node = items.get(*index)?;
+                name = Some(node.span);
+            }
+            (Step::Name(_) | Step::Element(_), _) => return None,
+        }
+    }
+    Some((name, node))
+}
+
+fn of_the_spec(span: Span, fault: &SettingFault, release: Release) -> Diagnostic {
+    let code = match fault.kind {
+        FaultKind::UnknownOption | FaultKind::OptionTooNew | FaultKind::RemovedOption => Code::MOX0841,
+        FaultKind::OptionType => Code::MOX0842,
+        FaultKind::RenamedOption | FaultKind::SuspectOption => Code::MOX0843,
+        // These are about texts; a setting has none.
+        FaultKind::Syntax
+        | FaultKind::Nul
+        | FaultKind::DuplicateAttribute
+        | FaultKind::DuplicateFormal
+        | FaultKind::UnboundName
+        | FaultKind::IntegerRange
+        | FaultKind::FloatRange
+        | FaultKind::UrlLiteral
+        | FaultKind::UnusedBinding => Code::MOX0844,
+    };
+    Diagnostic::new(code, span, fault.message.clone())
+        .help_if(fault.help.clone())
+        .note(format!("held against the options of NixOS {release}, the guest's `state-version`"))
+}

@@ -1,0 +1,83 @@
+# For flake-parts: `imports = [ inputs.moxc.flakeModules.default ]; moxc.hosts.pve1.spec = ./host.toml;`
+{ moxcLib }:
+{
+  config,
+  lib,
+  withSystem,
+  ...
+}:
+let
+  cfg = config.moxc;
+
+  host = lib.types.submodule {
+    options = {
+      spec = lib.mkOption {
+        type = lib.types.path;
+        description = "The host's spec.";
+      };
+      generated = lib.mkOption {
+        type = lib.types.nullOr lib.types.path;
+        default = null;
+        description = "The host's folder as it is checked in; without it, guests are evaluated from a derivation.";
+      };
+      modules = lib.mkOption {
+        type = lib.types.attrsOf (lib.types.listOf lib.types.anything);
+        default = { };
+        description = "Further modules of each guest, by its name.";
+      };
+    };
+  };
+
+  hostsFor =
+    pkgs:
+    lib.mapAttrsToList (
+      _: host:
+      moxcLib.mkHost {
+        inherit pkgs;
+        inherit (host) spec generated modules;
+        inherit (cfg) nixosSystem;
+      }
+    ) cfg.hosts;
+  merged = field: hosts: builtins.foldl' (all: host: all // host.${field}) { } hosts;
+in
+{
+  options.moxc = {
+    hosts = lib.mkOption {
+      type = lib.types.attrsOf host;
+      default = { };
+      description = "Hosts by name.";
+    };
+    system = lib.mkOption {
+      type = lib.types.str;
+      default = "x86_64-linux";
+      description = "What the hosts' guests run on.";
+    };
+    nixosSystem = lib.mkOption {
+      type = lib.types.anything;
+      default = lib.nixosSystem;
+      defaultText = lib.literalExpression "lib.nixosSystem";
+      description = "The function that makes a NixOS of modules.";
+    };
+  };
+
+  config = {
+    perSystem =
+      { pkgs, ... }:
+      let
+        hosts = hostsFor pkgs;
+      in
+      {
+        packages = merged "packages" hosts;
+        apps = merged "apps" hosts;
+        checks = merged "checks" hosts;
+      };
+    flake =
+      let
+        hosts = withSystem cfg.system ({ pkgs, ... }: hostsFor pkgs);
+      in
+      {
+        nixosModules = merged "nixosModules" hosts;
+        nixosConfigurations = merged "nixosConfigurations" hosts;
+      };
+  };
+}

@@ -1,0 +1,159 @@
+# What another flake calls: a host's spec in, its packages, modules, configurations and checks out.
+{ lib, moxcFor }:
+rec {
+  # { pkgs, spec } -> what the spec's host is to a flake.
+  #
+  #   spec       the file, as a path: ./host.toml
+  #   generated  the host's folder as it is checked in, ./generated/<host>. With it nothing is built to evaluate a
+  #              guest; without it the modules come out of a derivation (import from derivation).
+  #   modules    further modules for each guest, by name: { web = [ ./web.nix ]; }
+  #   nixosSystem  the function of that name of the nixpkgs that guests are built from
+  mkHost =
+    {
+      pkgs,
+      spec,
+      generated ? null,
+      modules ? { },
+      nixosSystem ? lib.nixosSystem,
+      moxc ? moxcFor pkgs,
+    }:
+    let
+      read = builtins.fromTOML (builtins.readFile spec);
+      inherit (read.host) name;
+      isNixos = guest: (guest.os or "") == "nixos";
+      guests = lib.filterAttrs (_: isNixos) ((read.containers or { }) // (read.vms or { }));
+      machines =
+        builtins.attrNames guests ++ lib.optional ((read.host.platform or "proxmox") == "nixos") name;
+      fileName = baseNameOf (toString spec);
+
+      # The spec keeps its name: headers of generated files say it.
+      config =
+        pkgs.runCommand "moxc-${name}"
+          {
+            nativeBuildInputs = [ moxc ];
+            meta.description = "The configuration of ${name} and of everything on it";
+          }
+          ''
+            cp ${
+              builtins.path {
+                path = spec;
+                name = "spec.toml";
+              }
+            } ${lib.escapeShellArg fileName}
+            moxc build ${lib.escapeShellArg fileName} --output generated
+            mv generated/${lib.escapeShellArg name} "$out"
+          '';
+
+      # The tree beside the spec's folder, as it is checked in: there the modules find the user's own.
+      tree =
+        pkgs.runCommand "moxc-${name}-modules"
+          {
+            nativeBuildInputs = [ moxc ];
+          }
+          ''
+            cp -r ${
+              builtins.path {
+                path = dirOf spec;
+                name = "spec";
+              }
+            } "$out"
+            chmod -R u+w "$out"
+            rm -rf "$out/generated"
+            cd "$out"
+            moxc build ${lib.escapeShellArg fileName} --output generated --only nixos
+          '';
+      folder = if generated == null then "${tree}/generated/${name}" else generated;
+
+      # A guest may be called `default`, as the file that names all of them is.
+      fileOf = guest: if guest == "default" then "default_.nix" else "${guest}.nix";
+      nixosModules = lib.genAttrs machines (guest: {
+        imports = [ (folder + "/nixos/${fileOf guest}") ] ++ modules.${guest} or [ ];
+      });
+
+      script = command: text: {
+        type = "app";
+        program = "${
+          pkgs.writeShellApplication {
+            name = "moxc-${name}-${command}";
+            runtimeInputs = [ moxc ];
+            inherit text;
+          }
+        }/bin/moxc-${name}-${command}";
+      };
+    in
+    {
+      inherit name config nixosModules;
+
+      nixosConfigurations = lib.mapAttrs (
+        _: module:
+        nixosSystem {
+          system = pkgs.stdenv.hostPlatform.system;
+          modules = [ module ];
+        }
+      ) nixosModules;
+
+      packages = {
+        "${name}-config" = config;
+      };
+
+      apps = {
+        "${name}-build" = script "build" ''exec moxc build "''${1:-${fileName}}" "''${@:2}"'' // {
+          meta.description = "Write the configuration of ${name} into the working folder";
+        };
+        "${name}-check" = script "check" ''exec moxc check "''${1:-${fileName}}" "''${@:2}"'' // {
+          meta.description = "Find every error and warning of ${name}'s spec";
+        };
+      };
+
+      checks = {
+        "${name}-config" = config;
+      }
+      // lib.optionalAttrs (generated != null) {
+        # What is checked in is what the spec says.
+        "${name}-up-to-date" =
+          pkgs.runCommand "moxc-${name}-up-to-date" { nativeBuildInputs = [ pkgs.diffutils ]; }
+            ''
+              diff --recursive --unified ${
+                builtins.path {
+                  path = generated;
+                  name = "generated";
+                }
+              } ${config}
+              touch "$out"
+            '';
+      };
+    };
+
+  # Several hosts together: { pkgs, specs = [ ./a.toml ./b.toml ]; } -> the same sets, merged.
+  mkHosts =
+    arguments@{ specs, ... }:
+    let
+      hosts = map (spec: mkHost (removeAttrs arguments [ "specs" ] // { inherit spec; })) specs;
+      merged = field: builtins.foldl' (all: host: all // host.${field}) { } hosts;
+    in
+    lib.genAttrs [
+      "nixosModules"
+      "nixosConfigurations"
+      "packages"
+      "apps"
+      "checks"
+    ] merged;
+
+  # The hook of git-hooks.nix: { pkgs, specs = [ "host.toml" ]; } -> a value for `hooks`.
+  gitHooks =
+    {
+      pkgs,
+      specs ? [ "host.toml" ],
+      output ? "generated",
+      moxc ? moxcFor pkgs,
+    }:
+    import ./git-hooks.nix {
+      inherit
+        lib
+        pkgs
+        specs
+        output
+        moxc
+        ;
+    };
+}

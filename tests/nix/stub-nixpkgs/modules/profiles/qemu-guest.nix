@@ -1,0 +1,2 @@
+# Stands for the profile of NixOS for virtual machines.
+{ }

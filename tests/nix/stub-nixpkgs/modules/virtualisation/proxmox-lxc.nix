@@ -1,0 +1,2 @@
+# Stands for the module of NixOS for containers of Proxmox VE.
+{ }

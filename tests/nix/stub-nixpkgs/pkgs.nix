@@ -1,0 +1,53 @@
+# Packages that are nothing but their names, and the builders that our modules call.
+{
+  system ? "x86_64-linux",
+  names ? [ ],
+}:
+let
+  fake = name: {
+    type = "derivation";
+    inherit name;
+    pname = name;
+    outPath = "/fake/${name}";
+    meta.mainProgram = name;
+  };
+in
+builtins.listToAttrs (
+  map
+    (name: {
+      inherit name;
+      value = fake name;
+    })
+    (
+      names
+      ++ [
+        "7zz"
+        "coreutils"
+        "diffutils"
+        "findutils"
+        "git"
+        "gitMinimal"
+        "gnugrep"
+        "htop"
+        "nix"
+        "systemd"
+        "jq"
+        "smartmontools"
+        "tmux"
+        "util-linux"
+        "zfs"
+      ]
+    )
+)
+// {
+  stdenv.hostPlatform = { inherit system; };
+  python3Packages.requests = fake "requests";
+  writeText = name: text: fake name // { inherit text; };
+  writeShellApplication =
+    {
+      name,
+      text,
+      runtimeInputs ? [ ],
+    }:
+    fake name // { inherit text runtimeInputs; };
+}
