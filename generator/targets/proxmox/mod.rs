@@ -35,7 +35,7 @@ pub fn emit(
     files: &mut FileSet,
     sink: &mut Sink,
 ) {
-    pve::emit_with(&plan.pve, origin, templates, files, sink);
+    pve::emit(&plan.pve, origin, templates, files, sink);
     // Last: its README says what is there.
     system::emit(&plan.system, origin, templates, files, sink);
 }

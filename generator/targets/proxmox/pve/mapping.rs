@@ -220,9 +220,14 @@ fn tell_missing(host: &Host, mapping: &PciMapping, sink: &mut Sink) {
 }
 
 /// Whether Proxmox VE takes a name as a mapping's (`pve-configid`).
-fn check_name(name: &str, place: Span, what: &str, sink: &mut Sink) -> bool {
+pub(super) fn fits(name: &str) -> bool {
     // `parent` of a virtual machine is an option with that format.
-    let fits = check_option(ConfigFile::Qm, Release::NEWEST, "parent", name).is_ok();
+    check_option(ConfigFile::Qm, Release::NEWEST, "parent", name).is_ok()
+}
+
+/// Tells a name that no mapping can have.
+fn check_name(name: &str, place: Span, what: &str, sink: &mut Sink) -> bool {
+    let fits = fits(name);
     if !fits {
         sink.push(
             Diagnostic::new(

@@ -101,19 +101,8 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
     }
 }
 
-/// Writes them down, by the built-in templates.
-pub fn emit(plan: &Plan, origin: &Origin, files: &mut FileSet) {
-    emit_with(
-        plan,
-        origin,
-        &Templates::built_in(),
-        files,
-        &mut Sink::new(),
-    );
-}
-
 /// Writes them down. Reports what a user's template cannot do.
-pub fn emit_with(
+pub fn emit(
     plan: &Plan,
     origin: &Origin,
     templates: &Templates,
@@ -190,3 +179,6 @@ pub fn emit_with(
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use crate::spec::guest::Balloon;
 use crate::value::{Bus, Firmware, PciClass, VmOs};
 
 use super::guest::{common, derived_uuid, mebibytes, trunks};
-use super::mapping::PciMappings;
+use super::mapping::{self, PciMappings};
 use super::options::Options;
 use super::virtiofs::{self, Hook};
 use super::volumes::{self, Volume, VolumeRole, Volumes};
@@ -329,7 +329,10 @@ fn passthrough(
             .iter()
             .find(|taken| mapping.functions.contains(&taken.value))
             .map_or(guest.span, |taken| taken.span);
-        options.property(&format!("hostpci{at}"), value(), place);
+        // A name that no mapping can have is told where the device is declared.
+        if !mapping.is_mapped(host) || mapping::fits(mapping.name(host)) {
+            options.property(&format!("hostpci{at}"), value(), place);
+        }
     }
     screen
 }
@@ -392,23 +395,11 @@ fn shares(
         .iter()
         .filter(|share| virtiofs::is_native(release, share));
     for (at, share) in native.enumerate() {
-        if at >= virtiofs::MOST_NATIVE {
-            options.report(
-                Diagnostic::new(
-                    Code::MOX0108,
-                    share.span,
-                    format!(
-                        "`{}` has more shared folders than Proxmox VE takes",
-                        guest.name.value
-                    ),
-                )
-                .help("share at most ten: put folders together in one dataset"),
-            );
-            continue;
-        }
         let value = PropertyString::with_default(virtiofs::tag(host, share))
             .and_then(|value| value.with("cache", "auto"));
-        options.property(&format!("virtiofs{at}"), value, share.span);
+        if mapping::fits(virtiofs::tag(host, share)) {
+            options.property(&format!("virtiofs{at}"), value, share.span);
+        }
     }
     if let (Some(hook), Some(memory)) = (hook, memory) {
         let place = vm.shares.first().map_or(guest.span, |share| share.span);

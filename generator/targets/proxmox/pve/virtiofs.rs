@@ -20,9 +20,6 @@ use crate::value::AbsolutePath;
 /// The first release with directory mappings and `virtiofsN`.
 const NATIVE_SINCE: Release = Release::new(8, 4);
 
-/// `PVE::QemuServer::Virtiofs`: as many `virtiofsN` there are.
-pub(super) const MOST_NATIVE: usize = 10;
-
 /// The longest tag in bytes (`struct virtio_fs_config` of the virtio specification).
 pub(super) const LONGEST_TAG: usize = 36;
 

@@ -1,0 +1,1198 @@
+//! What is known to go wrong in generated files of Proxmox VE, one test a point, and whole files as snapshots.
+
+use super::*;
+use crate::compile;
+use crate::diagnostics::{Code, Lints};
+use crate::model::Host;
+use crate::source::SourceMap;
+
+/// A machine that has one of everything; `{release}` and what a test adds come from the test.
+const BASE: &str = r#"
+[host]
+name = "pve1"
+domain = "home.arpa"
+release = "{release}"
+timezone = "Europe/Berlin"
+email = "admin@home.arpa"
+ssh-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII admin"]
+
+[hardware.disks]
+nvme0 = { kind = "nvme", size = "2 TB", device = "/dev/disk/by-id/nvme-EXAMPLE_0001" }
+nvme1 = { kind = "nvme", size = "2 TB", device = "/dev/disk/by-id/nvme-EXAMPLE_0002" }
+
+[hardware.nics]
+lan0 = { interface = "enp5s0", mac = "00:00:5E:00:53:01" }
+
+[hardware.pci]
+gpu = { address = "0a:00.0", class = "gpu", id = "10DE:2504", subsystem = "1462:397d", iommu-group = 15 }
+gpu-audio = { address = "0A:00.1", class = "audio", id = "10de:228e", subsystem = "1462:397d", iommu-group = 15 }
+usb = { address = "03:00.0", class = "usb", id = "1022:149c", subsystem = "1022:148c", iommu-group = 21 }
+igpu = { address = "00:02.0", class = "gpu", id = "8086:4680", subsystem = "8086:2212", iommu-group = 1 }
+
+[network]
+nameservers = ["192.168.1.1"]
+
+[network.bridges.vmbr0]
+ports = ["lan0"]
+address = "192.168.1.10/24"
+gateway = "192.168.1.1"
+
+[storage.pools.rpool]
+layout = "mirror"
+disks = ["nvme0", "nvme1"]
+boot = true
+
+[storage.datasets]
+vm-disks = { pool = "rpool", use = "vm-disks" }
+more = { pool = "rpool", use = "vm-disks", volblocksize = "16 KiB", thin = false }
+containers = { pool = "rpool", use = "containers" }
+backups = { pool = "rpool", use = "backups" }
+share = { pool = "rpool", use = "share", mountpoint = "/srv/share" }
+docs = { pool = "rpool", use = "share", mountpoint = "/srv/docs" }
+"#;
+
+const VM: &str = r#"
+[vms.web]
+os = "linux"
+vmid = 100
+memory = "4 GiB"
+{keys}
+
+[vms.web.disks]
+root = { dataset = "vm-disks", size = "32 GiB" }
+"#;
+
+const CONTAINER: &str = r#"
+[containers.box]
+os = "debian"
+vmid = 200
+memory = "1 GiB"
+template = "local:vztmpl/debian-13.tar.zst"
+rootfs = { dataset = "containers", size = "8 GiB" }
+{keys}
+"#;
+
+/// What came of a spec: its files by path, and what was told, with the text at its place.
+struct Built {
+    files: FileSet,
+    host: Option<Host>,
+    told: Vec<(Code, String, String)>,
+}
+
+impl Built {
+    fn file(&self, path: &str) -> &str {
+        let file = self
+            .files
+            .get(&format!("proxmox/{path}"))
+            .unwrap_or_else(|| {
+                let paths: Vec<_> = self.files.iter().map(|file| file.path.as_str()).collect();
+                panic!("no {path} among {paths:?}; told {:?}", self.told)
+            });
+        std::str::from_utf8(&file.contents).expect("Proxmox VE's files are text")
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.files.get(&format!("proxmox/{path}")).is_some()
+    }
+
+    /// The value of an option of a guest.
+    fn option(&self, vmid: u32, key: &str) -> Option<&str> {
+        let folder = if vmid < 200 { "qemu-server" } else { "lxc" };
+        let start = format!("{key}: ");
+        let mut lines = self.file(&format!("etc/pve/{folder}/{vmid}.conf")).lines();
+        lines.find_map(|line| line.strip_prefix(start.as_str()))
+    }
+
+    /// The one thing that was told: code and the place it points at.
+    fn only(&self) -> (Code, &str) {
+        match self.told.as_slice() {
+            [(code, place, _)] => (*code, place),
+            other => panic!("told {other:?}"),
+        }
+    }
+}
+
+fn build_text(text: &str) -> Built {
+    let mut sources = SourceMap::new();
+    let file = sources.add("host.toml", text);
+    let origin = Origin::of(&sources, &[file]);
+    let mut sink = Sink::new();
+    // The analysis has its own tests; here a half-finished host is enough.
+    let document = crate::spec::document::parse(&sources, file, &mut sink);
+    let spec = crate::spec::read(&sources, file, &document, &mut sink).expect("a spec");
+    let host = crate::resolve::resolve(&spec, &mut sink);
+    let before: Vec<_> = sink.finish(&Lints::default(), false);
+    assert!(
+        before.is_empty(),
+        "the test's own spec is wrong: {before:?}"
+    );
+    let mut sink = Sink::new();
+    let plan = super::plan(&host, &mut sink);
+    let mut files = FileSet::new();
+    emit(
+        &plan,
+        &origin,
+        &Templates::built_in(),
+        &mut files,
+        &mut sink,
+    );
+    let told = sink.finish(&Lints::default(), false).into_iter();
+    Built {
+        files,
+        told: told
+            .map(|(_, d)| (d.code, sources.text(d.span()).to_owned(), d.message))
+            .collect(),
+        host: Some(host),
+    }
+}
+
+fn build(release: &str, tables: &str) -> Built {
+    build_text(&format!("{}{tables}", BASE.replace("{release}", release)))
+}
+
+fn vm(release: &str, keys: &str) -> Built {
+    build(release, &VM.replace("{keys}", keys))
+}
+
+fn container(release: &str, keys: &str) -> Built {
+    build(release, &CONTAINER.replace("{keys}", keys))
+}
+
+/// Everything of one example, one file after another.
+fn example(text: &str, release: Option<&str>) -> String {
+    let text: String = text
+        .lines()
+        .map(|line| match release {
+            Some(release) if line.starts_with("release") => format!("release = \"{release}\"\n"),
+            Some(_) | None => format!("{line}\n"),
+        })
+        .collect();
+    let mut sources = SourceMap::new();
+    let file = sources.add("host.toml", text);
+    let mut sink = Sink::new();
+    let origin = Origin::of(&sources, &[file]);
+    let checked = compile::check(&sources, file, &origin, &mut sink);
+    let host = checked.host.expect("an example is a host");
+    assert!(host.complete);
+    let mut sink = Sink::new();
+    let plan = super::plan(&host, &mut sink);
+    assert!(!sink.has_errors());
+    let mut files = FileSet::new();
+    emit(
+        &plan,
+        &origin,
+        &Templates::built_in(),
+        &mut files,
+        &mut sink,
+    );
+    let mut all = String::new();
+    for file in files.iter() {
+        let contents = std::str::from_utf8(&file.contents).expect("text");
+        // Tabs and the lines' ends are part of the format: show them.
+        all.push_str(&format!("=== {}\n", file.path));
+        all.push_str(&contents.replace('\t', "→"));
+    }
+    all
+}
+
+#[test]
+fn the_reference_host() {
+    let text = include_str!("../../../../examples/homelab.toml");
+    insta::assert_snapshot!("homelab-8-1", example(text, None));
+    insta::assert_snapshot!("homelab-9-2", example(text, Some("9.2")));
+}
+
+#[test]
+fn the_small_the_big_and_the_nixos_host() {
+    let mini = include_str!("../../../../examples/mini.toml");
+    insta::assert_snapshot!("mini", example(mini, None));
+    insta::assert_snapshot!("mini-8-3", example(mini, Some("8.3")));
+    let big = include_str!("../../../../examples/bighost.toml");
+    insta::assert_snapshot!("bighost", example(big, None));
+    let nixos = include_str!("../../../../examples/nixos-host.toml");
+    insta::assert_snapshot!("nixos-host", example(nixos, None));
+}
+
+#[test]
+fn every_file_is_what_proxmox_would_write_and_takes() {
+    let texts = [
+        include_str!("../../../../examples/homelab.toml"),
+        include_str!("../../../../examples/mini.toml"),
+        include_str!("../../../../examples/bighost.toml"),
+        include_str!("../../../../examples/nixos-host.toml"),
+    ];
+    for text in texts {
+        for release in ["8.1", "8.2", "8.3", "8.4", "9.0", "9.1", "9.2"] {
+            let release_line = format!("release = \"{release}\"");
+            let text: Vec<&str> = text
+                .lines()
+                .map(|line| {
+                    if line.starts_with("release") {
+                        &release_line
+                    } else {
+                        line
+                    }
+                })
+                .collect();
+            let built = build_text(&text.join("\n"));
+            let known: crate::pve::Release = release.parse().expect("a release");
+            for file in built.files.iter() {
+                let contents = std::str::from_utf8(&file.contents).expect("text");
+                for kind in [crate::pve::GuestKind::Qm, crate::pve::GuestKind::Pct] {
+                    let folder = match kind {
+                        crate::pve::GuestKind::Qm => "qemu-server/",
+                        crate::pve::GuestKind::Pct => "lxc/",
+                    };
+                    if file.path.as_str().contains(folder) {
+                        let faults = crate::pve::check::check_guest_config(kind, known, contents);
+                        assert_eq!(faults, [], "{} on {release}", file.path);
+                        let (read, skipped) = GuestConfig::parse(kind, contents);
+                        assert_eq!(skipped, []);
+                        assert_eq!(read.to_string(), contents);
+                    }
+                }
+            }
+        }
+    }
+}
+
+// ---------------------------------------------------------------- volumes
+
+#[test]
+fn volumes_are_numbered_in_the_ascii_order_of_their_keys() {
+    let mut disks = String::from(
+        "[vms.big]\nos = \"windows11\"\nvmid = 101\nmemory = \"8 GiB\"\n[vms.big.disks]\n",
+    );
+    for at in 0..12 {
+        let dataset = if at == 3 { "more" } else { "vm-disks" };
+        disks.push_str(&format!(
+            "d{at} = {{ dataset = \"{dataset}\", size = \"1 GiB\" }}\n"
+        ));
+    }
+    let built = build("9.2", &disks);
+    let volume = |key: &str| built.option(101, key).and_then(|v| v.split(',').next());
+    assert_eq!(volume("efidisk0"), Some("vm-disks:vm-101-disk-0"));
+    assert_eq!(volume("scsi0"), Some("vm-disks:vm-101-disk-1"));
+    assert_eq!(volume("scsi1"), Some("vm-disks:vm-101-disk-2"));
+    // scsi10 and scsi11 come before scsi2, and each storage counts for itself.
+    assert_eq!(volume("scsi10"), Some("vm-disks:vm-101-disk-3"));
+    assert_eq!(volume("scsi11"), Some("vm-disks:vm-101-disk-4"));
+    assert_eq!(volume("scsi2"), Some("vm-disks:vm-101-disk-5"));
+    assert_eq!(volume("scsi3"), Some("more:vm-101-disk-0"));
+    assert_eq!(volume("scsi9"), Some("vm-disks:vm-101-disk-11"));
+    assert_eq!(volume("tpmstate0"), Some("vm-disks:vm-101-disk-12"));
+    let host = built.host.as_ref().expect("a host");
+    let volumes = Volumes::of(host);
+    let guest = host.guests.find("big").expect("the guest");
+    let tpm = volumes.find(guest, "tpmstate0").expect("a TPM");
+    assert_eq!(tpm.id(host), "vm-disks:vm-101-disk-12");
+    assert_eq!(tpm.zfs_name(host), "rpool/vm-disks/vm-101-disk-12");
+    assert_eq!((tpm.role, tpm.backup), (VolumeRole::Tpm, true));
+    let keys: Vec<&str> = volumes
+        .of_guest(guest)
+        .iter()
+        .map(|v| v.key.as_str())
+        .collect();
+    assert!(keys.is_sorted());
+}
+
+#[test]
+fn a_container_counts_rootfs_first_and_binds_take_no_volume() {
+    let built = container(
+        "9.2",
+        r#"[containers.box.mounts]
+a = { dataset = "containers", path = "/a", size = "1 GiB", backup = false }
+b = { dataset = "share", path = "/b", read-only = true }
+c = { dataset = "containers", path = "/c", size = "1500 MiB" }
+d = { host-path = "/var/tmp", path = "/d" }"#,
+    );
+    assert_eq!(
+        built.option(200, "rootfs"),
+        Some("containers:subvol-200-disk-0,size=8G")
+    );
+    assert_eq!(
+        built.option(200, "mp0"),
+        Some("containers:subvol-200-disk-1,mp=/a,backup=0,size=1G")
+    );
+    assert_eq!(built.option(200, "mp1"), Some("/srv/share,mp=/b,ro=1"));
+    assert_eq!(
+        built.option(200, "mp2"),
+        Some("containers:subvol-200-disk-2,mp=/c,backup=1,size=1500M")
+    );
+    assert_eq!(built.option(200, "mp3"), Some("/var/tmp,mp=/d"));
+}
+
+#[test]
+fn sizes_are_whole_mebibytes_and_spelt_in_the_largest_unit() {
+    let built = build(
+        "9.2",
+        "[vms.web]\nos = \"linux\"\nvmid = 100\nmemory = \"4 GiB\"\n[vms.web.disks]\na = { dataset = \"vm-disks\", size = \"100 GB\" }\nb = { dataset = \"vm-disks\", size = \"1.5 TiB\" }\n",
+    );
+    // 100 GB are 95367.43 MiB, and a zvol is rounded up.
+    assert!(
+        built
+            .option(100, "scsi0")
+            .is_some_and(|v| v.contains(",size=95368M,"))
+    );
+    assert!(
+        built
+            .option(100, "scsi1")
+            .is_some_and(|v| v.contains(",size=1536G,"))
+    );
+}
+
+#[test]
+fn images_are_plugged_in_beside_the_disks() {
+    let images = (0..6)
+        .map(|n| format!("\"local:iso/{n}.iso\""))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let built = build(
+        "9.2",
+        &format!(
+            "[vms.web]\nos = \"linux\"\nvmid = 100\nmemory = \"4 GiB\"\niso = [{images}]\n[vms.web.disks]\na = {{ dataset = \"vm-disks\", size = \"1 GiB\", bus = \"ide\" }}\nb = {{ dataset = \"vm-disks\", size = \"1 GiB\", bus = \"sata\" }}\n"
+        ),
+    );
+    assert_eq!(
+        built.option(100, "ide2"),
+        Some("local:iso/0.iso,media=cdrom")
+    );
+    assert_eq!(
+        built.option(100, "ide1"),
+        Some("local:iso/1.iso,media=cdrom")
+    );
+    assert_eq!(
+        built.option(100, "sata1"),
+        Some("local:iso/3.iso,media=cdrom")
+    );
+    assert_eq!(
+        built.option(100, "boot"),
+        Some("order=ide0;ide2;ide1;ide3;sata1;sata2;sata3")
+    );
+    // Proxmox VE has no better controller than its default for what is not on it.
+    assert_eq!(built.option(100, "scsihw"), None);
+}
+
+#[test]
+fn one_disk_too_many_for_its_bus_is_told_at_the_disk() {
+    let disks: String = (0..5)
+        .map(|n| {
+            format!("disk{n} = {{ dataset = \"vm-disks\", size = \"1 GiB\", bus = \"ide\" }}\n")
+        })
+        .collect();
+    let built = build(
+        "9.2",
+        &format!(
+            "[vms.web]\nos = \"linux\"\nvmid = 100\nmemory = \"4 GiB\"\n[vms.web.disks]\n{disks}"
+        ),
+    );
+    assert_eq!(built.only(), (Code::MOX0108, "disk4"));
+}
+
+// ---------------------------------------------------------------- virtual machines
+
+#[test]
+fn notes_are_encoded_line_by_line() {
+    let built = vm("9.2", "description = \"\"\"a: 100 %\nä\"\"\"");
+    let file = built.file("etc/pve/qemu-server/100.conf");
+    assert!(
+        file.starts_with("#a%3A 100 %25\n#%C3%A4\nagent: 1\n"),
+        "{file}"
+    );
+}
+
+#[test]
+fn tags_are_lower_case_unique_and_sorted() {
+    let built = vm("8.1", "tags = [\"web\", \"Blue\", \"blue\", \"9x\"]");
+    assert_eq!(built.option(100, "tags"), Some("9x;blue;web"));
+}
+
+#[test]
+fn what_qm_create_would_fill_in_is_said() {
+    let built = vm("9.2", "");
+    for key in ["smbios1", "vmgenid", "boot", "scsihw", "agent"] {
+        assert!(built.option(100, key).is_some(), "{key}");
+    }
+    assert_eq!(built.option(100, "meta"), None);
+    assert_eq!(built.option(100, "scsihw"), Some("virtio-scsi-single"));
+    let again = vm("9.2", "");
+    assert_eq!(built.option(100, "vmgenid"), again.option(100, "vmgenid"));
+    assert_ne!(
+        built
+            .option(100, "smbios1")
+            .and_then(|v| v.strip_prefix("uuid=")),
+        built.option(100, "vmgenid")
+    );
+}
+
+#[test]
+fn derived_uuids_are_version_8_and_differ_by_host_guest_and_purpose() {
+    let uuid = guest::derived_uuid("smbios1", "pve1", 100);
+    assert_eq!(uuid.len(), 36);
+    assert_eq!(&uuid[14..15], "8");
+    assert!(matches!(&uuid[19..20], "8" | "9" | "a" | "b"));
+    for other in [
+        guest::derived_uuid("vmgenid", "pve1", 100),
+        guest::derived_uuid("smbios1", "pve2", 100),
+        guest::derived_uuid("smbios1", "pve1", 101),
+    ] {
+        assert_ne!(uuid, other);
+    }
+}
+
+#[test]
+fn windows_keeps_one_machine_over_all_releases() {
+    let keys = |release: &str, machine: &str| {
+        let text = format!(
+            "[vms.win]\nos = \"windows11\"\nvmid = 100\nmemory = \"8 GiB\"\n{machine}\n[vms.win.disks]\nc = {{ dataset = \"vm-disks\", size = \"64 GiB\" }}\n"
+        );
+        let built = build(release, &text);
+        assert_eq!(built.told, []);
+        built.option(100, "machine").map(str::to_owned)
+    };
+    for release in ["8.1", "8.4", "9.0", "9.2"] {
+        assert_eq!(
+            keys(release, "").as_deref(),
+            Some("pc-q35-8.1"),
+            "{release}"
+        );
+    }
+    assert_eq!(keys("8.0", "").as_deref(), Some("pc-q35-8.0"));
+    assert_eq!(
+        keys("9.2", "machine = \"i440fx\"").as_deref(),
+        Some("pc-i440fx-8.1")
+    );
+    assert_eq!(
+        keys("9.2", "machine = \"pc-q35-9.2\"").as_deref(),
+        Some("pc-q35-9.2")
+    );
+}
+
+#[test]
+fn a_linux_guest_has_the_newest_machine() {
+    assert_eq!(vm("9.2", "").option(100, "machine"), Some("q35"));
+    assert_eq!(
+        vm("9.2", "machine = \"i440fx\"").option(100, "machine"),
+        Some("pc")
+    );
+}
+
+#[test]
+fn windows_11_has_4_mb_flash_with_keys_and_a_tpm_of_version_2() {
+    let built = build(
+        "8.1",
+        "[vms.win]\nos = \"windows11\"\nvmid = 100\nmemory = \"8 GiB\"\n[vms.win.disks]\nc = { dataset = \"vm-disks\", size = \"64 GiB\" }\n",
+    );
+    assert_eq!(built.option(100, "bios"), Some("ovmf"));
+    assert_eq!(
+        built.option(100, "efidisk0"),
+        Some("vm-disks:vm-100-disk-0,efitype=4m,pre-enrolled-keys=1,size=1M")
+    );
+    assert_eq!(
+        built.option(100, "tpmstate0"),
+        Some("vm-disks:vm-100-disk-2,size=4M,version=v2.0")
+    );
+    assert_eq!(built.option(100, "ostype"), Some("win11"));
+}
+
+#[test]
+fn hugepages_bring_numa_along() {
+    let built = vm("9.2", "hugepages = \"2 MiB\"");
+    assert_eq!(built.option(100, "hugepages"), Some("2"));
+    assert_eq!(built.option(100, "numa"), Some("1"));
+}
+
+#[test]
+fn memory_is_counted_in_mebibytes() {
+    let text = VM.replace("{keys}", "").replace("\"4 GiB\"", "\"4 GB\"");
+    assert_eq!(build("9.2", &text).only(), (Code::MOX0013, "\"4 GB\""));
+    let built = vm("9.2", "balloon = \"1 GiB\"");
+    assert_eq!(built.option(100, "balloon"), Some("1024"));
+    assert_eq!(
+        vm("9.2", "balloon = false").option(100, "balloon"),
+        Some("0")
+    );
+}
+
+#[test]
+fn start_order_is_in_seconds_and_rounded_up() {
+    let built = vm(
+        "9.2",
+        "autostart = { order = 0, up-delay = \"1500ms\", down-delay = \"2m\" }",
+    );
+    assert_eq!(built.option(100, "startup"), Some("order=0,up=2,down=120"));
+    assert_eq!(built.option(100, "onboot"), Some("1"));
+    let built = vm("9.2", "autostart = true");
+    assert_eq!(
+        (built.option(100, "onboot"), built.option(100, "startup")),
+        (Some("1"), None)
+    );
+    assert_eq!(vm("9.2", "").option(100, "onboot"), None);
+}
+
+#[test]
+fn a_serial_display_brings_its_port() {
+    let built = vm("9.2", "display = \"serial1\"");
+    assert_eq!(built.option(100, "vga"), Some("serial1"));
+    assert_eq!(built.option(100, "serial1"), Some("socket"));
+    assert_eq!(
+        vm("9.2", "display = \"cga\"").only(),
+        (Code::MOX0108, "\"cga\"")
+    );
+}
+
+#[test]
+fn a_bad_processor_is_told_at_its_place() {
+    let built = vm("9.2", "cpu = { type = \"host,flags=+nonsense\" }");
+    assert_eq!(built.only().0, Code::MOX0108);
+    // Proxmox VE's limit with control groups of version 2.
+    assert_eq!(vm("9.2", "cpu = { units = 200000 }").told.len(), 0);
+}
+
+#[test]
+fn cards_have_upper_case_addresses_and_ranges_by_semicolon() {
+    let built = build(
+        "9.2",
+        &VM.replace("{keys}", "[[vms.web.network]]\nbridge = \"vmbr0\"\nmac = \"bc:24:11:00:00:0a\"\ntrunks = [\"20-29\", 40]\nrate = 12.5\nmtu = 1400\nfirewall = true"),
+    );
+    assert_eq!(
+        built.option(100, "net0"),
+        Some("virtio=BC:24:11:00:00:0A,bridge=vmbr0,firewall=1,mtu=1400,rate=12.5,trunks=20-29;40")
+    );
+}
+
+// ---------------------------------------------------------------- passthrough
+
+#[test]
+fn a_card_of_one_iommu_group_is_one_mapping() {
+    let built = vm(
+        "9.2",
+        "firmware = \"ovmf\"\npassthrough = [\"gpu-audio\", \"usb\", \"gpu\"]",
+    );
+    assert_eq!(built.told, []);
+    assert_eq!(built.option(100, "hostpci0"), Some("mapping=gpu,pcie=1"));
+    assert_eq!(built.option(100, "hostpci1"), Some("mapping=usb,pcie=1"));
+    assert_eq!(built.option(100, "hostpci2"), None);
+    assert_eq!(
+        built.file("etc/pve/mapping/pci.cfg"),
+        "gpu\n\tmap id=10de:2504,iommugroup=15,node=pve1,path=0000:0a:00,subsystem-id=1462:397d\n\n\
+         usb\n\tmap id=1022:149c,iommugroup=21,node=pve1,path=0000:03:00.0,subsystem-id=1022:148c\n\n"
+    );
+}
+
+#[test]
+fn functions_in_groups_of_their_own_are_mapped_alone() {
+    let text = format!("{BASE}{VM}")
+        .replace("{release}", "9.2")
+        .replace("{keys}", "passthrough = [\"gpu\", \"gpu-audio\"]")
+        .replace(
+            "228e\", subsystem = \"1462:397d\", iommu-group = 15",
+            "228e\", subsystem = \"1462:397d\", iommu-group = 16",
+        );
+    let built = build_text(&text);
+    assert_eq!(built.option(100, "hostpci0"), Some("mapping=gpu,pcie=1"));
+    assert_eq!(
+        built.option(100, "hostpci1"),
+        Some("mapping=gpu-audio,pcie=1")
+    );
+    assert!(
+        built
+            .file("etc/pve/mapping/pci.cfg")
+            .contains("path=0000:0a:00.1,")
+    );
+}
+
+#[test]
+fn a_part_of_a_card_never_takes_the_rest_along() {
+    let built = vm("9.2", "passthrough = [\"gpu\"]");
+    assert!(
+        built
+            .file("etc/pve/mapping/pci.cfg")
+            .contains("path=0000:0a:00.0,")
+    );
+}
+
+#[test]
+fn pcie_needs_q35() {
+    let built = vm("9.2", "machine = \"i440fx\"\npassthrough = [\"usb\"]");
+    assert_eq!(built.option(100, "hostpci0"), Some("mapping=usb"));
+}
+
+#[test]
+fn the_card_is_the_screen_of_windows_alone() {
+    let windows = |keys: &str| {
+        build(
+            "9.2",
+            &format!(
+                "[vms.win]\nos = \"windows11\"\nvmid = 100\nmemory = \"8 GiB\"\npassthrough = [\"gpu\", \"gpu-audio\", \"igpu\"]\n{keys}\n[vms.win.disks]\nc = {{ dataset = \"vm-disks\", size = \"64 GiB\" }}\n"
+            ),
+        )
+    };
+    let built = windows("");
+    assert_eq!(
+        built.option(100, "hostpci0"),
+        Some("mapping=gpu,pcie=1,x-vga=1")
+    );
+    // One card can be the primary one.
+    assert_eq!(built.option(100, "hostpci1"), Some("mapping=igpu,pcie=1"));
+    assert_eq!(built.option(100, "vga"), Some("none"));
+    let built = windows("display = \"std\"");
+    assert_eq!(built.option(100, "hostpci0"), Some("mapping=gpu,pcie=1"));
+    assert_eq!(built.option(100, "vga"), Some("std"));
+    let built = vm("9.2", "passthrough = [\"gpu\", \"gpu-audio\"]");
+    assert_eq!(built.option(100, "hostpci0"), Some("mapping=gpu,pcie=1"));
+    assert_eq!(built.option(100, "vga"), None);
+}
+
+#[test]
+fn a_device_without_its_ids_is_told_and_one_without_any_goes_by_address() {
+    let text = format!("{BASE}{VM}")
+        .replace("{release}", "9.2")
+        .replace("{keys}", "passthrough = [\"usb\", \"igpu\"]")
+        .replace(", subsystem = \"1022:148c\"", "")
+        .replace("id = \"8086:4680\", ", "");
+    let built = build_text(&text);
+    let told: Vec<_> = built
+        .told
+        .iter()
+        .map(|(code, place, _)| (*code, place.as_str()))
+        .collect();
+    assert_eq!(told, [(Code::MOX0551, "usb"), (Code::MOX0551, "igpu")]);
+    assert_eq!(built.option(100, "hostpci0"), Some("mapping=usb,pcie=1"));
+    assert_eq!(built.option(100, "hostpci1"), Some("0000:00:02.0,pcie=1"));
+    assert!(!built.file("etc/pve/mapping/pci.cfg").contains("igpu"));
+}
+
+#[test]
+fn a_mapping_has_a_name_that_proxmox_takes() {
+    let text = format!("{BASE}{VM}")
+        .replace("{release}", "9.2")
+        .replace("usb = {", "\"usb.0\" = {")
+        .replace("{keys}", "passthrough = [\"usb.0\"]");
+    assert_eq!(build_text(&text).only(), (Code::MOX0012, "\"usb.0\""));
+}
+
+// ---------------------------------------------------------------- virtio-fs
+
+const SHARES: &str = "[[vms.web.shares]]\ndataset = \"share\"\nmount = \"/a\"\n[[vms.web.shares]]\ndataset = \"docs\"\nmount = \"/b\"\nread-only = true\n";
+
+#[test]
+fn virtiofs_is_native_from_8_4() {
+    let text = VM.replace(
+        "{keys}",
+        "[[vms.web.shares]]\ndataset = \"share\"\nmount = \"/a\"",
+    );
+    let built = build("8.4", &text);
+    assert_eq!(built.option(100, "virtiofs0"), Some("share,cache=auto"));
+    assert_eq!(built.option(100, "hookscript"), None);
+    assert_eq!(
+        built.file("etc/pve/mapping/directory.cfg"),
+        "share\n\tmap node=pve1,path=/srv/share\n\n"
+    );
+    let built = build("8.3", &text);
+    assert_eq!(built.option(100, "virtiofs0"), None);
+    assert!(!built.has("etc/pve/mapping/directory.cfg"));
+    assert_eq!(
+        built.option(100, "hookscript"),
+        Some("local:snippets/virtiofs-100.sh")
+    );
+    assert_eq!(
+        built.option(100, "args"),
+        Some(
+            "-chardev socket,id=hookfs0,path=/run/virtiofs-100/0.sock \
+             -device vhost-user-fs-pci,queue-size=1024,chardev=hookfs0,tag=share \
+             -object memory-backend-memfd,id=hookmem0,size=4096M,share=on -numa node,nodeid=0,memdev=hookmem0"
+        )
+    );
+    assert!(
+        built
+            .file("etc/pve/storage.cfg")
+            .contains("\tcontent backup,iso,snippets,vztmpl\n")
+    );
+}
+
+#[test]
+fn the_host_keeps_a_read_only_share_from_being_written_in_every_release() {
+    for release in ["8.1", "9.2"] {
+        let built = build(release, &VM.replace("{keys}", SHARES));
+        let script = built.file("var/lib/vz/snippets/virtiofs-100.sh");
+        assert!(script.contains("/srv/docs ro # docs\n"), "{script}");
+        assert_eq!(script.contains("/srv/share rw # share\n"), release == "8.1");
+    }
+    let built = build("9.2", &VM.replace("{keys}", SHARES));
+    assert_eq!(built.option(100, "virtiofs0"), Some("share,cache=auto"));
+    // Proxmox VE's own share brings the shared memory along.
+    assert!(
+        !built
+            .option(100, "args")
+            .is_some_and(|args| args.contains("memory-backend"))
+    );
+}
+
+#[test]
+fn shared_memory_is_described_once() {
+    let legacy = |keys: &str| {
+        let text = VM.replace("{keys}", &format!("{keys}\n{SHARES}"));
+        build("8.1", &text)
+    };
+    let built = legacy("cpu = { cores = 4, sockets = 2 }\nnuma = true");
+    // Two descriptions of the same nodes would keep QEMU from starting.
+    assert_eq!(built.option(100, "numa"), None);
+    let args = built.option(100, "args").expect("args");
+    assert!(
+        args.contains(
+            "id=hookmem0,size=2048M,share=on -numa node,nodeid=0,cpus=0-3,memdev=hookmem0"
+        )
+    );
+    assert!(
+        args.ends_with(
+            "id=hookmem1,size=2048M,share=on -numa node,nodeid=1,cpus=4-7,memdev=hookmem1"
+        )
+    );
+    let built = legacy("hugepages = \"2 MiB\"");
+    assert_eq!(built.option(100, "numa"), Some("1"));
+    assert!(
+        !built
+            .option(100, "args")
+            .is_some_and(|args| args.contains("memory-backend"))
+    );
+}
+
+#[test]
+fn extra_cannot_take_the_hook_away() {
+    let text = VM.replace(
+        "{keys}",
+        &format!("extra = {{ args = \"-foo\" }}\n{SHARES}"),
+    );
+    assert_eq!(build("8.1", &text).only(), (Code::MOX0109, "args"));
+    assert_eq!(
+        vm("8.1", "extra = { args = \"-foo\" }").option(100, "args"),
+        Some("-foo")
+    );
+}
+
+// ---------------------------------------------------------------- containers
+
+#[test]
+fn privileged_or_not_is_always_said() {
+    assert_eq!(container("8.1", "").option(200, "unprivileged"), Some("1"));
+    assert_eq!(
+        container("9.2", "unprivileged = false").option(200, "unprivileged"),
+        Some("0")
+    );
+}
+
+#[test]
+fn proxmox_leaves_the_files_of_a_nixos_container_alone() {
+    let text = CONTAINER.replace("\"debian\"", "\"nixos\"").replace(
+        "{keys}",
+        "[containers.box.nixos]\nstate-version = \"25.11\"",
+    );
+    let built = build("9.2", &text);
+    assert_eq!(built.option(200, "ostype"), Some("unmanaged"));
+    assert_eq!(built.option(200, "cmode"), Some("console"));
+    assert_eq!(container("9.2", "").option(200, "cmode"), None);
+}
+
+#[test]
+fn a_containers_card_is_printed_as_proxmox_prints_it() {
+    let built = container(
+        "9.2",
+        "[[containers.box.network]]\nbridge = \"vmbr0\"\naddress = \"192.168.1.20/24\"\ngateway = \"192.168.1.1\"\naddress6 = \"auto\"\nmac = \"BC:24:11:00:00:01\"\nvlan = 30",
+    );
+    assert_eq!(
+        built.option(200, "net0"),
+        Some(
+            "name=eth0,bridge=vmbr0,gw=192.168.1.1,hwaddr=BC:24:11:00:00:01,ip=192.168.1.20/24,ip6=auto,tag=30,type=veth"
+        )
+    );
+}
+
+#[test]
+fn devices_need_8_1_and_write_protection_8_3() {
+    let device = "devices = [\"/dev/dri/renderD128\"]";
+    assert_eq!(
+        container("8.0", device).only(),
+        (Code::MOX0107, "\"/dev/dri/renderD128\"")
+    );
+    assert_eq!(
+        container("8.1", device).option(200, "dev0"),
+        Some("/dev/dri/renderD128")
+    );
+    let read_only =
+        "devices = [{ path = \"/dev/sr0\", read-only = true, mode = \"0440\", uid = 0, gid = 44 }]";
+    assert_eq!(
+        container("8.2", read_only).only(),
+        (Code::MOX0107, "\"/dev/sr0\"")
+    );
+    assert_eq!(
+        container("8.3", read_only).option(200, "dev0"),
+        Some("/dev/sr0,deny-write=1,gid=44,mode=0440,uid=0")
+    );
+}
+
+#[test]
+fn a_feature_that_lxc_lacks_is_told_at_the_feature() {
+    assert_eq!(
+        container("9.2", "features = [\"nesting\", \"nestling\"]").only(),
+        (Code::MOX0108, "\"nestling\"")
+    );
+    assert_eq!(
+        container("9.2", "features = [\"nesting\", \"mount=nfs;cifs\"]").option(200, "features"),
+        Some("nesting=1,mount=nfs;cifs")
+    );
+}
+
+#[test]
+fn raw_keys_keep_their_order_and_lxc_must_take_them() {
+    let built = container(
+        "9.2",
+        "extra = { \"lxc.prlimit.nofile\" = 65536, \"lxc.cap.drop\" = \"sys_rawio\", timezone = \"host\" }",
+    );
+    let file = built.file("etc/pve/lxc/200.conf");
+    assert!(
+        file.ends_with("unprivileged: 1\nlxc.prlimit.nofile: 65536\nlxc.cap.drop: sys_rawio\n"),
+        "{file}"
+    );
+    assert_eq!(
+        container("9.2", "extra = { \"lxc.rootfs.path\" = \"/x\" }").only(),
+        (Code::MOX0108, "\"lxc.rootfs.path\"")
+    );
+}
+
+// ---------------------------------------------------------------- raw options
+
+#[test]
+fn raw_options_are_judged_at_key_and_inside_the_value() {
+    assert_eq!(
+        vm("9.2", "extra = { hotplugg = 1 }").only(),
+        (Code::MOX0108, "hotplugg")
+    );
+    assert_eq!(
+        vm(
+            "9.2",
+            "extra = { watchdog = \"model=i6300esb,action=explode\" }"
+        )
+        .only(),
+        (Code::MOX0108, "explode")
+    );
+    assert_eq!(
+        vm("8.1", "extra = { amd-sev = \"type=std\" }").only(),
+        (Code::MOX0107, "amd-sev")
+    );
+}
+
+#[test]
+fn what_the_language_says_is_not_said_twice() {
+    for key in [
+        "cores", "memory", "net0", "onboot", "machine", "scsi0", "name",
+    ] {
+        let keys = format!("extra = {{ {key} = 1 }}\n[[vms.web.network]]\nbridge = \"vmbr0\"");
+        assert_eq!(vm("9.2", &keys).only(), (Code::MOX0109, key));
+    }
+    // What no key of the language says may be said, and so may slots that are free.
+    let built = vm(
+        "9.2",
+        "extra = { boot = \"order=net0\", usb0 = \"host=1-2\", scsi5 = \"/dev/disk/by-id/ata-X\" }",
+    );
+    assert_eq!(built.told, []);
+    assert_eq!(built.option(100, "boot"), Some("order=net0"));
+    assert_eq!(built.option(100, "scsi5"), Some("/dev/disk/by-id/ata-X"));
+}
+
+// ---------------------------------------------------------------- storage
+
+#[test]
+fn a_pool_of_volumes_a_folder_and_a_shared_folder() {
+    let built = build("9.2", "");
+    let file = built.file("etc/pve/storage.cfg");
+    assert!(file.starts_with("dir: local\n\tpath /var/lib/vz\n"));
+    assert!(file.contains(
+        "zfspool: more\n\tpool rpool/more\n\tblocksize 16k\n\tcontent images\n\tmountpoint /rpool/more\n\tsparse 0\n\n"
+    ));
+    assert!(
+        file.contains(
+            "dir: backups\n\tpath /rpool/backups\n\tcontent backup\n\tis_mountpoint 1\n\n"
+        )
+    );
+    assert!(file.contains("dir: share\n\tpath /srv/share\n\tcontent none\n\tis_mountpoint 1\n\n"));
+    assert!(file.ends_with("\n\n"));
+}
+
+#[test]
+fn stores_elsewhere() {
+    let built = build(
+        "9.2",
+        r#"[storage.external]
+nas = { kind = "nfs", server = "192.168.1.5", export = "/pve", use = ["backups", "iso"], options = "vers=4.2", keep = { last = 3, daily = 7 } }
+smb = { kind = "cifs", server = "fd00::5", share = "pve", use = "templates", username = "pve", path = "/mnt/smb" }
+pbs = { kind = "pbs", server = "backup.home.arpa", datastore = "main", secret = "PBS", use = "backups", keep = { all = true } }
+usb = { kind = "dir", path = "/mnt/usb", use = "backups", removable = true }
+plain = { kind = "dir", path = "/srv/plain", use = "iso" }
+"#,
+    );
+    assert_eq!(built.told, []);
+    let file = built.file("etc/pve/storage.cfg");
+    insta::assert_snapshot!(&file[file.find("nfs: ").expect("the first")..]);
+}
+
+#[test]
+fn a_backup_server_holds_backups_alone() {
+    let built = build(
+        "9.2",
+        "[storage.external]\npbs = { kind = \"pbs\", server = \"b\", datastore = \"main\", secret = \"PBS\", use = [\"iso\"] }\n",
+    );
+    assert_eq!(built.only(), (Code::MOX0108, "\"iso\""));
+}
+
+#[test]
+fn volumes_and_files_do_not_share_a_storage() {
+    let built = build(
+        "9.2",
+        "mixed = { pool = \"rpool\", use = [\"vm-disks\", \"iso\"] }\n",
+    );
+    assert_eq!(built.only(), (Code::MOX0016, "\"iso\""));
+}
+
+#[test]
+fn no_two_rules_of_keeping_are_out_of_order() {
+    let keep = crate::model::Keep {
+        last: Some(1),
+        hourly: Some(2),
+        daily: Some(3),
+        yearly: Some(4),
+        ..crate::model::Keep::default()
+    };
+    let printed = storage::prune_backups(&keep)
+        .expect("plain words")
+        .to_string();
+    assert_eq!(
+        printed,
+        "keep-daily=3,keep-hourly=2,keep-last=1,keep-yearly=4"
+    );
+}
+
+// ---------------------------------------------------------------- jobs, defaults, firewall
+
+fn job(release: &str, keys: &str) -> Built {
+    let text = format!(
+        "{}[schedules.nightly]\ntask = \"vzdump-backup\"\nstorage = \"backups\"\n{keys}\n",
+        VM.replace("{keys}", "")
+    );
+    build(release, &text)
+}
+
+#[test]
+fn a_job_says_which_guests_in_one_way() {
+    let named = job("9.2", "on = \"01:00\"\nguests = [\"web\"]");
+    let file = named.file("etc/pve/jobs.cfg");
+    assert!(
+        file.contains("\tvmid 100\n") && !file.contains("\tall 1\n"),
+        "{file}"
+    );
+    let all = job(
+        "9.2",
+        "on = \"01:00\"\nguests = \"all\"\nexclude = [\"web\"]",
+    );
+    let file = all.file("etc/pve/jobs.cfg");
+    assert!(
+        file.contains("\tall 1\n") && file.contains("\texclude 100\n"),
+        "{file}"
+    );
+}
+
+#[test]
+fn a_guest_without_backup_is_none_of_all() {
+    let text = format!(
+        "{}[schedules.n]\ntask = \"vzdump-backup\"\nstorage = \"backups\"\non = \"01:00\"\nguests = \"all\"\n",
+        VM.replace("{keys}", "backup = false")
+    );
+    assert!(
+        build("9.2", &text)
+            .file("etc/pve/jobs.cfg")
+            .contains("\texclude 100\n")
+    );
+}
+
+#[test]
+fn a_calendar_is_said_in_proxmox_words_or_told() {
+    let built = job(
+        "9.2",
+        "on = \"Mon..Fri *-*-* 03:30:00 UTC\"\nguests = \"all\"",
+    );
+    assert!(
+        built
+            .file("etc/pve/jobs.cfg")
+            .contains("\tschedule mon..fri 03:30 UTC\n")
+    );
+    let built = job("9.2", "on = \"*-*~1 02:00\"\nguests = \"all\"");
+    assert_eq!(built.only(), (Code::MOX0720, "\"*-*~1 02:00\""));
+    let built = job("9.2", "on = \"02:00 America/New_York\"\nguests = \"all\"");
+    assert_eq!(built.only().0, Code::MOX0720);
+    assert!(
+        job("9.2", "on = \"02:00 Europe/Berlin\"\nguests = \"all\"")
+            .told
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_job_has_no_delay_of_its_own() {
+    let built = job(
+        "9.2",
+        "on = \"01:00\"\nguests = \"all\"\nrandom-delay = \"5m\"",
+    );
+    assert_eq!(built.only(), (Code::MOX0016, "\"5m\""));
+}
+
+#[test]
+fn a_schedule_that_is_off_is_a_job_that_is_off() {
+    let built = job(
+        "9.2",
+        "on = \"01:00\"\nguests = \"all\"\nenabled = false\npersistent = false",
+    );
+    let file = built.file("etc/pve/jobs.cfg");
+    assert!(
+        file.contains("\tenabled 0\n") && file.contains("\trepeat-missed 0\n"),
+        "{file}"
+    );
+}
+
+#[test]
+fn a_job_tells_its_outcome_as_its_release_does() {
+    let keys = "on = \"01:00\"\nguests = \"all\"\ncompress = \"none\"";
+    let old = job("8.0", keys);
+    let file = old.file("etc/pve/jobs.cfg");
+    assert!(
+        file.contains("\tmailto admin@home.arpa\n") && file.contains("\tmailnotification always\n")
+    );
+    assert!(file.contains("\tcompress 0\n"));
+    assert!(!file.contains("notification-mode"));
+    let new = job("8.1", keys);
+    let file = new.file("etc/pve/jobs.cfg");
+    assert!(file.contains("\tnotification-mode notification-system\n") && !file.contains("mailto"));
+    assert!(
+        new.file("etc/vzdump.conf")
+            .starts_with("# Generated by moxc")
+    );
+    assert!(new.file("etc/vzdump.conf").contains("\nstorage: backups\n"));
+}
+
+#[test]
+fn ports_are_closed_only_where_the_spec_knows_them() {
+    let nic = "[[vms.web.network]]\nbridge = \"vmbr0\"\nfirewall = true\naddress = \"dhcp\"\n";
+    assert!(!vm("9.2", nic).has("etc/pve/firewall/cluster.fw"));
+    let nixos = VM.replace("\"linux\"", "\"nixos\"").replace(
+        "{keys}",
+        &format!("{nic}[vms.web.nixos]\nstate-version = \"25.11\"\nports = [443, 80, \"53/udp\"]"),
+    );
+    let built = build("9.2", &nixos);
+    assert_eq!(
+        built.file("etc/pve/firewall/100.fw"),
+        "[OPTIONS]\n\ndhcp: 1\nenable: 1\n\n[RULES]\n\nIN Ping(ACCEPT) -log nolog\nIN ACCEPT -p tcp -dport 22,80,443 -log nolog\nIN ACCEPT -p udp -dport 53 -log nolog\n\n"
+    );
+    assert_eq!(
+        built.file("etc/pve/firewall/cluster.fw"),
+        "[OPTIONS]\n\nenable: 1\n\n"
+    );
+    // Nobody is locked out of the host.
+    assert_eq!(
+        built.file("etc/pve/nodes/pve1/host.fw"),
+        "[OPTIONS]\n\nenable: 0\n\n"
+    );
+}
+
+// ---------------------------------------------------------------- the installer's answers
+
+fn answer_of(release: &str, change: impl Fn(String) -> String) -> Answer {
+    let text = change(BASE.replace("{release}", release));
+    let host = build_text(&text).host.expect("a host");
+    answer::plan(&host)
+}
+
+fn absent(answer: Answer) -> String {
+    match answer {
+        Answer::Absent(why) => why,
+        Answer::File(text) => panic!("{text}"),
+    }
+}
+
+#[test]
+fn answers_are_spelt_as_their_release_does() {
+    let text = |release: &str| match answer_of(release, |text| text) {
+        Answer::File(text) => text,
+        Answer::Absent(why) => panic!("{why}"),
+    };
+    insta::assert_snapshot!("answer-8-2", text("8.2"));
+    insta::assert_snapshot!("answer-9-2", text("9.2"));
+    assert!(text("8.3").contains("root_password_hashed = \"!\""));
+    assert!(text("8.4").contains("root-password-hashed = \"!\""));
+    for release in ["8.2", "8.3", "8.4", "9.0", "9.1", "9.2"] {
+        let text = text(release);
+        let document: toml::Table = text.parse().expect("TOML");
+        for (section, keys) in &document {
+            for (key, value) in keys.as_table().expect("a section") {
+                let name = format!("{section}.{key}");
+                let known = release.parse().expect("a release");
+                if let (Some(value), false) =
+                    (value.as_str(), release == "8.2" && key == "root_password")
+                {
+                    let verdict = crate::pve::check_option(
+                        crate::pve::ConfigFile::Answer,
+                        known,
+                        &name,
+                        value,
+                    );
+                    assert_eq!(verdict, Ok(()), "{name} on {release}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_answer_where_one_would_be_unsafe() {
+    let why = |release: &str, from: &str, to: &str| {
+        absent(answer_of(release, |text| {
+            assert!(text.contains(from), "{from}");
+            text.replace(from, to)
+        }))
+    };
+    assert!(why("8.1", "pve1", "pve1").contains("8.2"));
+    assert!(why("9.2", "domain =", "platform = \"nixos\"\ndomain =").contains("NixOS"));
+    assert!(why("9.2", "ssh-keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII admin\"]", "").contains("log in"));
+    assert!(why("9.2", "boot = true", "").contains("boot"));
+    assert!(why("9.2", "gateway = \"192.168.1.1\"", "").contains("gateway"));
+    assert!(why("9.2", "ports = [\"lan0\"]", "ports = [\"lan0.30\"]").contains("VLAN"));
+    assert!(why("9.2", "\"enp5s0\", mac = \"00:00:5E:00:53:01\"", "\"lan0\"").contains("mac"));
+    assert!(why("9.2", "/dev/disk/by-id/nvme-EXAMPLE_0002", "/dev/sda").contains("nvme1"));
+    assert!(why("9.2", "nvme-EXAMPLE_0002", "nvme-EXAMPLE_00021").contains("length"));
+    // The pattern of two disks must not take a third along.
+    let other = "nvme-EXAMPLE_0002\" }\nnvme2 = { kind = \"nvme\", size = \"2 TB\", device = \"/dev/disk/by-id/nvme-EXAMPLE_00023";
+    assert!(why("9.2", "nvme-EXAMPLE_0002", other).contains("nvme2"));
+}
+
+#[test]
+fn disks_and_cards_are_found_by_what_udev_says_of_them() {
+    let file = |from: &str, to: &str| match answer_of("9.2", |text| text.replace(from, to)) {
+        Answer::File(text) => text,
+        Answer::Absent(why) => panic!("{why}"),
+    };
+    assert!(file("", "").contains("ID_SERIAL = \"EXAMPLE_000[12]*\""));
+    assert!(file("", "").contains("ID_NET_NAME_MAC = \"*00005e005301\""));
+    assert!(file(", mac = \"00:00:5E:00:53:01\"", "").contains("ID_NET_NAME_PATH = \"enp5s0\""));
+    assert!(
+        file("by-id/nvme-EXAMPLE_000", "by-id/wwn-0x5000c50000000")
+            .contains("ID_WWN = \"0x5000c50000000[12]\"")
+    );
+    assert!(file("layout = \"mirror\"", "layout = \"stripe\"").contains("raid = \"raid0\""));
+    let gateway = "address6 = \"fd00::2/64\"\ngateway6 = \"fd00::1\"";
+    let v6 = file(
+        "address = \"192.168.1.10/24\"\ngateway = \"192.168.1.1\"",
+        gateway,
+    );
+    assert!(
+        v6.contains("cidr = \"fd00::2/64\"") && v6.contains("gateway = \"fd00::1\""),
+        "{v6}"
+    );
+}
