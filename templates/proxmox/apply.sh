@@ -126,11 +126,10 @@ step_storage() {
 }
 
 step_files() {
-<%- if nixos %>
-  say '  the files of this host are in its NixOS module'
-<%- else %>
   remove_stale_files
   install_tree
+<%- if nixos %>
+<%- else %>
 <%- if has_hosts_line %>
   hosts_line <@ hosts_address @> <@ hosts_fqdn @> <@ host @>
 <%- endif %>
