@@ -61,8 +61,7 @@ tree=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 pve=$root/etc/pve
 state=$root/var/lib/moxc
 backup=$state/backup/$(date +%Y%m%dT%H%M%S)
-host=<@ host @>
-release=<@ release @>
+declare -r host=<@ host @> release=<@ release @>
 
 <% include "proxmox/apply/files.sh" %>
 
