@@ -11,3 +11,4 @@ mod nixos;
 mod output;
 mod program;
 mod reference_host;
+mod system;
