@@ -52,7 +52,11 @@ fn specs() -> BTreeMap<String, String> {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
             if path.extension().is_some_and(|ext| ext == "toml") {
-                let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+                let name = path
+                    .file_stem()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned();
                 specs.insert(name, fs::read_to_string(&path).expect("a spec"));
             }
         }
@@ -85,9 +89,15 @@ fn system_files_are_as_they_were_read_and_approved() {
             let path = file.path.as_str();
             let ours = path == "README.md"
                 || path.starts_with("proxmox/storage/disko")
-                || path.starts_with("proxmox/etc/") && !path.starts_with("proxmox/etc/pve/") && path != "proxmox/etc/vzdump.conf";
+                || path.starts_with("proxmox/etc/")
+                    && !path.starts_with("proxmox/etc/pve/")
+                    && path != "proxmox/etc/vzdump.conf";
             if ours {
-                all.push_str(&format!("==== {path} {}\n{}", file.mode, text(&files, path)));
+                all.push_str(&format!(
+                    "==== {path} {}\n{}",
+                    file.mode,
+                    text(&files, path)
+                ));
             } else if path == "proxmox/storage/create.sh" {
                 let script = text(&files, path);
                 let at = script.find("# ---------------------------------------------------------------- first look").expect("the plan");
@@ -125,7 +135,9 @@ fn every_template_is_used_and_can_be_replaced() {
         let marked = format!("{text}\n# marked by the user\n");
         let files = emit("homelab.toml", spec, &[(name, &marked)]);
         assert!(
-            files.iter().any(|file| String::from_utf8_lossy(&file.contents).contains("marked by the user")),
+            files
+                .iter()
+                .any(|file| String::from_utf8_lossy(&file.contents).contains("marked by the user")),
             "{name} is part of no file"
         );
     }
@@ -141,21 +153,40 @@ struct FakeHost {
 impl FakeHost {
     /// A host for the tree of `spec`, with the pool `rpool` that its installer made.
     fn new(spec: &str) -> Self {
-        let host = Self { folder: tempfile::tempdir().expect("a folder") };
+        let host = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+        };
         tree(spec, &host.path("tree"));
         fs::create_dir_all(host.path("bin")).expect("a folder");
         fs::create_dir_all(host.path("root/etc/pve")).expect("a folder");
         for program in [
-            "qm", "pct", "zpool", "zfs", "lsblk", "readlink", "wipefs", "udevadm", "systemctl", "ifquery", "ifreload", "ip", "ping",
-            "update-initramfs", "update-grub", "proxmox-boot-tool", "sysctl",
+            "qm",
+            "pct",
+            "zpool",
+            "zfs",
+            "lsblk",
+            "readlink",
+            "wipefs",
+            "udevadm",
+            "systemctl",
+            "ifquery",
+            "ifreload",
+            "ip",
+            "ping",
+            "update-initramfs",
+            "update-grub",
+            "proxmox-boot-tool",
+            "sysctl",
         ] {
-            std::os::unix::fs::symlink(tests().join("fakes/host"), host.path("bin").join(program)).expect("a link");
+            std::os::unix::fs::symlink(tests().join("fakes/host"), host.path("bin").join(program))
+                .expect("a link");
         }
         host.write("pools", "rpool\n");
         host.write("datasets", "rpool\n");
         host.write("property-compression-rpool", "zstd\n");
         host.write("property-autotrim-rpool", "on\n");
-        let script = fs::read_to_string(host.path("tree/proxmox/storage/create.sh")).unwrap_or_default();
+        let script =
+            fs::read_to_string(host.path("tree/proxmox/storage/create.sh")).unwrap_or_default();
         let boot: String = script
             .lines()
             .skip_while(|line| !line.starts_with("check_pool rpool by-installer"))
@@ -184,7 +215,11 @@ impl FakeHost {
     /// Runs a script of the tree, with what has to fail.
     fn run(&self, script: &str, args: &[&str], fail: &str) -> Said {
         let _ = fs::remove_file(self.path("log"));
-        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap_or_default());
+        let path = format!(
+            "{}:{}",
+            self.path("bin").display(),
+            std::env::var("PATH").unwrap_or_default()
+        );
         Command::new("bash")
             .arg(self.path("tree/proxmox").join(script))
             .args(args)
@@ -208,8 +243,21 @@ impl FakeHost {
     fn changes(&self) -> Vec<String> {
         let log = fs::read_to_string(self.path("log")).unwrap_or_default();
         let reads = [
-            "zpool list", "zpool status", "zpool get", "zfs list", "zfs get", "lsblk", "readlink", "wipefs", "udevadm", "qm config",
-            "pct config", "systemctl is-", "ifquery", "ip ", "ping",
+            "zpool list",
+            "zpool status",
+            "zpool get",
+            "zfs list",
+            "zfs get",
+            "lsblk",
+            "readlink",
+            "wipefs",
+            "udevadm",
+            "qm config",
+            "pct config",
+            "systemctl is-",
+            "ifquery",
+            "ip ",
+            "ping",
         ];
         log.lines()
             .filter(|line| !reads.iter().any(|read| line.starts_with(read)))
@@ -227,8 +275,15 @@ impl FakeHost {
                 if path.is_dir() {
                     folders.push(path);
                 } else {
-                    let name = path.strip_prefix(self.path("root")).expect("below").display().to_string();
-                    files.insert(name, String::from_utf8_lossy(&fs::read(&path).expect("a file")).into_owned());
+                    let name = path
+                        .strip_prefix(self.path("root"))
+                        .expect("below")
+                        .display()
+                        .to_string();
+                    files.insert(
+                        name,
+                        String::from_utf8_lossy(&fs::read(&path).expect("a file")).into_owned(),
+                    );
                 }
             }
         }
@@ -252,15 +307,23 @@ fn a_first_run_creates_everything_and_a_second_changes_nothing() {
         assert_eq!(said.status, Some(0), "{name}:\n{}\n{}", said.out, said.err);
         assert!(!said.out.contains("hunter2"), "{name}: a secret is shown");
         let first = host.changes();
-        let guests = fs::read_dir(host.path("tree/proxmox/etc/pve/qemu-server")).map_or(0, Iterator::count)
+        let guests = fs::read_dir(host.path("tree/proxmox/etc/pve/qemu-server"))
+            .map_or(0, Iterator::count)
             + fs::read_dir(host.path("tree/proxmox/etc/pve/lxc")).map_or(0, Iterator::count);
-        let created = first.iter().filter(|call| call.contains(" create ") && !call.starts_with('z')).count();
+        let created = first
+            .iter()
+            .filter(|call| call.contains(" create ") && !call.starts_with('z'))
+            .count();
         assert_eq!(created, guests, "{name}: {first:#?}");
         let files = host.files();
         let said = host.apply(&[], "");
         fine(&said);
         assert_eq!(host.changes(), [] as [&str; 0], "{name}:\n{}", said.out);
-        assert!(said.out.ends_with("nothing to change\n"), "{name}:\n{}", said.out);
+        assert!(
+            said.out.ends_with("nothing to change\n"),
+            "{name}:\n{}",
+            said.out
+        );
         assert_eq!(host.files(), files, "{name}");
     }
 }
@@ -273,7 +336,8 @@ fn secrets_of(host: &FakeHost) {
             let path = format!("root/etc/moxc/secrets/{name}");
             host.write(&path, "hunter2\n");
             use std::os::unix::fs::PermissionsExt as _;
-            fs::set_permissions(host.path(&path), fs::Permissions::from_mode(0o600)).expect("a mode");
+            fs::set_permissions(host.path(&path), fs::Permissions::from_mode(0o600))
+                .expect("a mode");
         }
     }
 }
@@ -286,8 +350,18 @@ fn a_dry_run_changes_nothing() {
     fine(&said);
     assert_eq!(host.changes(), [] as [&str; 0]);
     assert_eq!(host.files(), before);
-    for part in ["zpool create", "qm create 120", "pct create 110", "update-initramfs", "ifreload -a"] {
-        assert!(said.out.contains(part), "{part} is not shown:\n{}", said.out);
+    for part in [
+        "zpool create",
+        "qm create 120",
+        "pct create 110",
+        "update-initramfs",
+        "ifreload -a",
+    ] {
+        assert!(
+            said.out.contains(part),
+            "{part} is not shown:\n{}",
+            said.out
+        );
     }
 }
 
@@ -306,10 +380,17 @@ fn a_failure_stops_the_run_and_the_next_one_finishes_it() {
         fine(&host.apply(&["--dry-run"], ""));
         let said = host.apply(&[], fail);
         assert_ne!(said.status, Some(0), "{fail}: {}", said.out);
-        assert!(said.err.contains(&format!("stopped in step {step}")), "{fail}:\n{}", said.err);
+        assert!(
+            said.err.contains(&format!("stopped in step {step}")),
+            "{fail}:\n{}",
+            said.err
+        );
         let after = host.changes();
         // `zpool create` may stand behind its options.
-        assert!(after.last().is_some_and(|call| call.starts_with(fail)), "{fail}: it went on: {after:?}");
+        assert!(
+            after.last().is_some_and(|call| call.starts_with(fail)),
+            "{fail}: it went on: {after:?}"
+        );
         let said = host.apply(&[], "");
         fine(&said);
         let whole = FakeHost::new(spec);
@@ -329,22 +410,41 @@ fn a_failure_stops_the_run_and_the_next_one_finishes_it() {
 fn the_initial_ram_disk_is_made_anew_only_where_its_files_changed() {
     let host = FakeHost::new(&specs()["homelab"]);
     fine(&host.apply(&[], ""));
-    assert!(host.changes().iter().any(|call| call.starts_with("update-initramfs")));
+    assert!(
+        host.changes()
+            .iter()
+            .any(|call| call.starts_with("update-initramfs"))
+    );
     host.write("tree/proxmox/etc/resolv.conf", "nameserver 192.0.2.1\n");
     fine(&host.apply(&[], ""));
-    assert!(!host.changes().iter().any(|call| call.starts_with("update-initramfs") || call.starts_with("ifreload")));
-    host.write("tree/proxmox/etc/modprobe.d/zfs.conf", "options zfs zfs_arc_max=1\n");
+    assert!(
+        !host
+            .changes()
+            .iter()
+            .any(|call| call.starts_with("update-initramfs") || call.starts_with("ifreload"))
+    );
+    host.write(
+        "tree/proxmox/etc/modprobe.d/zfs.conf",
+        "options zfs zfs_arc_max=1\n",
+    );
     fine(&host.apply(&[], "update-initramfs").into_failure());
     // Cut off between the file and what it asks for: the next run still knows.
     fine(&host.apply(&[], ""));
-    assert!(host.changes().iter().any(|call| call.starts_with("update-initramfs")));
+    assert!(
+        host.changes()
+            .iter()
+            .any(|call| call.starts_with("update-initramfs"))
+    );
 }
 
 impl Said {
     /// The same, expected to have failed, as one that is fine.
     fn into_failure(self) -> Self {
         assert_ne!(self.status, Some(0), "{}", self.out);
-        Self { status: Some(0), ..self }
+        Self {
+            status: Some(0),
+            ..self
+        }
     }
 }
 
@@ -364,11 +464,19 @@ fn a_guest_is_changed_where_it_differs_and_never_loses_a_volume() {
     fine(&said);
     assert_eq!(
         host.changes(),
-        ["qm set 111 --memory 16384 --delete watchdog", "qm resize 111 scsi0 64G"],
+        [
+            "qm set 111 --memory 16384 --delete watchdog",
+            "qm resize 111 scsi0 64G"
+        ],
         "{}",
         said.out
     );
-    assert!(said.err.contains("the volume of scsi7 is not in the tree: left alone"), "{}", said.err);
+    assert!(
+        said.err
+            .contains("the volume of scsi7 is not in the tree: left alone"),
+        "{}",
+        said.err
+    );
     assert!(host.read(path).contains("scsi7: other:vm-111-disk-9"));
 }
 
@@ -382,10 +490,13 @@ fn storages_and_jobs_of_the_user_stay() {
     assert!(merged.starts_with(own), "{merged}");
     assert!(merged.contains("zfspool: vm-disks\n"), "{merged}");
     // Proxmox VE writes lists in an order of its own: no difference.
-    let shuffled = merged.replace("content images\n", "content images\n").replace("\tpool rpool/vm-disks\n", "").replace(
-        "zfspool: vm-disks\n",
-        "zfspool: vm-disks\n\tpool rpool/vm-disks\n",
-    );
+    let shuffled = merged
+        .replace("content images\n", "content images\n")
+        .replace("\tpool rpool/vm-disks\n", "")
+        .replace(
+            "zfspool: vm-disks\n",
+            "zfspool: vm-disks\n\tpool rpool/vm-disks\n",
+        );
     host.write("root/etc/pve/storage.cfg", &shuffled);
     fine(&host.apply(&[], ""));
     assert_eq!(host.changes(), [] as [&str; 0]);
@@ -395,11 +506,21 @@ fn storages_and_jobs_of_the_user_stay() {
 #[test]
 fn a_host_that_starts_from_another_root_keeps_its_command_line() {
     let host = FakeHost::new(&specs()["homelab"]);
-    host.write("root/etc/kernel/cmdline", "root=ZFS=other/ROOT/pve-1 boot=zfs\n");
+    host.write(
+        "root/etc/kernel/cmdline",
+        "root=ZFS=other/ROOT/pve-1 boot=zfs\n",
+    );
     let said = host.apply(&[], "");
     assert_eq!(said.status, Some(1), "{}", said.out);
-    assert!(said.err.contains("starts from ZFS=other/ROOT/pve-1"), "{}", said.err);
-    assert_eq!(host.read("root/etc/kernel/cmdline"), "root=ZFS=other/ROOT/pve-1 boot=zfs\n");
+    assert!(
+        said.err.contains("starts from ZFS=other/ROOT/pve-1"),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        host.read("root/etc/kernel/cmdline"),
+        "root=ZFS=other/ROOT/pve-1 boot=zfs\n"
+    );
 }
 
 #[test]
@@ -410,14 +531,21 @@ fn a_network_that_loses_its_address_comes_back_as_it_was() {
     host.write("no-addresses", "");
     let said = host.apply(&[], "");
     assert_eq!(said.status, Some(1), "{}", said.out);
-    assert!(said.err.contains("the old /etc/network/interfaces is back"), "{}", said.err);
+    assert!(
+        said.err.contains("the old /etc/network/interfaces is back"),
+        "{}",
+        said.err
+    );
     assert_eq!(host.read("root/etc/network/interfaces"), old);
 }
 
 #[test]
 fn the_hosts_file_keeps_what_is_the_users() {
     let host = FakeHost::new(&specs()["homelab"]);
-    host.write("root/etc/hosts", "127.0.0.1 localhost\n10.0.0.9 pve1.home.arpa pve1 # old\n10.0.0.5 nas # mine\n");
+    host.write(
+        "root/etc/hosts",
+        "127.0.0.1 localhost\n10.0.0.9 pve1.home.arpa pve1 # old\n10.0.0.5 nas # mine\n",
+    );
     fine(&host.apply(&[], ""));
     assert_eq!(
         host.read("root/etc/hosts"),
@@ -429,13 +557,22 @@ fn the_hosts_file_keeps_what_is_the_users() {
 fn a_file_that_left_the_tree_goes_unless_somebody_changed_it() {
     let host = FakeHost::new(&specs()["homelab"]);
     fine(&host.apply(&[], ""));
-    fs::remove_file(host.path("tree/proxmox/etc/modprobe.d/blacklist-gpu.conf")).expect("it is there");
+    fs::remove_file(host.path("tree/proxmox/etc/modprobe.d/blacklist-gpu.conf"))
+        .expect("it is there");
     fs::remove_file(host.path("tree/proxmox/etc/modprobe.d/zfs.conf")).expect("it is there");
-    host.write("root/etc/modprobe.d/zfs.conf", "options zfs zfs_arc_max=5\n");
+    host.write(
+        "root/etc/modprobe.d/zfs.conf",
+        "options zfs zfs_arc_max=5\n",
+    );
     let said = host.apply(&[], "");
     fine(&said);
     assert!(!host.path("root/etc/modprobe.d/blacklist-gpu.conf").exists());
-    assert!(said.err.contains("zfs.conf is no longer in the tree, but somebody has changed it"), "{}", said.err);
+    assert!(
+        said.err
+            .contains("zfs.conf is no longer in the tree, but somebody has changed it"),
+        "{}",
+        said.err
+    );
     assert!(host.path("root/etc/modprobe.d/zfs.conf").exists());
 }
 
@@ -446,8 +583,17 @@ fn a_disk_that_holds_something_is_refused_before_anything_is_made() {
     host.write("absent-ata-EXAMPLE_HDD_8TB_0002", "");
     let said = host.run("storage/create.sh", &["--yes"], "");
     assert_eq!(said.status, Some(1), "{}", said.out);
-    assert!(said.err.contains("ata-EXAMPLE_HDD_8TB_0003 holds ext4"), "{}", said.err);
-    assert!(said.err.contains("there is no disk /dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0002"), "{}", said.err);
+    assert!(
+        said.err.contains("ata-EXAMPLE_HDD_8TB_0003 holds ext4"),
+        "{}",
+        said.err
+    );
+    assert!(
+        said.err
+            .contains("there is no disk /dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0002"),
+        "{}",
+        said.err
+    );
     assert!(said.err.contains("nothing was changed"), "{}", said.err);
     assert_eq!(host.changes(), [] as [&str; 0]);
 }
@@ -455,7 +601,11 @@ fn a_disk_that_holds_something_is_refused_before_anything_is_made() {
 #[test]
 fn nobody_to_ask_is_no_yes() {
     let host = FakeHost::new(&specs()["homelab"]);
-    let path = format!("{}:{}", host.path("bin").display(), std::env::var("PATH").unwrap_or_default());
+    let path = format!(
+        "{}:{}",
+        host.path("bin").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
     // A session of its own has no terminal.
     let said: Said = Command::new("setsid")
         .args(["--wait", "bash"])
@@ -477,7 +627,11 @@ fn scripts_explain_themselves_and_refuse_what_they_do_not_know() {
     for script in ["apply.sh", "storage/create.sh"] {
         let said = host.run(script, &["--help"], "");
         fine(&said);
-        assert!(said.out.starts_with("usage: ") && said.out.contains("--dry-run"), "{}", said.out);
+        assert!(
+            said.out.starts_with("usage: ") && said.out.contains("--dry-run"),
+            "{}",
+            said.out
+        );
         let said = host.run(script, &["--frobnicate"], "");
         assert_eq!(said.status, Some(2));
         assert_eq!(said.out, "");
@@ -494,17 +648,26 @@ fn shellcheck_finds_nothing() {
     for (name, spec) in specs() {
         let path = folder.path().join(name);
         tree(&spec, &path);
-        scripts.extend(["apply.sh", "storage/create.sh"].map(|script| path.join("proxmox").join(script)));
+        scripts.extend(
+            ["apply.sh", "storage/create.sh"].map(|script| path.join("proxmox").join(script)),
+        );
     }
     scripts.retain(|path| path.exists());
     let said: Said = Command::new("shellcheck")
         // A name of the spec may hold a dollar sign: it is meant as it stands.
         .arg("--exclude=SC2016")
         .args(&scripts)
-        .output().expect("shellcheck starts").into();
+        .output()
+        .expect("shellcheck starts")
+        .into();
     fine(&said);
     for script in scripts {
-        let said: Said = Command::new("bash").arg("-n").arg(&script).output().expect("bash starts").into();
+        let said: Said = Command::new("bash")
+            .arg("-n")
+            .arg(&script)
+            .output()
+            .expect("bash starts")
+            .into();
         fine(&said);
     }
 }
@@ -517,10 +680,17 @@ fn systemd_understands_the_units() {
     for (name, spec) in specs() {
         let path = folder.path().join(name);
         tree(&spec, &path);
-        let Ok(entries) = fs::read_dir(path.join("proxmox/etc/systemd/system")) else { continue };
+        let Ok(entries) = fs::read_dir(path.join("proxmox/etc/systemd/system")) else {
+            continue;
+        };
         for unit in entries.map(|entry| entry.expect("an entry").path()) {
             if unit.extension().is_some_and(|ext| ext == "mount") {
-                let said: Said = Command::new("systemd-analyze").arg("verify").arg(&unit).output().expect("it starts").into();
+                let said: Said = Command::new("systemd-analyze")
+                    .arg("verify")
+                    .arg(&unit)
+                    .output()
+                    .expect("it starts")
+                    .into();
                 fine(&said);
                 assert_eq!(said.err, "", "{}", unit.display());
                 units += 1;
@@ -539,7 +709,9 @@ fn the_network_comes_up() {
         let path = folder.path().join(&name);
         tree(&spec, &path);
         let file = path.join("proxmox/etc/network/interfaces");
-        let Ok(text) = fs::read_to_string(&file) else { continue };
+        let Ok(text) = fs::read_to_string(&file) else {
+            continue;
+        };
         let parsed = Interfaces::parse(&text);
         let cards: Vec<&str> = parsed
             .iter()
@@ -561,9 +733,16 @@ fn the_network_comes_up() {
         fine(&said);
         let (addresses, links) = said.out.split_once("---\n").expect("two parts");
         for one in parsed.iter() {
-            for address in one.families.iter().filter_map(|family| family.address.as_ref()) {
+            for address in one
+                .families
+                .iter()
+                .filter_map(|family| family.address.as_ref())
+            {
                 assert!(
-                    addresses.lines().any(|line| line.contains(&format!(" {} ", one.name)) && line.contains(&format!(" {address} "))),
+                    addresses
+                        .lines()
+                        .any(|line| line.contains(&format!(" {} ", one.name))
+                            && line.contains(&format!(" {address} "))),
                     "{name}: {} lacks {address}:\n{addresses}",
                     one.name
                 );
@@ -571,7 +750,8 @@ fn the_network_comes_up() {
             if let InterfaceKind::Bridge(bridge) = &one.kind {
                 for port in &bridge.ports {
                     assert!(
-                        links.lines().any(|line| line.contains(&format!("{port}@")) && line.contains(&format!("master {} ", one.name))),
+                        links.lines().any(|line| line.contains(&format!("{port}@"))
+                            && line.contains(&format!("master {} ", one.name))),
                         "{name}: {port} is not in {}:\n{links}",
                         one.name
                     );
