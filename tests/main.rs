@@ -4,6 +4,7 @@ mod analysis;
 mod broken;
 mod calendar;
 mod errors;
+mod nix;
 mod nixos;
 mod output;
 mod program;
