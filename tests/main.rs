@@ -7,6 +7,7 @@ mod command_line;
 mod errors;
 mod mutations;
 mod nix;
+mod nix_print;
 mod nixos;
 mod output;
 mod program;
