@@ -9,3 +9,4 @@ mod nixos;
 mod output;
 mod program;
 mod reference_host;
+mod virtiofs_hook;

@@ -111,18 +111,19 @@ fn ports_twice(host: &Host, sink: &mut Sink) {
                 ));
             }
             if let PortDevice::Nic(nic) = port.device
-                && let Some((bond, span)) = in_bond.get(&nic) {
-                    sink.push(
-                        taken_twice(
-                            &name,
-                            port.span,
-                            &bridge.name,
-                            *span,
-                            &format!("a port of the bond `{bond}`"),
-                        )
-                        .help(format!("make the bond the port: `ports = [\"{bond}\"]`")),
-                    );
-                }
+                && let Some((bond, span)) = in_bond.get(&nic)
+            {
+                sink.push(
+                    taken_twice(
+                        &name,
+                        port.span,
+                        &bridge.name,
+                        *span,
+                        &format!("a port of the bond `{bond}`"),
+                    )
+                    .help(format!("make the bond the port: `ports = [\"{bond}\"]`")),
+                );
+            }
         }
     }
 }

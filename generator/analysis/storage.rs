@@ -71,10 +71,11 @@ fn one_disk_twice(host: &Host, sink: &mut Sink) {
             .help("remove one of the rows, or correct it: `ls -l /dev/disk/by-id` lists the disks")
         };
         if !disk.device.is_missing()
-            && let Some(first) = by_device.insert(disk.device.as_str(), disk) {
-                sink.push(twice(first, disk.device.span, first.device.span, "device"));
-                continue;
-            }
+            && let Some(first) = by_device.insert(disk.device.as_str(), disk)
+        {
+            sink.push(twice(first, disk.device.span, first.device.span, "device"));
+            continue;
+        }
         if let Some(serial) = &disk.serial {
             let first = by_serial.insert(serial.as_str(), disk);
             if let Some((first, first_serial)) =
@@ -258,9 +259,10 @@ fn unstable_names(host: &Host, sink: &mut Sink) {
             device: Some(device),
             ..
         } = &external.place
-            && by_order(device.as_str()) {
-                sink.push(unstable(device.as_str(), device.span));
-            }
+            && by_order(device.as_str())
+        {
+            sink.push(unstable(device.as_str(), device.span));
+        }
     }
 }
 
@@ -653,15 +655,16 @@ fn volumes(host: &Host) -> Vec<Volume> {
                 }
                 for mount in &container.mounts {
                     if let MountSource::Volume { dataset, size } = &mount.source
-                        && !size.is_missing() {
-                            volumes.push(Volume {
-                                name: name(&mount.name),
-                                dataset: dataset.value,
-                                size: **size,
-                                span: size.span,
-                                zvol: false,
-                            });
-                        }
+                        && !size.is_missing()
+                    {
+                        volumes.push(Volume {
+                            name: name(&mount.name),
+                            dataset: dataset.value,
+                            size: **size,
+                            span: size.span,
+                            zvol: false,
+                        });
+                    }
                 }
             }
         }

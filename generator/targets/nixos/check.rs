@@ -45,7 +45,10 @@ pub(super) fn module(guest: &Guest, nixos: &NixosGuest, printed: &Printed, sink:
             Diagnostic::new(
                 Code::MOX0844,
                 guest.name.span,
-                format!("the generated `nixos/{}.nix` is faulty: {}", guest.name.value, fault.message),
+                format!(
+                    "the generated `nixos/{}.nix` is faulty: {}",
+                    guest.name.value, fault.message
+                ),
             )
             .label("this guest")
             .help("this is a bug of moxc: please report it with this spec")
@@ -62,7 +65,9 @@ fn services(nixos: &NixosGuest, rules: &Rules, sink: &mut Sink) -> bool {
             .into_iter()
             .chain(service.value.0.split('.'))
             .chain(["enable"]);
-        let Ok(path) = AttrPath::new(names) else { continue };
+        let Ok(path) = AttrPath::new(names) else {
+            continue;
+        };
         for fault in check_setting(&path, &Json::Bool(true), rules) {
             found = true;
             sink.push(of_the_spec(service.span, &fault, rules.release));
@@ -74,7 +79,9 @@ fn services(nixos: &NixosGuest, rules: &Rules, sink: &mut Sink) -> bool {
 fn settings(nixos: &NixosGuest, rules: &Rules, sink: &mut Sink) {
     for (key, node) in &nixos.settings {
         // A key that is no path is told where it is set.
-        let Ok(path) = AttrPath::parse(&key.value) else { continue };
+        let Ok(path) = AttrPath::parse(&key.value) else {
+            continue;
+        };
         for fault in check_setting(&path, &node.value.to_json(), rules) {
             let span = if fault.kind == FaultKind::OptionType {
                 place(key, node, &fault.place)
@@ -96,7 +103,9 @@ fn place(key: &Spanned<String>, node: &Node, steps: &[Step]) -> Span {
 
 /// Where the name at the end of `steps` stands; of none, the setting's own.
 fn place_of_name(key: &Spanned<String>, node: &Node, steps: &[Step]) -> Span {
-    walk(node, steps).and_then(|(name, _)| name).unwrap_or(key.span)
+    walk(node, steps)
+        .and_then(|(name, _)| name)
+        .unwrap_or(key.span)
 }
 
 fn walk<'a>(node: &'a Node, steps: &[Step]) -> Option<(Option<Span>, &'a Node)> {
@@ -121,7 +130,9 @@ fn walk<'a>(node: &'a Node, steps: &[Step]) -> Option<(Option<Span>, &'a Node)> 
 
 fn of_the_spec(span: Span, fault: &SettingFault, release: Release) -> Diagnostic {
     let code = match fault.kind {
-        FaultKind::UnknownOption | FaultKind::OptionTooNew | FaultKind::RemovedOption => Code::MOX0841,
+        FaultKind::UnknownOption | FaultKind::OptionTooNew | FaultKind::RemovedOption => {
+            Code::MOX0841
+        }
         FaultKind::OptionType => Code::MOX0842,
         FaultKind::RenamedOption | FaultKind::SuspectOption => Code::MOX0843,
         // These are about texts; a setting has none.
@@ -137,5 +148,7 @@ fn of_the_spec(span: Span, fault: &SettingFault, release: Release) -> Diagnostic
     };
     Diagnostic::new(code, span, fault.message.clone())
         .help_if(fault.help.clone())
-        .note(format!("held against the options of NixOS {release}, the guest's `state-version`"))
+        .note(format!(
+            "held against the options of NixOS {release}, the guest's `state-version`"
+        ))
 }

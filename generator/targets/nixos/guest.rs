@@ -79,7 +79,10 @@ fn identity(
     facts.set("time.timeZone", mk_default(host.timezone.as_str()))?;
     if let Some(version) = &nixos.state_version {
         // Set by everybody who makes images, as a default: the spec's is the one that counts.
-        facts.set("system.stateVersion", mk_override(PRIORITY, version.as_str()))?;
+        facts.set(
+            "system.stateVersion",
+            mk_override(PRIORITY, version.as_str()),
+        )?;
     }
     if *nixos.immutable {
         facts.set("services.moxc.immutable.enable", mk_default(true))?;
@@ -126,7 +129,10 @@ fn virtual_machine(host: &Host, vm: &Vm, facts: &mut Attrs) -> Result<(), BuildE
     for share in &vm.shares {
         let mount = share.mount.to_string();
         let mut folder = Attrs::new();
-        folder.set("tag", mk_default(host.storage.datasets[share.dataset.value].name.as_str()))?;
+        folder.set(
+            "tag",
+            mk_default(host.storage.datasets[share.dataset.value].name.as_str()),
+        )?;
         if *share.read_only {
             folder.set("readOnly", mk_default(true))?;
         }

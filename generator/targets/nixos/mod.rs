@@ -121,5 +121,6 @@ fn index(names: &[String]) -> Built {
 }
 
 fn cannot_hold(span: Span, error: &BuildError) -> Diagnostic {
-    Diagnostic::new(Code::MOX0840, span, error.to_string()).label("becomes a part of a NixOS module")
+    Diagnostic::new(Code::MOX0840, span, error.to_string())
+        .label("becomes a part of a NixOS module")
 }
