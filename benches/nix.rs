@@ -101,7 +101,7 @@ fn nix(criterion: &mut Criterion) {
     assert_eq!(nixfmt_rs::format(&texts[0]).as_ref(), Ok(&texts[0]));
 
     criterion.bench_function("print/a module", |bencher| {
-        bencher.iter(|| print(black_box(&trees[0])))
+        bencher.iter(|| print(black_box(&trees[0])));
     });
     criterion.bench_function("index/load", |bencher| {
         let stored = Index::builtin().store();

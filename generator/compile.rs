@@ -71,7 +71,7 @@ pub fn check_document(
             plan: None,
         };
     };
-    let broken = !document.broken_lines.is_empty();
+    let broken = !document.broken.is_empty();
     // After a syntax error a name may only seem unknown, and a table empty: what the reader said is enough.
     let mut later = Sink::new();
     let host = resolve::resolve(&spec, if broken { &mut later } else { sink });

@@ -3,7 +3,9 @@
 mod analysis;
 mod broken;
 mod calendar;
+mod command_line;
 mod errors;
+mod mutations;
 mod nix;
 mod nixos;
 mod output;

@@ -139,14 +139,14 @@ fn floats_are_the_same_number_in_nix() {
     });
     let floats: Vec<f64> = special.into_iter().chain(random).collect();
     // `fromJSON` reads with another parser than the one under test.
-    let pairs: String = floats
+    let pairs: Vec<String> = floats
         .iter()
         .map(|float| {
             let literal = print(&float.into_expr().expect("finite")).text;
-            format!("  (({literal}) == builtins.fromJSON \"{float:e}\")\n")
+            format!("  (({literal}) == builtins.fromJSON \"{float:e}\")")
         })
         .collect();
-    let same = evaluated(&format!("[\n{pairs}]\n"));
+    let same = evaluated(&format!("[\n{}\n]\n", pairs.join("\n")));
     for (float, same) in floats.iter().zip(same.as_array().expect("a list")) {
         assert_eq!(same, &Json::Bool(true), "{float:?}");
     }

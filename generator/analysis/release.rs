@@ -26,7 +26,7 @@ fn end_of_life(host: &Host, sink: &mut Sink) {
         Diagnostic::new(
             Code::MOX0111,
             host.release.span,
-            format!("Proxmox VE {major} gets no security updates since {}-{:02}", end.0, end.1),
+            format!("Proxmox VE {major} has had no security updates since {}-{:02}", end.0, end.1),
         )
         .note("the support table of the Proxmox VE FAQ, read in 2026-11")
         .help(format!(

@@ -1274,12 +1274,12 @@ fn cache_size(host: &Host, sink: &mut Sink) {
             return;
         }
     }
-    // Pools of backups and images alone are read and written from end to end: no cache helps, none is needed.
+    // Backups, images and media are read and written from end to end: a cache helps them little.
     let served: BTreeSet<Id<Pool>> = host
         .storage
         .datasets
         .values()
-        .filter(|dataset| dataset.holds_volumes() || dataset.is_for(DatasetUse::Share))
+        .filter(|dataset| dataset.holds_volumes())
         .map(|dataset| dataset.pool.value)
         .collect();
     let plans = plans(host);
@@ -1300,7 +1300,7 @@ fn cache_size(host: &Host, sink: &mut Sink) {
             format!("the ZFS cache of {} is small for {} of storage", most.value, space.human()),
         )
         .note(format!(
-            "Proxmox VE's rule of thumb: 2 GiB, and 1 GiB for each TiB of space: {} (pools of backups and images alone are not counted)",
+            "Proxmox VE's rule of thumb: 2 GiB, and 1 GiB for each TiB of space: {} (pools without volumes of guests are not counted)",
             rule.human()
         ))
         .help("raise `arc-max` if the memory is there; a smaller cache is slower, not wrong"),

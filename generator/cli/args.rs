@@ -90,8 +90,10 @@ pub(super) enum Command {
     Build(Build),
     /// Explain the code of an error or a warning
     Explain(Explain),
+    /// Check any Nix file: syntax, names, and options of NixOS
+    LintNix(LintNix),
     /// Print the JSON Schema of a spec, for editors
-    Schema,
+    Schema(Schema),
     /// Print the completions of a shell
     Completions(Completions),
     /// Print the manual page
@@ -158,6 +160,22 @@ fn target_parser() -> impl clap::builder::TypedValueParser<Value = Target> {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct LintNix {
+    /// Files of Nix; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// The NixOS release to hold options against; the newest known where left out
+    #[arg(long, value_name = "YY.MM")]
+    pub(super) release: Option<String>,
+    /// Options that other modules declare, with all below them; may be given again
+    #[arg(long, value_name = "OPTION")]
+    pub(super) allow: Vec<String>,
+    /// Take every warning for an error
+    #[arg(long)]
+    pub(super) deny_warnings: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(super) struct Explain {
     /// As it stands in brackets behind `error` or `warning`
     #[arg(required_unless_present = "list", value_name = "CODE")]
@@ -165,6 +183,13 @@ pub(super) struct Explain {
     /// List every code
     #[arg(long, conflicts_with = "code")]
     pub(super) list: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Schema {
+    /// That of a `fleet.toml` instead
+    #[arg(long)]
+    pub(super) fleet: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -44,10 +44,19 @@ impl Sources {
         self.paths.get(&file).map(PathBuf::as_path)
     }
 
+    /// Reads a file that is no spec; none where it is no text, which is reported.
+    pub(super) fn read(&mut self, path: &Path, sink: &mut Sink) -> Result<Option<FileId>, Failure> {
+        let bytes = read(path).map_err(|error| Failure::io("read", path, &error))?;
+        Ok(match self.add(path, bytes, sink)? {
+            Text::Readable(file) => Some(file),
+            Text::Garbled => None,
+        })
+    }
+
     fn add(&mut self, path: &Path, bytes: Vec<u8>, sink: &mut Sink) -> Result<Text, Failure> {
         if self.map.files().count() >= MOST_FILES {
             return Err(Failure::new(format!(
-                "more than {MOST_FILES} specs in one call"
+                "more than {MOST_FILES} files in one call"
             )));
         }
         let name = if is_standard_input(path) {
@@ -82,7 +91,7 @@ impl Sources {
         // The lossy text has one character of three bytes in the place of what is wrong.
         let span = Span::new(file, at..at + '\u{fffd}'.len_utf8());
         sink.push(
-            Diagnostic::new(Code::MOX0001, span, message).help("a spec is a text file in UTF-8"),
+            Diagnostic::new(Code::MOX0001, span, message).help("write it as a text file in UTF-8"),
         );
         Ok(Text::Garbled)
     }
@@ -212,7 +221,7 @@ impl Loader {
         mut sink: Sink,
     ) -> Result<(), Failure> {
         let fleet = spec::read_fleet(&self.sources.map, file, document, &mut sink);
-        let Some(fleet) = fleet.filter(|_| document.broken_lines.is_empty()) else {
+        let Some(fleet) = fleet.filter(|_| document.broken.is_empty()) else {
             // Hosts without their defaults would have errors that are none.
             self.tell(sink, &Lints::default());
             return Ok(());

@@ -4,13 +4,18 @@ use std::fs;
 
 use clap::CommandFactory as _;
 
-use super::args::{Args, Completions, Man};
+use super::args::{Args, Completions, Man, Schema};
 use super::terminal::Terminal;
 use super::{Failure, Status};
-use crate::spec::schema::json_schema;
+use crate::spec::schema::{fleet_json_schema, json_schema};
 
-pub(super) fn schema(terminal: &mut Terminal) -> Status {
-    let text = serde_json::to_string_pretty(&json_schema()).expect("a JSON value has a JSON form");
+pub(super) fn schema(args: &Schema, terminal: &mut Terminal) -> Status {
+    let schema = if args.fleet {
+        fleet_json_schema()
+    } else {
+        json_schema()
+    };
+    let text = serde_json::to_string_pretty(&schema).expect("a JSON value has a JSON form");
     terminal.result(&text);
     terminal.result("\n");
     Status::Fine

@@ -10,6 +10,7 @@ mod check;
 mod explain;
 mod fix;
 mod init;
+mod lint_nix;
 mod load;
 mod manual;
 mod terminal;
@@ -79,7 +80,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(check) => check::run(check, &mut terminal),
         Command::Build(build) => build::run(build, &mut terminal),
         Command::Explain(explain) => explain::run(explain, &mut terminal),
-        Command::Schema => Ok(manual::schema(&mut terminal)),
+        Command::LintNix(lint) => lint_nix::run(lint, &mut terminal),
+        Command::Schema(schema) => Ok(manual::schema(schema, &mut terminal)),
         Command::Completions(completions) => Ok(manual::completions(completions, &mut terminal)),
         Command::Man(man) => manual::man(man, &mut terminal),
     };

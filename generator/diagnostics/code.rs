@@ -187,6 +187,8 @@ codes! {
     MOX0842 Error   "a value that a NixOS option does not take";
     MOX0843 Warning "a NixOS option by an old or a doubtful name";
     MOX0844 Error   "generated Nix with a fault in it";
+    MOX0845 Error   "a fault in a Nix file";
+    MOX0846 Warning "a doubtful place in a Nix file";
 }
 
 impl fmt::Display for Code {

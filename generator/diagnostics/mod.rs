@@ -230,7 +230,8 @@ pub fn did_you_mean<'a>(
         .collect();
     match names.len() {
         0 => Some(format!("the spec declares no {what}")),
-        1..=12 => Some(format!("there is {}", names.join(", "))),
+        1 => Some(format!("there is {}", names[0])),
+        2..=12 => Some(format!("there are {}", names.join(", "))),
         _ => None,
     }
 }

@@ -347,7 +347,9 @@ impl Scope<'_> {
         let mut scope = self;
         loop {
             match scope {
-                Scope::Globals => return super::nearest(name, candidates),
+                Scope::Globals => {
+                    return super::nearest(name, name.len().div_ceil(4).max(1), candidates);
+                }
                 Scope::With { outer } => scope = outer,
                 Scope::Names { names, outer } => {
                     candidates.extend(names.keys().map(String::as_str));

@@ -721,6 +721,12 @@ pub fn mk_after(value: impl IntoExpr) -> Built {
     apply(reference("lib.mkAfter"), value)
 }
 
+/// `lib.mkOrder priority value`: a list or lines at that place among those of others; plain ones have 1000, a smaller number
+/// comes first.
+pub fn mk_order(priority: u32, value: impl IntoExpr) -> Built {
+    apply(apply(reference("lib.mkOrder"), priority), value)
+}
+
 /// The arguments of a function that takes an attribute set.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Formals {

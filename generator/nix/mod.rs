@@ -16,13 +16,17 @@ pub use expr::{
     AttrPath, Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoAttrPath, IntoExpr, Origin,
     Part, apply, at, binary, block, block_of, call, function, has_attr, if_then_else,
     is_identifier, lambda, let_in, list, mk_after, mk_before, mk_default, mk_force, mk_if,
-    mk_merge, mk_override, not, null, path, reference, select, select_or, text, value, with,
+    mk_merge, mk_order, mk_override, not, null, path, reference, select, select_or, text, value,
+    with,
 };
 pub use print::{Printed, print, print_file};
 
-/// The candidate that `name` is most likely a slip of, if one is near enough; the first of equals.
-fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let slips = name.chars().count().div_ceil(4).max(1);
+/// The candidate that is nearest to `name`, at most so many slips of a hand away; the first of equals.
+fn nearest<'a>(
+    name: &str,
+    slips: usize,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))

@@ -13,7 +13,7 @@ mod references;
 mod schedules;
 mod storage;
 
-use crate::diagnostics::{Code, Diagnostic, LintLevel, Lints, Severity, Sink, did_you_mean};
+use crate::diagnostics::{Code, Diagnostic, LintLevel, Lints, Severity, Sink, certain};
 use crate::model::{
     Bond, Bridge, Dataset, Disk, External, Guest, Host, Machine, Nic, PciDevice, Pool, Reserve,
     Setting,
@@ -171,7 +171,8 @@ fn lints(file: &HostFile, sink: &mut Sink) -> Lints {
                         format!("no warning `{}`", row.key.value.escape_debug()),
                     )
                     .help_if(
-                        did_you_mean(&row.key.value, warnings.iter().copied(), "warning")
+                        certain(&row.key.value, warnings.iter().copied())
+                            .map(|near| format!("did you mean `{near}`?"))
                             .or_else(|| Some("`moxc explain --list` lists them".to_owned())),
                     ),
                 );

@@ -402,7 +402,7 @@ pub(super) fn keep(spec: &KeepSpec, sink: &mut Sink) -> Keep {
             Diagnostic::new(Code::MOX0016, spec.span, "`all` beside other rules")
                 .help("`all` keeps everything: leave the others out"),
         );
-    } else if !keep.all && keep.rules().all(|(_, n)| n == 0) {
+    } else if !keep.all && spec.misread.is_empty() && keep.rules().all(|(_, n)| n == 0) {
         sink.push(
             Diagnostic::new(Code::MOX0016, spec.span, "this keeps nothing")
                 .help("keep at least the newest: `keep = { last = 1 }`; or everything: `keep = { all = true }`"),

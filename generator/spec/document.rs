@@ -5,6 +5,7 @@
 
 use toml::de::{DeTable, DeValue};
 
+use super::unclosed;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::source::{FileId, SourceMap, Span, Spanned};
 
@@ -99,8 +100,24 @@ impl TableNode {
 pub struct Document {
     /// The whole file's table.
     pub root: Spanned<TableNode>,
+    /// What cannot be trusted after syntax errors.
+    pub broken: Broken,
+}
+
+/// What syntax errors leave unclear.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Broken {
     /// The lines (from 1) with a syntax error: what else is wrong there is not told.
-    pub broken_lines: Vec<usize>,
+    pub lines: Vec<usize>,
+    /// The line from which on keys may stand in another table than it seems: a header or a bracket is not closed.
+    pub from: Option<usize>,
+}
+
+impl Broken {
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
 }
 
 /// At most so many syntax errors are shown: one open bracket makes fifteen.
@@ -117,23 +134,51 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
     };
     let text = &source.text()[bom..];
     let (table, mut errors) = DeTable::parse_recoverable(text);
-    errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
-    let mut broken_lines = Vec::new();
+    errors.sort_by_key(|error| error.span().map_or(usize::MAX, |span| span.start));
+    let place = |range: std::ops::Range<usize>| Span::new(file, range.start + bom..range.end + bom);
+    let mut broken = Broken::default();
+    let open = if errors.is_empty() {
+        None
+    } else {
+        unclosed::find(text)
+    };
     for error in errors {
-        let range = error.span().unwrap_or(0..0);
-        let span = Span::new(file, range.start + bom..range.end + bom);
-        let line = sources.start(span).line;
-        if broken_lines.contains(&line) {
+        // An error without a place only sums up others.
+        let Some(range) = error.span().or(broken.is_empty().then_some(0..0)) else {
+            continue;
+        };
+        // Everything behind an open bracket or quote is read as a part of it.
+        if open.as_ref().is_some_and(|open| range.end >= open.at.start) {
             continue;
         }
-        broken_lines.push(line);
-        if broken_lines.len() <= MOST_SYNTAX_ERRORS {
+        let span = place(range);
+        let line = sources.start(span).line;
+        if error.message().starts_with("unclosed") || error.message().contains("table") {
+            broken.from.get_or_insert(line);
+        }
+        if broken.lines.contains(&line) {
+            continue;
+        }
+        broken.lines.push(line);
+        if broken.lines.len() <= MOST_SYNTAX_ERRORS {
             sink.push(syntax_error(error.message(), span, sources.text(span)));
         }
     }
+    if let Some(open) = open {
+        let at = place(open.at.clone());
+        let line = sources.start(at).line;
+        broken.lines.push(line);
+        broken.from = Some(broken.from.map_or(line, |from| from.min(line)));
+        let message = format!("this `{}` is not closed", &text[open.at]);
+        let mut diagnostic = Diagnostic::new(Code::MOX0001, at, message);
+        if let Some(next) = open.next {
+            diagnostic = diagnostic.also(place(next), "something new begins here");
+        }
+        sink.push(diagnostic.help(format!("write `{}` at its end", open.close)));
+    }
     let convert = Convert { file, bom };
     let root = Spanned::new(convert.table(table.get_ref()), Span::new(file, 0..0));
-    Document { root, broken_lines }
+    Document { root, broken }
 }
 
 /// A syntax error in our words where the parser's are about its grammar, and with a word of advice for the commonest slips.
@@ -151,6 +196,9 @@ fn syntax_error(message: &str, span: Span, at: &str) -> Diagnostic {
     }
     if message.starts_with("invalid literal string, expected `'`") {
         return error("the string is not closed").help("write `'` at its end");
+    }
+    if message.contains("recurs") {
+        return error("this is nested too deep");
     }
     if message.is_empty() {
         return error("this is not TOML");

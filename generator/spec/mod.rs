@@ -14,6 +14,7 @@ pub mod reader;
 pub mod schedule;
 pub mod schema;
 pub mod storage;
+mod unclosed;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::source::{FileId, SourceMap, Spanned};
@@ -94,16 +95,14 @@ pub fn read(
     document: &Document,
     sink: &mut Sink,
 ) -> Option<HostFile> {
-    let broken: Vec<_> = document
-        .broken_lines
-        .iter()
-        .map(|line| (file, *line))
-        .collect();
     let node = Spanned::new(
         Value::Table(document.root.value.clone()),
         document.root.span,
     );
-    HostFile::from_node(&node, &mut Reader::new(sources, sink, &broken))
+    HostFile::from_node(
+        &node,
+        &mut Reader::new(sources, sink, file, &document.broken),
+    )
 }
 
 /// Reads a fleet's document.
@@ -113,16 +112,14 @@ pub fn read_fleet(
     document: &Document,
     sink: &mut Sink,
 ) -> Option<fleet::FleetSpec> {
-    let broken: Vec<_> = document
-        .broken_lines
-        .iter()
-        .map(|line| (file, *line))
-        .collect();
     let node = Spanned::new(
         Value::Table(document.root.value.clone()),
         document.root.span,
     );
-    fleet::FleetSpec::from_node(&node, &mut Reader::new(sources, sink, &broken))
+    fleet::FleetSpec::from_node(
+        &node,
+        &mut Reader::new(sources, sink, file, &document.broken),
+    )
 }
 
 /// Whether a document is a fleet: it says `hosts`, and has no `[host]`.

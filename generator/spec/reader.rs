@@ -5,51 +5,60 @@
 
 use std::net::IpAddr;
 
-use super::document::{Node, TableNode, Value};
+use super::document::{Broken, Node, TableNode, Value};
 use crate::diagnostics::{Code, Diagnostic, Sink, certain, did_you_mean, nearest};
-use crate::source::{SourceMap, Span, Spanned};
+use crate::source::{FileId, SourceMap, Span, Spanned};
 use crate::value::{Choice, SpecString, ValueError, VlanTag, VmId};
 
 /// What the readers share.
 pub struct Reader<'a> {
     sources: &'a SourceMap,
     sink: &'a mut Sink,
-    /// Lines with a syntax error, by file: what is wrong there was told.
-    broken_lines: &'a [(crate::source::FileId, usize)],
+    /// The file that is read; a fleet's defaults stand in another.
+    file: FileId,
+    /// What is wrong there has been told.
+    broken: &'a Broken,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader that reports into `sink`.
+    /// A reader of `file` that reports into `sink`.
     pub fn new(
         sources: &'a SourceMap,
         sink: &'a mut Sink,
-        broken_lines: &'a [(crate::source::FileId, usize)],
+        file: FileId,
+        broken: &'a Broken,
     ) -> Self {
         Self {
             sources,
             sink,
-            broken_lines,
+            file,
+            broken,
         }
     }
 
-    /// Reports a problem, unless its line has a syntax error; after one, a missing key may only be misread.
+    /// Reports a problem, unless it may only be a syntax error's shadow.
     pub fn report(&mut self, diagnostic: Diagnostic) {
-        let span = diagnostic.span();
-        let misread = match diagnostic.code {
-            Code::MOX0004 => !self.broken_lines.is_empty(),
-            _ => {
-                !self.broken_lines.is_empty() && {
-                    let (first, last) =
-                        (self.sources.start(span).line, self.sources.end(span).line);
-                    self.broken_lines
-                        .iter()
-                        .any(|(file, line)| *file == span.file() && (first..=last).contains(line))
-                }
-            }
-        };
-        if !misread {
+        if self.broken.is_empty() || !self.is_shadow(&diagnostic) {
             self.sink.push(diagnostic);
         }
+    }
+
+    /// Whether a syntax error may be the cause: the place is on a line that has one, or behind a bracket that is open, or
+    /// nowhere; and after any, a missing key may only be misread.
+    fn is_shadow(&self, diagnostic: &Diagnostic) -> bool {
+        let span = diagnostic.span();
+        if span.file() != self.file {
+            return false;
+        }
+        let (first, last) = (self.sources.start(span).line, self.sources.end(span).line);
+        diagnostic.code == Code::MOX0004
+            || span.range() == (0..0)
+            || self.broken.from.is_some_and(|from| last >= from)
+            || self
+                .broken
+                .lines
+                .iter()
+                .any(|line| (first..=last).contains(line))
     }
 
     /// Reports a string that is no value of its type, at the part that is wrong.
@@ -83,15 +92,19 @@ impl<'a> Reader<'a> {
         );
         let written = self.sources.text(node.span);
         diagnostic = match &node.value {
-            Value::Integer(_) | Value::Float(_) if expected.contains("size") => {
-                diagnostic.help(format!("write its unit: `\"{written} GiB\"`"))
-            }
+            Value::Integer(_) | Value::Float(_) if expected.contains("size") => diagnostic.help(
+                format!("write its unit: `\"{written} GiB\"`, `\"{written} MiB\"`"),
+            ),
             Value::Integer(_) | Value::Float(_) if expected.contains("duration") => diagnostic
                 .help(format!(
                     "write its unit: `\"{written}s\"`, `\"{written}min\"`"
                 )),
             Value::Integer(_) | Value::Float(_) | Value::Boolean(_) if expected.contains('`') => {
                 diagnostic.help(format!("put it in quotes: `\"{written}\"`"))
+            }
+            Value::Array(_) if expected.contains("table") && written.starts_with("[[") => {
+                let name = written.trim_start_matches('[').trim_end_matches(']');
+                diagnostic.help(format!("write the header in single brackets: `[{name}]`"))
             }
             Value::String(_)
             | Value::Integer(_)
@@ -203,14 +216,23 @@ impl<'n> TableReader<'n> {
             reader.report(diagnostic);
         }
         for key in self.missing {
-            reader.report(
+            // The file itself has no header to point at.
+            let diagnostic = if self.header.range().is_empty() {
+                Diagnostic::new(
+                    Code::MOX0004,
+                    self.header,
+                    format!("the table `[{key}]` is missing"),
+                )
+                .help("`moxc init` writes a spec to start from")
+            } else {
                 Diagnostic::new(
                     Code::MOX0004,
                     self.header,
                     format!("the key `{key}` is missing"),
                 )
-                .label("in this table"),
-            );
+                .label("in this table")
+            };
+            reader.report(diagnostic);
         }
     }
 }
@@ -260,7 +282,11 @@ macro_rules! table {
                 Some(read)
             }
         }
-    )*};
+    )*
+
+        /// The tables of this module, with their keys: for the JSON Schema.
+        pub(super) const TABLES: &[$crate::spec::schema::Table] = &[$((stringify!($name), $name::KEYS)),*];
+    };
     (@required req) => { true };
     (@required opt) => { false };
     (@read req $keys:ident, $key:literal, $reader:ident) => { $keys.required($key, $reader) };
@@ -365,6 +391,12 @@ impl FromNode for bool {
     }
 }
 
+/// Whether a value that is kept as text is a whole number too large for 64 bits; a date has a `-` inside, or a `:`.
+fn is_digits(text: &str) -> bool {
+    let digits = text.trim_start_matches(['-', '+']);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+}
+
 /// What the bounds are of: no whole number as such has any.
 fn bounded(what: &str) -> &str {
     if what == "a whole number" {
@@ -389,11 +421,7 @@ fn integer(node: &Node, reader: &mut Reader<'_>, what: &str, least: i64, most: i
             );
             None
         }
-        Value::Datetime(text)
-            if text
-                .bytes()
-                .all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'_')) =>
-        {
+        Value::Datetime(text) if is_digits(text) => {
             reader.report(
                 Diagnostic::new(Code::MOX0013, node.span, "the number is too large")
                     .help(format!("{} is from {least} to {most}", bounded(what))),
@@ -471,6 +499,15 @@ impl schemars::JsonSchema for VlanTag {
 
 impl FromNode for VmId {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Value::Datetime(text) = &node.value
+            && is_digits(text)
+        {
+            let message = format!("VMID {text} is out of range");
+            let diagnostic = Diagnostic::new(Code::MOX0102, node.span, message);
+            let (least, most) = (Self::MIN, Self::MAX);
+            reader.report(diagnostic.help(format!("a VMID is from {least} to {most}")));
+            return None;
+        }
         let number = integer(node, reader, "a VMID", i64::MIN, i64::MAX)?;
         let vmid = Self::new(number);
         if vmid.is_none() {
@@ -542,6 +579,40 @@ impl schemars::JsonSchema for Amount {
     }
 }
 
+/// The choice that people of the field call `word` elsewhere.
+fn synonym(word: &str, choices: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    const SYNONYMS: [(&str, &str); 22] = [
+        ("raid0", "stripe"),
+        ("raid1", "mirror"),
+        ("raid5", "raidz1"),
+        ("raidz", "raidz1"),
+        ("raid6", "raidz2"),
+        ("lacp", "802.3ad"),
+        ("uefi", "ovmf"),
+        ("efi", "ovmf"),
+        ("bios", "seabios"),
+        ("debian", "proxmox"),
+        ("debian", "linux"),
+        ("ubuntu", "linux"),
+        ("windows", "windows11"),
+        ("vga", "gpu"),
+        ("graphics", "gpu"),
+        ("network", "nic"),
+        ("images", "vm-disks"),
+        ("rootdir", "containers"),
+        ("vztmpl", "templates"),
+        ("backup", "vzdump-backup"),
+        ("update", "proxmox-update"),
+        ("smb", "cifs"),
+    ];
+    let word = word.to_ascii_lowercase();
+    let choices: Vec<&'static str> = choices.collect();
+    SYNONYMS
+        .iter()
+        .find(|(other, choice)| *other == word && choices.contains(choice))
+        .map(|(_, choice)| *choice)
+}
+
 /// One of a few words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OneOf<T>(pub T);
@@ -555,7 +626,7 @@ impl<T: Choice> FromNode for OneOf<T> {
         let choice = T::of(word);
         if choice.is_none() {
             let words = || T::ALL.iter().map(|(_, word)| *word);
-            let near = nearest(word, words());
+            let near = synonym(word, words()).or_else(|| nearest(word, words()));
             let mut diagnostic = Diagnostic::new(
                 Code::MOX0005,
                 node.span,
@@ -607,7 +678,16 @@ impl<T: FromNode> FromNode for Vec<Spanned<T>> {
                 node.span,
                 format!("expected a list, found {}", node.value.kind()),
             );
-            if matches!(node.value, Value::String(_)) && !written.contains('\n') {
+            if matches!(node.value, Value::Table(_)) && written.starts_with('[') {
+                diagnostic = diagnostic
+                    .help(format!(
+                        "write the header in double brackets: `[{written}]`"
+                    ))
+                    .replace("write double brackets", node.span, format!("[{written}]"));
+            } else if matches!(node.value, Value::String(_) | Value::Table(_))
+                && written.starts_with(['"', '\'', '{'])
+                && !written.contains('\n')
+            {
                 diagnostic = diagnostic
                     .help(format!("put it in brackets: `[{written}]`"))
                     .replace("put it in brackets", node.span, format!("[{written}]"));
@@ -633,6 +713,13 @@ pub struct OneOrMany<T>(pub List<T>);
 impl<T: FromNode> FromNode for OneOrMany<T> {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
+            Value::Array(items) if items.is_empty() => {
+                reader.report(
+                    Diagnostic::new(Code::MOX0021, node.span, "the list is empty")
+                        .help("name at least one"),
+                );
+                None
+            }
             Value::Array(_) => List::from_node(node, reader).map(Self),
             Value::String(_)
             | Value::Integer(_)

@@ -125,7 +125,7 @@ macro_rules! word {
                 if !text.is_empty() && !text.starts_with('-') && text.len() <= 255 && text.bytes().all(|b| b.is_ascii_alphanumeric() || $extra.contains(&b)) {
                     return Ok(Self(text.to_owned()));
                 }
-                Err(crate::value::ValueError::whole(text, format!("`{}` is not {}", text.escape_debug(), $what)).help($help))
+                Err(crate::value::ValueError::whole(text, format!("`{}` is not {}", text.escape_debug(), $what.split(", as").next().unwrap_or($what))).help($help))
             }
         }
         crate::value::spec_string!($type, stringify!($type));

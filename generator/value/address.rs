@@ -98,7 +98,12 @@ fn parse_ip(text: &str) -> Result<IpAddr, ValueError> {
     }
     let wrong = |range| ValueError::at(range, format!("`{text}` is not an IP address"));
     let octets: Vec<&str> = text.split('.').collect();
-    if octets.len() == 4 {
+    let numbers = || {
+        octets
+            .iter()
+            .all(|octet| octet.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if octets.len() == 4 && numbers() {
         let mut at = 0;
         for octet in octets {
             if octet.parse::<u8>().is_err()
@@ -175,6 +180,13 @@ impl SpecString for GuestAddress {
         match text {
             "dhcp" => Ok(Self::Dhcp),
             "auto" | "slaac" => Ok(Self::Auto),
+            _ if ["dhcp", "auto"].contains(&text.to_ascii_lowercase().as_str()) => {
+                let lower = text.to_ascii_lowercase();
+                Err(
+                    ValueError::whole(text, format!("`{text}` is not an address"))
+                        .help(format!("write it in lower case: `\"{lower}\"`")),
+                )
+            }
             _ => Cidr::parse(text).map(Self::Static).map_err(|error| {
                 if error.help.is_some() {
                     error
@@ -223,7 +235,11 @@ impl SpecString for HostAddress {
                 .split('.')
                 .all(|part| part.bytes().all(|b| b.is_ascii_digit()))
         {
-            return parse_ip(text).map(Self::Ip);
+            return parse_ip(text).map(Self::Ip).map_err(|error| match text.find(":/") {
+                Some(at) => ValueError::at(at..text.len(), "a server is an address or a name alone")
+                    .help("the export of an NFS server stands under `export`, the share of an SMB server under `share`"),
+                None => error,
+            });
         }
         super::DnsName::parse(text).map(|name| Self::Name(name.as_str().to_owned()))
     }

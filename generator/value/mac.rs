@@ -67,11 +67,11 @@ impl SpecString for MacAddress {
                 0..2,
                 format!("`{text}` is a multicast address, not a unicast one"),
             )
-            .help("the first byte must be even; remove the line and an address is derived"));
+            .help("the first byte must be even; a guest's address is derived where the line is left out"));
         }
         if octets == [0; 6] {
             return Err(ValueError::whole(text, "the MAC address is all zeros")
-                .help("remove the line and an address is derived"));
+                .help("a guest's address is derived where the line is left out"));
         }
         Ok(Self(octets))
     }

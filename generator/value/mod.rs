@@ -132,6 +132,15 @@ pub(crate) fn string_schema<T: SpecString>() -> schemars::Schema {
     schema
 }
 
+/// A character as a message names it.
+pub(crate) fn shown(c: char) -> String {
+    if c == ' ' {
+        "blank".to_owned()
+    } else {
+        format!("`{}`", c.escape_debug())
+    }
+}
+
 /// The bytes of character `at` of `text`, for an error's range.
 pub(crate) fn char_range(text: &str, at: usize) -> Range<usize> {
     at..at + text[at..].chars().next().map_or(0, char::len_utf8)

@@ -1,6 +1,6 @@
 //! Names, each kind with the rules of whoever reads it in the end.
 
-use super::{SpecString, ValueError, char_range, spec_string};
+use super::{SpecString, ValueError, char_range, shown, spec_string};
 use crate::diagnostics::Code;
 
 /// Declares a string type whose rule is a function.
@@ -96,7 +96,7 @@ name!(
     "^[a-z][a-z0-9_]{1,14}$",
     |text| {
         if let Some((at, c)) = text.char_indices().find(|(_, c)| !matches!(c, 'a'..='z' | '0'..='9' | '_')) {
-            return Err(ValueError::at(char_range(text, at), format!("an interface's name has no `{}`", c.escape_default()))
+            return Err(ValueError::at(char_range(text, at), format!("an interface's name has no {}", shown(c)))
                 .help("Proxmox VE takes lower-case letters, digits and `_`: `vmbr0`, `br_lan`"));
         }
         if !text.starts_with(|c: char| c.is_ascii_lowercase()) {
@@ -154,6 +154,10 @@ name!(
     "a dataset's name below its pool, as `\"vm-disks\"` or `\"data/media\"`",
     "^[A-Za-z0-9][A-Za-z0-9_.:/-]*$",
     |text| {
+        if text.starts_with('/') || text.ends_with('/') {
+            return Err(ValueError::whole(text, format!("`{}` is not a dataset's name below its pool", text.escape_debug()))
+                .help("leave out the `/` at its start and end"));
+        }
         let mut at = 0;
         for part in text.split('/') {
             plain(part, "a dataset's name", 200).map_err(|error| ValueError { range: at + error.range.start..at + error.range.end, ..error })?;
@@ -201,7 +205,7 @@ name!(
         }
         match chars.find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '.' | '-'))) {
             None => Ok(()),
-            Some((at, c)) => Err(ValueError::at(char_range(text, at), format!("a tag has no `{}`", c.escape_default()))
+            Some((at, c)) => Err(ValueError::at(char_range(text, at), format!("a tag has no {}", shown(c)))
                 .help("letters, digits, `_`, `+`, `.` and `-`")),
         }
     }
@@ -216,11 +220,10 @@ fn plain(text: &str, what: &str, most: usize) -> Result<(), ValueError> {
         .char_indices()
         .find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
     {
-        return Err(ValueError::at(
-            char_range(text, at),
-            format!("{what} has no `{}`", c.escape_default()),
-        )
-        .help("letters, digits, `-`, `_` and `.`"));
+        return Err(
+            ValueError::at(char_range(text, at), format!("{what} has no {}", shown(c)))
+                .help("letters, digits, `-`, `_` and `.`"),
+        );
     }
     if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return Err(ValueError::at(
@@ -246,10 +249,7 @@ fn label(text: &str, what: &str) -> Result<(), ValueError> {
         .char_indices()
         .find(|(_, c)| !matches!(c, 'a'..='z' | '0'..='9' | '-'))
     {
-        let error = ValueError::at(
-            char_range(text, at),
-            format!("{what} has no `{}`", c.escape_default()),
-        );
+        let error = ValueError::at(char_range(text, at), format!("{what} has no {}", shown(c)));
         let mended: String = text
             .chars()
             .map(|c| c.to_ascii_lowercase())

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{SpecString, ValueError, char_range, spec_string};
+use super::{SpecString, ValueError, char_range, shown, spec_string};
 use crate::diagnostics::Code;
 
 /// An absolute path on the host, in canonical form: no `.`, `..` or empty component.
@@ -46,7 +46,7 @@ fn absolute(text: &str) -> Result<String, ValueError> {
     if let Some((at, c)) = text.char_indices().find(|(_, c)| c.is_control()) {
         return Err(ValueError::at(
             char_range(text, at),
-            format!("a path has no `{}`", c.escape_default()),
+            format!("a path has no {}", shown(c)),
         ));
     }
     let mut at = 1;
@@ -104,7 +104,13 @@ impl SpecString for DevicePath {
     const WHAT: &'static str = "a device, as `\"/dev/disk/by-id/nvme-MODEL_SERIAL\"`";
 
     fn parse(text: &str) -> Result<Self, ValueError> {
-        let path = absolute(text)?;
+        let path = absolute(text).map_err(|error| {
+            if text.starts_with('/') {
+                error
+            } else {
+                error.help("devices stand below `/dev`: `/dev/disk/by-id/…`")
+            }
+        })?;
         if !path.starts_with("/dev/") {
             return Err(ValueError::whole(text, format!("`{text}` is not a device"))
                 .help("devices stand below `/dev`: `/dev/disk/by-id/…`"));
@@ -180,7 +186,7 @@ impl SpecString for GuestPath {
         {
             return Err(wrong(
                 2 + at..2 + at + c.len_utf8(),
-                format!("a Windows path has no `{}`", c.escape_default()),
+                format!("a Windows path has no {}", shown(c)),
             ));
         }
         Ok(Self::Windows(format!(

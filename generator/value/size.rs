@@ -151,6 +151,7 @@ impl SpecString for ByteSize {
                 "m" | "mib" | "mb" => "write `MiB` (1024² bytes) or `MB` (1000² bytes)",
                 "t" | "tib" | "tb" => "write `TiB` (1024⁴ bytes) or `TB` (1000⁴ bytes)",
                 "k" | "kib" | "kb" => "write `KiB` (1024 bytes) or `KB` (1000 bytes)",
+                _ if unit.starts_with(',') => "write a point instead of the comma: `1.5 TB`",
                 _ => {
                     "units are KiB, MiB, GiB, TiB (powers of 1024) and KB, MB, GB, TB (powers of 1000)"
                 }

@@ -44,7 +44,7 @@ text!(
     "text",
     |text| match text.char_indices().find(|(_, c)| c.is_control() && !matches!(c, '\n' | '\t')) {
         None => Ok(()),
-        Some((at, c)) => Err(ValueError::at(char_range(text, at), format!("the text holds the control character `{}`", c.escape_default())).help("remove it")),
+        Some((at, c)) => Err(ValueError::at(char_range(text, at), format!("the text holds the control character `{}`", c.escape_debug())).help("remove it")),
     }
 );
 
@@ -55,7 +55,7 @@ text!(
     "text of one line",
     |text| match text.char_indices().find(|(_, c)| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         None => Ok(()),
-        Some((at, c)) => Err(ValueError::at(char_range(text, at), format!("`{}` in text of one line", c.escape_default())).help("remove it")),
+        Some((at, c)) => Err(ValueError::at(char_range(text, at), format!("`{}` in text of one line", c.escape_debug())).help("remove it")),
     }
 );
 

@@ -25,8 +25,31 @@ pub struct Index {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Snapshot {
     pub(super) release: Release,
-    /// Whether every option is known, or only those below the listed prefixes.
-    pub(super) all: bool,
+    pub(super) coverage: Coverage,
+}
+
+/// How much of a snapshot is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Coverage {
+    /// Nothing is known to be complete.
+    Some,
+    /// Every option below the listed prefixes.
+    Listed,
+    /// Every option.
+    All,
+}
+
+impl Coverage {
+    pub(super) const ALL: [Self; 3] = [Self::Some, Self::Listed, Self::All];
+
+    /// The word for it in the readable source.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Some => "some",
+            Self::Listed => "listed",
+            Self::All => "all",
+        }
+    }
 }
 
 /// A name in the tree of options.
@@ -34,7 +57,7 @@ pub(super) struct Snapshot {
 pub(super) struct Node {
     /// What is known of it in each snapshot, if it is an option.
     pub(super) states: Option<Vec<State>>,
-    /// Everything below is known in every snapshot.
+    /// Everything below is known in the snapshots that cover what is listed.
     pub(super) listed: bool,
     /// Some options of this submodule are not known.
     pub(super) partial: bool,
@@ -135,10 +158,10 @@ impl Index {
         };
         for _ in 0..reader.count()? {
             let release = reader.text()?.parse().map_err(IndexError)?;
-            index.snapshots.push(Snapshot {
-                release,
-                all: reader.byte()? == 1,
-            });
+            let coverage = *Coverage::ALL
+                .get(reader.count()?)
+                .ok_or_else(Reader::short)?;
+            index.snapshots.push(Snapshot { release, coverage });
         }
         if index.snapshots.is_empty() {
             return Err(IndexError("it has no snapshot".to_owned()));
@@ -161,7 +184,12 @@ impl Index {
         writer.count(self.snapshots.len());
         for snapshot in &self.snapshots {
             writer.text(&snapshot.release.to_string());
-            writer.data.push(u8::from(snapshot.all));
+            writer.count(
+                Coverage::ALL
+                    .iter()
+                    .position(|one| *one == snapshot.coverage)
+                    .unwrap_or(0),
+            );
         }
         writer.count(self.types.0.len());
         for one in &self.types.0 {

@@ -1,10 +1,15 @@
 //! The options of NixOS: which there are, in which release, and what values they take.
 //!
-//! The index is partial. It has *snapshots* of NixOS, and of each snapshot either every option or those below a list of
-//! prefixes. So there are two strengths: below such a prefix an option that is not there is [`FaultKind::UnknownOption`], an
-//! error; elsewhere nothing is said, except that a name one slip away from a known one is
-//! [`FaultKind::SuspectOption`], a warning. A release between two snapshots gets the benefit of the doubt: a definition is
-//! at fault only if both say so.
+//! The index is partial. It has *snapshots* of NixOS, and of each snapshot every option, or every one below a list of
+//! prefixes, or some. So a name that is not there is
+//!
+//! * [`FaultKind::UnknownOption`], an error, where the snapshot is complete, and also below the prefixes if it is a slip
+//!   away from an option that there is: `allowedTCPPort`;
+//! * [`FaultKind::SuspectOption`], a warning, below the prefixes otherwise: options are added all the time; and elsewhere
+//!   if it differs in one letter from a name of some length that is known;
+//! * no fault anywhere else.
+//!
+//! A release between two snapshots gets the benefit of the doubt: a definition is at fault only if both say so.
 //!
 //! Values are judged as far as they are literal. What a module computes is taken to be right.
 

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use rnix::ast::{self, Expr};
 use serde_json::Value as Json;
 
-use super::index::{Index, NodeId, State};
+use super::index::{Coverage, Index, NodeId, State};
 use super::pattern::Pattern;
 use super::types::{Type, TypeId};
 use super::value::{Member, Shape, Value};
@@ -299,11 +299,15 @@ impl<'a> Judge<'a> {
             .is_some()
     }
 
-    /// Whether every option of the release is known there.
+    /// Whether every option of the release is known there; `listed`: it is below a listed prefix.
     fn is_complete(&self, listed: bool) -> bool {
-        self.index().snapshots[self.snapshots.clone()]
-            .iter()
-            .all(|snapshot| listed || snapshot.all)
+        let needed = if listed {
+            Coverage::Listed
+        } else {
+            Coverage::All
+        };
+        let snapshots = &self.index().snapshots[self.snapshots.clone()];
+        snapshots.iter().all(|snapshot| snapshot.coverage >= needed)
     }
 
     fn definition(
@@ -384,29 +388,36 @@ impl<'a> Judge<'a> {
             return;
         }
         let name = path.last().map_or("", String::as_str);
-        let near = nearest(name, node.children.keys().map(AsRef::as_ref));
         let complete = self.is_complete(listed);
-        // A short name has too many neighbours to be called a slip.
-        let suspect = near.is_some() && name.chars().count() > 4;
-        if complete || suspect {
-            let message = if complete {
-                format!("NixOS has no option `{}`", shown(path))
-            } else {
-                format!("`{}` is not known as an option of NixOS", shown(path))
-            };
-            let kind = if complete {
-                FaultKind::UnknownOption
-            } else {
-                FaultKind::SuspectOption
-            };
-            let mut fault = fault(kind, member.place.clone(), message);
-            fault.help = near.map(|near| {
-                let mut meant = path[..path.len() - 1].to_vec();
-                meant.push(near);
-                format!("did you mean `{}`?", shown(&meant))
-            });
-            out.push(fault);
-        }
+        let length = name.chars().count();
+        let slips = match (complete, listed) {
+            (true, _) => length.div_ceil(4).max(1),
+            (false, true) => 1 + usize::from(length >= 8),
+            // A short name has too many neighbours to be called a slip of one.
+            (false, false) if length < 6 => return,
+            (false, false) => 1,
+        };
+        let near = nearest(name, slips, node.children.keys().map(AsRef::as_ref));
+        let (kind, message) = if complete || (listed && near.is_some()) {
+            (
+                FaultKind::UnknownOption,
+                format!("NixOS has no option `{}`", shown(path)),
+            )
+        } else if listed || near.is_some() {
+            (
+                FaultKind::SuspectOption,
+                format!("`{}` is not known as an option of NixOS", shown(path)),
+            )
+        } else {
+            return;
+        };
+        let mut fault = fault(kind, member.place.clone(), message);
+        fault.help = near.map(|near| {
+            let mut meant = path[..path.len() - 1].to_vec();
+            meant.push(near);
+            format!("did you mean `{}`?", shown(&meant))
+        });
+        out.push(fault);
     }
 
     /// What is wrong with a value that may be of any of these types.
@@ -802,6 +813,7 @@ mod tests {
             "environment.etc = lib.mkMerge [ { a.text = \"x\"; } (lib.mkIf true { b.source = ./b; }) ];",
             "services.moxc.web.enable = 12; services.proxmox-ve = { anything = 1; }; disko.devices = { }; home-manager.users.a = { };",
             "services.something-else.enable = true; programs.foo.bar = 1;",
+            "services.envfs.enable = true; services.pcscd.enable = true; services.postgresql.enableJIT = true;",
             "fileSystems.\"/x\" = { device = \"tank/x\"; fsType = \"zfs\"; options = [ \"nofail\" ]; neededForBoot = true; };",
             "networking.defaultGateway = \"10.0.0.1\"; networking.defaultGateway6 = { address = \"fe80::1\"; interface = \"eth0\"; };",
             "swapDevices = [ { device = \"/dev/x\"; size = 1024; randomEncryption = true; } ];",
@@ -839,6 +851,12 @@ mod tests {
                 "suspect-option",
                 "networkin",
                 "`networkin` is not known as an option of NixOS",
+            ),
+            (
+                "boot.loader.someloader.enable = true;",
+                "suspect-option",
+                "someloader",
+                "`boot.loader.someloader` is not known as an option of NixOS",
             ),
             (
                 "networking.firewall.allowedTCPPort = [ 22 ];",
@@ -1026,6 +1044,9 @@ mod tests {
             faults("26.05", logind),
             [("renamed-option", "lidSwitch".to_owned())]
         );
+        let unheard_of = "{ boot.loader.someloader.enable = true; }";
+        assert_eq!(faults("24.05", unheard_of)[0].0, "unknown-option");
+        assert_eq!(faults("25.05", unheard_of)[0].0, "suspect-option");
         let settings = "{ systemd.settings.Manager.RuntimeWatchdogSec = \"30s\"; }";
         assert_eq!(faults("24.05", settings)[0].0, "option-too-new");
         assert_eq!(faults("25.11", settings), []);

@@ -1,7 +1,7 @@
 //! The readable source of the index, `options.jsonl`, and its renewal.
 //!
-//! Each line is a JSON object. The first has `snapshots`: for each, by release, `"all"` if it has every option, or
-//! `"listed"` if it has those below the prefixes of the second line's `listed`. Every other line is an `option`, with
+//! Each line is a JSON object. The first has `snapshots`: for each, by release, `"all"` if it has every option, `"listed"`
+//! if it has every one below the prefixes of the second line's `listed`, or `"some"`. Every other line is an `option`, with
 //! what it is in the newest snapshot:
 //!
 //! * `type`: a word (`"bool"`, `"str"`, `"port"` …) or an object of one member: `{"listOf": T}`, `{"attrsOf": T}`,
@@ -22,7 +22,7 @@ use std::fmt;
 use serde_json::{Map, Value as Json, json};
 
 use super::Release;
-use super::index::{Index, Node, Snapshot, State};
+use super::index::{Coverage, Index, Node, Snapshot, State};
 use super::types::Types;
 use crate::nix::expr::AttrPath;
 
@@ -93,14 +93,15 @@ impl Source {
         };
         if let Some(snapshots) = members.get("snapshots").and_then(Json::as_object) {
             for (release, kind) in snapshots {
-                let all = match kind.as_str() {
-                    Some("all") => true,
-                    Some("listed") => false,
-                    _ => return Err(format!("{kind} is neither \"all\" nor \"listed\"")),
-                };
+                let coverage = Coverage::ALL
+                    .into_iter()
+                    .find(|coverage| kind.as_str() == Some(coverage.word()))
+                    .ok_or_else(|| {
+                        format!("{kind} is neither \"all\" nor \"listed\" nor \"some\"")
+                    })?;
                 self.snapshots.push(Snapshot {
                     release: release.parse()?,
-                    all,
+                    coverage,
                 });
             }
             self.snapshots.sort_by_key(|snapshot| snapshot.release);
@@ -161,7 +162,7 @@ impl Source {
             .map(|snapshot| {
                 (
                     snapshot.release.to_string(),
-                    json!(if snapshot.all { "all" } else { "listed" }),
+                    json!(snapshot.coverage.word()),
                 )
             })
             .collect();
@@ -304,11 +305,17 @@ pub fn add_snapshot(
         .binary_search_by_key(&release, |snapshot| snapshot.release)
     {
         Ok(at) => {
-            source.snapshots[at].all = true;
+            source.snapshots[at].coverage = Coverage::All;
             at
         }
         Err(at) => {
-            source.snapshots.insert(at, Snapshot { release, all: true });
+            source.snapshots.insert(
+                at,
+                Snapshot {
+                    release,
+                    coverage: Coverage::All,
+                },
+            );
             for row in source.options.values_mut() {
                 let near = if at < row.states.len() {
                     at

@@ -6,7 +6,7 @@
 use serde_json::Value as Json;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, NixosGuest};
+use crate::model::{Guest, Host, NixosGuest};
 use crate::nix::check::{FaultKind, Level, line_and_column};
 use crate::nix::options::{Index, Release, Rules, SettingFault, Step, check_module, check_setting};
 use crate::nix::{self, AttrPath, Printed};
@@ -34,9 +34,33 @@ pub(super) fn module(guest: &Guest, nixos: &NixosGuest, printed: &Printed, sink:
     };
     let services = services(nixos, &rules, sink);
     settings(nixos, &rules, sink);
-    for fault in check_module(&printed.text, &rules) {
+    if services {
+        return;
+    }
+    let file = format!("nixos/{}.nix", guest.name.value);
+    text(&file, guest.name.span, printed, &rules, sink);
+}
+
+/// Reports what is wrong with the text of the host's own module (MOX0844).
+pub(super) fn host(host: &Host, printed: &Printed, sink: &mut Sink) {
+    // A host says no release of NixOS: the newest that the index knows.
+    let Some(release) = Index::builtin().releases().max() else {
+        return;
+    };
+    let own = AttrPath::new(["services", "moxc"]).expect("two names without NUL");
+    let rules = Rules {
+        index: Index::builtin(),
+        release,
+        allowed: &[own],
+    };
+    let file = format!("nixos/{}.nix", host.name.as_str());
+    text(&file, host.name.span, printed, &rules, sink);
+}
+
+fn text(file: &str, span: Span, printed: &Printed, rules: &Rules, sink: &mut Sink) {
+    for fault in check_module(&printed.text, rules) {
         let is_raw = printed.origin_at(fault.range.start) == Some(SETTINGS);
-        if fault.kind.level() == Level::Warning || is_raw || services {
+        if fault.kind.level() == Level::Warning || is_raw {
             continue;
         }
         let (line, column) = line_and_column(&printed.text, fault.range.start);
@@ -44,13 +68,10 @@ pub(super) fn module(guest: &Guest, nixos: &NixosGuest, printed: &Printed, sink:
         sink.push(
             Diagnostic::new(
                 Code::MOX0844,
-                guest.name.span,
-                format!(
-                    "the generated `nixos/{}.nix` is faulty: {}",
-                    guest.name.value, fault.message
-                ),
+                span,
+                format!("the generated `{file}` is faulty: {}", fault.message),
             )
-            .label("this guest")
+            .label("was made for this")
             .help("this is a bug of moxc: please report it with this spec")
             .note(format!("line {line}, column {column}: {}", text.trim())),
         );

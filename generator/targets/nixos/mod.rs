@@ -12,12 +12,15 @@
 //! | packages, ports, services | [`services`] |
 //! | updates from a flake | [`update`] |
 //! | raw options of the spec | [`settings`] |
+//! | a host that is NixOS itself | [`host`], [`host_network`] |
 //!
 //! Every file is read back by our own check of Nix before anybody sees it; what it finds is told at the place in the
 //! spec that the line came from.
 
 mod check;
 mod guest;
+mod host;
+mod host_network;
 mod module;
 mod network;
 mod services;
@@ -32,6 +35,7 @@ use crate::model::Host;
 use crate::nix::{self, Attrs, BuildError, Built};
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::source::Span;
+use crate::value::Platform;
 
 /// The name of the target, as in the manifest.
 const TARGET: &str = "nixos";
@@ -66,6 +70,18 @@ pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
         }
         for (span, error) in module.faults {
             sink.push(cannot_hold(span, &error));
+        }
+    }
+    if *host.platform == Platform::Nixos {
+        match host::module(host) {
+            Ok(tree) => {
+                let printed = nix::print_file(&origin.header(), &tree);
+                check::host(host, &printed, sink);
+                let name = host.name.as_str().to_owned();
+                plan.files.push((file_of(&name), printed.text));
+                names.push(name);
+            }
+            Err(error) => sink.push(cannot_hold(host.span, &error)),
         }
     }
     if names.is_empty() {

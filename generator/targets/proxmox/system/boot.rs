@@ -18,7 +18,7 @@ use super::Tree;
 
 /// What the boot files will say.
 #[derive(Debug, Default)]
-pub(super) struct Boot {
+pub(in crate::targets) struct Boot {
     /// Devices that vfio-pci takes by their id.
     ids: Vec<PciId>,
     /// Devices that vfio-pci takes by their address, with the name in the spec: the host needs another of the same id.
@@ -39,8 +39,11 @@ pub(super) struct Boot {
 /// Speed and name of the serial console of a headless host.
 const SERIAL: &str = "ttyS0,115200n8";
 
+/// The modules that hand devices to guests.
+const VFIO: &[&str] = &["vfio", "vfio_iommu_type1", "vfio_pci"];
+
 /// Plans the boot files.
-pub(super) fn plan(host: &Host) -> Boot {
+pub(in crate::targets) fn plan(host: &Host) -> Boot {
     let passed: BTreeSet<Id<PciDevice>> = host
         .vms()
         .flat_map(|(_, _, vm)| vm.passthrough.iter().map(|device| device.value))
@@ -213,6 +216,42 @@ fn most_at_once(guests: &[(usize, u64)], exclusive: &BTreeSet<(usize, usize)>) -
     best(guests, &mut Vec::new(), exclusive)
 }
 
+/// What a NixOS host is told, too.
+impl Boot {
+    /// Modules that are loaded early, so that no driver of the host takes a device first.
+    pub(in crate::targets) fn modules(&self) -> &'static [&'static str] {
+        if self.ids.is_empty() && self.by_address.is_empty() {
+            &[]
+        } else {
+            VFIO
+        }
+    }
+
+    /// The lines of modprobe.d(5), without blacklists.
+    pub(in crate::targets) fn modprobe(&self) -> String {
+        self.vfio() + &self.zfs()
+    }
+
+    /// Modules that are never loaded by themselves.
+    pub(in crate::targets) fn blacklist(&self) -> impl Iterator<Item = &'static str> {
+        self.blacklist.iter().copied()
+    }
+
+    /// Parameters of the kernel.
+    pub(in crate::targets) fn parameters(&self) -> &[String] {
+        &self.parameters
+    }
+
+    /// Rules of udev(7) for devices that are taken by their address; empty where there are none.
+    pub(in crate::targets) fn udev_rules(&self) -> String {
+        if self.by_address.is_empty() {
+            String::new()
+        } else {
+            self.rules()
+        }
+    }
+}
+
 impl Boot {
     /// Writes the files down.
     pub(super) fn emit(&self, span: Span, tree: &mut Tree<'_>) {
@@ -223,7 +262,7 @@ impl Boot {
         if !self.ids.is_empty() || !self.by_address.is_empty() {
             add(
                 "etc/modules-load.d/vfio.conf",
-                "vfio\nvfio_iommu_type1\nvfio_pci\n".to_owned(),
+                format!("{}\n", VFIO.join("\n")),
                 Mode::Regular,
             );
             add("etc/modprobe.d/vfio.conf", self.vfio(), Mode::Regular);
@@ -236,12 +275,7 @@ impl Boot {
             add("etc/modprobe.d/blacklist-gpu.conf", body, Mode::Regular);
         }
         if self.arc_max.is_some() || self.arc_min.is_some() {
-            let mut body = "# The ZFS cache, in bytes.\n".to_owned();
-            for (name, value) in [("zfs_arc_min", self.arc_min), ("zfs_arc_max", self.arc_max)] {
-                if let Some(value) = value {
-                    body.push_str(&format!("options zfs {name}={value}\n"));
-                }
-            }
+            let body = format!("# The ZFS cache, in bytes.\n{}", self.zfs());
             add("etc/modprobe.d/zfs.conf", body, Mode::Regular);
         }
         if !self.by_address.is_empty() {
@@ -271,6 +305,16 @@ impl Boot {
             );
             tree.add("etc/kernel/cmdline", &line, Mode::Regular, span);
         }
+    }
+
+    fn zfs(&self) -> String {
+        let mut body = String::new();
+        for (name, value) in [("zfs_arc_min", self.arc_min), ("zfs_arc_max", self.arc_max)] {
+            if let Some(value) = value {
+                body.push_str(&format!("options zfs {name}={value}\n"));
+            }
+        }
+        body
     }
 
     fn vfio(&self) -> String {

@@ -5,9 +5,9 @@
 //! NixOS module.
 
 mod apply;
-mod boot;
+pub(in crate::targets) mod boot;
 mod mounts;
-mod network;
+pub(in crate::targets) mod network;
 mod zfs;
 
 use crate::compile::Origin;

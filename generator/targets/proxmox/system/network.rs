@@ -36,8 +36,8 @@ pub(super) struct Network {
 
 /// The node's own line of `/etc/hosts`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HostsLine {
-    pub(super) address: IpAddr,
+pub(in crate::targets) struct HostsLine {
+    pub(in crate::targets) address: IpAddr,
     pub(super) fqdn: String,
     pub(super) name: String,
 }
@@ -60,9 +60,9 @@ struct Link {
 
 /// The families in which the host passes packets on.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Forwarding {
-    v4: bool,
-    v6: bool,
+pub(in crate::targets) struct Forwarding {
+    pub(in crate::targets) v4: bool,
+    pub(in crate::targets) v6: bool,
 }
 
 /// Plans the network.
@@ -194,7 +194,7 @@ fn comment(text: Option<&str>) -> Vec<String> {
 }
 
 /// The MTU of whatever lies below a bridge that has one: a port that carries less would drop the bridge's packets.
-fn mtus(host: &Host) -> BTreeMap<String, u32> {
+pub(in crate::targets) fn mtus(host: &Host) -> BTreeMap<String, u32> {
     let mut mtus: BTreeMap<String, u32> = BTreeMap::new();
     let mut raise = |name: String, mtu: u32| {
         let known = mtus.entry(name).or_insert(mtu);
@@ -327,7 +327,7 @@ fn links(host: &Host) -> Vec<Link> {
 }
 
 /// The host passes packets on for a bridge with masquerading, and where it is a guest's gateway.
-fn forwarding(host: &Host) -> Forwarding {
+pub(in crate::targets) fn forwarding(host: &Host) -> Forwarding {
     let mut forwarding = Forwarding::default();
     for bridge in host
         .network
@@ -360,7 +360,7 @@ fn forwarding(host: &Host) -> Forwarding {
 }
 
 /// The address that the node's name stands for: that of the way out, else the first there is.
-fn hosts_line(host: &Host) -> Option<HostsLine> {
+pub(in crate::targets) fn hosts_line(host: &Host) -> Option<HostsLine> {
     let bridges = || host.network.bridges.values();
     let address = bridges()
         .filter(|bridge| bridge.gateway.is_some())

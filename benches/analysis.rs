@@ -1,0 +1,139 @@
+//! What the checks cost: on the reference host, and how they grow with the guests.
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use moxc::analysis::analyse;
+use moxc::diagnostics::Sink;
+use moxc::model::Host;
+use moxc::resolve::resolve;
+use moxc::source::SourceMap;
+use moxc::spec::{self, document};
+
+fn host(text: &str) -> Host {
+    let mut sources = SourceMap::new();
+    let file = sources.add("host.toml", text.to_owned());
+    let mut sink = Sink::new();
+    let document = document::parse(&sources, file, &mut sink);
+    let spec = spec::read(&sources, file, &document, &mut sink).expect("a spec");
+    let host = resolve(&spec, &mut sink);
+    assert!(host.complete, "the benchmark's host is faulty");
+    host
+}
+
+/// A host with so many guests: chains of needs, pairs that exclude each other, addresses, VLANs, pins.
+fn with_guests(guests: usize) -> String {
+    let mut text = String::from(
+        r#"
+[host]
+name = "big"
+release = "9.2"
+timezone = "Europe/Berlin"
+
+[hardware.cpu]
+cores = 64
+threads = 128
+
+[hardware.memory]
+size = "2 TiB"
+
+[hardware.disks]
+a = { kind = "nvme", size = "8 TB", device = "/dev/disk/by-id/nvme-A" }
+b = { kind = "nvme", size = "8 TB", device = "/dev/disk/by-id/nvme-B" }
+
+[hardware.nics]
+lan0 = { interface = "lan0", mac = "00:00:5E:00:53:01" }
+
+[network.bridges.vmbr0]
+ports = ["lan0"]
+address = "10.0.0.1/8"
+gateway = "10.255.255.1"
+vlan-aware = true
+dhcp-range = "10.128.0.0-10.128.255.255"
+
+[storage.pools.rpool]
+layout = "mirror"
+disks = ["a", "b"]
+boot = true
+
+[storage.datasets]
+vms = { pool = "rpool", use = "vm-disks" }
+
+[storage.external]
+nas = { kind = "nfs", server = "10.0.0.5", export = "/backups", use = "backups" }
+
+[schedules.backup]
+task = "vzdump-backup"
+on = "01:00"
+storage = "nas"
+keep = { daily = 7 }
+
+[schedules.scrub]
+task = "zfs-scrub"
+on = "monthly"
+"#,
+    );
+    for at in 0..guests {
+        let (high, low) = (at / 250, at % 250 + 2);
+        write!(
+            text,
+            r#"
+[vms.g{at}]
+os = "linux"
+vmid = {vmid}
+memory = "1 GiB"
+cpu = {{ cores = 2, affinity = "{first}-{last}" }}
+exclusive-with = ["g{partner}"]
+{needs}
+[vms.g{at}.disks]
+root = {{ dataset = "vms", size = "1 GiB" }}
+[[vms.g{at}.network]]
+bridge = "vmbr0"
+vlan = {vlan}
+address = "10.1.{high}.{low}/8"
+gateway = "10.255.255.1"
+"#,
+            vmid = 100 + at,
+            first = at % 64 * 2,
+            last = at % 64 * 2 + 1,
+            partner = at ^ 1,
+            needs = if at >= 10 && at % 10 == 2 {
+                format!("needs = [\"g{}\"]", at - 10)
+            } else {
+                String::new()
+            },
+            vlan = 2 + at % 4000,
+        )
+        .expect("a string takes all text");
+    }
+    text
+}
+
+fn analysis(c: &mut Criterion) {
+    let reference = host(include_str!("../examples/homelab.toml"));
+    c.bench_function("check the reference host", |b| {
+        b.iter(|| {
+            let mut sink = Sink::new();
+            analyse(black_box(&reference), &mut sink);
+            sink
+        });
+    });
+    let mut group = c.benchmark_group("check guests");
+    group.sample_size(10);
+    for guests in [10, 100, 1_000, 10_000] {
+        let host = host(&with_guests(guests));
+        group.throughput(Throughput::Elements(guests as u64));
+        group.bench_with_input(BenchmarkId::from_parameter(guests), &host, |b, host| {
+            b.iter(|| {
+                let mut sink = Sink::new();
+                analyse(black_box(host), &mut sink);
+                sink
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, analysis);
+criterion_main!(benches);

@@ -1,0 +1,83 @@
+use std::path::Path;
+
+use super::args::LintNix;
+use super::load::{self, Sources};
+use super::terminal::Terminal;
+use super::{Failure, Status};
+use crate::diagnostics::{Code, Diagnostic, Lints, Sink};
+use crate::nix::check::{Fault, FaultKind};
+use crate::nix::options::{Index, Release, Rules, check_module, looks_like_module};
+use crate::nix::{self, AttrPath};
+use crate::source::{FileId, Span};
+
+pub(super) fn run(args: &LintNix, terminal: &mut Terminal) -> Result<Status, Failure> {
+    let index = Index::builtin();
+    let release = match &args.release {
+        Some(text) => text.parse::<Release>().map_err(Failure::new)?,
+        // Every release that the index knows is older than what people write modules for.
+        None => index.releases().max().expect("the index knows a release"),
+    };
+    let allowed: Vec<AttrPath> = args
+        .allow
+        .iter()
+        .map(|path| AttrPath::parse(path).map_err(|error| Failure::new(error.to_string())))
+        .collect::<Result<_, _>>()?;
+    let rules = Rules {
+        index,
+        release,
+        allowed: &allowed,
+    };
+    let mut sources = Sources::default();
+    let mut sink = Sink::new();
+    for path in &args.files {
+        if let Some(file) = sources.read(path, &mut sink)? {
+            lint(&sources, file, path, &rules, &mut sink);
+        }
+    }
+    let found = sink.finish(&Lints::default(), args.deny_warnings);
+    terminal.diagnostics(&sources, &found);
+    Ok(if load::has_errors(&found) {
+        Status::Faulty
+    } else {
+        Status::Fine
+    })
+}
+
+/// A file that sets options of NixOS is held against them; of any other, syntax and names are looked at.
+fn lint(sources: &Sources, file: FileId, path: &Path, rules: &Rules, sink: &mut Sink) {
+    let text = sources.map().file(file).text();
+    let is_flake = path.file_name().is_some_and(|name| name == "flake.nix");
+    let faults = if !is_flake && looks_like_module(text, rules.index) {
+        check_module(text, rules)
+    } else {
+        nix::check(text)
+    };
+    for fault in faults {
+        sink.push(diagnostic(file, fault, rules.release));
+    }
+}
+
+fn diagnostic(file: FileId, fault: Fault, release: Release) -> Diagnostic {
+    let (code, of_an_option) = match fault.kind {
+        FaultKind::UnknownOption | FaultKind::OptionTooNew | FaultKind::RemovedOption => {
+            (Code::MOX0841, true)
+        }
+        FaultKind::OptionType => (Code::MOX0842, true),
+        FaultKind::RenamedOption | FaultKind::SuspectOption => (Code::MOX0843, true),
+        FaultKind::UrlLiteral | FaultKind::UnusedBinding => (Code::MOX0846, false),
+        FaultKind::Syntax
+        | FaultKind::Nul
+        | FaultKind::DuplicateAttribute
+        | FaultKind::DuplicateFormal
+        | FaultKind::UnboundName
+        | FaultKind::IntegerRange
+        | FaultKind::FloatRange => (Code::MOX0845, false),
+    };
+    let diagnostic =
+        Diagnostic::new(code, Span::new(file, fault.range), fault.message).help_if(fault.help);
+    if of_an_option {
+        diagnostic.note(format!("held against the options of NixOS {release}"))
+    } else {
+        diagnostic
+    }
+}

@@ -1,0 +1,233 @@
+//! The module of a host that is NixOS itself: the same facts as the files of a Debian host.
+//!
+//! What the kernel is told comes from the plan of those files ([`boot`]); networks are said in systemd-networkd's words
+//! instead of ifupdown2's. Guests, storages and backup jobs stay Proxmox VE's own files: they are in `proxmox/`.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use super::update::timing;
+use crate::model::{ExternalPlace, Host, Schedule, Task};
+use crate::nix::{Attrs, BuildError, Built, Formals, block, function, mk_default, path};
+use crate::targets::proxmox::system::{boot, network};
+
+/// The module of the host.
+pub(super) fn module(host: &Host) -> Built {
+    let mut facts = Attrs::new();
+    identity(host, &mut facts)?;
+    kernel(host, &mut facts)?;
+    storage(host, &mut facts)?;
+    super::host_network::host(host, &mut facts)?;
+    proxmox(host, &mut facts)?;
+    for schedule in host.schedules.values() {
+        task(host, schedule, &mut facts)?;
+    }
+    let mut body = Attrs::new();
+    body.set("imports", [path("./moxc/host.nix")])?;
+    body.merge_all(facts)?;
+    function(Formals::open(["lib"])?, body)
+}
+
+fn identity(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
+    facts.set("networking.hostName", mk_default(host.name.as_str()))?;
+    facts.set("networking.domain", mk_default(host.domain.as_str()))?;
+    // ZFS asks for it, so that a pool of another machine is not taken by mistake: any fixed number does.
+    let digest = Sha256::digest(host.fqdn());
+    let id: String = digest
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    facts.set("networking.hostId", mk_default(id))?;
+    facts.set("time.timeZone", mk_default(host.timezone.as_str()))?;
+    if let Some(keymap) = keymap(host.keyboard.as_str()) {
+        facts.set("console.keyMap", mk_default(keymap))?;
+    }
+    let keys: Vec<&str> = host.ssh_keys.iter().map(|key| key.value.as_str()).collect();
+    facts.set("services.openssh.enable", mk_default(true))?;
+    if !keys.is_empty() {
+        facts.set(
+            "services.openssh.settings.PasswordAuthentication",
+            mk_default(false),
+        )?;
+        facts.set("users.users.root.openssh.authorizedKeys.keys", keys)?;
+    }
+    Ok(())
+}
+
+/// The console's keymap (kbd) for a layout of Proxmox VE's installer, where both have it.
+fn keymap(layout: &str) -> Option<&'static str> {
+    Some(match layout {
+        "en-us" => "us",
+        "en-gb" => "uk",
+        "de" => "de",
+        "de-ch" => "de_CH-latin1",
+        "fr" => "fr",
+        "fr-ch" => "fr_CH-latin1",
+        "es" => "es",
+        "it" => "it",
+        "no" => "no",
+        "pl" => "pl",
+        "pt-br" => "br-abnt2",
+        _ => return None,
+    })
+}
+
+fn kernel(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
+    let boot = boot::plan(host);
+    if !boot.modules().is_empty() {
+        facts.set("boot.initrd.kernelModules", boot.modules().to_vec())?;
+    }
+    let modprobe = boot.modprobe();
+    if !modprobe.is_empty() {
+        facts.set("boot.extraModprobeConfig", block(modprobe))?;
+    }
+    let blacklist: Vec<&str> = boot.blacklist().collect();
+    if !blacklist.is_empty() {
+        facts.set("boot.blacklistedKernelModules", blacklist)?;
+    }
+    if !boot.parameters().is_empty() {
+        facts.set("boot.kernelParams", boot.parameters().to_vec())?;
+    }
+    let rules = boot.udev_rules();
+    if !rules.is_empty() {
+        facts.set("services.udev.extraRules", block(rules.clone()))?;
+        facts.set("boot.initrd.services.udev.rules", block(rules))?;
+    }
+    let forwarding = network::forwarding(host);
+    if forwarding.v4 {
+        facts.set(
+            ["boot", "kernel", "sysctl", "net.ipv4.ip_forward"],
+            mk_default(1),
+        )?;
+    }
+    if forwarding.v6 {
+        facts.set(
+            ["boot", "kernel", "sysctl", "net.ipv6.conf.all.forwarding"],
+            mk_default(1),
+        )?;
+    }
+    Ok(())
+}
+
+fn storage(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
+    if !host.storage.pools.is_empty() {
+        facts.set("boot.supportedFilesystems", ["zfs"])?;
+        facts.set("boot.zfs.forceImportRoot", mk_default(false))?;
+        facts.set("boot.zfs.devNodes", mk_default("/dev/disk/by-id"))?;
+        let extra: Vec<&str> = host
+            .storage
+            .pools
+            .values()
+            .filter(|pool| !*pool.boot)
+            .map(|pool| pool.name.as_str())
+            .collect();
+        if !extra.is_empty() {
+            facts.set("boot.zfs.extraPools", extra)?;
+        }
+    }
+    for store in host.storage.external.values() {
+        let ExternalPlace::Dir {
+            path,
+            device: Some(device),
+            fs,
+        } = &store.place
+        else {
+            continue;
+        };
+        let mut mount = Attrs::new();
+        mount.set("device", mk_default(device.value.as_str()))?;
+        mount.set(
+            "fsType",
+            mk_default(fs.as_ref().map_or("auto", |fs| fs.value.as_str())),
+        )?;
+        // What comes from outside brings no device nodes and no set-user-id programs; its absence is no failure.
+        let options: Vec<&str> = if *store.removable {
+            vec![
+                "nofail",
+                "nodev",
+                "nosuid",
+                "noatime",
+                "x-systemd.device-timeout=1s",
+            ]
+        } else {
+            vec!["nofail"]
+        };
+        mount.set("options", options)?;
+        facts.set(["fileSystems", path.as_str()], mount)?;
+    }
+    Ok(())
+}
+
+fn proxmox(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
+    let mut proxmox = Attrs::new();
+    // Without an address the node's name stands for nothing, and Proxmox VE does not start.
+    if let Some(line) = network::hosts_line(host) {
+        proxmox.set("enable", mk_default(true))?;
+        proxmox.set("ipAddress", mk_default(line.address.to_string()))?;
+    }
+    let bridges: Vec<&str> = host
+        .network
+        .bridges
+        .values()
+        .map(|bridge| bridge.name.as_str())
+        .collect();
+    proxmox.set("bridges", bridges)?;
+    facts.set("services.moxc.proxmox", proxmox)
+}
+
+/// Sets what the host does by itself. Backups are jobs of Proxmox VE, and guests update themselves.
+fn task(host: &Host, schedule: &Schedule, facts: &mut Attrs) -> Result<(), BuildError> {
+    let name = schedule.name.as_str();
+    let mut task = timing(schedule)?;
+    match &schedule.task {
+        Task::ProxmoxUpdate { reboot } => {
+            task.set("attribute", mk_default(host.name.as_str()))?;
+            task.set("reboot", mk_default(reboot.as_str()))?;
+            return facts.set(["services", "moxc", "update", "schedules", name], task);
+        }
+        Task::ProxmoxMaintenance => {}
+        Task::ZfsSnapshot {
+            datasets,
+            keep,
+            recursive,
+        } => {
+            let names: Vec<String> = datasets.iter().map(|id| host.zfs_name(id.value)).collect();
+            task.set("datasets", names)?;
+            task.set("recursive", mk_default(**recursive))?;
+            if let Some(keep) = keep.filter(|keep| !keep.value.all) {
+                let rules: BTreeMap<&str, u32> = keep
+                    .value
+                    .rules()
+                    .filter(|(_, number)| *number > 0)
+                    .collect();
+                for (rule, number) in rules {
+                    task.set(["keep", rule], mk_default(number))?;
+                }
+            }
+        }
+        Task::ZfsScrub { pools } | Task::ZfsTrim { pools } => {
+            let names: Vec<&str> = pools
+                .iter()
+                .map(|id| host.storage.pools[id.value].name.as_str())
+                .collect();
+            task.set("pools", names)?;
+        }
+        Task::SmartTest { disks, kind } => {
+            let devices: Vec<&str> = disks
+                .iter()
+                .map(|id| host.hardware.disks[id.value].device.as_str())
+                .collect();
+            task.set("devices", devices)?;
+            task.set("test", mk_default(kind.as_str()))?;
+        }
+        Task::VzdumpBackup { .. }
+        | Task::BackupRehearsal { .. }
+        | Task::NixosFlakeUpdate { .. }
+        | Task::WindowsUpdate { .. }
+        | Task::WindowsMaintenance { .. } => return Ok(()),
+    }
+    task.set("kind", mk_default(schedule.task.kind().as_str()))?;
+    facts.set(["services", "moxc", "tasks", "schedules", name], task)
+}

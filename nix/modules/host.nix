@@ -1,0 +1,12 @@
+# Every module for a host that is NixOS itself.
+{
+  key = "moxc/host";
+
+  imports = [
+    ./proxmox-host.nix
+    ./host-tasks.nix
+    ./update-services.nix
+    ./automation-scripts.nix
+    ./platform.nix
+  ];
+}

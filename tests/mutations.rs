@@ -1,0 +1,260 @@
+//! Specs with random faults: nothing panics, and every place that is told lies in the text.
+
+use std::time::{Duration, Instant};
+
+use moxc::compile::{self, Origin};
+use moxc::diagnostics::render::{Format, render};
+use moxc::diagnostics::{Lints, Sink};
+use moxc::source::SourceMap;
+use moxc::targets::{self, Target};
+use moxc::template::Templates;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+const SPECS: [&str; 6] = [
+    include_str!("../examples/homelab.toml"),
+    include_str!("../examples/bighost.toml"),
+    include_str!("../examples/mini.toml"),
+    include_str!("../examples/nixos-host.toml"),
+    include_str!("../templates/init/homelab.toml"),
+    include_str!("broken/references.toml"),
+];
+
+/// Text that means something somewhere in a spec, or to a parser.
+const TOKENS: [&str; 56] = [
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    "=",
+    ",",
+    ".",
+    "\"",
+    "'",
+    "\"\"\"",
+    "'''",
+    "#",
+    "\n",
+    "\r\n",
+    "\r",
+    "\0",
+    "\\",
+    "\\u0000",
+    "\u{feff}",
+    "ä",
+    "日本",
+    "\u{202e}",
+    "-",
+    "+",
+    "0",
+    "1",
+    "-1",
+    "99999999999999999999",
+    "1e999",
+    "nan",
+    "inf",
+    "0x_",
+    "true",
+    "2026-01-01",
+    "\"\"",
+    "[]",
+    "{}",
+    "\"all\"",
+    "\"dhcp\"",
+    "\"9.1\"",
+    "\"8.0\"",
+    "\"0 B\"",
+    "\"18446744073709551615 B\"",
+    "\"::/0\"",
+    "\"0.0.0.0/0\"",
+    "\"*-*-31 02:30:00 Europe/Berlin\"",
+    "\"*-02-30\"",
+    "\"0-4294967295\"",
+    "\"ff:1f.7\"",
+    "\"/\"",
+    "\"1 - 1\"",
+    "[vms.x]\n",
+    "[storage.pools.p]\n",
+    "vmid = 999999999\n",
+];
+
+#[derive(Debug, Clone)]
+enum Mutation {
+    Byte(prop::sample::Index, u8),
+    Insert(prop::sample::Index, &'static str),
+    Cut(prop::sample::Index, usize),
+    Truncate(prop::sample::Index),
+    DeleteLine(prop::sample::Index),
+    DoubleLine(prop::sample::Index, prop::sample::Index),
+    SwapLines(prop::sample::Index, prop::sample::Index),
+    /// The value of a line becomes another line's, or a token.
+    SwapValues(prop::sample::Index, prop::sample::Index),
+    SetValue(prop::sample::Index, &'static str),
+}
+
+fn mutation() -> impl Strategy<Value = Mutation> {
+    let at = any::<prop::sample::Index>;
+    let token = || prop::sample::select(&TOKENS[..]);
+    prop_oneof![
+        (at(), any::<u8>()).prop_map(|(at, byte)| Mutation::Byte(at, byte)),
+        (at(), token()).prop_map(|(at, token)| Mutation::Insert(at, token)),
+        (at(), 1..40_usize).prop_map(|(at, length)| Mutation::Cut(at, length)),
+        at().prop_map(Mutation::Truncate),
+        at().prop_map(Mutation::DeleteLine),
+        (at(), at()).prop_map(|(one, other)| Mutation::DoubleLine(one, other)),
+        (at(), at()).prop_map(|(one, other)| Mutation::SwapLines(one, other)),
+        3 => (at(), at()).prop_map(|(one, other)| Mutation::SwapValues(one, other)),
+        3 => (at(), token()).prop_map(|(at, token)| Mutation::SetValue(at, token)),
+    ]
+}
+
+fn mutate(spec: &str, mutations: &[Mutation]) -> String {
+    let mut text = spec.as_bytes().to_vec();
+    for mutation in mutations {
+        if text.is_empty() {
+            break;
+        }
+        let length = text.len();
+        match mutation {
+            Mutation::Byte(at, byte) => text[at.index(length)] = *byte,
+            Mutation::Insert(at, token) => {
+                let at = at.index(length);
+                text.splice(at..at, token.bytes());
+            }
+            Mutation::Cut(at, count) => {
+                let at = at.index(length);
+                text.drain(at..(at + count).min(length));
+            }
+            Mutation::Truncate(at) => text.truncate(at.index(length)),
+            Mutation::DeleteLine(_)
+            | Mutation::DoubleLine(..)
+            | Mutation::SwapLines(..)
+            | Mutation::SwapValues(..)
+            | Mutation::SetValue(..) => text = mutate_lines(&text, mutation),
+        }
+    }
+    // The command line tells of bytes that are no text, and goes no further.
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn mutate_lines(text: &[u8], mutation: &Mutation) -> Vec<u8> {
+    let mut lines: Vec<Vec<u8>> = text
+        .split_inclusive(|b| *b == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect();
+    let count = lines.len();
+    let value = |line: &[u8]| line.iter().position(|b| *b == b'=').map(|at| at + 1);
+    match mutation {
+        Mutation::DeleteLine(at) => {
+            lines.remove(at.index(count));
+        }
+        Mutation::DoubleLine(one, other) => {
+            let line = lines[one.index(count)].clone();
+            lines.insert(other.index(count), line);
+        }
+        Mutation::SwapLines(one, other) => lines.swap(one.index(count), other.index(count)),
+        Mutation::SwapValues(one, other) => {
+            let (one, other) = (one.index(count), other.index(count));
+            if let (Some(to), Some(from)) = (value(&lines[one]), value(&lines[other])) {
+                let taken = lines[other][from..].to_vec();
+                lines[one].truncate(to);
+                lines[one].extend(taken);
+            }
+        }
+        Mutation::SetValue(at, token) => {
+            let at = at.index(count);
+            if let Some(to) = value(&lines[at]) {
+                lines[at].truncate(to);
+                lines[at].extend(token.bytes());
+                lines[at].push(b'\n');
+            }
+        }
+        Mutation::Byte(..) | Mutation::Insert(..) | Mutation::Cut(..) | Mutation::Truncate(_) => {}
+    }
+    lines.concat()
+}
+
+/// Runs the whole compiler over a text.
+fn compile(text: &str) {
+    let mut sources = SourceMap::new();
+    let file = sources.add("host.toml", text);
+    let mut sink = Sink::new();
+    let origin = Origin::of(&sources, &[file]);
+    let checked = compile::check(&sources, file, &origin, &mut sink);
+    if let (Some(plan), Some(host)) = (&checked.plan, &checked.host) {
+        let templates = Templates::built_in();
+        let files = targets::emit(plan, Target::ALL, &templates, &mut sink);
+        moxc::check::check(host, &files, &mut sources, &mut sink);
+    }
+    let found = sink.finish(&Lints::default(), false);
+    for (_, diagnostic) in &found {
+        assert!(
+            !diagnostic.message.contains('\n'),
+            "{:?}",
+            diagnostic.message
+        );
+        let edits = diagnostic.fix.iter().flat_map(|fix| &fix.edits);
+        for span in diagnostic
+            .labels
+            .iter()
+            .map(|l| l.span)
+            .chain(edits.map(|e| e.span))
+        {
+            let range = span.range();
+            let text = sources.file_of(span).text();
+            assert!(
+                text.get(range.clone()).is_some(),
+                "{range:?} is no part of the text: {diagnostic:?}"
+            );
+        }
+    }
+    for format in [Format::Human, Format::Short, Format::Json, Format::Sarif] {
+        render(format, &sources, &found);
+    }
+}
+
+fn cases() -> impl Strategy<Value = String> {
+    (
+        prop::sample::select(&SPECS[..]),
+        prop::collection::vec(mutation(), 1..8),
+    )
+        .prop_map(|(spec, mutations)| mutate(spec, &mutations))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mutated_specs_do_not_panic(text in cases()) {
+        compile(&text);
+    }
+
+    #[test]
+    fn noise_does_not_panic(text in "\\PC{0,200}") {
+        compile(&text);
+    }
+}
+
+#[test]
+#[ignore = "runs for a minute; run by tests/run"]
+fn mutated_specs_do_not_panic_for_a_minute() {
+    let started = Instant::now();
+    let mut cases_run = 0;
+    while started.elapsed() < Duration::from_secs(60) {
+        let config = Config {
+            cases: 100,
+            failure_persistence: None,
+            ..Config::default()
+        };
+        TestRunner::new(config)
+            .run(&cases(), |text| {
+                compile(&text);
+                Ok(())
+            })
+            .expect("no spec makes the compiler panic");
+        cases_run += 100;
+    }
+    println!("{cases_run} specs");
+}
