@@ -13,3 +13,4 @@ mod output;
 mod program;
 mod reference_host;
 mod system;
+mod virtiofs_hook;
