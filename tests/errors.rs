@@ -22,6 +22,8 @@ const ELSEWHERE: &[(Code, &str)] = &[
         Code::MOX0844,
         "a fault of moxc: `generator/targets/nixos/check.rs`",
     ),
+    (Code::MOX0845, "a Nix file of a user's: `moxc lint-nix`"),
+    (Code::MOX0846, "a Nix file of a user's: `moxc lint-nix`"),
 ];
 
 fn folder(code: Code) -> PathBuf {
