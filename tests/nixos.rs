@@ -41,6 +41,8 @@ pub(crate) fn cases() -> BTreeMap<String, String> {
     let mut cases = BTreeMap::new();
     let homelab = fs::read_to_string(root().join("examples/homelab.toml")).unwrap();
     cases.insert("homelab".to_owned(), homelab);
+    let template = fs::read_to_string(root().join("nix/template/host.toml")).unwrap();
+    cases.insert("template".to_owned(), template);
     for entry in fs::read_dir(root().join("tests/nixos")).unwrap() {
         let folder = entry.unwrap().path();
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
