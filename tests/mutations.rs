@@ -98,13 +98,13 @@ fn mutation() -> impl Strategy<Value = Mutation> {
     let at = any::<prop::sample::Index>;
     let token = || prop::sample::select(&TOKENS[..]);
     prop_oneof![
-        (at(), any::<u8>()).prop_map(|(at, byte)| Mutation::Byte(at, byte)),
-        (at(), token()).prop_map(|(at, token)| Mutation::Insert(at, token)),
-        (at(), 1..40_usize).prop_map(|(at, length)| Mutation::Cut(at, length)),
-        at().prop_map(Mutation::Truncate),
-        at().prop_map(Mutation::DeleteLine),
-        (at(), at()).prop_map(|(one, other)| Mutation::DoubleLine(one, other)),
-        (at(), at()).prop_map(|(one, other)| Mutation::SwapLines(one, other)),
+        1 => (at(), any::<u8>()).prop_map(|(at, byte)| Mutation::Byte(at, byte)),
+        1 => (at(), token()).prop_map(|(at, token)| Mutation::Insert(at, token)),
+        1 => (at(), 1..40_usize).prop_map(|(at, length)| Mutation::Cut(at, length)),
+        1 => at().prop_map(Mutation::Truncate),
+        1 => at().prop_map(Mutation::DeleteLine),
+        1 => (at(), at()).prop_map(|(one, other)| Mutation::DoubleLine(one, other)),
+        1 => (at(), at()).prop_map(|(one, other)| Mutation::SwapLines(one, other)),
         3 => (at(), at()).prop_map(|(one, other)| Mutation::SwapValues(one, other)),
         3 => (at(), token()).prop_map(|(at, token)| Mutation::SetValue(at, token)),
     ]

@@ -61,8 +61,7 @@ tree=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 pve=$root/etc/pve
 state=$root/var/lib/moxc
 backup=$state/backup/$(date +%Y%m%dT%H%M%S)
-host=<@ host @>
-release=<@ release @>
+declare -r host=<@ host @> release=<@ release @>
 
 <% include "proxmox/apply/files.sh" %>
 
@@ -126,11 +125,10 @@ step_storage() {
 }
 
 step_files() {
-<%- if nixos %>
-  say '  the files of this host are in its NixOS module'
-<%- else %>
   remove_stale_files
   install_tree
+<%- if nixos %>
+<%- else %>
 <%- if has_hosts_line %>
   hosts_line <@ hosts_address @> <@ hosts_fqdn @> <@ host @>
 <%- endif %>

@@ -106,7 +106,8 @@ remember() {
   if [[ -z $dry_run ]]; then
     mkdir -p "$state"
     if [[ -e $state/installed ]]; then
-      awk -v path="$1" 'substr($0, 67) != path' "$state/installed" >"$state/installed.new"
+      # By the environment: awk would read \x2d in an argument.
+      path=$1 awk 'substr($0, 67) != ENVIRON["path"]' "$state/installed" >"$state/installed.new"
     else
       : >"$state/installed.new"
     fi
@@ -117,7 +118,7 @@ remember() {
 }
 
 forget() {
-  awk -v path="$1" 'substr($0, 67) != path' "$state/installed" >"$state/installed.new"
+  path=$1 awk 'substr($0, 67) != ENVIRON["path"]' "$state/installed" >"$state/installed.new"
   mv -f "$state/installed.new" "$state/installed"
 }
 

@@ -31,10 +31,9 @@ read_config() {
   fi
 }
 
-# decoded TEXT: Proxmox VE writes some characters of a description as %XX.
+# decoded TEXT: Proxmox VE writes some characters of a description as %XX, and before 8.2 a lone % as it is.
 decoded() {
-  local text=${1//\\/\\\\}
-  printf '%b' "${text//%/\\x}"
+  printf '%b' "$(sed -E 's/\\/\\\\/g; s/%([0-9A-Fa-f]{2})/\\x\1/g' <<<"$1")"
 }
 
 # is_volume KEY VALUE: whether the value names a volume of a storage that belongs to the guest.

@@ -1,0 +1,786 @@
+//! What stands on the host below Proxmox VE: goldens, the scripts against fakes of the host's programs, and the files in
+//! the hands of the programs that read them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use moxc::compile::{self, Origin};
+use moxc::diagnostics::{Lints, Sink};
+use moxc::output::FileSet;
+use moxc::pve::interfaces::{InterfaceKind, Interfaces};
+use moxc::source::SourceMap;
+use moxc::targets::{self, Target};
+use moxc::template::{BUILT_IN, Templates};
+
+use crate::program::{Said, tests};
+
+/// The files of a spec by the built-in templates, or by `replaced` ones.
+fn emit(name: &str, text: &str, replaced: &[(&str, &str)]) -> FileSet {
+    let mut sources = SourceMap::new();
+    let file = sources.add(name, text);
+    let mut sink = Sink::new();
+    let origin = Origin::of(&sources, &[file]);
+    let checked = compile::check(&sources, file, &origin, &mut sink);
+    let files = checked.plan.map(|plan| {
+        let templates = if replaced.is_empty() {
+            Templates::built_in()
+        } else {
+            let own: Vec<_> = replaced
+                .iter()
+                .map(|(name, text)| ((*name).to_owned(), sources.add(*name, *text)))
+                .collect();
+            Templates::replacing(own, &sources, &mut sink)
+        };
+        targets::emit(&plan, Target::ALL, &templates, &mut sink)
+    });
+    let errors = sink.has_errors();
+    let found: Vec<_> = sink
+        .finish(&Lints::default(), false)
+        .into_iter()
+        .map(|(_, d)| (d.code, d.message.clone(), sources.start(d.span())))
+        .collect();
+    assert!(!errors, "{name}: {found:#?}");
+    files.expect("a spec without errors has a plan")
+}
+
+/// The examples, by name, and a spec full of what the others lack.
+fn specs() -> BTreeMap<String, String> {
+    let mut specs = BTreeMap::new();
+    for folder in [tests().join("../examples"), tests().join("system")] {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|ext| ext == "toml") {
+                let name = path
+                    .file_stem()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned();
+                specs.insert(name, fs::read_to_string(&path).expect("a spec"));
+            }
+        }
+    }
+    specs
+}
+
+fn text(files: &FileSet, path: &str) -> String {
+    let file = files.get(path).unwrap_or_else(|| panic!("no {path}"));
+    String::from_utf8(file.contents.clone()).expect("text")
+}
+
+/// The tree of a spec on disk.
+fn tree(spec: &str, folder: &Path) {
+    for file in emit("host.toml", spec, &[]).iter() {
+        let path = folder.join(file.path.as_str());
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(&path, &file.contents).expect("a file");
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(&path, fs::Permissions::from_mode(file.mode.bits())).expect("a mode");
+    }
+}
+
+#[test]
+fn system_files_are_as_they_were_read_and_approved() {
+    for (name, spec) in specs() {
+        let files = emit(&format!("{name}.toml"), &spec, &[]);
+        let mut all = String::new();
+        for file in files.iter() {
+            let path = file.path.as_str();
+            let ours = path == "README.md"
+                || path.starts_with("proxmox/storage/disko")
+                || path.starts_with("proxmox/etc/")
+                    && !path.starts_with("proxmox/etc/pve/")
+                    && path != "proxmox/etc/vzdump.conf";
+            if ours {
+                all.push_str(&format!(
+                    "==== {path} {}\n{}",
+                    file.mode,
+                    text(&files, path)
+                ));
+            } else if path == "proxmox/storage/create.sh" {
+                let script = text(&files, path);
+                let at = script.find("# ---------------------------------------------------------------- first look").expect("the plan");
+                all.push_str(&format!("==== {path} {}\n…\n{}", file.mode, &script[at..]));
+            }
+        }
+        insta::assert_snapshot!(format!("system-{name}"), all);
+    }
+}
+
+#[test]
+fn nothing_of_the_spec_makes_ifupdown2_take_the_file_for_a_template() {
+    let spec = specs()["homelab"].replace(
+        "description = \"services\"",
+        "description = \"100% ${open('/x')} <% x %>\"",
+    );
+    let file = text(
+        &emit("a%b.toml", &spec, &[]),
+        "proxmox/etc/network/interfaces",
+    );
+    assert!(file.contains("100 percent ${open('/x')}"), "{file}");
+    assert!(!file.contains('%'), "{file}");
+}
+
+#[test]
+fn both_engines_give_the_same_text_for_every_template() {
+    for (name, spec) in specs() {
+        let file = format!("{name}.toml");
+        let built_in = emit(&file, &spec, &[]);
+        let replaced: Vec<_> = BUILT_IN.to_vec();
+        let own = emit(&file, &spec, &replaced);
+        for one in built_in.iter() {
+            let other = own.get(one.path.as_str()).expect("the same files");
+            assert_eq!(
+                String::from_utf8_lossy(&one.contents),
+                String::from_utf8_lossy(&other.contents),
+                "{name}: {}",
+                one.path
+            );
+        }
+        assert_eq!(built_in.len(), own.len());
+    }
+}
+
+#[test]
+fn every_template_is_used_and_can_be_replaced() {
+    let spec = &specs()["homelab"];
+    for (name, text) in BUILT_IN {
+        let marked = format!("{text}\n# marked by the user\n");
+        let files = emit("homelab.toml", spec, &[(name, &marked)]);
+        assert!(
+            files
+                .iter()
+                .any(|file| String::from_utf8_lossy(&file.contents).contains("marked by the user")),
+            "{name} is part of no file"
+        );
+    }
+}
+
+// ---------------------------------------------------------------- the scripts, on a host of fakes
+
+/// A host whose programs are fakes.
+struct FakeHost {
+    folder: tempfile::TempDir,
+}
+
+impl FakeHost {
+    /// A host for the tree of `spec`, with the pool `rpool` that its installer made.
+    fn new(spec: &str) -> Self {
+        let host = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+        };
+        tree(spec, &host.path("tree"));
+        fs::create_dir_all(host.path("bin")).expect("a folder");
+        fs::create_dir_all(host.path("root/etc/pve")).expect("a folder");
+        for program in [
+            "qm",
+            "pct",
+            "zpool",
+            "zfs",
+            "lsblk",
+            "readlink",
+            "wipefs",
+            "udevadm",
+            "systemctl",
+            "ifquery",
+            "ifreload",
+            "ip",
+            "ping",
+            "update-initramfs",
+            "update-grub",
+            "proxmox-boot-tool",
+            "sysctl",
+        ] {
+            std::os::unix::fs::symlink(tests().join("fakes/host"), host.path("bin").join(program))
+                .expect("a link");
+        }
+        host.write("pools", "rpool\n");
+        host.write("datasets", "rpool\n");
+        host.write("property-compression-rpool", "zstd\n");
+        host.write("property-autotrim-rpool", "on\n");
+        let script =
+            fs::read_to_string(host.path("tree/proxmox/storage/create.sh")).unwrap_or_default();
+        let boot: String = script
+            .lines()
+            .skip_while(|line| !line.starts_with("check_pool rpool by-installer"))
+            .skip(1)
+            .take_while(|line| line.starts_with("  /dev"))
+            .map(|line| format!("{}\n", line.trim().trim_end_matches(" \\")))
+            .collect();
+        host.write("members-rpool", &boot);
+        host
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Runs a script of the tree, with what has to fail.
+    fn run(&self, script: &str, args: &[&str], fail: &str) -> Said {
+        let _ = fs::remove_file(self.path("log"));
+        let path = format!(
+            "{}:{}",
+            self.path("bin").display(),
+            std::env::var("PATH").unwrap_or_default()
+        );
+        Command::new("bash")
+            .arg(self.path("tree/proxmox").join(script))
+            .args(args)
+            .env("PATH", path)
+            .env("FAKE", self.folder.path())
+            .env("FAKE_FAIL", fail)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("bash starts")
+            .into()
+    }
+
+    fn apply(&self, more: &[&str], fail: &str) -> Said {
+        let root = self.path("root").display().to_string();
+        let mut args = vec!["--root", &root, "--live", "--yes"];
+        args.extend(more);
+        self.run("apply.sh", &args, fail)
+    }
+
+    /// The calls of the last run that change something.
+    fn changes(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+        let reads = [
+            "zpool list",
+            "zpool status",
+            "zpool get",
+            "zfs list",
+            "zfs get",
+            "lsblk",
+            "readlink",
+            "wipefs",
+            "udevadm",
+            "qm config",
+            "pct config",
+            "systemctl is-",
+            "ifquery",
+            "ip ",
+            "ping",
+        ];
+        log.lines()
+            .filter(|line| !reads.iter().any(|read| line.starts_with(read)))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Every file of the host with its text, but for what the script keeps for itself.
+    fn files(&self) -> BTreeMap<String, String> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![self.path("root")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path
+                        .strip_prefix(self.path("root"))
+                        .expect("below")
+                        .display()
+                        .to_string();
+                    files.insert(
+                        name,
+                        String::from_utf8_lossy(&fs::read(&path).expect("a file")).into_owned(),
+                    );
+                }
+            }
+        }
+        files
+    }
+}
+
+fn fine(said: &Said) {
+    assert_eq!(said.status, Some(0), "{}\n{}", said.out, said.err);
+}
+
+#[test]
+fn a_first_run_creates_everything_and_a_second_changes_nothing() {
+    for (name, spec) in specs() {
+        let host = FakeHost::new(&spec);
+        for secret in ["pbs", "nas", "offsite"] {
+            host.write(&format!("root/etc/moxc/secrets/{secret}"), "hunter2\n");
+        }
+        secrets_of(&host);
+        let said = host.apply(&[], "");
+        assert_eq!(said.status, Some(0), "{name}:\n{}\n{}", said.out, said.err);
+        assert!(!said.out.contains("hunter2"), "{name}: a secret is shown");
+        let first = host.changes();
+        let guests = fs::read_dir(host.path("tree/proxmox/etc/pve/qemu-server"))
+            .map_or(0, Iterator::count)
+            + fs::read_dir(host.path("tree/proxmox/etc/pve/lxc")).map_or(0, Iterator::count);
+        let created = first
+            .iter()
+            .filter(|call| call.contains(" create ") && !call.starts_with('z'))
+            .count();
+        assert_eq!(created, guests, "{name}: {first:#?}");
+        let files = host.files();
+        let said = host.apply(&[], "");
+        fine(&said);
+        assert_eq!(host.changes(), [] as [&str; 0], "{name}:\n{}", said.out);
+        assert!(
+            said.out.ends_with("nothing to change\n"),
+            "{name}:\n{}",
+            said.out
+        );
+        assert_eq!(host.files(), files, "{name}");
+    }
+}
+
+/// Places whatever secrets the tree's script asks for.
+fn secrets_of(host: &FakeHost) {
+    for line in host.read("tree/proxmox/apply.sh").lines() {
+        if let Some(rest) = line.strip_prefix("  check_secret ") {
+            let name = rest.split(' ').next().expect("a name");
+            let path = format!("root/etc/moxc/secrets/{name}");
+            host.write(&path, "hunter2\n");
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(host.path(&path), fs::Permissions::from_mode(0o600))
+                .expect("a mode");
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let host = FakeHost::new(&specs()["homelab"]);
+    let before = host.files();
+    let said = host.apply(&["--dry-run"], "");
+    fine(&said);
+    assert_eq!(host.changes(), [] as [&str; 0]);
+    assert_eq!(host.files(), before);
+    for part in [
+        "zpool create",
+        "qm create 120",
+        "pct create 110",
+        "update-initramfs",
+        "ifreload -a",
+    ] {
+        assert!(
+            said.out.contains(part),
+            "{part} is not shown:\n{}",
+            said.out
+        );
+    }
+}
+
+#[test]
+fn a_failure_stops_the_run_and_the_next_one_finishes_it() {
+    let spec = &specs()["homelab"];
+    for (fail, step) in [
+        ("zpool create", "storage"),
+        ("update-initramfs", "boot"),
+        ("systemctl enable", "units"),
+        ("qm create 120", "guests"),
+        ("pct create", "guests"),
+        ("ifreload", "network"),
+    ] {
+        let host = FakeHost::new(spec);
+        fine(&host.apply(&["--dry-run"], ""));
+        let said = host.apply(&[], fail);
+        assert_ne!(said.status, Some(0), "{fail}: {}", said.out);
+        assert!(
+            said.err.contains(&format!("stopped in step {step}")),
+            "{fail}:\n{}",
+            said.err
+        );
+        let after = host.changes();
+        // `zpool create` may stand behind its options.
+        assert!(
+            after.last().is_some_and(|call| call.starts_with(fail)),
+            "{fail}: it went on: {after:?}"
+        );
+        let said = host.apply(&[], "");
+        fine(&said);
+        let whole = FakeHost::new(spec);
+        fine(&whole.apply(&[], ""));
+        let mine = |host: &FakeHost| {
+            let mut files = host.files();
+            files.retain(|path, _| !path.starts_with("var/lib/moxc/backup"));
+            files
+        };
+        assert_eq!(mine(&host), mine(&whole), "{fail}");
+        fine(&host.apply(&[], ""));
+        assert_eq!(host.changes(), [] as [&str; 0], "{fail}");
+    }
+}
+
+#[test]
+fn the_initial_ram_disk_is_made_anew_only_where_its_files_changed() {
+    let host = FakeHost::new(&specs()["homelab"]);
+    fine(&host.apply(&[], ""));
+    assert!(
+        host.changes()
+            .iter()
+            .any(|call| call.starts_with("update-initramfs"))
+    );
+    host.write("tree/proxmox/etc/resolv.conf", "nameserver 192.0.2.1\n");
+    fine(&host.apply(&[], ""));
+    assert!(
+        !host
+            .changes()
+            .iter()
+            .any(|call| call.starts_with("update-initramfs") || call.starts_with("ifreload"))
+    );
+    host.write(
+        "tree/proxmox/etc/modprobe.d/zfs.conf",
+        "options zfs zfs_arc_max=1\n",
+    );
+    fine(&host.apply(&[], "update-initramfs").into_failure());
+    // Cut off between the file and what it asks for: the next run still knows.
+    fine(&host.apply(&[], ""));
+    assert!(
+        host.changes()
+            .iter()
+            .any(|call| call.starts_with("update-initramfs"))
+    );
+}
+
+impl Said {
+    /// The same, expected to have failed, as one that is fine.
+    fn into_failure(self) -> Self {
+        assert_ne!(self.status, Some(0), "{}", self.out);
+        Self {
+            status: Some(0),
+            ..self
+        }
+    }
+}
+
+#[test]
+fn a_guest_is_changed_where_it_differs_and_never_loses_a_volume() {
+    let host = FakeHost::new(&specs()["homelab"]);
+    fine(&host.apply(&[], ""));
+    let path = "root/etc/pve/qemu-server/111.conf";
+    let config = host.read(path);
+    let drifted = config
+        .replace("memory: 16384", "memory: 4096")
+        .replace("size=64G", "size=32G")
+        + "scsi7: other:vm-111-disk-9,size=1G\nwatchdog: model=i6300esb\n";
+    assert_ne!(drifted, config);
+    host.write(path, &drifted);
+    let said = host.apply(&[], "");
+    fine(&said);
+    assert_eq!(
+        host.changes(),
+        [
+            "qm set 111 --memory 16384 --delete watchdog",
+            "qm resize 111 scsi0 64G"
+        ],
+        "{}",
+        said.out
+    );
+    assert!(
+        said.err
+            .contains("the volume of scsi7 is not in the tree: left alone"),
+        "{}",
+        said.err
+    );
+    assert!(host.read(path).contains("scsi7: other:vm-111-disk-9"));
+}
+
+#[test]
+fn storages_and_jobs_of_the_user_stay() {
+    let host = FakeHost::new(&specs()["homelab"]);
+    let own = "lvmthin: local-lvm\n\tthinpool data\n\tvgname pve\n\tcontent rootdir,images\n\n";
+    host.write("root/etc/pve/storage.cfg", own);
+    fine(&host.apply(&[], ""));
+    let merged = host.read("root/etc/pve/storage.cfg");
+    assert!(merged.starts_with(own), "{merged}");
+    assert!(merged.contains("zfspool: vm-disks\n"), "{merged}");
+    // Proxmox VE writes lists in an order of its own: no difference.
+    let shuffled = merged
+        .replace("content images\n", "content images\n")
+        .replace("\tpool rpool/vm-disks\n", "")
+        .replace(
+            "zfspool: vm-disks\n",
+            "zfspool: vm-disks\n\tpool rpool/vm-disks\n",
+        );
+    host.write("root/etc/pve/storage.cfg", &shuffled);
+    fine(&host.apply(&[], ""));
+    assert_eq!(host.changes(), [] as [&str; 0]);
+    assert_eq!(host.read("root/etc/pve/storage.cfg"), shuffled);
+}
+
+#[test]
+fn a_host_that_starts_from_another_root_keeps_its_command_line() {
+    let host = FakeHost::new(&specs()["homelab"]);
+    host.write(
+        "root/etc/kernel/cmdline",
+        "root=ZFS=other/ROOT/pve-1 boot=zfs\n",
+    );
+    let said = host.apply(&[], "");
+    assert_eq!(said.status, Some(1), "{}", said.out);
+    assert!(
+        said.err.contains("starts from ZFS=other/ROOT/pve-1"),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        host.read("root/etc/kernel/cmdline"),
+        "root=ZFS=other/ROOT/pve-1 boot=zfs\n"
+    );
+}
+
+#[test]
+fn a_network_that_loses_its_address_comes_back_as_it_was() {
+    let host = FakeHost::new(&specs()["homelab"]);
+    let old = "auto lo\niface lo inet loopback\n";
+    host.write("root/etc/network/interfaces", old);
+    host.write("no-addresses", "");
+    let said = host.apply(&[], "");
+    assert_eq!(said.status, Some(1), "{}", said.out);
+    assert!(
+        said.err.contains("the old /etc/network/interfaces is back"),
+        "{}",
+        said.err
+    );
+    assert_eq!(host.read("root/etc/network/interfaces"), old);
+}
+
+#[test]
+fn the_hosts_file_keeps_what_is_the_users() {
+    let host = FakeHost::new(&specs()["homelab"]);
+    host.write(
+        "root/etc/hosts",
+        "127.0.0.1 localhost\n10.0.0.9 pve1.home.arpa pve1 # old\n10.0.0.5 nas # mine\n",
+    );
+    fine(&host.apply(&[], ""));
+    assert_eq!(
+        host.read("root/etc/hosts"),
+        "127.0.0.1 localhost\n192.168.1.10 pve1.home.arpa pve1\n10.0.0.5 nas # mine\n"
+    );
+}
+
+#[test]
+fn a_file_that_left_the_tree_goes_unless_somebody_changed_it() {
+    let host = FakeHost::new(&specs()["homelab"]);
+    fine(&host.apply(&[], ""));
+    fs::remove_file(host.path("tree/proxmox/etc/modprobe.d/blacklist-gpu.conf"))
+        .expect("it is there");
+    fs::remove_file(host.path("tree/proxmox/etc/modprobe.d/zfs.conf")).expect("it is there");
+    host.write(
+        "root/etc/modprobe.d/zfs.conf",
+        "options zfs zfs_arc_max=5\n",
+    );
+    let said = host.apply(&[], "");
+    fine(&said);
+    assert!(!host.path("root/etc/modprobe.d/blacklist-gpu.conf").exists());
+    assert!(
+        said.err
+            .contains("zfs.conf is no longer in the tree, but somebody has changed it"),
+        "{}",
+        said.err
+    );
+    assert!(host.path("root/etc/modprobe.d/zfs.conf").exists());
+}
+
+#[test]
+fn a_disk_that_holds_something_is_refused_before_anything_is_made() {
+    let host = FakeHost::new(&specs()["homelab"]);
+    host.write("holds-ata-EXAMPLE_HDD_8TB_0003", "ext4\n");
+    host.write("absent-ata-EXAMPLE_HDD_8TB_0002", "");
+    let said = host.run("storage/create.sh", &["--yes"], "");
+    assert_eq!(said.status, Some(1), "{}", said.out);
+    assert!(
+        said.err.contains("ata-EXAMPLE_HDD_8TB_0003 holds ext4"),
+        "{}",
+        said.err
+    );
+    assert!(
+        said.err
+            .contains("there is no disk /dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0002"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("nothing was changed"), "{}", said.err);
+    assert_eq!(host.changes(), [] as [&str; 0]);
+}
+
+#[test]
+fn nobody_to_ask_is_no_yes() {
+    let host = FakeHost::new(&specs()["homelab"]);
+    let path = format!(
+        "{}:{}",
+        host.path("bin").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    // A session of its own has no terminal.
+    let said: Said = Command::new("setsid")
+        .args(["--wait", "bash"])
+        .arg(host.path("tree/proxmox/storage/create.sh"))
+        .env("PATH", path)
+        .env("FAKE", host.folder.path())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("setsid starts")
+        .into();
+    assert_eq!(said.status, Some(1), "{}", said.out);
+    assert!(said.err.contains("say --yes"), "{}", said.err);
+    assert_eq!(host.changes(), [] as [&str; 0]);
+}
+
+#[test]
+fn scripts_explain_themselves_and_refuse_what_they_do_not_know() {
+    let host = FakeHost::new(&specs()["homelab"]);
+    for script in ["apply.sh", "storage/create.sh"] {
+        let said = host.run(script, &["--help"], "");
+        fine(&said);
+        assert!(
+            said.out.starts_with("usage: ") && said.out.contains("--dry-run"),
+            "{}",
+            said.out
+        );
+        let said = host.run(script, &["--frobnicate"], "");
+        assert_eq!(said.status, Some(2));
+        assert_eq!(said.out, "");
+    }
+}
+
+// ---------------------------------------------------------------- the programs that read the files
+
+#[test]
+#[ignore = "needs shellcheck; run by tests/run"]
+fn shellcheck_finds_nothing() {
+    let mut scripts = vec![tests().join("fakes/host"), tests().join("fakes/bring-up")];
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, spec) in specs() {
+        let path = folder.path().join(name);
+        tree(&spec, &path);
+        scripts.extend(
+            ["apply.sh", "storage/create.sh"].map(|script| path.join("proxmox").join(script)),
+        );
+    }
+    scripts.retain(|path| path.exists());
+    let said: Said = Command::new("shellcheck")
+        // A name of the spec may hold a dollar sign: it is meant as it stands.
+        .arg("--exclude=SC2016")
+        .args(&scripts)
+        .output()
+        .expect("shellcheck starts")
+        .into();
+    fine(&said);
+    for script in scripts {
+        let said: Said = Command::new("bash")
+            .arg("-n")
+            .arg(&script)
+            .output()
+            .expect("bash starts")
+            .into();
+        fine(&said);
+    }
+}
+
+#[test]
+#[ignore = "needs systemd-analyze; run by tests/run"]
+fn systemd_understands_the_units() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut units = 0;
+    for (name, spec) in specs() {
+        let path = folder.path().join(name);
+        tree(&spec, &path);
+        let Ok(entries) = fs::read_dir(path.join("proxmox/etc/systemd/system")) else {
+            continue;
+        };
+        for unit in entries.map(|entry| entry.expect("an entry").path()) {
+            if unit.extension().is_some_and(|ext| ext == "mount") {
+                let said: Said = Command::new("systemd-analyze")
+                    .arg("verify")
+                    .arg(&unit)
+                    .output()
+                    .expect("it starts")
+                    .into();
+                fine(&said);
+                assert_eq!(said.err, "", "{}", unit.display());
+                units += 1;
+            }
+        }
+    }
+    assert!(units > 0);
+}
+
+#[test]
+#[ignore = "needs ifupdown2 and a network namespace; run by tests/run"]
+fn the_network_comes_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut tested = 0;
+    for (name, spec) in specs() {
+        let path = folder.path().join(&name);
+        tree(&spec, &path);
+        let file = path.join("proxmox/etc/network/interfaces");
+        let Ok(text) = fs::read_to_string(&file) else {
+            continue;
+        };
+        let parsed = Interfaces::parse(&text);
+        let cards: Vec<&str> = parsed
+            .iter()
+            // A card may be called anything: read back, it is one by its name alone.
+            .filter(|one| matches!(one.kind, InterfaceKind::Card | InterfaceKind::Other))
+            .map(|one| one.name.as_str())
+            .collect();
+        let said: Said = Command::new("bash")
+            .arg(tests().join("fakes/bring-up"))
+            .arg(&file)
+            .args(&cards)
+            .output()
+            .expect("bash starts")
+            .into();
+        if said.status == Some(77) {
+            eprintln!("{name}: {}", said.out.trim());
+            continue;
+        }
+        fine(&said);
+        let parts: Vec<&str> = said.out.split("---\n").collect();
+        let [addresses, links, rules] = parts[..] else {
+            panic!("{name}: {}", said.out)
+        };
+        assert_eq!(
+            rules.contains("-j MASQUERADE"),
+            text.contains("-j MASQUERADE"),
+            "{name}: {rules}"
+        );
+        for one in parsed.iter() {
+            for address in one
+                .families
+                .iter()
+                .filter_map(|family| family.address.as_ref())
+            {
+                assert!(
+                    addresses
+                        .lines()
+                        .any(|line| line.contains(&format!(" {} ", one.name))
+                            && line.contains(&format!(" {address} "))),
+                    "{name}: {} lacks {address}:\n{addresses}",
+                    one.name
+                );
+            }
+            if let InterfaceKind::Bridge(bridge) = &one.kind {
+                for port in &bridge.ports {
+                    assert!(
+                        links.lines().any(|line| line.contains(&format!("{port}@"))
+                            && line.contains(&format!("master {} ", one.name))),
+                        "{name}: {port} is not in {}:\n{links}",
+                        one.name
+                    );
+                }
+            }
+        }
+        tested += 1;
+    }
+    assert!(tested > 0, "not one network could be tested");
+}
