@@ -22,6 +22,8 @@ const ELSEWHERE: &[(Code, &str)] = &[
         Code::MOX0844,
         "a fault of moxc: `generator/targets/nixos/check.rs`",
     ),
+    (Code::MOX0845, "of `lint-nix`: `tests/command_line.rs`"),
+    (Code::MOX0846, "of `lint-nix`: `tests/command_line.rs`"),
 ];
 
 fn folder(code: Code) -> PathBuf {
