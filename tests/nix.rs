@@ -1,268 +1,874 @@
-//! What `nix-instantiate` says of what we print, and of what we call faults.
+//! What real Nix says: to every generated file, to our modules in a module evaluator, and to the flake, all offline.
 //!
-//! It runs without daemon, store, network and root: `NIX_REMOTE=dummy://`.
+//! Needs nix-instantiate and nix (Debian: nix-bin); `tests/run` has them.
 
-use std::process::Command;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
-use moxc::nix::{
-    Attrs, Expr, FaultKind, Formals, IntoExpr, Level, block, check, expr, function, list, print,
-    reference,
-};
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
+use pretty_assertions::assert_eq;
 use serde_json::Value as Json;
+use tempfile::TempDir;
 
-#[expect(dead_code, reason = "the unit tests use all of it")]
-#[path = "../generator/nix/trees.rs"]
-mod trees;
+use crate::nixos::{build, cases, root, write};
 
-/// Runs `nix-instantiate` on a text: what it prints, or what it complains about.
-fn nix_instantiate(arguments: &[&str], text: &str) -> Result<String, String> {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = folder.path().join("file.nix");
-    std::fs::write(&file, text).expect("the folder is ours");
-    let output = Command::new("nix-instantiate")
-        .args(arguments)
-        .arg(&file)
-        .env("NIX_REMOTE", "dummy://")
+/// Runs a command and gives its standard output; panics with its errors where it fails.
+fn run(command: &mut Command) -> String {
+    let output = try_run(command);
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn try_run(command: &mut Command) -> Output {
+    command
         .output()
-        .expect("nix-instantiate is installed");
-    if output.status.success() {
-        Ok(String::from_utf8(output.stdout).expect("Nix prints UTF-8"))
-    } else {
-        Err(String::from_utf8_lossy(&output.stderr).into_owned())
-    }
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-fn evaluated(text: &str) -> Json {
-    let json = nix_instantiate(&["--eval", "--strict", "--json", "--readonly-mode"], text)
-        .unwrap_or_else(|error| panic!("{error}"));
-    serde_json::from_str(&json).expect("Nix prints JSON")
+/// Neither a store nor a daemon is needed to parse and to evaluate.
+fn instantiate() -> Command {
+    let mut command = Command::new("nix-instantiate");
+    command.env("NIX_REMOTE", "dummy://").env_remove("NIX_PATH");
+    command
 }
 
-/// Values with hostile texts and names. No floats: Nix 2.8 prints six digits of them.
-fn hostile() -> impl Strategy<Value = Json> {
-    // To Nix, and to its JSON, these are more than names.
-    let name = trees::name()
-        .prop_filter("a plain name", |name| {
-            !matches!(name.as_str(), "outPath" | "__toString")
-        })
-        .boxed();
-    let leaf = prop_oneof![
-        1 => Just(Json::Null),
-        1 => any::<bool>().prop_map(Json::from),
-        2 => prop_oneof![any::<i64>(), -3..3i64, Just(i64::MIN), Just(i64::MAX)].prop_map(Json::from),
-        6 => trees::hostile_text().prop_map(Json::from),
-        1 => "([a-z '\"$\\\\{}]{1,9}[a-z]\n){1,4}".prop_map(Json::from),
-    ];
-    leaf.prop_recursive(3, 24, 4, move |inner| {
-        prop_oneof![
-            vec(inner.clone(), 0..4).prop_map(Json::from),
-            vec((name.clone(), inner), 0..4)
-                .prop_map(|members| Json::Object(members.into_iter().collect())),
-        ]
-    })
+/// The value of an expression.
+fn evaluate(expression: &str) -> Json {
+    let output = try_evaluate(expression);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{expression}\n{errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The tree of a value, with its texts as blocks of lines where that is asked for.
-fn tree_of(json: &Json, lines: bool) -> Expr {
-    match json {
-        Json::String(text) if lines => block(text.as_str()),
-        Json::Array(items) => list(items.iter().map(|item| tree_of(item, lines))),
-        Json::Object(members) => {
-            let mut attrs = Attrs::new();
-            for (name, member) in members {
-                attrs
-                    .set([name], tree_of(member, lines))
-                    .expect("the names of a map differ");
-            }
-            attrs.into_expr()
-        }
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => json.into_expr(),
-    }
-    .expect("the strategies give no NUL")
+fn try_evaluate(expression: &str) -> Output {
+    try_run(instantiate().args([
+        "--eval",
+        "--strict",
+        "--json",
+        "--readonly-mode",
+        "--expr",
+        expression,
+    ]))
+}
+
+/// The files of a case, written to a folder of their own as they lie beside a spec.
+fn written(name: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("generated/host");
+    write(&build("host.toml", &cases()[name]), &tree);
+    // The user's own module of the case `guests`.
+    fs::create_dir_all(folder.path().join("desk")).unwrap();
+    fs::write(
+        folder.path().join("desk/web.nix"),
+        "{ networking.firewall.allowedTCPPorts = [ 8080 ]; }\n",
+    )
+    .unwrap();
+    let nixos = tree.join("nixos");
+    (folder, nixos)
+}
+
+fn stub(file: &str) -> String {
+    root()
+        .join("tests/nix/stub-nixpkgs")
+        .join(file)
+        .display()
+        .to_string()
+}
+
+/// The call that evaluates a module together with another one.
+fn system(module: &Path, with: &str) -> String {
+    format!(
+        "(import {} {{ }} [ {} {} ({with}) ])",
+        stub("eval.nix"),
+        stub("base.nix"),
+        module.display()
+    )
+}
+
+/// A module's merged options, without what is not set.
+fn config(module: &Path, with: &str) -> Json {
+    evaluate(&format!("{}.shown", system(module, with)))
 }
 
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
-fn ten_thousand_values_come_out_of_nix_equal() {
-    let mut runner = TestRunner::default();
-    for batch in 0..10 {
-        let values: Vec<Json> = (0..1_000)
-            .map(|_| {
-                hostile()
-                    .new_tree(&mut runner)
-                    .expect("the filters let most through")
-                    .current()
-            })
-            .collect();
-        let tree =
-            list(values.iter().map(|value| tree_of(value, batch % 2 == 0))).expect("built already");
-        let Json::Array(read) = evaluated(&print(&tree).text) else {
-            panic!("not a list")
-        };
-        assert_eq!(read.len(), values.len());
-        for (value, read) in values.iter().zip(&read) {
-            assert_eq!(
-                value,
-                read,
-                "{}",
-                print(&tree_of(value, batch % 2 == 0)).text
+fn nix_parses_every_generated_file() {
+    for name in cases().keys() {
+        let (_folder, nixos) = written(name);
+        for folder in [nixos.clone(), nixos.join("moxc")] {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_some_and(|e| e == "nix") {
+                    run(instantiate().arg("--parse").arg(path));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn every_module_evaluates_alone() {
+    for name in cases().keys() {
+        let (_folder, nixos) = written(name);
+        let names = evaluate(&format!(
+            "builtins.attrNames (import {}).nixosModules",
+            nixos.display()
+        ));
+        let names: Vec<String> = serde_json::from_value(names).unwrap();
+        assert!(!names.is_empty(), "{name}");
+        for module in names {
+            let value = evaluate(&format!(
+                "((import {stub} {{ }}) [ {base} (import {index}).nixosModules.{module} ]).shown",
+                stub = stub("eval.nix"),
+                base = stub("base.nix"),
+                index = nixos.display(),
+            ));
+            assert!(
+                value["networking"]["hostName"].is_string(),
+                "{name}: {module}"
             );
+            let failed: Vec<&Json> = value["assertions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|assertion| assertion["assertion"] != true)
+                .collect();
+            assert!(failed.is_empty(), "{name}: {module}: {failed:?}");
         }
     }
 }
 
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
-fn floats_are_the_same_number_in_nix() {
-    let mut runner = TestRunner::default();
-    let special = [
-        0.0,
-        -0.0,
-        1.0,
-        -1.5,
-        1e10,
-        1e-7,
-        f64::MAX,
-        f64::MIN_POSITIVE,
-        5e-324,
-        0.1 + 0.2,
-    ];
-    let random = (0..2_000).map(|_| {
-        proptest::num::f64::NORMAL
-            .new_tree(&mut runner)
-            .expect("no filter")
-            .current()
-    });
-    let floats: Vec<f64> = special.into_iter().chain(random).collect();
-    // `fromJSON` reads with another parser than the one under test.
-    let pairs: Vec<String> = floats
-        .iter()
-        .map(|float| {
-            let literal = print(&float.into_expr().expect("finite")).text;
-            format!("  (({literal}) == builtins.fromJSON \"{float:e}\")")
-        })
-        .collect();
-    let same = evaluated(&format!("[\n{}\n]\n", pairs.join("\n")));
-    for (float, same) in floats.iter().zip(same.as_array().expect("a list")) {
-        assert_eq!(same, &Json::Bool(true), "{float:?}");
-    }
+fn a_router_forwards_for_its_clients_and_for_nobody_else() {
+    let (_folder, nixos) = written("homelab");
+    let router = config(&nixos.join("services.nix"), "{ }");
+    assert_eq!(
+        router["networking"]["nat"]["internalIPs"],
+        serde_json::json!(["192.168.1.21/32"])
+    );
+    assert_eq!(router["networking"]["nat"]["externalInterface"], "eth0");
+    assert_eq!(router["networking"]["firewall"]["filterForward"], true);
+    assert_eq!(router["networking"]["nftables"]["enable"], true);
+    let sysctl = &router["boot"]["kernel"]["sysctl"];
+    assert_eq!(sysctl["net.ipv4.ip_forward"], true);
+    assert_eq!(sysctl["net.ipv4.conf.eth0.send_redirects"], false);
+
+    let client = config(&nixos.join("workstation.nix"), "{ }");
+    let network = &client["systemd"]["network"];
+    assert_eq!(
+        network["networks"]["10-net0"]["gateway"],
+        serde_json::json!(["192.168.1.20"])
+    );
+    assert_eq!(network["links"]["10-net0"]["linkConfig"]["Name"], "net0");
+    assert!(client["networking"]["nat"].is_null());
 }
 
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
-fn nix_parses_every_tree_and_binds_the_names_that_we_bind() {
-    let mut runner = TestRunner::default();
-    let mut items = Vec::new();
-    let mut names = Vec::new();
-    for _ in 0..2_000 {
-        let tree = trees::tree()
-            .new_tree(&mut runner)
-            .expect("the filters let most through")
-            .current();
-        let text = print(&tree).text;
-        for fault in check(&text) {
-            if fault.kind == FaultKind::UnboundName {
-                names.push(text[fault.range].to_owned());
-            }
-        }
-        items.push(tree);
-    }
-    names.sort();
-    names.dedup();
-    let all =
-        function(Formals::open(&names).expect("identifiers"), list(items)).expect("built already");
-    let text = print(&all).text;
-    nix_instantiate(&["--parse"], &text).unwrap_or_else(|error| panic!("{error}"));
-    // The names were not idle: without them, Nix knows no better than we do.
-    let unbound = print(&reference(&names[0]).expect("an identifier")).text;
-    assert!(nix_instantiate(&["--parse"], &unbound).is_err());
+fn addresses_and_gateways_reach_networkd() {
+    let (_folder, nixos) = written("guests");
+    let far = config(&nixos.join("far.nix"), "{ }");
+    let network = &far["systemd"]["network"]["networks"];
+    assert_eq!(
+        network["10-eth0"]["routes"],
+        serde_json::json!([{ "Gateway": "192.0.2.1", "GatewayOnLink": true }])
+    );
+    assert_eq!(network["10-eth1"]["networkConfig"]["DHCP"], "ipv6");
+    let desk = config(&nixos.join("desk.nix"), "{ }");
+    assert_eq!(
+        desk["systemd"]["network"]["networks"]["10-net0"]["linkConfig"]["MTUBytes"],
+        "1400"
+    );
+    assert_eq!(
+        desk["fileSystems"]["/mnt/with a blank"],
+        serde_json::json!({ "device": "books", "fsType": "virtiofs", "options": ["nofail", "ro"] })
+    );
+    // The spec's settings win over what the compiler says, and the user's module is there.
+    assert_eq!(desk["networking"]["hostName"], "desk-1");
+    assert_eq!(
+        desk["networking"]["firewall"]["allowedTCPPorts"],
+        serde_json::json!([8080])
+    );
+    assert_eq!(
+        desk["users"]["users"]["alice"]["description"],
+        "Alice \"A\" ${x}"
+    );
+    assert_eq!(desk["environment"]["etc"]["a.conf"]["text"], "/srv/${www}");
 }
 
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
-fn nix_refuses_what_we_call_errors_and_nothing_else() {
-    for text in [
-        "{ a = 1 }",
-        "{ a = 1; ",
-        "\u{feff}{ }",
-        "1 |> 2",
-        "./a/",
-        "{ a = 1; a = 2; }",
-        "{ a = 1; \"a\" = 2; }",
-        "{ a = 1; ${\"a\"} = 2; }",
-        "{ a = 1; \"${\"a\"}\" = 2; }",
-        "{ a = 1; a.b = 2; }",
-        "{ a.b = 1; a.c = 2; }",
-        "{ a.b = 1; a.\"b\" = 2; }",
-        "{ a.b = 1; a = 2; }",
-        "{ a = { c = 1; }; a = { d = 1; }; }",
-        "{ a = ({ c = 1; }); a.d = 1; }",
-        "{ a = rec { c = 1; }; a.d = 2; }",
-        "{ a = { c = 1; }; a.c = 2; }",
-        "{ a.b = 1; a = { b = 2; }; }",
-        "{ a = { b.x = 1; }; a.b.y = 2; }",
-        "{ a = { b = { x = 1; }; }; a = { b = { y = 1; }; }; }",
-        "{ a.b = { c = 1; }; a = { d = 1; }; }",
-        "{ a = let x = 1; in { c = x; }; a.d = 1; }",
-        "{ a = { c = 1; c = 2; }; }",
-        "{ ${toString 1} = { c = 1; c = 2; }; }",
-        "{ inherit ({ }) a; a = 1; }",
-        "{ inherit ({ }) a; a.b = 1; }",
-        "{ inherit ({ }) a a; }",
-        "let a = 1; a = 2; in a",
-        "let a = { b = 1; }; a.c = 2; in a",
-        "let { body = x; x = 1; }",
-        "{ a, b, a }: [ a b ]",
-        "a@{ a }: a",
-        "a@{ b }: a",
-        "{ inherit a; }",
-        "{ inherit \"a\"; }",
-        "{ a = 1; b = a; }",
-        "rec { a = 1; b = a; }",
-        "rec { inherit a; b = a; }",
-        "rec { a.b = 1; c = a; }",
-        "\"${a}\"",
-        "\"$${a}\"",
-        "''\n  ${a}\n''",
-        "''$${a} ''${b}''",
-        "{ \"${a}\" = 1; }",
-        "{ }.${a}",
-        "{ } ? ${a}",
-        "./${a}",
-        "(x: x) x",
-        "with a; b",
-        "with { }; b",
-        "{ a ? b }: a",
-        "{ a ? b, b ? 1 }: a",
-        "assert a; 1",
-        "0x10",
-        "9223372036854775807",
-        "9223372036854775808",
-        "1.5e400",
-        "1.0e-310",
-        "1.0e-400",
-        "0.0e-400",
-        "2.3e-308",
-        "https://example.org",
-        "{ or = 1; if' = 2; }",
-        "let _a = 1; in 2",
-        "<nixpkgs>",
-        "__curPos",
-        "[ map toString import derivation __attrNames removeAttrs placeholder fetchTarball ]",
-    ] {
-        let ours: Vec<_> = check(text)
-            .into_iter()
-            .filter(|fault| fault.kind.level() == Level::Error)
-            .collect();
-        let theirs = nix_instantiate(&["--parse"], text);
-        assert_eq!(
-            ours.is_empty(),
-            theirs.is_ok(),
-            "{text}\nours: {ours:?}\ntheirs: {theirs:?}"
+fn a_users_line_wins_and_lists_are_joined() {
+    let (_folder, nixos) = written("homelab");
+    let own = r#"{
+      networking.hostName = "mine";
+      networking.firewall.allowedTCPPorts = [ 8080 ];
+      services.openssh.settings.PasswordAuthentication = true;
+      system.stateVersion = "24.05";
+      services.moxc.update.schedules.flake-update.onCalendar = "daily";
+    }"#;
+    let mine = config(&nixos.join("services.nix"), own);
+    assert_eq!(mine["networking"]["hostName"], "mine");
+    assert_eq!(
+        mine["networking"]["firewall"]["allowedTCPPorts"],
+        serde_json::json!([22, 80, 443, 8080])
+    );
+    assert_eq!(
+        mine["services"]["openssh"]["settings"]["PasswordAuthentication"],
+        true
+    );
+    assert_eq!(mine["system"]["stateVersion"], "24.05");
+    assert_eq!(
+        mine["systemd"]["timers"]["moxc-flake-update"]["timerConfig"]["OnCalendar"],
+        "daily"
+    );
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn parts_can_be_switched_off() {
+    let (_folder, nixos) = written("homelab");
+    let module = nixos.join("services.nix");
+    let on = config(&module, "{ }");
+    let timer = |config: &Json| config["systemd"]["timers"]["moxc-flake-update"].clone();
+    assert_eq!(timer(&on)["timerConfig"]["OnCalendar"], "03:30");
+    assert_eq!(timer(&on)["wantedBy"], serde_json::json!(["timers.target"]));
+    assert!(timer(&config(&module, "{ services.moxc.update.enable = false; }")).is_null());
+    let silent = config(
+        &module,
+        "{ services.moxc.gateway.enable = false; services.moxc.network.enable = false; }",
+    );
+    assert!(silent["networking"]["nat"].is_null());
+    assert!(silent["systemd"]["network"].is_null());
+    let nothing = config(&module, "{ services.moxc.enable = false; }");
+    for part in ["services", "timers", "targets", "network"] {
+        assert!(
+            nothing["systemd"][part].is_null(),
+            "{part}: {}",
+            nothing["systemd"][part]
         );
     }
+    // What is no logic of ours stays: the name, the keys.
+    assert_eq!(nothing["networking"]["hostName"], "services");
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn an_update_calls_its_script_with_what_the_spec_says() {
+    let (_folder, nixos) = written("guests");
+    let router = config(&nixos.join("router.nix"), "{ }");
+    let service = &router["systemd"]["services"]["moxc-nightly"];
+    let script = service["script"].as_str().unwrap();
+    for part in [
+        "'--flake' 'git+https://git.example/lab?dir=nix'",
+        "'--attribute' 'router'",
+        "'--health' 'unbound.service'",
+        "'--reboot' 'if-needed'",
+        "'--no-rollback'",
+        "'--yes'",
+    ] {
+        assert!(script.contains(part), "{part} is not in {script}");
+    }
+    assert_eq!(service["restartIfChanged"], false);
+    assert_eq!(service["serviceConfig"]["TimeoutStartSec"], "2h");
+    let timer = &router["systemd"]["timers"]["moxc-nightly"]["timerConfig"];
+    assert_eq!(
+        timer,
+        &serde_json::json!({ "OnCalendar": "Mon..Fri 03:30", "Persistent": false, "RandomizedDelaySec": "15m" })
+    );
+    assert!(
+        router["systemd"]["services"]["moxc-weekly"].is_null(),
+        "it is not enabled"
+    );
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn the_modules_refuse_wrong_values() {
+    let (_folder, nixos) = written("homelab");
+    let module = nixos.join("services.nix");
+    for (with, error) in [
+        (
+            "{ services.moxc.update.enable = \"yes\"; }",
+            "services.moxc.update.enable: not of type bool",
+        ),
+        (
+            "{ services.moxc.update.schedules.flake-update.reboot = \"always\"; }",
+            "reboot: not of type enum",
+        ),
+        (
+            "{ networking.hostName = \"a\"; imports = [ { networking.hostName = \"b\"; } ]; }",
+            "conflicting definitions",
+        ),
+    ] {
+        let output = try_evaluate(&format!(
+            "let config = {}.config; in [ config.services.moxc.update config.networking.hostName ]",
+            system(&module, with)
+        ));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && errors.contains(error),
+            "{with}: {errors}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn a_nixos_host_says_the_same_as_a_debian_one() {
+    use moxc::compile::{self, Origin};
+    use moxc::diagnostics::Sink;
+    use moxc::source::SourceMap;
+    use moxc::targets::{self, Target};
+    use moxc::template::Templates;
+
+    // The same host on Debian: a NixOS host gets none of these files.
+    let spec = cases()["nixos-host"].replacen("platform = \"nixos\"", "platform = \"proxmox\"", 1);
+    let mut sources = SourceMap::new();
+    let file = sources.add("host.toml", spec.as_str());
+    let mut sink = Sink::new();
+    let origin = Origin::of(&sources, &[file]);
+    let plan = compile::check(&sources, file, &origin, &mut sink)
+        .plan
+        .unwrap();
+    let debian = targets::emit(&plan, &[Target::Proxmox], &Templates::built_in(), &mut sink);
+    let text = |path: &str| {
+        let file = debian
+            .get(path)
+            .unwrap_or_else(|| panic!("{path} is not there"));
+        String::from_utf8(file.contents.clone()).unwrap()
+    };
+    let (_folder, nixos) = written("nixos-host");
+    let host = config(&nixos.join("pve1.nix"), "{ }");
+
+    // The kernel: what Debian's files say, line by line.
+    let options = host["boot"]["extraModprobeConfig"].as_str().unwrap();
+    for path in [
+        "proxmox/etc/modprobe.d/vfio.conf",
+        "proxmox/etc/modprobe.d/zfs.conf",
+    ] {
+        for line in text(path).lines().filter(|line| !line.starts_with('#')) {
+            assert!(options.contains(line), "{path}: {line}");
+        }
+    }
+    let modules: Vec<&str> = host["boot"]["initrd"]["kernelModules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|module| module.as_str().unwrap())
+        .collect();
+    let loaded = text("proxmox/etc/modules-load.d/vfio.conf");
+    let loaded: Vec<&str> = loaded
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    assert_eq!(modules, loaded);
+    let blacklist = text("proxmox/etc/modprobe.d/blacklist-gpu.conf");
+    for module in host["boot"]["blacklistedKernelModules"].as_array().unwrap() {
+        assert!(blacklist.contains(&format!("blacklist {}\n", module.as_str().unwrap())));
+    }
+    let command_line = text("proxmox/etc/kernel/cmdline");
+    for parameter in host["boot"]["kernelParams"].as_array().unwrap() {
+        assert!(
+            command_line.contains(parameter.as_str().unwrap()),
+            "{parameter}"
+        );
+    }
+
+    // The network: every stanza has its counterpart, with the same ports, addresses, gateways and MTU.
+    let interfaces = text("proxmox/etc/network/interfaces");
+    let network = &host["systemd"]["network"];
+    let mut name = "";
+    let mut bridges = 0;
+    for line in interfaces.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let upper = &network["networks"][format!("40-{name}")];
+        match words.as_slice() {
+            ["iface", iface, ..] => name = *iface,
+            ["address", address] => {
+                assert!(
+                    upper["address"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .any(|a| a == address),
+                    "{name}: {line}"
+                );
+            }
+            ["gateway", gateway] => {
+                assert!(
+                    upper["gateway"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .any(|g| g == gateway),
+                    "{name}: {line}"
+                );
+            }
+            ["bridge-ports", ports @ ..] => {
+                bridges += 1;
+                let netdev = &network["netdevs"][format!("20-{name}")]["netdevConfig"];
+                assert_eq!(netdev["Kind"], "bridge", "{name}");
+                for port in ports.iter().filter(|port| **port != "none") {
+                    let lower = &network["networks"][format!("30-{port}")]["networkConfig"];
+                    assert_eq!(lower["Bridge"], name, "{line}");
+                }
+            }
+            ["bridge-vlan-aware", "yes"] => {
+                let config = &network["netdevs"][format!("20-{name}")]["bridgeConfig"];
+                assert_eq!(config["VLANFiltering"], true, "{name}");
+            }
+            ["mtu", mtu] if name.starts_with("vmbr") => {
+                let netdev = &network["netdevs"][format!("20-{name}")]["netdevConfig"];
+                assert_eq!(netdev["MTUBytes"], *mtu, "{name}");
+            }
+            ["post-up", ..] if line.contains("MASQUERADE") => {
+                let inside = host["networking"]["nat"]["internalInterfaces"]
+                    .as_array()
+                    .unwrap();
+                assert!(inside.iter().any(|bridge| bridge == name), "{name}: {line}");
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(bridges, 4);
+    let link = text("proxmox/etc/systemd/network/10-enp5s0.link");
+    let address = network["links"]["10-enp5s0"]["matchConfig"]["PermanentMACAddress"]
+        .as_str()
+        .unwrap();
+    assert!(link.to_lowercase().contains(address), "{link}");
+
+    // Proxmox VE's own node address stands in /etc/hosts on both.
+    assert_eq!(
+        host["services"]["moxc"]["proxmox"]["ipAddress"],
+        "192.168.1.10"
+    );
+}
+
+/// The flake, copied to a git repository of its own, with a stub in the place of nixpkgs and a compiler built by cargo.
+struct Flake {
+    folder: TempDir,
+}
+
+impl Flake {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("source");
+        let listed = run(Command::new("git").arg("-C").arg(root()).args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ]));
+        for path in listed.lines() {
+            let from = root().join(path);
+            if from.is_file() {
+                let to = source.join(path);
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                fs::copy(from, to).unwrap();
+            }
+        }
+        // A folder with the compiler alone: all of it is copied to the store.
+        let prebuilt = folder.path().join("prebuilt");
+        fs::create_dir(&prebuilt).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_moxc"), prebuilt.join("moxc")).unwrap();
+        let flake = Self { folder };
+        flake.repository(&source);
+        flake
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    /// Makes a folder a git repository in which everything is known.
+    fn repository(&self, folder: &Path) {
+        for arguments in [&["init", "--quiet"][..], &["add", "--all"]] {
+            run(Command::new("git").arg("-C").arg(folder).args(arguments));
+        }
+    }
+
+    /// `nix ARGUMENTS` in the folder `below`, with the stub in the place of nixpkgs.
+    fn nix(&self, below: &str, arguments: &[&str]) -> Command {
+        let settings = "experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\n\
+                        flake-registry =\nbuild-users-group =\nwarn-dirty = false";
+        let mut command = Command::new("nix");
+        command
+            .current_dir(self.path(below))
+            .env("NIX_CONFIG", settings)
+            .env("NIX_STORE_DIR", self.path("store"))
+            .env("NIX_STATE_DIR", self.path("var"))
+            .env("NIX_LOG_DIR", self.path("log"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .env("HOME", self.path("home"))
+            .env_remove("NIX_REMOTE")
+            .args(arguments);
+        command
+    }
+
+    fn stubbed(&self, below: &str, arguments: &[&str], nixpkgs: &str) -> Command {
+        let stub = format!(
+            "path:{}",
+            self.path("source/tests/nix/stub-nixpkgs").display()
+        );
+        let prebuilt = format!("path:{}", self.path("prebuilt").display());
+        let mut command = self.nix(below, arguments);
+        command.args(["--override-input", nixpkgs, &stub]);
+        command.args([
+            "--override-input",
+            &format!("{nixpkgs}/prebuilt"),
+            &prebuilt,
+        ]);
+        command
+    }
+}
+
+impl Drop for Flake {
+    fn drop(&mut self) {
+        // What is in a store may not be written, nor removed.
+        let _ = Command::new("chmod")
+            .args(["-R", "u+w"])
+            .arg(self.path("store"))
+            .status();
+    }
+}
+
+fn same_tree(left: &Path, right: &Path) {
+    run(Command::new("diff").args(["-r", "-u"]).arg(left).arg(right));
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn the_flake_is_shown_checked_and_built_offline() {
+    let flake = Flake::new();
+    let shown: Json = serde_json::from_str(&run(&mut flake.stubbed(
+        "source",
+        &["flake", "show", "--json"],
+        "nixpkgs",
+    )))
+    .unwrap();
+    for system in ["x86_64-linux", "aarch64-linux"] {
+        for package in ["moxc", "default", "generated-config", "nixos-flake-update"] {
+            assert_eq!(
+                shown["packages"][system][package]["type"], "derivation",
+                "{system} {package}"
+            );
+            if package != "generated-config" {
+                assert_eq!(
+                    shown["apps"][system][package]["type"], "app",
+                    "{system} {package}"
+                );
+            }
+        }
+        assert_eq!(shown["devShells"][system]["default"]["type"], "derivation");
+        assert_eq!(shown["formatter"][system]["type"], "derivation");
+        assert_eq!(shown["checks"][system]["pve1-config"]["type"], "derivation");
+    }
+    for module in [
+        "default",
+        "system-services",
+        "automation-scripts",
+        "update-services",
+    ] {
+        assert_eq!(
+            shown["nixosModules"][module]["type"], "nixos-module",
+            "{module}"
+        );
+    }
+    assert_eq!(
+        shown["nixosConfigurations"]["services"]["type"],
+        "nixos-configuration"
+    );
+    assert_eq!(shown["templates"]["default"]["type"], "template");
+
+    run(&mut flake.stubbed("source", &["flake", "check"], "nixpkgs"));
+
+    // The same bytes as by hand.
+    let built = flake.path("built");
+    run(&mut flake.stubbed(
+        "source",
+        &[
+            "build",
+            ".#generated-config",
+            "--out-link",
+            built.to_str().unwrap(),
+        ],
+        "nixpkgs",
+    ));
+    let by_hand = flake.path("by-hand");
+    run(Command::new(env!("CARGO_BIN_EXE_moxc"))
+        .current_dir(root())
+        .args(["build", "--quiet", "examples/homelab.toml", "--output"])
+        .arg(&by_hand));
+    same_tree(&by_hand.join("pve1"), &built);
+
+    // A guest of the example, out of a derivation.
+    let name = run(&mut flake.stubbed(
+        "source",
+        &[
+            "eval",
+            "--raw",
+            ".#nixosConfigurations.services.config.networking.hostName",
+        ],
+        "nixpkgs",
+    ));
+    assert_eq!(name, "services");
+    assert!(
+        !flake.path("source/flake.lock").exists(),
+        "no lock file is written"
+    );
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn a_flake_made_of_the_template_compiles_its_host() {
+    let flake = Flake::new();
+    let mine = flake.path("mine");
+    // `nix flake init --template` copies the same files, but asks for nixpkgs.
+    fs::create_dir(&mine).unwrap();
+    for file in ["flake.nix", "host.toml"] {
+        fs::copy(root().join("nix/template").join(file), mine.join(file)).unwrap();
+    }
+    flake.repository(&mine);
+    let source = format!("path:{}", flake.path("source").display());
+    // Its input is the copy of this project; that one's nixpkgs follows.
+    let text = fs::read_to_string(mine.join("flake.nix")).unwrap();
+    fs::write(
+        mine.join("flake.nix"),
+        text.replace("github:example/moxc", &source),
+    )
+    .unwrap();
+    run(&mut flake.stubbed("mine", &["flake", "check"], "nixpkgs"));
+    let built = flake.path("mine-built");
+    run(&mut flake.stubbed(
+        "mine",
+        &[
+            "build",
+            ".#pve1-config",
+            "--out-link",
+            built.to_str().unwrap(),
+        ],
+        "nixpkgs",
+    ));
+    assert!(built.join("nixos/web.nix").is_file());
+    let name = run(&mut flake.stubbed(
+        "mine",
+        &[
+            "eval",
+            "--raw",
+            ".#nixosConfigurations.web.config.networking.hostName",
+        ],
+        "nixpkgs",
+    ));
+    assert_eq!(name, "web");
+
+    // Without import from derivation: what is checked in is imported, and compared with the spec.
+    run(Command::new(env!("CARGO_BIN_EXE_moxc"))
+        .current_dir(&mine)
+        .args(["build", "--quiet", "host.toml"]));
+    let text = fs::read_to_string(mine.join("flake.nix")).unwrap();
+    fs::write(
+        mine.join("flake.nix"),
+        text.replace("# generated = ", "generated = "),
+    )
+    .unwrap();
+    run(Command::new("git")
+        .arg("-C")
+        .arg(&mine)
+        .args(["add", "--all"]));
+    let name = run(flake
+        .stubbed(
+            "mine",
+            &[
+                "eval",
+                "--raw",
+                ".#nixosConfigurations.web.config.networking.hostName",
+            ],
+            "nixpkgs",
+        )
+        .args(["--option", "allow-import-from-derivation", "false"]));
+    assert_eq!(name, "web");
+    run(&mut flake.stubbed("mine", &["flake", "check"], "nixpkgs"));
+    // A hand edit is found.
+    let path = mine.join("generated/pve1/nixos/web.nix");
+    let edited = fs::read_to_string(&path)
+        .unwrap()
+        .replace("\"htop\"", "\"top\"")
+        + "\n";
+    fs::write(&path, edited).unwrap();
+    let output = try_run(&mut flake.stubbed("mine", &["flake", "check"], "nixpkgs"));
+    assert!(!output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("up-to-date"), "{errors}");
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn the_module_for_flake_parts_gives_what_mk_host_gives() {
+    // flake-parts calls `perSystem` with packages, and merges `flake`: both by hand here.
+    let expression = format!(
+        "let lib = import {lib};
+             pkgs = import {pkgs} {{ }} // {{ runCommand = name: environment: text: {{ inherit name; outPath = \"/fake/${{name}}\"; type = \"derivation\"; }}; }};
+             moxcLib = import {root}/nix/lib.nix {{ inherit lib; moxcFor = _: pkgs.nix; }};
+             nixosSystem = arguments: arguments;
+             result = import {eval} {{ inherit pkgs; specialArgs.withSystem = system: f: f {{ inherit pkgs; }}; }} [
+               (import {root}/nix/flake-module.nix {{ inherit moxcLib; }})
+               {{ moxc.hosts.pve1.spec = {root}/examples/homelab.toml; moxc.nixosSystem = nixosSystem; }}
+             ];
+             system = result.config.perSystem {{ inherit pkgs; }};
+         in {{
+           packages = builtins.attrNames system.packages;
+           apps = builtins.attrNames system.apps;
+           checks = builtins.attrNames system.checks;
+           modules = builtins.attrNames result.config.flake.nixosModules;
+           configurations = builtins.attrNames result.config.flake.nixosConfigurations;
+         }}",
+        lib = stub("lib.nix"),
+        pkgs = stub("pkgs.nix"),
+        eval = stub("eval.nix"),
+        root = root().display(),
+    );
+    assert_eq!(
+        evaluate(&expression),
+        serde_json::json!({
+            "packages": ["pve1-config"],
+            "apps": ["pve1-build", "pve1-check"],
+            "checks": ["pve1-config"],
+            "modules": ["services", "workstation"],
+            "configurations": ["services", "workstation"],
+        })
+    );
+}
+
+#[test]
+#[ignore = "needs pre-commit and git; run by tests/run"]
+fn pre_commit_regenerates_stages_and_refuses_hand_edits() {
+    let folder = tempfile::tempdir().unwrap();
+    let hooks = folder.path().join("hooks");
+    let mine = folder.path().join("mine");
+    let git = |at: &Path, arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command
+            .arg("-C")
+            .arg(at)
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
+            .args([
+                "-c",
+                "commit.gpgsign=false",
+                "-c",
+                "protocol.file.allow=always",
+            ])
+            .args(arguments)
+            .env("HOME", folder.path())
+            .env("PRE_COMMIT_HOME", folder.path().join("pre-commit"))
+            .env(
+                "PATH",
+                format!(
+                    "{}:{}",
+                    Path::new(env!("CARGO_BIN_EXE_moxc"))
+                        .parent()
+                        .unwrap()
+                        .display(),
+                    std::env::var("PATH").unwrap()
+                ),
+            );
+        command
+    };
+    // The project as a repository of hooks: what pre-commit looks at.
+    fs::create_dir_all(hooks.join("nix/hooks")).unwrap();
+    fs::create_dir(&mine).unwrap();
+    for path in [".pre-commit-hooks.yaml", "nix/hooks/moxc-regenerate"] {
+        fs::copy(root().join(path), hooks.join(path)).unwrap();
+    }
+    run(&mut git(&hooks, &["init", "--quiet"]));
+    run(&mut git(&hooks, &["add", "--all"]));
+    run(&mut git(&hooks, &["commit", "--quiet", "-m", "hooks"]));
+    let revision = run(&mut git(&hooks, &["rev-parse", "HEAD"]));
+
+    run(&mut git(&mine, &["init", "--quiet"]));
+    fs::copy(
+        root().join("nix/template/host.toml"),
+        mine.join("host.toml"),
+    )
+    .unwrap();
+    fs::write(
+        mine.join(".pre-commit-config.yaml"),
+        format!(
+            "repos:\n  - repo: {}\n    rev: {}\n    hooks:\n      - id: moxc-regenerate\n",
+            hooks.display(),
+            revision.trim()
+        ),
+    )
+    .unwrap();
+    let mut install = Command::new("pre-commit");
+    install
+        .current_dir(&mine)
+        .arg("install")
+        .env("HOME", folder.path())
+        .env("PRE_COMMIT_HOME", folder.path().join("pre-commit"));
+    run(&mut install);
+
+    // A new spec: what it says is committed with it.
+    run(&mut git(&mine, &["add", "--all"]));
+    run(&mut git(&mine, &["commit", "--quiet", "-m", "a host"]));
+    let committed = run(&mut git(&mine, &["ls-tree", "-r", "--name-only", "HEAD"]));
+    assert!(
+        committed.contains("generated/pve1/nixos/web.nix"),
+        "{committed}"
+    );
+    assert!(
+        committed.contains("generated/pve1/manifest.json"),
+        "{committed}"
+    );
+
+    // A changed spec: so does the change, and nothing is left over.
+    let spec = fs::read_to_string(mine.join("host.toml")).unwrap();
+    fs::write(
+        mine.join("host.toml"),
+        spec.replace("[80, 443]", "[80, 443, 8080]"),
+    )
+    .unwrap();
+    run(&mut git(
+        &mine,
+        &["commit", "--quiet", "--all", "-m", "a port"],
+    ));
+    let module = run(&mut git(
+        &mine,
+        &["show", "HEAD:generated/pve1/nixos/web.nix"],
+    ));
+    assert!(module.contains("8080"), "{module}");
+    assert_eq!(run(&mut git(&mine, &["status", "--porcelain"])), "");
+
+    // A hand edit: refused, and left for its author to look at.
+    let path = mine.join("generated/pve1/nixos/web.nix");
+    fs::write(&path, module.replace("8080", "9090")).unwrap();
+    let output = try_run(&mut git(
+        &mine,
+        &["commit", "--quiet", "--all", "-m", "by hand"],
+    ));
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("change the spec"), "{said}");
+    assert!(fs::read_to_string(&path).unwrap().contains("9090"));
+
+    // A broken spec: refused.
+    run(&mut git(&mine, &["checkout", "--quiet", "HEAD", "--", "."]));
+    fs::write(
+        mine.join("host.toml"),
+        spec.replace("vmid      = 110", "vmid      = 1"),
+    )
+    .unwrap();
+    let output = try_run(&mut git(
+        &mine,
+        &["commit", "--quiet", "--all", "-m", "broken"],
+    ));
+    assert!(!output.status.success());
 }

@@ -109,6 +109,20 @@ fn system_files_are_as_they_were_read_and_approved() {
 }
 
 #[test]
+fn nothing_of_the_spec_makes_ifupdown2_take_the_file_for_a_template() {
+    let spec = specs()["homelab"].replace(
+        "description = \"services\"",
+        "description = \"100% ${open('/x')} <% x %>\"",
+    );
+    let file = text(
+        &emit("a%b.toml", &spec, &[]),
+        "proxmox/etc/network/interfaces",
+    );
+    assert!(file.contains("100 percent ${open('/x')}"), "{file}");
+    assert!(!file.contains('%'), "{file}");
+}
+
+#[test]
 fn both_engines_give_the_same_text_for_every_template() {
     for (name, spec) in specs() {
         let file = format!("{name}.toml");
@@ -731,7 +745,15 @@ fn the_network_comes_up() {
             continue;
         }
         fine(&said);
-        let (addresses, links) = said.out.split_once("---\n").expect("two parts");
+        let parts: Vec<&str> = said.out.split("---\n").collect();
+        let [addresses, links, rules] = parts[..] else {
+            panic!("{name}: {}", said.out)
+        };
+        assert_eq!(
+            rules.contains("-j MASQUERADE"),
+            text.contains("-j MASQUERADE"),
+            "{name}: {rules}"
+        );
         for one in parsed.iter() {
             for address in one
                 .families

@@ -233,8 +233,9 @@ impl Schedule {
         let mut from = after;
         loop {
             match find_next(&self.expression, clock, from, self.dst) {
-                // mktime moved a time in a gap back before the time at which the search began. Releases
-                // from 2025 on (252.37, 257.5) notice that and go on behind the gap.
+                // mktime moved a time in a gap back before the time at which the search began. Since a fix of
+                // March 2025 (systemd pull request 36897; it is in Debian's 252.38) systemd notices that and
+                // goes on behind the gap.
                 Outcome::At(next) if next <= after => {
                     let change = clock
                         .period((from + 1).div_euclid(SECOND.into()))

@@ -3,8 +3,8 @@
 //! The language looks like systemd's and differs where it hurts: `25:00` is valid and means minute 25 of
 //! every hour, `*/15` is allowed, `~` and zones are not, and a step without an end loses a run when it does
 //! not come out even (`0/5:00` never runs at midnight, because the search goes on at 25 o'clock). The rules
-//! are those of the `proxmox-time` crate (`calendar_event.rs`, `tm_editor.rs`), which every service of
-//! Proxmox VE uses; lengths are those of the API schema.
+//! are those of the `proxmox-time` crate (`calendar_event.rs`, `tm_editor.rs`), through which Proxmox
+//! VE reads schedules; lengths are those of the API schema.
 
 use std::fmt;
 use std::str::FromStr;

@@ -147,7 +147,7 @@ codes! {
     MOX0506 Warning "a graphics card without q35 and OVMF";
     MOX0507 Error   "a card that the host needs";
     MOX0508 Warning "the host loses its console";
-    MOX0551 Warning "a passed-through device that is not fully described";
+    MOX0551 Warning "a device passed through by its address";
     MOX0601 Error   "Windows 11 on a machine that its setup refuses";
     MOX0602 Error   "too many shares for one guest";
     MOX0603 Error   "a path of another system";

@@ -6,7 +6,7 @@
 # that the guest's `args` name; after the guest has stopped, all of them are gone.
 
 set -euo pipefail
-export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C
 
 vmid=<@ vmid @>
 run_dir=<@ run_dir @>

@@ -244,6 +244,10 @@ merge_sections() {
     return 0
   fi
   merged=$(mktemp)
+  if [[ $file = mapping/pci.cfg && -e $own ]]; then
+    complete_mappings "$own" >"$merged.own"
+    own=$merged.own
+  fi
   awk -v dropping="$dropping" '
     function id(header) { sub(/^[^:]*:[ \t]*/, "", header); sub(/[ \t]+$/, "", header); return header }
     function sorted(list, separator,   part, count, i, j, swap, text) {
@@ -298,6 +302,29 @@ merge_sections() {
     mkdir -p "$(dirname "$known")"
     sections "$own" >"$known"
   fi
+  rm -f "$merged.own"
+}
+
+# complete_mappings FILE: mappings of PCI devices, with what the spec does not say of a device taken from the device.
+# Proxmox VE refuses a mapping without the subsystem and the IOMMU group of its device, and from then on holds it to them.
+complete_mappings() {
+  local line path device
+  while IFS= read -r line; do
+    if [[ $line =~ ^[[:blank:]]+map[[:blank:]].*path=([0-9a-f:.]+) ]]; then
+      path=${BASH_REMATCH[1]}
+      if [[ $path != *.? ]]; then
+        path=$path.0
+      fi
+      device=$root/sys/bus/pci/devices/$path
+      if [[ $line != *iommugroup=* && -e $device/iommu_group ]]; then
+        line+=,iommugroup=$(basename "$(readlink "$device/iommu_group")")
+      fi
+      if [[ $line != *subsystem-id=* && -r $device/subsystem_vendor && -r $device/subsystem_device ]]; then
+        line+=,subsystem-id=$(sed 's/^0x//' "$device/subsystem_vendor"):$(sed 's/^0x//' "$device/subsystem_device")
+      fi
+    fi
+    printf '%s\n' "$line"
+  done <"$1"
 }
 
 # sections FILE: the file, or one that says nothing; never without a line, so that awk sees that it has begun.

@@ -1,7 +1,10 @@
 # What our modules read of a NixOS.
 { config, pkgs, ... }:
 {
-  nix.package = pkgs.nix;
+  nix.package = pkgs.nix // {
+    out = pkgs.nix;
+  };
+  boot.zfs.package = pkgs.zfs;
   systemd.package = pkgs.systemd;
   system.build = {
     nixos-rebuild = {

@@ -341,14 +341,8 @@ fn disk_filter(host: &Host, pool: &Pool) -> Result<(&'static str, String), Strin
                 .to_owned(),
         );
     }
-    let columns: Vec<Vec<u8>> = (0..first.len()).map(|at| column(&serials, at)).collect();
-    let matches = |serial: &str| {
-        serial.len() >= columns.len()
-            && serial
-                .bytes()
-                .zip(&columns)
-                .all(|(byte, column)| column.contains(&byte))
-    };
+    let columns = columns(&serials);
+    let matches = |serial: &str| matches(&columns, serial);
     let other = host.hardware.disks.iter().find(|(id, other)| {
         !wanted.contains(id)
             && serial(other).is_some_and(|(found, value)| found == property && matches(value))
@@ -359,7 +353,7 @@ fn disk_filter(host: &Host, pool: &Pool) -> Result<(&'static str, String), Strin
             other.name.value
         ));
     }
-    let mut pattern: String = columns.iter().map(|column| bracket(column)).collect();
+    let mut pattern = pattern(&columns);
     if host.hardware.disks[wanted[0]]
         .device
         .as_str()
@@ -371,12 +365,30 @@ fn disk_filter(host: &Host, pool: &Pool) -> Result<(&'static str, String), Strin
     Ok((property, pattern))
 }
 
-/// The different bytes at one place, sorted; `-` last, where a pattern takes it for itself.
-fn column(serials: &[&str], at: usize) -> Vec<u8> {
-    let mut bytes: Vec<u8> = serials.iter().map(|serial| serial.as_bytes()[at]).collect();
-    bytes.sort_unstable_by_key(|byte| (*byte == b'-', *byte));
-    bytes.dedup();
-    bytes
+/// The different bytes at each place of serial numbers of one length, sorted; `-` last, where a pattern takes it for
+/// itself.
+fn columns(serials: &[&str]) -> Vec<Vec<u8>> {
+    let length = serials.first().map_or(0, |serial| serial.len());
+    let column = |at: usize| {
+        let mut bytes: Vec<u8> = serials.iter().map(|serial| serial.as_bytes()[at]).collect();
+        bytes.sort_unstable_by_key(|byte| (*byte == b'-', *byte));
+        bytes.dedup();
+        bytes
+    };
+    (0..length).map(column).collect()
+}
+
+/// Whether the pattern of these columns, with anything behind it, matches a serial number.
+fn matches(columns: &[Vec<u8>], serial: &str) -> bool {
+    serial.len() >= columns.len()
+        && serial
+            .bytes()
+            .zip(columns)
+            .all(|(byte, column)| column.contains(&byte))
+}
+
+fn pattern(columns: &[Vec<u8>]) -> String {
+    columns.iter().map(|column| bracket(column)).collect()
 }
 
 fn bracket(column: &[u8]) -> String {
@@ -419,4 +431,54 @@ fn spelled(release: Release, table: toml::Table) -> toml::Table {
         (name, section)
     });
     spell(sections.collect(), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A second reading of the installer's patterns: letters stand for themselves, `[…]` for one of them.
+    fn glob(pattern: &str, text: &str) -> bool {
+        let mut rest = pattern;
+        for c in text.chars() {
+            rest = if let Some(class) = rest.strip_prefix('[') {
+                let Some((letters, behind)) = class.split_once(']') else {
+                    return false;
+                };
+                if !letters.contains(c) {
+                    return false;
+                }
+                behind
+            } else if let Some(behind) = rest.strip_prefix(c) {
+                behind
+            } else {
+                return false;
+            };
+        }
+        rest.is_empty()
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_its_serial_numbers_and_knows_what_else(
+            serials in prop::collection::vec("[A-Z0-9_-]{6}", 1..5),
+            other in "[A-Z0-9_-]{6}",
+        ) {
+            let serials: Vec<&str> = serials.iter().map(String::as_str).collect();
+            let columns = columns(&serials);
+            let pattern = pattern(&columns);
+            for serial in &serials {
+                prop_assert!(glob(&pattern, serial), "{} of {}", pattern, serial);
+            }
+            prop_assert_eq!(glob(&pattern, &other), matches(&columns, &other));
+            // `[a-c]` would be a range of letters.
+            prop_assert!(!pattern.contains('-') || serials.iter().any(|serial| serial.contains('-')));
+            for class in pattern.split('[').skip(1) {
+                let letters = class.split(']').next().unwrap_or_default();
+                prop_assert!(!letters[..letters.len() - 1].contains('-'), "{}", pattern);
+            }
+        }
+    }
 }

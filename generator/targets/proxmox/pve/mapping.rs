@@ -38,21 +38,13 @@ impl PciMapping {
         host.hardware.pci[self.device].id.is_some()
     }
 
-    /// What of a mapping the spec does not say. Proxmox VE compares vendor and device, the card maker's own and the
-    /// IOMMU group with the hardware at each start, and refuses a mapping that leaves out one that the device has
-    /// (`PVE::Mapping::PCI::assert_valid`); every PCI device has a subsystem in sysfs.
-    pub fn missing(&self, host: &Host) -> Vec<&'static str> {
+    /// Whether the mapping says all that Proxmox VE asks for. At each start it compares vendor and device, those of the
+    /// card's maker and the IOMMU group with the hardware, and refuses a mapping that leaves out one that the device has
+    /// (`PVE::Mapping::PCI::assert_valid`); every PCI device has a subsystem in sysfs. What the spec does not say,
+    /// apply.sh takes from the device.
+    pub fn is_complete(&self, host: &Host) -> bool {
         let device = &host.hardware.pci[self.device];
-        let parts = [
-            ("id", device.id.is_none()),
-            ("subsystem", device.subsystem.is_none()),
-            ("iommu-group", device.iommu_group.is_none()),
-        ];
-        parts
-            .iter()
-            .filter(|(_, missing)| *missing)
-            .map(|(key, _)| *key)
-            .collect()
+        device.id.is_some() && device.subsystem.is_some() && device.iommu_group.is_some()
     }
 }
 
@@ -154,8 +146,8 @@ pub(super) fn pci(host: &Host, mappings: &PciMappings, sink: &mut Sink) -> Optio
     let mut config = SectionConfig::new(SectionFile::Mapping(MappingKind::Pci));
     for mapping in mappings.iter() {
         let device = &host.hardware.pci[mapping.device];
-        tell_missing(host, mapping, sink);
         if !mapping.is_mapped(host) {
+            tell_unmapped(host, device, sink);
             continue;
         }
         if !check_name(&device.name.value, device.name.span, "PCI device", sink) {
@@ -185,37 +177,20 @@ pub(super) fn pci(host: &Host, mappings: &PciMappings, sink: &mut Sink) -> Optio
     (!empty).then_some(config)
 }
 
-fn tell_missing(host: &Host, mapping: &PciMapping, sink: &mut Sink) {
-    let missing = mapping.missing(host);
-    let device = &host.hardware.pci[mapping.device];
-    if missing.is_empty() {
-        return;
-    }
-    let keys = missing
-        .iter()
-        .map(|key| format!("`{key}`"))
-        .collect::<Vec<_>>()
-        .join(" and ");
-    let note = if mapping.is_mapped(host) {
-        "Proxmox VE compares a mapping with the device at each start of the guest, and refuses one that leaves out what the device has"
-    } else {
-        "without vendor and device there is no mapping: the guest takes whatever sits at the address"
-    };
+/// A device that has no id in the spec cannot be mapped.
+fn tell_unmapped(host: &Host, device: &PciDevice, sink: &mut Sink) {
     sink.push(
         Diagnostic::new(
             Code::MOX0551,
             device.name.span,
-            format!(
-                "`{}` is passed through without its {keys}",
-                device.name.value
-            ),
+            format!("`{}` is passed through by its address alone", device.name.value),
         )
         .help(format!(
-            "`pvesh get /nodes/{}/hardware/pci` on the host prints them for {}",
+            "say its `id`: `pvesh get /nodes/{}/hardware/pci` on the host prints it for {}",
             host.name.as_str(),
             *device.address
         ))
-        .note(note),
+        .note("without vendor and device there is no mapping, and after a change of hardware the guest takes whatever sits there"),
     );
 }
 
@@ -295,9 +270,10 @@ fn push(
             report_fault(fault, place, sink);
         }
     }
-    if sound {
-        if let Err(error) = config.push(section) {
-            report_refusal(&error, place, sink);
-        }
+    if !sound {
+        return;
+    }
+    if let Err(error) = config.push(section) {
+        report_refusal(&error, place, sink);
     }
 }

@@ -1,5 +1,7 @@
 //! What is known to go wrong in generated files of Proxmox VE, one test a point, and whole files as snapshots.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::compile;
 use crate::diagnostics::{Code, Lints};
@@ -189,8 +191,8 @@ fn example(text: &str, release: Option<&str>) -> String {
     for file in files.iter() {
         let contents = std::str::from_utf8(&file.contents).expect("text");
         // Tabs and the lines' ends are part of the format: show them.
-        all.push_str(&format!("=== {}\n", file.path));
-        all.push_str(&contents.replace('\t', "→"));
+        let contents = contents.replace('\t', "→");
+        write!(all, "=== {}\n{contents}", file.path).expect("a string takes all text");
     }
     all
 }
@@ -265,9 +267,11 @@ fn volumes_are_numbered_in_the_ascii_order_of_their_keys() {
     );
     for at in 0..12 {
         let dataset = if at == 3 { "more" } else { "vm-disks" };
-        disks.push_str(&format!(
-            "d{at} = {{ dataset = \"{dataset}\", size = \"1 GiB\" }}\n"
-        ));
+        writeln!(
+            disks,
+            "d{at} = {{ dataset = \"{dataset}\", size = \"1 GiB\" }}"
+        )
+        .expect("a string takes all text");
     }
     let built = build("9.2", &disks);
     let volume = |key: &str| built.option(101, key).and_then(|v| v.split(',').next());
@@ -375,15 +379,13 @@ fn images_are_plugged_in_beside_the_disks() {
 
 #[test]
 fn one_disk_too_many_for_its_bus_is_told_at_the_disk() {
-    let disks: String = (0..5)
-        .map(|n| {
-            format!("disk{n} = {{ dataset = \"vm-disks\", size = \"1 GiB\", bus = \"ide\" }}\n")
-        })
-        .collect();
+    let disk =
+        |n: u32| format!("disk{n} = {{ dataset = \"vm-disks\", size = \"1 GiB\", bus = \"ide\" }}");
+    let disks = (0..5).map(disk).collect::<Vec<_>>().join("\n");
     let built = build(
         "9.2",
         &format!(
-            "[vms.web]\nos = \"linux\"\nvmid = 100\nmemory = \"4 GiB\"\n[vms.web.disks]\n{disks}"
+            "[vms.web]\nos = \"linux\"\nvmid = 100\nmemory = \"4 GiB\"\n[vms.web.disks]\n{disks}\n"
         ),
     );
     assert_eq!(built.only(), (Code::MOX0108, "disk4"));
@@ -645,7 +647,7 @@ fn the_card_is_the_screen_of_windows_alone() {
 }
 
 #[test]
-fn a_device_without_its_ids_is_told_and_one_without_any_goes_by_address() {
+fn a_device_without_an_id_goes_by_address_and_is_told() {
     let text = format!("{BASE}{VM}")
         .replace("{release}", "9.2")
         .replace("{keys}", "passthrough = [\"usb\", \"igpu\"]")
@@ -657,10 +659,16 @@ fn a_device_without_its_ids_is_told_and_one_without_any_goes_by_address() {
         .iter()
         .map(|(code, place, _)| (*code, place.as_str()))
         .collect();
-    assert_eq!(told, [(Code::MOX0551, "usb"), (Code::MOX0551, "igpu")]);
+    assert_eq!(told, [(Code::MOX0551, "igpu")]);
     assert_eq!(built.option(100, "hostpci0"), Some("mapping=usb,pcie=1"));
     assert_eq!(built.option(100, "hostpci1"), Some("0000:00:02.0,pcie=1"));
     assert!(!built.file("etc/pve/mapping/pci.cfg").contains("igpu"));
+    let host = built.host.as_ref().expect("a host");
+    let complete: Vec<bool> = PciMappings::of(host)
+        .iter()
+        .map(|mapping| mapping.is_complete(host))
+        .collect();
+    assert_eq!(complete, [false, false]);
 }
 
 #[test]

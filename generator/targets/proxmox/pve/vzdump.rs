@@ -2,6 +2,8 @@
 //!
 //! Proxmox VE never rewrites it, so that it has a header; and it ignores unknown keys without a word.
 
+use std::fmt::Write as _;
+
 use crate::diagnostics::Sink;
 use crate::model::{Host, Store, StoreRef, Task};
 use crate::pve::{ConfigFile, check_option};
@@ -19,10 +21,11 @@ pub struct Vzdump {
 impl Vzdump {
     /// The file's text below its header.
     pub fn text(&self) -> String {
-        self.lines
-            .iter()
-            .map(|(key, value)| format!("{key}: {value}\n"))
-            .collect()
+        let mut text = String::new();
+        for (key, value) in &self.lines {
+            writeln!(text, "{key}: {value}").expect("a string takes all text");
+        }
+        text
     }
 }
 

@@ -182,15 +182,18 @@ fn port_name(host: &Host, port: Port) -> String {
 }
 
 /// What Proxmox's interface shows as an interface's comment. A backslash at the end would join the next line to it.
-///
-/// A text that is not ASCII is left out: Proxmox writes it back as Latin-1 with its next change, and a comment that
-/// nothing reads is no reason to refuse a host.
 fn comment(text: Option<&str>) -> Vec<String> {
-    text.map(|text| text.trim_end_matches(['\\', ' ']).trim_start())
-        .filter(|text| !text.is_empty() && text.is_ascii())
-        .map(str::to_owned)
+    text.map(without_percent)
+        .map(|text| text.trim_end_matches(['\\', ' ']).trim_start().to_owned())
+        .filter(|text| !text.is_empty())
         .into_iter()
         .collect()
+}
+
+/// ifupdown2 takes a file with a `%` anywhere in it for a Mako template (`networkinterfaces.py`, `read_filedata`), and
+/// `${…}` in it, be it in a comment, for Python that root runs.
+fn without_percent(text: &str) -> String {
+    text.replace('%', " percent")
 }
 
 /// The MTU of whatever lies below a bridge that has one: a port that carries less would drop the bridge's packets.
@@ -407,7 +410,7 @@ impl Network {
     /// Writes the files down.
     pub(super) fn emit(&self, span: Span, tree: &mut Tree<'_>) {
         let mut interfaces = self.interfaces.clone();
-        interfaces.set_header(&tree.header());
+        interfaces.set_header(&without_percent(&tree.header()));
         tree.add(
             "etc/network/interfaces",
             &interfaces.to_string(),

@@ -35,7 +35,7 @@
               tag = lib.mkDefault "media";
             };
             "/mnt/with a blank" = {
-              tag = lib.mkDefault "media";
+              tag = lib.mkDefault "books";
               readOnly = lib.mkDefault true;
             };
           };
