@@ -480,7 +480,7 @@ impl Flake {
         fs::create_dir(&prebuilt).unwrap();
         fs::copy(env!("CARGO_BIN_EXE_moxc"), prebuilt.join("moxc")).unwrap();
         let flake = Self { folder };
-        flake.repository(&source);
+        Self::repository(&source);
         flake
     }
 
@@ -489,7 +489,7 @@ impl Flake {
     }
 
     /// Makes a folder a git repository in which everything is known.
-    fn repository(&self, folder: &Path) {
+    fn repository(folder: &Path) {
         for arguments in [&["init", "--quiet"][..], &["add", "--all"]] {
             run(Command::new("git").arg("-C").arg(folder).args(arguments));
         }
@@ -636,7 +636,7 @@ fn a_flake_made_of_the_template_compiles_its_host() {
     for file in ["flake.nix", "host.toml"] {
         fs::copy(root().join("nix/template").join(file), mine.join(file)).unwrap();
     }
-    flake.repository(&mine);
+    Flake::repository(&mine);
     let source = format!("path:{}", flake.path("source").display());
     // Its input is the copy of this project; that one's nixpkgs follows.
     let text = fs::read_to_string(mine.join("flake.nix")).unwrap();

@@ -2,6 +2,7 @@
 //!
 //! Needs bash, jq, flock and shellcheck (Debian: util-linux, jq, shellcheck); `tests/run` has them.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -382,7 +383,8 @@ fn pruning_keeps_the_newest_of_each_day_and_touches_nobody_elses() {
         for hour in [18, 6] {
             let at = start - n * day + hour * 3600;
             let holds = i32::from(n == 1 && hour == 6);
-            listed.push_str(&format!("tank/a@auto-{n}-{hour}\t{at}\t{holds}\n"));
+            writeln!(listed, "tank/a@auto-{n}-{hour}\t{at}\t{holds}")
+                .expect("a string takes all text");
         }
     }
     listed.push_str("tank/a@autumn-1\t1\t0\ntank/a@by-hand\t1\t0\n");

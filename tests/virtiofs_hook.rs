@@ -54,7 +54,7 @@ read-only = true
 const FAKES: &[(&str, &str)] = &[
     (
         "mountpoint",
-        r#"[[ $2 = /srv/* || -e $FAKE/mounted${2//\//_} ]] && [[ ! -e $FAKE/unmounted ]]"#,
+        r"[[ $2 = /srv/* || -e $FAKE/mounted${2//\//_} ]] && [[ ! -e $FAKE/unmounted ]]",
     ),
     (
         "mount",

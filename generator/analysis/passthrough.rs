@@ -50,11 +50,7 @@ fn exclusive(host: &Host, a: Id<Guest>, b: Id<Guest>) -> bool {
 }
 
 /// One function, two guests that can run together; or one guest twice.
-fn shared(
-    host: &Host,
-    users: &Users,
-    sink: &mut Sink,
-) {
+fn shared(host: &Host, users: &Users, sink: &mut Sink) {
     for (device, takers) in users {
         let item = &host.hardware.pci[*device];
         for (at, (guest, place)) in takers.iter().enumerate() {
@@ -325,11 +321,7 @@ fn address_in_name(interface: &str) -> Option<(u8, u8, u8)> {
 }
 
 /// The only graphics card of the host is given away.
-fn console(
-    host: &Host,
-    users: &Users,
-    sink: &mut Sink,
-) {
+fn console(host: &Host, users: &Users, sink: &mut Sink) {
     if *host.headless || !host.complete {
         return;
     }
