@@ -1,7 +1,7 @@
 //! A typed tree of the Nix language, and the small vocabulary to build it with.
 //!
 //! What cannot be said in Nix cannot be built: a string with a NUL, a number out of range, an attribute defined twice or a
-//! name that is no identifier is a [`BuildError`] where it enters the tree. How the tree becomes text is [`super::print`]'s
+//! name that is no identifier is a [`BuildError`] where it enters the tree. How the tree becomes text is [`print`](mod@super::print)'s
 //! concern alone, so nobody who builds one quotes, escapes, indents or puts parentheses.
 //!
 //! Every constructor takes [`IntoExpr`], which is implemented for [`Built`] as well: calls nest without a `?` each.

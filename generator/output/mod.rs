@@ -1,6 +1,6 @@
 //! The last two stages: what the targets emitted, and how it gets to the disk.
 //!
-//! In comes a [`FileSet`]; out come a list of [`Change`](diff::Change)s or a finished folder. Nothing here knows the
+//! In comes a [`FileSet`]; out come a list of [`Change`]s or a finished folder. Nothing here knows the
 //! spec: an [`Origin`] is a number that means something to the caller alone.
 
 mod carry;
