@@ -1,7 +1,5 @@
 //! What each stage costs: on the reference host, and how it grows with the guests.
 
-#![allow(missing_docs, reason = "criterion's macro makes a public function")]
-
 use std::fmt::Write as _;
 use std::hint::black_box;
 
@@ -60,7 +58,8 @@ containers = { pool = "rpool", use = "containers" }
         write!(
             text,
             "\n[{kind}.g{at}]\nvmid = {vmid}\nmemory = \"64 MiB\"\nbackup = false\n{own}\n\n\
-             [[{kind}.g{at}.network]]\nbridge = \"vmbr0\"\naddress = \"10.1.{a}.{b}/8\"\n"
+             [[{kind}.g{at}.network]]\nbridge = \"vmbr0\"\naddress = \"10.1.{a}.{b}/8\"\n\
+             mac = \"BC:24:11:00:{a:02X}:{b:02X}\"\n"
         )
         .expect("a string takes all text");
     }

@@ -165,8 +165,14 @@ fn tidy(message: String) -> String {
     tidied
 }
 
+/// The longest name that is compared with others: the comparison takes as much memory as the two are long, multiplied.
+const LONGEST_NAME: usize = 256;
+
 /// The name of `known` that is nearest to `name`, if one is near enough to be meant.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
     let lower = name.to_lowercase();
     known
         .into_iter()
@@ -195,6 +201,9 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 /// or by one slip of the keyboard in a name of four letters or more, and no other name is as near. Digits are no slips:
 /// `vmbr3` may be any bridge.
 pub fn certain<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
     let plain = |text: &str| text.to_lowercase().replace('_', "-");
     let name = plain(name);
     let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
@@ -250,6 +259,7 @@ mod tests {
         );
         assert_eq!(nearest("banana", ["cores", "sockets"]), None);
         assert_eq!(nearest("Windows", ["windows", "window"]), Some("windows"));
+        assert_eq!(nearest(&"a".repeat(1 << 20), ["a"]), None);
     }
 
     #[test]

@@ -133,7 +133,9 @@ fn macs(hosts: &[&Host], sink: &mut Sink) {
                     )
                     .label("used again")
                     .also(*first, "used first")
-                    .help("remove one of the lines: a guest's address is derived where it is left out"),
+                    .help(
+                        "give one of them another `mac`; a guest's is derived where it is left out",
+                    ),
                 ),
             }
         }

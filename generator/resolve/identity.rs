@@ -57,6 +57,7 @@ fn macs(host: &Host, sink: &mut Sink) {
                 nic.mac.value,
                 nic.mac.span,
                 nic.mac.is_written() || !guest.vmid.is_missing(),
+                nic.mac.is_written(),
             )
         })
     });
@@ -64,21 +65,27 @@ fn macs(host: &Host, sink: &mut Sink) {
         .hardware
         .nics
         .values()
-        .filter_map(|nic| nic.mac.map(|mac| (mac.value, mac.span, true)));
+        .filter_map(|nic| nic.mac.map(|mac| (mac.value, mac.span, true, true)));
     let machines = host
         .network
         .machines
         .values()
-        .filter_map(|machine| machine.mac.map(|mac| (mac.value, mac.span, true)));
-    let mut seen: BTreeMap<MacAddress, Span> = BTreeMap::new();
+        .filter_map(|machine| machine.mac.map(|mac| (mac.value, mac.span, true, true)));
+    let mut seen: BTreeMap<MacAddress, (Span, bool)> = BTreeMap::new();
     let mut all: Vec<_> = nics
         .chain(machines)
         .chain(guests)
-        .filter(|(.., known)| *known)
+        .filter(|(_, _, known, _)| *known)
         .collect();
-    all.sort_by_key(|(mac, span, _)| (*mac, *span));
-    for (mac, span, _) in all {
-        if let Some(first) = seen.insert(mac, span) {
+    all.sort_by_key(|(mac, span, ..)| (*mac, *span));
+    for (mac, span, _, written) in all {
+        if let Some((first, first_written)) = seen.insert(mac, (span, written)) {
+            // Of ten thousand derived addresses, three pairs meet.
+            let help = if written && first_written {
+                "remove one of the lines: a guest's address is derived where it is left out"
+            } else {
+                "the address of a card is derived where it is left out, and here two meet: give one of them a `mac`"
+            };
             sink.push(
                 Diagnostic::new(
                     Code::MOX0104,
@@ -87,7 +94,7 @@ fn macs(host: &Host, sink: &mut Sink) {
                 )
                 .label("used again")
                 .also(first, "used first")
-                .help("remove one of the lines: a guest's address is derived where it is left out"),
+                .help(help),
             );
         }
     }

@@ -4,7 +4,7 @@ use super::{Found, Place, level};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::source::{LineColumn, SourceMap, Span};
 
-/// One line of `--message-format json`; documented in `docs/`, so fields are added, never renamed.
+/// One line of `--message-format json`; documented in `docs/command-line.md`, so fields are added, never renamed.
 #[derive(Serialize)]
 struct Message<'a> {
     code: &'a str,
