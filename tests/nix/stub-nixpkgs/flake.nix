@@ -99,8 +99,9 @@
           pkgs = plain.genAttrs names tool // {
             inherit lib;
             stdenv.hostPlatform = { inherit system; };
+            nixfmt-tree = tool "treefmt";
             # The one of the machine.
-            shellcheck = run "shellcheck" { } ''mkdir -p "$out/bin"'';
+            shellcheck-minimal = run "shellcheck" { } ''mkdir -p "$out/bin"'';
             runCommand = run;
             mkShell = environment: run "shell" { } ''echo ${toString environment.packages} > "$out"'';
             writeText = name: text: builtins.toFile name text;
