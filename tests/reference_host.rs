@@ -39,9 +39,6 @@ fn the_reference_host_has_no_errors_and_exactly_these_warnings() {
             // The names of both cards hang on their slots, and no MAC address pins them.
             (Severity::Warning, Code::MOX0214, "lan0"),
             (Severity::Warning, Code::MOX0214, "lan1"),
-            // Two devices are passed through without the `subsystem` that Proxmox VE compares at each start.
-            (Severity::Warning, Code::MOX0551, "gpu"),
-            (Severity::Warning, Code::MOX0551, "usb"),
             // Single parity over four disks of 8 TB.
             (Severity::Warning, Code::MOX0324, "layout"),
             // `local-backup` writes to the pool that the guests lie on.
