@@ -93,13 +93,12 @@
             pkgs.git
             pkgs.jq
             pkgs.nix
-            pkgs.nixfmt
+            pkgs.nixfmt-tree
             pkgs.nushell
             pkgs.pre-commit
-            pkgs.rust-analyzer
             pkgs.rustc
             pkgs.rustfmt
-            pkgs.shellcheck
+            pkgs.shellcheck-minimal
             pkgs.statix
             pkgs.taplo
           ];
@@ -112,11 +111,14 @@
         pkgs:
         {
           moxc = pkgs.callPackage ./nix/package.nix { };
-          format = pkgs.runCommand "moxc-format" { nativeBuildInputs = [ pkgs.nixfmt ]; } ''
-            nixfmt --check ${./flake.nix} $(find ${./nix} -name '*.nix')
+          format = pkgs.runCommand "moxc-format" { nativeBuildInputs = [ pkgs.nixfmt-tree ]; } ''
+            cp -r ${./nix} nix
+            cp ${./flake.nix} flake.nix
+            chmod -R u+w .
+            treefmt --ci --tree-root .
             touch "$out"
           '';
-          scripts = pkgs.runCommand "moxc-scripts" { nativeBuildInputs = [ pkgs.shellcheck ]; } ''
+          scripts = pkgs.runCommand "moxc-scripts" { nativeBuildInputs = [ pkgs.shellcheck-minimal ]; } ''
             shellcheck ${./nix}/modules/scripts/*.sh ${./nix}/hooks/*
             touch "$out"
           '';
@@ -139,8 +141,13 @@
         };
       };
 
-      # The guests of the examples; evaluating one builds the example's modules first.
-      nixosConfigurations = (reference nixpkgs.legacyPackages.x86_64-linux).nixosConfigurations;
+      # The guests of the reference host, from what is checked in: evaluating one builds nothing.
+      nixosConfigurations =
+        (moxcLib.mkHost {
+          pkgs = nixpkgs.legacyPackages.x86_64-linux;
+          spec = ./examples/homelab.toml;
+          generated = ./examples/generated/pve1;
+        }).nixosConfigurations;
 
       overlays.default = final: _prev: {
         moxc = final.callPackage ./nix/package.nix { };

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_main};
 use moxc::analysis::analyse;
 use moxc::diagnostics::Sink;
 use moxc::model::Host;
@@ -136,5 +136,7 @@ fn analysis(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, analysis);
-criterion_main!(benches);
+mod group {
+    criterion::criterion_group!(benches, super::analysis);
+}
+criterion_main!(group::benches);

@@ -429,7 +429,10 @@ mod tests {
         }
     }
 
-    fn with(name: &str, text: &str) -> (String, Vec<(Code, String, Option<String>, usize)>) {
+    /// Code, message, help and line.
+    type Told = (Code, String, Option<String>, usize);
+
+    fn with(name: &str, text: &str) -> (String, Vec<Told>) {
         let mut sources = SourceMap::new();
         sources.add("host.toml", "spec = 1\n");
         let file = sources.add(format!("mine/{name}"), text);

@@ -69,6 +69,7 @@ fn the_help_of_every_command() {
         "check",
         "build",
         "explain",
+        "lint-nix",
         "schema",
         "completions",
         "man",
@@ -82,6 +83,48 @@ fn the_help_of_every_command() {
         let name = if command.is_empty() { "moxc" } else { command };
         insta::assert_snapshot!(format!("help-{name}"), said.out);
     }
+}
+
+// ---------------------------------------------------------------- lint-nix
+
+#[test]
+fn lint_nix_tells_faults_by_name_and_place() {
+    let here = folder();
+    let write = |name: &str, text: &str| {
+        std::fs::write(here.path().join(name), text).expect("the folder is ours");
+    };
+    write(
+        "good.nix",
+        "{ pkgs, ... }:\n{\n  environment.systemPackages = [ pkgs.htop ];\n}\n",
+    );
+    write(
+        "module.nix",
+        "{ ... }:\n{\n  networking.hostNmae = \"a\";\n  networking.firewall.enable = \"yes\";\n  \
+         boot.tmpOnTmpfs = true;\n}\n",
+    );
+    write(
+        "plain.nix",
+        "{ a = 1; a = 2; b = nosuch; c = http://x.y; }\n",
+    );
+    write("broken.nix", "{ a = \n");
+    let said = call(here.path(), &["lint-nix", "good.nix"]);
+    assert_eq!((said.status, said.err.as_str()), (Some(0), ""));
+    let said = call(
+        here.path(),
+        &[
+            "lint-nix",
+            "module.nix",
+            "plain.nix",
+            "broken.nix",
+            "--message-format",
+            "short",
+        ],
+    );
+    assert_eq!(said.status, Some(1));
+    insta::assert_snapshot!("lint-nix", said.err);
+    let said = call(here.path(), &["lint-nix", "absent.nix"]);
+    assert_eq!(said.status, Some(2));
+    assert_eq!(said.err.lines().count(), 1);
 }
 
 #[test]

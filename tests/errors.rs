@@ -3,6 +3,7 @@
 //! `tests/errors/<code>/` holds `host.toml` (or `fleet.toml`), which must yield the code, and where a sound host could be
 //! mistaken `silent.toml` (or `silent/fleet.toml`), which must not. What is told of the code is a snapshot.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ const ELSEWHERE: &[(Code, &str)] = &[
         Code::MOX0844,
         "a fault of moxc: `generator/targets/nixos/check.rs`",
     ),
+    (Code::MOX0845, "of `lint-nix`: `tests/command_line.rs`"),
+    (Code::MOX0846, "of `lint-nix`: `tests/command_line.rs`"),
 ];
 
 fn folder(code: Code) -> PathBuf {
@@ -180,16 +183,19 @@ fn the_index_lists_every_page() {
         if codes.is_empty() {
             continue;
         }
-        index.push_str(&format!("\n## {title}\n\n| code | | |\n|---|---|---|\n"));
+        write!(index, "\n## {title}\n\n| code | | |\n|---|---|---|\n")
+            .expect("a string takes all text");
         for code in codes {
             let level = match code.severity() {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
             };
-            index.push_str(&format!(
-                "| [{code}]({code}.md) | {level} | {} |\n",
+            writeln!(
+                index,
+                "| [{code}]({code}.md) | {level} | {} |",
                 code.title()
-            ));
+            )
+            .expect("a string takes all text");
         }
     }
     let path = pages().join("README.md");

@@ -9,6 +9,7 @@ mod mutations;
 mod nix;
 mod nix_print;
 mod nixos;
+mod nixos_scripts;
 mod output;
 mod program;
 mod reference_host;

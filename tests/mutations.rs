@@ -241,7 +241,6 @@ proptest! {
 #[ignore = "runs for a minute; run by tests/run"]
 fn mutated_specs_do_not_panic_for_a_minute() {
     let started = Instant::now();
-    let mut cases_run = 0;
     while started.elapsed() < Duration::from_secs(60) {
         let config = Config {
             cases: 100,
@@ -254,7 +253,5 @@ fn mutated_specs_do_not_panic_for_a_minute() {
                 Ok(())
             })
             .expect("no spec makes the compiler panic");
-        cases_run += 100;
     }
-    println!("{cases_run} specs");
 }

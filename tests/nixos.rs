@@ -41,6 +41,8 @@ pub(crate) fn cases() -> BTreeMap<String, String> {
     let mut cases = BTreeMap::new();
     let homelab = fs::read_to_string(root().join("examples/homelab.toml")).unwrap();
     cases.insert("homelab".to_owned(), homelab);
+    let template = fs::read_to_string(root().join("nix/template/host.toml")).unwrap();
+    cases.insert("template".to_owned(), template);
     for entry in fs::read_dir(root().join("tests/nixos")).unwrap() {
         let folder = entry.unwrap().path();
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
@@ -60,34 +62,56 @@ pub(crate) fn write(files: &FileSet, folder: &Path) {
     }
 }
 
+/// The expected files of a case. Those of the reference host are whole, as the flake's own `nixosConfigurations` import
+/// them; of the others the hand-written modules beside the generated ones are left out.
+fn expected(name: &str) -> PathBuf {
+    match name {
+        "homelab" => root().join("examples/generated/pve1/nixos"),
+        _ => root().join("tests/nixos").join(name).join("expected"),
+    }
+}
+
+fn read_all(folder: &Path, below: &str, all: &mut BTreeMap<String, String>) {
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let name = format!("{below}{}", path.file_name().unwrap().to_str().unwrap());
+        if path.is_dir() {
+            read_all(&path, &format!("{name}/"), all);
+        } else {
+            all.insert(name, fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
 #[test]
 fn the_generated_modules_are_the_expected_ones() {
     for (name, spec) in cases() {
-        let files = build("host.toml", &spec);
-        let expected = root().join("tests/nixos").join(&name).join("expected");
-        let generated: BTreeMap<String, String> = files
+        let spec_name = if name == "homelab" {
+            "homelab.toml"
+        } else {
+            "host.toml"
+        };
+        let generated: BTreeMap<String, String> = build(spec_name, &spec)
             .iter()
-            .filter(|file| !file.path.as_str().starts_with("nixos/moxc/"))
-            .map(|file| {
+            .filter_map(|file| {
+                let path = file.path.as_str().strip_prefix("nixos/")?;
                 let text = String::from_utf8(file.contents.clone()).unwrap();
-                (file.path.as_str().replace("nixos/", ""), text)
+                (name == "homelab" || !path.starts_with("moxc/")).then(|| (path.to_owned(), text))
             })
             .collect();
+        let folder = expected(&name);
         if std::env::var_os("MOXC_BLESS").is_some() {
-            let _ = fs::remove_dir_all(&expected);
-            fs::create_dir_all(&expected).unwrap();
+            let _ = fs::remove_dir_all(&folder);
             for (path, text) in &generated {
-                fs::write(expected.join(path), text).unwrap();
+                let path = folder.join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
             }
         }
-        let there: BTreeMap<String, String> = fs::read_dir(&expected)
-            .unwrap_or_else(|error| panic!("{}: {error}", expected.display()))
-            .map(|entry| {
-                let path = entry.unwrap().path();
-                let file = path.file_name().unwrap().to_str().unwrap().to_owned();
-                (file, fs::read_to_string(path).unwrap())
-            })
-            .collect();
+        let mut there = BTreeMap::new();
+        read_all(&folder, "", &mut there);
         assert_eq!(generated, there, "{name}");
     }
 }

@@ -445,6 +445,9 @@ fn order(host: &Host, sink: &mut Sink) {
     }
 }
 
+/// What a guest needs that has not been followed yet.
+type Edges = Vec<(Id<Guest>, Span)>;
+
 /// Guests that need each other in a circle, each circle told once.
 fn cycles(host: &Host, sink: &mut Sink) {
     #[derive(Clone, Copy, PartialEq)]
@@ -459,7 +462,7 @@ fn cycles(host: &Host, sink: &mut Sink) {
             continue;
         }
         // Depth first without recursion: a chain of needs can be as long as a spec.
-        let mut path: Vec<(Id<Guest>, Span, Vec<(Id<Guest>, Span)>)> = Vec::new();
+        let mut path: Vec<(Id<Guest>, Span, Edges)> = Vec::new();
         let edges = |id: Id<Guest>| {
             let mut seen = BTreeSet::new();
             let mut edges: Vec<_> = needs(&host.guests[id])

@@ -26,7 +26,9 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
 }
 
 /// The guests that take each function, with the place where they say so.
-fn users(host: &Host) -> BTreeMap<Id<PciDevice>, Vec<(Id<Guest>, Spanned<Id<PciDevice>>)>> {
+type Users = BTreeMap<Id<PciDevice>, Vec<(Id<Guest>, Spanned<Id<PciDevice>>)>>;
+
+fn users(host: &Host) -> Users {
     let mut users: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (id, _, vm) in host.vms() {
         for device in &vm.passthrough {
@@ -50,7 +52,7 @@ fn exclusive(host: &Host, a: Id<Guest>, b: Id<Guest>) -> bool {
 /// One function, two guests that can run together; or one guest twice.
 fn shared(
     host: &Host,
-    users: &BTreeMap<Id<PciDevice>, Vec<(Id<Guest>, Spanned<Id<PciDevice>>)>>,
+    users: &Users,
     sink: &mut Sink,
 ) {
     for (device, takers) in users {
@@ -325,7 +327,7 @@ fn address_in_name(interface: &str) -> Option<(u8, u8, u8)> {
 /// The only graphics card of the host is given away.
 fn console(
     host: &Host,
-    users: &BTreeMap<Id<PciDevice>, Vec<(Id<Guest>, Spanned<Id<PciDevice>>)>>,
+    users: &Users,
     sink: &mut Sink,
 ) {
     if *host.headless || !host.complete {

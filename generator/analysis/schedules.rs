@@ -112,13 +112,13 @@ fn clock_changes(
         let date = change.first.date();
         match change.kind {
             ClockChangeKind::Skipped if change.elapses_that_day == 0 => {
-                dates.push(format!("{date}: the hour is left out, and the run with it"))
+                dates.push(format!("{date}: the hour is left out, and the run with it"));
             }
             ClockChangeKind::Skipped => dates.push(format!(
                 "{date}: the hour is left out, the run comes at another time"
             )),
             ClockChangeKind::Doubled if change.elapses > 1 => {
-                dates.push(format!("{date}: the hour comes twice, and so does the run"))
+                dates.push(format!("{date}: the hour comes twice, and so does the run"));
             }
             ClockChangeKind::Doubled => {}
         }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::guest::RustProject;
 use crate::model::{
@@ -81,18 +83,18 @@ pub(super) fn rows<'a>(
     for (at, row) in rows.iter().enumerate() {
         names.add(&row.key().value, Some(Arena::id_at(at)));
     }
-    let vms = file.vms.iter().flat_map(|table| &table.rows);
-    for vm in vms {
-        if let Some(container) = file
-            .containers
-            .iter()
-            .flat_map(|table| &table.rows)
-            .find(|c| c.key.value == vm.key.value)
-        {
+    let containers: BTreeMap<&str, &Spanned<String>> = file
+        .containers
+        .iter()
+        .flat_map(|table| &table.rows)
+        .map(|row| (row.key.value.as_str(), &row.key))
+        .collect();
+    for vm in file.vms.iter().flat_map(|table| &table.rows) {
+        if let Some(container) = containers.get(vm.key.value.as_str()) {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0103,
-                    container.key.span,
+                    container.span,
                     format!("two guests are called `{}`", vm.key.value),
                 )
                 .label("a container")

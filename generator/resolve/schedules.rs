@@ -204,7 +204,7 @@ impl Resolver<'_> {
                         )
                         .label("in this table")
                         .also(kind.span, format!("the task `{}` needs it", kind.value)),
-                    )
+                    );
                 }
                 Some(span) if !known_to.contains(&kind.value) => {
                     let tasks = known_to

@@ -222,12 +222,16 @@ mod tests {
                         wrong(format!("no {rule}"));
                     }
                 }
-                "const" if value != rule => wrong(format!("not {rule}")),
-                "const" => {}
-                "enum" if !rule.as_array().expect("choices").contains(value) => {
-                    wrong(format!("none of {rule}"));
+                "const" => {
+                    if value != rule {
+                        wrong(format!("not {rule}"));
+                    }
                 }
-                "enum" => {}
+                "enum" => {
+                    if !rule.as_array().expect("choices").contains(value) {
+                        wrong(format!("none of {rule}"));
+                    }
+                }
                 "minimum" | "maximum" => {
                     let (number, bound) = (value.as_f64(), rule.as_f64().expect("a number"));
                     if number.is_some_and(|n| {
@@ -267,9 +271,8 @@ mod tests {
                     for (key, item) in value.as_object().into_iter().flatten() {
                         let own = &keywords.get("properties").unwrap_or(&Value::Null)[key];
                         let rule = match (keyword.as_str(), own) {
-                            ("properties", Value::Null) => continue,
-                            ("properties", own) => own,
-                            (_, Value::Null) => rule,
+                            ("additionalProperties", Value::Null) => rule,
+                            ("properties", own) if !own.is_null() => own,
                             _ => continue,
                         };
                         below.extend(faults(rule, item, root, &format!("{path}.{key}")));

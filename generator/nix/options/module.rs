@@ -92,9 +92,10 @@ pub(super) fn looks_like_one(root: &ast::Root, index: &Index) -> bool {
                     .map(|ident| ident.to_string())
                     .collect();
                 let known = ["config", "lib", "modulesPath", "options", "pkgs"];
-                // A module is given more arguments than it names.
+                // A module is given more arguments than it names; it may name none of them.
                 takes_module_arguments = pattern.ellipsis_token().is_some()
-                    && arguments.iter().any(|name| known.contains(&name.as_str()));
+                    && (arguments.is_empty()
+                        || arguments.iter().any(|name| known.contains(&name.as_str())));
                 if !takes_module_arguments {
                     return false;
                 }

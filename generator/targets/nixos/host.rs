@@ -34,11 +34,8 @@ fn identity(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
     facts.set("networking.domain", mk_default(host.domain.as_str()))?;
     // ZFS asks for it, so that a pool of another machine is not taken by mistake: any fixed number does.
     let digest = Sha256::digest(host.fqdn());
-    let id: String = digest
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let id = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    let id = format!("{id:08x}");
     facts.set("networking.hostId", mk_default(id))?;
     facts.set("time.timeZone", mk_default(host.timezone.as_str()))?;
     if let Some(keymap) = keymap(host.keyboard.as_str()) {

@@ -1,6 +1,7 @@
 //! The host's network in the words of systemd-networkd: cards, bonds, VLANs, bridges, masquerading.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::model::{Bridge, Host, Id};
 use crate::nix::{Attrs, BuildError, mk_default};
@@ -253,10 +254,12 @@ fn masquerading(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
             } else {
                 "iptables"
             };
-            further.push_str(&format!(
-                "{program} -w -t nat -A nixos-nat-post -s {} -o {out} -j MASQUERADE\n",
+            writeln!(
+                further,
+                "{program} -w -t nat -A nixos-nat-post -s {} -o {out} -j MASQUERADE",
                 cidr.value.network()
-            ));
+            )
+            .expect("a string takes all text");
         }
     }
     if !further.is_empty() {

@@ -73,6 +73,22 @@ pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
         }
     }
     if *host.platform == Platform::Nixos {
+        // Both have a file in one folder, on file systems without case, too.
+        let namesake = host.guests.values().find(|guest| {
+            guest.nixos.is_some() && guest.name.eq_ignore_ascii_case(host.name.as_str())
+        });
+        if let Some(guest) = namesake {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0103,
+                    guest.name.span,
+                    format!("the guest `{}` has the host's name", guest.name.value),
+                )
+                .also(host.name.span, "the host, which is NixOS too")
+                .help("give the guest another name: both get a module of their name"),
+            );
+            return plan;
+        }
         match host::module(host) {
             Ok(tree) => {
                 let printed = nix::print_file(&origin.header(), &tree);
@@ -103,7 +119,7 @@ pub fn emit(plan: &Plan, files: &mut FileSet) {
     for (path, text) in &plan.files {
         let path = RelPath::new(format!("nixos/{path}"))
             .expect("names of guests are DNS labels, and the others are ours");
-        let mode = if path.as_str().ends_with(".sh") {
+        let mode = if text.starts_with("#!") {
             Mode::Executable
         } else {
             Mode::Regular

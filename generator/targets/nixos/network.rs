@@ -179,13 +179,13 @@ fn routing(host: &Host, id: Id<Guest>, guest: &Guest, facts: &mut Attrs) -> Resu
         let mut texts: Vec<String> = clients
             .iter()
             .filter(|client| client.v6 == v6)
-            .filter_map(|client| match client.address {
-                Some(cidr) => Some(format!("{}/{}", cidr.address(), if v6 { 128 } else { 32 })),
-                // The address comes from a server: it is one of the network that both are in.
-                None => {
+            .filter_map(|client| {
+                let Some(cidr) = client.address else {
+                    // It comes from a server: one of the network that both are in.
                     let own = guest.network.get(on(client.bridge)?)?.static_address(v6)?;
-                    Some(own.network().to_string())
-                }
+                    return Some(own.network().to_string());
+                };
+                Some(format!("{}/{}", cidr.address(), if v6 { 128 } else { 32 }))
             })
             .collect();
         texts.sort();

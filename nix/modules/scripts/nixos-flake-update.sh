@@ -49,22 +49,49 @@ die() { # STATUS MESSAGE
   exit "$1"
 }
 
-value_of() { # OPTION COUNT VALUE
+needs_value() { # OPTION COUNT
   (($2 > 1)) || die 2 "$1 takes a value (see --help)"
-  printf '%s' "$3"
 }
 
 while (($#)); do
   case $1 in
-    --flake) flake=$(value_of "$1" $# "${2:-}") && shift ;;
-    --attribute) attribute=$(value_of "$1" $# "${2:-}") && shift ;;
+    --flake)
+      needs_value "$1" $#
+      flake=$2
+      shift
+      ;;
+    --attribute)
+      needs_value "$1" $#
+      attribute=$2
+      shift
+      ;;
     --keep-inputs) update_inputs='' ;;
-    --health) health+=("$(value_of "$1" $# "${2:-}")") && shift ;;
-    --health-timeout) health_timeout=$(value_of "$1" $# "${2:-}") && shift ;;
+    --health)
+      needs_value "$1" $#
+      health+=("$2")
+      shift
+      ;;
+    --health-timeout)
+      needs_value "$1" $#
+      health_timeout=$2
+      shift
+      ;;
     --no-rollback) rollback='' ;;
-    --reboot) reboot=$(value_of "$1" $# "${2:-}") && shift ;;
-    --state) state=$(value_of "$1" $# "${2:-}") && shift ;;
-    --root) root=$(value_of "$1" $# "${2:-}") && shift ;;
+    --reboot)
+      needs_value "$1" $#
+      reboot=$2
+      shift
+      ;;
+    --state)
+      needs_value "$1" $#
+      state=$2
+      shift
+      ;;
+    --root)
+      needs_value "$1" $#
+      root=$2
+      shift
+      ;;
     --json) json=1 ;;
     --dry-run) dry_run=1 ;;
     --yes) yes=1 ;;
@@ -195,7 +222,7 @@ healthy() {
 # The system from before; its own switch program knows how to get there from any other.
 go_back() {
   log info "going back to $before"
-  "$root$before/bin/switch-to-configuration" test || die 3 "cannot go back to $before"
+  "$before/bin/switch-to-configuration" test || die 3 "cannot go back to $before"
   healthy || die 3 "$before is not healthy either"
 }
 
@@ -224,9 +251,9 @@ keep_lock
 log info "updated to $after"
 
 # A container has no kernel of its own.
-kernel_of() { readlink -f -- "$root$1/kernel" "$root$1/initrd" "$root$1/kernel-modules" || true; }
+kernel_of() { readlink -f -- "$1/kernel" "$1/initrd" "$1/kernel-modules" || true; }
 if [[ $reboot == if-needed && -e $root/run/booted-system/kernel ]] &&
-  [[ $(kernel_of /run/booted-system) != "$(kernel_of "$after")" ]]; then
+  [[ $(kernel_of "$root/run/booted-system") != "$(kernel_of "$after")" ]]; then
   log info "restarting for the new kernel"
   systemctl reboot
 fi

@@ -16,23 +16,38 @@ use super::options::{report_fault, report_refusal};
 pub(super) fn plan(host: &Host, sink: &mut Sink) -> SectionConfig {
     let mut config = SectionConfig::new(SectionFile::Storage);
     let release = *host.release;
-    let mut add = |section: Option<Storage<'_>>| {
-        if let Some(section) = section.and_then(|storage| storage.section) {
-            config
-                .push(section)
-                .expect("a spec refuses a second store of the same name, and one called `local`");
-        }
-    };
     // Proxmox VE adds it where it is absent, and writes it down with the next change. Hook scripts lie in it.
     let mut local = Storage::new("dir", "local", host.span, release, sink);
     local.set("path", "/var/lib/vz", host.span);
     local.set("content", "backup,iso,snippets,vztmpl", host.span);
-    add(Some(local));
+    let local = local.section;
+    let mut sections = vec![(local, host.span)];
     for (id, dataset) in host.storage.datasets.iter() {
-        add(of_dataset(host, id, dataset, sink));
+        let storage = of_dataset(host, id, dataset, sink).and_then(|storage| storage.section);
+        sections.push((storage, dataset.name.span));
     }
     for external in host.storage.external.values() {
-        add(Some(of_external(external, release, sink)));
+        let name = &external.name;
+        let dataset = host.storage.datasets.find(name);
+        if let Some(dataset) = dataset.map(|id| &host.storage.datasets[id]) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0103,
+                    name.span,
+                    format!("two stores are called `{}`", name.value),
+                )
+                .label("a store elsewhere")
+                .also(dataset.name.span, "a dataset")
+                .help("rename one: each is the storage of its name in Proxmox VE"),
+            );
+            continue;
+        }
+        sections.push((of_external(external, release, sink).section, name.span));
+    }
+    for (section, place) in sections {
+        if let Some(Err(error)) = section.map(|section| config.push(section)) {
+            report_refusal(&error, place, sink);
+        }
     }
     config
 }

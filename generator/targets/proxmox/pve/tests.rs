@@ -963,6 +963,15 @@ fn volumes_and_files_do_not_share_a_storage() {
 }
 
 #[test]
+fn a_dataset_and_a_store_elsewhere_share_no_name() {
+    let built = build(
+        "9.2",
+        "[storage.external]\nbackups = { kind = \"dir\", path = \"/mnt/b\", use = \"backups\" }\n",
+    );
+    assert_eq!(built.only(), (Code::MOX0103, "backups"));
+}
+
+#[test]
 fn no_two_rules_of_keeping_are_out_of_order() {
     let keep = crate::model::Keep {
         last: Some(1),

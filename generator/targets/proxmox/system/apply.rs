@@ -219,13 +219,13 @@ fn left(host: &Host) -> Vec<String> {
         left.push("restart the host once, so that the devices of the guests are free".to_owned());
     }
     for guest in host.guests.values() {
-        if let (GuestKind::Vm(vm), None) = (&guest.kind, &guest.autostart) {
-            if vm.disks.is_empty() {
-                left.push(format!(
-                    "install {} ({}): it has no disk yet",
-                    guest.vmid.value, guest.name.value
-                ));
-            }
+        if let (GuestKind::Vm(vm), None) = (&guest.kind, &guest.autostart)
+            && vm.disks.is_empty()
+        {
+            left.push(format!(
+                "install {} ({}): it has no disk yet",
+                guest.vmid.value, guest.name.value
+            ));
         }
     }
     left.push("start the guests: the script makes them and does not start them".to_owned());
@@ -303,7 +303,7 @@ impl Apply {
                     self.release
                 )),
                 Platform::Nixos => {
-                    steps.push("Install NixOS with the host's own module in `nixos/`.".to_owned())
+                    steps.push("Install NixOS with the host's own module in `nixos/`.".to_owned());
                 }
             }
         }

@@ -14,7 +14,7 @@ use crate::output::Mode;
 use crate::source::Span;
 use crate::value::{ByteSize, CpuVendor, PciAddress, PciClass, PciId};
 
-use super::Tree;
+use super::{Tree, push};
 
 /// What the boot files will say.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub(in crate::targets) struct Boot {
     parameters: Vec<String>,
     serial: bool,
     /// The ZFS pool that the host starts from.
-    boot_pool: Option<String>,
+    root_pool: Option<String>,
 }
 
 /// Speed and name of the serial console of a headless host.
@@ -56,7 +56,7 @@ pub(in crate::targets) fn plan(host: &Host) -> Boot {
     };
     let mut boot = Boot {
         serial: *host.headless,
-        boot_pool: host
+        root_pool: host
             .storage
             .boot_pool()
             .map(|(_, pool)| pool.name.value.clone()),
@@ -270,7 +270,7 @@ impl Boot {
         if !self.blacklist.is_empty() {
             let mut body = "# The host has no card of its own for these drivers.\n".to_owned();
             for module in &self.blacklist {
-                body.push_str(&format!("blacklist {module}\n"));
+                push(&mut body, format_args!("blacklist {module}\n"));
             }
             add("etc/modprobe.d/blacklist-gpu.conf", body, Mode::Regular);
         }
@@ -297,7 +297,7 @@ impl Boot {
                 span,
             );
         }
-        if let (Some(pool), false) = (&self.boot_pool, self.parameters.is_empty()) {
+        if let (Some(pool), false) = (&self.root_pool, self.parameters.is_empty()) {
             // The one file without a comment: the boot loader is handed all of it (proxmox-boot-tool reads one line).
             let line = format!(
                 "root=ZFS={pool}/ROOT/pve-1 boot=zfs {}\n",
@@ -311,7 +311,7 @@ impl Boot {
         let mut body = String::new();
         for (name, value) in [("zfs_arc_min", self.arc_min), ("zfs_arc_max", self.arc_max)] {
             if let Some(value) = value {
-                body.push_str(&format!("options zfs {name}={value}\n"));
+                push(&mut body, format_args!("options zfs {name}={value}\n"));
             }
         }
         body
@@ -326,12 +326,15 @@ impl Boot {
             } else {
                 ""
             };
-            body.push_str(&format!("options vfio-pci ids={}{vga}\n", ids.join(",")));
+            push(
+                &mut body,
+                format_args!("options vfio-pci ids={}{vga}\n", ids.join(",")),
+            );
         } else if self.disable_vga {
             body.push_str("options vfio-pci disable_vga=1\n");
         }
         for driver in &self.later_drivers {
-            body.push_str(&format!("softdep {driver} pre: vfio-pci\n"));
+            push(&mut body, format_args!("softdep {driver} pre: vfio-pci\n"));
         }
         body
     }
@@ -341,9 +344,12 @@ impl Boot {
             "# The host has another device of the same id, so these are taken by their address.\n"
                 .to_owned();
         for (address, name) in &self.by_address {
-            body.push_str(&format!(
-                "# {name}\nACTION==\"add\", SUBSYSTEM==\"pci\", KERNEL==\"{address}\", ATTR{{driver_override}}=\"vfio-pci\"\n"
-            ));
+            push(
+                &mut body,
+                format_args!(
+                    "# {name}\nACTION==\"add\", SUBSYSTEM==\"pci\", KERNEL==\"{address}\", ATTR{{driver_override}}=\"vfio-pci\"\n"
+                ),
+            );
         }
         body
     }

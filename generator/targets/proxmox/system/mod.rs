@@ -74,6 +74,12 @@ pub fn emit(
     plan.apply.emit(plan, templates, &mut tree);
 }
 
+/// Adds to a text that grows.
+fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
+    use std::fmt::Write as _;
+    text.write_fmt(more).expect("a string takes all text");
+}
+
 /// The tree that is being written.
 struct Tree<'a> {
     origin: &'a Origin,

@@ -11,7 +11,7 @@ use crate::model::{ExternalPlace, Host};
 use crate::output::Mode;
 use crate::source::Span;
 
-use super::Tree;
+use super::{Tree, push};
 
 /// A folder that something is mounted at.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub(super) fn unit_name(path: &str) -> String {
             b'/' => name.push('-'),
             b'.' if at == 0 => name.push_str("\\x2e"),
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b':' | b'_' | b'.' => name.push(byte.into()),
-            other => name.push_str(&format!("\\x{other:02x}")),
+            other => push(&mut name, format_args!("\\x{other:02x}")),
         }
     }
     name
@@ -97,7 +97,7 @@ impl Mount {
             unit_value(&self.place)
         );
         if let Some(fs) = &self.file_system {
-            text.push_str(&format!("Type={fs}\n"));
+            push(&mut text, format_args!("Type={fs}\n"));
         }
         // What comes from outside brings no device nodes and no set-user-id programs.
         if self.removable {
@@ -107,7 +107,10 @@ impl Mount {
         if !self.removable {
             text.push_str("WantedBy=local-fs.target\n");
         }
-        text.push_str(&format!("WantedBy={}.device\n", unit_name(&self.what)));
+        push(
+            &mut text,
+            format_args!("WantedBy={}.device\n", unit_name(&self.what)),
+        );
         let path = format!("etc/systemd/system/{}.mount", unit_name(&self.place));
         tree.add(&path, &text, Mode::Regular, self.span);
     }

@@ -18,7 +18,7 @@ use crate::shell::Command;
 use crate::source::Span;
 use crate::value::MacAddress;
 
-use super::Tree;
+use super::{Tree, push};
 
 /// What the network's files will say.
 #[derive(Debug)]
@@ -431,10 +431,13 @@ impl Network {
         if !self.nameservers.is_empty() {
             let mut text = format!("# {}\n", tree.header());
             if !self.search.is_empty() {
-                text.push_str(&format!("search {}\n", self.search.join(" ")));
+                push(
+                    &mut text,
+                    format_args!("search {}\n", self.search.join(" ")),
+                );
             }
             for server in &self.nameservers {
-                text.push_str(&format!("nameserver {server}\n"));
+                push(&mut text, format_args!("nameserver {server}\n"));
             }
             tree.add("etc/resolv.conf", &text, Mode::Regular, span);
         }

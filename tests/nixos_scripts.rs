@@ -1,0 +1,484 @@
+//! The scripts of the NixOS modules, run against fakes of the programs that they call.
+//!
+//! Needs bash, jq, flock and shellcheck (Debian: util-linux, jq, shellcheck); `tests/run` has them.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use pretty_assertions::assert_eq;
+use tempfile::TempDir;
+
+use crate::nixos::root;
+
+fn script(name: &str) -> PathBuf {
+    root().join("nix/modules/scripts").join(name)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A machine of fakes: each call is written to a log, and a file below `wrong` makes a step fail.
+struct Machine {
+    folder: TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        for folder in [
+            "bin",
+            "wrong",
+            "root/run",
+            "old/bin",
+            "new",
+            "flake",
+            "remote/nix",
+            "state",
+        ] {
+            fs::create_dir_all(machine.path(folder)).unwrap();
+        }
+        for (folder, kernel) in [("old", "6.6"), ("new", "6.12")] {
+            fs::write(machine.path(folder).join("kernel"), kernel).unwrap();
+        }
+        for link in ["current-system", "booted-system"] {
+            symlink(machine.path("old"), machine.path("root/run").join(link)).unwrap();
+        }
+        fs::write(machine.path("flake/flake.lock"), "old lock\n").unwrap();
+        fs::write(machine.path("remote/nix/flake.lock"), "their lock\n").unwrap();
+        machine.fake(
+            "bin/nix",
+            r#"case "$*" in
+  *"flake update") [ ! -e "$M/wrong/update" ] || exit 1; echo "new lock" > flake.lock ;;
+  *"flake metadata"*) echo "{\"path\": \"$M/remote\", \"locked\": {\"dir\": \"nix\"}}" ;;
+esac"#,
+        );
+        machine.fake(
+            "bin/nixos-rebuild",
+            r#"[ ! -e "$M/wrong/$1" ] || exit 1
+case $1 in
+  build) if [ -e "$M/same" ]; then ln -sfn "$M/old" result; else ln -sfn "$M/new" result; fi ;;
+  test | switch) ln -sfn "$M/new" "$M/root/run/current-system" ;;
+esac"#,
+        );
+        machine.fake(
+            "bin/systemctl",
+            r#"case "$*" in
+  is-active*) [ ! -e "$M/wrong/health" ] || [ "$(readlink "$M/root/run/current-system")" = "$M/old" ] ;;
+esac"#,
+        );
+        machine.fake(
+            "old/bin/switch-to-configuration",
+            r#"[ ! -e "$M/wrong/back" ] || exit 1
+ln -sfn "$M/old" "$M/root/run/current-system""#,
+        );
+        machine
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    fn fake(&self, path: &str, body: &str) {
+        let name = Path::new(path).file_name().unwrap().to_str().unwrap();
+        let path = self.path(path);
+        fs::write(
+            &path,
+            format!("#!/bin/sh\necho \"{name} $*\" >> \"$M/log\"\n{body}\n"),
+        )
+        .unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn breaks(&self, step: &str) {
+        fs::write(self.path("wrong").join(step), "").unwrap();
+    }
+
+    fn update(&self, arguments: &[&str]) -> Output {
+        Command::new("bash")
+            .arg(script("nixos-flake-update.sh"))
+            .args(["--yes", "--attribute", "web", "--health-timeout", "1"])
+            .arg("--root")
+            .arg(self.path("root"))
+            .arg("--state")
+            .arg(self.path("state"))
+            .args(arguments)
+            .env("M", self.folder.path())
+            .env(
+                "PATH",
+                format!(
+                    "{}:{}",
+                    self.path("bin").display(),
+                    std::env::var("PATH").unwrap()
+                ),
+            )
+            .output()
+            .unwrap()
+    }
+
+    /// Updates from the folder of this machine.
+    fn update_here(&self, arguments: &[&str]) -> Output {
+        let flake = self.path("flake").display().to_string();
+        let mut all = vec!["--flake", flake.as_str()];
+        all.extend(arguments);
+        self.update(&all)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("log"))
+            .unwrap_or_default()
+            .replace(&self.folder.path().display().to_string(), "M")
+    }
+
+    fn lock(&self) -> String {
+        fs::read_to_string(self.path("flake/flake.lock")).unwrap()
+    }
+
+    fn runs(&self, system: &str) -> bool {
+        fs::read_link(self.path("root/run/current-system")).unwrap() == self.path(system)
+    }
+}
+
+#[test]
+#[ignore = "needs jq and flock; run by tests/run"]
+fn an_update_builds_tries_looks_and_only_then_switches() {
+    let machine = Machine::new();
+    let output = machine.update_here(&["--health", "web.service"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(
+        machine.log(),
+        "nix --extra-experimental-features nix-command flakes flake update\n\
+         nixos-rebuild build --flake M/flake#web\n\
+         nixos-rebuild test --flake M/flake#web\n\
+         systemctl is-active --quiet -- web.service\n\
+         nixos-rebuild switch --flake M/flake#web\n"
+    );
+    assert_eq!(machine.lock(), "new lock\n");
+    assert!(machine.runs("new"));
+}
+
+#[test]
+#[ignore = "needs jq and flock; run by tests/run"]
+fn a_failed_step_puts_lock_and_system_back() {
+    for (step, went_back) in [
+        ("update", false),
+        ("build", false),
+        ("test", true),
+        ("health", true),
+        ("switch", true),
+    ] {
+        let machine = Machine::new();
+        machine.breaks(step);
+        let output = machine.update_here(&["--health", "web.service"]);
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{step}: {}",
+            text(&output.stderr)
+        );
+        assert_eq!(machine.lock(), "old lock\n", "{step}");
+        assert!(machine.runs("old"), "{step}");
+        let log = machine.log();
+        assert_eq!(
+            log.contains("switch-to-configuration test"),
+            went_back,
+            "{step}: {log}"
+        );
+        // Nothing that failed its test was made the system that boots.
+        if matches!(step, "test" | "health") {
+            assert!(!log.contains("nixos-rebuild switch"), "{step}: {log}");
+        }
+        let left: Vec<_> = fs::read_dir(machine.path("state"))
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .filter(|name| name.to_str().unwrap().contains("before"))
+            .collect();
+        assert!(left.is_empty(), "{step}: {left:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs jq and flock; run by tests/run"]
+fn without_rollback_the_new_system_stays_and_the_failure_is_told() {
+    let machine = Machine::new();
+    machine.breaks("health");
+    let output = machine.update_here(&["--health", "web.service", "--no-rollback"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(machine.runs("new"));
+    assert!(text(&output.stderr).contains("web.service is not active"));
+}
+
+#[test]
+#[ignore = "needs jq and flock; run by tests/run"]
+fn a_way_back_that_is_closed_has_a_status_of_its_own() {
+    let machine = Machine::new();
+    machine.breaks("health");
+    machine.breaks("back");
+    let output = machine.update_here(&["--health", "web.service"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+}
+
+#[test]
+#[ignore = "needs jq and flock; run by tests/run"]
+fn nothing_new_is_no_switch() {
+    let machine = Machine::new();
+    fs::write(machine.path("same"), "").unwrap();
+    let output = machine.update_here(&[]);
+    assert!(output.status.success());
+    assert!(!machine.log().contains("nixos-rebuild test"));
+    assert_eq!(machine.lock(), "new lock\n");
+}
+
+#[test]
+#[ignore = "needs jq and flock; run by tests/run"]
+fn a_flake_elsewhere_is_updated_in_a_copy() {
+    let machine = Machine::new();
+    let output = machine.update(&["--flake", "github:example/homelab?dir=nix"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let log = machine.log();
+    assert!(
+        log.contains("flake metadata --refresh --json github:example/homelab?dir=nix\n"),
+        "{log}"
+    );
+    assert!(
+        log.contains("nixos-rebuild switch --flake path:M/state/source?dir=nix#web\n"),
+        "{log}"
+    );
+    let read = |path: &str| fs::read_to_string(machine.path(path)).unwrap();
+    assert_eq!(read("remote/nix/flake.lock"), "their lock\n");
+    assert_eq!(read("state/source/nix/flake.lock"), "new lock\n");
+    assert_eq!(read("state/flake.lock"), "new lock\n");
+
+    // Or its own lock file is followed, and nothing is copied.
+    let machine = Machine::new();
+    let output = machine.update(&["--flake", "github:example/homelab", "--keep-inputs"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        machine
+            .log()
+            .starts_with("nixos-rebuild build --flake github:example/homelab#web --refresh\n")
+    );
+}
+
+#[test]
+#[ignore = "needs jq and flock; run by tests/run"]
+fn a_lock_file_that_a_killed_run_left_changed_is_put_back_first() {
+    let machine = Machine::new();
+    let lock = machine.path("flake/flake.lock");
+    fs::write(&lock, "half a lock").unwrap();
+    fs::write(machine.path("state/flake.lock.before"), "old lock\n").unwrap();
+    fs::write(
+        machine.path("state/flake.lock.before.of"),
+        lock.display().to_string(),
+    )
+    .unwrap();
+    machine.breaks("build");
+    assert_eq!(machine.update_here(&[]).status.code(), Some(1));
+    assert_eq!(machine.lock(), "old lock\n");
+}
+
+#[test]
+#[ignore = "needs jq and flock; run by tests/run"]
+fn a_new_kernel_restarts_the_machine_only_where_asked() {
+    for (arguments, restarts) in [
+        (&["--reboot", "if-needed"][..], true),
+        (&["--reboot", "never"], false),
+    ] {
+        let machine = Machine::new();
+        assert!(machine.update_here(arguments).status.success());
+        assert_eq!(machine.log().contains("systemctl reboot"), restarts);
+    }
+    // A container has none.
+    let machine = Machine::new();
+    fs::remove_file(machine.path("old/kernel")).unwrap();
+    assert!(
+        machine
+            .update_here(&["--reboot", "if-needed"])
+            .status
+            .success()
+    );
+    assert!(!machine.log().contains("systemctl reboot"));
+}
+
+#[test]
+#[ignore = "needs jq and flock; run by tests/run"]
+fn a_trial_changes_nothing_and_wrong_usage_is_told() {
+    let machine = Machine::new();
+    let output = machine.update_here(&["--dry-run", "--health", "web.service"]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("would build web"));
+    assert_eq!(machine.log(), "");
+    assert_eq!(machine.lock(), "old lock\n");
+    for wrong in [
+        &["--reboot", "always"][..],
+        &["--health-timeout", "soon"],
+        &["--what"],
+        &["--flake"],
+    ] {
+        assert_eq!(
+            machine.update_here(wrong).status.code(),
+            Some(2),
+            "{wrong:?}"
+        );
+    }
+    assert!(
+        text(&machine.update_here(&["--help"]).stdout).starts_with("Usage: nixos-flake-update")
+    );
+    // As JSON, one object a line.
+    let output = machine.update_here(&["--dry-run", "--json"]);
+    for line in text(&output.stdout).lines() {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(value["message"].is_string(), "{line}");
+    }
+}
+
+/// A fake `zfs` that knows the snapshots of a file: name, time, holds.
+fn snapshots(listed: &str, arguments: &[&str]) -> (Output, String) {
+    let machine = Machine::new();
+    fs::write(machine.path("snapshots"), listed).unwrap();
+    machine.fake(
+        "bin/zfs",
+        r#"case "$*" in
+  *"-t snapshot"*) cat "$M/snapshots" ;;
+  *"-t filesystem,volume"*) printf 'tank/a\ntank/a/b\n' ;;
+esac"#,
+    );
+    let output = Command::new("bash")
+        .arg(script("zfs-snapshot.sh"))
+        .args(arguments)
+        .env("M", machine.folder.path())
+        .env(
+            "PATH",
+            format!(
+                "{}:{}",
+                machine.path("bin").display(),
+                std::env::var("PATH").unwrap()
+            ),
+        )
+        .output()
+        .unwrap();
+    let log = machine.log();
+    (output, log)
+}
+
+fn destroyed(log: &str) -> Vec<&str> {
+    log.lines()
+        .filter_map(|line| line.strip_prefix("zfs destroy "))
+        .collect()
+}
+
+#[test]
+#[ignore = "needs coreutils' date; run by tests/run"]
+fn pruning_keeps_the_newest_of_each_day_and_touches_nobody_elses() {
+    // 2026-01-03 to 01-01, two a day, newest first; the last one is another's.
+    let day = 86_400;
+    let start = 1_767_398_400; // 2026-01-03 00:00 UTC
+    let mut listed = String::new();
+    for n in 0..3 {
+        for hour in [18, 6] {
+            let at = start - n * day + hour * 3600;
+            let holds = i32::from(n == 1 && hour == 6);
+            listed.push_str(&format!("tank/a@auto-{n}-{hour}\t{at}\t{holds}\n"));
+        }
+    }
+    listed.push_str("tank/a@autumn-1\t1\t0\ntank/a@by-hand\t1\t0\n");
+    let (output, log) = snapshots(&listed, &["--name", "auto", "--keep", "daily=2", "tank/a"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(log.starts_with("zfs snapshot tank/a@auto-2"), "{log}");
+    // Kept: the newest of 01-03 and of 01-02. Held: one of 01-02.
+    assert_eq!(
+        destroyed(&log),
+        ["tank/a@auto-0-6", "tank/a@auto-2-18", "tank/a@auto-2-6"]
+    );
+    assert!(text(&output.stdout).contains("held: tank/a@auto-1-6"));
+
+    let (_, log) = snapshots(
+        &listed,
+        &[
+            "--name", "auto", "--keep", "last=1", "--keep", "daily=3", "tank/a",
+        ],
+    );
+    assert_eq!(destroyed(&log), ["tank/a@auto-0-6", "tank/a@auto-2-6"]);
+    // Without a rule nothing goes, and a trial does nothing at all.
+    let (_, log) = snapshots(&listed, &["--name", "auto", "tank/a"]);
+    assert!(destroyed(&log).is_empty());
+    let (output, log) = snapshots(
+        &listed,
+        &["--dry-run", "--name", "auto", "--keep", "last=1", "tank/a"],
+    );
+    assert!(
+        !log.contains("zfs snapshot") && destroyed(&log).is_empty(),
+        "{log}"
+    );
+    assert!(text(&output.stdout).contains("would run: zfs destroy tank/a@auto-0-6"));
+}
+
+#[test]
+#[ignore = "needs coreutils' date; run by tests/run"]
+fn a_name_with_another_character_is_refused() {
+    for name in ["", "-r", "a b", "a@b", "a/b", "*"] {
+        let (output, log) = snapshots("", &["--name", name, "tank/a"]);
+        assert_eq!(output.status.code(), Some(2), "{name:?}");
+        assert_eq!(log, "");
+    }
+}
+
+#[test]
+#[ignore = "needs findutils; run by tests/run"]
+fn strays_in_etc_are_told_and_moved_only_where_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let etc = folder.path().join("etc");
+    fs::create_dir_all(etc.join("ssh")).unwrap();
+    fs::create_dir_all(etc.join("cron.d")).unwrap();
+    symlink("/etc/static/hosts", etc.join("hosts")).unwrap();
+    symlink("/nix/store/x", etc.join("os-release")).unwrap();
+    for file in ["passwd", "ssh/key", "cron.d/by hand", "stray"] {
+        fs::write(etc.join(file), "").unwrap();
+    }
+    let known = folder.path().join("known");
+    fs::write(&known, "passwd\nssh/\n").unwrap();
+    let check = |arguments: &[&str]| {
+        Command::new("bash")
+            .arg(script("etc-check.sh"))
+            .arg("--root")
+            .arg(folder.path())
+            .args(arguments)
+            .arg(&known)
+            .output()
+            .unwrap()
+    };
+    let output = check(&[]);
+    let said = text(&output.stdout);
+    assert!(output.status.success());
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(
+        said.contains("by\\ hand") && said.contains("stray"),
+        "{said}"
+    );
+    assert_eq!(check(&["--strict"]).status.code(), Some(1));
+
+    let moved = folder.path().join("moved");
+    let to = moved.to_str().unwrap();
+    assert!(check(&["--move-to", to, "--dry-run"]).status.success());
+    assert!(etc.join("stray").exists());
+    assert!(check(&["--move-to", to, "--yes"]).status.success());
+    assert!(moved.join("stray").exists() && moved.join("cron.d/by hand").exists());
+    assert!(etc.join("passwd").exists() && etc.join("ssh/key").exists());
+    assert!(fs::symlink_metadata(etc.join("hosts")).is_ok());
+    assert!(check(&["--strict"]).status.success());
+}
+
+#[test]
+#[ignore = "needs shellcheck; run by tests/run"]
+fn shellcheck_finds_nothing() {
+    let mut scripts = vec![root().join("nix/hooks/moxc-regenerate")];
+    for entry in fs::read_dir(root().join("nix/modules/scripts")).unwrap() {
+        scripts.push(entry.unwrap().path());
+    }
+    let output = Command::new("shellcheck").args(scripts).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stdout));
+}
