@@ -93,12 +93,13 @@ bridge = "vmbr0"
 vlan = {vlan}
 address = "10.1.{high}.{low}/8"
 gateway = "10.255.255.1"
+mac = "02:00:00:00:{high:02X}:{low:02X}"
 "#,
             vmid = 100 + at,
             first = at % 64 * 2,
             last = at % 64 * 2 + 1,
             partner = at ^ 1,
-            needs = if at >= 10 && at % 10 == 2 {
+            needs = if at % 100 >= 10 && at % 10 == 2 {
                 format!("needs = [\"g{}\"]", at - 10)
             } else {
                 String::new()

@@ -41,7 +41,8 @@ struct Demand {
 }
 
 fn demand(guest: &Guest) -> Demand {
-    if guest.memory.is_missing() {
+    // A template is only cloned: Proxmox VE does not start it.
+    if guest.memory.is_missing() || is_template(guest) {
         return Demand::default();
     }
     let most = *guest.memory;
@@ -380,6 +381,11 @@ fn huge_pages(guest: &Guest, vm: &Vm, sink: &mut Sink) {
         .note("Proxmox VE refuses to start a guest with a part of a huge page")
         .help(help),
     );
+}
+
+/// Whether a raw option makes the guest a template.
+pub(super) fn is_template(guest: &Guest) -> bool {
+    extra(guest, "template").is_some_and(|option| option.value.as_str() == "1")
 }
 
 /// A raw option, by its name.

@@ -577,14 +577,13 @@ fn carried(bridge: &Bridge, nic: &GuestNic, sink: &mut Sink) {
         );
     }
     if let Some(trunks) = &nic.trunks {
-        let lost = trunks
-            .ranges()
-            .iter()
-            .flat_map(|(first, last)| *first..=*last)
-            .find(|tag| {
-                VlanTag::new(i64::from(*tag)).is_some_and(|tag| !bridge.vids.contains(tag))
-            });
-        if let Some(tag) = lost {
+        // A range that is wider than the bridge's is harmless: a router may be ready for VLANs to come.
+        let lost = trunks.ranges().iter().find(|(first, last)| {
+            (*first..=*last).all(|tag| {
+                VlanTag::new(i64::from(tag)).is_none_or(|tag| !bridge.vids.contains(tag))
+            })
+        });
+        if let Some((tag, _)) = lost {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0209,

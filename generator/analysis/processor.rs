@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::memory::is_template;
 use super::together::Together;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Cpu, Guest, GuestKind, Host, Id, Vm};
@@ -244,6 +245,9 @@ const MOST_PER_THREAD: u64 = 4;
 /// Far more virtual processors than threads.
 fn crowded(host: &Host, together: &Together, cpu: &Cpu, threads: u32, sink: &mut Sink) {
     let wants = |guest: &Guest| {
+        if is_template(guest) {
+            return 0;
+        }
         let processors = match &guest.kind {
             GuestKind::Vm(vm) => virtual_processors(vm),
             // Without a number of its own a container takes what is free.

@@ -76,7 +76,12 @@ fn one_disk_twice(host: &Host, sink: &mut Sink) {
             sink.push(twice(first, disk.device.span, first.device.span, "device"));
             continue;
         }
-        if let Some(serial) = &disk.serial {
+        // Namespaces of one NVMe disk are disks of their own, and share its serial number.
+        if let Some(serial) = disk
+            .serial
+            .as_ref()
+            .filter(|_| *disk.kind != DiskKind::Nvme)
+        {
             let first = by_serial.insert(serial.as_str(), disk);
             if let Some((first, first_serial)) =
                 first.and_then(|first| Some((first, first.serial.as_ref()?)))
