@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_main};
 use moxc::analysis::analyse;
 use moxc::compile::{self, Origin};
 use moxc::diagnostics::Sink;
@@ -143,5 +143,7 @@ fn growth(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, stages, growth);
-criterion_main!(benches);
+mod group {
+    criterion::criterion_group!(benches, super::stages, super::growth);
+}
+criterion_main!(group::benches);
