@@ -141,7 +141,7 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Network {
             if vlans.insert(name.clone()) {
                 push(
                     Interface {
-                        auto: false,
+                        auto: true,
                         mtu: mtu(&name),
                         ..Interface::new(
                             name,
