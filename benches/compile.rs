@@ -1,5 +1,7 @@
 //! What each stage costs: on the reference host, and how it grows with the guests.
 
+#![allow(missing_docs, reason = "criterion's macro makes a public function")]
+
 use std::fmt::Write as _;
 use std::hint::black_box;
 

@@ -195,7 +195,10 @@ fn the_examples_are_sound() {
             .file_name()
             .to_string_lossy()
             .into_owned();
-        args.push(name);
+        // What they become may stand beside them.
+        if examples.join(&name).is_file() {
+            args.push(name);
+        }
     }
     args.sort();
     let args = ["check"].into_iter().chain(args.iter().map(String::as_str));
