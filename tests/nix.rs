@@ -438,7 +438,7 @@ fn a_nixos_host_says_the_same_as_a_debian_one() {
             _ => {}
         }
     }
-    assert_eq!(bridges, 4);
+    assert_eq!(bridges, 5);
     let link = text("proxmox/etc/systemd/network/10-enp5s0.link");
     let address = network["links"]["10-enp5s0"]["matchConfig"]["PermanentMACAddress"]
         .as_str()

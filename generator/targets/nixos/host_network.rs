@@ -184,7 +184,7 @@ fn upper(
     let mut config = Attrs::new();
     config.set("STP", mk_default(*bridge.stp))?;
     if !*bridge.stp {
-        config.set("ForwardDelaySec", mk_default("0"))?;
+        config.set("ForwardDelaySec", mk_default(0))?;
     }
     if *bridge.vlan_aware {
         config.set("VLANFiltering", mk_default(true))?;

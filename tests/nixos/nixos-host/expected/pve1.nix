@@ -36,6 +36,7 @@
         enable = lib.mkDefault true;
         ipAddress = lib.mkDefault "192.168.1.10";
         bridges = [
+          "vmbr4"
           "vmbr3"
           "vmbr0"
           "vmbr1"
@@ -151,12 +152,35 @@
       linkConfig.Name = lib.mkDefault "enp5s0";
     };
     netdevs = {
+      "20-bond0" = {
+        netdevConfig = {
+          Name = lib.mkDefault "bond0";
+          Kind = lib.mkDefault "bond";
+          MTUBytes = lib.mkDefault "9000";
+        };
+        bondConfig = {
+          Mode = lib.mkDefault "active-backup";
+          MIIMonitorSec = lib.mkDefault "100ms";
+        };
+      };
       "20-enp5s0.30" = {
         netdevConfig = {
           Name = lib.mkDefault "enp5s0.30";
           Kind = lib.mkDefault "vlan";
         };
         vlanConfig.Id = lib.mkDefault 30;
+      };
+      "20-vmbr4" = {
+        netdevConfig = {
+          Name = lib.mkDefault "vmbr4";
+          Kind = lib.mkDefault "bridge";
+          MTUBytes = lib.mkDefault "9000";
+        };
+        bridgeConfig = {
+          STP = lib.mkDefault false;
+          ForwardDelaySec = lib.mkDefault 0;
+          VLANFiltering = lib.mkDefault true;
+        };
       };
       "20-vmbr3" = {
         netdevConfig = {
@@ -166,7 +190,7 @@
         };
         bridgeConfig = {
           STP = lib.mkDefault false;
-          ForwardDelaySec = lib.mkDefault "0";
+          ForwardDelaySec = lib.mkDefault 0;
           VLANFiltering = lib.mkDefault true;
         };
       };
@@ -177,7 +201,7 @@
         };
         bridgeConfig = {
           STP = lib.mkDefault false;
-          ForwardDelaySec = lib.mkDefault "0";
+          ForwardDelaySec = lib.mkDefault 0;
         };
       };
       "20-vmbr1" = {
@@ -187,7 +211,7 @@
         };
         bridgeConfig = {
           STP = lib.mkDefault false;
-          ForwardDelaySec = lib.mkDefault "0";
+          ForwardDelaySec = lib.mkDefault 0;
         };
       };
       "20-vmbr2" = {
@@ -197,11 +221,27 @@
         };
         bridgeConfig = {
           STP = lib.mkDefault false;
-          ForwardDelaySec = lib.mkDefault "0";
+          ForwardDelaySec = lib.mkDefault 0;
         };
       };
     };
     networks = {
+      "30-bond0" = {
+        matchConfig.Name = lib.mkDefault "bond0";
+        networkConfig = {
+          Bridge = lib.mkDefault "vmbr4";
+          LinkLocalAddressing = lib.mkDefault "no";
+        };
+        bridgeVLANs = [
+          {
+            VLAN = lib.mkDefault "2-4094";
+          }
+        ];
+        linkConfig = {
+          MTUBytes = lib.mkDefault "9000";
+          RequiredForOnline = lib.mkDefault "no";
+        };
+      };
       "30-enp5s0" = {
         matchConfig.Name = lib.mkDefault "enp5s0";
         networkConfig = {
@@ -226,6 +266,39 @@
         networkConfig = {
           Bridge = lib.mkDefault "vmbr2";
           LinkLocalAddressing = lib.mkDefault "no";
+        };
+        linkConfig.RequiredForOnline = lib.mkDefault "no";
+      };
+      "30-enp8s0f0" = {
+        matchConfig.Name = lib.mkDefault "enp8s0f0";
+        networkConfig = {
+          Bond = lib.mkDefault "bond0";
+          PrimarySlave = lib.mkDefault true;
+          LinkLocalAddressing = lib.mkDefault "no";
+        };
+        linkConfig = {
+          MTUBytes = lib.mkDefault "9000";
+          RequiredForOnline = lib.mkDefault "no";
+        };
+      };
+      "30-enp8s0f1" = {
+        matchConfig.Name = lib.mkDefault "enp8s0f1";
+        networkConfig = {
+          Bond = lib.mkDefault "bond0";
+          LinkLocalAddressing = lib.mkDefault "no";
+        };
+        linkConfig = {
+          MTUBytes = lib.mkDefault "9000";
+          RequiredForOnline = lib.mkDefault "no";
+        };
+      };
+      "40-vmbr4" = {
+        # storage
+        matchConfig.Name = lib.mkDefault "vmbr4";
+        networkConfig = {
+          LinkLocalAddressing = lib.mkDefault "no";
+          IPv6AcceptRA = lib.mkDefault false;
+          ConfigureWithoutCarrier = lib.mkDefault true;
         };
         linkConfig.RequiredForOnline = lib.mkDefault "no";
       };
