@@ -41,9 +41,11 @@ impl SectionFile {
 /// let mut storage = Section::new(SectionFile::Storage, "zfspool", "tank")?;
 /// storage.set("sparse", 1)?;
 /// storage.set("pool", "tank/guests")?;
+/// storage.set("content", "images")?;
 /// let mut config = SectionConfig::new(SectionFile::Storage);
 /// config.push(storage)?;
-/// assert_eq!(config.to_string(), "zfspool: tank\n\tpool tank/guests\n\tsparse 1\n\n");
+/// let text = "zfspool: tank\n\tpool tank/guests\n\tcontent images\n\tsparse 1\n\n";
+/// assert_eq!(config.to_string(), text);
 /// # Ok(())
 /// # }
 /// ```
