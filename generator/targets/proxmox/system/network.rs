@@ -181,19 +181,22 @@ fn port_name(host: &Host, port: Port) -> String {
     host.network.port_interface(&host.hardware, port)
 }
 
-/// What Proxmox's interface shows as an interface's comment. A backslash at the end would join the next line to it.
+/// What Proxmox's interface shows as an interface's comment, where the file can hold it as it is. Left out is
+///
+/// * a text with a `%`: ifupdown2 takes a file with one anywhere in it for a Mako template (`networkinterfaces.py`,
+///   `read_filedata`), and `${…}` in it, be it in a comment, for Python that root runs;
+/// * one that is not ASCII: Proxmox writes it back as Latin-1 with its next change;
+/// * one that ends in a backslash, which would join the next line to it.
+///
+/// A comment that nothing reads is no reason to refuse a host.
 fn comment(text: Option<&str>) -> Vec<String> {
-    text.map(without_percent)
-        .map(|text| text.trim_end_matches(['\\', ' ']).trim_start().to_owned())
-        .filter(|text| !text.is_empty())
+    text.map(str::trim)
+        .filter(|text| {
+            !text.is_empty() && text.is_ascii() && !text.contains('%') && !text.ends_with('\\')
+        })
+        .map(str::to_owned)
         .into_iter()
         .collect()
-}
-
-/// ifupdown2 takes a file with a `%` anywhere in it for a Mako template (`networkinterfaces.py`, `read_filedata`), and
-/// `${…}` in it, be it in a comment, for Python that root runs.
-fn without_percent(text: &str) -> String {
-    text.replace('%', " percent")
 }
 
 /// The MTU of whatever lies below a bridge that has one: a port that carries less would drop the bridge's packets.
@@ -410,7 +413,8 @@ impl Network {
     /// Writes the files down.
     pub(super) fn emit(&self, span: Span, tree: &mut Tree<'_>) {
         let mut interfaces = self.interfaces.clone();
-        interfaces.set_header(&without_percent(&tree.header()));
+        // A spec's file name may hold a `%` too: see `comment`.
+        interfaces.set_header(&tree.header().replace('%', " percent"));
         tree.add(
             "etc/network/interfaces",
             &interfaces.to_string(),
