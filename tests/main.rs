@@ -1,6 +1,5 @@
 //! Integration tests, one binary.
 
-mod analysis;
 mod broken;
 mod calendar;
 mod command_line;
