@@ -1,9 +1,8 @@
 //! The stages strung together: every command goes through here.
 
-use sha2::{Digest, Sha256};
-
 use crate::diagnostics::Sink;
 use crate::model::Host;
+use crate::output::Sha256;
 use crate::source::{FileId, SourceMap};
 use crate::spec::document::{self, Document};
 use crate::{analysis, resolve, spec, targets};
@@ -13,30 +12,21 @@ use crate::{analysis, resolve, spec, targets};
 pub struct Origin {
     /// The spec's file name without its folder, so that the same spec gives the same bytes everywhere.
     pub spec: String,
-    /// The SHA-256 of the spec's text, and of a fleet's where it has defaults, in hexadecimal.
-    pub sha256: String,
+    /// The SHA-256 of the spec's text, and of a fleet's where it has defaults.
+    pub sha256: Sha256,
 }
 
 impl Origin {
     /// The origin of a host whose spec is these files.
     pub fn of(sources: &SourceMap, files: &[FileId]) -> Self {
-        let mut hash = Sha256::new();
-        for file in files {
-            hash.update(sources.file(*file).text());
-        }
         let name = files.first().map_or("", |file| sources.file(*file).name());
         let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
-        let sha256 = hash
-            .finalize()
+        let texts = files
             .iter()
-            .fold(String::new(), |mut text, byte| {
-                use std::fmt::Write as _;
-                write!(text, "{byte:02x}").expect("a string takes all text");
-                text
-            });
+            .map(|file| sources.file(*file).text().as_bytes());
         Self {
             spec: name.to_owned(),
-            sha256,
+            sha256: Sha256::of_pieces(texts),
         }
     }
 

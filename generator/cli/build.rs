@@ -120,11 +120,7 @@ fn provenance(unit: &Unit) -> Provenance {
     Provenance {
         compiler: "moxc".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        spec_sha256: unit
-            .origin
-            .sha256
-            .parse()
-            .expect("an origin's hash is one in hexadecimal"),
+        spec_sha256: unit.origin.sha256,
     }
 }
 
