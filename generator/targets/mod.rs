@@ -5,6 +5,8 @@
 
 pub mod nixos;
 pub mod proxmox;
+pub mod recovery;
+pub mod windows;
 
 use crate::compile::Origin;
 use crate::diagnostics::Sink;
@@ -19,17 +21,23 @@ pub enum Target {
     Proxmox,
     /// `nixos/`: modules for the NixOS guests, and for a NixOS host.
     Nixos,
+    /// `windows/`: scripts, tasks and the unattended setup of each Windows guest.
+    Windows,
+    /// `restore/` and `rollback/`: the way back of each guest.
+    Recovery,
 }
 
 impl Target {
     /// Every target, in the order in which they are built.
-    pub const ALL: &'static [Self] = &[Self::Proxmox, Self::Nixos];
+    pub const ALL: &'static [Self] = &[Self::Proxmox, Self::Nixos, Self::Windows, Self::Recovery];
 
     /// Its word on the command line and in the manifest.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Proxmox => "proxmox",
             Self::Nixos => "nixos",
+            Self::Windows => "windows",
+            Self::Recovery => "recovery",
         }
     }
 }
@@ -40,6 +48,8 @@ pub struct Plan {
     origin: Origin,
     proxmox: proxmox::Plan,
     nixos: nixos::Plan,
+    windows: windows::Plan,
+    recovery: recovery::Plan,
 }
 
 /// Plans every target.
@@ -48,6 +58,8 @@ pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
         origin: origin.clone(),
         proxmox: proxmox::plan(host, sink),
         nixos: nixos::plan(host, origin, sink),
+        windows: windows::plan(host, sink),
+        recovery: recovery::plan(host, sink),
     }
 }
 
@@ -60,6 +72,12 @@ pub fn emit(plan: &Plan, targets: &[Target], templates: &Templates, sink: &mut S
                 proxmox::emit(&plan.proxmox, &plan.origin, templates, &mut files, sink);
             }
             Target::Nixos => nixos::emit(&plan.nixos, &mut files),
+            Target::Windows => {
+                windows::emit(&plan.windows, &plan.origin, templates, &mut files, sink);
+            }
+            Target::Recovery => {
+                recovery::emit(&plan.recovery, &plan.origin, templates, &mut files, sink);
+            }
         }
     }
     files
