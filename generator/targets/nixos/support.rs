@@ -20,6 +20,7 @@ const FILES: &[(&str, &str)] = files! {
     "proxmox-host.nix"
     "scripts/etc-check.sh"
     "scripts/nixos-flake-update.sh"
+    "scripts/tool.sh"
     "scripts/zfs-snapshot.sh"
     "shares.nix"
     "system-services.nix"
