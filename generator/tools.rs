@@ -29,7 +29,12 @@ macro_rules! tools {
 /// The tools of a Proxmox VE host on Debian, in the order of their names.
 pub const ALL: &[Tool] = tools! {
     "moxc-notify" "tells by mail that a unit has failed"
+    "proxmox-maintenance" "removes what a host no longer needs, and reports how its pools, disks and file systems are"
+    "proxmox-update" "brings the packages of a Proxmox VE host up to date"
+    "smart-test" "has disks test themselves, and tells what their last test said"
+    "zfs-scrub" "has pools read every block and mend what is wrong"
     "zfs-snapshot" "takes snapshots of datasets, and prunes those that it took before"
+    "zfs-trim" "tells flash which blocks are free"
 };
 
 impl Tool {

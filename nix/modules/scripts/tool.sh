@@ -278,6 +278,8 @@ rows() {
 
 # ---------------------------------------------------------------- one run
 
+# Where the files of the system lie; another place is for trials.
+root=${MOXC_ROOT:-}
 # Where locks are; another place is for trials.
 lock_dir=${MOXC_LOCK_DIR:-/run/lock/moxc}
 lock_timeout=600
@@ -301,6 +303,14 @@ lock() {
   say "another run holds $file: waiting, at most $lock_timeout seconds"
   if ! flock --timeout "$lock_timeout" "$lock_fd"; then
     later 'another run is still at it: nothing was done'
+  fi
+}
+
+# unlock: lets others in before the end.
+unlock() {
+  if [[ $lock_fd != 9 ]]; then
+    exec {lock_fd}>&-
+    lock_fd=9
   fi
 }
 

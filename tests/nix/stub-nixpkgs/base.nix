@@ -22,6 +22,7 @@
       ];
     };
   };
+  fileSystems = { };
   networking.proxy.envVars = { };
   environment.etc.hosts.target = "hosts";
 }

@@ -29,10 +29,10 @@ pub(super) fn snapshot(
         .args(datasets.iter().map(|id| host.zfs_name(id.value)))
 }
 
-/// Reads every block.
+/// Reads every block, and waits for what is found.
 pub(super) fn scrub(host: &Host, pools: &[Spanned<Id<Pool>>]) -> Job {
     Job::new("zfs-scrub", Access::Zfs)
-        .args(["--"])
+        .args(["--wait", "--"])
         .args(names(host, pools))
 }
 
