@@ -22,7 +22,10 @@
       ];
     };
   };
-  fileSystems = { };
+  fileSystems."/" = {
+    device = "none";
+    fsType = "tmpfs";
+  };
   networking.proxy.envVars = { };
   environment.etc.hosts.target = "hosts";
 }

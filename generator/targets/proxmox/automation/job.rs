@@ -123,7 +123,9 @@ pub(super) fn lock_down(service: &mut Unit, access: Access) {
         Access::Zfs | Access::Disks | Access::Mail => LOCKS,
         Access::System => &[],
     };
-    for (key, value) in common.iter().chain(access.locks()) {
+    let mut locks: Vec<_> = common.iter().chain(access.locks()).collect();
+    locks.sort();
+    for (key, value) in locks {
         service.set(key, value);
     }
 }

@@ -37,6 +37,8 @@ pub struct Plan {
 /// A job with its times.
 #[derive(Debug)]
 struct Timed {
+    schedule: String,
+    /// Of the units.
     name: String,
     kind: &'static str,
     job: Job,
@@ -99,6 +101,7 @@ fn job(host: &Host, schedule: &Schedule) -> Option<Job> {
 impl Timed {
     fn new(schedule: &Schedule, job: Job) -> Self {
         Self {
+            schedule: schedule.name.value.clone(),
             name: format!("moxc-{}", *schedule.name),
             kind: schedule.task.kind().as_str(),
             job,
@@ -184,7 +187,10 @@ impl Timed {
         let mut service = Unit::new(&tree.header());
         service
             .section("Unit")
-            .value("Description", &format!("{} ({})", self.name, self.kind))
+            .value(
+                "Description",
+                &format!("The schedule {} ({})", self.schedule, self.kind),
+            )
             .set("OnFailure", "moxc-failure@%n.service");
         for (key, value) in job.access.needs() {
             service.set(key, value);
@@ -206,7 +212,10 @@ impl Timed {
         let Some(timer) = &self.timer else { return };
         let mut file = Unit::new(&tree.header());
         file.section("Unit")
-            .value("Description", &format!("When {name} runs"))
+            .value(
+                "Description",
+                &format!("When the schedule {} runs", self.schedule),
+            )
             .set("PartOf", "moxc.target");
         file.section("Timer").set("OnCalendar", &timer.on);
         if let Some(delay) = &timer.random_delay {

@@ -72,7 +72,12 @@ impl Unit {
         let mut width = self.line(format_args!("{key}="));
         for (at, word) in words.iter().enumerate() {
             let word = quoted(word.as_ref());
-            if at > 0 && width + 1 + word.len() > WIDTH {
+            // An option keeps its value in its line.
+            let splits = at > 0 && {
+                let before = words[at - 1].as_ref();
+                !before.starts_with("--") || before == "--" || word.starts_with('-')
+            };
+            if splits && width + 1 + word.len() > WIDTH {
                 self.text.push_str(" \\\n ");
                 width = 1;
             } else if at > 0 {
@@ -215,6 +220,11 @@ mod tests {
         let mut unit = Unit::new("");
         unit.command("ExecStart", &words);
         assert!(unit.text().lines().all(|line| line.len() <= WIDTH + 2));
+        let options = ["--keep-so-many", "1"].repeat(20);
+        let mut keeps = Unit::new("");
+        keeps.command("ExecStart", &options);
+        assert!(keeps.text().contains(" \\\n --keep"), "{}", keeps.text());
+        assert!(!keeps.text().contains(" \\\n 1"), "{}", keeps.text());
         assert_eq!(read(unit.text().split_once("ExecStart=").unwrap().1), words);
     }
 
