@@ -28,17 +28,7 @@
           spec = ./examples/homelab.toml;
         };
 
-      toolsFor = pkgs: {
-        nixos-flake-update = pkgs.writeShellApplication {
-          name = "nixos-flake-update";
-          runtimeInputs = [
-            pkgs.diffutils
-            pkgs.git
-            pkgs.jq
-            pkgs.util-linux
-          ];
-          text = builtins.readFile ./nix/modules/scripts/nixos-flake-update.sh;
-        };
+      toolsFor = pkgs: import ./nix/modules/tools.nix { inherit lib pkgs; } // {
         moxc-regenerate = pkgs.writeShellApplication {
           name = "moxc-regenerate";
           runtimeInputs = [
@@ -119,7 +109,8 @@
             touch "$out"
           '';
           scripts = pkgs.runCommand "moxc-scripts" { nativeBuildInputs = [ pkgs.shellcheck-minimal ]; } ''
-            shellcheck ${./nix}/modules/scripts/*.sh ${./nix}/hooks/*
+            # What has tool.sh in front is checked when its package is built.
+            shellcheck ${./nix}/modules/scripts/etc-check.sh ${./nix}/hooks/*
             touch "$out"
           '';
         }

@@ -32,5 +32,6 @@ pub mod source;
 pub mod spec;
 pub mod targets;
 pub mod template;
+pub mod tools;
 pub mod value;
 pub mod zfs;

@@ -40,10 +40,6 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../templates/proxmox/apply/guests.sh"),
     ),
     (
-        "proxmox/script.sh",
-        include_str!("../templates/proxmox/script.sh"),
-    ),
-    (
         "proxmox/storage/create.sh",
         include_str!("../templates/proxmox/storage/create.sh"),
     ),
@@ -51,6 +47,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         "proxmox/virtiofs.sh",
         include_str!("../templates/proxmox/virtiofs.sh"),
     ),
+    ("tool.sh", include_str!("../nix/modules/scripts/tool.sh")),
 ];
 
 /// The data of a built-in template. Its serialized fields are the contract with a user's template of the same name.
@@ -345,7 +342,7 @@ fn check(name: &str, language: Language, text: &str, file: FileId, sink: &mut Si
     }
     match language {
         // A part is no script of its own; what includes it is checked.
-        Language::Bash if !name.contains("apply/") && name != "proxmox/script.sh" => {
+        Language::Bash if !name.contains("apply/") && name != "tool.sh" => {
             if !text.starts_with("#!") {
                 wrong(
                     "gives a script without a first line that names its shell".into(),

@@ -555,7 +555,13 @@ fn the_flake_is_shown_checked_and_built_offline() {
     )))
     .unwrap();
     for system in ["x86_64-linux", "aarch64-linux"] {
-        for package in ["moxc", "default", "generated-config", "nixos-flake-update"] {
+        let tools = ["nixos-flake-update"]
+            .into_iter()
+            .chain(moxc::tools::ALL.iter().map(|tool| tool.name));
+        for package in ["moxc", "default", "generated-config"]
+            .into_iter()
+            .chain(tools)
+        {
             assert_eq!(
                 shown["packages"][system][package]["type"], "derivation",
                 "{system} {package}"
@@ -589,6 +595,29 @@ fn the_flake_is_shown_checked_and_built_offline() {
     assert_eq!(shown["templates"]["default"]["type"], "template");
 
     run(&mut flake.stubbed("source", &["flake", "check"], "nixpkgs"));
+
+    // A tool as what `nix run` starts: the library is in it.
+    let tool = flake.path("tool");
+    run(&mut flake.stubbed(
+        "source",
+        &[
+            "build",
+            ".#zfs-snapshot",
+            "--out-link",
+            tool.to_str().unwrap(),
+        ],
+        "nixpkgs",
+    ));
+    let program = run(&mut flake.stubbed(
+        "source",
+        &["eval", "--raw", ".#apps.x86_64-linux.zfs-snapshot.program"],
+        "nixpkgs",
+    ));
+    let store = fs::read_link(&tool).unwrap();
+    assert_eq!(Path::new(&program), store.join("bin/zfs-snapshot"));
+    let said = run(Command::new("bash").arg(&program).arg("--help"));
+    assert!(said.starts_with("usage: zfs-snapshot"), "{said}");
+    assert!(said.contains("--lock-timeout"), "{said}");
 
     // The same bytes as by hand.
     let built = flake.path("built");

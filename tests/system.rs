@@ -628,7 +628,7 @@ fn nobody_to_ask_is_no_yes() {
         .output()
         .expect("setsid starts")
         .into();
-    assert_eq!(said.status, Some(1), "{}", said.out);
+    assert_eq!(said.status, Some(3), "{}", said.out);
     assert!(said.err.contains("say --yes"), "{}", said.err);
     assert_eq!(host.changes(), [] as [&str; 0]);
 }

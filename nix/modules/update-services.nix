@@ -71,6 +71,17 @@ let
         default = 120;
         description = "How many seconds the units have to become active.";
       };
+      snapshots = lib.mkOption {
+        type = lib.types.listOf lib.types.str;
+        default = lib.unique (
+          lib.mapAttrsToList (_: place: place.device) (
+            lib.filterAttrs (_: place: place.fsType == "zfs") config.fileSystems
+          )
+        );
+        defaultText = lib.literalMD "every ZFS dataset of `fileSystems`";
+        example = [ "rpool/root" ];
+        description = "ZFS datasets of which snapshots are taken before an update.";
+      };
       reboot = lib.mkOption {
         type = lib.types.enum [
           "never"
@@ -84,20 +95,14 @@ let
 
   enabled = lib.filterAttrs (_: schedule: schedule.enable) cfg.schedules;
 
-  tool = pkgs.writeShellApplication {
-    name = "nixos-flake-update";
-    runtimeInputs = [
-      config.nix.package
-      config.system.build.nixos-rebuild
-      config.systemd.package
-      pkgs.coreutils
-      pkgs.diffutils
-      pkgs.gitMinimal
-      pkgs.jq
-      pkgs.util-linux
-    ];
-    text = builtins.readFile ./scripts/nixos-flake-update.sh;
-  };
+  tool =
+    (import ./tools.nix {
+      inherit lib pkgs;
+      nix = config.nix.package;
+      inherit (config.system.build) nixos-rebuild;
+      systemd = config.systemd.package;
+      zfs = config.boot.zfs.package;
+    }).nixos-flake-update;
 
   arguments =
     schedule:
@@ -116,6 +121,10 @@ let
       "--health"
       unit
     ]) schedule.health
+    ++ lib.concatMap (dataset: [
+      "--snapshot"
+      dataset
+    ]) schedule.snapshots
     ++ lib.optional (!schedule.updateInputs) "--keep-inputs"
     ++ lib.optional (!schedule.rollback) "--no-rollback";
 in

@@ -3,7 +3,7 @@
 #
 # Brings the host to what this tree says, step by step. What is so already stays as it is: a second run changes nothing.
 # It stops at the first failure and says what it has done; the next run goes on from there.
-<% include "proxmox/script.sh" %>
+<% include "tool.sh" %>
 
 usage() {
   cat <<'END'

@@ -20,6 +20,12 @@ pub(super) fn module(host: &Host) -> Built {
     storage(host, &mut facts)?;
     super::host_network::host(host, &mut facts)?;
     proxmox(host, &mut facts)?;
+    if let Some(email) = &host.email {
+        facts.set(
+            "services.moxc.tasks.email",
+            mk_default(email.value.to_string()),
+        )?;
+    }
     for schedule in host.schedules.values() {
         task(host, schedule, &mut facts)?;
     }

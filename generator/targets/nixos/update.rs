@@ -2,6 +2,7 @@
 
 use crate::model::{Guest, Host, Id, Schedule, Task};
 use crate::nix::{Attrs, BuildError, mk_default};
+use crate::targets::proxmox::automation::on_calendar;
 
 /// Sets the schedules that update a guest.
 pub(super) fn guest(
@@ -47,7 +48,7 @@ pub(super) fn timing(schedule: &Schedule) -> Result<Attrs, BuildError> {
     if !*schedule.enabled {
         timing.set("enable", mk_default(false))?;
     }
-    timing.set("onCalendar", mk_default(schedule.on.as_str()))?;
+    timing.set("onCalendar", mk_default(on_calendar(schedule)))?;
     if let Some(delay) = &schedule.random_delay {
         timing.set("randomizedDelay", mk_default(delay.value.to_string()))?;
     }

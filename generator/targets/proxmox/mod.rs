@@ -1,8 +1,10 @@
 //! `proxmox/`: what stands on the host itself.
 //!
 //! * [`pve`]: Proxmox VE's own files (guests, storage, jobs, mappings, firewall, vzdump, the installer's answers);
+//! * [`automation`]: what the host does at set times, and the tools that do it;
 //! * [`system`]: the Debian below it (network, boot, ZFS, the script that applies everything).
 
+pub mod automation;
 pub mod pve;
 pub mod system;
 
@@ -16,6 +18,7 @@ use crate::template::Templates;
 #[derive(Debug)]
 pub struct Plan {
     pve: pve::Plan,
+    automation: automation::Plan,
     system: system::Plan,
 }
 
@@ -23,6 +26,7 @@ pub struct Plan {
 pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
     Plan {
         pve: pve::plan(host, sink),
+        automation: automation::plan(host),
         system: system::plan(host, sink),
     }
 }
@@ -36,6 +40,7 @@ pub fn emit(
     sink: &mut Sink,
 ) {
     pve::emit(&plan.pve, origin, templates, files, sink);
+    automation::emit(&plan.automation, origin, files, sink);
     // Last: its README says what is there.
     system::emit(&plan.system, origin, templates, files, sink);
 }

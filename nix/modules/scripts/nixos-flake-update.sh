@@ -1,13 +1,11 @@
-#!/usr/bin/env bash
-# Updates a NixOS machine from its flake, and goes back where the new system is not healthy.
+# nixos-flake-update: updates a NixOS machine from its flake, and goes back where the new system is not healthy.
 #
 # The new system is built, then tried without being made the one that boots, then looked at. A machine that hangs or
 # loses power until then boots what it booted before.
-set -euo pipefail
 
 usage() {
-  cat <<'TEXT'
-Usage: nixos-flake-update [OPTIONS]
+  cat <<'END'
+usage: nixos-flake-update [OPTIONS]
 
 Updates the inputs of a flake, builds this machine from it, switches to the new system and looks whether it is healthy.
 Where a step fails, the lock file and the running system are put back as they were.
@@ -15,93 +13,49 @@ Where a step fails, the lock file and the running system are put back as they we
   --flake REF           the flake (/etc/nixos)
   --attribute NAME      the name in its nixosConfigurations (the host name)
   --keep-inputs         follow the flake's own lock file, do not update its inputs
+  --allow-changes       take a folder with changes that nobody has committed
+  --snapshot DATASET    a ZFS dataset of which a snapshot is taken first; may be given several times
+  --keep-snapshots N    how many of those snapshots stay (3)
   --health UNIT         a unit that must be active afterwards; may be given several times
   --health-timeout N    how many seconds the units have for that (120)
   --no-rollback         leave an unhealthy system running
   --reboot WHEN         never (the default), or if-needed: restart where the kernel is another one
   --state FOLDER        where copies and the last good lock file are kept (/var/lib/moxc/nixos-flake-update)
-  --root DIR            look for the running system below DIR, for trials
-  --json                log one JSON object a line
-  --dry-run             tell the steps, change nothing
-  --yes                 do not ask
-  --help                print this
 
-Exit status: 0 updated or nothing to do; 1 failed, with the system from before running; 2 wrong usage;
-3 failed, and what ran before could not be brought back.
-TEXT
+Where it fails, the system from before is running (1), or that could not be brought back (3).
+END
 }
 
-flake=/etc/nixos attribute='' update_inputs=1 health=() health_timeout=120 rollback=1 reboot=never
-state=/var/lib/moxc/nixos-flake-update root='' json='' dry_run='' yes=''
-
-log() { # LEVEL MESSAGE
-  if [[ $json ]]; then
-    jq -cn --arg level "$1" --arg message "$2" '{$level, $message}'
-  elif [[ $1 == error ]]; then
-    printf 'nixos-flake-update: %s\n' "$2" >&2
-  else
-    printf 'nixos-flake-update: %s\n' "$2"
-  fi
-}
-
-die() { # STATUS MESSAGE
-  log error "$2"
-  exit "$1"
-}
-
-needs_value() { # OPTION COUNT
-  (($2 > 1)) || die 2 "$1 takes a value (see --help)"
-}
-
-while (($#)); do
+flake=/etc/nixos attribute='' update_inputs=1 allow_changes='' snapshots=() keep_snapshots=3 health=() health_timeout=120
+rollback=1 reboot=never state=/var/lib/moxc/nixos-flake-update
+option() {
+  local one
   case $1 in
-    --flake)
-      needs_value "$1" $#
-      flake=$2
-      shift
-      ;;
-    --attribute)
-      needs_value "$1" $#
-      attribute=$2
-      shift
-      ;;
+    --flake) value flake ;;
+    --attribute) value attribute ;;
     --keep-inputs) update_inputs='' ;;
+    --allow-changes) allow_changes=1 ;;
+    --snapshot)
+      value one
+      snapshots+=("$one")
+      ;;
+    --keep-snapshots) number keep_snapshots ;;
     --health)
-      needs_value "$1" $#
-      health+=("$2")
-      shift
+      value one
+      health+=("$one")
       ;;
-    --health-timeout)
-      needs_value "$1" $#
-      health_timeout=$2
-      shift
-      ;;
+    --health-timeout) number health_timeout ;;
     --no-rollback) rollback='' ;;
-    --reboot)
-      needs_value "$1" $#
-      reboot=$2
-      shift
-      ;;
-    --state)
-      needs_value "$1" $#
-      state=$2
-      shift
-      ;;
-    --root)
-      needs_value "$1" $#
-      root=$2
-      shift
-      ;;
-    --json) json=1 ;;
-    --dry-run) dry_run=1 ;;
-    --yes) yes=1 ;;
-    --help | -h) usage && exit 0 ;;
-    *) die 2 "unknown argument $1 (see --help)" ;;
+    --reboot) one_of reboot never if-needed ;;
+    --state) value state ;;
+    *) return 1 ;;
   esac
-  shift
-done
-[[ $reboot == never || $reboot == if-needed ]] || die 2 "--reboot is never or if-needed, not $reboot"
-[[ $health_timeout =~ ^[0-9]+$ ]] || die 2 "--health-timeout is a number of seconds, not $health_timeout"
+}
+
+begin "$@"
+if ((${#operands[@]})); then
+  wrong_usage "unknown argument ${operands[0]}"
+fi
 : "${attribute:=$(uname -n)}"
 
 nix() { command nix --extra-experimental-features 'nix-command flakes' "$@"; }
@@ -119,6 +73,26 @@ local_folder() {
   printf '%s' "$plain"
 }
 
+# committed FOLDER: what nobody has committed is somebody's unfinished work. The lock file is ours to change.
+committed() {
+  local changed
+  if [[ -n $allow_changes ]] || ! git_in "$1" rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+    return 0
+  fi
+  changed=$(git_in "$1" status --porcelain --untracked-files=no -- . ':(exclude)*flake.lock') || die "git cannot read $1"
+  if [[ -n $changed ]]; then
+    refuse "$1 has changes that nobody has committed: commit them, or say --allow-changes"
+  fi
+}
+# The folder is somebody's who is not root: git asks whether that is meant.
+git_in() { git -c safe.directory='*' -C "$@"; }
+
+# From inside, since `nix flake update` took the flake as an argument before 2.19 and as an option since.
+update_lock() (
+  cd -- "$(dirname -- "$lock")"
+  nix flake update
+)
+
 # The folder inside a flake's tree that its `?dir=` names.
 flake_dir() {
   if [[ $1 =~ [?\&]dir=([^\&#]+) ]]; then
@@ -126,57 +100,77 @@ flake_dir() {
   fi
 }
 
-if [[ $dry_run ]]; then
-  if folder=$(local_folder "$flake"); then
-    log info "would update the inputs of $folder"
-  else
-    log info "would fetch $flake${update_inputs:+ and update the inputs of a copy}"
+if [[ -n $dry_run ]]; then
+  if ((${#snapshots[@]})); then
+    say "would take snapshots of ${snapshots[*]}"
   fi
-  log info "would build $attribute, try it, check: ${health[*]:-nothing}, and make it the system that boots"
-  [[ ! $rollback ]] || log info "would go back to $(readlink -f "$root/run/current-system") where a step fails"
-  [[ $reboot == never ]] || log info "would restart where the kernel is another one"
+  if folder=$(local_folder "$flake"); then
+    say "would update the inputs of $folder"
+  else
+    say "would fetch $flake${update_inputs:+ and update the inputs of a copy}"
+  fi
+  say "would build $attribute, try it, check: ${health[*]:-nothing}, and make it the system that boots"
+  if [[ -n $rollback ]]; then
+    say "would go back to $(readlink -f "$root/run/current-system") where a step fails"
+  fi
+  if [[ $reboot == if-needed ]]; then
+    say 'would restart where the kernel is another one'
+  fi
   exit 0
 fi
 
-if [[ ! $yes ]]; then
-  read -r -p "update $attribute from $flake? [y/N] " answer
-  [[ $answer == [yY]* ]] || die 1 "not updated"
-fi
-
+need cmp flock nix nixos-rebuild perl systemctl
+ask "Update $attribute from $flake?"
+lock
 mkdir -p -- "$state"
-exec 9>"$state/running"
-flock --nonblock 9 || die 1 "another update is running"
 
-before=$(readlink -f "$root/run/current-system") || die 1 "no running system at $root/run/current-system"
+before=$(readlink -f "$root/run/current-system") || die "no running system at $root/run/current-system"
+# A run that was cut off while it tried a system left the one from before here.
+trying=$state/before-trial
+cut_off=
+if [[ -s $trying ]]; then
+  cut_off=1
+  if [[ -x $(<"$trying")/bin/switch-to-configuration ]]; then
+    before=$(<"$trying")
+    say "an earlier run was cut off: the system from before it is $before"
+  fi
+fi
 
 # The lock file in hand: where it is, and its copy from before. The copy outlives a kill, so that the next run finds it.
 lock='' saved=$state/flake.lock.before
 put_lock_back() {
-  [[ $lock && -e $saved ]] || return 0
+  if [[ -z $lock || ! -e $saved ]]; then
+    return 0
+  fi
   if [[ -s $saved ]]; then
     cmp --silent -- "$saved" "$lock" || cat -- "$saved" >"$lock"
   else
     rm -f -- "$lock"
   fi
   rm -f -- "$saved" "$saved.of"
-  log info "put $lock back as it was"
+  say "put $lock back as it was"
 }
 if [[ -e $saved && -e $saved.of ]]; then
   lock=$(<"$saved.of")
   put_lock_back
   lock=''
 fi
-trap put_lock_back EXIT
-trap 'exit 1' INT TERM HUP
+at_exit put_lock_back
 
 if folder=$(local_folder "$flake"); then
-  [[ -d $folder ]] || die 1 "there is no folder $folder"
+  if [[ ! -d $folder ]]; then
+    die "there is no folder $folder"
+  fi
+  committed "$folder"
   dir=$(flake_dir "$flake")
   reference=$flake
 elif [[ $update_inputs ]]; then
-  metadata=$(nix flake metadata --refresh --json "$flake") || die 1 "cannot fetch $flake"
-  source=$(jq -er .path <<<"$metadata") || die 1 "nix does not say where $flake lies"
-  dir=$(jq -r '.locked.dir // .resolved.dir // ""' <<<"$metadata")
+  metadata=$(nix flake metadata --refresh --json "$flake") || die "cannot fetch $flake"
+  fields=$(rows 'row($d->{path}, $d->{locked}{dir} // $d->{resolved}{dir})' <<<"$metadata") || die "nix does not say where $flake lies"
+  IFS=$'\x1f' read -r source dir <<<"$fields"
+  if [[ -z $source ]]; then
+    die "nix does not say where $flake lies"
+  fi
   folder=$state/source
   rm -rf -- "$folder"
   cp -r --no-preserve=mode,ownership -- "$source" "$folder"
@@ -189,20 +183,36 @@ fi
 if [[ $folder && $update_inputs ]]; then
   lock=$folder${dir:+/$dir}/flake.lock
   printf '%s' "$lock" >"$saved.of"
-  if [[ -e $lock ]]; then cp -- "$lock" "$saved"; else : >"$saved"; fi
-  # From inside, since `nix flake update` took the flake as an argument before 2.19 and as an option since.
-  (cd -- "$(dirname -- "$lock")" && nix flake update) || die 1 "cannot update the inputs of $flake"
+  if [[ -e $lock ]]; then
+    cp -- "$lock" "$saved.new"
+  else
+    : >"$saved.new"
+  fi
+  mv -f -- "$saved.new" "$saved"
+  run update_lock || die "cannot update the inputs of $flake"
+fi
+
+# So that what an update breaks in the data can be undone, too.
+if ((${#snapshots[@]})); then
+  run zfs-snapshot --yes --name before-update --keep "last=$keep_snapshots" -- "${snapshots[@]}" ||
+    die 'no snapshot could be taken: not updated'
 fi
 
 cd -- "$state"
 refresh=()
-[[ $folder ]] || refresh=(--refresh)
-nixos-rebuild build --flake "$reference#$attribute" "${refresh[@]}" || die 1 "$attribute cannot be built"
+if [[ -z $folder ]]; then
+  refresh=(--refresh)
+fi
+run nixos-rebuild build --flake "$reference#$attribute" "${refresh[@]}" || die "$attribute cannot be built"
 after=$(readlink -f result)
 
 keep_lock() {
-  [[ $lock ]] || return 0
-  [[ ! -e $lock ]] || cp -- "$lock" "$state/flake.lock"
+  if [[ -z $lock ]]; then
+    return 0
+  fi
+  if [[ -e $lock ]]; then
+    cp -- "$lock" "$state/flake.lock"
+  fi
   rm -f -- "$saved" "$saved.of"
 }
 
@@ -211,7 +221,7 @@ healthy() {
   for unit in "${health[@]}"; do
     until systemctl is-active --quiet -- "$unit"; do
       if ((SECONDS >= deadline)); then
-        log error "$unit is not active"
+        failed "$unit is not active" unit "$unit"
         return 1
       fi
       sleep 1
@@ -219,41 +229,55 @@ healthy() {
   done
 }
 
-# The system from before; its own switch program knows how to get there from any other.
+# The system from before, by its own switch program and without the network: nothing has to be fetched or built for it.
+profile=$root/nix/var/nix/profiles/system
 go_back() {
-  log info "going back to $before"
-  "$before/bin/switch-to-configuration" test || die 3 "cannot go back to $before"
-  healthy || die 3 "$before is not healthy either"
+  local how=test
+  if [[ -z $rollback ]]; then
+    return 0
+  fi
+  say "going back to $before"
+  if [[ -e $profile && $(readlink -f "$profile") != "$before" ]]; then
+    run nix-env --profile "$profile" --set "$before" || refuse "cannot make $before the system that boots"
+    how=switch
+  fi
+  run "$before/bin/switch-to-configuration" "$how" || refuse "cannot go back to $before"
+  healthy || refuse "$before is not healthy either"
+  rm -f -- "$trying"
 }
 
-if [[ $after == "$before" ]]; then
-  log info "nothing new: $before"
+if [[ $after == "$before" && -z $cut_off ]]; then
+  say "nothing new: $before"
   keep_lock
   exit 0
 fi
 
-log info "trying $after"
-if ! nixos-rebuild test --flake "$reference#$attribute"; then
-  log error "the new system does not start as it should"
-  [[ ! $rollback ]] || go_back
+say "trying $after"
+printf '%s\n' "$before" >"$trying.new"
+mv -f -- "$trying.new" "$trying"
+if ! run nixos-rebuild test --flake "$reference#$attribute"; then
+  failed 'the new system does not start as it should'
+  go_back
   exit 1
 fi
 if ! healthy; then
-  [[ ! $rollback ]] || go_back
+  go_back
   exit 1
 fi
-if ! nixos-rebuild switch --flake "$reference#$attribute"; then
-  log error "the new system cannot be made the one that boots"
-  [[ ! $rollback ]] || go_back
+if ! run nixos-rebuild switch --flake "$reference#$attribute"; then
+  failed 'the new system cannot be made the one that boots'
+  go_back
   exit 1
 fi
 keep_lock
-log info "updated to $after"
+rm -f -- "$trying"
+say "updated to $after"
+count 'updates'
 
 # A container has no kernel of its own.
 kernel_of() { readlink -f -- "$1/kernel" "$1/initrd" "$1/kernel-modules" || true; }
 if [[ $reboot == if-needed && -e $root/run/booted-system/kernel ]] &&
   [[ $(kernel_of "$root/run/booted-system") != "$(kernel_of "$after")" ]]; then
-  log info "restarting for the new kernel"
-  systemctl reboot
+  say 'restarting for the new kernel'
+  run systemctl reboot
 fi

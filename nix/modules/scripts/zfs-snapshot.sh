@@ -1,123 +1,253 @@
-#!/usr/bin/env bash
-# Takes snapshots of datasets and prunes those that it took before.
-set -euo pipefail
+# zfs-snapshot: takes snapshots of datasets, and prunes those that it took before.
+#
+# A snapshot is called after the schedule and the time in UTC, so that names sort and no change of the clocks makes two of
+# one name or an hour without. What is pruned bears the same name and such a time to the letter: nobody else's snapshot
+# does.
 
 usage() {
-  cat <<'TEXT'
-Usage: zfs-snapshot --name NAME [OPTIONS] DATASET...
+  cat <<'END'
+usage: zfs-snapshot --name NAME [OPTIONS] DATASET...
 
-Takes a snapshot `DATASET@NAME-<time in UTC>` of each dataset, then destroys those of the same NAME that no rule keeps.
-Snapshots of another name, and held ones, are never touched. Without a rule nothing is destroyed.
+Takes a snapshot DATASET@NAME-<time in UTC> of each dataset, then destroys those of the same NAME that no rule keeps.
+Without a rule nothing is destroyed. Never destroyed: the newest one of a dataset, one that is held or that a clone hangs
+on, and whatever another program or a person has made.
 
-  --name NAME     what the snapshots are called, and which ones are pruned
-  --keep RULE=N   last, hourly, daily, weekly, monthly or yearly: the newest of each of so many; may be given again
-  --recursive     also of what lies below each dataset
-  --dry-run       tell what would be done, change nothing
-  --yes           asks nothing, with or without it
-  --help          print this
-TEXT
+  --name NAME       what the snapshots are called, and which ones are pruned
+  --keep RULE=N     last, hourly, daily, weekly, monthly or yearly: the newest of each of so many; may be given again
+  --recursive       also of what lies below each dataset
+  --prune-only      takes no snapshot
+END
 }
 
-fail() { # STATUS MESSAGE
-  printf 'zfs-snapshot: %s\n' "$2" >&2
-  exit "$1"
-}
-
-name='' recursive='' dry_run='' rules=() datasets=()
-while (($#)); do
+name=
+recursive=
+prune_only=
+rules=()
+option() {
+  local rule
   case $1 in
-    --name)
-      (($# > 1)) || fail 2 "--name takes a name"
-      name=$2
-      shift
-      ;;
+    --name) value name ;;
     --keep)
-      [[ ${2:-} =~ ^(last|hourly|daily|weekly|monthly|yearly)=[0-9]+$ ]] || fail 2 "--keep takes a rule such as daily=7"
-      rules+=("$2")
-      shift
+      value rule
+      if [[ ! $rule =~ ^(last|hourly|daily|weekly|monthly|yearly)=(0|[1-9][0-9]{0,8})$ ]]; then
+        wrong_usage "--keep takes a rule such as daily=7, not $rule"
+      fi
+      rules+=("$rule")
       ;;
     --recursive) recursive=1 ;;
-    --dry-run) dry_run=1 ;;
-    --yes) ;;
-    --help | -h) usage && exit 0 ;;
-    -*) fail 2 "unknown option $1 (see --help)" ;;
-    *) datasets+=("$1") ;;
+    --prune-only) prune_only=1 ;;
+    *) return 1 ;;
   esac
-  shift
-done
-[[ $name =~ ^[A-Za-z0-9][A-Za-z0-9_.:-]*$ ]] || fail 2 "--name is missing or no name (see --help)"
-((${#datasets[@]})) || fail 2 "no dataset (see --help)"
+}
 
-run() {
-  if [[ $dry_run ]]; then
-    printf 'would run: %s\n' "$*"
+begin "$@"
+if [[ ! $name =~ ^[A-Za-z0-9][A-Za-z0-9_.:-]*$ ]]; then
+  wrong_usage '--name is missing or no name'
+fi
+if ((${#operands[@]} == 0)); then
+  wrong_usage 'no dataset is named'
+fi
+need date zfs zpool
+lock
+
+own="^${name//./[.]}-[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}Z\$"
+
+# clock: puts the time into $seconds, and the name of a snapshot of now into $stamp.
+clock() {
+  seconds=$(date +%s)
+  TZ=UTC0 printf -v stamp "$name-%(%Y-%m-%dT%H%M%SZ)T" "$seconds"
+}
+clock
+
+# A pool that has stopped makes every command hang that asks for it.
+declare -A pool_is=()
+usable() {
+  local pool=${1%%/*}
+  if [[ -z ${pool_is[$pool]+set} ]]; then
+    pool_is[$pool]=$(zpool list -H -o health -- "$pool" 2>/dev/null) || pool_is[$pool]=missing
+    case ${pool_is[$pool]} in
+      ONLINE | DEGRADED) ;;
+      missing) failed "there is no pool $pool" pool "$pool" ;;
+      *) failed "the pool $pool is ${pool_is[$pool]}: nothing is done with it" pool "$pool" health "${pool_is[$pool]}" ;;
+    esac
+  fi
+  [[ ${pool_is[$pool]} == ONLINE || ${pool_is[$pool]} == DEGRADED ]]
+}
+
+# below DATASET: fills `datasets` with it, and with what lies below where that is asked for.
+below() {
+  local listed
+  datasets=()
+  if [[ -z $recursive ]]; then
+    datasets=("$1")
+  elif listed=$(zfs list -H -o name -r -t filesystem,volume -- "$1" 2>&1); then
+    mapfile -t datasets <<<"$listed"
   else
-    "$@"
+    failed "$1: ${listed##*$'\n'}" dataset "$1"
   fi
 }
 
-now=$(date -u +%Y-%m-%dT%H%M%SZ)
-below=()
-[[ ! $recursive ]] || below=(-r)
-status=0
-for dataset in "${datasets[@]}"; do
-  run zfs snapshot "${below[@]}" "$dataset@$name-$now" || status=1
-done
-
-# The calendar unit that a snapshot of a rule falls into.
-bucket_of() { # RULE SECONDS
-  case $1 in
-    last) printf '%s' "$2" ;;
-    hourly) date -u -d "@$2" +%Y%m%d%H ;;
-    daily) date -u -d "@$2" +%Y%m%d ;;
-    weekly) date -u -d "@$2" +%G%V ;;
-    monthly) date -u -d "@$2" +%Y%m ;;
-    yearly) date -u -d "@$2" +%Y ;;
-  esac
+# take DATASET [-r]: one snapshot, of this moment; the reason for a failure is left in $said. A name that is taken means a
+# second run within a second.
+take() {
+  local tries
+  for tries in 1 2 3; do
+    if attempt zfs snapshot "${@:2}" -- "$1@$stamp"; then
+      return 0
+    fi
+    if [[ $said != *'already exists'* ]]; then
+      return 1
+    fi
+    sleep 1
+    clock
+  done
+  return 1
 }
 
-prune() { # DATASET
-  local listed snapshot created holds rule kind most bucket before taken
-  local -A kept=()
-  local -a snapshots=()
-  # Newest first. What stands in `userrefs` is the number of holds.
-  listed=$(zfs list -H -p -t snapshot -d 1 -o name,creation,userrefs -S creation "$1")
-  while IFS=$'\t' read -r snapshot created holds; do
-    [[ $snapshot == "$1@$name-"* ]] || continue
-    snapshots+=("$snapshot $created $holds")
+# not_taken DATASET: tells why, or puts it off until something is pruned.
+no_room=()
+not_taken() {
+  if [[ $said == *'out of space'* ]]; then
+    no_room+=("$1")
+    warn "$1: no room for a snapshot" dataset "$1"
+  else
+    failed "$1: no snapshot: $reason" dataset "$1"
+  fi
+}
+
+snapshot() {
+  local dataset
+  if [[ -z $recursive ]]; then
+    if take "$1"; then
+      count 'snapshots taken'
+    else
+      not_taken "$1"
+    fi
+    return 0
+  fi
+  if take "$1" -r; then
+    count 'snapshots taken' "${#datasets[@]}"
+    return 0
+  fi
+  # All or none: one volume that is out of room would keep every other dataset without a snapshot.
+  warn "$1: not all at once: $reason" dataset "$1"
+  for dataset in "${datasets[@]}"; do
+    if take "$dataset"; then
+      count 'snapshots taken'
+    else
+      not_taken "$dataset"
+    fi
+  done
+}
+
+# bucket RULE SECONDS: puts the part of the calendar that the time lies in into $part, in UTC.
+bucket() {
+  case $1 in
+    last) part=$2.$((++serial)) ;;
+    hourly) part=$(($2 / 3600)) ;;
+    daily) part=$(($2 / 86400)) ;;
+    # The first of January 1970 was a Thursday; a week begins on Monday.
+    weekly) part=$((($2 / 86400 + 3) / 7)) ;;
+    monthly) TZ=UTC0 printf -v part '%(%Y%m)T' "$2" ;;
+    yearly) TZ=UTC0 printf -v part '%(%Y)T' "$2" ;;
+  esac
+}
+serial=0
+
+# prune DATASET: destroys what no rule keeps, oldest first.
+prune() {
+  local dataset=$1 listed full created holds clones rule most before kept part i
+  local names=() times=() held=() keeps=()
+  if ! listed=$(zfs list -H -p -t snapshot -d 1 -o name,creation,userrefs,clones -s createtxg -- "$dataset" 2>&1); then
+    failed "$dataset: ${listed##*$'\n'}" dataset "$dataset"
+    return 0
+  fi
+  while IFS=$'\t' read -r full created holds clones; do
+    if [[ $full != "$dataset@"* ]]; then
+      continue
+    fi
+    beside "$dataset" "${full#*@}" "$created"
+    if [[ ! ${full#*@} =~ $own ]]; then
+      continue
+    fi
+    names+=("$full")
+    times+=("$created")
+    if [[ $holds != 0 && $holds != - ]]; then
+      held+=('held')
+    elif [[ -n $clones && $clones != - ]]; then
+      held+=("the origin of $clones")
+    else
+      held+=('')
+    fi
   done <<<"$listed"
+  if [[ -n $dry_run && -z $prune_only ]]; then
+    # The one that would have been taken.
+    names+=("$dataset@$stamp") times+=("$seconds") held+=('')
+  fi
+  for ((i = ${#names[@]} - 1; i >= 0; i--)); do keeps[i]=; done
   for rule in "${rules[@]}"; do
-    kind=${rule%%=*} most=${rule#*=} before='' taken=0
-    for snapshot in "${snapshots[@]}"; do
-      read -r snapshot created holds <<<"$snapshot"
-      ((taken < most)) || break
-      bucket=$(bucket_of "$kind" "$created")
-      if [[ $kind == last || $bucket != "$before" ]]; then
-        kept[$snapshot]=1
-        before=$bucket
-        taken=$((taken + 1))
+    most=${rule#*=} before='' kept=0
+    for ((i = ${#names[@]} - 1; i >= 0 && kept < most; i--)); do
+      bucket "${rule%%=*}" "${times[i]}"
+      if [[ $part != "$before" ]]; then
+        keeps[i]=1 before=$part kept=$((kept + 1))
       fi
     done
   done
-  for snapshot in "${snapshots[@]}"; do
-    read -r snapshot created holds <<<"$snapshot"
-    [[ ! ${kept[$snapshot]:-} ]] || continue
-    if [[ $holds != 0 ]]; then
-      printf 'held: %s\n' "$snapshot"
+  # The newest is the one that somebody goes back to first; it is the last of the list.
+  for ((i = 0; i < ${#names[@]} - 1; i++)); do
+    if [[ -n ${keeps[i]} ]]; then
+      continue
+    fi
+    if [[ -n ${held[i]} ]]; then
+      say "left: ${names[i]} is ${held[i]}" snapshot "${names[i]}"
+      count 'left since in use'
+    elif attempt zfs destroy -- "${names[i]}"; then
+      count 'destroyed'
+    elif [[ $said == *'is busy'* || $said == *'being held'* || $said == *'dependent clones'* ]]; then
+      warn "left: $reason" snapshot "${names[i]}"
+      count 'left since in use'
+    elif [[ $said == *'could not find any snapshots'* || $said == *'does not exist'* ]]; then
+      say "gone already: ${names[i]}" snapshot "${names[i]}"
     else
-      run zfs destroy "$snapshot" || status=1
+      failed "${names[i]}: not destroyed: $reason" snapshot "${names[i]}"
     fi
   done
 }
 
-if ((${#rules[@]} && status == 0)); then
-  for dataset in "${datasets[@]}"; do
-    if [[ $recursive ]]; then
-      children=$(zfs list -H -r -t filesystem,volume -o name "$dataset")
-      while IFS= read -r child; do prune "$child"; done <<<"$children"
-    else
-      prune "$dataset"
+# beside DATASET SNAPSHOT SECONDS: tells once that another program takes snapshots here, too. Each prunes its own, but
+# there are twice as many as anybody wanted.
+declare -A beside_told=()
+beside() {
+  local other
+  case $2 in
+    autosnap_*) other=sanoid ;;
+    zfs-auto-snap_*) other=zfs-auto-snapshot ;;
+    *) return 0 ;;
+  esac
+  if ((seconds - $3 < 7 * 86400)) && [[ -z ${beside_told[$1 $other]+set} ]]; then
+    beside_told[$1 $other]=1
+    warn "$1: $other takes snapshots here as well: one of the two is enough" dataset "$1" other "$other"
+  fi
+}
+
+for dataset in "${operands[@]}"; do
+  if usable "$dataset"; then
+    below "$dataset"
+    if [[ -z $prune_only ]] && ((${#datasets[@]})); then
+      snapshot "$dataset"
     fi
-  done
-fi
-exit "$status"
+    if ((${#rules[@]})); then
+      for one in "${datasets[@]}"; do prune "$one"; done
+    fi
+  fi
+done
+
+# What had no room may have some now.
+for dataset in "${no_room[@]}"; do
+  if take "$dataset"; then
+    count 'snapshots taken'
+  else
+    failed "$dataset: no snapshot: $reason" dataset "$dataset"
+  fi
+done

@@ -140,8 +140,8 @@ remove_stale_files() {
       continue
     else
       note_change "$path"
-      if [[ $path == /etc/systemd/system/* && -n $live ]]; then
-        run systemctl disable --now "${path##*/}"
+      if [[ -n $live ]]; then
+        retire_unit "$path"
       fi
       run remove_file "$path"
     fi
@@ -149,6 +149,24 @@ remove_stale_files() {
       forget "$path"
     fi
   done < <(cat "$state/installed")
+}
+
+# retire_unit PATH: a unit that goes no longer starts, and no longer runs. A template is none itself, and a job that is at it
+# is not cut off.
+retire_unit() {
+  local unit=${1##*/}
+  case $1 in
+    *@.*) ;;
+    /etc/systemd/system/*/*) ;;
+    /etc/systemd/system/*.service)
+      if grep -q '^Type=oneshot' "$root$1"; then
+        run systemctl disable -- "$unit"
+      else
+        run systemctl disable --now -- "$unit"
+      fi
+      ;;
+    /etc/systemd/system/*) run systemctl disable --now -- "$unit" ;;
+  esac
 }
 
 remove_file() {
@@ -199,7 +217,7 @@ enable_units() {
       run systemctl enable -- "$name"
     fi
     case $name in
-      *.timer | *.path | *.socket) start_unit "$name" ;;
+      *.target | *.timer | *.path | *.socket) start_unit "$name" ;;
       *.mount)
         # Without its disk, a mount only waits for it.
         if [[ -e $(sed -n 's/^What=//p' "$unit" | sed 's/%%/%/g') ]]; then

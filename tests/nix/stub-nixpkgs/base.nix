@@ -22,6 +22,10 @@
       ];
     };
   };
+  fileSystems."/" = {
+    device = "none";
+    fsType = "tmpfs";
+  };
   networking.proxy.envVars = { };
   environment.etc.hosts.target = "hosts";
 }

@@ -81,20 +81,20 @@ fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
 }
 
 /// The tree that is being written.
-struct Tree<'a> {
-    origin: &'a Origin,
-    files: &'a mut FileSet,
-    sink: &'a mut Sink,
+pub(super) struct Tree<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) files: &'a mut FileSet,
+    pub(super) sink: &'a mut Sink,
 }
 
 impl Tree<'_> {
     /// The line that marks a generated file, without its comment sign.
-    fn header(&self) -> String {
+    pub(super) fn header(&self) -> String {
         self.origin.header()
     }
 
     /// Adds a file below `proxmox/`; `span` is what it was made from.
-    fn add(&mut self, path: &str, text: &str, mode: Mode, span: Span) {
+    pub(super) fn add(&mut self, path: &str, text: &str, mode: Mode, span: Span) {
         self.add_at(&format!("proxmox/{path}"), text, mode, span);
     }
 

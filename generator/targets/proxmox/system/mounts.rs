@@ -11,7 +11,8 @@ use crate::model::{ExternalPlace, Host};
 use crate::output::Mode;
 use crate::source::Span;
 
-use super::{Tree, push};
+use super::Tree;
+use crate::targets::proxmox::automation::unit::{self, Unit};
 
 /// A folder that something is mounted at.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vec<Mount> {
         // At the end of a line, it joins the next one to it (systemd.syntax(7)).
         if let Some((span, text)) = [(path.span, path.as_str()), (device.span, device.as_str())]
             .into_iter()
-            .find(|(_, text)| text.ends_with('\\'))
+            .find(|(_, text)| unit::ends_badly(text))
         {
             sink.push(
                 Diagnostic::new(
@@ -63,74 +64,32 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vec<Mount> {
     mounts
 }
 
-/// The name of the unit of a path, without its suffix: systemd-escape(1) with `--path`.
-pub(super) fn unit_name(path: &str) -> String {
-    let path = path.trim_matches('/');
-    if path.is_empty() {
-        return "-".to_owned();
-    }
-    let mut name = String::new();
-    for (at, byte) in path.bytes().enumerate() {
-        match byte {
-            b'/' => name.push('-'),
-            b'.' if at == 0 => name.push_str("\\x2e"),
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b':' | b'_' | b'.' => name.push(byte.into()),
-            other => push(&mut name, format_args!("\\x{other:02x}")),
-        }
-    }
-    name
-}
-
-/// A value of a unit file: `%` opens a specifier (systemd.unit(5)).
-fn unit_value(text: &str) -> String {
-    text.replace('%', "%%")
-}
-
 impl Mount {
     /// Writes the unit down.
     pub(super) fn emit(&self, tree: &mut Tree<'_>) {
-        let mut text = format!(
-            "# {}\n[Unit]\nDescription=Storage {}\n\n[Mount]\nWhat={}\nWhere={}\n",
-            tree.header(),
-            unit_value(&self.store),
-            unit_value(&self.what),
-            unit_value(&self.place)
-        );
+        let mut file = Unit::new(&tree.header());
+        file.section("Unit")
+            .value("Description", &format!("Storage {}", self.store));
+        file.section("Mount")
+            .value("What", &self.what)
+            .value("Where", &self.place);
         if let Some(fs) = &self.file_system {
-            push(&mut text, format_args!("Type={fs}\n"));
+            file.set("Type", fs);
         }
         // What comes from outside brings no device nodes and no set-user-id programs.
         if self.removable {
-            text.push_str("Options=nodev,nosuid,noatime\n");
+            file.set("Options", "nodev,nosuid,noatime");
         }
-        text.push_str("\n[Install]\n");
+        file.section("Install");
         if !self.removable {
-            text.push_str("WantedBy=local-fs.target\n");
+            file.set("WantedBy", "local-fs.target");
         }
-        push(
-            &mut text,
-            format_args!("WantedBy={}.device\n", unit_name(&self.what)),
+        let device = unit::name_of_path(&self.what);
+        file.set("WantedBy", format_args!("{device}.device"));
+        let path = format!(
+            "etc/systemd/system/{}.mount",
+            unit::name_of_path(&self.place)
         );
-        let path = format!("etc/systemd/system/{}.mount", unit_name(&self.place));
-        tree.add(&path, &text, Mode::Regular, self.span);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unit_names_are_those_of_systemd_escape() {
-        for (path, name) in [
-            ("/mnt/usb-backup", "mnt-usb\\x2dbackup"),
-            ("/", "-"),
-            ("/.a/.b", "\\x2ea-.b"),
-            ("/mnt/a b%", "mnt-a\\x20b\\x25"),
-            ("/ä", "\\xc3\\xa4"),
-            ("/dev/disk/by-label/x:y_z", "dev-disk-by\\x2dlabel-x:y_z"),
-        ] {
-            assert_eq!(unit_name(path), name);
-        }
+        tree.add(&path, file.text(), Mode::Regular, self.span);
     }
 }

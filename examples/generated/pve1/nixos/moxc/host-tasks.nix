@@ -87,49 +87,47 @@ let
 
   enabled = lib.filterAttrs (_: task: task.enable) cfg.schedules;
 
-  snapshots = pkgs.writeShellApplication {
-    name = "zfs-snapshot";
-    runtimeInputs = [
-      config.boot.zfs.package
-      pkgs.coreutils
-    ];
-    text = builtins.readFile ./scripts/zfs-snapshot.sh;
+  tools = import ./tools.nix {
+    inherit lib pkgs;
+    nix = config.nix.package.out;
+    systemd = config.systemd.package;
+    zfs = config.boot.zfs.package;
   };
 
-  # Each of several pools or disks gets its turn, whatever the others say.
-  forEach =
-    command: values:
-    lib.concatMapStrings (value: "${command} ${lib.escapeShellArg value} || status=1\n") values;
-  scriptOf =
+  # The words of each kind's tool. What is asked is answered: nobody is there.
+  commandOf =
     name: task:
-    {
-      proxmox-maintenance = ''
-        journalctl --vacuum-time=30d || status=1
-        nix-collect-garbage --delete-older-than 30d || status=1
-        zpool status -x || status=1
-      '';
-      smart-test = forEach "smartctl --test=${task.test}" task.devices;
-      zfs-scrub = forEach "zpool scrub" task.pools;
-      zfs-snapshot = ''
-        zfs-snapshot ${
-          lib.escapeShellArgs (
-            [
-              "--yes"
-              "--name"
-              name
-            ]
-            ++ lib.optional task.recursive "--recursive"
-            ++ lib.concatLists (
-              lib.mapAttrsToList (rule: number: [
-                "--keep"
-                "${rule}=${toString number}"
-              ]) task.keep
-            )
-            ++ task.datasets
-          )
-        } || status=1
-      '';
-      zfs-trim = forEach "zpool trim" task.pools;
+    [
+      (lib.getExe tools.${task.kind})
+      "--yes"
+    ]
+    ++ {
+      proxmox-maintenance = [ ];
+      smart-test = [
+        "--kind"
+        task.test
+        "--"
+      ]
+      ++ task.devices;
+      zfs-scrub = [
+        "--wait"
+        "--"
+      ]
+      ++ task.pools;
+      zfs-snapshot = [
+        "--name"
+        name
+      ]
+      ++ lib.optional task.recursive "--recursive"
+      ++ lib.concatLists (
+        lib.mapAttrsToList (rule: number: [
+          "--keep"
+          "${rule}=${toString number}"
+        ]) task.keep
+      )
+      ++ [ "--" ]
+      ++ task.datasets;
+      zfs-trim = [ "--" ] ++ task.pools;
     }
     .${task.kind};
 in
@@ -142,6 +140,11 @@ in
     enable = lib.mkEnableOption "what this host does at set times" // {
       default = true;
     };
+    email = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = null;
+      description = "Who gets a mail when a task has failed.";
+    };
     schedules = lib.mkOption {
       type = lib.types.attrsOf task;
       default = { };
@@ -150,7 +153,14 @@ in
   };
 
   config = lib.mkIf (config.services.moxc.enable && cfg.enable && enabled != { }) {
-    environment.systemPackages = [ snapshots ];
+    environment.systemPackages = [
+      tools.moxc-notify
+      tools.proxmox-maintenance
+      tools.smart-test
+      tools.zfs-scrub
+      tools.zfs-snapshot
+      tools.zfs-trim
+    ];
 
     systemd = {
       targets.moxc = {
@@ -159,21 +169,41 @@ in
         wants = lib.mapAttrsToList (name: _: "moxc-${name}.timer") enabled;
       };
 
-      services = lib.mapAttrs' (
+      services = {
+        # It names no unit for its own failure, so that nothing goes round in circles.
+        "moxc-failure@" = {
+          description = "Tell that %i has failed";
+          serviceConfig = {
+            Type = "oneshot";
+            TimeoutStartSec = "5min";
+          };
+          script = ''
+            exec ${lib.getExe tools.moxc-notify} --yes ${
+              lib.optionalString (cfg.email != null) "--to ${lib.escapeShellArg cfg.email}"
+            } "$1"
+          '';
+          scriptArgs = "%i";
+        };
+      }
+      // lib.mapAttrs' (
         name: task:
         lib.nameValuePair "moxc-${name}" {
           description = "The task ${name}: ${task.kind}";
+          # What proxmox-maintenance looks at, where the machine has it.
           path = [
             config.boot.zfs.package
             config.nix.package.out
             pkgs.smartmontools
-            snapshots
           ];
+          onFailure = [ "moxc-failure@%n.service" ];
           serviceConfig = {
             Type = "oneshot";
+            Nice = 10;
+            IOSchedulingClass = "best-effort";
+            IOSchedulingPriority = 7;
           }
           // lib.optionalAttrs (task.timeout != null) { TimeoutStartSec = task.timeout; };
-          script = "status=0\n${scriptOf name task}exit \"$status\"\n";
+          script = "exec ${lib.escapeShellArgs (commandOf name task)}";
         }
       ) enabled;
 

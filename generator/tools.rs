@@ -1,0 +1,87 @@
+//! The tools that run on a host and in its guests: bash programs, each one file.
+//!
+//! Their texts are in `nix/modules/scripts/`, where the NixOS modules and the flake read them, too: `tool.sh` holds what
+//! they share and stands in front of each. A Debian host gets them in `/usr/local/sbin`.
+
+/// What every tool shares: options, messages, the JSON log, locks, the closing summary, statuses.
+const LIBRARY: &str = include_str!("../nix/modules/scripts/tool.sh");
+
+/// A program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tool {
+    /// The name of its command.
+    pub name: &'static str,
+    /// What it does, in one sentence without a full stop.
+    pub about: &'static str,
+    text: &'static str,
+}
+
+macro_rules! tools {
+    ($($name:literal $about:literal)*) => {
+        &[$(Tool {
+            name: $name,
+            about: $about,
+            text: include_str!(concat!("../nix/modules/scripts/", $name, ".sh")),
+        }),*]
+    };
+}
+
+/// The tools of a Proxmox VE host on Debian, in the order of their names.
+pub const ALL: &[Tool] = tools! {
+    "moxc-notify" "tells by mail that a unit has failed"
+    "proxmox-maintenance" "removes what a host no longer needs, and reports how its pools, disks and file systems are"
+    "proxmox-update" "brings the packages of a Proxmox VE host up to date"
+    "smart-test" "has disks test themselves, and tells what their last test said"
+    "zfs-scrub" "has pools read every block and mend what is wrong"
+    "zfs-snapshot" "takes snapshots of datasets, and prunes those that it took before"
+    "zfs-trim" "tells flash which blocks are free"
+};
+
+impl Tool {
+    /// The tool of a name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|tool| tool.name == name)
+    }
+
+    /// The whole program. `header` marks it as a generated file; it holds no line break.
+    pub fn script(&self, header: &str) -> String {
+        format!("#!/bin/bash\n# {header}\n#\n{LIBRARY}\n{}", self.text)
+    }
+
+    /// Where a Debian host has it.
+    pub fn path(&self) -> String {
+        path(self.name)
+    }
+}
+
+/// Where a Debian host has the tool of a name.
+pub fn path(name: &str) -> String {
+    format!("/usr/local/sbin/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tool_says_what_it_does_in_its_first_line() {
+        for tool in ALL {
+            let first = tool.text.lines().next().expect("a line");
+            let said = first.strip_prefix("# ").expect("a comment");
+            assert_eq!(said, format!("{}: {}.", tool.name, tool.about));
+        }
+    }
+
+    #[test]
+    fn tools_are_sorted_by_their_names() {
+        assert!(ALL.is_sorted_by(|a, b| a.name < b.name));
+    }
+
+    #[test]
+    fn no_tool_has_an_interpreter_of_its_own() {
+        // Nix puts the library in front as well: the line would stand in the middle.
+        for text in ALL.iter().map(|tool| tool.text).chain([LIBRARY]) {
+            assert!(!text.starts_with("#!"), "{text}");
+        }
+    }
+}

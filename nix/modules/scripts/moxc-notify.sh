@@ -1,0 +1,86 @@
+# moxc-notify: tells by mail that a unit has failed.
+#
+# It runs where a unit has failed already, and has nobody to tell of its own failures but the journal: so it does not fail
+# for want of a mail program.
+
+usage() {
+  cat <<'END'
+usage: moxc-notify [--to ADDRESS] [--lines N] UNIT
+
+Mails the state of UNIT and the end of its journal. Without an address or a mail program, the message goes to the journal
+alone.
+
+  --to ADDRESS      who gets it
+  --lines N         how much of the journal (60)
+END
+}
+
+to=
+lines=60
+option() {
+  case $1 in
+    --to) value to ;;
+    --lines) number lines ;;
+    *) return 1 ;;
+  esac
+}
+
+begin "$@"
+if ((${#operands[@]} != 1)); then
+  wrong_usage 'one unit has to be named'
+fi
+unit=${operands[0]}
+if [[ $to == *[$'\r\n']* || $unit == *[$'\r\n']* ]]; then
+  wrong_usage 'neither an address nor a unit has two lines'
+fi
+need systemctl journalctl
+
+status=$(systemctl show --property=ExecMainStatus --value -- "$unit" 2>/dev/null) || status=
+result=$(systemctl show --property=Result --value -- "$unit" 2>/dev/null) || result=
+
+# What the tools' statuses mean.
+case $result:$status in
+  exit-code:1) what='failed' ;;
+  exit-code:2) what='was called in a wrong way' ;;
+  exit-code:3) what='needs a person' ;;
+  exit-code:4) what='found something else at it' ;;
+  exit-code:5) what='found something that wants a look' ;;
+  timeout:*) what='took too long and was ended' ;;
+  *) what="failed (${result:-unknown})" ;;
+esac
+host=$(uname -n)
+subject="$host: $unit $what"
+
+message() {
+  # The invocation's own lines, where systemd says which they are.
+  local invocation
+  invocation=$(systemctl show --property=InvocationID --value -- "$unit" 2>/dev/null) || invocation=
+  printf '%s\n\n' "$subject."
+  printf 'Result: %s, status %s\n\n' "$result" "$status"
+  if [[ -n $invocation ]]; then
+    journalctl --no-pager --output=short-iso --lines="$lines" "_SYSTEMD_INVOCATION_ID=$invocation" + "INVOCATION_ID=$invocation" || true
+  else
+    journalctl --no-pager --output=short-iso --lines="$lines" --unit="$unit" || true
+  fi
+  printf '\nThe whole of it: journalctl --unit=%s\nOnce more: systemctl start %s\n' "$unit" "$unit"
+}
+
+# send: by the interface that every mail system has. A name in the subject is no header of its own: control characters go.
+send() {
+  {
+    printf 'To: %s\nSubject: %s\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n' "$to" "${subject//[[:cntrl:]]/ }"
+    printf 'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n'
+    message
+  } | sendmail -i -t
+}
+
+PATH=$PATH:/usr/sbin:/usr/lib:/run/wrappers/bin
+if [[ -z $to ]]; then
+  warn "$subject: nobody is to be told"
+elif ! command -v sendmail >/dev/null; then
+  warn "$subject: there is no mail program (sendmail) to tell $to"
+elif run send; then
+  count 'mails sent'
+else
+  warn "$subject: the mail to $to was not taken"
+fi

@@ -1,0 +1,197 @@
+# proxmox-update: brings the packages of a Proxmox VE host up to date.
+
+usage() {
+  cat <<'END'
+usage: proxmox-update [--reboot never|if-needed] [--guest-timeout N]
+
+Reads the package lists, tries the upgrade in a simulation, and does it. It stops where a list cannot be read or no
+repository of Proxmox VE is set up, and refuses an upgrade that would remove Proxmox VE.
+
+  --reboot WHEN     never (the default): tells where a restart is due; if-needed: shuts the guests down in their order and
+                    restarts
+  --guest-timeout N how many seconds the guests have for that, all together (1800)
+END
+}
+
+reboot=never
+guest_timeout=1800
+option() {
+  case $1 in
+    --reboot) one_of reboot never if-needed ;;
+    --guest-timeout) number guest_timeout ;;
+    *) return 1 ;;
+  esac
+}
+
+begin "$@"
+if ((${#operands[@]})); then
+  wrong_usage "unknown argument ${operands[0]}"
+fi
+need apt-get dpkg uname
+lock
+# Nobody is there to answer, and what somebody has changed stays as it is.
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l APT_LISTCHANGES_FRONTEND=none
+apt=(
+  apt-get -q -o "DPkg::Lock::Timeout=$lock_timeout" -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold
+)
+
+# ---------------------------------------------------------------- lists
+
+# The lock of the lists is one that apt does not wait for.
+refresh() {
+  local until=$((SECONDS + lock_timeout))
+  # By default a list that cannot be read is a warning, and the old one is taken.
+  until attempt "${apt[@]}" -o APT::Update::Error-Mode=any update; do
+    if [[ $said != *'Could not get lock'* ]]; then
+      while IFS= read -r line; do
+        if [[ $line == [EW]:* ]]; then
+          warn "apt: ${line#?: }"
+        fi
+      done <<<"$said"
+      die 'the package lists cannot be read: nothing was upgraded'
+    fi
+    if ((SECONDS >= until)); then
+      later "apt is at work elsewhere: nothing was upgraded ($reason)"
+    fi
+    sleep 5
+  done
+}
+refresh
+# Without one, an upgrade takes Debian's newer libraries and leaves Proxmox VE behind.
+# apt expands the name of the field itself.
+components=$("${apt[@]}" indextargets --format '$(COMPONENT)' 'Created-By: Packages') || components=
+if ! grep -q '^pve' <<<"$components"; then
+  refuse 'no repository of Proxmox VE is set up (pve-enterprise, pve-no-subscription): nothing was upgraded'
+fi
+
+# ---------------------------------------------------------------- upgrade
+
+# An earlier run may have been cut off in the middle of a package.
+if [[ -n $(dpkg --audit) ]]; then
+  say 'an earlier upgrade was cut off: it is finished first'
+  run dpkg --force-confdef --force-confold --configure -a
+fi
+
+if ! planned=$("${apt[@]}" -s dist-upgrade 2>&1); then
+  while IFS= read -r line; do
+    if [[ $line == E:* ]]; then
+      warn "apt: ${line#E: }"
+    fi
+  done <<<"$planned"
+  refuse 'the upgrade cannot be worked out: nothing was upgraded'
+fi
+installs=() removes=() precious=()
+while read -r action package _; do
+  case $action in
+    Inst) installs+=("$package") ;;
+    Remv | Purg)
+      removes+=("$package")
+      case $package in
+        proxmox-ve | pve-manager | pve-cluster | qemu-server | pve-container | pve-qemu-kvm | libpve-storage-perl | ifupdown2 | zfsutils-linux)
+          precious+=("$package")
+          ;;
+      esac
+      ;;
+  esac
+done <<<"$planned"
+if ((${#precious[@]})); then
+  refuse "the upgrade would remove ${precious[*]}: nothing was upgraded"
+fi
+if ((${#installs[@]} + ${#removes[@]})); then
+  say "packages to upgrade or install: ${installs[*]:-none}"
+  if ((${#removes[@]})); then
+    say "packages to remove: ${removes[*]}"
+  fi
+  ask "Upgrade ${#installs[@]} packages?"
+  if ! run "${apt[@]}" -y dist-upgrade; then
+    die 'the upgrade failed: run it again when the cause is mended, it goes on from there'
+  fi
+  count 'packages upgraded or installed' "${#installs[@]}"
+  if ((${#removes[@]})); then
+    count 'packages removed' "${#removes[@]}"
+  fi
+else
+  say 'every package is up to date'
+fi
+
+# ---------------------------------------------------------------- restart
+
+# due: whether the host has to restart, and in $due why.
+due=
+is_due() {
+  local running newest pinned
+  running=$(uname -r)
+  if [[ -e $root/run/reboot-required ]]; then
+    due='a package asks for it'
+    return 0
+  fi
+  newest=$(find "$root/boot" -maxdepth 1 -name 'vmlinuz-*' -printf '%f\n' 2>/dev/null | sed 's/^vmlinuz-//' | sort -V | tail -n 1)
+  # proxmox-boot-tool(8): `kernel pin` has the boot loader take that one.
+  if pinned=$(cat "$root/etc/kernel/proxmox-boot-pin" 2>/dev/null) && [[ -n $pinned ]]; then
+    newest=$pinned
+  fi
+  if [[ -n $newest && $newest != "$running" ]]; then
+    due="it runs the kernel $running and would start $newest"
+    return 0
+  fi
+  return 1
+}
+
+# guests FIELDS: of those of this host, one line a guest that a Perl condition on $_ takes.
+node=$(uname -n)
+node=${node%%.*}
+guests() {
+  local kind
+  for kind in qemu lxc; do
+    pvesh get "/nodes/$node/$kind" --output-format json | rows "for (sort { \$a->{vmid} <=> \$b->{vmid} } grep { $1 } @\$d) { row(\$_->{vmid}, \$_->{name}, \$_->{lock}) }" || return 1
+  done
+}
+
+# A guest that does not stop leaves the host running, with its guests.
+start_again=
+started_again() {
+  if [[ -n $start_again ]]; then
+    run pvesh create "/nodes/$node/startall" || failed 'the guests could not be started again'
+  fi
+}
+
+restart() {
+  local vmid name held locked left
+  need pvesh perl systemctl
+  if ! locked=$(guests 'defined $_->{lock}'); then
+    die 'the guests cannot be asked for: no restart'
+  fi
+  if [[ -n $locked ]]; then
+    IFS=$'\x1f' read -r vmid name held <<<"$locked"
+    busy "no restart: guest $vmid ($name) is in use ($held)" vmid "$vmid"
+    return 0
+  fi
+  at_exit started_again
+  start_again=1
+  # In the reverse of their start order, each with its time: that is Proxmox VE's own.
+  if ! run timeout "$guest_timeout" pvesh create "/nodes/$node/stopall"; then
+    failed 'no restart: the guests cannot be shut down'
+    return 0
+  fi
+  if [[ -z $dry_run ]]; then
+    if ! left=$(guests '($_->{status} // "") eq "running"') || [[ -n $left ]]; then
+      IFS=$'\x1f' read -r vmid name held <<<"$left"
+      failed "no restart: guest $vmid ($name) does not stop" vmid "$vmid"
+      return 0
+    fi
+  fi
+  start_again=
+  run systemctl reboot
+  count 'restarts'
+}
+
+if is_due; then
+  case $reboot in
+    never) found "a restart is due: $due" ;;
+    if-needed)
+      say "a restart is due: $due"
+      ask 'Shut the guests down and restart now?'
+      restart
+      ;;
+  esac
+fi

@@ -1,0 +1,48 @@
+# The tools by name: each one program with the library in front, and what it calls.
+{
+  lib,
+  pkgs,
+  # Those of the machine, where it is one of NixOS.
+  nix ? pkgs.nix,
+  nixos-rebuild ? null,
+  systemd ? pkgs.systemd,
+  zfs ? pkgs.zfs,
+}:
+let
+  tool =
+    name: runtimeInputs:
+    pkgs.writeShellApplication {
+      inherit name;
+      runtimeInputs = [
+        pkgs.coreutils
+        pkgs.findutils
+        pkgs.gnugrep
+        pkgs.gnused
+        pkgs.perl
+        pkgs.util-linux
+      ]
+      ++ runtimeInputs;
+      text = builtins.readFile ./scripts/tool.sh + builtins.readFile (./scripts + "/${name}.sh");
+    };
+
+  tools = lib.mapAttrs tool {
+    moxc-notify = [ systemd ];
+    nixos-flake-update = [
+      nix
+      pkgs.diffutils
+      pkgs.gitMinimal
+      systemd
+      tools.zfs-snapshot
+    ]
+    ++ lib.optional (nixos-rebuild != null) nixos-rebuild;
+    # What else it calls is there where it has something to do: apt-get, smartctl, zpool, nix-collect-garbage.
+    proxmox-maintenance = [ ];
+    # It calls what is Proxmox VE's own: apt-get, dpkg, pvesh.
+    proxmox-update = [ ];
+    smart-test = [ pkgs.smartmontools ];
+    zfs-scrub = [ zfs ];
+    zfs-snapshot = [ zfs ];
+    zfs-trim = [ zfs ];
+  };
+in
+tools
