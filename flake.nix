@@ -28,6 +28,18 @@
           spec = ./examples/homelab.toml;
         };
 
+      examples =
+        pkgs:
+        moxcLib.mkHosts {
+          inherit pkgs;
+          specs = [
+            ./examples/bighost.toml
+            ./examples/homelab.toml
+            ./examples/mini.toml
+            ./examples/nixos-host.toml
+          ];
+        };
+
       toolsFor = pkgs: {
         nixos-flake-update = pkgs.writeShellApplication {
           name = "nixos-flake-update";
@@ -93,6 +105,7 @@
             pkgs.git
             pkgs.jq
             pkgs.nix
+            pkgs.nixfmt
             pkgs.nixfmt-tree
             pkgs.nushell
             pkgs.pre-commit
@@ -123,7 +136,7 @@
             touch "$out"
           '';
         }
-        // (reference pkgs).checks
+        // (examples pkgs).checks
       );
 
       nixosModules = {
@@ -141,13 +154,19 @@
         };
       };
 
-      # The guests of the reference host, from what is checked in: evaluating one builds nothing.
+      # The NixOS machines of the examples, from what is checked in: evaluating one builds nothing.
       nixosConfigurations =
-        (moxcLib.mkHost {
-          pkgs = nixpkgs.legacyPackages.x86_64-linux;
-          spec = ./examples/homelab.toml;
-          generated = ./examples/generated/pve1;
-        }).nixosConfigurations;
+        let
+          machines =
+            spec: generated:
+            (moxcLib.mkHost {
+              pkgs = nixpkgs.legacyPackages.x86_64-linux;
+              inherit spec generated;
+            }).nixosConfigurations;
+        in
+        machines ./examples/bighost.toml ./examples/generated/atlas
+        // machines ./examples/homelab.toml ./examples/generated/pve1
+        // machines ./examples/nixos-host.toml ./examples/generated/nix1;
 
       overlays.default = final: _prev: {
         moxc = final.callPackage ./nix/package.nix { };

@@ -15,6 +15,11 @@ let
         type = lib.types.path;
         description = "The host's spec.";
       };
+      root = lib.mkOption {
+        type = lib.types.nullOr lib.types.path;
+        default = null;
+        description = "The folder that holds all that the spec's own `modules` name; without it, the spec's.";
+      };
       generated = lib.mkOption {
         type = lib.types.nullOr lib.types.path;
         default = null;
@@ -32,11 +37,14 @@ let
     pkgs:
     lib.mapAttrsToList (
       _: host:
-      moxcLib.mkHost {
-        inherit pkgs;
-        inherit (host) spec generated modules;
-        inherit (cfg) nixosSystem;
-      }
+      moxcLib.mkHost (
+        {
+          inherit pkgs;
+          inherit (host) spec generated modules;
+          inherit (cfg) nixosSystem;
+        }
+        // lib.optionalAttrs (host.root != null) { inherit (host) root; }
+      )
     ) cfg.hosts;
   merged = field: hosts: builtins.foldl' (all: host: all // host.${field}) { } hosts;
 in

@@ -10,7 +10,7 @@ use pretty_assertions::assert_eq;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use crate::nixos::{build, cases, root, write};
+use crate::nixos::{cases, root, spec_name};
 
 /// Runs a command and gives its standard output; panics with its errors where it fails.
 fn run(command: &mut Command) -> String {
@@ -56,11 +56,11 @@ fn try_evaluate(expression: &str) -> Output {
     ]))
 }
 
-/// The files of a case, written to a folder of their own as they lie beside a spec.
+/// What the program writes for a case, into a folder of its own beside the spec.
 fn written(name: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("generated/host");
-    write(&build("host.toml", &cases()[name]), &tree);
+    let spec = spec_name(name);
+    fs::write(folder.path().join(spec), &cases()[name]).unwrap();
     // The user's own module of the case `guests`.
     fs::create_dir_all(folder.path().join("desk")).unwrap();
     fs::write(
@@ -68,7 +68,17 @@ fn written(name: &str) -> (TempDir, PathBuf) {
         "{ networking.firewall.allowedTCPPorts = [ 8080 ]; }\n",
     )
     .unwrap();
-    let nixos = tree.join("nixos");
+    run(Command::new(env!("CARGO_BIN_EXE_moxc"))
+        .current_dir(folder.path())
+        .args(["build", "--quiet", spec, "--output", "generated"]));
+    let hosts: Vec<PathBuf> = fs::read_dir(folder.path().join("generated"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let [host] = hosts.as_slice() else {
+        panic!("one spec, one host: {hosts:?}");
+    };
+    let nixos = host.join("nixos");
     (folder, nixos)
 }
 
@@ -100,10 +110,13 @@ fn config(module: &Path, with: &str) -> Json {
 fn nix_parses_every_generated_file() {
     for name in cases().keys() {
         let (_folder, nixos) = written(name);
-        for folder in [nixos.clone(), nixos.join("moxc")] {
+        let mut folders = vec![nixos];
+        while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
-                if path.extension().is_some_and(|e| e == "nix") {
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|e| e == "nix") {
                     run(instantiate().arg("--parse").arg(path));
                 }
             }
