@@ -2,6 +2,7 @@
 { moxcLib }:
 {
   config,
+  inputs,
   lib,
   withSystem,
   ...
@@ -62,8 +63,9 @@ in
     };
     nixosSystem = lib.mkOption {
       type = lib.types.anything;
-      default = lib.nixosSystem;
-      defaultText = lib.literalExpression "lib.nixosSystem";
+      # The library of flake-parts is nixpkgs' without NixOS.
+      default = inputs.nixpkgs.lib.nixosSystem or lib.nixosSystem;
+      defaultText = lib.literalExpression "inputs.nixpkgs.lib.nixosSystem";
       description = "The function that makes a NixOS of modules.";
     };
   };

@@ -93,9 +93,10 @@ rec {
             in
             !(lib.hasSuffix ".nix" module)
             || lib.hasInfix ".." module
-            || builtins.pathExists copy
-            && builtins.pathExists original
-            && lib.hasSuffix (builtins.readFile original) (builtins.readFile copy);
+            ||
+              builtins.pathExists copy
+              && builtins.pathExists original
+              && lib.hasSuffix (builtins.readFile original) (builtins.readFile copy);
         in
         builtins.pathExists manifest
         && (
@@ -106,7 +107,9 @@ rec {
         if generated == null then
           config
         else
-          lib.warnIf isOlder "moxc: ${baseNameOf (toString generated)} is older than ${fileName}: run `moxc build`" generated;
+          lib.warnIf isOlder
+            "moxc: ${baseNameOf (toString generated)} is older than ${fileName}: run `moxc build`"
+            generated;
 
       # A guest may be called `default`, as the file that names all of them is.
       fileOf = guest: if guest == "default" then "default_.nix" else "${guest}.nix";

@@ -163,6 +163,31 @@ fn nixfmt_leaves_what_is_written() {
     }
 }
 
+#[test]
+fn nixfmt_leaves_what_is_written_by_hand() {
+    let mut folders = vec![root().join("nix"), root().join("tests/nix")];
+    let mut files = vec![root().join("flake.nix")];
+    for name in ["default.nix", "shell.nix"] {
+        files.extend(Some(root().join(name)).filter(|path| path.is_file()));
+    }
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "nix") {
+                files.push(path);
+            }
+        }
+    }
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        let formatted = nixfmt_rs::format(&text)
+            .unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
+        assert_eq!(text, formatted, "{}", path.display());
+    }
+}
+
 /// For a look with other tools: writes every case below the folder that `MOXC_DUMP` names.
 #[test]
 fn dump() {
