@@ -175,6 +175,13 @@
       templates.default = {
         path = ./nix/template;
         description = "A flake around the spec of a Proxmox host";
+        welcomeText = ''
+          `host.toml` is a host to begin with, `flake.nix` what Nix makes of it. Put into `flake.nix` where moxc lies
+          (`moxc.url`), `git add` the files, and see what is wrong with the host, and what becomes of it:
+
+              nix run .#pve1-check
+              nix build .#pve1-config
+        '';
       };
 
       flakeModules.default = import ./nix/flake-module.nix { inherit moxcLib; };

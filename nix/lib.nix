@@ -76,7 +76,11 @@ rec {
           ''
             top=$PWD
             ${source}
-            moxc build ${lib.escapeShellArg fileName} --output "$top/generated"
+            if ! moxc build ${lib.escapeShellArg fileName} --output "$top/generated"; then
+              # Nix shows the last lines of a build that failed: the errors without the warnings.
+              moxc check ${lib.escapeShellArg fileName} --message-format short 2>&1 | grep ': error' >&2 || true
+              exit 1
+            fi
             mv "$top"/generated/${lib.escapeShellArg name} "$out"
           '';
 

@@ -10,7 +10,7 @@ use pretty_assertions::assert_eq;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use crate::nixos::{cases, root, spec_name};
+use crate::nixos::{cases, lay_out, root, spec_name};
 
 /// Runs a command and gives its standard output; panics with its errors where it fails.
 fn run(command: &mut Command) -> String {
@@ -501,6 +501,22 @@ impl Flake {
         self.folder.path().join(below)
     }
 
+    /// A flake of the template, whose input is the copy of this project.
+    fn mine(&self) -> PathBuf {
+        let mine = self.path("mine");
+        fs::create_dir(&mine).unwrap();
+        let source = format!("path:{}", self.path("source").display());
+        run(&mut self.program("mine", "nix", &["flake", "init", "--template", &source]));
+        let text = fs::read_to_string(mine.join("flake.nix")).unwrap();
+        fs::write(
+            mine.join("flake.nix"),
+            text.replace("git+https://example.org/moxc", &source),
+        )
+        .unwrap();
+        Self::repository(&mine);
+        mine
+    }
+
     /// Makes a folder a git repository in which everything is known.
     fn repository(folder: &Path) {
         for arguments in [&["init", "--quiet"][..], &["add", "--all"]] {
@@ -508,11 +524,11 @@ impl Flake {
         }
     }
 
-    /// `nix ARGUMENTS` in the folder `below`, with the stub in the place of nixpkgs.
-    fn nix(&self, below: &str, arguments: &[&str]) -> Command {
+    /// A program in the folder `below`, with a store of its own and without a network.
+    fn program(&self, below: &str, name: &str, arguments: &[&str]) -> Command {
         let settings = "experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\n\
                         flake-registry =\nbuild-users-group =\nwarn-dirty = false";
-        let mut command = Command::new("nix");
+        let mut command = Command::new(name);
         command
             .current_dir(self.path(below))
             .env("NIX_CONFIG", settings)
@@ -522,24 +538,43 @@ impl Flake {
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("HOME", self.path("home"))
             .env_remove("NIX_REMOTE")
+            .env_remove("NIX_PATH")
             .args(arguments);
         command
     }
 
-    fn stubbed(&self, below: &str, arguments: &[&str], nixpkgs: &str) -> Command {
-        let stub = format!(
-            "path:{}",
-            self.path("source/tests/nix/stub-nixpkgs").display()
-        );
-        let prebuilt = format!("path:{}", self.path("prebuilt").display());
-        let mut command = self.nix(below, arguments);
-        command.args(["--override-input", nixpkgs, &stub]);
-        command.args([
-            "--override-input",
-            &format!("{nixpkgs}/prebuilt"),
-            &prebuilt,
-        ]);
+    /// The arguments that put the stub in the place of nixpkgs.
+    fn overrides(&self) -> [String; 6] {
+        let below = |path: &str| format!("path:{}", self.path(path).display());
+        [
+            "--override-input".to_owned(),
+            "nixpkgs".to_owned(),
+            below("source/tests/nix/stub-nixpkgs"),
+            "--override-input".to_owned(),
+            "nixpkgs/prebuilt".to_owned(),
+            below("prebuilt"),
+        ]
+    }
+
+    /// `nix ARGUMENTS`, with the stub in the place of nixpkgs.
+    fn nix(&self, below: &str, arguments: &[&str]) -> Command {
+        // What follows these is not for Nix.
+        let end = arguments
+            .iter()
+            .position(|argument| ["--", "--command"].contains(argument));
+        let (own, rest) = arguments.split_at(end.unwrap_or(arguments.len()));
+        let mut command = self.program(below, "nix", own);
+        command.args(self.overrides()).args(rest);
         command
+    }
+
+    /// The packages of the stub, as an expression.
+    fn packages(&self) -> String {
+        format!(
+            "((import {}/flake.nix).outputs {{ self = {{ }}; prebuilt = {}; }}).legacyPackages.${{builtins.currentSystem}}",
+            self.path("source/tests/nix/stub-nixpkgs").display(),
+            self.path("prebuilt").display(),
+        )
     }
 }
 
@@ -557,18 +592,18 @@ fn same_tree(left: &Path, right: &Path) {
     run(Command::new("diff").args(["-r", "-u"]).arg(left).arg(right));
 }
 
-#[test]
-#[ignore = "needs nix and git; run by tests/run"]
-fn the_flake_is_shown_checked_and_built_offline() {
-    let flake = Flake::new();
-    let shown: Json = serde_json::from_str(&run(&mut flake.stubbed(
-        "source",
-        &["flake", "show", "--json"],
-        "nixpkgs",
-    )))
-    .unwrap();
-    for system in ["x86_64-linux", "aarch64-linux"] {
-        for package in ["moxc", "default", "generated-config", "nixos-flake-update"] {
+const SYSTEMS: [&str; 2] = ["x86_64-linux", "aarch64-linux"];
+
+/// What the flake has for whom, in the words of `nix flake show`.
+fn is_complete(shown: &Json) {
+    for system in SYSTEMS {
+        for package in [
+            "moxc",
+            "default",
+            "generated-config",
+            "nixos-flake-update",
+            "moxc-regenerate",
+        ] {
             assert_eq!(
                 shown["packages"][system][package]["type"], "derivation",
                 "{system} {package}"
@@ -582,7 +617,20 @@ fn the_flake_is_shown_checked_and_built_offline() {
         }
         assert_eq!(shown["devShells"][system]["default"]["type"], "derivation");
         assert_eq!(shown["formatter"][system]["type"], "derivation");
-        assert_eq!(shown["checks"][system]["pve1-config"]["type"], "derivation");
+        for check in [
+            "moxc",
+            "format",
+            "scripts",
+            "atlas-config",
+            "mini-config",
+            "nix1-config",
+            "pve1-config",
+        ] {
+            assert_eq!(
+                shown["checks"][system][check]["type"], "derivation",
+                "{system} {check}"
+            );
+        }
     }
     for module in [
         "default",
@@ -595,25 +643,41 @@ fn the_flake_is_shown_checked_and_built_offline() {
             "{module}"
         );
     }
-    assert_eq!(
-        shown["nixosConfigurations"]["services"]["type"],
-        "nixos-configuration"
-    );
+    for machine in MACHINES {
+        assert_eq!(
+            shown["nixosConfigurations"][machine]["type"], "nixos-configuration",
+            "{machine}"
+        );
+    }
     assert_eq!(shown["templates"]["default"]["type"], "template");
+    assert_eq!(shown["overlays"]["default"]["type"], "nixpkgs-overlay");
+}
 
-    run(&mut flake.stubbed("source", &["flake", "check"], "nixpkgs"));
+/// The NixOS machines of the examples.
+const MACHINES: [&str; 7] = [
+    "db",
+    "dev",
+    "edge",
+    "nix1",
+    "services",
+    "web",
+    "workstation",
+];
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn the_flake_is_shown_checked_and_built_offline() {
+    let flake = Flake::new();
+    let shown = run(&mut flake.nix("source", &["flake", "show", "--json"]));
+    is_complete(&serde_json::from_str(&shown).unwrap());
+    run(&mut flake.nix("source", &["flake", "check"]));
 
     // The same bytes as by hand.
     let built = flake.path("built");
-    run(&mut flake.stubbed(
+    let link = built.to_str().unwrap();
+    run(&mut flake.nix(
         "source",
-        &[
-            "build",
-            ".#generated-config",
-            "--out-link",
-            built.to_str().unwrap(),
-        ],
-        "nixpkgs",
+        &["build", ".#generated-config", "--out-link", link],
     ));
     let by_hand = flake.path("by-hand");
     run(Command::new(env!("CARGO_BIN_EXE_moxc"))
@@ -622,65 +686,243 @@ fn the_flake_is_shown_checked_and_built_offline() {
         .arg(&by_hand));
     same_tree(&by_hand.join("pve1"), &built);
 
-    // A guest of the example, out of a derivation.
-    let name = run(&mut flake.stubbed(
+    let version = run(&mut flake.nix("source", &["run", ".", "--", "--version"]));
+    assert_eq!(version, format!("moxc {}\n", env!("CARGO_PKG_VERSION")));
+    run(&mut flake.nix("source", &["fmt"]));
+    let shell = run(&mut flake.nix(
+        "source",
+        &["develop", "--command", "sh", "-c", "echo $packages"],
+    ));
+    for tool in [
+        "cargo", "clippy", "deadnix", "git", "nix", "nixfmt", "nushell", "rustc", "statix", "taplo",
+    ] {
+        assert!(
+            shell
+                .split_whitespace()
+                .any(|path| path.ends_with(&format!("-{tool}"))),
+            "{tool}: {shell}"
+        );
+    }
+    let overlay = run(&mut flake.nix(
         "source",
         &[
             "eval",
             "--raw",
-            ".#nixosConfigurations.services.config.networking.hostName",
+            ".#overlays.default",
+            "--apply",
+            "overlay: (overlay { callPackage = file: _: toString file; } { }).moxc",
         ],
-        "nixpkgs",
     ));
-    assert_eq!(name, "services");
-    assert!(
-        !flake.path("source/flake.lock").exists(),
-        "no lock file is written"
+    assert!(overlay.ends_with("/nix/package.nix"), "{overlay}");
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn the_machines_of_the_examples_evaluate_without_a_build() {
+    let flake = Flake::new();
+    let names = run(flake
+        .nix(
+            "source",
+            &[
+                "eval",
+                "--json",
+                ".#nixosConfigurations",
+                "--apply",
+                "builtins.mapAttrs (_: machine: [ machine.config.networking.hostName machine.config.system.build.toplevel.drvPath ])",
+            ],
+        )
+        .args(["--option", "allow-import-from-derivation", "false"]));
+    let names: Json = serde_json::from_str(&names).unwrap();
+    let names = names.as_object().unwrap();
+    assert_eq!(names.keys().collect::<Vec<_>>(), MACHINES);
+    for (name, value) in names {
+        assert_eq!(value[0], *name);
+        assert!(value[1].as_str().unwrap().ends_with(".drv"), "{value}");
+    }
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn the_lock_file_fits_the_flake_and_is_not_needed() {
+    let flake = Flake::new();
+    let source = flake.path("source");
+    // Nothing would have to be added to it: Nix takes it as it is, and fetches nothing to say so.
+    let metadata = run(&mut flake.program(
+        "source",
+        "nix",
+        &["flake", "metadata", "--json", "--no-update-lock-file"],
+    ));
+    let metadata: Json = serde_json::from_str(&metadata).unwrap();
+    let nodes = metadata["locks"]["nodes"].as_object().unwrap();
+    assert_eq!(nodes.keys().collect::<Vec<_>>(), ["nixpkgs", "root"]);
+    let locked = &nodes["nixpkgs"]["locked"];
+    assert_eq!(locked["rev"].as_str().map(str::len), Some(40));
+    let hash = locked["narHash"].as_str().unwrap();
+    assert_eq!(
+        hash.strip_prefix("sha256-").map(str::len),
+        Some(44),
+        "{hash}"
     );
+
+    fs::remove_file(source.join("flake.lock")).unwrap();
+    run(Command::new("git")
+        .arg("-C")
+        .arg(&source)
+        .args(["add", "--all"]));
+    let shown = run(&mut flake.nix("source", &["flake", "show", "--json"]));
+    is_complete(&serde_json::from_str(&shown).unwrap());
+    run(&mut flake.nix("source", &["flake", "check", "--no-build"]));
+    let link = flake.path("built");
+    run(&mut flake.nix(
+        "source",
+        &[
+            "build",
+            ".#generated-config",
+            "--out-link",
+            link.to_str().unwrap(),
+        ],
+    ));
+    assert!(link.join("manifest.json").is_file());
+    assert!(!source.join("flake.lock").exists(), "none is written");
+}
+
+#[test]
+#[ignore = "needs nix; run by tests/run"]
+fn nix_without_flakes_gets_the_same() {
+    let flake = Flake::new();
+    let packages = flake.packages();
+    let link = flake.path("without");
+    run(&mut flake.program(
+        "source",
+        "nix-build",
+        &[
+            "-A",
+            "generated-config",
+            "--arg",
+            "pkgs",
+            &packages,
+            "--out-link",
+            link.to_str().unwrap(),
+        ],
+    ));
+    let built = flake.path("with");
+    run(&mut flake.nix(
+        "source",
+        &[
+            "build",
+            ".#generated-config",
+            "--out-link",
+            built.to_str().unwrap(),
+        ],
+    ));
+    same_tree(&link, &built);
+    let has = format!(
+        "let here = import ./. {{ pkgs = {packages}; }};
+             shell = import ./shell.nix {{ pkgs = {packages}; }};
+         in {{
+           attributes = builtins.attrNames here;
+           shell = shell.name;
+           host = builtins.attrNames (here.lib.mkHost {{ pkgs = {packages}; spec = ./examples/mini.toml; }}).packages;
+         }}"
+    );
+    let has = run(&mut flake.program(
+        "source",
+        "nix-instantiate",
+        &["--eval", "--strict", "--json", "--expr", &has],
+    ));
+    let has: Json = serde_json::from_str(&has).unwrap();
+    for name in [
+        "moxc",
+        "generated-config",
+        "lib",
+        "nixosModules",
+        "overlays",
+        "checks",
+        "formatter",
+    ] {
+        assert!(
+            has["attributes"].as_array().unwrap().contains(&name.into()),
+            "{name}: {has}"
+        );
+    }
+    assert_eq!(has["shell"], "shell");
+    assert_eq!(has["host"], serde_json::json!(["mini-config"]));
+}
+
+/// The shell commands of a page, from the block in which `mark` stands.
+fn commands(page: &str, mark: &str) -> String {
+    let text = fs::read_to_string(root().join(page)).unwrap();
+    let block = text
+        .split("```sh\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .find(|block| block.contains(mark))
+        .unwrap_or_else(|| panic!("{page} has no block with {mark}"));
+    block.to_owned()
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn the_commands_of_the_readme_make_a_flake_of_ones_own() {
+    let flake = Flake::new();
+    // At home, where the commands look for it.
+    let home = flake.path("home");
+    fs::create_dir(&home).unwrap();
+    run(Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-C"])
+        .arg(flake.path("source"))
+        .args(["commit", "--quiet", "-m", "moxc"]));
+    std::os::unix::fs::symlink(flake.path("source"), home.join("moxc")).unwrap();
+
+    // The same program, with the stub in the place of nixpkgs.
+    let programs = flake.path("programs");
+    fs::create_dir(&programs).unwrap();
+    let wrapper = format!(
+        "#!/bin/sh\ncase \"$1 $2\" in\n  'flake init') exec {nix} \"$@\" ;;\n  flake*) verb=$1 sub=$2; shift 2; set -- \"$verb\" \"$sub\" {overrides} \"$@\" ;;\n  *) verb=$1; shift; set -- \"$verb\" {overrides} \"$@\" ;;\nesac\nexec {nix} \"$@\"\n",
+        nix = run(Command::new("sh").args(["-c", "command -v nix"])).trim(),
+        overrides = flake.overrides().join(" "),
+    );
+    let nix = programs.join("nix");
+    fs::write(&nix, wrapper).unwrap();
+    fs::set_permissions(&nix, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+
+    let script = commands("README.md", "nix flake init");
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let output = try_run(
+        flake
+            .program("home", "sh", &["-euxc", &script])
+            .env("PATH", path),
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let mine = home.join("homelab");
+    for file in [
+        "flake.nix",
+        "host.toml",
+        ".gitignore",
+        ".github/workflows/ci.yml",
+        "result/nixos/web.nix",
+    ] {
+        assert!(mine.join(file).is_file(), "{file}");
+    }
 }
 
 #[test]
 #[ignore = "needs nix and git; run by tests/run"]
 fn a_flake_made_of_the_template_compiles_its_host() {
     let flake = Flake::new();
-    let mine = flake.path("mine");
-    // `nix flake init --template` copies the same files, but asks for nixpkgs.
-    fs::create_dir(&mine).unwrap();
-    for file in ["flake.nix", "host.toml"] {
-        fs::copy(root().join("nix/template").join(file), mine.join(file)).unwrap();
-    }
-    Flake::repository(&mine);
-    let source = format!("path:{}", flake.path("source").display());
-    // Its input is the copy of this project; that one's nixpkgs follows.
-    let text = fs::read_to_string(mine.join("flake.nix")).unwrap();
-    fs::write(
-        mine.join("flake.nix"),
-        text.replace("github:example/moxc", &source),
-    )
-    .unwrap();
-    run(&mut flake.stubbed("mine", &["flake", "check"], "nixpkgs"));
-    let built = flake.path("mine-built");
-    run(&mut flake.stubbed(
-        "mine",
-        &[
-            "build",
-            ".#pve1-config",
-            "--out-link",
-            built.to_str().unwrap(),
-        ],
-        "nixpkgs",
-    ));
-    assert!(built.join("nixos/web.nix").is_file());
-    let name = run(&mut flake.stubbed(
-        "mine",
-        &[
-            "eval",
-            "--raw",
-            ".#nixosConfigurations.web.config.networking.hostName",
-        ],
-        "nixpkgs",
-    ));
-    assert_eq!(name, "web");
+    let mine = flake.mine();
+    run(&mut flake.nix("mine", &["flake", "check"]));
+    let host_name = |below: &str| {
+        [
+            "eval".to_owned(),
+            "--raw".to_owned(),
+            format!(".#nixosConfigurations.{below}.config.networking.hostName"),
+        ]
+    };
+    let web = host_name("web");
+    let web: Vec<&str> = web.iter().map(String::as_str).collect();
+    assert_eq!(run(&mut flake.nix("mine", &web)), "web");
 
     // Without import from derivation: what is checked in is imported, and compared with the spec.
     run(Command::new(env!("CARGO_BIN_EXE_moxc"))
@@ -692,34 +934,165 @@ fn a_flake_made_of_the_template_compiles_its_host() {
         text.replace("# generated = ", "generated = "),
     )
     .unwrap();
-    run(Command::new("git")
-        .arg("-C")
-        .arg(&mine)
-        .args(["add", "--all"]));
-    let name = run(flake
-        .stubbed(
-            "mine",
-            &[
-                "eval",
-                "--raw",
-                ".#nixosConfigurations.web.config.networking.hostName",
-            ],
-            "nixpkgs",
-        )
-        .args(["--option", "allow-import-from-derivation", "false"]));
+    let add = || {
+        run(Command::new("git")
+            .arg("-C")
+            .arg(&mine)
+            .args(["add", "--all"]))
+    };
+    add();
+    let evaluated = |arguments: &[&str]| {
+        let output = try_run(flake.nix("mine", arguments).args([
+            "--option",
+            "allow-import-from-derivation",
+            "false",
+        ]));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        (String::from_utf8(output.stdout).unwrap(), said)
+    };
+    let (name, said) = evaluated(&web);
     assert_eq!(name, "web");
-    run(&mut flake.stubbed("mine", &["flake", "check"], "nixpkgs"));
-    // A hand edit is found.
+    assert!(!said.contains("older"), "{said}");
+    run(&mut flake.nix("mine", &["flake", "check"]));
+
+    // A changed spec is told, and found by the check.
+    let spec = fs::read_to_string(mine.join("host.toml")).unwrap();
+    fs::write(mine.join("host.toml"), spec.replace("\"htop\"", "\"tmux\"")).unwrap();
+    let (_, said) = evaluated(&web);
+    assert!(
+        said.contains("pve1 is older than host.toml: run `moxc build`"),
+        "{said}"
+    );
+    let output = try_run(&mut flake.nix("mine", &["flake", "check"]));
+    assert!(!output.status.success());
+    fs::write(mine.join("host.toml"), spec).unwrap();
+
+    // So is a hand edit, by the check.
     let path = mine.join("generated/pve1/nixos/web.nix");
     let edited = fs::read_to_string(&path)
         .unwrap()
         .replace("\"htop\"", "\"top\"")
         + "\n";
     fs::write(&path, edited).unwrap();
-    let output = try_run(&mut flake.stubbed("mine", &["flake", "check"], "nixpkgs"));
+    let output = try_run(&mut flake.nix("mine", &["flake", "check"]));
     assert!(!output.status.success());
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("up-to-date"), "{errors}");
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn a_flake_sees_the_users_own_modules_with_and_without_a_build() {
+    let flake = Flake::new();
+    let mine = flake.mine();
+    // The spec in a folder, one module above it, which names a file.
+    let spec = fs::read_to_string(mine.join("host.toml")).unwrap().replace(
+        "packages ",
+        "modules       = [\"../common/base.nix\"]\npackages ",
+    );
+    fs::remove_file(mine.join("host.toml")).unwrap();
+    lay_out(
+        &mine,
+        &[
+            ("hosts/host.toml", &spec),
+            (
+                "common/base.nix",
+                "{ environment.etc.motd.text = builtins.readFile ./motd; }\n",
+            ),
+            ("common/motd", "welcome\n"),
+        ],
+    );
+    let text = fs::read_to_string(mine.join("flake.nix")).unwrap();
+    let text = text.replace(
+        "spec = ./host.toml;",
+        "spec = ./hosts/host.toml;\n        root = ./.;",
+    );
+    fs::write(mine.join("flake.nix"), &text).unwrap();
+    let add = || {
+        run(Command::new("git")
+            .arg("-C")
+            .arg(&mine)
+            .args(["add", "--all"]))
+    };
+    add();
+    let motd = [
+        "eval",
+        "--raw",
+        ".#nixosConfigurations.web.config.environment.etc.motd.text",
+    ];
+    assert_eq!(run(&mut flake.nix("mine", &motd)), "welcome\n");
+
+    run(Command::new(env!("CARGO_BIN_EXE_moxc"))
+        .current_dir(&mine)
+        .args(["build", "--quiet", "hosts/host.toml"]));
+    fs::write(
+        mine.join("flake.nix"),
+        text.replace("# generated = ", "generated = "),
+    )
+    .unwrap();
+    add();
+    let without = ["--option", "allow-import-from-derivation", "false"];
+    assert_eq!(run(flake.nix("mine", &motd).args(without)), "welcome\n");
+    run(&mut flake.nix("mine", &["flake", "check"]));
+    let built = flake.path("mine-built");
+    run(&mut flake.nix(
+        "mine",
+        &[
+            "build",
+            ".#pve1-config",
+            "--out-link",
+            built.to_str().unwrap(),
+        ],
+    ));
+    same_tree(&mine.join("generated/pve1"), &built);
+
+    // Without `root` the derivation has only the spec's folder, and says what it misses.
+    fs::write(mine.join("flake.nix"), text.replace("root = ./.;", "")).unwrap();
+    let output = try_run(&mut flake.nix("mine", &motd));
+    assert!(!output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        errors.contains("there is no file `../common/base.nix`"),
+        "{errors}"
+    );
+
+    // A module beside the spec needs no `root`; a change that was not built is told.
+    let spec = spec.replace("../common/base.nix", "./own.nix");
+    lay_out(
+        &mine,
+        &[
+            ("hosts/host.toml", &spec),
+            (
+                "hosts/own.nix",
+                "{ environment.etc.motd.text = \"own\"; }\n",
+            ),
+        ],
+    );
+    run(Command::new(env!("CARGO_BIN_EXE_moxc"))
+        .current_dir(&mine)
+        .args(["build", "--quiet", "hosts/host.toml"]));
+    add();
+    assert_eq!(run(&mut flake.nix("mine", &motd)), "own");
+    let text = text
+        .replace("root = ./.;", "")
+        .replace("# generated = ", "generated = ");
+    fs::write(mine.join("flake.nix"), text).unwrap();
+    let output = try_run(flake.nix("mine", &motd).args(without));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "own");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!said.contains("older"), "{said}");
+    lay_out(
+        &mine,
+        &[(
+            "hosts/own.nix",
+            "{ environment.etc.motd.text = \"new\"; }\n",
+        )],
+    );
+    let output = try_run(flake.nix("mine", &motd).args(without));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "own");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("pve1 is older than host.toml"), "{said}");
 }
 
 #[test]
