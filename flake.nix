@@ -28,6 +28,18 @@
           spec = ./examples/homelab.toml;
         };
 
+      examples =
+        pkgs:
+        moxcLib.mkHosts {
+          inherit pkgs;
+          specs = [
+            ./examples/bighost.toml
+            ./examples/homelab.toml
+            ./examples/mini.toml
+            ./examples/nixos-host.toml
+          ];
+        };
+
       toolsFor = pkgs: import ./nix/modules/tools.nix { inherit lib pkgs; } // {
         moxc-regenerate = pkgs.writeShellApplication {
           name = "moxc-regenerate";
@@ -83,6 +95,7 @@
             pkgs.git
             pkgs.jq
             pkgs.nix
+            pkgs.nixfmt
             pkgs.nixfmt-tree
             pkgs.nushell
             pkgs.pre-commit
@@ -114,7 +127,7 @@
             touch "$out"
           '';
         }
-        // (reference pkgs).checks
+        // (examples pkgs).checks
       );
 
       nixosModules = {
@@ -132,13 +145,19 @@
         };
       };
 
-      # The guests of the reference host, from what is checked in: evaluating one builds nothing.
+      # The NixOS machines of the examples, from what is checked in: evaluating one builds nothing.
       nixosConfigurations =
-        (moxcLib.mkHost {
-          pkgs = nixpkgs.legacyPackages.x86_64-linux;
-          spec = ./examples/homelab.toml;
-          generated = ./examples/generated/pve1;
-        }).nixosConfigurations;
+        let
+          machines =
+            spec: generated:
+            (moxcLib.mkHost {
+              pkgs = nixpkgs.legacyPackages.x86_64-linux;
+              inherit spec generated;
+            }).nixosConfigurations;
+        in
+        machines ./examples/bighost.toml ./examples/generated/atlas
+        // machines ./examples/homelab.toml ./examples/generated/pve1
+        // machines ./examples/nixos-host.toml ./examples/generated/nix1;
 
       overlays.default = final: _prev: {
         moxc = final.callPackage ./nix/package.nix { };
@@ -147,6 +166,13 @@
       templates.default = {
         path = ./nix/template;
         description = "A flake around the spec of a Proxmox host";
+        welcomeText = ''
+          `host.toml` is a host to begin with, `flake.nix` what Nix makes of it. Put into `flake.nix` where moxc lies
+          (`moxc.url`), `git add` the files, and see what is wrong with the host, and what becomes of it:
+
+              nix run .#pve1-check
+              nix build .#pve1-config
+        '';
       };
 
       flakeModules.default = import ./nix/flake-module.nix { inherit moxcLib; };

@@ -1,5 +1,9 @@
 //! The stages strung together: every command goes through here.
 
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
 use crate::diagnostics::Sink;
 use crate::model::Host;
 use crate::output::Sha256;
@@ -7,13 +11,35 @@ use crate::source::{FileId, SourceMap};
 use crate::spec::document::{self, Document};
 use crate::{analysis, resolve, spec, targets};
 
-/// Where a host's spec came from, for the headers of generated files and for the manifest.
+/// A view of what lies around a spec, for the files that the spec names. The command line has one of the disk.
+pub trait Surroundings: fmt::Debug + Send + Sync {
+    /// What is at `path`: relative to the spec's folder, `/` between the parts, `..` only in front. Links are followed.
+    fn look(&self, path: &str) -> io::Result<Found>;
+}
+
+/// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A file.
+    File {
+        /// What stands in it.
+        contents: Vec<u8>,
+        /// Whether its owner may run it.
+        executable: bool,
+    },
+    /// A folder, with the names of what is in it, sorted. Names that are no UTF-8 are left out.
+    Folder(Vec<String>),
+}
+
+/// Where a host's spec came from, for the headers of generated files and for the manifest.
+#[derive(Debug, Clone)]
 pub struct Origin {
     /// The spec's file name without its folder, so that the same spec gives the same bytes everywhere.
     pub spec: String,
     /// The SHA-256 of the spec's text, and of a fleet's where it has defaults.
     pub sha256: Sha256,
+    /// What lies around the spec, where anybody can look there.
+    surroundings: Option<Arc<dyn Surroundings>>,
 }
 
 impl Origin {
@@ -27,7 +53,20 @@ impl Origin {
         Self {
             spec: name.to_owned(),
             sha256: Sha256::of_pieces(texts),
+            surroundings: None,
         }
+    }
+
+    /// The same origin, with what lies around the spec.
+    #[must_use]
+    pub fn amid(mut self, surroundings: Arc<dyn Surroundings>) -> Self {
+        self.surroundings = Some(surroundings);
+        self
+    }
+
+    /// What lies around the spec; none where nobody can look there: then the files that the spec names are not missed.
+    pub fn surroundings(&self) -> Option<&dyn Surroundings> {
+        self.surroundings.as_deref()
     }
 
     /// The line that opens a generated file, without its comment sign.

@@ -2,6 +2,7 @@
 { moxcLib }:
 {
   config,
+  inputs,
   lib,
   withSystem,
   ...
@@ -14,6 +15,11 @@ let
       spec = lib.mkOption {
         type = lib.types.path;
         description = "The host's spec.";
+      };
+      root = lib.mkOption {
+        type = lib.types.nullOr lib.types.path;
+        default = null;
+        description = "The folder that holds all that the spec's own `modules` name; without it, the spec's.";
       };
       generated = lib.mkOption {
         type = lib.types.nullOr lib.types.path;
@@ -32,11 +38,14 @@ let
     pkgs:
     lib.mapAttrsToList (
       _: host:
-      moxcLib.mkHost {
-        inherit pkgs;
-        inherit (host) spec generated modules;
-        inherit (cfg) nixosSystem;
-      }
+      moxcLib.mkHost (
+        {
+          inherit pkgs;
+          inherit (host) spec generated modules;
+          inherit (cfg) nixosSystem;
+        }
+        // lib.optionalAttrs (host.root != null) { inherit (host) root; }
+      )
     ) cfg.hosts;
   merged = field: hosts: builtins.foldl' (all: host: all // host.${field}) { } hosts;
 in
@@ -54,8 +63,9 @@ in
     };
     nixosSystem = lib.mkOption {
       type = lib.types.anything;
-      default = lib.nixosSystem;
-      defaultText = lib.literalExpression "lib.nixosSystem";
+      # The library of flake-parts is nixpkgs' without NixOS.
+      default = inputs.nixpkgs.lib.nixosSystem or lib.nixosSystem;
+      defaultText = lib.literalExpression "inputs.nixpkgs.lib.nixosSystem";
       description = "The function that makes a NixOS of modules.";
     };
   };

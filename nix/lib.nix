@@ -4,6 +4,7 @@ rec {
   # { pkgs, spec } -> what the spec's host is to a flake.
   #
   #   spec       the file, as a path: ./host.toml
+  #   root       the folder that holds all that the spec's own `modules` name: ./. for a spec in ./hosts
   #   generated  the host's folder as it is checked in, ./generated/<host>. With it nothing is built to evaluate a
   #              guest; without it the modules come out of a derivation (import from derivation).
   #   modules    further modules for each guest, by name: { web = [ ./web.nix ]; }
@@ -12,6 +13,7 @@ rec {
     {
       pkgs,
       spec,
+      root ? dirOf spec,
       generated ? null,
       modules ? { },
       nixosSystem ? lib.nixosSystem,
@@ -26,7 +28,45 @@ rec {
         builtins.attrNames guests ++ lib.optional ((read.host.platform or "proxmox") == "nixos") name;
       fileName = baseNameOf (toString spec);
 
-      # The spec keeps its name: headers of generated files say it.
+      # The user's own modules, which a build copies.
+      ownModules = lib.concatMap (guest: guest.nixos.modules or [ ]) (lib.attrValues guests);
+
+      # Where the spec lies in `root`: with `/` at the end, or nothing.
+      folderOfSpec =
+        let
+          way = lib.removePrefix (toString root) (toString (dirOf spec));
+        in
+        if way == "" then
+          ""
+        else if lib.hasPrefix "/" way && lib.hasPrefix (toString root) (toString spec) then
+          lib.removePrefix "/" way + "/"
+        else
+          throw "moxc: the spec ${toString spec} does not lie in `root`, which is ${toString root}";
+
+      # The spec keeps its name: headers of generated files say it. It is alone where it names no file, so that nothing
+      # else is a reason to build anew.
+      source =
+        if ownModules == [ ] then
+          "cp ${
+            builtins.path {
+              path = spec;
+              name = "spec.toml";
+            }
+          } ${lib.escapeShellArg fileName}"
+        else
+          ''
+            cp -r ${
+              builtins.path {
+                path = root;
+                name = "moxc-${name}-spec";
+                filter =
+                  path: _:
+                  !lib.hasPrefix "." (baseNameOf path) && (generated == null || path != toString (dirOf generated));
+              }
+            } source
+            chmod -R u+w source
+            cd ${lib.escapeShellArg "source/${folderOfSpec}"}'';
+
       config =
         pkgs.runCommand "moxc-${name}"
           {
@@ -34,35 +74,46 @@ rec {
             meta.description = "The configuration of ${name} and of everything on it";
           }
           ''
-            cp ${
-              builtins.path {
-                path = spec;
-                name = "spec.toml";
-              }
-            } ${lib.escapeShellArg fileName}
-            moxc build ${lib.escapeShellArg fileName} --output generated
-            mv generated/${lib.escapeShellArg name} "$out"
+            top=$PWD
+            ${source}
+            if ! moxc build ${lib.escapeShellArg fileName} --output "$top/generated"; then
+              # Nix shows the last lines of a build that failed: the errors without the warnings.
+              moxc check ${lib.escapeShellArg fileName} --message-format short 2>&1 | grep ': error' >&2 || true
+              exit 1
+            fi
+            mv "$top"/generated/${lib.escapeShellArg name} "$out"
           '';
 
-      # The tree beside the spec's folder, as it is checked in: there the modules find the user's own.
-      tree =
-        pkgs.runCommand "moxc-${name}-modules"
-          {
-            nativeBuildInputs = [ moxc ];
-          }
-          ''
-            cp -r ${
-              builtins.path {
-                path = dirOf spec;
-                name = "spec";
-              }
-            } "$out"
-            chmod -R u+w "$out"
-            rm -rf "$out/generated"
-            cd "$out"
-            moxc build ${lib.escapeShellArg fileName} --output generated --only nixos
-          '';
-      folder = if generated == null then "${tree}/generated/${name}" else generated;
+      # What is checked in may be older than the spec, or than a module that was copied. Told while it is evaluated, since
+      # nothing else would show that a change has no effect.
+      isOlder =
+        let
+          manifest = generated + "/manifest.json";
+          isCopied =
+            module:
+            let
+              copy = generated + "/nixos/modules/${module}";
+              original = dirOf spec + "/${module}";
+            in
+            !(lib.hasSuffix ".nix" module)
+            || lib.hasInfix ".." module
+            ||
+              builtins.pathExists copy
+              && builtins.pathExists original
+              && lib.hasSuffix (builtins.readFile original) (builtins.readFile copy);
+        in
+        builtins.pathExists manifest
+        && (
+          (lib.importJSON manifest).spec.sha256 != builtins.hashFile "sha256" spec
+          || !lib.all isCopied (map (lib.removePrefix "./") ownModules)
+        );
+      folder =
+        if generated == null then
+          config
+        else
+          lib.warnIf isOlder
+            "moxc: ${baseNameOf (toString generated)} is older than ${fileName}: run `moxc build`"
+            generated;
 
       # A guest may be called `default`, as the file that names all of them is.
       fileOf = guest: if guest == "default" then "default_.nix" else "${guest}.nix";

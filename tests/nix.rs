@@ -10,7 +10,7 @@ use pretty_assertions::assert_eq;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use crate::nixos::{build, cases, root, write};
+use crate::nixos::{cases, lay_out, root, spec_name};
 
 /// Runs a command and gives its standard output; panics with its errors where it fails.
 fn run(command: &mut Command) -> String {
@@ -56,11 +56,11 @@ fn try_evaluate(expression: &str) -> Output {
     ]))
 }
 
-/// The files of a case, written to a folder of their own as they lie beside a spec.
+/// What the program writes for a case, into a folder of its own beside the spec.
 fn written(name: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("generated/host");
-    write(&build("host.toml", &cases()[name]), &tree);
+    let spec = spec_name(name);
+    fs::write(folder.path().join(spec), &cases()[name]).unwrap();
     // The user's own module of the case `guests`.
     fs::create_dir_all(folder.path().join("desk")).unwrap();
     fs::write(
@@ -68,7 +68,17 @@ fn written(name: &str) -> (TempDir, PathBuf) {
         "{ networking.firewall.allowedTCPPorts = [ 8080 ]; }\n",
     )
     .unwrap();
-    let nixos = tree.join("nixos");
+    run(Command::new(env!("CARGO_BIN_EXE_moxc"))
+        .current_dir(folder.path())
+        .args(["build", "--quiet", spec, "--output", "generated"]));
+    let hosts: Vec<PathBuf> = fs::read_dir(folder.path().join("generated"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let [host] = hosts.as_slice() else {
+        panic!("one spec, one host: {hosts:?}");
+    };
+    let nixos = host.join("nixos");
     (folder, nixos)
 }
 
@@ -100,10 +110,13 @@ fn config(module: &Path, with: &str) -> Json {
 fn nix_parses_every_generated_file() {
     for name in cases().keys() {
         let (_folder, nixos) = written(name);
-        for folder in [nixos.clone(), nixos.join("moxc")] {
+        let mut folders = vec![nixos];
+        while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
-                if path.extension().is_some_and(|e| e == "nix") {
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|e| e == "nix") {
                     run(instantiate().arg("--parse").arg(path));
                 }
             }
@@ -488,6 +501,22 @@ impl Flake {
         self.folder.path().join(below)
     }
 
+    /// A flake of the template, whose input is the copy of this project.
+    fn mine(&self) -> PathBuf {
+        let mine = self.path("mine");
+        fs::create_dir(&mine).unwrap();
+        let source = format!("path:{}", self.path("source").display());
+        run(&mut self.program("mine", "nix", &["flake", "init", "--template", &source]));
+        let text = fs::read_to_string(mine.join("flake.nix")).unwrap();
+        fs::write(
+            mine.join("flake.nix"),
+            text.replace("git+https://example.org/moxc", &source),
+        )
+        .unwrap();
+        Self::repository(&mine);
+        mine
+    }
+
     /// Makes a folder a git repository in which everything is known.
     fn repository(folder: &Path) {
         for arguments in [&["init", "--quiet"][..], &["add", "--all"]] {
@@ -495,11 +524,11 @@ impl Flake {
         }
     }
 
-    /// `nix ARGUMENTS` in the folder `below`, with the stub in the place of nixpkgs.
-    fn nix(&self, below: &str, arguments: &[&str]) -> Command {
+    /// A program in the folder `below`, with a store of its own and without a network.
+    fn program(&self, below: &str, name: &str, arguments: &[&str]) -> Command {
         let settings = "experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\n\
                         flake-registry =\nbuild-users-group =\nwarn-dirty = false";
-        let mut command = Command::new("nix");
+        let mut command = Command::new(name);
         command
             .current_dir(self.path(below))
             .env("NIX_CONFIG", settings)
@@ -509,24 +538,43 @@ impl Flake {
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("HOME", self.path("home"))
             .env_remove("NIX_REMOTE")
+            .env_remove("NIX_PATH")
             .args(arguments);
         command
     }
 
-    fn stubbed(&self, below: &str, arguments: &[&str], nixpkgs: &str) -> Command {
-        let stub = format!(
-            "path:{}",
-            self.path("source/tests/nix/stub-nixpkgs").display()
-        );
-        let prebuilt = format!("path:{}", self.path("prebuilt").display());
-        let mut command = self.nix(below, arguments);
-        command.args(["--override-input", nixpkgs, &stub]);
-        command.args([
-            "--override-input",
-            &format!("{nixpkgs}/prebuilt"),
-            &prebuilt,
-        ]);
+    /// The arguments that put the stub in the place of nixpkgs.
+    fn overrides(&self) -> [String; 6] {
+        let below = |path: &str| format!("path:{}", self.path(path).display());
+        [
+            "--override-input".to_owned(),
+            "nixpkgs".to_owned(),
+            below("source/tests/nix/stub-nixpkgs"),
+            "--override-input".to_owned(),
+            "nixpkgs/prebuilt".to_owned(),
+            below("prebuilt"),
+        ]
+    }
+
+    /// `nix ARGUMENTS`, with the stub in the place of nixpkgs.
+    fn nix(&self, below: &str, arguments: &[&str]) -> Command {
+        // What follows these is not for Nix.
+        let end = arguments
+            .iter()
+            .position(|argument| ["--", "--command"].contains(argument));
+        let (own, rest) = arguments.split_at(end.unwrap_or(arguments.len()));
+        let mut command = self.program(below, "nix", own);
+        command.args(self.overrides()).args(rest);
         command
+    }
+
+    /// The packages of the stub, as an expression.
+    fn packages(&self) -> String {
+        format!(
+            "((import {}/flake.nix).outputs {{ self = {{ }}; prebuilt = {}; }}).legacyPackages.${{builtins.currentSystem}}",
+            self.path("source/tests/nix/stub-nixpkgs").display(),
+            self.path("prebuilt").display(),
+        )
     }
 }
 
@@ -544,18 +592,12 @@ fn same_tree(left: &Path, right: &Path) {
     run(Command::new("diff").args(["-r", "-u"]).arg(left).arg(right));
 }
 
-#[test]
-#[ignore = "needs nix and git; run by tests/run"]
-fn the_flake_is_shown_checked_and_built_offline() {
-    let flake = Flake::new();
-    let shown: Json = serde_json::from_str(&run(&mut flake.stubbed(
-        "source",
-        &["flake", "show", "--json"],
-        "nixpkgs",
-    )))
-    .unwrap();
-    for system in ["x86_64-linux", "aarch64-linux"] {
-        let tools = ["nixos-flake-update"]
+const SYSTEMS: [&str; 2] = ["x86_64-linux", "aarch64-linux"];
+
+/// What the flake has for whom, in the words of `nix flake show`.
+fn is_complete(shown: &Json) {
+    for system in SYSTEMS {
+        let tools = ["nixos-flake-update", "moxc-regenerate"]
             .into_iter()
             .chain(moxc::tools::ALL.iter().map(|tool| tool.name));
         for package in ["moxc", "default", "generated-config"]
@@ -575,7 +617,20 @@ fn the_flake_is_shown_checked_and_built_offline() {
         }
         assert_eq!(shown["devShells"][system]["default"]["type"], "derivation");
         assert_eq!(shown["formatter"][system]["type"], "derivation");
-        assert_eq!(shown["checks"][system]["pve1-config"]["type"], "derivation");
+        for check in [
+            "moxc",
+            "format",
+            "scripts",
+            "atlas-config",
+            "mini-config",
+            "nix1-config",
+            "pve1-config",
+        ] {
+            assert_eq!(
+                shown["checks"][system][check]["type"], "derivation",
+                "{system} {check}"
+            );
+        }
     }
     for module in [
         "default",
@@ -588,17 +643,38 @@ fn the_flake_is_shown_checked_and_built_offline() {
             "{module}"
         );
     }
-    assert_eq!(
-        shown["nixosConfigurations"]["services"]["type"],
-        "nixos-configuration"
-    );
+    for machine in MACHINES {
+        assert_eq!(
+            shown["nixosConfigurations"][machine]["type"], "nixos-configuration",
+            "{machine}"
+        );
+    }
     assert_eq!(shown["templates"]["default"]["type"], "template");
+    assert_eq!(shown["overlays"]["default"]["type"], "nixpkgs-overlay");
+}
 
-    run(&mut flake.stubbed("source", &["flake", "check"], "nixpkgs"));
+/// The NixOS machines of the examples.
+const MACHINES: [&str; 7] = [
+    "db",
+    "dev",
+    "edge",
+    "nix1",
+    "services",
+    "web",
+    "workstation",
+];
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn the_flake_is_shown_checked_and_built_offline() {
+    let flake = Flake::new();
+    let shown = run(&mut flake.nix("source", &["flake", "show", "--json"]));
+    is_complete(&serde_json::from_str(&shown).unwrap());
+    run(&mut flake.nix("source", &["flake", "check"]));
 
     // A tool as what `nix run` starts: the library is in it.
     let tool = flake.path("tool");
-    run(&mut flake.stubbed(
+    run(&mut flake.nix(
         "source",
         &[
             "build",
@@ -606,12 +682,10 @@ fn the_flake_is_shown_checked_and_built_offline() {
             "--out-link",
             tool.to_str().unwrap(),
         ],
-        "nixpkgs",
     ));
-    let program = run(&mut flake.stubbed(
+    let program = run(&mut flake.nix(
         "source",
         &["eval", "--raw", ".#apps.x86_64-linux.zfs-snapshot.program"],
-        "nixpkgs",
     ));
     let store = fs::read_link(&tool).unwrap();
     assert_eq!(Path::new(&program), store.join("bin/zfs-snapshot"));
@@ -621,15 +695,10 @@ fn the_flake_is_shown_checked_and_built_offline() {
 
     // The same bytes as by hand.
     let built = flake.path("built");
-    run(&mut flake.stubbed(
+    let link = built.to_str().unwrap();
+    run(&mut flake.nix(
         "source",
-        &[
-            "build",
-            ".#generated-config",
-            "--out-link",
-            built.to_str().unwrap(),
-        ],
-        "nixpkgs",
+        &["build", ".#generated-config", "--out-link", link],
     ));
     let by_hand = flake.path("by-hand");
     run(Command::new(env!("CARGO_BIN_EXE_moxc"))
@@ -638,65 +707,243 @@ fn the_flake_is_shown_checked_and_built_offline() {
         .arg(&by_hand));
     same_tree(&by_hand.join("pve1"), &built);
 
-    // A guest of the example, out of a derivation.
-    let name = run(&mut flake.stubbed(
+    let version = run(&mut flake.nix("source", &["run", ".", "--", "--version"]));
+    assert_eq!(version, format!("moxc {}\n", env!("CARGO_PKG_VERSION")));
+    run(&mut flake.nix("source", &["fmt"]));
+    let shell = run(&mut flake.nix(
+        "source",
+        &["develop", "--command", "sh", "-c", "echo $packages"],
+    ));
+    for tool in [
+        "cargo", "clippy", "deadnix", "git", "nix", "nixfmt", "nushell", "rustc", "statix", "taplo",
+    ] {
+        assert!(
+            shell
+                .split_whitespace()
+                .any(|path| path.ends_with(&format!("-{tool}"))),
+            "{tool}: {shell}"
+        );
+    }
+    let overlay = run(&mut flake.nix(
         "source",
         &[
             "eval",
             "--raw",
-            ".#nixosConfigurations.services.config.networking.hostName",
+            ".#overlays.default",
+            "--apply",
+            "overlay: (overlay { callPackage = file: _: toString file; } { }).moxc",
         ],
-        "nixpkgs",
     ));
-    assert_eq!(name, "services");
-    assert!(
-        !flake.path("source/flake.lock").exists(),
-        "no lock file is written"
+    assert!(overlay.ends_with("/nix/package.nix"), "{overlay}");
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn the_machines_of_the_examples_evaluate_without_a_build() {
+    let flake = Flake::new();
+    let names = run(flake
+        .nix(
+            "source",
+            &[
+                "eval",
+                "--json",
+                ".#nixosConfigurations",
+                "--apply",
+                "builtins.mapAttrs (_: machine: [ machine.config.networking.hostName machine.config.system.build.toplevel.drvPath ])",
+            ],
+        )
+        .args(["--option", "allow-import-from-derivation", "false"]));
+    let names: Json = serde_json::from_str(&names).unwrap();
+    let names = names.as_object().unwrap();
+    assert_eq!(names.keys().collect::<Vec<_>>(), MACHINES);
+    for (name, value) in names {
+        assert_eq!(value[0], *name);
+        assert!(value[1].as_str().unwrap().ends_with(".drv"), "{value}");
+    }
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn the_lock_file_fits_the_flake_and_is_not_needed() {
+    let flake = Flake::new();
+    let source = flake.path("source");
+    // Nothing would have to be added to it: Nix takes it as it is, and fetches nothing to say so.
+    let metadata = run(&mut flake.program(
+        "source",
+        "nix",
+        &["flake", "metadata", "--json", "--no-update-lock-file"],
+    ));
+    let metadata: Json = serde_json::from_str(&metadata).unwrap();
+    let nodes = metadata["locks"]["nodes"].as_object().unwrap();
+    assert_eq!(nodes.keys().collect::<Vec<_>>(), ["nixpkgs", "root"]);
+    let locked = &nodes["nixpkgs"]["locked"];
+    assert_eq!(locked["rev"].as_str().map(str::len), Some(40));
+    let hash = locked["narHash"].as_str().unwrap();
+    assert_eq!(
+        hash.strip_prefix("sha256-").map(str::len),
+        Some(44),
+        "{hash}"
     );
+
+    fs::remove_file(source.join("flake.lock")).unwrap();
+    run(Command::new("git")
+        .arg("-C")
+        .arg(&source)
+        .args(["add", "--all"]));
+    let shown = run(&mut flake.nix("source", &["flake", "show", "--json"]));
+    is_complete(&serde_json::from_str(&shown).unwrap());
+    run(&mut flake.nix("source", &["flake", "check", "--no-build"]));
+    let link = flake.path("built");
+    run(&mut flake.nix(
+        "source",
+        &[
+            "build",
+            ".#generated-config",
+            "--out-link",
+            link.to_str().unwrap(),
+        ],
+    ));
+    assert!(link.join("manifest.json").is_file());
+    assert!(!source.join("flake.lock").exists(), "none is written");
+}
+
+#[test]
+#[ignore = "needs nix; run by tests/run"]
+fn nix_without_flakes_gets_the_same() {
+    let flake = Flake::new();
+    let packages = flake.packages();
+    let link = flake.path("without");
+    run(&mut flake.program(
+        "source",
+        "nix-build",
+        &[
+            "-A",
+            "generated-config",
+            "--arg",
+            "pkgs",
+            &packages,
+            "--out-link",
+            link.to_str().unwrap(),
+        ],
+    ));
+    let built = flake.path("with");
+    run(&mut flake.nix(
+        "source",
+        &[
+            "build",
+            ".#generated-config",
+            "--out-link",
+            built.to_str().unwrap(),
+        ],
+    ));
+    same_tree(&link, &built);
+    let has = format!(
+        "let here = import ./. {{ pkgs = {packages}; }};
+             shell = import ./shell.nix {{ pkgs = {packages}; }};
+         in {{
+           attributes = builtins.attrNames here;
+           shell = shell.name;
+           host = builtins.attrNames (here.lib.mkHost {{ pkgs = {packages}; spec = ./examples/mini.toml; }}).packages;
+         }}"
+    );
+    let has = run(&mut flake.program(
+        "source",
+        "nix-instantiate",
+        &["--eval", "--strict", "--json", "--expr", &has],
+    ));
+    let has: Json = serde_json::from_str(&has).unwrap();
+    for name in [
+        "moxc",
+        "generated-config",
+        "lib",
+        "nixosModules",
+        "overlays",
+        "checks",
+        "formatter",
+    ] {
+        assert!(
+            has["attributes"].as_array().unwrap().contains(&name.into()),
+            "{name}: {has}"
+        );
+    }
+    assert_eq!(has["shell"], "shell");
+    assert_eq!(has["host"], serde_json::json!(["mini-config"]));
+}
+
+/// The shell commands of a page, from the block in which `mark` stands.
+fn commands(page: &str, mark: &str) -> String {
+    let text = fs::read_to_string(root().join(page)).unwrap();
+    let block = text
+        .split("```sh\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .find(|block| block.contains(mark))
+        .unwrap_or_else(|| panic!("{page} has no block with {mark}"));
+    block.to_owned()
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn the_commands_of_the_readme_make_a_flake_of_ones_own() {
+    let flake = Flake::new();
+    // At home, where the commands look for it.
+    let home = flake.path("home");
+    fs::create_dir(&home).unwrap();
+    run(Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-C"])
+        .arg(flake.path("source"))
+        .args(["commit", "--quiet", "-m", "moxc"]));
+    std::os::unix::fs::symlink(flake.path("source"), home.join("moxc")).unwrap();
+
+    // The same program, with the stub in the place of nixpkgs.
+    let programs = flake.path("programs");
+    fs::create_dir(&programs).unwrap();
+    let wrapper = format!(
+        "#!/bin/sh\ncase \"$1 $2\" in\n  'flake init') exec {nix} \"$@\" ;;\n  flake*) verb=$1 sub=$2; shift 2; set -- \"$verb\" \"$sub\" {overrides} \"$@\" ;;\n  *) verb=$1; shift; set -- \"$verb\" {overrides} \"$@\" ;;\nesac\nexec {nix} \"$@\"\n",
+        nix = run(Command::new("sh").args(["-c", "command -v nix"])).trim(),
+        overrides = flake.overrides().join(" "),
+    );
+    let nix = programs.join("nix");
+    fs::write(&nix, wrapper).unwrap();
+    fs::set_permissions(&nix, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+
+    let script = commands("README.md", "nix flake init");
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let output = try_run(
+        flake
+            .program("home", "sh", &["-euxc", &script])
+            .env("PATH", path),
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let mine = home.join("homelab");
+    for file in [
+        "flake.nix",
+        "host.toml",
+        ".gitignore",
+        ".github/workflows/ci.yml",
+        "result/nixos/web.nix",
+    ] {
+        assert!(mine.join(file).is_file(), "{file}");
+    }
 }
 
 #[test]
 #[ignore = "needs nix and git; run by tests/run"]
 fn a_flake_made_of_the_template_compiles_its_host() {
     let flake = Flake::new();
-    let mine = flake.path("mine");
-    // `nix flake init --template` copies the same files, but asks for nixpkgs.
-    fs::create_dir(&mine).unwrap();
-    for file in ["flake.nix", "host.toml"] {
-        fs::copy(root().join("nix/template").join(file), mine.join(file)).unwrap();
-    }
-    Flake::repository(&mine);
-    let source = format!("path:{}", flake.path("source").display());
-    // Its input is the copy of this project; that one's nixpkgs follows.
-    let text = fs::read_to_string(mine.join("flake.nix")).unwrap();
-    fs::write(
-        mine.join("flake.nix"),
-        text.replace("github:example/moxc", &source),
-    )
-    .unwrap();
-    run(&mut flake.stubbed("mine", &["flake", "check"], "nixpkgs"));
-    let built = flake.path("mine-built");
-    run(&mut flake.stubbed(
-        "mine",
-        &[
-            "build",
-            ".#pve1-config",
-            "--out-link",
-            built.to_str().unwrap(),
-        ],
-        "nixpkgs",
-    ));
-    assert!(built.join("nixos/web.nix").is_file());
-    let name = run(&mut flake.stubbed(
-        "mine",
-        &[
-            "eval",
-            "--raw",
-            ".#nixosConfigurations.web.config.networking.hostName",
-        ],
-        "nixpkgs",
-    ));
-    assert_eq!(name, "web");
+    let mine = flake.mine();
+    run(&mut flake.nix("mine", &["flake", "check"]));
+    let host_name = |below: &str| {
+        [
+            "eval".to_owned(),
+            "--raw".to_owned(),
+            format!(".#nixosConfigurations.{below}.config.networking.hostName"),
+        ]
+    };
+    let web = host_name("web");
+    let web: Vec<&str> = web.iter().map(String::as_str).collect();
+    assert_eq!(run(&mut flake.nix("mine", &web)), "web");
 
     // Without import from derivation: what is checked in is imported, and compared with the spec.
     run(Command::new(env!("CARGO_BIN_EXE_moxc"))
@@ -708,34 +955,165 @@ fn a_flake_made_of_the_template_compiles_its_host() {
         text.replace("# generated = ", "generated = "),
     )
     .unwrap();
-    run(Command::new("git")
-        .arg("-C")
-        .arg(&mine)
-        .args(["add", "--all"]));
-    let name = run(flake
-        .stubbed(
-            "mine",
-            &[
-                "eval",
-                "--raw",
-                ".#nixosConfigurations.web.config.networking.hostName",
-            ],
-            "nixpkgs",
-        )
-        .args(["--option", "allow-import-from-derivation", "false"]));
+    let add = || {
+        run(Command::new("git")
+            .arg("-C")
+            .arg(&mine)
+            .args(["add", "--all"]))
+    };
+    add();
+    let evaluated = |arguments: &[&str]| {
+        let output = try_run(flake.nix("mine", arguments).args([
+            "--option",
+            "allow-import-from-derivation",
+            "false",
+        ]));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        (String::from_utf8(output.stdout).unwrap(), said)
+    };
+    let (name, said) = evaluated(&web);
     assert_eq!(name, "web");
-    run(&mut flake.stubbed("mine", &["flake", "check"], "nixpkgs"));
-    // A hand edit is found.
+    assert!(!said.contains("older"), "{said}");
+    run(&mut flake.nix("mine", &["flake", "check"]));
+
+    // A changed spec is told, and found by the check.
+    let spec = fs::read_to_string(mine.join("host.toml")).unwrap();
+    fs::write(mine.join("host.toml"), spec.replace("\"htop\"", "\"tmux\"")).unwrap();
+    let (_, said) = evaluated(&web);
+    assert!(
+        said.contains("pve1 is older than host.toml: run `moxc build`"),
+        "{said}"
+    );
+    let output = try_run(&mut flake.nix("mine", &["flake", "check"]));
+    assert!(!output.status.success());
+    fs::write(mine.join("host.toml"), spec).unwrap();
+
+    // So is a hand edit, by the check.
     let path = mine.join("generated/pve1/nixos/web.nix");
     let edited = fs::read_to_string(&path)
         .unwrap()
         .replace("\"htop\"", "\"top\"")
         + "\n";
     fs::write(&path, edited).unwrap();
-    let output = try_run(&mut flake.stubbed("mine", &["flake", "check"], "nixpkgs"));
+    let output = try_run(&mut flake.nix("mine", &["flake", "check"]));
     assert!(!output.status.success());
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("up-to-date"), "{errors}");
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn a_flake_sees_the_users_own_modules_with_and_without_a_build() {
+    let flake = Flake::new();
+    let mine = flake.mine();
+    // The spec in a folder, one module above it, which names a file.
+    let spec = fs::read_to_string(mine.join("host.toml")).unwrap().replace(
+        "packages ",
+        "modules       = [\"../common/base.nix\"]\npackages ",
+    );
+    fs::remove_file(mine.join("host.toml")).unwrap();
+    lay_out(
+        &mine,
+        &[
+            ("hosts/host.toml", &spec),
+            (
+                "common/base.nix",
+                "{ environment.etc.motd.text = builtins.readFile ./motd; }\n",
+            ),
+            ("common/motd", "welcome\n"),
+        ],
+    );
+    let text = fs::read_to_string(mine.join("flake.nix")).unwrap();
+    let text = text.replace(
+        "spec = ./host.toml;",
+        "spec = ./hosts/host.toml;\n        root = ./.;",
+    );
+    fs::write(mine.join("flake.nix"), &text).unwrap();
+    let add = || {
+        run(Command::new("git")
+            .arg("-C")
+            .arg(&mine)
+            .args(["add", "--all"]))
+    };
+    add();
+    let motd = [
+        "eval",
+        "--raw",
+        ".#nixosConfigurations.web.config.environment.etc.motd.text",
+    ];
+    assert_eq!(run(&mut flake.nix("mine", &motd)), "welcome\n");
+
+    run(Command::new(env!("CARGO_BIN_EXE_moxc"))
+        .current_dir(&mine)
+        .args(["build", "--quiet", "hosts/host.toml"]));
+    fs::write(
+        mine.join("flake.nix"),
+        text.replace("# generated = ", "generated = "),
+    )
+    .unwrap();
+    add();
+    let without = ["--option", "allow-import-from-derivation", "false"];
+    assert_eq!(run(flake.nix("mine", &motd).args(without)), "welcome\n");
+    run(&mut flake.nix("mine", &["flake", "check"]));
+    let built = flake.path("mine-built");
+    run(&mut flake.nix(
+        "mine",
+        &[
+            "build",
+            ".#pve1-config",
+            "--out-link",
+            built.to_str().unwrap(),
+        ],
+    ));
+    same_tree(&mine.join("generated/pve1"), &built);
+
+    // Without `root` the derivation has only the spec's folder, and says what it misses.
+    fs::write(mine.join("flake.nix"), text.replace("root = ./.;", "")).unwrap();
+    let output = try_run(&mut flake.nix("mine", &motd));
+    assert!(!output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        errors.contains("there is no file `../common/base.nix`"),
+        "{errors}"
+    );
+
+    // A module beside the spec needs no `root`; a change that was not built is told.
+    let spec = spec.replace("../common/base.nix", "./own.nix");
+    lay_out(
+        &mine,
+        &[
+            ("hosts/host.toml", &spec),
+            (
+                "hosts/own.nix",
+                "{ environment.etc.motd.text = \"own\"; }\n",
+            ),
+        ],
+    );
+    run(Command::new(env!("CARGO_BIN_EXE_moxc"))
+        .current_dir(&mine)
+        .args(["build", "--quiet", "hosts/host.toml"]));
+    add();
+    assert_eq!(run(&mut flake.nix("mine", &motd)), "own");
+    let text = text
+        .replace("root = ./.;", "")
+        .replace("# generated = ", "generated = ");
+    fs::write(mine.join("flake.nix"), text).unwrap();
+    let output = try_run(flake.nix("mine", &motd).args(without));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "own");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!said.contains("older"), "{said}");
+    lay_out(
+        &mine,
+        &[(
+            "hosts/own.nix",
+            "{ environment.etc.motd.text = \"new\"; }\n",
+        )],
+    );
+    let output = try_run(flake.nix("mine", &motd).args(without));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "own");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("pve1 is older than host.toml"), "{said}");
 }
 
 #[test]
@@ -747,9 +1125,9 @@ fn the_module_for_flake_parts_gives_what_mk_host_gives() {
              pkgs = import {pkgs} {{ }} // {{ runCommand = name: environment: text: {{ inherit name; outPath = \"/fake/${{name}}\"; type = \"derivation\"; }}; }};
              moxcLib = import {root}/nix/lib.nix {{ inherit lib; moxcFor = _: pkgs.nix; }};
              nixosSystem = arguments: arguments;
-             result = import {eval} {{ inherit pkgs; specialArgs.withSystem = system: f: f {{ inherit pkgs; }}; }} [
+             result = import {eval} {{ inherit pkgs; specialArgs = {{ withSystem = system: f: f {{ inherit pkgs; }}; inputs.nixpkgs.lib = {{ inherit nixosSystem; }}; }}; }} [
                (import {root}/nix/flake-module.nix {{ inherit moxcLib; }})
-               {{ moxc.hosts.pve1.spec = {root}/examples/homelab.toml; moxc.nixosSystem = nixosSystem; }}
+               {{ moxc.hosts.pve1.spec = {root}/examples/homelab.toml; }}
              ];
              system = result.config.perSystem {{ inherit pkgs; }};
          in {{
@@ -776,17 +1154,46 @@ fn the_module_for_flake_parts_gives_what_mk_host_gives() {
     );
 }
 
-#[test]
-#[ignore = "needs pre-commit and git; run by tests/run"]
-fn pre_commit_regenerates_stages_and_refuses_hand_edits() {
-    let folder = tempfile::tempdir().unwrap();
-    let hooks = folder.path().join("hooks");
-    let mine = folder.path().join("mine");
-    let git = |at: &Path, arguments: &[&str]| {
-        let mut command = Command::new("git");
+/// A repository of the user's with the template's spec in it, and pre-commit to look after it.
+struct Repository {
+    folder: TempDir,
+}
+
+impl Repository {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Self { folder };
+        fs::create_dir(repository.path("mine")).unwrap();
+        run(&mut repository.git("mine", &["init", "--quiet"]));
+        fs::copy(
+            root().join("nix/template/host.toml"),
+            repository.path("mine/host.toml"),
+        )
+        .unwrap();
+        repository
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    /// A program in the folder `below`, with moxc in its path and nothing of the tester's own settings.
+    fn program(&self, below: &str, name: &str) -> Command {
+        let moxc = Path::new(env!("CARGO_BIN_EXE_moxc")).parent().unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let mut command = Command::new(name);
         command
-            .arg("-C")
-            .arg(at)
+            .current_dir(self.path(below))
+            .env("HOME", self.folder.path())
+            .env("PRE_COMMIT_HOME", self.path("pre-commit"))
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("PATH", format!("{}:{path}", moxc.display()));
+        command
+    }
+
+    fn git(&self, below: &str, arguments: &[&str]) -> Command {
+        let mut command = self.program(below, "git");
+        command
             .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
             .args([
                 "-c",
@@ -794,110 +1201,178 @@ fn pre_commit_regenerates_stages_and_refuses_hand_edits() {
                 "-c",
                 "protocol.file.allow=always",
             ])
-            .args(arguments)
-            .env("HOME", folder.path())
-            .env("PRE_COMMIT_HOME", folder.path().join("pre-commit"))
-            .env(
-                "PATH",
-                format!(
-                    "{}:{}",
-                    Path::new(env!("CARGO_BIN_EXE_moxc"))
-                        .parent()
-                        .unwrap()
-                        .display(),
-                    std::env::var("PATH").unwrap()
-                ),
-            );
+            .args(arguments);
         command
-    };
-    // The project as a repository of hooks: what pre-commit looks at.
-    fs::create_dir_all(hooks.join("nix/hooks")).unwrap();
-    fs::create_dir(&mine).unwrap();
-    for path in [".pre-commit-hooks.yaml", "nix/hooks/moxc-regenerate"] {
-        fs::copy(root().join(path), hooks.join(path)).unwrap();
     }
-    run(&mut git(&hooks, &["init", "--quiet"]));
-    run(&mut git(&hooks, &["add", "--all"]));
-    run(&mut git(&hooks, &["commit", "--quiet", "-m", "hooks"]));
-    let revision = run(&mut git(&hooks, &["rev-parse", "HEAD"]));
 
-    run(&mut git(&mine, &["init", "--quiet"]));
-    fs::copy(
-        root().join("nix/template/host.toml"),
-        mine.join("host.toml"),
-    )
-    .unwrap();
-    fs::write(
-        mine.join(".pre-commit-config.yaml"),
+    fn mine(&self, arguments: &[&str]) -> String {
+        run(&mut self.git("mine", arguments))
+    }
+
+    fn commit(&self, message: &str) -> Output {
+        try_run(&mut self.git("mine", &["commit", "--quiet", "--all", "-m", message]))
+    }
+
+    /// Writes pre-commit's configuration, and has it look at every commit.
+    fn install(&self, config: &str) {
+        fs::write(self.path("mine/.pre-commit-config.yaml"), config).unwrap();
+        run(self.program("mine", "pre-commit").arg("install"));
+        self.mine(&["add", "--all"]);
+    }
+
+    /// The project as a repository of hooks: what pre-commit looks at. Gives the configuration that uses one of them.
+    fn hooks(&self, hook: &str) -> String {
+        for path in [".pre-commit-hooks.yaml", "nix/hooks/moxc-regenerate"] {
+            let to = self.path("hooks").join(path);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(root().join(path), to).unwrap();
+        }
+        run(&mut self.git("hooks", &["init", "--quiet"]));
+        run(&mut self.git("hooks", &["add", "--all"]));
+        run(&mut self.git("hooks", &["commit", "--quiet", "-m", "hooks"]));
+        let revision = run(&mut self.git("hooks", &["rev-parse", "HEAD"]));
         format!(
-            "repos:\n  - repo: {}\n    rev: {}\n    hooks:\n      - id: moxc-regenerate\n",
-            hooks.display(),
+            "repos:\n  - repo: {}\n    rev: {}\n    hooks:\n      - {hook}\n",
+            self.path("hooks").display(),
             revision.trim()
-        ),
-    )
-    .unwrap();
-    let mut install = Command::new("pre-commit");
-    install
-        .current_dir(&mine)
-        .arg("install")
-        .env("HOME", folder.path())
-        .env("PRE_COMMIT_HOME", folder.path().join("pre-commit"));
-    run(&mut install);
+        )
+    }
 
-    // A new spec: what it says is committed with it.
-    run(&mut git(&mine, &["add", "--all"]));
-    run(&mut git(&mine, &["commit", "--quiet", "-m", "a host"]));
-    let committed = run(&mut git(&mine, &["ls-tree", "-r", "--name-only", "HEAD"]));
-    assert!(
-        committed.contains("generated/pve1/nixos/web.nix"),
-        "{committed}"
-    );
-    assert!(
-        committed.contains("generated/pve1/manifest.json"),
-        "{committed}"
-    );
+    /// What is committed goes with the spec, and what was edited by hand is not committed.
+    fn regenerates_and_refuses_hand_edits(&self) {
+        // A new spec: what it says is committed with it.
+        run(&mut self.git("mine", &["commit", "--quiet", "-m", "a host"]));
+        let committed = self.mine(&["ls-tree", "-r", "--name-only", "HEAD"]);
+        for file in ["nixos/web.nix", "manifest.json"] {
+            let file = format!("generated/pve1/{file}");
+            assert!(committed.contains(&file), "{file}: {committed}");
+        }
 
-    // A changed spec: so does the change, and nothing is left over.
-    let spec = fs::read_to_string(mine.join("host.toml")).unwrap();
-    fs::write(
-        mine.join("host.toml"),
-        spec.replace("[80, 443]", "[80, 443, 8080]"),
-    )
-    .unwrap();
-    run(&mut git(
-        &mine,
-        &["commit", "--quiet", "--all", "-m", "a port"],
-    ));
-    let module = run(&mut git(
-        &mine,
-        &["show", "HEAD:generated/pve1/nixos/web.nix"],
-    ));
-    assert!(module.contains("8080"), "{module}");
-    assert_eq!(run(&mut git(&mine, &["status", "--porcelain"])), "");
+        // A changed spec: so does the change, and nothing is left over.
+        let spec = fs::read_to_string(self.path("mine/host.toml")).unwrap();
+        let changed = spec
+            .replace("[80, 443]", "[80, 443, 8080]")
+            .replace("packages ", "modules       = [\"own.nix\"]\npackages ");
+        fs::write(self.path("mine/host.toml"), changed).unwrap();
+        fs::write(self.path("mine/own.nix"), "{ }\n").unwrap();
+        self.mine(&["add", "own.nix"]);
+        assert!(self.commit("a port").status.success());
+        let module = self.mine(&["show", "HEAD:generated/pve1/nixos/web.nix"]);
+        assert!(module.contains("8080"), "{module}");
+        assert_eq!(self.mine(&["status", "--porcelain"]), "");
 
-    // A hand edit: refused, and left for its author to look at.
-    let path = mine.join("generated/pve1/nixos/web.nix");
-    fs::write(&path, module.replace("8080", "9090")).unwrap();
-    let output = try_run(&mut git(
-        &mine,
-        &["commit", "--quiet", "--all", "-m", "by hand"],
-    ));
+        // A changed module of the user's: its copy follows.
+        fs::write(self.path("mine/own.nix"), "{ a = 1; }\n").unwrap();
+        assert!(self.commit("a module").status.success());
+        let copy = self.mine(&["show", "HEAD:generated/pve1/nixos/modules/own.nix"]);
+        assert!(copy.ends_with("\n{ a = 1; }\n"), "{copy}");
+
+        // A hand edit: refused, and left for its author to look at.
+        let path = self.path("mine/generated/pve1/nixos/web.nix");
+        fs::write(&path, module.replace("8080", "9090")).unwrap();
+        let output = self.commit("by hand");
+        assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("change the spec"), "{said}");
+        assert!(fs::read_to_string(&path).unwrap().contains("9090"));
+
+        // A broken spec: refused.
+        self.mine(&["checkout", "--quiet", "HEAD", "--", "."]);
+        fs::write(
+            self.path("mine/host.toml"),
+            spec.replace("vmid      = 110", "vmid      = 1"),
+        )
+        .unwrap();
+        assert!(!self.commit("broken").status.success());
+    }
+}
+
+#[test]
+#[ignore = "needs pre-commit and git; run by tests/run"]
+fn pre_commit_regenerates_stages_and_refuses_hand_edits() {
+    let repository = Repository::new();
+    let config = repository.hooks("id: moxc-regenerate");
+    repository.install(&config);
+    repository.regenerates_and_refuses_hand_edits();
+}
+
+#[test]
+#[ignore = "needs pre-commit and git; run by tests/run"]
+fn the_hook_that_only_compares_refuses_a_stale_folder() {
+    let repository = Repository::new();
+    // The published hook builds moxc from its source; here it is the one of this test.
+    let config = repository.hooks("{ id: moxc-check, language: system }");
+    repository.install(&config);
+    let output = repository.commit("nothing generated");
     assert!(!output.status.success());
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("change the spec"), "{said}");
-    assert!(fs::read_to_string(&path).unwrap().contains("9090"));
+    run(repository
+        .program("mine", "moxc")
+        .args(["build", "--quiet", "host.toml"]));
+    repository.mine(&["add", "--all"]);
+    assert!(repository.commit("generated").status.success());
+}
 
-    // A broken spec: refused.
-    run(&mut git(&mine, &["checkout", "--quiet", "HEAD", "--", "."]));
-    fs::write(
-        mine.join("host.toml"),
-        spec.replace("vmid      = 110", "vmid      = 1"),
+#[test]
+#[ignore = "needs nix-instantiate, pre-commit and git; run by tests/run"]
+fn the_hooks_for_git_hooks_nix_do_the_same() {
+    let repository = Repository::new();
+    // What Nix would build: the two commands.
+    let programs = repository.path("programs");
+    for (from, to) in [
+        (root().join("nix/hooks/moxc-regenerate"), "moxc-regenerate"),
+        (PathBuf::from(env!("CARGO_BIN_EXE_moxc")), "moxc"),
+    ] {
+        fs::create_dir_all(programs.join("bin")).unwrap();
+        fs::copy(from, programs.join("bin").join(to)).unwrap();
+    }
+    let hooks = |arguments: &str, further: &str| {
+        format!(
+            "let lib = import {lib};
+                 program = name: {{ type = \"derivation\"; inherit name; pname = name; outPath = \"{programs}\"; meta.mainProgram = name; }};
+                 pkgs = {{ git = program \"git\"; writeShellApplication = {{ name, ... }}: program name; }};
+                 moxcLib = import {root}/nix/lib.nix {{ inherit lib; moxcFor = _: program \"moxc\"; }};
+                 hooks = import {root}/tests/nix/git-hooks.nix {{ inherit lib pkgs; }}
+                   (lib.mkMerge [ (moxcLib.gitHooks ({{ inherit pkgs; }} // {arguments})) {further} ]);
+             in {{ inherit (hooks) config; packages = map (package: package.name) hooks.packages; }}",
+            lib = stub("lib.nix"),
+            root = root().display(),
+            programs = programs.display(),
+        )
+    };
+    let value = evaluate(&hooks("{ }", "{ }"));
+    assert_eq!(value["packages"], serde_json::json!(["moxc-regenerate"]));
+    // JSON is YAML.
+    repository.install(&value["config"].to_string());
+    repository.regenerates_and_refuses_hand_edits();
+
+    // Names that a shell would take apart, and the hook that only compares.
+    let value = evaluate(&hooks(
+        "{ specs = [ \"my host.toml\" ]; output = \"a b\"; }",
+        "{ moxc-check.enable = true; moxc-regenerate.enable = lib.mkForce false; }",
+    ));
+    let hook = &value["config"]["repos"][0]["hooks"][0];
+    assert_eq!(hook["id"], "moxc-check");
+    let other = Repository::new();
+    fs::rename(
+        other.path("mine/host.toml"),
+        other.path("mine/my host.toml"),
     )
     .unwrap();
-    let output = try_run(&mut git(
-        &mine,
-        &["commit", "--quiet", "--all", "-m", "broken"],
-    ));
-    assert!(!output.status.success());
+    other.install(&value["config"].to_string());
+    assert!(!other.commit("nothing generated").status.success());
+    run(other.program("mine", "moxc").args([
+        "build",
+        "--quiet",
+        "my host.toml",
+        "--output",
+        "a b",
+    ]));
+    other.mine(&["add", "--all"]);
+    assert!(other.commit("generated").status.success());
+
+    // The stand-in is as strict as what it stands for.
+    let output = try_evaluate(&hooks("{ }", "{ moxc-regenerate.file = \"x\"; }"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("no options: file"), "{errors}");
 }

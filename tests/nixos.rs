@@ -13,6 +13,8 @@ use moxc::source::SourceMap;
 use moxc::targets::{self, Target};
 use pretty_assertions::assert_eq;
 
+use crate::program::call;
+
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -36,11 +38,29 @@ pub(crate) fn build(name: &str, text: &str) -> FileSet {
     targets::emit(&plan, &[Target::Nixos], &templates, &mut sink)
 }
 
+/// The examples with NixOS in them: name of the case, spec, host.
+const EXAMPLES: &[(&str, &str, &str)] = &[
+    ("bighost", "bighost.toml", "atlas"),
+    ("example-host", "nixos-host.toml", "nix1"),
+    ("homelab", "homelab.toml", "pve1"),
+];
+
+fn example(name: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {
+    EXAMPLES.iter().find(|(case, _, _)| *case == name)
+}
+
+/// The name that a case's spec has in headers.
+pub(crate) fn spec_name(name: &str) -> &'static str {
+    example(name).map_or("host.toml", |(_, file, _)| file)
+}
+
 /// The specs with NixOS in them, by name.
 pub(crate) fn cases() -> BTreeMap<String, String> {
     let mut cases = BTreeMap::new();
-    let homelab = fs::read_to_string(root().join("examples/homelab.toml")).unwrap();
-    cases.insert("homelab".to_owned(), homelab);
+    for (name, file, _) in EXAMPLES {
+        let text = fs::read_to_string(root().join("examples").join(file)).unwrap();
+        cases.insert((*name).to_owned(), text);
+    }
     let template = fs::read_to_string(root().join("nix/template/host.toml")).unwrap();
     cases.insert("template".to_owned(), template);
     for entry in fs::read_dir(root().join("tests/nixos")).unwrap() {
@@ -62,12 +82,12 @@ pub(crate) fn write(files: &FileSet, folder: &Path) {
     }
 }
 
-/// The expected files of a case. Those of the reference host are whole, as the flake's own `nixosConfigurations` import
-/// them; of the others the hand-written modules beside the generated ones are left out.
+/// The expected files of a case. Those of the examples are whole, as the flake's own `nixosConfigurations` import them; of
+/// the others the hand-written modules beside the generated ones are left out.
 fn expected(name: &str) -> PathBuf {
-    match name {
-        "homelab" => root().join("examples/generated/pve1/nixos"),
-        _ => root().join("tests/nixos").join(name).join("expected"),
+    match example(name) {
+        Some((_, _, host)) => root().join("examples/generated").join(host).join("nixos"),
+        None => root().join("tests/nixos").join(name).join("expected"),
     }
 }
 
@@ -88,17 +108,13 @@ fn read_all(folder: &Path, below: &str, all: &mut BTreeMap<String, String>) {
 #[test]
 fn the_generated_modules_are_the_expected_ones() {
     for (name, spec) in cases() {
-        let spec_name = if name == "homelab" {
-            "homelab.toml"
-        } else {
-            "host.toml"
-        };
-        let generated: BTreeMap<String, String> = build(spec_name, &spec)
+        let generated: BTreeMap<String, String> = build(spec_name(&name), &spec)
             .iter()
             .filter_map(|file| {
                 let path = file.path.as_str().strip_prefix("nixos/")?;
                 let text = String::from_utf8(file.contents.clone()).unwrap();
-                (name == "homelab" || !path.starts_with("moxc/")).then(|| (path.to_owned(), text))
+                (example(&name).is_some() || !path.starts_with("moxc/"))
+                    .then(|| (path.to_owned(), text))
             })
             .collect();
         let folder = expected(&name);
@@ -147,6 +163,31 @@ fn nixfmt_leaves_what_is_written() {
     }
 }
 
+#[test]
+fn nixfmt_leaves_what_is_written_by_hand() {
+    let mut folders = vec![root().join("nix"), root().join("tests/nix")];
+    let mut files = vec![root().join("flake.nix")];
+    for name in ["default.nix", "shell.nix"] {
+        files.extend(Some(root().join(name)).filter(|path| path.is_file()));
+    }
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "nix") {
+                files.push(path);
+            }
+        }
+    }
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        let formatted = nixfmt_rs::format(&text)
+            .unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
+        assert_eq!(text, formatted, "{}", path.display());
+    }
+}
+
 /// For a look with other tools: writes every case below the folder that `MOXC_DUMP` names.
 #[test]
 fn dump() {
@@ -183,5 +224,169 @@ fn faults_of_settings_are_told_at_the_spec() {
         );
         let silent = found(&folder.join("silent.toml"));
         assert!(!silent.iter().any(|(c, _)| c == code), "{code}: {silent:?}");
+    }
+}
+
+/// A NixOS guest whose modules are `modules`, in TOML.
+pub(crate) fn spec_with_modules(modules: &str) -> String {
+    let silent = fs::read_to_string(root().join("tests/errors/MOX0849/host.toml")).unwrap();
+    let spec = silent.replace("[\"web.nix\"]", modules);
+    assert_ne!(spec, silent, "the case has a module");
+    spec
+}
+
+/// Writes files below a folder, with the folders above them.
+pub(crate) fn lay_out(folder: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+/// The files below `nixos/` that are the user's own, by their paths there.
+fn copies(host: &Path) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    read_all(&host.join("nixos/modules"), "", &mut all);
+    all
+}
+
+fn build_in(folder: &Path, arguments: &[&str]) {
+    let said = call(folder, &[&["build", "--quiet"], arguments].concat());
+    assert_eq!(said.status, Some(0), "{}", said.err);
+}
+
+#[test]
+fn a_users_modules_are_copied_with_what_they_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let top = folder.path();
+    let spec = spec_with_modules(r#"["./web.nix", "desk"]"#);
+    lay_out(
+        top,
+        &[
+            ("hosts/host.toml", &spec),
+            (
+                "hosts/web.nix",
+                "{ lib, ... }:\n{ imports = [ ../common/base.nix ] ++ lib.optional (builtins.pathExists ./local.nix) ./local.nix; }\n",
+            ),
+            (
+                "common/base.nix",
+                "{ environment.etc.motd.source = ./files/motd; }\n",
+            ),
+            ("common/files/motd", "hello\r\n"),
+            ("common/other.nix", "{ }\n"),
+            (
+                "hosts/desk/default.nix",
+                "{ imports = [ ./more/a.nix ]; }\n",
+            ),
+            ("hosts/desk/more/a.nix", "{ }"),
+            ("hosts/desk/template.nix", "no ${nix} at all"),
+            ("hosts/desk/.hidden", "x"),
+        ],
+    );
+    build_in(top, &["hosts/host.toml", "-o", "out"]);
+    let host = top.join("out/pve1");
+    let header = |path: &str| {
+        format!(
+            "# Copied by moxc {} from {path}: edit that file, not this one.\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    };
+    // `_` stands for the spec's folder, beside which `common` lies.
+    let expected: BTreeMap<String, String> = [
+        ("_/desk/default.nix", header("desk/default.nix") + "{ imports = [ ./more/a.nix ]; }\n"),
+        ("_/desk/more/a.nix", header("desk/more/a.nix") + "{ }"),
+        ("_/desk/template.nix", header("desk/template.nix") + "no ${nix} at all"),
+        (
+            "_/web.nix",
+            header("web.nix")
+                + "{ lib, ... }:\n{ imports = [ ../common/base.nix ] ++ lib.optional (builtins.pathExists ./local.nix) ./local.nix; }\n",
+        ),
+        (
+            "common/base.nix",
+            header("../common/base.nix") + "{ environment.etc.motd.source = ./files/motd; }\n",
+        ),
+        ("common/files/motd", "hello\r\n".to_owned()),
+    ]
+    .into_iter()
+    .map(|(path, text)| (path.to_owned(), text))
+    .collect();
+    assert_eq!(copies(&host), expected);
+    let module = fs::read_to_string(host.join("nixos/web.nix")).unwrap();
+    for import in ["./modules/_/web.nix\n", "./modules/_/desk\n"] {
+        assert!(module.contains(import), "{import} is not in {module}");
+    }
+
+    // Wherever the tree goes, it is the same, and a second build changes nothing.
+    build_in(top, &["hosts/host.toml", "-o", "hosts/generated"]);
+    let (mut here, mut there) = (BTreeMap::new(), BTreeMap::new());
+    read_all(&host, "", &mut here);
+    read_all(&top.join("hosts/generated/pve1"), "", &mut there);
+    assert!(here == there, "the output folder changes the output");
+    build_in(&top.join("hosts"), &["host.toml", "--check"]);
+
+    // A changed original makes the tree stale.
+    fs::write(top.join("common/files/motd"), "bye\n").unwrap();
+    let said = call(top, &["build", "hosts/host.toml", "-o", "out", "--check"]);
+    assert_eq!(said.status, Some(1));
+    assert!(said.out.contains("+bye"), "{}", said.out);
+}
+
+#[test]
+fn a_tree_inside_a_copied_folder_is_not_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let top = folder.path();
+    lay_out(
+        top,
+        &[
+            ("host.toml", &spec_with_modules(r#"["own"]"#)),
+            ("own/default.nix", "{ }\n"),
+            (
+                "own/web/manifest.json",
+                "{ \"name\": \"a web application\" }\n",
+            ),
+        ],
+    );
+    for _ in 0..2 {
+        build_in(top, &["host.toml", "-o", "own/generated"]);
+    }
+    let files: Vec<String> = copies(&top.join("own/generated/pve1"))
+        .into_keys()
+        .collect();
+    assert_eq!(files, ["own/default.nix", "own/web/manifest.json"]);
+}
+
+#[test]
+fn a_module_without_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let top = folder.path();
+    lay_out(
+        top,
+        &[
+            ("host.toml", &spec_with_modules(r#"["own"]"#)),
+            ("own/default.nix", "{ }\n"),
+        ],
+    );
+    std::os::unix::fs::symlink(".", top.join("own/again")).unwrap();
+    let said = call(top, &["check", "host.toml", "--message-format", "short"]);
+    assert_eq!(said.status, Some(1));
+    assert!(said.err.contains("error[MOX084"), "{}", said.err);
+
+    // Two names that are one on other systems, and one that is none.
+    for names in [["A.txt", "a.txt"], ["\u{e9}.txt", "b.txt"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path();
+        lay_out(
+            top,
+            &[
+                ("host.toml", &spec_with_modules(r#"["own"]"#)),
+                ("own/default.nix", "{ }\n"),
+                (&format!("own/{}", names[0]), "x"),
+                (&format!("own/{}", names[1]), "y"),
+            ],
+        );
+        let said = call(top, &["check", "host.toml", "--message-format", "short"]);
+        assert_eq!(said.status, Some(1), "{names:?}");
+        assert!(said.err.contains("error[MOX0848]"), "{}", said.err);
     }
 }

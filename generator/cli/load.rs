@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Failure;
 use super::args::Specs;
+use super::surroundings::SpecFolder;
 use crate::compile::{self, Checked, Origin};
 use crate::diagnostics::render::Found;
 use crate::diagnostics::{Code, Diagnostic, Lints, Severity, Sink, in_order};
@@ -196,7 +198,8 @@ impl Loader {
 
     /// One host: its file, and its fleet's where it has one.
     fn host(&mut self, files: &[FileId], document: &Document, mut sink: Sink) {
-        let origin = Origin::of(&self.sources.map, files);
+        let folder = SpecFolder::of(self.sources.path(files[0]));
+        let origin = Origin::of(&self.sources.map, files).amid(Arc::new(folder));
         let checked =
             compile::check_document(&self.sources.map, files[0], document, &origin, &mut sink);
         let lints = checked

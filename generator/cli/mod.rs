@@ -13,6 +13,7 @@ mod init;
 mod lint_nix;
 mod load;
 mod manual;
+mod surroundings;
 mod terminal;
 
 use std::ffi::OsString;

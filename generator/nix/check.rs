@@ -128,7 +128,7 @@ pub fn check(text: &str) -> Vec<Fault> {
 }
 
 /// The syntax tree of a text, or the first thing that keeps it from being Nix.
-pub(super) fn parse(text: &str) -> Result<ast::Root, Fault> {
+pub(crate) fn parse(text: &str) -> Result<ast::Root, Fault> {
     if let Some(at) = text.find('\0') {
         return Err(fault(
             FaultKind::Nul,

@@ -3,16 +3,13 @@
 
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
-    moxc.url = "github:example/moxc";
+    # Put here where moxc lies: what stands behind `nix flake init -t`.
+    moxc.url = "git+https://example.org/moxc";
     moxc.inputs.nixpkgs.follows = "nixpkgs";
   };
 
   outputs =
-    {
-      self,
-      nixpkgs,
-      moxc,
-    }:
+    { nixpkgs, moxc, ... }:
     let
       system = "x86_64-linux";
       pkgs = nixpkgs.legacyPackages.${system};
@@ -29,5 +26,13 @@
       apps.${system} = host.apps;
       checks.${system} = host.checks;
       formatter.${system} = pkgs.nixfmt-tree;
+      devShells.${system}.default = pkgs.mkShell {
+        packages = [
+          moxc.packages.${system}.default
+          pkgs.git
+          pkgs.nixfmt-tree
+          pkgs.pre-commit
+        ];
+      };
     };
 }

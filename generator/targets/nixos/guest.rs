@@ -3,6 +3,7 @@
 use super::check::SETTINGS;
 use super::module::Module;
 use super::settings::PRIORITY;
+use super::user_modules::UserModules;
 use super::{network, services, settings, update, users};
 use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm};
 use crate::nix::{
@@ -11,15 +12,13 @@ use crate::nix::{
 };
 use crate::value::{Bus, Firmware};
 
-/// The way from `nixos/` of a host's tree, at its usual place `generated/<host>/` beside the spec, to the spec's folder.
-const TO_THE_SPEC: &str = "../../..";
-
 /// The module of a guest.
 pub(super) fn module(
     host: &Host,
     id: Id<Guest>,
     guest: &Guest,
     nixos: &NixosGuest,
+    own: &UserModules,
     module: &mut Module,
 ) -> Built {
     identity(host, guest, nixos, &mut module.facts)?;
@@ -34,7 +33,7 @@ pub(super) fn module(
     settings::guest(nixos, module);
 
     let mut body = Attrs::new();
-    body.set("imports", imports(guest, nixos)?)?;
+    body.set("imports", imports(guest, nixos, own)?)?;
     if module.settings.is_empty() {
         body.merge_all(std::mem::take(&mut module.facts))?;
     } else {
@@ -52,7 +51,7 @@ pub(super) fn module(
 }
 
 /// NixOS's own module for the kind of guest, ours, and the user's.
-fn imports(guest: &Guest, nixos: &NixosGuest) -> Result<Vec<Expr>, BuildError> {
+fn imports(guest: &Guest, nixos: &NixosGuest, own: &UserModules) -> Result<Vec<Expr>, BuildError> {
     let profile = match &guest.kind {
         GuestKind::Container(_) => "/virtualisation/proxmox-lxc.nix",
         GuestKind::Vm(_) => "/profiles/qemu-guest.nix",
@@ -62,8 +61,7 @@ fn imports(guest: &Guest, nixos: &NixosGuest) -> Result<Vec<Expr>, BuildError> {
         path("./moxc")?,
     ];
     for module in &nixos.modules {
-        let below = module.value.0.trim_start_matches("./");
-        imports.push(path(&format!("{TO_THE_SPEC}/{below}"))?);
+        imports.push(path(&own.path_of(&module.value.0))?);
     }
     Ok(imports)
 }

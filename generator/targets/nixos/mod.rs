@@ -12,6 +12,7 @@
 //! | packages, ports, services | [`services`] |
 //! | updates from a flake | [`update`] |
 //! | raw options of the spec | [`settings`] |
+//! | the user's own modules | [`user_modules`] |
 //! | a host that is NixOS itself | [`host`], [`host_network`] |
 //!
 //! Every file is read back by our own check of Nix before anybody sees it; what it finds is told at the place in the
@@ -27,6 +28,7 @@ mod services;
 mod settings;
 mod support;
 mod update;
+mod user_modules;
 mod users;
 
 use crate::compile::Origin;
@@ -44,18 +46,20 @@ const TARGET: &str = "nixos";
 #[derive(Debug, Default)]
 pub struct Plan {
     files: Vec<(String, String)>,
+    copies: FileSet,
 }
 
-/// Plans the modules. Reports what Nix or NixOS does not take (MOX0840 to MOX0844), and guests that nobody could log into
-/// (MOX0690).
+/// Plans the modules. Reports what Nix or NixOS does not take (MOX0840 to MOX0844), modules of the user's that cannot be
+/// copied (MOX0847 to MOX0849), and guests that nobody could log into (MOX0690).
 pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
     let mut plan = Plan::default();
     let mut names = Vec::new();
+    let own = user_modules::collect(host, origin.surroundings(), TARGET, sink);
     for (id, guest) in host.guests.iter() {
         let Some(nixos) = &guest.nixos else { continue };
         users::check(host, guest, nixos, sink);
         let mut module = module::Module::default();
-        match guest::module(host, id, guest, nixos, &mut module) {
+        match guest::module(host, id, guest, nixos, &own, &mut module) {
             Ok(tree) => {
                 let mut header = origin.header();
                 if let Some(description) = &guest.description {
@@ -111,6 +115,7 @@ pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
         Err(error) => sink.push(cannot_hold(host.span, &error)),
     }
     plan.files.extend(support::files(&origin.header()));
+    plan.copies = own.into_files();
     plan
 }
 
@@ -128,6 +133,9 @@ pub fn emit(plan: &Plan, files: &mut FileSet) {
             .insert(OutputFile::text(path, text.clone(), mode, TARGET))
             .expect("names of guests are unique, and `file_of` keeps them from `default.nix`");
     }
+    files.extend(plan.copies.clone()).expect(
+        "they lie in a folder of their own, and among themselves they were put in one set before",
+    );
 }
 
 /// The file of a guest. A guest may be called `default`; none has an underscore in its name.

@@ -85,9 +85,12 @@
             "htop"
             "jq"
             "nix"
+            "nixfmt"
             "nushell"
             "perl"
+            "pgbackrest"
             "pre-commit"
+            "ripgrep"
             "rustc"
             "rustfmt"
             "smartmontools"
@@ -105,7 +108,20 @@
             # The one of the machine.
             shellcheck-minimal = run "shellcheck" { } ''mkdir -p "$out/bin"'';
             runCommand = run;
-            mkShell = environment: run "shell" { } ''echo ${toString environment.packages} > "$out"'';
+            # `nix develop` wants this builder.
+            mkShell =
+              environment:
+              derivation {
+                name = "shell";
+                inherit system;
+                builder = "/bin/bash";
+                args = [
+                  "-c"
+                  "echo $packages > $out"
+                ];
+                outputs = [ "out" ];
+                packages = toString environment.packages;
+              };
             writeText = name: text: builtins.toFile name text;
             writeShellApplication =
               {

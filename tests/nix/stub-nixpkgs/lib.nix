@@ -28,6 +28,7 @@ let
 in
 rec {
   inherit
+    all
     attrValues
     concatLists
     concatMap
@@ -77,6 +78,13 @@ rec {
       start = stringLength text - stringLength suffix;
     in
     start >= 0 && substring start (stringLength suffix) text == suffix;
+  removePrefix =
+    prefix: text:
+    if hasPrefix prefix text then
+      substring (stringLength prefix) (stringLength text - stringLength prefix) text
+    else
+      text;
+  hasInfix = part: text: replaceStrings [ part ] [ "" ] text != text;
   removeSuffix =
     suffix: text:
     if hasSuffix suffix text then substring 0 (stringLength text - stringLength suffix) text else text;
@@ -111,6 +119,10 @@ rec {
   getExe = package: "${package}/bin/${package.meta.mainProgram or package.pname or package.name}";
   getExe' = package: name: "${package}/bin/${name}";
   importTOML = path: builtins.fromTOML (builtins.readFile path);
+  importJSON = path: builtins.fromJSON (builtins.readFile path);
+  warnIf =
+    condition: message: value:
+    if condition then builtins.trace "warning: ${message}" value else value;
   fileContents = path: removeSuffix "\n" (builtins.readFile path);
 
   # Properties of definitions

@@ -12,7 +12,7 @@
   imports = [
     (modulesPath + "/profiles/qemu-guest.nix")
     ./moxc
-    ../../../desk/web.nix
+    ./modules/desk/web.nix
   ];
   config = lib.mkMerge [
     {

@@ -1,0 +1,4 @@
+{ lib, ... }:
+{
+  environment.etc."app.conf".source = ./. + "/app.conf";
+}

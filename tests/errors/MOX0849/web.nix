@@ -1,0 +1,3 @@
+{
+  imports = [ ./nginx.nix ];
+}
