@@ -5,6 +5,7 @@
 mod address;
 mod choice;
 mod cpuset;
+mod hours;
 mod id;
 mod mac;
 mod name;
@@ -22,6 +23,7 @@ pub use choice::{
     Platform, PoolLayout, Reboot, SmartKind, TaskKind, VmOs,
 };
 pub use cpuset::CpuSet;
+pub use hours::HoursOff;
 pub use id::{PciId, VmId};
 pub use mac::MacAddress;
 pub use name::{
