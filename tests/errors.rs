@@ -171,7 +171,7 @@ fn the_index_lists_every_page() {
     ];
     let mut index = String::from(
         "# Errors and warnings\n\nEach has a code, which is never given to another. `moxc explain CODE` prints its page. An error stops the build; a\n\
-         warning does not, and a spec's `[lints]` set its level.\n",
+         warning does not, and a spec's `[lints]` set its level. [What is checked](../checks.md) lists the questions behind them.\n",
     );
     for (start, title) in groups {
         let prefix = format!("MOX{start}");

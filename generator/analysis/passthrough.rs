@@ -467,29 +467,36 @@ fn console(host: &Host, users: &Users, sink: &mut Sink) {
 /// A raw option that gives a guest a function: `hostpci4 = "host=0000:03:00.0,pcie=1"`.
 struct RawDevice<'a> {
     place: Span,
-    address: &'a str,
+    /// An address, or several.
+    host: Option<&'a str>,
+    /// The name of a mapping; moxc gives each function of the hardware table one of its own name.
+    mapping: Option<&'a str>,
+    mdev: bool,
+    pcie: bool,
 }
 
 fn raw_devices(guest: &Guest) -> impl Iterator<Item = RawDevice<'_>> {
-    guest
-        .extra
-        .iter()
-        .filter(|option| {
+    let options = guest.extra.iter().filter(|option| {
+        option
+            .key
+            .strip_prefix("hostpci")
+            .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+    });
+    options.map(|option| {
+        let part = |key: &str| {
             option
-                .key
-                .strip_prefix("hostpci")
-                .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
-        })
-        .filter_map(|option| {
-            let host = option.value.split(',').find_map(|part| {
-                part.strip_prefix("host=")
-                    .or_else(|| (!part.contains('=')).then_some(part))
-            })?;
-            Some(RawDevice {
-                place: option.value.span,
-                address: host,
-            })
-        })
+                .value
+                .split(',')
+                .find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
+        };
+        RawDevice {
+            place: option.value.span,
+            host: part("host").or_else(|| option.value.split(',').find(|part| !part.contains('='))),
+            mapping: part("mapping"),
+            mdev: part("mdev").is_some(),
+            pcie: part("pcie").is_some_and(|on| on != "0"),
+        }
+    })
 }
 
 /// Whether a raw address is a function or its whole card: `01:00` stands for every function of 01:00.
@@ -504,13 +511,13 @@ fn names(raw: &str, address: PciAddress) -> bool {
 
 /// Functions that guests get by raw options, past the hardware table and its checks.
 fn around_the_table(host: &Host, together: &Together, users: &Users, sink: &mut Sink) {
-    for (id, guest, _) in host.vms() {
+    for (id, guest, vm) in host.vms() {
         for raw in raw_devices(guest) {
-            let known = host
-                .hardware
-                .pci
-                .iter()
-                .find(|(_, device)| names(raw.address, *device.address));
+            refused(vm, &raw, sink);
+            let known = host.hardware.pci.iter().find(|(_, device)| {
+                raw.host.is_some_and(|text| names(text, *device.address))
+                    || raw.mapping == Some(device.name.as_str())
+            });
             let taken = known.and_then(|(device, _)| {
                 users
                     .get(&device)?
@@ -537,12 +544,15 @@ fn around_the_table(host: &Host, together: &Together, users: &Users, sink: &mut 
             let diagnostic = Diagnostic::new(
                 Code::MOX0510,
                 raw.place,
-                format!(
-                    "`{}` gets a PCI function by a raw option",
-                    guest.name.value
-                ),
-            )
-            .note("without a mapping Proxmox VE does not notice when another card comes to sit at this address; and no check of moxc looks at its IOMMU group, at who else takes it, or at what the host needs");
+                format!("`{}` gets a PCI function by a raw option", guest.name.value),
+            );
+            let unchecked = "no check of moxc looks at its IOMMU group, at who else takes it, or at what the host needs";
+            let diagnostic = match raw.mapping {
+                Some(_) => diagnostic.note(unchecked),
+                None => diagnostic.note(format!(
+                    "without a mapping Proxmox VE does not notice when another card comes to sit at this address; and {unchecked}"
+                )),
+            };
             sink.push(match known {
                 Some((_, device)) => diagnostic
                     .also(device.name.span, "the hardware table has it")
@@ -554,6 +564,39 @@ fn around_the_table(host: &Host, together: &Together, users: &Users, sink: &mut 
                     .help("add the function to `[hardware.pci]` and name it in `passthrough`"),
             });
         }
+    }
+}
+
+/// What Proxmox VE refuses when the guest starts, though each part has its form (`PVE::QemuServer::PCI`).
+fn refused(vm: &Vm, raw: &RawDevice<'_>, sink: &mut Sink) {
+    if raw.host.is_some() && raw.mapping.is_some() {
+        sink.push(
+            Diagnostic::new(Code::MOX0016, raw.place, "`host` beside `mapping`")
+                .note("Proxmox VE refuses to start the guest")
+                .help("keep `mapping`: it notices another card at the address"),
+        );
+    }
+    let several = raw
+        .host
+        .is_some_and(|text| text.contains(';') || !text.contains('.'));
+    if raw.mdev && several {
+        sink.push(
+            Diagnostic::new(Code::MOX0016, raw.place, "`mdev` for several functions at once")
+                .note("Proxmox VE refuses to start the guest: \"cannot use mediated device with multifunction device\"")
+                .help("name one function: `01:00.0`, not `01:00`"),
+        );
+    }
+    if raw.pcie && !vm.machine.contains("q35") {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                raw.place,
+                format!("`pcie=1` with the machine type `{}`", vm.machine.value),
+            )
+            .also(vm.machine.span, "without PCI Express")
+            .note("Proxmox VE refuses to start the guest: \"q35 machine model is not enabled\"")
+            .help("use `machine = \"q35\"`, or leave `pcie` out"),
+        );
     }
 }
 
