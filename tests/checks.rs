@@ -1,6 +1,7 @@
 //! What is checked, as `docs/checks.md` lists it; and the checks that are none, because what moxc writes cannot fail them.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 
 use moxc::compile::{self, Origin};
@@ -81,7 +82,7 @@ fn output(spec: &str) -> String {
     let files = targets::emit(&plan, Target::ALL, &Templates::built_in(), &mut sink);
     let mut all = String::new();
     for file in files.iter() {
-        all.push_str(&format!("### {}\n", file.path));
+        writeln!(all, "### {}", file.path).expect("a string takes all text");
         all.push_str(&String::from_utf8_lossy(&file.contents));
         all.push('\n');
     }

@@ -3,7 +3,7 @@
 //! An unprivileged container's user 0 is user 100000 of the host, and so on for 65,536 users, unless raw lines
 //! (`lxc.idmap`) or a mount's `idmap` say otherwise. Rules of others: `PVE::LXC::parse_id_maps` and `validate_id_maps`;
 //! `mappings_overlap` of Linux' user namespaces; LXC's `lxc_map_ids`, which has `newuidmap` hold root, too, to
-//! `/etc/subuid`; mount_setattr(2) for file systems that can be mounted with other users.
+//! `/etc/subuid`; `mount_setattr(2)` for file systems that can be mounted with other users.
 
 use std::fmt;
 
@@ -19,12 +19,11 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
         let mut lines = Vec::new();
         let mut sound = true;
         for option in guest.extra.iter().filter(|o| o.key.value == "lxc.idmap") {
-            match Line::of_container(option) {
-                Some(line) => lines.push(line),
-                None => {
-                    sound = false;
-                    sink.push(unreadable(option));
-                }
+            if let Some(line) = Line::of_container(option) {
+                lines.push(line);
+            } else {
+                sound = false;
+                sink.push(unreadable(option));
             }
         }
         if sound {
@@ -209,13 +208,32 @@ fn twice(guest: &Guest, lines: &[Line], outside: &str, sink: &mut Sink) {
                     "let each range begin where the one before it ends".to_owned()
                 }
             };
-            sink.push(
-                Diagnostic::new(Code::MOX0640, second.place, format!("{place} is mapped twice"))
-                    .label(second.numbers(side))
-                    .also(first.place, first.numbers(side))
-                    .note("the kernel takes no map in which two ranges overlap: the container does not start")
-                    .help(help),
-            );
+            let mut diagnostic = Diagnostic::new(
+                Code::MOX0640,
+                second.place,
+                format!("{place} is mapped twice"),
+            )
+            .label(second.numbers(side))
+            .also(first.place, first.numbers(side))
+            .note(
+                "the kernel takes no map in which two ranges overlap: the container does not start",
+            )
+            .help(help);
+            // Lines of their own in a list, of which one is cut out of the other: no other change keeps what both say.
+            let parts = large.around(small);
+            if side == Side::Inside
+                && large.separator == ' '
+                && large.holds(small)
+                && !parts.is_empty()
+            {
+                let parts: Vec<String> = parts.iter().map(|part| format!("\"{part}\"")).collect();
+                diagnostic = diagnostic.replace(
+                    "write what lies around the other",
+                    large.place,
+                    parts.join(", "),
+                );
+            }
+            sink.push(diagnostic);
             // The other side of the same two lines is the same mistake.
             break;
         }

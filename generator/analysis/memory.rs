@@ -339,17 +339,17 @@ fn ballooning(guest: &Guest, vm: &Vm, sink: &mut Sink) {
 
 fn huge_pages(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     let Some(pages) = vm.hugepages else { return };
-    // `numa` may stand in the raw options as well.
-    let numa = *vm.numa || extra(guest, "numa").is_some_and(|numa| numa.value.as_str() != "0");
-    if !numa {
+    // Where the spec says nothing of `numa`, it comes with the pages.
+    if let Some(numa) = Some(vm.numa).filter(|numa| numa.is_written() && !**numa) {
         sink.push(
             Diagnostic::new(
                 Code::MOX0405,
-                pages.span,
+                numa.span,
                 format!("huge pages for `{}` without `numa`", guest.name.value),
             )
+            .also(pages.span, "the pages")
             .note("Proxmox VE refuses to start it: \"numa needs to be enabled to use hugepages\"")
-            .help("add `numa = true` beside it"),
+            .help("remove `numa = false`, or the huge pages"),
         );
     }
     // With nodes of its own in `extra`, what counts is the memory of each of them.
@@ -402,6 +402,11 @@ fn extra<'a>(guest: &'a Guest, key: &str) -> Option<&'a Extra> {
         .find(|option| option.key.value.as_str() == key)
 }
 
+/// Whether the guest has NUMA nodes; huge pages bring them along.
+fn has_numa(vm: &Vm) -> bool {
+    *vm.numa || vm.hugepages.is_some()
+}
+
 /// `numa0` to `numa7`: a node that the spec describes itself.
 fn is_numa_node(option: &Extra) -> bool {
     option
@@ -412,7 +417,7 @@ fn is_numa_node(option: &Extra) -> bool {
 
 /// NUMA nodes of the raw options that do not add up to the guest's memory.
 fn numa_nodes(guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    if !*vm.numa || guest.memory.is_missing() {
+    if !has_numa(vm) || guest.memory.is_missing() {
         return;
     }
     let nodes: Vec<&Extra> = guest.extra.iter().filter(|o| is_numa_node(o)).collect();
@@ -478,7 +483,7 @@ fn hotplug(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
             "a share by virtio-fs",
             "remove `memory` from `hotplug`, or share by the network",
         )
-    } else if !*vm.numa && extra(guest, "numa").is_none() {
+    } else if !has_numa(vm) {
         (
             vm.numa.span,
             "no `numa`",

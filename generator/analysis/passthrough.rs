@@ -271,7 +271,6 @@ fn ports_behind(
             Some(pci) if pci.value == device.value => {
                 (pci.span, "the card is this function".to_owned())
             }
-            Some(_) => continue,
             None if *item.class == PciClass::Nic
                 && address_in_name(nic.interface.as_str()).is_some_and(|named| {
                     named == (item.address.bus, item.address.device, item.address.function)
@@ -282,7 +281,7 @@ fn ports_behind(
                     format!("the name says that it sits at {}", item.address.value),
                 )
             }
-            None => continue,
+            Some(_) | None => continue,
         };
         let bond_of = |bond| {
             host.network.bonds[bond]

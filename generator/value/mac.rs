@@ -60,8 +60,15 @@ impl SpecString for MacAddress {
 
     fn parse(text: &str) -> Result<Self, ValueError> {
         let form = || {
-            ValueError::whole(text, format!("`{text}` is not a MAC address"))
-                .help("write six bytes in hexadecimal: `\"BC:24:11:00:00:01\"`")
+            let error = ValueError::whole(text, format!("`{text}` is not a MAC address"))
+                .help("write six bytes in hexadecimal: `\"BC:24:11:00:00:01\"`");
+            // Windows writes `BC-24-11-00-00-01`.
+            let colons = text.replace('-', ":");
+            if text.contains('-') && Self::parse(&colons).is_ok() {
+                error.meant(colons)
+            } else {
+                error
+            }
         };
         let mut octets = [0; 6];
         let mut parts = text.split(':');
@@ -108,6 +115,17 @@ mod tests {
         let mac: MacAddress = "bc:24:11:0a:ff:01".parse().unwrap();
         assert_eq!(mac.to_string(), "BC:24:11:0A:FF:01");
         assert_eq!(mac.lower(), "bc:24:11:0a:ff:01");
+    }
+
+    #[test]
+    fn what_windows_writes_is_known() {
+        let meant = |text: &str| text.parse::<MacAddress>().unwrap_err().meant;
+        assert_eq!(
+            meant("BC-24-11-00-00-01").as_deref(),
+            Some("BC:24:11:00:00:01")
+        );
+        assert_eq!(meant("BD-24-11-00-00-01"), None);
+        assert_eq!(meant("BC-24"), None);
     }
 
     #[test]

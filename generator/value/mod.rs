@@ -53,6 +53,8 @@ pub struct ValueError {
     pub message: String,
     /// The way out.
     pub help: Option<String>,
+    /// The value that is certainly meant, so that a fix may write it.
+    pub meant: Option<String>,
 }
 
 impl ValueError {
@@ -67,6 +69,7 @@ impl ValueError {
             range,
             message: message.into(),
             help: None,
+            meant: None,
         }
     }
 
@@ -74,6 +77,13 @@ impl ValueError {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// The value that is certainly meant.
+    #[must_use]
+    pub fn meant(mut self, value: impl Into<String>) -> Self {
+        self.meant = Some(value.into());
         self
     }
 }
