@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_main};
-use moxc::analysis::analyse;
+use criterion::{Bencher, BenchmarkId, Criterion, Throughput, criterion_main};
+use moxc::analysis::{Analysis, Subject, analyse};
 use moxc::diagnostics::Sink;
 use moxc::model::Host;
 use moxc::resolve::resolve;
@@ -111,6 +112,15 @@ mac = "02:00:00:00:{high:02X}:{low:02X}"
     text
 }
 
+/// Runs the checks of one subject, and drops what they found outside the measurement.
+fn check(b: &mut Bencher<'_>, analysis: &Analysis<'_>, subject: Subject) {
+    b.iter_with_large_drop(|| {
+        let mut sink = Sink::new();
+        black_box(analysis).check(subject, &mut sink);
+        sink
+    });
+}
+
 fn analysis(c: &mut Criterion) {
     let reference = host(include_str!("../examples/homelab.toml"));
     c.bench_function("check the reference host", |b| {
@@ -120,13 +130,13 @@ fn analysis(c: &mut Criterion) {
             sink
         });
     });
+    let sizes = [10, 100, 1_000, 10_000].map(|guests| (guests, host(&with_guests(guests))));
     let mut group = c.benchmark_group("check guests");
     group.sample_size(10);
-    for guests in [10, 100, 1_000, 10_000] {
-        let host = host(&with_guests(guests));
-        group.throughput(Throughput::Elements(guests as u64));
-        group.bench_with_input(BenchmarkId::from_parameter(guests), &host, |b, host| {
-            b.iter(|| {
+    for (guests, host) in &sizes {
+        group.throughput(Throughput::Elements(*guests as u64));
+        group.bench_with_input(BenchmarkId::from_parameter(guests), host, |b, host| {
+            b.iter_with_large_drop(|| {
                 let mut sink = Sink::new();
                 analyse(black_box(host), &mut sink);
                 sink
@@ -134,6 +144,24 @@ fn analysis(c: &mut Criterion) {
         });
     }
     group.finish();
+    for subject in Subject::ALL {
+        let mut group = c.benchmark_group(format!("check guests: {}", subject.as_str()));
+        group.sample_size(10);
+        group.measurement_time(Duration::from_secs(1));
+        group.warm_up_time(Duration::from_millis(200));
+        for (guests, host) in &sizes {
+            let analysis = Analysis::new(host);
+            group.throughput(Throughput::Elements(*guests as u64));
+            group.bench_with_input(
+                BenchmarkId::from_parameter(guests),
+                &analysis,
+                |b, analysis| {
+                    check(b, analysis, subject);
+                },
+            );
+        }
+        group.finish();
+    }
 }
 
 mod group {

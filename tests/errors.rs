@@ -122,6 +122,69 @@ fn a_silent_case_has_no_error_at_all() {
     });
 }
 
+/// What `check` tells of a spec: code, message, and whether it carries a fix.
+fn with_fixes(folder: &Path, spec: &str) -> Vec<(String, String, bool)> {
+    let said = call(folder, &["check", spec, "--message-format", "json"]).err;
+    let told = said.lines().map(|line| {
+        let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let text = |key: &str| value[key].as_str().expect("a string").to_owned();
+        (text("code"), text("message"), !value["fix"].is_null())
+    });
+    told.collect()
+}
+
+/// Every certain change of every case: it mends what it is about, makes no new error, and leaves comments and lines alone.
+#[test]
+fn every_fix_mends_what_it_is_about_and_keeps_the_rest() {
+    let errors = Code::ALL.iter().map(|code| folder(*code).join("host.toml"));
+    let broken = fs::read_dir(tests().join("broken")).expect("the broken specs");
+    let broken = broken.map(|entry| entry.expect("a file").path());
+    let mut mended = std::collections::BTreeSet::new();
+    for spec in errors.chain(broken) {
+        if spec.extension().is_none_or(|extension| extension != "toml") || !spec.is_file() {
+            continue;
+        }
+        let here = tempfile::tempdir().expect("a folder");
+        let before = fs::read_to_string(&spec).expect("a spec");
+        fs::write(here.path().join("host.toml"), &before).expect("a copy");
+        let first = with_fixes(here.path(), "host.toml");
+        if first.iter().all(|(.., fix)| !fix) {
+            continue;
+        }
+        // Fixes that touch each other are made one after the other.
+        for _ in 0..4 {
+            call(here.path(), &["check", "--fix", "host.toml"]);
+        }
+        let left = with_fixes(here.path(), "host.toml");
+        let name = spec.display();
+        assert!(left.iter().all(|(.., fix)| !fix), "{name}: {left:?}");
+        for (code, message, _) in first.iter().filter(|(.., fix)| *fix) {
+            let same = |(c, m, fix): &&(String, String, bool)| c == code && m == message && *fix;
+            let alike = |(c, m, _): &&(String, String, bool)| c == code && m == message;
+            let mend = first.iter().filter(same).count();
+            assert_eq!(
+                left.iter().filter(alike).count() + mend,
+                first.iter().filter(alike).count(),
+                "{name}: {code} {message}"
+            );
+            mended.insert(code.clone());
+        }
+        let after = fs::read_to_string(here.path().join("host.toml")).expect("the copy");
+        assert_eq!(after.lines().count(), before.lines().count(), "{name}");
+        for comment in before.lines().filter(|line| line.starts_with('#')) {
+            assert!(after.contains(comment), "{name}: {comment}");
+        }
+    }
+    for code in [
+        "MOX0002", "MOX0011", "MOX0019", "MOX0106", "MOX0306", "MOX0404", "MOX0640",
+    ] {
+        assert!(
+            mended.contains(code),
+            "{code} is mended nowhere: {mended:?}"
+        );
+    }
+}
+
 #[test]
 fn every_page_shows_what_is_wrong_and_what_is_right() {
     for_every_code(|code| {
@@ -171,7 +234,7 @@ fn the_index_lists_every_page() {
     ];
     let mut index = String::from(
         "# Errors and warnings\n\nEach has a code, which is never given to another. `moxc explain CODE` prints its page. An error stops the build; a\n\
-         warning does not, and a spec's `[lints]` set its level.\n",
+         warning does not, and a spec's `[lints]` set its level. [What is checked](../checks.md) lists the questions behind them.\n",
     );
     for (start, title) in groups {
         let prefix = format!("MOX{start}");

@@ -2,6 +2,7 @@
 
 mod broken;
 mod calendar;
+mod checks;
 mod command_line;
 mod errors;
 mod mutations;

@@ -13,6 +13,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
             GuestKind::Vm(vm) => {
                 windows_11(guest, vm, sink);
                 shares(guest, vm, sink);
+                raw_shares(guest, vm, sink);
                 slots(guest, vm, sink);
             }
             GuestKind::Container(container) => {
@@ -26,7 +27,8 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     agent(host, sink);
 }
 
-/// What the setup of Windows 11 looks for before it installs (Microsoft's "Windows 11 specifications").
+/// What the setup of Windows 11 looks for before it installs (Microsoft's "Windows 11 specifications"). The machine type
+/// is not of it: with i440fx Proxmox VE takes firmware without SMM, which has Secure Boot as well (`OVMF.pm`).
 fn windows_11(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     if *vm.os != VmOs::Windows11 {
         return;
@@ -40,13 +42,6 @@ fn windows_11(guest: &Guest, vm: &Vm, sink: &mut Sink) {
             vm.firmware.span,
             format!("the firmware `{}`", *vm.firmware),
             "`firmware = \"ovmf\"`",
-        ));
-    }
-    if !vm.machine.contains("q35") {
-        missing.push((
-            vm.machine.span,
-            format!("the machine type `{}`", vm.machine.value),
-            "`machine = \"q35\"`",
         ));
     }
     if !guest.memory.is_missing() && *guest.memory < ByteSize::gib(4) {
@@ -144,6 +139,34 @@ fn shares(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     }
 }
 
+/// Access control lists of Unix on a share of a Windows guest, by a raw option (`PVE::QemuServer::Virtiofs`).
+fn raw_shares(guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    let lists = guest.extra.iter().find(|option| {
+        option.key.starts_with("virtiofs")
+            && option
+                .value
+                .split(',')
+                .any(|part| matches!(part, "expose-acl=1" | "expose-acl=on" | "expose-acl=yes"))
+    });
+    if let Some(option) = lists.filter(|_| vm.os.is_windows()) {
+        let parts = option.value.split(',');
+        let rest: Vec<&str> = parts
+            .filter(|part| !part.starts_with("expose-acl="))
+            .collect();
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                option.value.span,
+                format!("`expose-acl` for the Windows guest `{}`", guest.name.value),
+            )
+            .also(vm.os.span, "its system")
+            .note("Proxmox VE refuses to start the guest: with these lists Windows cannot mount the folder")
+            .help("leave `expose-acl` out")
+            .replace("leave `expose-acl` out", option.value.span, format!("\"{}\"", rest.join(","))),
+        );
+    }
+}
+
 /// How many disks Proxmox VE has numbers for, by bus (qm.json: `scsi[n]`, `virtio[n]`, `sata[n]`, `ide[n]`).
 fn slots_of(bus: Bus) -> usize {
     match bus {
@@ -155,6 +178,10 @@ fn slots_of(bus: Bus) -> usize {
 }
 
 fn slots(guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    // The smallest bus has room for as many.
+    if vm.disks.len() <= slots_of(Bus::Ide) {
+        return;
+    }
     for bus in [Bus::Scsi, Bus::Virtio, Bus::Sata, Bus::Ide] {
         let disks: Vec<_> = vm.disks.iter().filter(|disk| *disk.bus == bus).collect();
         if let Some(disk) = disks.get(slots_of(bus)) {
@@ -249,9 +276,20 @@ fn bind_mounts(host: &Host, guest: &Guest, container: &Container, sink: &mut Sin
             MountSource::Share(dataset) => dataset.span,
             MountSource::HostPath(path) => path.span,
         };
+        let mut diagnostic = Diagnostic::new(
+            Code::MOX0607,
+            span,
+            format!(
+                "what `{}` keeps in `{}` is in no backup",
+                guest.name.value, mount.path.value
+            ),
+        )
+        .note("vzdump backs up volumes; a folder that is only mounted stays out of every backup");
+        if *container.unprivileged && !guest.extra.iter().any(|o| o.key.value == "lxc.idmap") {
+            diagnostic = diagnostic.note("the container is unprivileged: its user 0 is user 0 + 100000 = 100000 of the host, its user 1000 is 101000; what it writes there belongs to these");
+        }
         sink.push(
-            Diagnostic::new(Code::MOX0607, span, format!("what `{}` keeps in `{}` is in no backup", guest.name.value, mount.path.value))
-                .note("vzdump backs up volumes; a folder that is only mounted stays out of every backup")
+            diagnostic
                 .help("if that is known, write `backup = false` in this mount; else give the container a volume (`dataset` and `size`)"),
         );
     }
@@ -463,6 +501,11 @@ fn cycles(host: &Host, sink: &mut Sink) {
         }
         // Depth first without recursion: a chain of needs can be as long as a spec.
         let mut path: Vec<(Id<Guest>, Span, Edges)> = Vec::new();
+        // Most guests need none: they are in no circle, and cost no step.
+        if needs(&host.guests[start]).next().is_none() {
+            state[start.index()] = State::Done;
+            continue;
+        }
         let edges = |id: Id<Guest>| {
             let mut seen = BTreeSet::new();
             let mut edges: Vec<_> = needs(&host.guests[id])

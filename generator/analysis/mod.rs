@@ -5,6 +5,7 @@
 //! silent there.
 
 mod guests;
+mod idmaps;
 mod memory;
 mod network;
 mod passthrough;
@@ -14,19 +15,106 @@ mod schedules;
 mod storage;
 mod together;
 
-use crate::diagnostics::Sink;
+use crate::diagnostics::{Diagnostic, Sink};
 use crate::model::Host;
 use together::Together;
 
+/// What a group of checks is about; each is a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The release of Proxmox VE.
+    Release,
+    /// Ports, addresses, VLANs, ways out.
+    Network,
+    /// Disks, pools, datasets, and where backups lie.
+    Storage,
+    /// The memory of the host and what is taken of it.
+    Memory,
+    /// Threads and who is pinned to them.
+    Processor,
+    /// PCI functions that go to guests.
+    Passthrough,
+    /// What guests' systems want, and in which order they start.
+    Guests,
+    /// Numbers of users that containers have on the host.
+    IdMaps,
+    /// What runs when.
+    Schedules,
+}
+
+impl Subject {
+    /// Every subject, in the order in which their checks run.
+    pub const ALL: [Self; 9] = [
+        Self::Release,
+        Self::Network,
+        Self::Storage,
+        Self::Memory,
+        Self::Processor,
+        Self::Passthrough,
+        Self::Guests,
+        Self::IdMaps,
+        Self::Schedules,
+    ];
+
+    /// The subject in one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Network => "network",
+            Self::Storage => "storage",
+            Self::Memory => "memory",
+            Self::Processor => "processor",
+            Self::Passthrough => "passthrough",
+            Self::Guests => "guests",
+            Self::IdMaps => "idmaps",
+            Self::Schedules => "schedules",
+        }
+    }
+}
+
+/// A host and what several subjects ask about it, worked out once.
+#[derive(Debug)]
+pub struct Analysis<'a> {
+    host: &'a Host,
+    together: Together,
+}
+
+impl<'a> Analysis<'a> {
+    /// Works out what the checks share: which guests can run at the same time.
+    pub fn new(host: &'a Host) -> Self {
+        Self {
+            host,
+            together: Together::new(host),
+        }
+    }
+
+    /// Runs the checks of one subject.
+    pub fn check(&self, subject: Subject, sink: &mut Sink) {
+        let Self { host, together } = self;
+        match subject {
+            Subject::Release => release::check(host, sink),
+            Subject::Network => network::check(host, together, sink),
+            Subject::Storage => storage::check(host, sink),
+            Subject::Memory => memory::check(host, together, sink),
+            Subject::Processor => processor::check(host, together, sink),
+            Subject::Passthrough => passthrough::check(host, together, sink),
+            Subject::Guests => guests::check(host, sink),
+            Subject::IdMaps => idmaps::check(host, sink),
+            Subject::Schedules => schedules::check(host, sink),
+        }
+    }
+}
+
 /// Runs every check.
 pub fn analyse(host: &Host, sink: &mut Sink) {
-    let together = Together::new(host);
-    release::check(host, sink);
-    network::check(host, &together, sink);
-    storage::check(host, sink);
-    memory::check(host, &together, sink);
-    processor::check(host, &together, sink);
-    passthrough::check(host, sink);
-    guests::check(host, sink);
-    schedules::check(host, sink);
+    let analysis = Analysis::new(host);
+    for subject in Subject::ALL {
+        analysis.check(subject, sink);
+    }
+}
+
+/// What spans several hosts of a fleet beside what must be unique, which is [`resolve`](crate::resolve::fleet)'s. Each
+/// problem comes with the place of the host that it is about, whose `[lints]` it follows.
+pub fn analyse_fleet(hosts: &[&Host]) -> Vec<(usize, Diagnostic)> {
+    schedules::backups_of_hosts(hosts)
 }

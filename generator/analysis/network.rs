@@ -17,9 +17,11 @@ pub(super) fn check(host: &Host, together: &Together, sink: &mut Sink) {
     two_cables(host, sink);
     gateways(host, sink);
     two_ways_out(host, sink);
-    addresses_twice(host, together, sink);
-    handed_out(host, sink);
-    overlapping(host, sink);
+    let mut stations = stations(host);
+    stations.sort_by_key(|s| (s.bridge, s.vlan, s.address, s.span));
+    addresses_twice(&stations, together, sink);
+    handed_out(host, &stations, sink);
+    overlapping(host, &stations, sink);
     let vlans = vlan_ports(host);
     for guest in host.guests.values() {
         for (at, nic) in guest.network.iter().enumerate() {
@@ -362,7 +364,8 @@ enum Owner {
     Guest(Id<Guest>),
 }
 
-/// Every fixed address of the host, of machines and of guests whose network is known.
+/// Every fixed address of the host, of machines and of guests whose network is known; sorted by the caller, so that those
+/// of one network stand together.
 fn stations(host: &Host) -> Vec<Station<'_>> {
     let mut stations = Vec::new();
     for (id, bridge) in host.network.bridges.iter() {
@@ -405,9 +408,7 @@ fn stations(host: &Host) -> Vec<Station<'_>> {
 }
 
 /// One address, two that have it in one network.
-fn addresses_twice(host: &Host, together: &Together, sink: &mut Sink) {
-    let mut stations = stations(host);
-    stations.sort_by_key(|s| (s.bridge, s.vlan, s.address, s.span));
+fn addresses_twice(stations: &[Station<'_>], together: &Together, sink: &mut Sink) {
     let same = |a: &Station<'_>, b: &Station<'_>| {
         (a.bridge, a.vlan, a.address) == (b.bridge, b.vlan, b.address)
     };
@@ -450,8 +451,8 @@ fn address_twice(first: &Station<'_>, second: &Station<'_>) -> Diagnostic {
 }
 
 /// A fixed address that a DHCP server may give to another.
-fn handed_out(host: &Host, sink: &mut Sink) {
-    for station in stations(host).iter().filter(|s| s.vlan.is_none()) {
+fn handed_out(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
+    for station in stations.iter().filter(|s| s.vlan.is_none()) {
         let bridge = &host.network.bridges[station.bridge];
         let Some(range) = bridge
             .dhcp_range
@@ -479,7 +480,7 @@ fn handed_out(host: &Host, sink: &mut Sink) {
 }
 
 /// Two networks of the host that share addresses: which one a packet takes is chance.
-fn overlapping(host: &Host, sink: &mut Sink) {
+fn overlapping(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
     let mut networks: Vec<(Id<Bridge>, Spanned<Cidr>)> = host
         .network
         .bridges
@@ -488,7 +489,6 @@ fn overlapping(host: &Host, sink: &mut Sink) {
         .collect();
     // Networks contain each other or are apart: in this order each comes behind those that contain it.
     networks.sort_by_key(|(_, own)| (own.is_v6(), own.network().network(), own.prefix(), own.span));
-    let stations = stations(host);
     let mut around: Vec<(Id<Bridge>, Spanned<Cidr>)> = Vec::new();
     for (id, own) in networks {
         while around

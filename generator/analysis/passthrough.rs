@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::together::Together;
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, Host, Id, PciDevice, PortDevice, Vm};
-use crate::source::Spanned;
+use crate::model::{Disk, Guest, Host, Id, PciDevice, PortDevice, Vm};
+use crate::source::{Span, Spanned};
 use crate::value::{Firmware, PciAddress, PciClass};
 
 /// A virtual machine has `hostpci0` to `hostpci15`.
 const MOST_DEVICES: usize = 16;
 
-pub(super) fn check(host: &Host, sink: &mut Sink) {
+pub(super) fn check(host: &Host, together: &Together, sink: &mut Sink) {
     let users = users(host);
-    shared(host, &users, sink);
+    shared(host, together, &users, sink);
     same_address(host, sink);
     for (_, guest, vm) in host.vms() {
         if !vm.passthrough.is_empty() {
@@ -23,6 +24,8 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
         }
     }
     console(host, &users, sink);
+    keyboard(host, &users, sink);
+    around_the_table(host, together, &users, sink);
 }
 
 /// The guests that take each function, with the place where they say so.
@@ -38,25 +41,14 @@ fn users(host: &Host) -> Users {
     users
 }
 
-/// Whether a guest says that it never runs while the other does; either side may say so.
-fn exclusive(host: &Host, a: Id<Guest>, b: Id<Guest>) -> bool {
-    let names = |one: Id<Guest>, other: Id<Guest>| {
-        host.guests[one]
-            .exclusive_with
-            .iter()
-            .any(|g| g.value == other)
-    };
-    names(a, b) || names(b, a)
-}
-
 /// One function, two guests that can run together; or one guest twice.
-fn shared(host: &Host, users: &Users, sink: &mut Sink) {
+fn shared(host: &Host, together: &Together, users: &Users, sink: &mut Sink) {
     for (device, takers) in users {
         let item = &host.hardware.pci[*device];
         for (at, (guest, place)) in takers.iter().enumerate() {
             let Some((other, other_place)) = takers[..at]
                 .iter()
-                .find(|(other, _)| other == guest || !exclusive(host, *guest, *other))
+                .find(|(other, _)| other == guest || together.can_run(*guest, *other))
             else {
                 continue;
             };
@@ -257,52 +249,178 @@ fn machine(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
     );
 }
 
-/// A card that the host itself needs.
+/// A function that the host itself needs.
 fn needed_by_host(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
     for device in &vm.passthrough {
         let item = &host.hardware.pci[device.value];
-        if *item.class != PciClass::Nic {
-            continue;
-        }
-        for (id, nic) in host.hardware.nics.iter() {
-            if address_in_name(nic.interface.as_str()).is_none_or(|named| {
-                named != (item.address.bus, item.address.device, item.address.function)
-            }) {
-                continue;
+        ports_behind(host, guest, *device, item, sink);
+        disks_behind(host, guest, *device, item, sink);
+    }
+}
+
+/// A network card that is a port of a bridge.
+fn ports_behind(
+    host: &Host,
+    guest: &Guest,
+    device: Spanned<Id<PciDevice>>,
+    item: &PciDevice,
+    sink: &mut Sink,
+) {
+    for (id, nic) in host.hardware.nics.iter() {
+        let (place, why) = match nic.pci {
+            Some(pci) if pci.value == device.value => {
+                (pci.span, "the card is this function".to_owned())
             }
-            let bond_of = |bond| {
-                host.network.bonds[bond]
-                    .ports
-                    .iter()
-                    .any(|port| port.value == id)
-            };
-            let bridge = host.network.bridges.values().find_map(|bridge| {
-                let port = bridge.ports.iter().find(|port| match port.value.device {
-                    PortDevice::Nic(nic) => nic == id,
-                    PortDevice::Bond(bond) => bond_of(bond),
-                })?;
-                Some((bridge, port))
-            });
-            if let Some((bridge, port)) = bridge {
-                sink.push(
-                    Diagnostic::new(
-                        Code::MOX0507,
-                        device.span,
-                        format!(
-                            "`{}` takes the network card `{}`, which is a port of `{}`",
-                            guest.name.value, nic.name.value, bridge.name.value
-                        ),
-                    )
-                    .also(port.span, "the port")
-                    .also(
-                        nic.interface.span,
-                        format!("the name says that it sits at {}", item.address.value),
-                    )
-                    .help("give the guest another card, or take this one out of the bridge"),
-                );
+            None if *item.class == PciClass::Nic
+                && address_in_name(nic.interface.as_str()).is_some_and(|named| {
+                    named == (item.address.bus, item.address.device, item.address.function)
+                }) =>
+            {
+                (
+                    nic.interface.span,
+                    format!("the name says that it sits at {}", item.address.value),
+                )
             }
+            Some(_) | None => continue,
+        };
+        let bond_of = |bond| {
+            host.network.bonds[bond]
+                .ports
+                .iter()
+                .any(|port| port.value == id)
+        };
+        let bridge = host.network.bridges.values().find_map(|bridge| {
+            let port = bridge.ports.iter().find(|port| match port.value.device {
+                PortDevice::Nic(nic) => nic == id,
+                PortDevice::Bond(bond) => bond_of(bond),
+            })?;
+            Some((bridge, port))
+        });
+        if let Some((bridge, port)) = bridge {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0507,
+                    device.span,
+                    format!(
+                        "`{}` takes the network card `{}`, which is a port of `{}`",
+                        guest.name.value, nic.name.value, bridge.name.value
+                    ),
+                )
+                .also(port.span, "the port")
+                .also(place, why)
+                .help("give the guest another card, or take this one out of the bridge"),
+            );
         }
     }
+}
+
+/// A controller, or an NVMe disk, that disks of a pool hang on.
+fn disks_behind(
+    host: &Host,
+    guest: &Guest,
+    device: Spanned<Id<PciDevice>>,
+    item: &PciDevice,
+    sink: &mut Sink,
+) {
+    let behind = |id: Id<Disk>| {
+        let disk = &host.hardware.disks[id];
+        match disk.controller {
+            Some(controller) => (controller.value == device.value)
+                .then(|| (controller.span, "hangs on it".to_owned())),
+            None => (!item.address.is_missing()
+                && address_in_path(disk.device.as_str()) == Some(*item.address))
+            .then(|| {
+                let sits = format!("the path says that it hangs on {}", item.address.value);
+                (disk.device.span, sits)
+            }),
+        }
+    };
+    for pool in host.storage.pools.values() {
+        let members = pool
+            .disks
+            .iter()
+            .chain(pool.vdevs.iter().flat_map(|vdev| &vdev.disks));
+        let lost: Vec<_> = members
+            .filter_map(|disk| behind(disk.value).map(|(place, why)| (disk, place, why)))
+            .collect();
+        let Some((first, ..)) = lost.first() else {
+            continue;
+        };
+        let name = &host.hardware.disks[first.value].name.value;
+
+        let disks = match lost.len() - 1 {
+            0 => format!("the disk `{name}`"),
+            1 => format!("`{name}` and one more disk"),
+            more => format!("`{name}` and {more} more disks"),
+        };
+        let starts = if *pool.boot {
+            ", which the host starts from"
+        } else {
+            ""
+        };
+        let mut diagnostic = Diagnostic::new(
+            Code::MOX0507,
+            device.span,
+            format!(
+                "`{}` takes {disks} from the pool `{}`{starts}",
+                guest.name.value, pool.name.value
+            ),
+        );
+        for (disk, place, why) in lost.iter().take(3) {
+            diagnostic = diagnostic
+                .also(disk.span, "a member of the pool")
+                .also(*place, why.clone());
+        }
+        sink.push(diagnostic.help(
+            "give the guest another controller, or volumes of the pool instead of the controller",
+        ));
+    }
+}
+
+/// The PCI function in a stable path: `/dev/disk/by-path/pci-0000:03:00.0-nvme-1` hangs on 03:00.0 (udev's `path_id`).
+fn address_in_path(device: &str) -> Option<PciAddress> {
+    let rest = device.strip_prefix("/dev/disk/by-path/pci-")?;
+    let (address, _) = rest.split_once('-')?;
+    address.parse().ok()
+}
+
+/// Guests take every USB controller: no keyboard works on the host's console. A table with one of them may list no more
+/// than what is passed through, so it says nothing of others.
+fn keyboard(host: &Host, users: &Users, sink: &mut Sink) {
+    if *host.headless || !host.complete {
+        return;
+    }
+    let controllers: Vec<_> = host
+        .hardware
+        .pci
+        .iter()
+        .filter(|(_, device)| *device.class == PciClass::Usb)
+        .collect();
+    let taken: Option<Vec<_>> = controllers
+        .iter()
+        .map(|(id, _)| users.get(id)?.first())
+        .collect();
+    let (Some(taken), true) = (taken, controllers.len() > 1) else {
+        return;
+    };
+    let Some((_, place)) = taken.last() else {
+        return;
+    };
+    let mut diagnostic = Diagnostic::new(
+        Code::MOX0509,
+        place.span,
+        match controllers.len() {
+            2 => "guests take both USB controllers of the hardware table".to_owned(),
+            more => format!("guests take all {more} USB controllers of the hardware table"),
+        },
+    )
+    .label("no keyboard works on the host's console");
+    for (_, other) in &taken[..taken.len() - 1] {
+        diagnostic = diagnostic.also(other.span, "given away too");
+    }
+    sink.push(diagnostic.help(
+        "keep one for the host; if there is a further one, add it to `[hardware.pci]`; if the host needs no keyboard, write `headless = true` in `[host]`",
+    ));
 }
 
 /// Bus, device and function in a predictable name: `enp5s0` is 05:00.0, `enp1s0f1` is 01:00.1 (systemd.net-naming-scheme).
@@ -345,6 +463,142 @@ fn console(host: &Host, users: &Users, sink: &mut Sink) {
     );
 }
 
+/// A raw option that gives a guest a function: `hostpci4 = "host=0000:03:00.0,pcie=1"`.
+struct RawDevice<'a> {
+    place: Span,
+    /// An address, or several.
+    host: Option<&'a str>,
+    /// The name of a mapping; moxc gives each function of the hardware table one of its own name.
+    mapping: Option<&'a str>,
+    mdev: bool,
+    pcie: bool,
+}
+
+fn raw_devices(guest: &Guest) -> impl Iterator<Item = RawDevice<'_>> {
+    let options = guest.extra.iter().filter(|option| {
+        option
+            .key
+            .strip_prefix("hostpci")
+            .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+    });
+    options.map(|option| {
+        let part = |key: &str| {
+            option
+                .value
+                .split(',')
+                .find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
+        };
+        RawDevice {
+            place: option.value.span,
+            host: part("host").or_else(|| option.value.split(',').find(|part| !part.contains('='))),
+            mapping: part("mapping"),
+            mdev: part("mdev").is_some(),
+            pcie: part("pcie").is_some_and(|on| on != "0"),
+        }
+    })
+}
+
+/// Whether a raw address is a function or its whole card: `01:00` stands for every function of 01:00.
+fn names(raw: &str, address: PciAddress) -> bool {
+    raw.split(';').any(|one| {
+        one.parse::<PciAddress>().is_ok_and(|own| own == address)
+            || format!("{one}.0")
+                .parse::<PciAddress>()
+                .is_ok_and(|own| own.same_device(address))
+    })
+}
+
+/// Functions that guests get by raw options, past the hardware table and its checks.
+fn around_the_table(host: &Host, together: &Together, users: &Users, sink: &mut Sink) {
+    for (id, guest, vm) in host.vms() {
+        for raw in raw_devices(guest) {
+            refused(vm, &raw, sink);
+            let known = host.hardware.pci.iter().find(|(_, device)| {
+                raw.host.is_some_and(|text| names(text, *device.address))
+                    || raw.mapping == Some(device.name.as_str())
+            });
+            let taken = known.and_then(|(device, _)| {
+                users
+                    .get(&device)?
+                    .iter()
+                    .find(|(other, _)| *other == id || together.can_run(*other, id))
+            });
+            if let (Some((other, place)), Some((_, device))) = (taken, known) {
+                let other = &host.guests[*other].name.value;
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0501,
+                        raw.place,
+                        format!(
+                            "{} is given to `{other}` and by a raw option to `{}`",
+                            device.address.value, guest.name.value
+                        ),
+                    )
+                    .label("given again")
+                    .also(place.span, "given here")
+                    .help("remove the raw option: `passthrough` gives the function"),
+                );
+                continue;
+            }
+            let diagnostic = Diagnostic::new(
+                Code::MOX0510,
+                raw.place,
+                format!("`{}` gets a PCI function by a raw option", guest.name.value),
+            );
+            let unchecked = "no check of moxc looks at its IOMMU group, at who else takes it, or at what the host needs";
+            let diagnostic = match raw.mapping {
+                Some(_) => diagnostic.note(unchecked),
+                None => diagnostic.note(format!(
+                    "without a mapping Proxmox VE does not notice when another card comes to sit at this address; and {unchecked}"
+                )),
+            };
+            sink.push(match known {
+                Some((_, device)) => diagnostic
+                    .also(device.name.span, "the hardware table has it")
+                    .help(format!(
+                        "write `passthrough = [\"{}\"]` instead",
+                        device.name.value
+                    )),
+                None => diagnostic
+                    .help("add the function to `[hardware.pci]` and name it in `passthrough`"),
+            });
+        }
+    }
+}
+
+/// What Proxmox VE refuses when the guest starts, though each part has its form (`PVE::QemuServer::PCI`).
+fn refused(vm: &Vm, raw: &RawDevice<'_>, sink: &mut Sink) {
+    if raw.host.is_some() && raw.mapping.is_some() {
+        sink.push(
+            Diagnostic::new(Code::MOX0016, raw.place, "`host` beside `mapping`")
+                .note("Proxmox VE refuses to start the guest")
+                .help("keep `mapping`: it notices another card at the address"),
+        );
+    }
+    let several = raw
+        .host
+        .is_some_and(|text| text.contains(';') || !text.contains('.'));
+    if raw.mdev && several {
+        sink.push(
+            Diagnostic::new(Code::MOX0016, raw.place, "`mdev` for several functions at once")
+                .note("Proxmox VE refuses to start the guest: \"cannot use mediated device with multifunction device\"")
+                .help("name one function: `01:00.0`, not `01:00`"),
+        );
+    }
+    if raw.pcie && !vm.machine.contains("q35") {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                raw.place,
+                format!("`pcie=1` with the machine type `{}`", vm.machine.value),
+            )
+            .also(vm.machine.span, "without PCI Express")
+            .note("Proxmox VE refuses to start the guest: \"q35 machine model is not enabled\"")
+            .help("use `machine = \"q35\"`, or leave `pcie` out"),
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,5 +610,39 @@ mod tests {
         assert_eq!(address_in_name("enp65s0f0np0"), Some((65, 0, 0)));
         assert_eq!(address_in_name("eth0"), None);
         assert_eq!(address_in_name("eno1"), None);
+    }
+
+    #[test]
+    fn stable_paths_tell_the_controller() {
+        let address = |text: &str| Some(text.parse::<PciAddress>().expect("an address"));
+        for (path, function) in [
+            (
+                "/dev/disk/by-path/pci-0000:03:00.0-nvme-1",
+                address("03:00.0"),
+            ),
+            (
+                "/dev/disk/by-path/pci-0000:00:17.0-ata-2",
+                address("00:17.0"),
+            ),
+            (
+                "/dev/disk/by-path/pci-0000:0b:00.0-sas-phy3-lun-0",
+                address("0b:00.0"),
+            ),
+            ("/dev/disk/by-id/nvme-X", None),
+            ("/dev/disk/by-path/platform-x", None),
+        ] {
+            assert_eq!(address_in_path(path), function, "{path}");
+        }
+    }
+
+    #[test]
+    fn raw_addresses_stand_for_a_function_or_a_card() {
+        let address: PciAddress = "01:00.1".parse().expect("an address");
+        assert!(names("01:00.1", address));
+        assert!(names("0000:01:00.1", address));
+        assert!(names("01:00", address));
+        assert!(names("02:00.0;01:00", address));
+        assert!(!names("01:00.0", address));
+        assert!(!names("02:00", address));
     }
 }

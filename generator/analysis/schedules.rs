@@ -1,12 +1,15 @@
 //! What runs when: schedules that never run, that meet, and what they keep.
 //!
-//! Durations are not known, so two tasks are held against each other by their starts; each distance that counts as "too
-//! near" has its reason beside it.
+//! How long a run takes is not known: it hangs on what is in the disks, not on their size. So two tasks are held against
+//! each other by their starts and by how long a run [may take](may_run): its `timeout` where the spec gives one, else an
+//! estimate by its kind.
+
+use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::calendar::{ClockChangeKind, Elapse, Schedule as Times, zone_named};
+use crate::calendar::{ClockChangeKind, Elapse, Schedule as Times, TimeSpan, zone_named};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
     ExternalPlace, Guest, GuestKind, Host, Id, Keep, MountSource, Schedule, StoreRef, Task,
@@ -31,11 +34,8 @@ struct Timed<'a> {
 const FREQUENT: usize = 19_200;
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
-    let zone =
-        zone_named(host.timezone.as_str()).map_or(TimeZone::UTC, |zone| zone.time_zone().clone());
-    let end = START
-        .checked_add(SignedDuration::from_hours(24 * DAYS))
-        .unwrap_or(Timestamp::MAX);
+    let zone = zone_of(host);
+    let end = end();
     let mut timed = Vec::new();
     for schedule in host
         .schedules
@@ -51,7 +51,8 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
         timed.push(Timed { schedule, starts });
     }
     backups_meet(&timed, &zone, sink);
-    restarts_meet_backups(&timed, &zone, sink);
+    restarts_meet_jobs(host, &timed, &zone, sink);
+    asleep(host, &timed, &zone, sink);
     updates_meet_backups(host, &timed, &zone, sink);
     coverage(host, sink);
     for schedule in host.schedules.values() {
@@ -203,62 +204,249 @@ fn backups_meet(timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
     }
 }
 
-/// A host that may restart while guests are backed up.
-fn restarts_meet_backups(timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
+/// How long a run may take: what the spec allows it, else an estimate on the long side of what is common.
+fn may_run(schedule: &Schedule) -> SignedDuration {
+    if let Some(timeout) = schedule.timeout.as_ref().and_then(span) {
+        return timeout;
+    }
+    match schedule.task {
+        // A nightly backup of a few guests is done within two hours; so is the largest of them brought back.
+        Task::VzdumpBackup { .. } | Task::BackupRehearsal { .. } => SignedDuration::from_hours(2),
+        // Packages are fetched and unpacked within half an hour.
+        Task::ProxmoxUpdate { .. }
+        | Task::NixosFlakeUpdate { .. }
+        | Task::WindowsUpdate { .. }
+        | Task::ProxmoxMaintenance
+        | Task::WindowsMaintenance { .. } => SignedDuration::from_mins(30),
+        // These go on after a restart, or cost nothing when they are broken off.
+        Task::ZfsSnapshot { .. }
+        | Task::ZfsScrub { .. }
+        | Task::ZfsTrim { .. }
+        | Task::SmartTest { .. } => SignedDuration::ZERO,
+    }
+}
+
+fn span(written: &Spanned<TimeSpan>) -> Option<SignedDuration> {
+    SignedDuration::try_from(written.duration()?).ok()
+}
+
+/// From its start on, how long a run may be under way, its random delay included.
+fn reach(schedule: &Schedule) -> SignedDuration {
+    let delay = schedule.random_delay.as_ref().and_then(span);
+    may_run(schedule)
+        .checked_add(delay.unwrap_or_default())
+        .unwrap_or(SignedDuration::from_hours(24))
+}
+
+/// The first starts at which an update that may restart something, and a job that must not be broken off, meet; told in
+/// the order of time.
+fn meeting(
+    update: &Timed<'_>,
+    job: &Timed<'_>,
+    what: &str,
+    zone: &TimeZone,
+) -> Option<(String, String)> {
+    let length = |timed: &Timed<'_>| {
+        let minutes = reach(timed.schedule).as_mins();
+        let time = if minutes % 60 == 0 && minutes > 0 {
+            format!("{} h", minutes / 60)
+        } else {
+            format!("{minutes} min")
+        };
+        let source = match (&timed.schedule.timeout, &timed.schedule.random_delay) {
+            (Some(_), None) => "its `timeout`",
+            (Some(_), Some(_)) => "its `timeout` and its `random-delay`",
+            (None, Some(_)) => "an estimate and its `random-delay`",
+            (None, None) => "an estimate",
+        };
+        format!(
+            "`{}` may be under way for {time} ({source})",
+            timed.schedule.name.value
+        )
+    };
+    if let Some((first, second)) = near(&job.starts, &update.starts, reach(job.schedule)) {
+        let when = format!(
+            "{what} {}, update {}",
+            local(first, zone),
+            local(second, zone)
+        );
+        return Some((when, length(job)));
+    }
+    let (first, second) = near(&update.starts, &job.starts, reach(update.schedule))?;
+    let when = format!(
+        "update {}, {what} {}",
+        local(first, zone),
+        local(second, zone)
+    );
+    Some((when, length(update)))
+}
+
+/// A host that may restart while guests are backed up or updated, or a backup is tried.
+fn restarts_meet_jobs(host: &Host, timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
     let updates = timed.iter().filter(|t| {
         matches!(&t.schedule.task, Task::ProxmoxUpdate { reboot } if **reboot == Reboot::IfNeeded)
             && rare(t)
     });
     for update in updates {
-        for job in timed
-            .iter()
-            .filter(|t| matches!(t.schedule.task, Task::VzdumpBackup { .. }) && rare(t))
-        {
-            // A nightly backup of a few guests is done within two hours; an update within half of one, its delay included.
-            let after = near(&job.starts, &update.starts, SignedDuration::from_hours(2));
-            let delay = update
-                .schedule
-                .random_delay
-                .as_ref()
-                .and_then(|d| d.duration())
-                .and_then(|d| SignedDuration::try_from(d).ok());
-            let window = SignedDuration::from_mins(30)
-                .checked_add(delay.unwrap_or_default())
-                .unwrap_or(SignedDuration::from_hours(24));
-            let before = near(&update.starts, &job.starts, window);
-            let (note, found) = match (after, before) {
-                (Some(pair), _) => (
-                    format!(
-                        "backup {}, update {}",
-                        local(pair.0, zone),
-                        local(pair.1, zone)
-                    ),
-                    true,
+        for job in timed.iter().filter(|t| rare(t)) {
+            let (code, what, label, help) = match &job.schedule.task {
+                Task::VzdumpBackup { .. } => (
+                    Code::MOX0705,
+                    "backup",
+                    "the backup",
+                    "let the update start well after the backup; a restart breaks off the backup that runs",
                 ),
-                (None, Some(pair)) => (
-                    format!(
-                        "update {}, backup {}",
-                        local(pair.0, zone),
-                        local(pair.1, zone)
-                    ),
-                    true,
+                Task::BackupRehearsal { .. } => (
+                    Code::MOX0705,
+                    "rehearsal",
+                    "the rehearsal",
+                    "let the update start well after the rehearsal; a restart leaves the half-restored guest behind",
                 ),
-                (None, None) => (String::new(), false),
-            };
-            if found {
-                sink.push(
-                    Diagnostic::new(
-                        Code::MOX0705,
-                        update.schedule.on.span,
-                        format!("`{}` may restart the host while `{}` runs", update.schedule.name.value, job.schedule.name.value),
+                Task::NixosFlakeUpdate { guests, .. } | Task::WindowsUpdate { guests, .. }
+                    if host
+                        .guests_of(guests)
+                        .any(|id| fits(&host.guests[id], &job.schedule.task)) =>
+                {
+                    (
+                        Code::MOX0712,
+                        "guests",
+                        "the guests' update",
+                        "start them hours apart: a guest that is shut down in the middle of an update may not come back",
                     )
-                    .also(job.schedule.on.span, "the backup")
-                    .note(note)
-                    .help("let the update start at least two hours after the backup; a restart breaks off the backup that runs"),
-                );
-            }
+                }
+                Task::NixosFlakeUpdate { .. }
+                | Task::WindowsUpdate { .. }
+                | Task::ProxmoxUpdate { .. }
+                | Task::ProxmoxMaintenance
+                | Task::ZfsSnapshot { .. }
+                | Task::ZfsScrub { .. }
+                | Task::ZfsTrim { .. }
+                | Task::SmartTest { .. }
+                | Task::WindowsMaintenance { .. } => continue,
+            };
+            let Some((when, length)) = meeting(update, job, what, zone) else {
+                continue;
+            };
+            sink.push(
+                Diagnostic::new(
+                    code,
+                    update.schedule.on.span,
+                    format!(
+                        "`{}` may restart the host while `{}` runs",
+                        update.schedule.name.value, job.schedule.name.value
+                    ),
+                )
+                .also(job.schedule.on.span, label)
+                .note(when)
+                .note(length)
+                .help(help),
+            );
         }
     }
+}
+
+/// A run that is not made up for, at a time at which the host is off.
+fn asleep(host: &Host, timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
+    let Some(off) = host.powered_off else { return };
+    for Timed { schedule, starts } in timed.iter().filter(|t| !*t.schedule.persistent) {
+        let sleeps = |start: &Timestamp| {
+            let local = start.to_zoned(zone.clone());
+            off.contains(local.time())
+        };
+        if starts.is_empty() || !starts.iter().all(sleeps) {
+            continue;
+        }
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0713,
+                schedule.on.span,
+                format!("`{}` never runs: the host is off at that time", schedule.name.value),
+            )
+            .also(off.span, "off")
+            .also(schedule.persistent.span, "a run that is missed is not made up for")
+            .help("choose a time at which the host is on, or remove `persistent = false`: then the run comes when the host is back"),
+        );
+    }
+}
+
+/// Backups of several hosts that start at one moment, to one server. Gives back each with the place of its host.
+pub(super) fn backups_of_hosts(hosts: &[&Host]) -> Vec<(usize, Diagnostic)> {
+    struct Job<'a> {
+        host: usize,
+        name: &'a str,
+        schedule: &'a Schedule,
+        first: Timestamp,
+    }
+    let mut told = Vec::new();
+    let mut by_server: BTreeMap<String, Vec<Job<'_>>> = BTreeMap::new();
+    for (at, host) in hosts.iter().enumerate() {
+        let zone = zone_of(host);
+        for schedule in host
+            .schedules
+            .values()
+            .filter(|s| *s.enabled && !s.on.is_missing())
+        {
+            let Task::VzdumpBackup { storage, .. } = &schedule.task else {
+                continue;
+            };
+            let Some(StoreRef::External(id)) = storage.value else {
+                continue;
+            };
+            let (ExternalPlace::Nfs { server, .. }
+            | ExternalPlace::Cifs { server, .. }
+            | ExternalPlace::Pbs { server, .. }) = &host.storage.external[id].place
+            else {
+                continue;
+            };
+            let times = schedule.on.expression().schedule(&zone);
+            let starts: Vec<_> = times.between(START, end()).take(FREQUENT + 1).collect();
+            let Some(first) = starts.first().filter(|_| starts.len() <= FREQUENT) else {
+                continue;
+            };
+            let jobs = by_server
+                .entry(server.to_string().to_lowercase())
+                .or_default();
+            // A fleet has one rhythm for all: what starts together once does so every time.
+            let other = jobs
+                .iter()
+                .find(|job| job.host != at && job.first == *first);
+            if let Some(other) = other {
+                let diagnostic = Diagnostic::new(
+                    Code::MOX0714,
+                    schedule.on.span,
+                    format!(
+                        "`{}` and `{}` back up to `{}` at the same moment",
+                        other.name,
+                        host.name.as_str(),
+                        **server
+                    ),
+                )
+                .also(other.schedule.on.span, format!("of `{}`", other.name))
+                .note(format!("first on {}", local(*first, &zone)))
+                .note("a backup job has no random delay; each host takes the time that the others leave it, and guests wait longer while they are read")
+                .help("start them at different times");
+                told.push((at, diagnostic));
+            }
+            jobs.push(Job {
+                host: at,
+                name: host.name.as_str(),
+                schedule,
+                first: *first,
+            });
+        }
+    }
+    told
+}
+
+fn zone_of(host: &Host) -> TimeZone {
+    zone_named(host.timezone.as_str()).map_or(TimeZone::UTC, |zone| zone.time_zone().clone())
+}
+
+/// The end of the days that are looked at.
+fn end() -> Timestamp {
+    START
+        .checked_add(SignedDuration::from_hours(24 * DAYS))
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// A guest that is updated while it is backed up: the backup holds a half-done update.

@@ -32,13 +32,14 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
         }
         long_rebuild(host, pool, sink);
     }
-    let plans = plans(host);
+    let volumes = volumes(host);
+    let plans = plans(host, &volumes);
     for plan in plans.values() {
         promised(plan, sink);
         nearly_full(plan, sink);
         overcommitted(plan, sink);
     }
-    snapshots(host, &plans, sink);
+    snapshots(host, &volumes, &plans, sink);
     for (_, dataset) in host.storage.datasets.iter() {
         limits(dataset, sink);
         padding(host, dataset, sink);
@@ -46,7 +47,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     same_pool(host, sink);
     nothing_outside(host, sink);
     cache_bounds(host, sink);
-    cache_size(host, sink);
+    cache_size(host, &plans, sink);
     scrubs(host, sink);
 }
 
@@ -623,8 +624,9 @@ fn volume_block(host: &Host, dataset: &Dataset) -> ByteSize {
 }
 
 /// A volume of a guest.
-struct Volume {
-    name: String,
+struct Volume<'a> {
+    guest: &'a str,
+    disk: &'a str,
     dataset: Id<Dataset>,
     size: ByteSize,
     span: Span,
@@ -632,15 +634,22 @@ struct Volume {
     zvol: bool,
 }
 
-fn volumes(host: &Host) -> Vec<Volume> {
+impl Volume<'_> {
+    fn name(&self) -> String {
+        format!("{}.{}", self.guest, self.disk)
+    }
+}
+
+fn volumes(host: &Host) -> Vec<Volume<'_>> {
     let mut volumes = Vec::new();
     for guest in host.guests.values() {
-        let name = |disk: &str| format!("{}.{disk}", guest.name.value);
+        let name = guest.name.value.as_str();
         match &guest.kind {
             GuestKind::Vm(vm) => {
                 for disk in vm.disks.iter().filter(|disk| !disk.size.is_missing()) {
                     volumes.push(Volume {
-                        name: name(&disk.name),
+                        guest: name,
+                        disk: &disk.name,
                         dataset: disk.dataset.value,
                         size: *disk.size,
                         span: disk.size.span,
@@ -651,7 +660,8 @@ fn volumes(host: &Host) -> Vec<Volume> {
             GuestKind::Container(container) => {
                 if !container.rootfs_size.is_missing() {
                     volumes.push(Volume {
-                        name: name("rootfs"),
+                        guest: name,
+                        disk: "rootfs",
                         dataset: container.rootfs.value,
                         size: *container.rootfs_size,
                         span: container.rootfs_size.span,
@@ -663,7 +673,8 @@ fn volumes(host: &Host) -> Vec<Volume> {
                         && !size.is_missing()
                     {
                         volumes.push(Volume {
-                            name: name(&mount.name),
+                            guest: name,
+                            disk: &mount.name,
                             dataset: dataset.value,
                             size: **size,
                             span: size.span,
@@ -686,7 +697,7 @@ struct Thick {
 }
 
 /// What every pool offers and what is planned on it; pools of which a disk's size is unknown are left out.
-fn plans(host: &Host) -> BTreeMap<Id<Pool>, Plan<'_>> {
+fn plans<'a>(host: &'a Host, volumes: &[Volume<'_>]) -> BTreeMap<Id<Pool>, Plan<'a>> {
     let mut plans = BTreeMap::new();
     if !host.complete {
         return plans;
@@ -720,7 +731,7 @@ fn plans(host: &Host) -> BTreeMap<Id<Pool>, Plan<'_>> {
     // Thick volumes by dataset: what they reserve, and a line for each.
     let mut thick: BTreeMap<Id<Dataset>, Thick> = BTreeMap::new();
     let mut grown: BTreeMap<Id<Dataset>, ByteSize> = BTreeMap::new();
-    for volume in volumes(host) {
+    for volume in volumes {
         let dataset = &host.storage.datasets[volume.dataset];
         let Some(plan) = plans.get(&dataset.pool.value) else {
             continue;
@@ -737,7 +748,11 @@ fn plans(host: &Host) -> BTreeMap<Id<Pool>, Plan<'_>> {
             let entry = thick.entry(volume.dataset).or_default();
             entry.sum = entry.sum + full;
             entry.lines.push((
-                format!("{}, a thick volume of {}", volume.name, volume.size.human()),
+                format!(
+                    "{}, a thick volume of {}",
+                    volume.name(),
+                    volume.size.human()
+                ),
                 full,
             ));
             entry.places.push(volume.span);
@@ -925,8 +940,12 @@ fn limits(dataset: &Dataset, sink: &mut Sink) {
 }
 
 /// A snapshot of a thick volume keeps what it holds, and the volume still reserves its whole size beside it.
-fn snapshots(host: &Host, plans: &BTreeMap<Id<Pool>, Plan<'_>>, sink: &mut Sink) {
-    let volumes = volumes(host);
+fn snapshots(
+    host: &Host,
+    volumes: &[Volume<'_>],
+    plans: &BTreeMap<Id<Pool>, Plan<'_>>,
+    sink: &mut Sink,
+) {
     let mut told = BTreeSet::new();
     for schedule in host.schedules.values().filter(|s| *s.enabled) {
         let Task::ZfsSnapshot { datasets, .. } = &schedule.task else {
@@ -946,7 +965,7 @@ fn snapshots(host: &Host, plans: &BTreeMap<Id<Pool>, Plan<'_>>, sink: &mut Sink)
                 .filter(|volume| volume.zvol && volume.dataset == named.value)
                 .map(|volume| {
                     (
-                        format!("{}, written once over", volume.name),
+                        format!("{}, written once over", volume.name()),
                         plan.geometry.thick_volume(volume.size, block),
                     )
                 })
@@ -1249,7 +1268,7 @@ fn cache_bounds(host: &Host, sink: &mut Sink) {
 }
 
 /// A cache that is small for what it serves, or leaves too little.
-fn cache_size(host: &Host, sink: &mut Sink) {
+fn cache_size(host: &Host, plans: &BTreeMap<Id<Pool>, Plan<'_>>, sink: &mut Sink) {
     let (Some(most), true) = (host.storage.arc_max, host.complete) else {
         return;
     };
@@ -1287,7 +1306,6 @@ fn cache_size(host: &Host, sink: &mut Sink) {
         .filter(|dataset| dataset.holds_volumes())
         .map(|dataset| dataset.pool.value)
         .collect();
-    let plans = plans(host);
     let space: ByteSize = served
         .iter()
         .filter_map(|pool| plans.get(pool))

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Failure;
 use super::args::Specs;
 use super::surroundings::SpecFolder;
+use crate::analysis::analyse_fleet;
 use crate::compile::{self, Checked, Origin};
 use crate::diagnostics::render::Found;
 use crate::diagnostics::{Code, Diagnostic, Lints, Severity, Sink, in_order};
@@ -312,7 +313,20 @@ impl Loader {
             .collect();
         let mut sink = Sink::new();
         fleet::check(&hosts, kinship, &mut sink);
-        self.tell(sink, &Lints::default());
+        let mut told = vec![(Lints::default(), sink)];
+        match kinship {
+            Kinship::SameCall => {}
+            Kinship::Fleet | Kinship::Cluster => {
+                for (at, diagnostic) in analyse_fleet(&hosts) {
+                    let mut sink = Sink::new();
+                    sink.push(diagnostic);
+                    told.push((hosts[at].lints.clone(), sink));
+                }
+            }
+        }
+        for (lints, sink) in told {
+            self.tell(sink, &lints);
+        }
     }
 
     fn tell(&mut self, sink: Sink, lints: &Lints) {

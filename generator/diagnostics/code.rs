@@ -147,6 +147,8 @@ codes! {
     MOX0506 Warning "a graphics card without q35 and OVMF";
     MOX0507 Error   "a card that the host needs";
     MOX0508 Warning "the host loses its console";
+    MOX0509 Warning "the host loses its keyboard";
+    MOX0510 Warning "a PCI function past the hardware table";
     MOX0551 Warning "a device passed through by its address";
     MOX0601 Error   "Windows 11 on a machine that its setup refuses";
     MOX0602 Error   "too many shares for one guest";
@@ -163,6 +165,9 @@ codes! {
     MOX0613 Error   "a guest starts before one that it needs";
     MOX0614 Error   "guests that need each other in a circle";
     MOX0615 Error   "a task needs the guest agent";
+    MOX0640 Error   "user numbers mapped twice";
+    MOX0641 Warning "user numbers that the host does not hand out";
+    MOX0642 Error   "users mapped on a file system that cannot";
     MOX0690 Error   "an immutable guest that nobody can log into";
     MOX0701 Error   "a schedule that never runs";
     MOX0702 Error   "a timer that fails";
@@ -175,6 +180,9 @@ codes! {
     MOX0709 Warning "a hole in what is kept";
     MOX0710 Warning "backups that do not fit";
     MOX0711 Warning "a rehearsal without a backup";
+    MOX0712 Warning "a restart while guests are updated";
+    MOX0713 Warning "a run that the host sleeps through";
+    MOX0714 Warning "hosts that back up to one server together";
     MOX0720 Error   "a schedule that a backup job cannot have";
     MOX0801 Error   "output that Proxmox VE refuses";
     MOX0821 Error   "a template that replaces nothing";

@@ -1,6 +1,6 @@
 //! What is in the machine.
 
-use super::{Arena, Item, Setting};
+use super::{Arena, Id, Item, Setting};
 use crate::source::{Span, Spanned};
 use crate::value::{
     ByteSize, CpuVendor, DevicePath, DiskKind, InterfaceName, Line, LinkSpeed, MacAddress,
@@ -67,6 +67,8 @@ pub struct Disk {
     pub serial: Option<Spanned<Line>>,
     /// The physical sector in bytes.
     pub sector: Option<Spanned<u32>>,
+    /// The PCI function that it hangs on, where the spec tells.
+    pub controller: Option<Spanned<Id<PciDevice>>>,
 }
 
 /// A network card.
@@ -82,6 +84,8 @@ pub struct Nic {
     pub model: Option<Spanned<Line>>,
     /// How fast its link is.
     pub speed: Option<Spanned<LinkSpeed>>,
+    /// The PCI function that it is, where the spec tells.
+    pub pci: Option<Spanned<Id<PciDevice>>>,
 }
 
 /// A PCI function.

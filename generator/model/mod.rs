@@ -28,8 +28,8 @@ use crate::diagnostics::Lints;
 use crate::pve::Release;
 use crate::source::{Span, Spanned};
 use crate::value::{
-    AbsolutePath, ByteSize, CountryCode, DnsName, Email, HostName, KeyboardLayout, Platform,
-    SecretName, SshKey, TimeZoneName,
+    AbsolutePath, ByteSize, CountryCode, DnsName, Email, HostName, HoursOff, KeyboardLayout,
+    Platform, SecretName, SshKey, TimeZoneName,
 };
 
 /// A value of the model, where it stands in the spec, and whether the spec says it.
@@ -142,6 +142,8 @@ pub struct Host {
     pub reserve: Reserve,
     /// Whether the lost console is accepted.
     pub headless: Setting<bool>,
+    /// The hours of the day in which it is switched off.
+    pub powered_off: Option<Spanned<HoursOff>>,
     /// The levels of warnings.
     pub lints: Lints,
     /// What is in the machine.

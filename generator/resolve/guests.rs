@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::guest::RustProject;
@@ -123,11 +123,32 @@ pub(super) fn resolve(
     for body in rootless {
         resolver.look_over(body);
     }
-    let guests = rows.into_iter().map(|row| match row {
-        GuestRow::Vm(name, body) => resolver.vm(name, body),
-        GuestRow::Container(name, body, rootfs) => resolver.container(name, body, rootfs),
-    });
-    Arena::new(guests.collect())
+    let mut guests: Vec<Guest> = rows
+        .into_iter()
+        .map(|row| match row {
+            GuestRow::Vm(name, body) => resolver.vm(name, body),
+            GuestRow::Container(name, body, rootfs) => resolver.container(name, body, rootfs),
+        })
+        .collect();
+    part_addresses(host.name.as_str(), &mut guests);
+    Arena::new(guests)
+}
+
+/// Gives a card whose derived MAC address an earlier guest's card has its second one. Guests come in the order of their
+/// VMIDs, so a guest that is added changes the address of another only where the two meet and it has the lower VMID:
+/// with one of 16 million for each card. An address that is written stays, and so does one that it meets: a check tells.
+fn part_addresses(host: &str, guests: &mut [Guest]) {
+    let mut taken = HashSet::new();
+    for guest in guests.iter_mut().filter(|guest| !guest.vmid.is_missing()) {
+        let vmid = guest.vmid.get();
+        for (at, nic) in guest.network.iter_mut().enumerate() {
+            if nic.mac.is_written() || taken.insert(*nic.mac) {
+                continue;
+            }
+            nic.mac.value = MacAddress::derive_second(host, vmid, at);
+            taken.insert(*nic.mac);
+        }
+    }
 }
 
 impl Resolver<'_> {
@@ -683,10 +704,23 @@ impl Resolver<'_> {
         None
     }
 
-    /// Raw options: names with strings, numbers or booleans.
+    /// Raw options: names with strings, numbers or booleans. The raw keys of LXC may come several times: they take lists.
     fn extra(&mut self, raw: Option<&Spanned<Raw>>) -> Vec<Extra> {
         let mut extra = Vec::new();
-        for (key, node) in raw.iter().flat_map(|raw| &raw.value.0) {
+        let lines = raw.iter().flat_map(|raw| &raw.value.0);
+        for (key, node) in lines.flat_map(|(key, node)| {
+            let items = match &node.value {
+                Value::Array(items) if key.starts_with("lxc.") => &items[..],
+                Value::Array(_)
+                | Value::String(_)
+                | Value::Integer(_)
+                | Value::Float(_)
+                | Value::Boolean(_)
+                | Value::Datetime(_)
+                | Value::Table(_) => std::slice::from_ref(node),
+            };
+            items.iter().map(move |item| (key, item))
+        }) {
             let value = match &node.value {
                 Value::String(text) => text.clone(),
                 Value::Integer(number) => number.to_string(),

@@ -4,9 +4,9 @@ use crate::spec::HostFile;
 use crate::spec::hardware::CpuSpec;
 use crate::value::{ByteSize, DiskKind, PciAddress, PciClass};
 
-use super::list;
+use super::{Index, list};
 
-pub(super) fn resolve(file: &HostFile, sink: &mut Sink) -> Hardware {
+pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Hardware {
     let Some(spec) = &file.hardware else {
         return Hardware::default();
     };
@@ -44,6 +44,10 @@ pub(super) fn resolve(file: &HostFile, sink: &mut Sink) -> Hardware {
                 sector: body
                     .sector
                     .map(|s| s.map(super::super::spec::reader::Int::get)),
+                controller: body
+                    .controller
+                    .as_ref()
+                    .and_then(|controller| index.pci.find(controller, sink)),
             })
         });
     let disks = Arena::new(disks.collect());
@@ -63,6 +67,7 @@ pub(super) fn resolve(file: &HostFile, sink: &mut Sink) -> Hardware {
                 mac: body.mac,
                 model: body.model.clone(),
                 speed: body.speed,
+                pci: body.pci.as_ref().and_then(|pci| index.pci.find(pci, sink)),
             })
         });
     let nics = Arena::new(nics.collect());

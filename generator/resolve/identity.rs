@@ -80,11 +80,11 @@ fn macs(host: &Host, sink: &mut Sink) {
     all.sort_by_key(|(mac, span, ..)| (*mac, *span));
     for (mac, span, _, written) in all {
         if let Some((first, first_written)) = seen.insert(mac, (span, written)) {
-            // Of ten thousand derived addresses, three pairs meet.
+            // Two derived ones of one host never meet.
             let help = if written && first_written {
                 "remove one of the lines: a guest's address is derived where it is left out"
             } else {
-                "the address of a card is derived where it is left out, and here two meet: give one of them a `mac`"
+                "the address of the other card is derived, and happens to be this one: write another `mac`, or leave it out"
             };
             sink.push(
                 Diagnostic::new(
@@ -97,5 +97,78 @@ fn macs(host: &Host, sink: &mut Sink) {
                 .help(help),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::resolve::resolve;
+    use crate::source::SourceMap;
+    use crate::spec::{self, document};
+
+    /// The addresses of guests with one card each, by VMID.
+    fn addresses(vmids: &[u32]) -> BTreeMap<u32, MacAddress> {
+        let mut text = String::from(
+            "[host]\nname = \"pve1\"\nrelease = \"9.2\"\ntimezone = \"UTC\"\n[network.bridges.vmbr0]\n",
+        );
+        for vmid in vmids {
+            write!(
+                text,
+                "[vms.g{vmid}]\nos = \"linux\"\nvmid = {vmid}\nmemory = \"1 GiB\"\n[[vms.g{vmid}.network]]\nbridge = \"vmbr0\"\n"
+            )
+            .expect("a string takes all text");
+        }
+        let mut sources = SourceMap::new();
+        let file = sources.add("host.toml", text);
+        let mut sink = Sink::new();
+        let document = document::parse(&sources, file, &mut sink);
+        let spec = spec::read(&sources, file, &document, &mut sink).expect("a spec");
+        let host = resolve(&spec, &mut sink);
+        assert!(sink.is_empty());
+        host.guests
+            .values()
+            .map(|guest| (guest.vmid.get(), *guest.network[0].mac))
+            .collect()
+    }
+
+    /// Two VMIDs whose derived addresses are one, found by looking.
+    fn that_meet() -> (u32, u32) {
+        let mut seen = BTreeMap::new();
+        (VmId::MIN..)
+            .find_map(|vmid| {
+                let first = seen.insert(MacAddress::derive("pve1", vmid, 0), vmid)?;
+                Some((first, vmid))
+            })
+            .expect("of 2²⁴ + 1 addresses of three bytes, two are the same")
+    }
+
+    #[test]
+    fn of_two_derived_addresses_that_meet_the_later_guest_takes_another() {
+        let (first, second) = that_meet();
+        let found = addresses(&[second, first]);
+        assert_eq!(found[&first], MacAddress::derive("pve1", first, 0));
+        assert_eq!(found[&second], MacAddress::derive_second("pve1", second, 0));
+        // Unicast, and given locally.
+        assert_eq!(found[&second].octets()[0] & 0b11, 0b10);
+        // Alone it keeps the first.
+        assert_eq!(
+            addresses(&[second])[&second],
+            MacAddress::derive("pve1", second, 0)
+        );
+    }
+
+    #[test]
+    fn ten_thousand_guests_have_ten_thousand_addresses_that_stay() {
+        let vmids: Vec<u32> = (100..10_100).collect();
+        let all = addresses(&vmids);
+        let different: std::collections::BTreeSet<_> = all.values().collect();
+        assert_eq!(different.len(), vmids.len());
+        // A guest that is added changes no other.
+        let before = addresses(&vmids[..9_999]);
+        assert!(before.iter().all(|(vmid, mac)| all[vmid] == *mac));
     }
 }

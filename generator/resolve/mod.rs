@@ -66,7 +66,7 @@ pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
     let (rows, rootless, names) = guests::rows(file, &index, sink);
     index.guests = names;
 
-    let hardware = hardware::resolve(file, sink);
+    let hardware = hardware::resolve(file, &index, sink);
     let network = network::resolve(file, &index, sink);
     let storage = storage::resolve(file, &hardware, datasets, &index, sink);
     let host_span = file.host.as_ref().map_or(file.span, |host| host.value.span);
@@ -108,6 +108,7 @@ pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
         root_password_secret: host.and_then(|h| h.root_password_secret.clone()),
         reserve: reserve(host, host_span),
         headless: Setting::or_default(host.and_then(|h| h.headless), false, host_span),
+        powered_off: host.and_then(|h| h.powered_off),
         lints: lints(file, sink),
         hardware,
         network,

@@ -5,7 +5,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::unclosed;
+use super::unclosed::{self, Unclosed};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::source::{FileId, SourceMap, Span, Spanned};
 
@@ -133,22 +133,26 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
         0
     };
     let text = &source.text()[bom..];
-    let (table, mut errors) = DeTable::parse_recoverable(text);
-    errors.sort_by_key(|error| error.span().map_or(usize::MAX, |span| span.start));
     let place = |range: std::ops::Range<usize>| Span::new(file, range.start + bom..range.end + bom);
     let mut broken = Broken::default();
-    let open = if errors.is_empty() {
-        None
+    let (opens, rest) = if DeTable::parse_recoverable(text).1.is_empty() {
+        (Vec::new(), None)
     } else {
-        unclosed::find(text)
+        open_values(text)
     };
+    let (table, mut errors) = DeTable::parse_recoverable(rest.as_deref().unwrap_or(text));
+    errors.sort_by_key(|error| error.span().map_or(usize::MAX, |span| span.start));
+    // Everything behind a bracket or a quote that nothing ends is read as a part of it.
+    let end = opens.last().filter(|open| open.next.is_none());
     for error in errors {
         // An error without a place only sums up others.
-        let Some(range) = error.span().or(broken.is_empty().then_some(0..0)) else {
+        let Some(range) = error
+            .span()
+            .or((broken.is_empty() && opens.is_empty()).then_some(0..0))
+        else {
             continue;
         };
-        // Everything behind an open bracket or quote is read as a part of it.
-        if open.as_ref().is_some_and(|open| range.end >= open.at.start) {
+        if end.is_some_and(|open| range.end >= open.at.start) {
             continue;
         }
         let span = place(range);
@@ -164,21 +168,43 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
             sink.push(syntax_error(error.message(), span, sources.text(span)));
         }
     }
-    if let Some(open) = open {
+    for open in opens {
         let at = place(open.at.clone());
         let line = sources.start(at).line;
         broken.lines.push(line);
-        broken.from = Some(broken.from.map_or(line, |from| from.min(line)));
         let message = format!("this `{}` is not closed", &text[open.at]);
         let mut diagnostic = Diagnostic::new(Code::MOX0001, at, message);
         if let Some(next) = open.next {
             diagnostic = diagnostic.also(place(next), "something new begins here");
+        } else {
+            broken.from = Some(broken.from.map_or(line, |from| from.min(line)));
         }
         sink.push(diagnostic.help(format!("write `{}` at its end", open.close)));
     }
     let convert = Convert { file, bom };
     let root = Spanned::new(convert.table(table.get_ref()), Span::new(file, 0..0));
     Document { root, broken }
+}
+
+/// The values whose brackets are open, and the text without those behind which something new begins: what follows them
+/// is read in the same run.
+fn open_values(text: &str) -> (Vec<Unclosed>, Option<String>) {
+    let mut opens = Vec::new();
+    let mut rest: Option<String> = None;
+    while opens.len() < MOST_SYNTAX_ERRORS {
+        let Some(open) = unclosed::find(rest.as_deref().unwrap_or(text)) else {
+            break;
+        };
+        let next = open.next.as_ref().map(|next| next.start);
+        let start = open.at.start;
+        opens.push(open);
+        let Some(next) = next else { break };
+        rest = Some(unclosed::without(
+            rest.as_deref().unwrap_or(text),
+            start..next,
+        ));
+    }
+    (opens, rest)
 }
 
 /// A syntax error in our words where the parser's are about its grammar, and with a word of advice for the commonest slips.

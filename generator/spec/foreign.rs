@@ -15,6 +15,7 @@ impl SpecString for Calendar {
                 range: error.range,
                 message: error.message,
                 help: error.help,
+                meant: None,
             })
     }
 }
@@ -29,6 +30,7 @@ impl SpecString for TimeSpan {
                 range: error.range,
                 message: error.message,
                 help: error.help,
+                meant: None,
             })
     }
 }
@@ -43,6 +45,7 @@ impl SpecString for Release {
                 range: error.range,
                 message: error.message,
                 help: Some(error.help),
+                meant: None,
             })
     }
 }

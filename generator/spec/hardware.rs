@@ -1,6 +1,6 @@
 //! `[hardware]`: what is in the machine.
 
-use super::reader::{Int, List, Named, OneOf, table};
+use super::reader::{Int, List, Named, OneOf, Reference, table};
 use crate::value::{
     ByteSize, CpuVendor, DevicePath, DiskKind, InterfaceName, Line, LinkSpeed, MacAddress, Name,
     PciAddress, PciClass, PciId,
@@ -59,6 +59,8 @@ table! {
         "serial" serial: opt Line;
         /// The physical sector in bytes, 512 or 4096.
         "sector" sector: opt Int<512, 65536>;
+        /// The PCI function that it hangs on: a name of `[hardware.pci]`.
+        "controller" controller: opt Reference;
     }
 
     /// One of `[hardware.nics]`.
@@ -71,6 +73,8 @@ table! {
         "model" model: opt Line;
         /// How fast its link is.
         "speed" speed: opt LinkSpeed;
+        /// The PCI function that it is: a name of `[hardware.pci]`.
+        "pci" pci: opt Reference;
     }
 
     /// One of `[hardware.pci]`.

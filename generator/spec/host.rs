@@ -3,8 +3,8 @@
 use super::reader::{Int, List, Named, OneOf, table};
 use crate::pve::Release;
 use crate::value::{
-    ByteSize, CountryCode, DnsName, Email, HostName, KeyboardLayout, LintChoice, Name, Platform,
-    SecretName, SshKey, TimeZoneName,
+    ByteSize, CountryCode, DnsName, Email, HostName, HoursOff, KeyboardLayout, LintChoice, Name,
+    Platform, SecretName, SshKey, TimeZoneName,
 };
 
 table! {
@@ -34,6 +34,8 @@ table! {
         "reserve" reserve: opt ReserveSpec;
         /// Accepts that the only graphics card is passed through, and the console with it.
         "headless" headless: opt bool;
+        /// The hours of the day in which the host is switched off.
+        "powered-off" powered_off: opt HoursOff;
     }
 
     /// `host.reserve`: what every budget keeps for the host itself.

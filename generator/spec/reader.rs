@@ -63,15 +63,19 @@ impl<'a> Reader<'a> {
 
     /// Reports a string that is no value of its type, at the part that is wrong.
     pub fn report_value(&mut self, code: Code, span: Span, text: &str, error: ValueError) {
-        let diagnostic = Diagnostic::new(code, self.inside(span, text, &error), error.message);
-        self.report(diagnostic.help_if(error.help));
+        let place = self.inside(span, text, &error);
+        let mut diagnostic = Diagnostic::new(code, place, error.message).help_if(error.help);
+        if let Some(meant) = error.meant.filter(|_| self.is_plain(span, text)) {
+            let title = format!("write `{meant}`");
+            diagnostic = diagnostic.replace(title, span, format!("\"{meant}\""));
+        }
+        self.report(diagnostic);
     }
 
     /// The place of a part of a string: only where the string is written as it reads, on one line without escapes.
     fn inside(&self, span: Span, text: &str, error: &ValueError) -> Span {
-        let source = self.sources.text(span);
-        let plain = source.len() == text.len() + 2 && source[1..].starts_with(text);
-        let bare = source == text;
+        let plain = self.is_plain(span, text);
+        let bare = self.sources.text(span) == text;
         if error.range.is_empty() || error.range == (0..text.len()) {
             span
         } else if plain {
@@ -81,6 +85,12 @@ impl<'a> Reader<'a> {
         } else {
             span
         }
+    }
+
+    /// Whether a string stands at a place in quotes as it reads, on one line without escapes.
+    fn is_plain(&self, span: Span, text: &str) -> bool {
+        let source = self.sources.text(span);
+        source.len() == text.len() + 2 && source[1..].starts_with(text)
     }
 
     /// Reports a value of the wrong type.

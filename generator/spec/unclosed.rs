@@ -54,6 +54,26 @@ pub(super) fn find(text: &str) -> Option<Unclosed> {
     Some(unclosed(*bracket, *kind, None))
 }
 
+/// The text with a number in place of the value whose bracket is open, and of the lines that it runs on to, so that what
+/// follows can be read. Every other byte stays where it is.
+pub(super) fn without(text: &str, value: Range<usize>) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for (at, byte) in bytes
+        .iter_mut()
+        .enumerate()
+        .take(value.end)
+        .skip(value.start)
+    {
+        *byte = match *byte {
+            _ if at == value.start => b'0',
+            kept @ (b'\n' | b'\r') => kept,
+            _ => b' ',
+        };
+    }
+    // Whole characters have gone, so none is cut.
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
 fn unclosed(at: usize, kind: u8, next: Option<Range<usize>>) -> Unclosed {
     Unclosed {
         at: at..at + 1,
@@ -167,6 +187,17 @@ mod tests {
         assert_eq!(found("a = { b = [ 1 ]\n[c]\n"), Some(("{", Some("[c]"))));
         assert_eq!(found("a = [1, 2"), Some(("[", None)));
         assert_eq!(found("a = \"\"\"\nb = 1\n[c]\n"), Some(("\"\"\"", None)));
+    }
+
+    #[test]
+    fn the_open_value_goes_and_nothing_moves() {
+        let text = "a = [ # ü\r\n \"x\",\n[b]\nc = 1\n";
+        let open = find(text).expect("an open bracket");
+        let next = open.next.expect("a header").start;
+        let rest = without(text, open.at.start..next);
+        assert_eq!(rest, "a = 0     \r\n     \n[b]\nc = 1\n");
+        assert_eq!(rest.find("[b]"), Some(next));
+        assert_eq!(find(&rest), None);
     }
 
     #[test]

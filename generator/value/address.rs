@@ -302,9 +302,13 @@ impl SpecString for AddressRange {
             }
             _ => parse_ip(last.trim()).map_err(|_| wrong())?,
         };
-        if first.is_ipv4() != last.is_ipv4() || first > last {
+        if first.is_ipv4() != last.is_ipv4() {
+            return Err(wrong());
+        }
+        if first > last {
             return Err(ValueError::whole(text, format!("`{text}` runs backwards"))
-                .help(format!("write `\"{last}-{first}\"`")));
+                .help(format!("write `\"{last}-{first}\"`"))
+                .meant(format!("{last}-{first}")));
         }
         Ok(Self { first, last })
     }

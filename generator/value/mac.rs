@@ -12,11 +12,24 @@ pub struct MacAddress([u8; 6]);
 impl MacAddress {
     /// The address of a guest's card that the spec leaves out: the same on every run, in Proxmox's own prefix BC:24:11.
     ///
-    /// Three bytes of a hash leave 16 million addresses; two cards that meet are told by a check, as any duplicate.
+    /// Three bytes of a hash leave 16 million addresses: of two cards of one host that meet, one takes
+    /// [its second address](Self::derive_second).
     pub fn derive(host: &str, vmid: u32, index: usize) -> Self {
-        // The separator cannot occur in a host name, so no two inputs hash alike.
-        let hash = Sha256::digest(format!("moxc mac\n{host}\n{vmid}\n{index}"));
+        let hash = Self::hash(host, vmid, index);
         Self([0xBC, 0x24, 0x11, hash[0], hash[1], hash[2]])
+    }
+
+    /// The address of a card whose first one is another card's: 46 bits of the same hash, in the space of addresses that
+    /// are given locally (IEEE 802, the second lowest bit of the first byte), which never meets the first kind.
+    pub fn derive_second(host: &str, vmid: u32, index: usize) -> Self {
+        let hash = Self::hash(host, vmid, index);
+        let first = hash[3] & 0b1111_1100 | 0b0000_0010;
+        Self([first, hash[4], hash[5], hash[6], hash[7], hash[8]])
+    }
+
+    fn hash(host: &str, vmid: u32, index: usize) -> [u8; 32] {
+        // The separator cannot occur in a host name, so no two inputs hash alike.
+        Sha256::digest(format!("moxc mac\n{host}\n{vmid}\n{index}")).into()
     }
 
     /// The six bytes.
@@ -47,8 +60,15 @@ impl SpecString for MacAddress {
 
     fn parse(text: &str) -> Result<Self, ValueError> {
         let form = || {
-            ValueError::whole(text, format!("`{text}` is not a MAC address"))
-                .help("write six bytes in hexadecimal: `\"BC:24:11:00:00:01\"`")
+            let error = ValueError::whole(text, format!("`{text}` is not a MAC address"))
+                .help("write six bytes in hexadecimal: `\"BC:24:11:00:00:01\"`");
+            // Windows writes `BC-24-11-00-00-01`.
+            let colons = text.replace('-', ":");
+            if text.contains('-') && Self::parse(&colons).is_ok() {
+                error.meant(colons)
+            } else {
+                error
+            }
         };
         let mut octets = [0; 6];
         let mut parts = text.split(':');
@@ -95,6 +115,17 @@ mod tests {
         let mac: MacAddress = "bc:24:11:0a:ff:01".parse().unwrap();
         assert_eq!(mac.to_string(), "BC:24:11:0A:FF:01");
         assert_eq!(mac.lower(), "bc:24:11:0a:ff:01");
+    }
+
+    #[test]
+    fn what_windows_writes_is_known() {
+        let meant = |text: &str| text.parse::<MacAddress>().unwrap_err().meant;
+        assert_eq!(
+            meant("BC-24-11-00-00-01").as_deref(),
+            Some("BC:24:11:00:00:01")
+        );
+        assert_eq!(meant("BD-24-11-00-00-01"), None);
+        assert_eq!(meant("BC-24"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod address;
 mod choice;
 mod cpuset;
+mod hours;
 mod id;
 mod mac;
 mod name;
@@ -22,6 +23,7 @@ pub use choice::{
     Platform, PoolLayout, Reboot, SmartKind, TaskKind, VmOs,
 };
 pub use cpuset::CpuSet;
+pub use hours::HoursOff;
 pub use id::{PciId, VmId};
 pub use mac::MacAddress;
 pub use name::{
@@ -51,6 +53,8 @@ pub struct ValueError {
     pub message: String,
     /// The way out.
     pub help: Option<String>,
+    /// The value that is certainly meant, so that a fix may write it.
+    pub meant: Option<String>,
 }
 
 impl ValueError {
@@ -65,6 +69,7 @@ impl ValueError {
             range,
             message: message.into(),
             help: None,
+            meant: None,
         }
     }
 
@@ -72,6 +77,13 @@ impl ValueError {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// The value that is certainly meant.
+    #[must_use]
+    pub fn meant(mut self, value: impl Into<String>) -> Self {
+        self.meant = Some(value.into());
         self
     }
 }

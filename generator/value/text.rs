@@ -147,9 +147,18 @@ text!(
         let zones: Vec<String> = jiff::tz::db().available().map(|zone| zone.as_str().to_owned()).collect();
         let error = ValueError::whole(text, format!("no time zone `{}`", text.escape_debug()));
         // `Berlin` is what people write first.
-        let city = zones.iter().find(|zone| zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(text)));
+        let mut cities = zones.iter().filter(|zone| zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(text)));
+        let city = cities.next();
         let near = city.map(String::as_str).or_else(|| crate::diagnostics::nearest(text, zones.iter().map(String::as_str)));
+        let sure = match (city, cities.next()) {
+            (Some(only), None) => Some(only.as_str()),
+            (Some(_), Some(_)) => None,
+            (None, _) => crate::diagnostics::certain(text, zones.iter().map(String::as_str)),
+        };
         Err(match near {
+            Some(zone) if sure == Some(zone) => {
+                error.help(format!("did you mean `{zone}`?")).meant(zone)
+            }
             Some(zone) => error.help(format!("did you mean `{zone}`?")),
             None => error.help("name a zone of the IANA database, as `Europe/Berlin`"),
         })

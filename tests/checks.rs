@@ -1,0 +1,163 @@
+//! What is checked, as `docs/checks.md` lists it; and the checks that are none, because what moxc writes cannot fail them.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+
+use moxc::compile::{self, Origin};
+use moxc::diagnostics::{Code, Sink};
+use moxc::source::SourceMap;
+use moxc::targets::{self, Target};
+use moxc::template::Templates;
+
+use crate::program::tests;
+
+/// Codes of what one target cannot say; their own parts of the documentation tell of them.
+const OF_TARGETS: [std::ops::RangeInclusive<&str>; 2] =
+    ["MOX0620"..="MOX0639", "MOX0730"..="MOX0749"];
+
+#[test]
+fn the_list_of_checks_is_complete() {
+    let root = tests().join("..");
+    let page = fs::read_to_string(root.join("docs/checks.md")).expect("the page");
+    let mut listed = BTreeSet::new();
+    let rows = page.lines().filter(|line| {
+        line.starts_with("| ") && line.as_bytes().get(2).is_some_and(u8::is_ascii_digit)
+    });
+    for (at, row) in rows.clone().enumerate() {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [number, what, codes, rest] = cells[..] else {
+            panic!("four cells: {row}");
+        };
+        assert_eq!(number, (at + 1).to_string(), "the numbers go up by one");
+        assert!(what.ends_with('.') && what.len() > 20, "{row}");
+        let codes: Vec<&str> = codes.split(", ").filter(|code| !code.is_empty()).collect();
+        for code in &codes {
+            let name = &code[1..8];
+            assert_eq!(*code, format!("[{name}](errors/{name}.md)"));
+            let known: Code = name.parse().unwrap_or_else(|()| panic!("no code {name}"));
+            listed.insert(known);
+        }
+        let tests: Vec<&str> = rest
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|text| text.contains(".rs: "))
+            .collect();
+        for test in &tests {
+            let (file, name) = test.split_once(": ").expect("a file and a test");
+            let text = fs::read_to_string(root.join(file)).unwrap_or_default();
+            assert!(
+                text.contains(&format!("fn {name}()")),
+                "{number}: no test {test}"
+            );
+        }
+        assert!(
+            !codes.is_empty() || !rest.is_empty(),
+            "{number} has no code, no test and no reason"
+        );
+    }
+    assert!(rows.count() >= 72);
+    for code in Code::ALL {
+        let name = code.as_str();
+        let ours = ("MOX0100".."MOX0800").contains(&name)
+            && !OF_TARGETS.iter().any(|range| range.contains(&name));
+        assert!(
+            !ours || listed.contains(code),
+            "{code} ({}) answers no check of docs/checks.md",
+            code.title()
+        );
+    }
+}
+
+/// Every file of a host's output, one after the other with their paths.
+fn output(spec: &str) -> String {
+    let mut sources = SourceMap::new();
+    let file = sources.add("host.toml", spec);
+    let origin = Origin::of(&sources, &[file]);
+    let mut sink = Sink::new();
+    let checked = compile::check(&sources, file, &origin, &mut sink);
+    assert!(!sink.has_errors(), "{sink:?}");
+    let plan = checked.plan.expect("a plan");
+    let files = targets::emit(&plan, Target::ALL, &Templates::built_in(), &mut sink);
+    let mut all = String::new();
+    for file in files.iter() {
+        writeln!(all, "### {}", file.path).expect("a string takes all text");
+        all.push_str(&String::from_utf8_lossy(&file.contents));
+        all.push('\n');
+    }
+    all
+}
+
+/// One of the files of [`output`].
+fn part<'a>(output: &'a str, path: &str) -> &'a str {
+    let files = output.split("### ").skip(1);
+    let mut texts = files.filter_map(|file| file.split_once('\n'));
+    let file = texts.find(|(name, _)| name.ends_with(path));
+    file.unwrap_or_else(|| panic!("no {path}")).1
+}
+
+const EXAMPLES: [&str; 4] = [
+    include_str!("../examples/homelab.toml"),
+    include_str!("../examples/bighost.toml"),
+    include_str!("../examples/mini.toml"),
+    include_str!("../examples/nixos-host.toml"),
+];
+
+/// qm-pci-passthrough.adoc: Intel's needs the parameter up to kernel 6.7, AMD's is on; `iommu=pt` spares the host's own
+/// devices the translation.
+#[test]
+fn a_host_that_passes_devices_through_has_its_iommu_on() {
+    let amd = EXAMPLES[0];
+    for (vendor, intel) in [
+        ("vendor  = \"amd\"", false),
+        ("vendor  = \"intel\"", true),
+        ("", true),
+    ] {
+        let spec = amd.replacen("vendor  = \"amd\"", vendor, 1);
+        let output = output(&spec);
+        for path in ["etc/kernel/cmdline", "etc/default/grub.d/moxc.cfg"] {
+            let text = part(&output, path);
+            assert!(text.contains(" iommu=pt"), "{vendor}: {text}");
+            assert_eq!(text.contains(" intel_iommu=on"), intel, "{vendor}: {text}");
+        }
+    }
+    let without = amd.replacen("passthrough = [\"gpu\", \"gpu-audio\", \"usb\"]", "", 1);
+    assert_ne!(without, amd);
+    assert!(!output(&without).contains("iommu=pt"));
+}
+
+#[test]
+fn of_two_cards_of_one_id_the_host_keeps_its_own() {
+    let spec = EXAMPLES[0].replacen(
+        "[network]\n",
+        "usb-host = { address = \"0b:00.0\", class = \"usb\", id = \"1022:149c\", iommu-group = 30 }\n\n[network]\n",
+        1,
+    );
+    let output = output(&spec);
+    let vfio = part(&output, "etc/modprobe.d/vfio.conf");
+    assert!(
+        vfio.contains("10de:2504") && !vfio.contains("1022:149c"),
+        "{vfio}"
+    );
+    let rules = part(&output, "etc/udev/rules.d/10-vfio.rules");
+    assert!(
+        rules.contains("0000:03:00.0") && !rules.contains("0b:00.0"),
+        "{rules}"
+    );
+}
+
+/// `local-zfs.adoc`, "SWAP on ZFS": it can block the host.
+#[test]
+fn nothing_swaps_to_a_volume() {
+    for spec in EXAMPLES {
+        let output = output(spec);
+        for line in output.lines() {
+            let line = line.trim_start();
+            let swaps = ["mkswap", "swapon", "swapDevices", "zvol_use_swap"]
+                .iter()
+                .any(|word| line.contains(word));
+            assert!(!swaps || line.starts_with('#'), "{line}");
+        }
+    }
+}
