@@ -31,7 +31,7 @@ After a failure, run it again.
 END
 }
 
-declare -r guest=<@ guest @> own_vmid=<@ vmid @> kind=<@ kind @>
+guest=<@ guest @> own_vmid=<@ vmid @> kind=<@ kind @>
 tool=$(tool_of "$kind")
 # The storages that may hold a backup, in the order of the spec: what each is, and whether it may be away.
 stores=(<% for store in stores %><% if loop.first %><% else %> <% endif %><@ store.name @><% endfor %>)
@@ -44,7 +44,7 @@ declare -A storage_of=()
 <%- for volume in volumes %>
 storage_of[<@ volume.key @>]=<@ volume.storage @>
 <%- endfor %>
-declare -r first_storage=<@ first_storage @>
+first_storage=<@ first_storage @>
 # The numbers of the spec's guests: no copy takes one of them, even where that guest is not there.
 taken=(<% for number in taken %><% if loop.first %><% else %> <% endif %><@ number @><% endfor %>)
 
@@ -452,8 +452,10 @@ settle() {
       run drop_raw_lines "$vmid"
     fi
 <%- endif %>
+    tell_leftovers
     return 0
   fi
+  tell_leftovers
 <%- if container %>
 <%- else %>
   for key in "${moves[@]}"; do
@@ -461,6 +463,24 @@ settle() {
   done
   attach_kept
 <%- endif %>
+}
+
+# tell_leftovers: volumes that a run that was cut off has left behind. Nothing here tells them from a person's own.
+tell_leftovers() {
+  local volume key named=()
+  if [[ -z $resumed || -n $dry_run ]]; then
+    return 0
+  fi
+  for key in "${config_keys[@]}"; do
+    if is_volume "$key" "${config[$key]}"; then
+      named+=("${config[$key]%%,*}")
+    fi
+  done
+  while IFS= read -r volume; do
+    if [[ -n $volume ]] && ! is_in "$volume" "${named[@]}" && ! grep -Fq -e $'\x1f'"$volume," "$journal.conf"; then
+      found "$volume belongs to no disk of $vmid: if the run that was cut off has left it, 'pvesm free $volume' removes it" volume "$volume"
+    fi
+  done < <(volumes_of "$vmid")
 }
 <%- if container %>
 <%- else %>

@@ -38,7 +38,7 @@ What was written since is lost, so the guest's name has to be typed (or said by 
 END
 }
 
-declare -r guest=<@ guest @> vmid=<@ vmid @> kind=<@ kind @>
+guest=<@ guest @> vmid=<@ vmid @> kind=<@ kind @>
 tool=$(tool_of "$kind")
 # The storages of its disks as ZFS names them.
 declare -A zfs_of=()
