@@ -12,6 +12,7 @@ mod nixos;
 mod nixos_scripts;
 mod output;
 mod program;
+mod recovery;
 mod reference_host;
 mod system;
 mod virtiofs_hook;

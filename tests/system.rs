@@ -48,7 +48,7 @@ fn emit(name: &str, text: &str, replaced: &[(&str, &str)]) -> FileSet {
 }
 
 /// The examples, by name, and a spec full of what the others lack.
-fn specs() -> BTreeMap<String, String> {
+pub(crate) fn specs() -> BTreeMap<String, String> {
     let mut specs = BTreeMap::new();
     for folder in [tests().join("../examples"), tests().join("system")] {
         for entry in fs::read_dir(folder).expect("a folder") {
@@ -72,7 +72,7 @@ fn text(files: &FileSet, path: &str) -> String {
 }
 
 /// The tree of a spec on disk.
-fn tree(spec: &str, folder: &Path) {
+pub(crate) fn tree(spec: &str, folder: &Path) {
     for file in emit("host.toml", spec, &[]).iter() {
         let path = folder.join(file.path.as_str());
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
@@ -306,7 +306,7 @@ impl FakeHost {
     }
 }
 
-fn fine(said: &Said) {
+pub(crate) fn fine(said: &Said) {
     assert_eq!(said.status, Some(0), "{}\n{}", said.out, said.err);
 }
 

@@ -1,26 +1,172 @@
 //! `restore/` and `rollback/`: the way back of each guest.
+//!
+//! Comes in: the host. Goes out, for each guest: a runbook; a script that restores it, where a backup covers it; a script
+//! that takes it back to a generation or a snapshot. What the host says at that time (which backups there are, what the
+//! guest's settings are) the scripts ask Proxmox VE for; from here they get what only the spec says.
+
+mod restore;
+mod rollback;
 
 use crate::compile::Origin;
 use crate::diagnostics::Sink;
-use crate::model::Host;
-use crate::output::FileSet;
-use crate::template::Templates;
+use crate::model::{Dataset, Guest, Host, Id, Schedule, Task};
+use crate::output::{FileSet, Mode, OutputFile, RelPath};
+use crate::targets::Target;
+use crate::targets::proxmox::pve::Volumes;
+use crate::template::{BuiltIn, Templates, one_line};
+
+pub use restore::{Job, RestoreScript, Runbook, Store, Volume};
+pub use rollback::{RollbackScript, ZfsStorage};
 
 /// What will stand there.
-#[derive(Debug, Default)]
-pub struct Plan {}
+#[derive(Debug)]
+pub struct Plan {
+    guests: Vec<GuestPlan>,
+}
+
+/// The files of one guest.
+#[derive(Debug)]
+struct GuestPlan {
+    runbook: Runbook,
+    restore: Option<RestoreScript>,
+    rollback: RollbackScript,
+}
 
 /// Plans it.
-pub fn plan(_host: &Host, _sink: &mut Sink) -> Plan {
-    Plan::default()
+pub fn plan(host: &Host, _sink: &mut Sink) -> Plan {
+    let volumes = Volumes::of(host);
+    let guests = host.guests.iter().map(|(id, guest)| {
+        let jobs = jobs_of(host, id);
+        GuestPlan {
+            runbook: restore::runbook(host, (id, guest), &volumes, &jobs),
+            restore: (!jobs.is_empty()).then(|| restore::script(host, (id, guest), &volumes)),
+            rollback: rollback::script(host, guest),
+        }
+    });
+    Plan {
+        guests: guests.collect(),
+    }
+}
+
+/// The backup jobs that run and cover a guest.
+fn jobs_of(host: &Host, id: Id<Guest>) -> Vec<&Schedule> {
+    let covers = |schedule: &&Schedule| match &schedule.task {
+        Task::VzdumpBackup {
+            guests, exclude, ..
+        } => {
+            let all = matches!(guests.value, crate::model::Guests::All);
+            *schedule.enabled
+                && host.guests_of(guests).any(|covered| covered == id)
+                && !exclude.iter().any(|excluded| excluded.value == id)
+                // A guest with `backup = false` is none of all.
+                && (!all || *host.guests[id].backup)
+        }
+        Task::ProxmoxUpdate { .. }
+        | Task::ProxmoxMaintenance
+        | Task::BackupRehearsal { .. }
+        | Task::ZfsSnapshot { .. }
+        | Task::ZfsScrub { .. }
+        | Task::ZfsTrim { .. }
+        | Task::SmartTest { .. }
+        | Task::NixosFlakeUpdate { .. }
+        | Task::WindowsUpdate { .. }
+        | Task::WindowsMaintenance { .. } => false,
+    };
+    host.schedules.values().filter(covers).collect()
+}
+
+/// Whether a schedule takes snapshots of a dataset that holds volumes of a guest.
+fn has_snapshots(host: &Host, datasets: &[Id<Dataset>]) -> bool {
+    host.schedules
+        .values()
+        .any(|schedule| match &schedule.task {
+            Task::ZfsSnapshot {
+                datasets: taken,
+                recursive,
+                ..
+            } => {
+                // A volume lies below its dataset.
+                *schedule.enabled
+                    && **recursive
+                    && taken
+                        .iter()
+                        .any(|dataset| datasets.contains(&dataset.value))
+            }
+            Task::ProxmoxUpdate { .. }
+            | Task::ProxmoxMaintenance
+            | Task::VzdumpBackup { .. }
+            | Task::BackupRehearsal { .. }
+            | Task::ZfsScrub { .. }
+            | Task::ZfsTrim { .. }
+            | Task::SmartTest { .. }
+            | Task::NixosFlakeUpdate { .. }
+            | Task::WindowsUpdate { .. }
+            | Task::WindowsMaintenance { .. } => false,
+        })
 }
 
 /// Writes it down. Reports what a user's template cannot do.
 pub fn emit(
-    _plan: &Plan,
-    _origin: &Origin,
-    _templates: &Templates,
-    _files: &mut FileSet,
-    _sink: &mut Sink,
+    plan: &Plan,
+    origin: &Origin,
+    templates: &Templates,
+    files: &mut FileSet,
+    sink: &mut Sink,
 ) {
+    let header = one_line(&origin.header());
+    for guest in &plan.guests {
+        let name = &guest.runbook.guest;
+        let mut runbook = guest.runbook.clone();
+        runbook.header.clone_from(&header);
+        add(
+            &format!("restore/{name}.md"),
+            Mode::Regular,
+            &runbook,
+            templates,
+            files,
+            sink,
+        );
+        if let Some(restore) = &guest.restore {
+            let mut restore = restore.clone();
+            restore.header.clone_from(&header);
+            add(
+                &format!("restore/{name}.sh"),
+                Mode::Executable,
+                &restore,
+                templates,
+                files,
+                sink,
+            );
+        }
+        let mut rollback = guest.rollback.clone();
+        rollback.header.clone_from(&header);
+        add(
+            &format!("rollback/{name}.sh"),
+            Mode::Executable,
+            &rollback,
+            templates,
+            files,
+            sink,
+        );
+    }
+}
+
+fn add<T: BuiltIn>(
+    path: &str,
+    mode: Mode,
+    data: &T,
+    templates: &Templates,
+    files: &mut FileSet,
+    sink: &mut Sink,
+) {
+    let path = RelPath::new(path).expect("a guest's name is a DNS label");
+    let text = templates.render(data, sink);
+    files
+        .insert(OutputFile::text(
+            path,
+            text,
+            mode,
+            Target::Recovery.as_str(),
+        ))
+        .expect("guests have different names, and nothing else is written below these folders");
 }

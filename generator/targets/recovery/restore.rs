@@ -1,0 +1,317 @@
+//! `restore/<guest>.sh` and its runbook.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::model::{
+    External, ExternalPlace, Guest, GuestKind, Host, Id, MountSource, Schedule, StoreRef, Task,
+};
+use crate::targets::proxmox::pve::Volumes;
+use crate::template::{BuiltIn, one_line};
+use crate::value::DatasetUse;
+
+/// A storage that may hold backups.
+#[derive(Debug, Clone, Serialize)]
+pub struct Store {
+    /// Its name in Proxmox VE.
+    pub name: String,
+    /// What it is, for people.
+    pub what: String,
+    /// Whether it may be away.
+    pub removable: bool,
+}
+
+/// A disk of the guest, and where it belongs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Volume {
+    /// The option that names it: `scsi0`, `rootfs`.
+    pub key: String,
+    /// The storage that it lies in.
+    pub storage: String,
+}
+
+/// The script that restores a guest. These fields are the contract with a user's template of the same name.
+#[derive(Debug, Clone, askama::Template, Serialize)]
+#[template(path = "recovery/restore.sh")]
+pub struct RestoreScript {
+    /// The line that marks a generated file; safe in a comment.
+    pub header: String,
+    /// The guest's name.
+    pub guest: String,
+    /// Its number.
+    pub vmid: String,
+    /// What the API calls its kind: `qemu` or `lxc`.
+    pub kind: String,
+    /// Whether it is a container.
+    pub container: bool,
+    /// The storages that may hold its backups, in the order of the spec.
+    pub stores: Vec<Store>,
+    /// Its disks.
+    pub volumes: Vec<Volume>,
+    /// Where a disk goes that the spec does not know.
+    pub first_storage: String,
+    /// The numbers of the other guests of the spec.
+    pub taken: Vec<String>,
+}
+
+impl BuiltIn for RestoreScript {
+    const NAME: &'static str = "recovery/restore.sh";
+}
+
+/// A backup job that covers the guest.
+#[derive(Debug, Clone, Serialize)]
+pub struct Job {
+    /// Its name.
+    pub name: String,
+    /// Where it writes to.
+    pub storage: String,
+    /// When it runs.
+    pub on: String,
+}
+
+/// The runbook of a guest. These fields are the contract with a user's template of the same name.
+#[derive(Debug, Clone, askama::Template, Serialize)]
+#[template(path = "recovery/restore.md")]
+pub struct Runbook {
+    /// The line that marks a generated file; safe in a comment.
+    pub header: String,
+    /// The host's name.
+    pub host: String,
+    /// The guest's name.
+    pub guest: String,
+    /// What it is, for people.
+    pub what: String,
+    /// Its number.
+    pub vmid: String,
+    /// The program for its kind: `qm` or `pct`.
+    pub tool: String,
+    /// Whether a backup covers it.
+    pub covered: bool,
+    /// The jobs that do.
+    pub jobs: Vec<Job>,
+    /// Its disks, each with whether the backups hold it.
+    pub disks: Vec<String>,
+    /// The storages that may hold its backups, in the order of the spec.
+    pub stores: Vec<Store>,
+    /// Whether it needs other guests.
+    pub has_needs: bool,
+    /// Which, with commas.
+    pub needs: String,
+    /// Whether there are losses.
+    pub has_losses: bool,
+    /// What no backup brings back.
+    pub losses: Vec<String>,
+    /// Whether snapshots are taken of its disks.
+    pub has_snapshots: bool,
+    /// Whether it runs NixOS.
+    pub nixos: bool,
+}
+
+impl BuiltIn for Runbook {
+    const NAME: &'static str = "recovery/restore.md";
+}
+
+/// What the API and the folders of Proxmox VE call a kind of guest.
+pub(super) fn kind(guest: &Guest) -> &'static str {
+    match &guest.kind {
+        GuestKind::Vm(_) => "qemu",
+        GuestKind::Container(_) => "lxc",
+    }
+}
+
+/// Every storage of the spec for backups, in its order: a backup by hand may be in one that no job writes to.
+fn stores(host: &Host) -> Vec<Store> {
+    host.storage
+        .stores()
+        .filter(|(_, store)| store.is_for(DatasetUse::Backups))
+        .map(|(id, store)| {
+            let (what, removable) = match id {
+                StoreRef::Dataset(id) => (format!("the dataset {}", host.zfs_name(id)), false),
+                StoreRef::External(id) => {
+                    let external = &host.storage.external[id];
+                    (describe(external), *external.removable)
+                }
+            };
+            Store {
+                name: store.name().value.clone(),
+                what: one_line(&what),
+                removable,
+            }
+        })
+        .collect()
+}
+
+fn describe(store: &External) -> String {
+    match &store.place {
+        ExternalPlace::Nfs { server, export, .. } => {
+            format!("NFS, {}:{}", server.value, export.value)
+        }
+        ExternalPlace::Cifs { server, share, .. } => {
+            format!("SMB, //{}/{}", server.value, share.value)
+        }
+        ExternalPlace::Pbs {
+            server, datastore, ..
+        } => format!(
+            "the Proxmox Backup Server {}, datastore {}",
+            server.value, datastore.value
+        ),
+        ExternalPlace::Dir { path, device, .. } => match device {
+            Some(device) => format!("the disk {} at {}", device.value, path.value),
+            None => format!("the folder {}", path.value),
+        },
+    }
+}
+
+/// Plans the script; its header comes when it is written.
+pub(super) fn script(
+    host: &Host,
+    (id, guest): (Id<Guest>, &Guest),
+    volumes: &Volumes,
+) -> RestoreScript {
+    let volumes: Vec<Volume> = volumes
+        .of_guest(id)
+        .iter()
+        .map(|volume| Volume {
+            key: volume.key.clone(),
+            storage: host.storage.datasets[volume.dataset].name.value.clone(),
+        })
+        .collect();
+    let first_storage = volumes
+        .iter()
+        .find(|volume| !matches!(volume.key.as_str(), "efidisk0" | "tpmstate0"))
+        .or(volumes.first())
+        .map_or_else(|| "local".to_owned(), |volume| volume.storage.clone());
+    let taken: BTreeSet<u32> = host
+        .guests
+        .iter()
+        .filter(|(other, _)| *other != id)
+        .map(|(_, other)| other.vmid.get())
+        .collect();
+    RestoreScript {
+        header: String::new(),
+        guest: guest.name.value.clone(),
+        vmid: guest.vmid.value.to_string(),
+        kind: kind(guest).to_owned(),
+        container: guest.container().is_some(),
+        stores: stores(host),
+        volumes,
+        first_storage,
+        taken: taken.iter().map(u32::to_string).collect(),
+    }
+}
+
+/// Plans the runbook; its header comes when it is written.
+pub(super) fn runbook(
+    host: &Host,
+    (id, guest): (Id<Guest>, &Guest),
+    volumes: &Volumes,
+    jobs: &[&Schedule],
+) -> Runbook {
+    let jobs: Vec<Job> = jobs
+        .iter()
+        .filter_map(|schedule| {
+            let Task::VzdumpBackup { storage, .. } = &schedule.task else {
+                return None;
+            };
+            Some(Job {
+                name: one_line(&schedule.name.value),
+                storage: storage.value.map_or_else(
+                    || "the storage of /etc/vzdump.conf".to_owned(),
+                    |store| host.storage.store(store).name().value.clone(),
+                ),
+                on: one_line(&schedule.on.to_string()),
+            })
+        })
+        .collect();
+    let disks = volumes
+        .of_guest(id)
+        .iter()
+        .map(|volume| {
+            format!(
+                "`{}` ({}, in `{}`): {}",
+                volume.key,
+                volume.size,
+                host.storage.datasets[volume.dataset].name.value,
+                if volume.backup {
+                    "in the backups"
+                } else {
+                    "**in no backup**"
+                }
+            )
+        })
+        .collect();
+    let datasets: Vec<_> = volumes
+        .of_guest(id)
+        .iter()
+        .map(|volume| volume.dataset)
+        .collect();
+    let needs: Vec<&str> = guest
+        .needs
+        .iter()
+        .map(|need| host.guests[need.value].name.value.as_str())
+        .collect();
+    let losses = losses(host, guest);
+    Runbook {
+        header: String::new(),
+        host: host.name.as_str().to_owned(),
+        guest: guest.name.value.clone(),
+        what: match &guest.kind {
+            GuestKind::Vm(_) => "virtual machine",
+            GuestKind::Container(_) => "container",
+        }
+        .to_owned(),
+        vmid: guest.vmid.value.to_string(),
+        tool: match &guest.kind {
+            GuestKind::Vm(_) => "qm",
+            GuestKind::Container(_) => "pct",
+        }
+        .to_owned(),
+        covered: !jobs.is_empty(),
+        jobs,
+        disks,
+        stores: stores(host),
+        has_needs: !needs.is_empty(),
+        needs: needs.join(", "),
+        has_losses: !losses.is_empty(),
+        losses,
+        has_snapshots: super::has_snapshots(host, &datasets),
+        nixos: guest.os().is_nixos(),
+    }
+}
+
+/// What no backup of the guest holds.
+fn losses(host: &Host, guest: &Guest) -> Vec<String> {
+    let mut losses = Vec::new();
+    match &guest.kind {
+        GuestKind::Vm(vm) => {
+            for disk in vm.disks.iter().filter(|disk| !*disk.backup) {
+                losses.push(format!(
+                    "the disk `{}`: a restore over the guest leaves it as it is and plugs it in again; a copy, and a guest on a new host, are without it",
+                    one_line(&disk.name.value)
+                ));
+            }
+            for share in &vm.shares {
+                losses.push(format!(
+                    "the folder of `{}`, which lies on the host: it stays as it is",
+                    host.storage.datasets[share.dataset.value].name.value
+                ));
+            }
+        }
+        GuestKind::Container(container) => {
+            for mount in &container.mounts {
+                let name = one_line(&mount.name.value);
+                match &mount.source {
+                    MountSource::Volume { .. } if !*mount.backup => losses.push(format!(
+                        "the mount `{name}`: pct empties it in a restore over the container, so the script refuses that; restore beside it (`--vmid new`) and move the mount over (`pct move-volume`)"
+                    )),
+                    MountSource::Volume { .. } => {}
+                    MountSource::Share(_) | MountSource::HostPath(_) => losses.push(format!(
+                        "the mount `{name}`, which lies on the host: it stays as it is"
+                    )),
+                }
+            }
+        }
+    }
+    losses
+}

@@ -1,0 +1,843 @@
+//! The way back of each guest: restore and rollback scripts against a stateful stand-in of Proxmox VE, which refuses what
+//! Proxmox VE refuses (`tests/fakes/pve`).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::program::{Said, tests};
+use crate::system::{fine, specs, tree};
+
+/// What a run is told besides its arguments.
+#[derive(Default, Clone, Copy)]
+struct Trouble<'a> {
+    /// The start of a call that fails.
+    fail: &'a str,
+    /// The start of a call in whose middle the power goes.
+    kill: &'a str,
+}
+
+const NO_TROUBLE: Trouble<'static> = Trouble { fail: "", kill: "" };
+
+/// A host with guests, storages and backups.
+struct FakeHost {
+    folder: tempfile::TempDir,
+}
+
+/// The time of the first backup of a [`FakeHost`].
+const FIRST: u64 = 1_790_000_000;
+
+impl FakeHost {
+    /// A host for the tree of an example, with all its guests, stopped, and no backup.
+    fn new(example: &str) -> Self {
+        Self::of_spec(&specs()[example])
+    }
+
+    fn of_spec(spec: &str) -> Self {
+        let host = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+        };
+        tree(spec, &host.path("tree"));
+        fs::create_dir_all(host.path("bin")).expect("a folder");
+        for program in [
+            "pvesh",
+            "qm",
+            "pct",
+            "qmrestore",
+            "pvesm",
+            "vzdump",
+            "zfs",
+            "zstd",
+        ] {
+            std::os::unix::fs::symlink(tests().join("fakes/pve"), host.path("bin").join(program))
+                .expect("a link");
+        }
+        let mut volumes = serde_json::Map::new();
+        let mut zfs = serde_json::Map::new();
+        let mut stores = Vec::new();
+        let mut pools = BTreeMap::new();
+        for section in host
+            .read("tree/proxmox/etc/pve/storage.cfg")
+            .split("\n\n")
+            .filter(|section| !section.trim().is_empty())
+        {
+            let mut lines = section.lines();
+            let (kind, name) = lines
+                .next()
+                .and_then(|line| line.split_once(": "))
+                .expect("a header");
+            let pool = lines
+                .find_map(|line| line.trim().strip_prefix("pool "))
+                .map(str::to_owned);
+            if let Some(pool) = &pool {
+                pools.insert(name.to_owned(), pool.clone());
+            }
+            let there = name != "usb";
+            stores.push(json!({
+                "storage": name, "type": kind, "enabled": 1, "active": u8::from(there),
+                "avail": 1_u64 << 42, "total": 1_u64 << 43, "pool": pool,
+            }));
+        }
+        for folder in ["qemu-server", "lxc"] {
+            let to = host.path("root/etc/pve").join(folder);
+            fs::create_dir_all(&to).expect("a folder");
+            let Ok(entries) = fs::read_dir(host.path("tree/proxmox/etc/pve").join(folder)) else {
+                continue;
+            };
+            for entry in entries {
+                let path = entry.expect("an entry").path();
+                let text = fs::read_to_string(&path).expect("a guest");
+                for (_, value) in volumes_of(&text) {
+                    let (store, name) = value.split_once(':').expect("a volume");
+                    volumes.insert(value.clone(), json!({ "size": "1G" }));
+                    zfs.insert(format!("{}/{name}", pools[store]), json!([]));
+                }
+                fs::write(to.join(path.file_name().expect("a name")), text).expect("a guest");
+            }
+        }
+        host.change(|state| {
+            state["stores"] = json!(stores);
+            state["volumes"] = Value::Object(volumes);
+            state["zfs"] = Value::Object(zfs);
+            state["backups"] = json!([]);
+        });
+        host
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn state(&self) -> Value {
+        serde_json::from_str(&self.read("state.json")).expect("JSON")
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Value)) {
+        let mut state = fs::read_to_string(self.path("state.json")).map_or_else(
+            |_| json!({}),
+            |text| serde_json::from_str(&text).expect("JSON"),
+        );
+        change(&mut state);
+        fs::write(self.path("state.json"), state.to_string()).expect("a file");
+    }
+
+    fn change_store(&self, name: &str, key: &str, value: impl Into<Value>) {
+        self.change(|state| {
+            let stores = state["stores"].as_array_mut().expect("stores");
+            let store = stores
+                .iter_mut()
+                .find(|store| store["storage"] == name)
+                .unwrap_or_else(|| panic!("no storage {name}"));
+            store[key] = value.into();
+        });
+    }
+
+    fn file(&self, vmid: u32) -> PathBuf {
+        let vm = self.path(&format!("root/etc/pve/qemu-server/{vmid}.conf"));
+        if vm.exists() {
+            vm
+        } else {
+            self.path(&format!("root/etc/pve/lxc/{vmid}.conf"))
+        }
+    }
+
+    /// The options of a guest.
+    fn guest(&self, vmid: u32) -> BTreeMap<String, String> {
+        let text = fs::read_to_string(self.file(vmid))
+            .unwrap_or_else(|error| panic!("guest {vmid}: {error}"));
+        text.lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split_once(": "))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    fn set_guest(&self, vmid: u32, key: &str, value: &str) {
+        let text = fs::read_to_string(self.file(vmid)).expect("a guest");
+        let mut lines: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with(&format!("{key}:")))
+            .collect();
+        let line = format!("{key}: {value}");
+        lines.push(&line);
+        fs::write(self.file(vmid), format!("{}\n", lines.join("\n"))).expect("a guest");
+    }
+
+    fn run_guest(&self, vmid: u32) {
+        self.change(|state| state["running"][vmid.to_string()] = json!(1));
+    }
+
+    /// A backup of a guest as it is now, `age` seconds after [`FIRST`]; its volume.
+    fn back_up(&self, store: &str, vmid: u32, age: u64) -> String {
+        let text = fs::read_to_string(self.file(vmid)).expect("a guest");
+        let vm = self.file(vmid).to_string_lossy().contains("qemu-server");
+        let pbs = self.state()["stores"]
+            .as_array()
+            .expect("stores")
+            .iter()
+            .any(|one| one["storage"] == store && one["type"] == "pbs");
+        let kind = if vm { "qemu" } else { "lxc" };
+        let format = match (pbs, vm) {
+            (true, true) => "pbs-vm",
+            (true, false) => "pbs-ct",
+            (false, true) => "vma.zst",
+            (false, false) => "tar.zst",
+        };
+        let name = format!("vzdump-{kind}-{vmid}-{age}.{format}");
+        let mut config = String::new();
+        for (key, value) in volumes_of(&text) {
+            let line = text
+                .lines()
+                .find(|line| line.starts_with(&format!("{key}:")))
+                .expect("a line");
+            if vm && !line.contains("backup=0") {
+                let (store, _) = value.split_once(':').expect("a volume");
+                config.push_str(&format!("#qmdump#map:{key}:drive-{key}:{store}:raw:\n"));
+            }
+        }
+        config.push_str(&text);
+        let volume = format!("{store}:backup/{name}");
+        fs::create_dir_all(self.path("archives")).expect("a folder");
+        fs::write(self.path("archives").join(&name), "good").expect("an archive");
+        self.change(|state| {
+            state["backups"]
+                .as_array_mut()
+                .expect("backups")
+                .push(json!({
+                    "volid": volume, "vmid": vmid, "ctime": FIRST + age, "size": 1_000_000_u64,
+                    "format": format, "subtype": kind, "notes": "a note", "config": config,
+                }));
+        });
+        volume
+    }
+
+    /// Runs a script of the tree. Its process group is its own: what kills it leaves the tests alone.
+    fn run(&self, script: &str, args: &[&str], trouble: Trouble<'_>) -> Said {
+        self.call(
+            &[
+                &[
+                    "bash",
+                    &self.path("tree").join(script).display().to_string(),
+                ],
+                args,
+            ]
+            .concat(),
+            trouble,
+        )
+    }
+
+    fn call(&self, words: &[&str], trouble: Trouble<'_>) -> Said {
+        let _ = fs::remove_file(self.path("log"));
+        let path = format!(
+            "{}:{}",
+            self.path("bin").display(),
+            std::env::var("PATH").unwrap_or_default()
+        );
+        Command::new(words[0])
+            .args(&words[1..])
+            .env("PATH", path)
+            .env("TZ", "UTC")
+            .env("FAKE", self.folder.path())
+            .env("FAKE_FAIL", trouble.fail)
+            .env("FAKE_KILL", trouble.kill)
+            .env("MOXC_PVE_DIR", self.path("root/etc/pve"))
+            .env("MOXC_STATE_DIR", self.path("moxc"))
+            .env("MOXC_LOCK_DIR", self.path("lock"))
+            .stdin(Stdio::null())
+            .process_group(0)
+            .output()
+            .expect("bash starts")
+            .into()
+    }
+
+    /// The calls of the last run that change something.
+    fn changes(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+        let reads = [
+            "pvesh get ",
+            "pvesm ",
+            "zfs list",
+            "zfs get",
+            "zstd ",
+            "qm guest cmd",
+            "pct exec",
+            "qm guest exec",
+        ];
+        log.lines()
+            .filter(|line| !reads.iter().any(|read| line.starts_with(read)))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Everything that a run could change.
+    fn everything(&self) -> (Value, BTreeMap<String, String>) {
+        let mut guests = BTreeMap::new();
+        for folder in ["qemu-server", "lxc"] {
+            for entry in fs::read_dir(self.path("root/etc/pve").join(folder)).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                guests.insert(
+                    path.display()
+                        .to_string()
+                        .replace(&self.folder.path().display().to_string(), ""),
+                    fs::read_to_string(&path).expect("a guest"),
+                );
+            }
+        }
+        (self.state(), guests)
+    }
+}
+
+/// The options of a guest's file that name a volume, and the volume.
+fn volumes_of(text: &str) -> Vec<(String, String)> {
+    let mut volumes = Vec::new();
+    for line in text.lines() {
+        let Some((key, value)) = line.split_once(": ") else {
+            continue;
+        };
+        let is_drive = ["scsi", "virtio", "sata", "ide", "mp", "efidisk", "tpmstate"]
+            .iter()
+            .any(|bus| {
+                key.strip_prefix(bus)
+                    .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+            })
+            || key == "rootfs";
+        let volume = value.split(',').next().expect("a word");
+        if is_drive
+            && !key.starts_with("scsihw")
+            && !volume.starts_with('/')
+            && !value.contains("media=cdrom")
+            && volume.contains(':')
+        {
+            volumes.push((key.to_owned(), volume.to_owned()));
+        }
+    }
+    volumes
+}
+
+fn refused(said: &Said, status: i32, part: &str) {
+    assert_eq!(said.status, Some(status), "{}\n{}", said.out, said.err);
+    assert!(
+        said.err.contains(part),
+        "`{part}`:\n{}\n{}",
+        said.out,
+        said.err
+    );
+}
+
+const OVER: &[&str] = &["--yes", "--confirm", "windows"];
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_guest_comes_back_over_itself_with_the_disks_that_no_backup_holds() {
+    let host = FakeHost::new("homelab");
+    host.back_up("archive", 120, 10);
+    let newest = host.back_up("nas", 120, 20);
+    host.back_up("archive", 120, 15);
+    host.set_guest(120, "memory", "1024");
+    host.run_guest(120);
+    let before = host.guest(120);
+    let said = host.run("restore/windows.sh", OVER, NO_TROUBLE);
+    fine(&said);
+    let state = host.state();
+    assert_eq!(state["data"]["120"], newest.as_str());
+    let after = host.guest(120);
+    assert_eq!(after["memory"], "32768");
+    assert_eq!(after["scsi1"], before["scsi1"], "{}", said.out);
+    assert!(
+        !after.keys().any(|key| key.starts_with("unused")),
+        "{after:?}"
+    );
+    assert_eq!(after["hookscript"], before["hookscript"]);
+    assert_eq!(after["net0"], before["net0"]);
+    assert!(state["running"].get("120").is_none());
+    assert!(
+        said.err.contains("storage usb") || said.out.contains("storage usb"),
+        "{}",
+        said.out
+    );
+    assert_eq!(
+        host.changes(),
+        [
+            "qm shutdown 120 --timeout 180".to_owned(),
+            format!("qmrestore {newest} 120 --storage vm-disks --force 1"),
+            format!("qm set 120 --scsi1 {}", before["scsi1"]),
+        ]
+    );
+    // Again: the same.
+    fine(&host.run("restore/windows.sh", OVER, NO_TROUBLE));
+    assert_eq!(host.guest(120)["scsi1"], before["scsi1"]);
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn nothing_is_overwritten_without_the_guests_name() {
+    let host = FakeHost::new("homelab");
+    host.back_up("archive", 120, 10);
+    let before = host.everything();
+    for (args, part) in [
+        (&["--yes"][..], "it wants --confirm windows"),
+        (
+            &["--yes", "--confirm", "services"],
+            "--confirm says services and not windows",
+        ),
+        (&["--yes", "--confirm", ""], "it wants --confirm windows"),
+    ] {
+        refused(&host.run("restore/windows.sh", args, NO_TROUBLE), 3, part);
+        assert_eq!(host.changes(), [] as [&str; 0]);
+        assert_eq!(host.everything(), before);
+    }
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_trial_and_a_list_change_nothing() {
+    for (script, vmid) in [("windows", 120), ("services", 110), ("workstation", 111)] {
+        let host = FakeHost::new("homelab");
+        host.back_up("archive", vmid, 10);
+        host.run_guest(vmid);
+        let before = host.everything();
+        for args in [
+            &["--list"][..],
+            &["--dry-run"],
+            &["--dry-run", "--vmid", "new"],
+            &["--dry-run", "--json", "--start"],
+        ] {
+            let said = host.run(&format!("restore/{script}.sh"), args, NO_TROUBLE);
+            fine(&said);
+            assert_eq!(host.changes(), [] as [&str; 0], "{args:?}");
+            assert_eq!(host.everything(), before, "{args:?}");
+            assert!(said.out.contains("archive:backup/"), "{}", said.out);
+            assert!(!host.path("moxc").exists() && !host.path("lock").exists());
+            if args.contains(&"--json") {
+                for line in said.out.lines() {
+                    serde_json::from_str::<Value>(line)
+                        .unwrap_or_else(|error| panic!("{line}: {error}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_copy_takes_nothing_of_the_host_and_nothing_from_the_guest() {
+    let host = FakeHost::new("homelab");
+    host.back_up("archive", 120, 10);
+    let before = host.everything().1;
+    let said = host.run(
+        "restore/windows.sh",
+        &["--yes", "--vmid", "new"],
+        NO_TROUBLE,
+    );
+    fine(&said);
+    let copy = host.guest(100);
+    for key in ["hookscript", "args", "hostpci0", "hostpci1", "startup"] {
+        assert!(!copy.contains_key(key), "{key}: {copy:?}");
+    }
+    assert_eq!(copy["onboot"], "0");
+    assert_eq!(copy["name"], "windows-restored");
+    assert!(copy["net0"].ends_with(",link_down=1"), "{copy:?}");
+    assert_ne!(
+        copy["net0"].split(',').next(),
+        host.guest(120)["net0"].split(',').next()
+    );
+    let mut after = host.everything().1;
+    after.remove("/root/etc/pve/qemu-server/100.conf");
+    assert_eq!(after, before);
+    // No number of the spec, though its guest is gone; no number that is in use.
+    fs::remove_file(host.file(111)).expect("a guest");
+    refused(
+        &host.run(
+            "restore/windows.sh",
+            &["--yes", "--vmid", "111"],
+            NO_TROUBLE,
+        ),
+        3,
+        "number of another guest",
+    );
+    refused(
+        &host.run(
+            "restore/windows.sh",
+            &["--yes", "--vmid", "100"],
+            NO_TROUBLE,
+        ),
+        3,
+        "there is a guest 100 already",
+    );
+    host.change(|state| state["volumes"]["vm-disks:vm-300-disk-0"] = json!({}));
+    refused(
+        &host.run(
+            "restore/windows.sh",
+            &["--yes", "--vmid", "300"],
+            NO_TROUBLE,
+        ),
+        3,
+        "volumes without a guest",
+    );
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_copy_of_a_container_has_no_folder_and_no_device_of_the_host() {
+    let host = FakeHost::new("homelab");
+    host.set_guest(110, "mp0", "/tank/data,mp=/data");
+    host.set_guest(110, "dev0", "/dev/dri/renderD128");
+    host.set_guest(110, "lxc.mount.entry", "/dev/net dev/net none bind");
+    host.set_guest(110, "lxc.idmap", "u 0 100000 65536");
+    host.back_up("archive", 110, 10);
+    let said = host.run(
+        "restore/services.sh",
+        &["--yes", "--vmid", "500", "--start"],
+        NO_TROUBLE,
+    );
+    fine(&said);
+    let copy = host.guest(500);
+    for key in ["mp0", "dev0", "lxc.mount.entry", "startup"] {
+        assert!(!copy.contains_key(key), "{key}: {copy:?}");
+    }
+    assert_eq!(copy["lxc.idmap"], "u 0 100000 65536");
+    assert_eq!(copy["onboot"], "0");
+    assert!(copy["net0"].contains("link_down=1"), "{copy:?}");
+    assert_eq!(host.state()["running"]["500"], 1);
+    assert_eq!(host.guest(110)["mp0"], "/tank/data,mp=/data");
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_guest_that_must_not_be_touched_is_left_alone() {
+    let cases: [(&str, &dyn Fn(&FakeHost), i32, &str); 8] = [
+        (
+            "locked",
+            &|host| host.set_guest(120, "lock", "backup"),
+            4,
+            "is locked (backup)",
+        ),
+        (
+            "protected",
+            &|host| host.set_guest(120, "protection", "1"),
+            3,
+            "is protected",
+        ),
+        (
+            "another guest",
+            &|host| host.set_guest(120, "name", "games"),
+            3,
+            "is called games, and not windows",
+        ),
+        (
+            "at it",
+            &|host| {
+                host.change(|state| {
+                    state["tasks"] = json!([{ "id": "120", "type": "vzdump", "upid": "UPID:1" }])
+                })
+            },
+            4,
+            "a task of Proxmox VE is at it (vzdump)",
+        ),
+        (
+            "elsewhere",
+            &|host| host.change(|state| state["elsewhere"] = json!({ "120": "other" })),
+            3,
+            "is on other",
+        ),
+        (
+            "hangs",
+            &|host| {
+                host.run_guest(120);
+                host.change(|state| state["hangs"] = json!({ "120": 1 }));
+            },
+            3,
+            "has not shut down in 180 seconds",
+        ),
+        (
+            "another kind",
+            &|host| {
+                fs::rename(host.file(120), host.path("root/etc/pve/lxc/120.conf"))
+                    .expect("a guest");
+            },
+            3,
+            "of another kind (lxc)",
+        ),
+        (
+            "damaged",
+            &|host| {
+                for entry in fs::read_dir(host.path("archives")).expect("archives") {
+                    fs::write(entry.expect("an entry").path(), "bad").expect("an archive");
+                }
+            },
+            1,
+            "is damaged: nothing was changed",
+        ),
+    ];
+    for (what, prepare, status, part) in cases {
+        let host = FakeHost::new("homelab");
+        host.back_up("archive", 120, 10);
+        prepare(&host);
+        let before = host.everything();
+        let said = host.run("restore/windows.sh", OVER, NO_TROUBLE);
+        refused(&said, status, part);
+        assert_eq!(host.everything(), before, "{what}");
+    }
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn storages_that_are_away_are_told_and_the_others_used() {
+    let host = FakeHost::new("homelab");
+    refused(
+        &host.run("restore/windows.sh", OVER, NO_TROUBLE),
+        3,
+        "there is no backup of windows (120) in: backups archive nas usb",
+    );
+    let old = host.back_up("archive", 120, 10);
+    host.back_up("nas", 120, 20);
+    host.change_store("nas", "active", 0);
+    let said = host.run("restore/windows.sh", OVER, NO_TROUBLE);
+    fine(&said);
+    assert!(
+        said.err
+            .contains("storage nas (NFS, 192.168.1.5:/volume1/pve) cannot be reached"),
+        "{}",
+        said.err
+    );
+    assert!(said.out.contains("storage usb (the disk /dev/disk/by-label/usb-backup at /mnt/usb-backup) is away: plug its disk in"), "{}", said.out);
+    assert_eq!(host.state()["data"]["120"], old.as_str());
+    for (storage, part) in [
+        ("nas", "storage nas cannot be reached"),
+        ("usb", "storage usb is away: plug its disk in"),
+        ("nosuch", "storage nosuch is not known to this host"),
+    ] {
+        refused(
+            &host.run(
+                "restore/windows.sh",
+                &["--yes", "--confirm", "windows", "--storage", storage],
+                NO_TROUBLE,
+            ),
+            3,
+            part,
+        );
+        assert_eq!(host.changes(), [] as [&str; 0]);
+    }
+    host.change(|state| {
+        for store in state["stores"].as_array_mut().expect("stores") {
+            if store["type"] != "zfspool" {
+                store["enabled"] = json!(0);
+            }
+        }
+    });
+    refused(
+        &host.run("restore/windows.sh", OVER, NO_TROUBLE),
+        3,
+        "no storage with backups of windows can be read",
+    );
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn the_newest_backup_is_taken_that_no_check_has_found_damaged() {
+    let host = FakeHost::new("homelab");
+    let archive = host.back_up("archive", 120, 10);
+    let nas = host.back_up("nas", 120, 10);
+    let other = host.back_up("archive", 111, 50);
+    let chosen = |args: &[&str]| {
+        let mut words = vec!["--dry-run"];
+        words.extend(args);
+        let said = host.run("restore/windows.sh", &words, NO_TROUBLE);
+        fine(&said);
+        let line = said
+            .out
+            .lines()
+            .find(|line| line.contains("windows (120) from "))
+            .expect("a plan")
+            .to_owned();
+        line.rsplit(' ').next().expect("a word").to_owned()
+    };
+    // Of one second: as the spec names the storages.
+    assert_eq!(chosen(&[]), archive);
+    assert_eq!(chosen(&["--storage", "nas"]), nas);
+    assert_eq!(chosen(&["--backup", &nas]), nas);
+    refused(
+        &host.run(
+            "restore/windows.sh",
+            &["--dry-run", "--backup", &other],
+            NO_TROUBLE,
+        ),
+        3,
+        "is no backup of windows (120)",
+    );
+    host.change(|state| state["backups"][0]["verification"] = json!({ "state": "failed" }));
+    assert_eq!(chosen(&[]), nas);
+    // An encrypted one without its key.
+    host.change(|state| state["backups"][1]["encrypted"] = json!("aa:bb"));
+    refused(
+        &host.run("restore/windows.sh", &["--dry-run"], NO_TROUBLE),
+        1,
+        "it is encrypted, and its key is not at",
+    );
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_restore_that_fails_or_is_killed_is_finished_by_the_next_one() {
+    for (guest, vmid, args) in [
+        ("windows", 120, &["--yes", "--confirm", "windows"][..]),
+        ("services", 110, &["--yes", "--confirm", "services"]),
+        (
+            "windows",
+            700,
+            &["--yes", "--vmid", "700", "--confirm", "windows"],
+        ),
+        (
+            "services",
+            700,
+            &["--yes", "--vmid", "700", "--confirm", "services"],
+        ),
+    ] {
+        let own = if guest == "windows" { 120 } else { 110 };
+        let prepared = || {
+            let host = FakeHost::new("homelab");
+            host.back_up("archive", own, 10);
+            host
+        };
+        let script = format!("restore/{guest}.sh");
+        let whole = prepared();
+        fine(&whole.run(&script, args, NO_TROUBLE));
+        let calls = whole.changes();
+        for call in &calls {
+            let start: String = call.split(' ').take(3).collect::<Vec<_>>().join(" ");
+            for trouble in [
+                Trouble {
+                    fail: &start,
+                    kill: "",
+                },
+                Trouble {
+                    fail: "",
+                    kill: &start,
+                },
+            ] {
+                let host = prepared();
+                let said = host.run(&script, args, trouble);
+                assert_ne!(said.status, Some(0), "{guest} {start}: {}", said.out);
+                let said = host.run(&script, args, NO_TROUBLE);
+                // 5: it has found volumes that the first run left behind.
+                assert!(
+                    matches!(said.status, Some(0 | 5)),
+                    "{guest} {start}: {}\n{}",
+                    said.out,
+                    said.err
+                );
+                assert_eq!(
+                    said.status == Some(5),
+                    said.err.contains("belongs to no disk"),
+                    "{}",
+                    said.err
+                );
+                assert_eq!(
+                    strip(&host, vmid),
+                    strip(&whole, vmid),
+                    "{guest} {start} {}",
+                    said.out
+                );
+                assert!(!host.path(&format!("moxc/restore/{vmid}")).exists());
+                let state = host.state();
+                assert_eq!(state["data"], whole.state()["data"]);
+            }
+        }
+    }
+}
+
+/// A guest without the numbers of its volumes: leftovers of a kill may have them.
+fn strip(host: &FakeHost, vmid: u32) -> BTreeMap<String, String> {
+    let mut guest = host.guest(vmid);
+    guest.retain(|key, _| !key.starts_with("unused"));
+    for value in guest.values_mut() {
+        if let Some(at) = value.find("-disk-") {
+            let end = value[at..]
+                .find(',')
+                .map_or(value.len(), |comma| at + comma);
+            value.replace_range(at..end, "");
+        }
+    }
+    guest
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_full_storage_is_seen_before_or_told_after() {
+    let host = FakeHost::new("homelab");
+    host.back_up("archive", 120, 10);
+    host.change_store("vm-disks", "avail", 1000);
+    refused(
+        &host.run(
+            "restore/windows.sh",
+            &["--yes", "--vmid", "new"],
+            NO_TROUBLE,
+        ),
+        3,
+        "storage vm-disks is too full",
+    );
+    assert_eq!(host.changes(), [] as [&str; 0]);
+    host.change_store("vm-disks", "full", true);
+    let said = host.run("restore/windows.sh", OVER, NO_TROUBLE);
+    refused(
+        &said,
+        1,
+        "the restore failed: the guest 120 is not whole and was not started",
+    );
+    assert!(
+        said.err
+            .contains("stopped at: restoring to 120; done before:"),
+        "{}",
+        said.err
+    );
+    host.change_store("vm-disks", "full", false);
+    fine(&host.run("restore/windows.sh", OVER, NO_TROUBLE));
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_mount_that_no_backup_holds_is_not_emptied_by_the_way() {
+    let host = FakeHost::new("homelab");
+    host.set_guest(110, "mp0", "containers:subvol-110-disk-1,mp=/data,size=8G");
+    host.change(|state| state["volumes"]["containers:subvol-110-disk-1"] = json!({ "size": "8G" }));
+    host.back_up("archive", 110, 10);
+    let args = ["--yes", "--confirm", "services"];
+    refused(
+        &host.run("restore/services.sh", &args, NO_TROUBLE),
+        3,
+        "mp0 (containers:subvol-110-disk-1) is in no backup",
+    );
+    assert_eq!(host.changes(), [] as [&str; 0]);
+    let args = ["--yes", "--confirm", "services", "--discard", "mp0"];
+    fine(&host.run("restore/services.sh", &args, NO_TROUBLE));
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_guest_that_is_gone_comes_back_with_its_number() {
+    let host = FakeHost::new("homelab");
+    host.back_up("archive", 110, 10);
+    fs::remove_file(host.file(110)).expect("a guest");
+    host.change(|state| state["volumes"] = json!({}));
+    // There is nobody's guest to be named, but a question all the same.
+    refused(
+        &host.run("restore/services.sh", &[], NO_TROUBLE),
+        3,
+        "There is nobody to ask: say --yes",
+    );
+    let said = host.run("restore/services.sh", &["--yes"], NO_TROUBLE);
+    fine(&said);
+    assert!(said.out.contains("as the tree says"), "{}", said.out);
+    assert_eq!(
+        host.guest(110)["rootfs"],
+        "containers:subvol-110-disk-0,size=32G"
+    );
+}
