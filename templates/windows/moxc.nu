@@ -284,9 +284,12 @@ export def moxc-shown [program: string, args: list<string>]: nothing -> string {
 }
 
 # What a program wrote, as text: a console of Windows may write in a code page that is no UTF-8.
-def moxc-text [output: any]: nothing -> string {
+export def moxc-text [output: any]: nothing -> string {
   if ($output | describe) == "binary" { $output | decode "windows-1252" } else { $output | default "" }
 }
+
+# The bytes of a file as text.
+export def moxc-decoded []: any -> string { let output = $in; moxc-text $output }
 
 # Runs a program that only looks, in a dry run too, and gives its exit_code, stdout and stderr. `call` gets the arguments
 # and holds the program by name: {|args| ^winget ...$args }.
@@ -361,6 +364,15 @@ export def moxc-download [url: string, name: string, verify: closure]: nothing -
     error make {msg: $"($url): ($e.msg)"}
   }
   $file
+}
+
+# A small text from the network.
+export def moxc-fetch-text [url: string]: nothing -> string {
+  try {
+    moxc-text (http get --raw --max-time 1min $url)
+  } catch {|e|
+    error make {msg: $"($url) cannot be read: ($e.msg)"}
+  }
 }
 
 # Three times, since networks fail.

@@ -11,7 +11,7 @@
 //! | `winget.nu` | packages; `--upgrade` brings newer versions | the user |
 //! | `rust.nu` | build tools, toolchain, environment, projects | the user |
 //! | `steam.nu` | Steam, its libraries and games | the user |
-//! | `windows-update.nu` | `check`, `install [--reboot never\|if-needed]` | SYSTEM |
+//! | `windows-update.nu` | looks; `--install [--reboot if-needed]` installs | SYSTEM |
 //! | `maintenance.nu` | component store, temporary files, volumes, event log | SYSTEM |
 //! | `first-logon.nu` | all of the above that the guest needs, once, in order | the user, elevated |
 //!
@@ -64,6 +64,7 @@ macro_rules! files {
 /// What every guest has.
 const SHARED: &[(&str, &str)] = files! {
     "moxc.nu"
+    "moxc.ps1"
 };
 
 /// What a guest has that needs it.
