@@ -62,7 +62,7 @@ def logon-run [script: string]: nothing -> list<any> {
     moxc-look "nu" $args {|args| ^nu ...$args }
   })
   if (moxc-is-dry) { moxc-say ($r.stderr | str trim --right) }
-  let report = (try { $r.stdout | from json } catch { null })
+  let report = (moxc-record $r.stdout)
   if $report == null { error make {msg: (moxc-failure $"($script).nu" $r)} }
   $report.results
 }

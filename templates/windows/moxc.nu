@@ -212,7 +212,9 @@ export def moxc-make-folder [folder: string]: nothing -> nothing {
 # ---------------------------------------------------------------- saying and logging
 
 # Says a line to whoever looks on: on standard error, so that standard output holds results alone.
-export def moxc-say [text: string]: nothing -> nothing { print --stderr $text }
+export def moxc-say [text: string]: nothing -> nothing {
+  if not ($env.MOXC?.quiet? | default false) { print --stderr $text }
+}
 
 # Logs a line, and says it. A log that cannot be written is no reason to stop.
 export def moxc-log [level: string, text: string, --quiet]: nothing -> nothing {
@@ -273,7 +275,7 @@ export def moxc-keep [name: string, what: any]: nothing -> nothing {
 export def moxc-kept [name: string]: nothing -> any {
   let file = (moxc-path $moxc_config.root "state" $"($name).json")
   if not ($file | path exists) { return null }
-  try { open --raw $file | decode "utf-8" | from json } catch { null }
+  try { moxc-record (open --raw $file | decode "utf-8") } catch { null }
 }
 
 # ---------------------------------------------------------------- programs
@@ -440,9 +442,15 @@ export def moxc-powershell-args [file: string, ...rest: string]: nothing -> list
 # The path of a file beside this module.
 export def moxc-beside [file: string]: nothing -> string { $moxc_here | path join $file }
 
+# A record in JSON; null where the text is something else, which `from json` may take for a word.
+export def moxc-record [text: string]: nothing -> any {
+  let value = (try { $text | str trim | from json --strict } catch { null })
+  if ($value | describe) =~ '^record' { $value } else { null }
+}
+
 # What a .ps1 of ours answered.
 export def moxc-answer [r: record]: nothing -> any {
-  let answer = (try { $r.stdout | str trim | from json } catch { null })
+  let answer = (moxc-record $r.stdout)
   if $r.exit_code != 0 {
     let error = (try { $answer.error } catch { null })
     error make {msg: (if $error == null { moxc-failure "powershell" $r } else { $"powershell: ($error)" })}

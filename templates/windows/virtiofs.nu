@@ -92,7 +92,7 @@ def virtiofs-await [mount: string, tries: int]: nothing -> nothing {
 
 # Whether something comes true within so many looks.
 def virtiofs-comes [tries: int, look: closure]: nothing -> bool {
-  1..$tries | any {|attempt|
+  seq 1 $tries | any {|attempt|
     let there = (do $look)
     if not $there and $attempt < $tries { sleep ($moxc_config.wait_seconds * 100ms) }
     $there
