@@ -58,7 +58,7 @@ def logon-mark [script: string]: nothing -> string {
 def logon-run [script: string]: nothing -> list<any> {
   let file = (moxc-beside $"($script).nu")
   let args = ["--no-config-file" "--no-std-lib" $file "--json" ...(if (moxc-is-dry) { ["--dry-run"] } else { [] })]
-  let r = (with-env {PATH: [...$env.PATH ($nu.current-exe | path dirname)]} {
+  let r = (with-env {PATH: (moxc-search --last ($nu.current-exe | path dirname))} {
     moxc-look "nu" $args {|args| ^nu ...$args }
   })
   if (moxc-is-dry) { moxc-say ($r.stderr | str trim --right) }

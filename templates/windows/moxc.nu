@@ -198,6 +198,12 @@ export def moxc-folder [variable: string]: nothing -> string {
   $folder
 }
 
+# PATH with a further folder in front, or at its end; as it is where the folder is not there.
+export def moxc-search [folder: string, --last]: nothing -> list<string> {
+  let now = ($env.PATH | append [])
+  if not ($folder | path exists) { $now } else if $last { [...$now $folder] } else { [$folder ...$now] }
+}
+
 # Makes a folder, and those above it, where it is not there.
 export def moxc-make-folder [folder: string]: nothing -> nothing {
   if ($folder | path exists) { return }

@@ -24,10 +24,10 @@ export def rust-all [rust: record]: nothing -> list<any> {
   let set = ($wanted | each {|variable| moxc-step $"variable ($variable.name)" {|| rust-set-variable $variable } })
   let ours = ($wanted | reduce --fold {} {|variable, all| $all | upsert $variable.name $variable.expanded })
   let bin = (with-env $ours { rust-bin })
-  with-env ($ours | upsert PATH [$bin ...$env.PATH]) {
-    let rustup = (moxc-step "rustup" {|| rust-install-rustup $rust $bin })
-    let begun = [...$tools ...$set $rustup]
-    if $rustup.outcome == "failed" { return $begun }
+  let rustup = (with-env $ours { moxc-step "rustup" {|| rust-install-rustup $rust $bin } })
+  let begun = [...$tools ...$set $rustup]
+  if $rustup.outcome == "failed" { return $begun }
+  with-env ($ours | upsert PATH (moxc-search $bin)) {
     let projects = ($rust.projects | each {|project| rust-project $project } | flatten)
     [
       ...$begun
@@ -71,7 +71,7 @@ def rust-build-tools [host: string]: nothing -> record {
 def rust-has-build-tools [linker: string]: nothing -> bool {
   let files = ($env | get --optional "ProgramFiles(x86)" | default 'C:\Program Files (x86)')
   let folder = (moxc-path $files "Microsoft Visual Studio" "Installer")
-  with-env {PATH: [...$env.PATH $folder]} {
+  with-env {PATH: (moxc-search --last $folder)} {
     if (which vswhere | is-empty) { return false }
     let args = ["-products" "*" "-requires" $linker "-property" "installationPath"]
     let r = (moxc-look "vswhere" $args {|args| ^vswhere ...$args })
@@ -133,7 +133,7 @@ def rust-install-rustup [rust: record, bin: string]: nothing -> record {
     "-y" "--default-host" $rust.host "--default-toolchain" (rust-toolchain $rust) "--profile" "default"
     ...(rust-flags "-c" $rust.components) ...(rust-flags "-t" $rust.targets)
   ]
-  with-env {PATH: [(moxc-parent $file) ...$env.PATH]} {
+  with-env {PATH: (moxc-search (moxc-parent $file))} {
     moxc-change "rustup-init.exe" $args {|args| ^rustup-init.exe ...$args }
   }
   if not (moxc-is-dry) and not (moxc-path $bin "rustup.exe" | path exists) {
@@ -210,15 +210,22 @@ def rust-clone [project: record]: nothing -> record {
     error make {msg: $"($project.path) is there and is no clone: empty it, or give the project another path"}
   }
   moxc-make-folder (moxc-parent $project.path)
-  with-env {PATH: [...$env.PATH 'C:\Program Files\Git\cmd']} {
+  rust-need-git
+  with-env {PATH: (moxc-search --last 'C:\Program Files\Git\cmd')} {
+    moxc-change "git" ["clone" "--" $project.git $project.path] {|args| ^git ...$args }
+  }
+  moxc-did $project.path
+}
+
+# Installs git where it is not there.
+def rust-need-git []: nothing -> nothing {
+  with-env {PATH: (moxc-search --last 'C:\Program Files\Git\cmd')} {
     if (which git | is-empty) {
       moxc-need-winget
       let git = (moxc-winget-install "Git.Git")
       if $git.outcome == "failed" { error make {msg: $"git is not there, and cannot be installed: ($git.detail)"} }
     }
-    moxc-change "git" ["clone" "--" $project.git $project.path] {|args| ^git ...$args }
   }
-  moxc-did $project.path
 }
 
 # Whether something stands at a path that is not ours to write over.

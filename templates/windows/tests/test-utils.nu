@@ -164,7 +164,7 @@ def test-make-box [folder: string, change: any]: nothing -> record {
 }
 
 # Puts a program into the box.
-def test-launcher [box: record, name: string, text: string]: nothing -> nothing {
+export def test-launcher [box: record, name: string, text: string]: nothing -> nothing {
   let file = ($box.bin | path join $name)
   $text | str trim --left | save --raw --force $file
   ^/bin/chmod "755" $file
