@@ -24,6 +24,7 @@ pub mod compile;
 pub mod diagnostics;
 pub mod model;
 pub mod nix;
+pub mod nu;
 pub mod output;
 pub mod pve;
 pub mod resolve;

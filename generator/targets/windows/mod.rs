@@ -1,26 +1,80 @@
 //! `windows/<guest>/`: what turns an empty virtual machine into the Windows guest of the spec, and keeps it up to date.
+//!
+//! | concern | where |
+//! |---|---|
+//! | Nushell scripts, their tests, and the guest's data for them | [`scripts`] |
+//! | scheduled tasks, unattended setup, the host's half | `setup` |
+//!
+//! In the guest everything lies below [`GUEST_FOLDER`]: the scripts themselves, `log\`, and `state\` (what a script found
+//! and did last, as JSON). They are run by [`NU`] with `--no-config-file --no-std-lib`.
+
+pub mod scripts;
 
 use crate::compile::Origin;
 use crate::diagnostics::Sink;
 use crate::model::Host;
-use crate::output::FileSet;
+use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::template::Templates;
+
+/// The name of the target, as in the manifest.
+const TARGET: &str = "windows";
+
+/// Where the scripts lie in the guest.
+pub const GUEST_FOLDER: &str = r"C:\ProgramData\moxc";
+
+/// Nushell in the guest: its MSI installs it here for all users (`wix/main.wxs` of Nushell).
+pub const NU: &str = r"C:\Program Files\nu\bin\nu.exe";
 
 /// What will stand there.
 #[derive(Debug, Default)]
-pub struct Plan {}
+pub struct Plan {
+    guests: Vec<GuestPlan>,
+}
 
-/// Plans it.
-pub fn plan(_host: &Host, _sink: &mut Sink) -> Plan {
-    Plan::default()
+/// What will stand in `windows/<guest>/`.
+#[derive(Debug)]
+struct GuestPlan {
+    /// The guest's name.
+    name: String,
+    scripts: scripts::Plan,
+    // setup: setup::Plan,
+}
+
+/// Plans it. Reports what Windows, its installers or cargo would not take (MOX0620 to MOX0629).
+pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
+    let mut plan = Plan::default();
+    for (_, guest, vm) in host.vms() {
+        let Some(windows) = &vm.windows else { continue };
+        plan.guests.push(GuestPlan {
+            name: guest.name.value.clone(),
+            scripts: scripts::plan(host, guest, vm, windows, sink),
+            // setup: setup::plan(host, id, guest, vm, windows, sink),
+        });
+    }
+    plan
 }
 
 /// Writes it down. Reports what a user's template cannot do.
 pub fn emit(
-    _plan: &Plan,
-    _origin: &Origin,
+    plan: &Plan,
+    origin: &Origin,
     _templates: &Templates,
-    _files: &mut FileSet,
+    files: &mut FileSet,
     _sink: &mut Sink,
 ) {
+    for guest in &plan.guests {
+        for (path, text) in scripts::files(&guest.scripts, origin) {
+            insert(files, &guest.name, &path, text);
+        }
+        // setup::emit(&guest.setup, …);
+    }
+}
+
+/// One file below `windows/<guest>/`.
+fn insert(files: &mut FileSet, guest: &str, path: &str, text: impl Into<Vec<u8>>) {
+    let path = RelPath::new(format!("windows/{guest}/{path}"))
+        .expect("names of guests are DNS labels, and the others are ours");
+    files
+        .insert(OutputFile::bytes(path, text.into(), Mode::Regular, TARGET))
+        .expect("names of guests are unique, and so are ours");
 }

@@ -1,0 +1,109 @@
+# The upkeep of Windows: component store, temporary files, volumes, event log.
+
+use config.nu *
+use moxc.nu *
+
+# Tidies Windows and looks after it: cleans the component store, removes old temporary files, tells the host which blocks
+# are free, and warns of volumes that are nearly full and of errors in the event log.
+#
+# Needs an administrator or SYSTEM. Ends with 0 (done, or nothing to do) or 1 (something failed).
+def main [
+  --temp-days: int = 7 # remove temporary files that are older than this many days
+  --free: int = 10 # warn of volumes with less free than this, in percent
+  --event-days: int = 7 # look at this many days of the event log
+  --dry-run # say what would be done, and change nothing
+  --json # print one JSON object at the end, and nothing else, to standard output
+] {
+  moxc-main "maintenance" --dry-run=$dry_run --json=$json {||
+    if $temp_days < 1 { error make {msg: $"--temp-days takes a number from 1, and not ($temp_days)"} }
+    maintenance-all $temp_days $free $event_days
+  }
+}
+
+# The steps.
+export def maintenance-all [temp_days: int, free: int, event_days: int]: nothing -> list<any> {
+  moxc-check-admin
+  let volumes = (try { (moxc-ask {do: "volumes"}).volumes } catch {|e| moxc-log "error" $e.msg; [] })
+  [
+    [(moxc-step "component store" {|| maintenance-components })]
+    [(moxc-step "temporary files" {|| maintenance-temp $temp_days })]
+    ($volumes | each {|volume| moxc-step $"volume ($volume.letter):" {|| maintenance-space $volume $free } })
+    ($volumes | each {|volume| moxc-step $"trim ($volume.letter):" {|| maintenance-trim $volume.letter } })
+    [(moxc-step "event log" {|| maintenance-events $event_days })]
+  ] | flatten
+}
+
+def maintenance-components []: nothing -> record {
+  let look = ["/English" "/Online" "/Cleanup-Image" "/AnalyzeComponentStore"]
+  let r = (moxc-look "dism" $look {|args| ^dism ...$args })
+  if $r.exit_code != 0 { error make {msg: (moxc-failure "dism" $r)} }
+  if not (maintenance-wants-cleanup $r.stdout) { return (moxc-already "clean") }
+  let clean = ["/English" "/Online" "/Cleanup-Image" "/StartComponentCleanup"]
+  let r = (moxc-change "dism" $clean {|args| ^dism ...$args } --right [0 3010])
+  if $r.exit_code == 3010 { moxc-restart "cleaned; Windows must restart to finish" } else { moxc-did "cleaned" }
+}
+
+# Whether DISM's analysis says that a cleanup is worth it.
+export def maintenance-wants-cleanup [analysis: string]: nothing -> bool {
+  $analysis =~ '(?m)^\s*Component Store Cleanup Recommended\s*:\s*Yes\s*$'
+}
+
+# Files that nobody has touched for so long. One that is in use is left, and is no failure.
+def maintenance-temp [days: int]: nothing -> record {
+  let windows = ($env.SystemRoot? | default "")
+  let folders = (
+    [(moxc-folder "TEMP")]
+    | append (if $windows == "" { [] } else { [(moxc-path $windows "Temp")] })
+    | uniq
+    | where {|folder| $folder | path exists }
+  )
+  let old = ($folders | each {|folder| maintenance-old $folder ((date now) - ($days * 1day)) } | flatten)
+  if ($old | is-empty) { return (moxc-already $"none is older than ($days) days") }
+  if (moxc-is-dry) {
+    for file in $old { moxc-say $"would remove ($file)" }
+    return (moxc-did $"($old | length) files")
+  }
+  let kept = ($old | where {|file| not (try { rm --force $file; true } catch { false }) })
+  for file in $kept { moxc-log "debug" $"in use: ($file)" --quiet }
+  let removed = ($old | length) - ($kept | length)
+  if $removed == 0 { return (moxc-already $"($kept | length) old files are in use") }
+  moxc-did $"($removed) files removed, ($kept | length) in use"
+}
+
+# The files below a folder that were changed before a time. Links are passed over: what they lead to is elsewhere.
+export def maintenance-old [folder: string, before: datetime]: nothing -> list<string> {
+  let entries = (try { ls --all --full-paths $folder } catch { [] })
+  let files = ($entries | where type == "file" and modified < $before | each {|entry| $entry.name })
+  let below = ($entries | where type == "dir" | each {|entry| maintenance-old $entry.name $before } | flatten)
+  [...$files ...$below]
+}
+
+def maintenance-space [volume: record, least: int]: nothing -> record {
+  if $volume.health != "Healthy" {
+    return (moxc-manual $"($volume.health): look at the disk by `chkdsk ($volume.letter): /scan`")
+  }
+  let free = (if $volume.size == 0 { 100 } else { $volume.free * 100 // $volume.size })
+  if $free < $least {
+    return (moxc-manual $"only ($free) % free: remove what is not needed, or give the disk more room in the spec")
+  }
+  moxc-already $"($free) % free"
+}
+
+# The host learns which blocks are free. Once a day is enough.
+def maintenance-trim [letter: string]: nothing -> record {
+  let name = $"trim-($letter)"
+  let last = (try { moxc-kept $name | get at | into datetime } catch { null })
+  if $last != null and ((date now) - $last) < 1day { return (moxc-already "done in the last day") }
+  moxc-order {do: "trim", letter: $letter}
+  if not (moxc-is-dry) { moxc-keep $name {at: (date now | format date "%Y-%m-%dT%H:%M:%S%:z")} }
+  moxc-did
+}
+
+def maintenance-events [days: int]: nothing -> record {
+  let found = (moxc-ask {do: "events", days: $days})
+  if $found.count == 0 { return (moxc-already $"no errors in ($days) days") }
+  for event in $found.events {
+    moxc-log "warn" $"($event.provider) ($event.id), ($event.count) times, newest ($event.newest): ($event.message)"
+  }
+  moxc-already $"($found.count) errors in ($days) days: the log of this script has them"
+}
