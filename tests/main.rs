@@ -14,3 +14,4 @@ mod program;
 mod reference_host;
 mod system;
 mod virtiofs_hook;
+mod windows_setup;

@@ -1,5 +1,7 @@
 //! `windows/<guest>/`: what turns an empty virtual machine into the Windows guest of the spec, and keeps it up to date.
 
+pub mod setup;
+
 use crate::compile::Origin;
 use crate::diagnostics::Sink;
 use crate::model::Host;
@@ -8,19 +10,30 @@ use crate::template::Templates;
 
 /// What will stand there.
 #[derive(Debug, Default)]
-pub struct Plan {}
+pub struct Plan {
+    guests: Vec<setup::Plan>,
+}
 
-/// Plans it.
-pub fn plan(_host: &Host, _sink: &mut Sink) -> Plan {
-    Plan::default()
+/// Plans it. Reports what a Windows guest cannot be told.
+pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
+    let mut plan = Plan::default();
+    for (id, guest, vm) in host.vms() {
+        let Some(windows) = &vm.windows else { continue };
+        plan.guests
+            .push(setup::plan(host, id, guest, vm, windows, sink));
+    }
+    plan
 }
 
 /// Writes it down. Reports what a user's template cannot do.
 pub fn emit(
-    _plan: &Plan,
-    _origin: &Origin,
-    _templates: &Templates,
-    _files: &mut FileSet,
-    _sink: &mut Sink,
+    plan: &Plan,
+    origin: &Origin,
+    templates: &Templates,
+    files: &mut FileSet,
+    sink: &mut Sink,
 ) {
+    for guest in &plan.guests {
+        setup::emit(guest, origin, templates, files, sink);
+    }
 }
