@@ -50,6 +50,18 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ),
     ("tool.sh", include_str!("../nix/modules/scripts/tool.sh")),
     (
+        "windows/bootstrap.ps1",
+        include_str!("../templates/windows/bootstrap.ps1"),
+    ),
+    (
+        "windows/drivers.cmd",
+        include_str!("../templates/windows/drivers.cmd"),
+    ),
+    (
+        "windows/host/build-iso.sh",
+        include_str!("../templates/windows/host/build-iso.sh"),
+    ),
+    (
         "windows/register.ps1",
         include_str!("../templates/windows/register.ps1"),
     ),

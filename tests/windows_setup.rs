@@ -2,6 +2,7 @@
 //! from; PowerShell in the hands of a grammar; the scripts of the host against stand-ins for its programs.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use jiff::civil::{Date, DateTime, date};
 use jiff::tz::TimeZone;
@@ -120,7 +121,7 @@ fn value<'a>(node: Node<'a, '_>, path: &str) -> Option<&'a str> {
 // ---------------------------------------------------------------- the format (MS-TSCH 2.5)
 
 /// How the parts of an element may stand.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Parts {
     /// Each at most once, in any order (`xs:all`).
     Any,
@@ -362,10 +363,10 @@ fn check(node: Node<'_, '_>, parent: &str, place: &str) -> Vec<String> {
             fault(format!("`{child}` is not one of {known:?}"));
             continue;
         };
-        if parts != Parts::Choice && children[..at].contains(child) {
+        if !matches!(parts, Parts::Choice) && children[..at].contains(child) {
             fault(format!("`{child}` comes twice"));
         }
-        if parts == Parts::Sequence && order < last {
+        if matches!(parts, Parts::Sequence) && order < last {
             fault(format!("`{child}` comes too late"));
         }
         last = order;
@@ -451,9 +452,11 @@ fn scheduled() -> String {
     let mut more = String::new();
     for (at, expression) in EXPRESSIONS.iter().enumerate() {
         let task = ["windows-update", "windows-maintenance"][at % 2];
-        more.push_str(&format!(
-            "[schedules.s{at}]\ntask = \"{task}\"\non = \"{expression}\"\nguests = [\"desk\"]\nrandom-delay = \"{at}m\"\ntimeout = \"90m\"\n\n"
-        ));
+        writeln!(
+            more,
+            "[schedules.s{at}]\ntask = \"{task}\"\non = \"{expression}\"\nguests = [\"desk\"]\nrandom-delay = \"{at}m\"\ntimeout = \"90m\"\n"
+        )
+        .expect("a string takes all text");
     }
     host(&more)
 }
@@ -764,4 +767,579 @@ guests = ["desk"]
         ]
     );
     assert_eq!(bytes(&files, "windows/desk/.gitattributes"), b"* -text\n");
+}
+
+// ---------------------------------------------------------------- the answers of Setup
+
+/// The passes in which a component that we use is valid (Unattended Windows Setup Reference).
+const COMPONENTS: &[(&str, &[&str])] = &[
+    ("Microsoft-Windows-International-Core-WinPE", &["windowsPE"]),
+    ("Microsoft-Windows-PnpCustomizationsWinPE", &["windowsPE"]),
+    ("Microsoft-Windows-Setup", &["windowsPE"]),
+    (
+        "Microsoft-Windows-PnpCustomizationsNonWinPE",
+        &["offlineServicing", "auditSystem"],
+    ),
+    (
+        "Microsoft-Windows-International-Core",
+        &["specialize", "oobeSystem"],
+    ),
+    (
+        "Microsoft-Windows-Shell-Setup",
+        &[
+            "windowsPE",
+            "offlineServicing",
+            "generalize",
+            "specialize",
+            "auditSystem",
+            "auditUser",
+            "oobeSystem",
+        ],
+    ),
+];
+
+const WCM: &str = "http://schemas.microsoft.com/WMIConfig/2002/State";
+
+/// Holds answers against the rules that Setup stops at.
+fn check_answers(text: &str) -> Vec<String> {
+    let document = Document::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let root = document.root_element();
+    let mut faults = Vec::new();
+    let mut need = |holds: bool, what: String| {
+        if !holds {
+            faults.push(what);
+        }
+    };
+    for node in root.descendants().filter(Node::is_element) {
+        let name = node.tag_name().name();
+        let named = |name: &str| {
+            node.children()
+                .filter(|child| child.tag_name().name() == name)
+                .count()
+        };
+        need(
+            node.tag_name().namespace() == Some("urn:schemas-microsoft-com:unattend"),
+            format!("{name}: another namespace"),
+        );
+        match name {
+            "component" => {
+                let pass = node.parent_element().and_then(|p| p.attribute("pass"));
+                let component = node.attribute("name").unwrap_or("");
+                need(
+                    COMPONENTS.iter().any(|(known, passes)| {
+                        *known == component && pass.is_some_and(|pass| passes.contains(&pass))
+                    }),
+                    format!("{component} in {pass:?}"),
+                );
+                let rest = [
+                    "processorArchitecture",
+                    "publicKeyToken",
+                    "language",
+                    "versionScope",
+                ]
+                .map(|key| node.attribute(key).unwrap_or(""));
+                need(
+                    rest == ["amd64", "31bf3856ad364e35", "neutral", "nonSxS"],
+                    format!("{component}: {rest:?}"),
+                );
+            }
+            "CreatePartition"
+            | "ModifyPartition"
+            | "Disk"
+            | "MetaData"
+            | "LocalAccount"
+            | "RunSynchronousCommand"
+            | "SynchronousCommand"
+            | "PathAndCredentials" => {
+                need(
+                    node.attribute((WCM, "action")) == Some("add"),
+                    format!("{name} without wcm:action"),
+                );
+            }
+            "Path" | "CommandLine" => {
+                let longest = if name == "Path" { 259 } else { 1024 };
+                let length = node.text().unwrap_or("").chars().count();
+                need((1..=longest).contains(&length), format!("{name}: {length}"));
+            }
+            "CreatePartitions" => {
+                let extended: Vec<bool> = node
+                    .children()
+                    .filter(Node::is_element)
+                    .map(|p| child(p, "Extend").is_some())
+                    .collect();
+                let last = extended.len() - 1;
+                need(
+                    extended
+                        .iter()
+                        .enumerate()
+                        .all(|(at, e)| *e == (at == last)),
+                    format!("the last partition alone takes the rest: {extended:?}"),
+                );
+            }
+            "OSImage" => need(
+                named("InstallTo") + named("InstallToAvailablePartition") < 2,
+                "both ways to say where".into(),
+            ),
+            "Value" => {
+                let parent = node
+                    .parent_element()
+                    .map(|p| p.tag_name().name().to_owned());
+                let text = node.text().unwrap_or("");
+                let secret = parent.is_some_and(|p| p.ends_with("Password"));
+                need(
+                    !secret || text == "@MOXC_PASSWORD@",
+                    "a password in the tree".into(),
+                );
+            }
+            _ => {}
+        }
+    }
+    for (what, path) in [
+        ("the licence is accepted", "AcceptEula"),
+        ("a zone", "TimeZone"),
+        ("a first command", "FirstLogonCommands"),
+    ] {
+        need(
+            root.descendants().any(|n| n.tag_name().name() == path),
+            what.into(),
+        );
+    }
+    faults
+}
+
+fn answers(spec: &str) -> String {
+    let files = emit(spec);
+    String::from_utf8(bytes(&files, "windows/desk/autounattend.xml").to_vec()).expect("UTF-8")
+}
+
+/// The text of the first element of a name.
+fn said(text: &str, name: &str) -> Option<String> {
+    let document = Document::parse(text).expect("XML");
+    let mut found = document
+        .descendants()
+        .filter(|n| n.tag_name().name() == name);
+    found
+        .next()
+        .map(|node| node.text().unwrap_or("").to_owned())
+}
+
+#[test]
+fn the_answers_are_for_the_guests_own_machine() {
+    let plain = answers(&host(""));
+    insta::assert_snapshot!("windows-answers", plain);
+    assert_eq!(check_answers(&plain), [""; 0]);
+
+    let old = answers(
+        &host(
+            r#"
+[vms.desk.windows]
+user = "O'Brien & sö"
+locale = "de-AT"
+keyboard = "de-ch"
+timezone = "Asia/Calcutta"
+edition = "Windows 10 Enterprise \"N\" <x>"
+computer-name = "OFFICE-1"
+product-key-secret = "office-key"
+"#,
+        )
+        .replace(
+            "os = \"windows11\"",
+            "os = \"windows10\"\nfirmware = \"seabios\"",
+        )
+        .replace("size = \"100 GiB\"", "size = \"100 GiB\", bus = \"virtio\""),
+    );
+    assert_eq!(check_answers(&old), [""; 0]);
+    for (name, text) in [
+        ("ComputerName", "OFFICE-1"),
+        ("TimeZone", "India Standard Time"),
+        ("UILanguage", "de-DE"),
+        ("UserLocale", "de-AT"),
+        ("InputLocale", "0807:00000807"),
+        ("Key", "/IMAGE/NAME"),
+        ("PartitionID", "2"),
+        ("Username", "O'Brien & sö"),
+    ] {
+        let found = if name == "PartitionID" {
+            let document = Document::parse(&old).expect("XML");
+            let to = document
+                .descendants()
+                .find(|n| n.tag_name().name() == "InstallTo");
+            value(to.expect("a place"), "PartitionID").map(str::to_owned)
+        } else {
+            said(&old, name)
+        };
+        assert_eq!(found.as_deref(), Some(text), "{name}");
+    }
+    let document = Document::parse(&old).expect("XML");
+    let named = |name: &str| -> Vec<String> {
+        document
+            .descendants()
+            .filter(|n| n.tag_name().name() == name)
+            .map(|n| n.text().unwrap_or("").to_owned())
+            .collect()
+    };
+    assert!(named("Value").contains(&"Windows 10 Enterprise \"N\" <x>".to_owned()));
+    assert!(named("Key").contains(&"@MOXC_PRODUCT_KEY@".to_owned()));
+    assert_eq!(named("Type"), ["Primary", "Primary"]);
+    assert_eq!(named("Active"), ["true"]);
+    // A driver of its bus, which Setup takes; vioscsi, which it does not, is loaded by the script alone.
+    assert!(named("Path").contains(&r"X:\moxc\drivers\viostor".to_owned()));
+    assert!(!plain.contains(r"drivers\vioscsi"));
+}
+
+#[test]
+fn a_server_has_its_administrator_and_no_published_key() {
+    let server = answers(&host("").replace("windows11", "windows-server-2025"));
+    assert_eq!(check_answers(&server), [""; 0]);
+    assert!(server.contains("<AdministratorPassword>"));
+    assert!(server.contains("Windows Server 2025 SERVERSTANDARD"));
+    let document = Document::parse(&server).expect("XML");
+    let key = document
+        .descendants()
+        .find(|n| n.tag_name().name() == "ProductKey")
+        .expect("a key");
+    assert_eq!(child(key, "Key"), None);
+}
+
+#[test]
+fn the_drivers_are_those_of_the_bus_and_of_the_windows() {
+    let script = |spec: &str| {
+        let files = emit(spec);
+        let text = bytes(&files, "windows/desk/drivers.cmd").to_vec();
+        let text = String::from_utf8(text).expect("ASCII");
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
+        text
+    };
+    let with = |os: &str, bus: &str| {
+        host("").replace("windows11", os).replace(
+            "size = \"100 GiB\"",
+            &format!("size = \"100 GiB\", bus = \"{bus}\""),
+        )
+    };
+    for (os, bus, folder, storage) in [
+        ("windows11", "scsi", "w11", Some("vioscsi")),
+        ("windows10", "virtio", "w10", Some("viostor")),
+        ("windows-server-2022", "sata", "2k22", None),
+        ("windows-server-2025", "scsi", "2k25", Some("vioscsi")),
+    ] {
+        let text = script(&with(os, bus));
+        let loaded: Vec<&str> = text.lines().filter(|l| l.starts_with("drvload ")).collect();
+        let mut expected: Vec<String> = storage
+            .iter()
+            .map(|s| format!("drvload \"X:\\moxc\\drivers\\{s}\\{s}.inf\""))
+            .collect();
+        expected.push("drvload \"X:\\moxc\\drivers\\NetKVM\\netkvm.inf\"".into());
+        assert_eq!(loaded, expected, "{os} {bus}");
+        assert!(text.contains(&format!("\\NetKVM\\{folder}\\amd64\\netkvm.inf")));
+    }
+}
+
+#[test]
+fn nothing_is_wiped_where_the_first_disk_is_not_certain() {
+    let mixed = host("").replace(
+        "system = { dataset = \"vm-disks\", size = \"100 GiB\" }",
+        "system = { dataset = \"vm-disks\", size = \"100 GiB\" }\ndata = { dataset = \"vm-disks\", size = \"1 GiB\", bus = \"sata\" }",
+    );
+    let text = answers(&mixed);
+    assert_eq!(check_answers(&text), [""; 0]);
+    assert_eq!(said(&text, "DiskConfiguration"), None);
+    assert_eq!(said(&text, "InstallTo"), None);
+}
+
+// ---------------------------------------------------------------- PowerShell
+
+/// Runs the reader of PowerShell, which needs a grammar that `tests/run` installs.
+fn read_powershell(arguments: &[&std::ffi::OsStr]) -> std::process::Output {
+    let tools = std::env::var_os("MOXC_TEST_TOOLS").expect("tests/run sets MOXC_TEST_TOOLS");
+    std::process::Command::new(std::path::Path::new(&tools).join("python/bin/python"))
+        .arg(crate::program::tests().join("windows/powershell.py"))
+        .args(arguments)
+        .output()
+        .expect("python starts")
+}
+
+#[test]
+#[ignore = "needs tree-sitter-powershell; run by tests/run"]
+fn every_powershell_script_is_one() {
+    let spec = host("[vms.desk.windows]\nuser = \"O'Brien \u{2019}sö $(x)\"\n");
+    let dir = tempfile::tempdir().expect("a folder for the test");
+    for file in emit(&spec).iter() {
+        let path = file.path.as_str();
+        if !path.ends_with(".ps1") {
+            continue;
+        }
+        assert!(file.contents.is_ascii(), "{path}");
+        let copy = dir.path().join(path.replace('/', "-"));
+        std::fs::write(&copy, &file.contents).expect("the folder is ours");
+        let output = read_powershell(&[copy.as_os_str()]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{path}: {said}");
+    }
+    // The grammar finds what is none.
+    let broken = dir.path().join("broken.ps1");
+    std::fs::write(&broken, "if ($x {\n'open\n").expect("the folder is ours");
+    assert!(!read_powershell(&[broken.as_os_str()]).status.success());
+}
+
+#[test]
+#[ignore = "needs tree-sitter-powershell; run by tests/run"]
+fn a_grammar_reads_literals_as_they_were_meant() {
+    let texts = [
+        "",
+        "plain",
+        "it's",
+        "'",
+        "''",
+        "$env:PATH `n \"q\" # ; & | @{} <# #>",
+        "C:\\Program Files\\x\\",
+        "a\u{2018}b\u{2019}c\u{201A}d\u{201B}e",
+        "line\r\nbreak\ttab",
+        "Grüße \u{1F600} \u{FEFF}",
+        "%PATH% $(x) \\",
+    ];
+    let mut script = String::new();
+    for text in texts {
+        writeln!(script, "$x = {}", moxc::powershell::quote(text))
+            .expect("a string takes all text");
+    }
+    let dir = tempfile::tempdir().expect("a folder for the test");
+    let path = dir.path().join("values.ps1");
+    std::fs::write(&path, script).expect("the folder is ours");
+    let output = read_powershell(&[std::ffi::OsStr::new("--values"), path.as_os_str()]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let read: Vec<String> = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(read, texts);
+}
+
+// ---------------------------------------------------------------- the disc
+
+/// A folder with a tree's Windows guest, secrets, and stand-ins for the host's programs.
+struct Disc {
+    dir: tempfile::TempDir,
+}
+
+impl Disc {
+    fn new(spec: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        let at = |name: &str| dir.path().join(name);
+        for file in emit(spec).iter() {
+            let path = at(file.path.as_str());
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(&path, &file.contents).expect("a file");
+            let mode = std::fs::Permissions::from_mode(file.mode.bits());
+            std::fs::set_permissions(&path, mode).expect("a mode");
+        }
+        for folder in ["bin", "iso", "secrets", "packages"] {
+            std::fs::create_dir(at(folder)).expect("a folder");
+        }
+        std::fs::write(at("packages/nu-0.115.1.msi"), "nu").expect("a file");
+        let fakes = [
+            (
+                "pvesm",
+                "echo \"pvesm $*\" >>\"$FAKE/log\"; [[ $2 != none:* ]] && echo \"$FAKE/iso/${2##*/}\"",
+            ),
+            (
+                "qm",
+                "echo \"qm $*\" >>\"$FAKE/log\"; case $1 in config) cat \"$FAKE/config\" ;; esac",
+            ),
+        ];
+        for (name, body) in fakes {
+            let path = at("bin").join(name);
+            std::fs::write(&path, format!("#!/bin/bash\n{body}\n")).expect("a file");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+                .expect("a mode");
+        }
+        std::fs::write(at("config"), "name: desk\n").expect("a file");
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn secret(&self, name: &str, text: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.path("secrets").join(name);
+        std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    }
+
+    /// Runs the script: status, what it said.
+    fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut paths = vec![self.path("bin")];
+        paths.extend(std::env::split_paths(&path));
+        let output = std::process::Command::new("bash")
+            .arg(self.path("windows/desk/build-iso.sh"))
+            .arg("--secrets")
+            .arg(self.path("secrets"))
+            .args(arguments)
+            .env("PATH", std::env::join_paths(paths).expect("a path"))
+            .env("FAKE", self.dir.path())
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("bash starts");
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    }
+
+    /// A file of the disc, by its Joliet name.
+    fn read(&self, file: &str) -> Vec<u8> {
+        let out = self.path("extracted");
+        let _ = std::fs::remove_file(&out);
+        let output = std::process::Command::new("xorriso")
+            .args(["-read_fs", "norock", "-osirrox", "on", "-indev"])
+            .arg(self.path("iso/moxc-desk.iso"))
+            .args(["-extract", file])
+            .arg(&out)
+            .output()
+            .expect("xorriso starts");
+        assert!(
+            output.status.success(),
+            "{file}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        std::fs::read(&out).expect("the file")
+    }
+}
+
+const SECRET: &str = "p&<ä>\"'%s\\$(x)@ ]]>";
+
+#[test]
+#[ignore = "needs genisoimage and xorriso; run by tests/run"]
+fn the_disc_holds_the_secrets_and_everything_else_as_it_is() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let disc = Disc::new(&host("[vms.desk.windows]\nproduct-key-secret = \"key\"\n"));
+    disc.secret("desk-password", &format!("{SECRET}\nnot this\n"), 0o600);
+    disc.secret("key", "AAAAA-BBBBB-CCCCC-DDDDD-12345\n", 0o400);
+    let packages = disc.path("packages");
+    let packages = packages.to_str().expect("text");
+    let (status, said) = disc.run(&["--packages", packages]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("qm set 120 --ide"), "{said}");
+    assert!(!said.contains("p&") && !said.contains("AAAAA"), "{said}");
+
+    let image = disc.path("iso/moxc-desk.iso");
+    let mode = std::fs::metadata(&image)
+        .expect("the disc")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let answers = String::from_utf8(disc.read("/autounattend.xml")).expect("UTF-8");
+    let document = Document::parse(&answers).expect("XML");
+    let values: Vec<&str> = document
+        .descendants()
+        .filter(|n| matches!(n.tag_name().name(), "Value" | "Key"))
+        .filter_map(|n| n.text())
+        .collect();
+    assert_eq!(
+        values.iter().filter(|v| **v == SECRET).count(),
+        2,
+        "{values:?}"
+    );
+    assert!(values.contains(&"AAAAA-BBBBB-CCCCC-DDDDD-12345"));
+    assert!(!answers.contains("@MOXC_"));
+    let tree = disc.path("windows/desk");
+    for file in [
+        "bootstrap.ps1",
+        "tasks/first-logon.xml",
+        "tasks/register.ps1",
+    ] {
+        let name = format!("/moxc/files/{file}");
+        assert_eq!(
+            disc.read(&name),
+            std::fs::read(tree.join(file)).expect("it"),
+            "{file}"
+        );
+    }
+    assert_eq!(disc.read("/moxc/packages/nu-0.115.1.msi"), b"nu");
+    assert_eq!(
+        disc.read("/moxc/drivers.cmd"),
+        std::fs::read(tree.join("drivers.cmd")).expect("it")
+    );
+    // The tree keeps its placeholders, and nothing else is left behind.
+    let kept = std::fs::read_to_string(tree.join("autounattend.xml")).expect("it");
+    assert!(kept.contains("@MOXC_PASSWORD@"));
+    let left: Vec<_> = std::fs::read_dir(disc.path("iso"))
+        .expect("the store")
+        .map(|e| e.expect("an entry").file_name())
+        .collect();
+    assert_eq!(left, ["moxc-desk.iso"]);
+
+    // A second time it asks; there is nobody, so that --yes is wanted.
+    let (status, said) = disc.run(&[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("say --yes"), "{said}");
+    assert_eq!(disc.run(&["--yes"]).0, Some(0));
+    // And it goes away again, with the drive that holds it.
+    std::fs::write(
+        disc.path("config"),
+        "ide0: local:iso/moxc-desk.iso,media=cdrom\n",
+    )
+    .expect("it");
+    let (status, said) = disc.run(&["--remove", "--yes"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(!image.exists());
+    let log = std::fs::read_to_string(disc.path("log")).expect("the log");
+    assert!(log.contains("qm set 120 --delete ide0"), "{log}");
+    assert_eq!(
+        disc.run(&["--remove"]),
+        (Some(0), "nothing to change\n".into())
+    );
+}
+
+#[test]
+#[ignore = "needs genisoimage; run by tests/run"]
+fn no_disc_is_made_of_bad_secrets_and_none_on_a_dry_run() {
+    let disc = Disc::new(&host("[vms.desk.windows]\nproduct-key-secret = \"key\"\n"));
+    let fails = |why: &str| {
+        let (status, said) = disc.run(&[]);
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains(why), "{said}");
+        assert!(!disc.path("iso/moxc-desk.iso").exists());
+    };
+    fails("is missing");
+    disc.secret("desk-password", "secret", 0o640);
+    fails("can be read by others");
+    disc.secret("desk-password", "", 0o600);
+    fails("is empty");
+    disc.secret("desk-password", "a\u{7}b", 0o600);
+    fails("control character");
+    disc.secret("desk-password", "@MOXC_PRODUCT_KEY@", 0o600);
+    fails("placeholder");
+    disc.secret("desk-password", "secret", 0o600);
+    disc.secret("key", "no key", 0o600);
+    fails("no product key");
+    disc.secret("key", "AAAAA-BBBBB-CCCCC-DDDDD-12345", 0o600);
+    let (status, said) = disc.run(&["--dry-run"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("not made"), "{said}");
+    assert!(!disc.path("iso/moxc-desk.iso").exists());
+    assert_eq!(disc.run(&["--storage", "none"]).0, Some(1));
+    assert_eq!(disc.run(&["--what"]).0, Some(2));
+    assert_eq!(disc.run(&["--output"]).0, Some(2));
+    assert_eq!(disc.run(&["--help"]).0, Some(0));
+}
+
+#[test]
+#[ignore = "needs shellcheck; run by tests/run"]
+fn shellcheck_has_nothing_to_say_of_the_disc() {
+    let disc = Disc::new(&host(""));
+    let output = std::process::Command::new("shellcheck")
+        .arg(disc.path("windows/desk/build-iso.sh"))
+        .output()
+        .expect("shellcheck starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }

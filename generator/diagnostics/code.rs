@@ -165,6 +165,8 @@ codes! {
     MOX0615 Error   "a task needs the guest agent";
     MOX0630 Error   "a schedule that a Windows task cannot have";
     MOX0631 Error   "a time zone that Windows does not know";
+    MOX0632 Error   "a name that Windows cannot have";
+    MOX0633 Warning "a Windows setup that asks for the disk";
     MOX0690 Error   "an immutable guest that nobody can log into";
     MOX0701 Error   "a schedule that never runs";
     MOX0702 Error   "a timer that fails";

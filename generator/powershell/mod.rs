@@ -1,6 +1,6 @@
 //! PowerShell: literals that Windows PowerShell 5.1 and PowerShell 7 read as written.
 //!
-//! A script without a byte order mark is ANSI to Windows PowerShell 5.1 and UTF-8 to PowerShell 7 (about_Character_Encoding),
+//! A script without a byte order mark is ANSI to Windows PowerShell 5.1 and UTF-8 to PowerShell 7 (`about_Character_Encoding`),
 //! so a generated script is ASCII: every other character is written by its number.
 
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 /// A literal of exactly `text`, in ASCII: `'it''s'`, or `('Schr' + [char]0xF6 + 'dinger')`. It may stand wherever an
 /// expression or an argument of a command may.
 ///
-/// In a verbatim string nothing means anything but the quote, which is doubled (about_Quoting_Rules). PowerShell takes
+/// In a verbatim string nothing means anything but the quote, which is doubled (`about_Quoting_Rules`). PowerShell takes
 /// U+2018 to U+201B for the same quote; like everything else that is no printable ASCII they are written by number, as
 /// are control characters: a line break would else depend on how the script was copied.
 pub fn quote(text: &str) -> String {

@@ -4,8 +4,11 @@
 //! `bootstrap.ps1`, `build-iso.sh`. The Nushell scripts that the tasks run are the business of the module beside.
 
 mod command_line;
+mod locale;
+mod media;
 mod task;
 mod tasks;
+mod unattend;
 mod zones;
 
 use crate::compile::Origin;
@@ -15,6 +18,7 @@ use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::source::Span;
 use crate::template::Templates;
 
+pub use media::{BootstrapScript, BuildIsoScript, DriversScript};
 pub use task::{Principal, Start, Task};
 pub use tasks::RegisterScript;
 
@@ -24,11 +28,11 @@ pub struct Plan {
     guest: String,
     span: Span,
     tasks: Vec<tasks::Planned>,
-    /// Windows' name of the time zone.
-    zone: &'static str,
+    answers: unattend::Answers,
+    media: media::Media,
 }
 
-/// Plans it. Reports MOX0630 and MOX0631.
+/// Plans it. Reports MOX0630 to MOX0633.
 pub fn plan(
     host: &Host,
     id: Id<Guest>,
@@ -39,7 +43,8 @@ pub fn plan(
 ) -> Plan {
     let zone = windows_zone(guest, windows, sink);
     Plan {
-        zone,
+        answers: unattend::Answers::plan(host, guest, vm, windows, zone, sink),
+        media: media::Media::plan(guest, vm, windows),
         guest: guest.name.value.clone(),
         span: guest.name.span,
         tasks: tasks::plan(host, id, vm, windows, sink),
@@ -80,6 +85,9 @@ pub fn emit(
         sink,
     };
     folder.add(".gitattributes", ATTRIBUTES, Mode::Regular, plan.span);
+    let answers = plan.answers.document(&folder.header()).to_utf8();
+    folder.add("autounattend.xml", &answers, Mode::Regular, plan.span);
+    plan.media.emit(plan.span, templates, &mut folder);
     tasks::emit(&plan.tasks, plan.span, templates, &mut folder);
 }
 
