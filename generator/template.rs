@@ -21,6 +21,7 @@ use serde::Serialize;
 use tera::{ErrorKind, Tera};
 
 use crate::diagnostics::{Code, Diagnostic, Sink, did_you_mean};
+use crate::powershell;
 use crate::shell;
 use crate::source::{FileId, SourceMap, Span};
 
@@ -64,6 +65,22 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../nix/modules/scripts/guests.sh"),
     ),
     ("tool.sh", include_str!("../nix/modules/scripts/tool.sh")),
+    (
+        "windows/bootstrap.ps1",
+        include_str!("../templates/windows/bootstrap.ps1"),
+    ),
+    (
+        "windows/drivers.cmd",
+        include_str!("../templates/windows/drivers.cmd"),
+    ),
+    (
+        "windows/host/build-iso.sh",
+        include_str!("../templates/windows/host/build-iso.sh"),
+    ),
+    (
+        "windows/register.ps1",
+        include_str!("../templates/windows/register.ps1"),
+    ),
 ];
 
 /// The data of a built-in template. Its serialized fields are the contract with a user's template of the same name.
@@ -77,6 +94,8 @@ pub trait BuiltIn: askama::Template + Serialize {
 pub enum Language {
     /// Bash: a value is one word.
     Bash,
+    /// PowerShell: a value is a string.
+    PowerShell,
     /// Prose: a value stands as it is.
     Prose,
 }
@@ -86,6 +105,7 @@ impl Language {
     pub fn of(name: &str) -> Self {
         match Path::new(name).extension().and_then(|ext| ext.to_str()) {
             Some("sh") => Self::Bash,
+            Some("ps1") => Self::PowerShell,
             Some(_) | None => Self::Prose,
         }
     }
@@ -96,11 +116,14 @@ impl Language {
             Self::Bash => (&[".sh"], |text, out| {
                 out.write_all(shell::quote(text).as_bytes())
             }),
+            Self::PowerShell => (&[".ps1"], |text, out| {
+                out.write_all(powershell::quote(text).as_bytes())
+            }),
             Self::Prose => (&[], |text, out| out.write_all(text.as_bytes())),
         }
     }
 
-    const ALL: [Self; 2] = [Self::Bash, Self::Prose];
+    const ALL: [Self; 3] = [Self::Bash, Self::PowerShell, Self::Prose];
 }
 
 /// askama's escaper of [`Language::Bash`].
@@ -110,6 +133,16 @@ pub struct Bash;
 impl Escaper for Bash {
     fn write_escaped_str<W: fmt::Write>(&self, mut dest: W, text: &str) -> fmt::Result {
         dest.write_str(&shell::quote(text))
+    }
+}
+
+/// askama's escaper of [`Language::PowerShell`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PowerShell;
+
+impl Escaper for PowerShell {
+    fn write_escaped_str<W: fmt::Write>(&self, mut dest: W, text: &str) -> fmt::Result {
+        dest.write_str(&powershell::quote(text))
     }
 }
 
@@ -366,7 +399,12 @@ fn check(name: &str, language: Language, text: &str, file: FileId, sink: &mut Si
                 );
             }
         }
-        Language::Bash | Language::Prose => {}
+        // Windows PowerShell 5.1 takes a script without a byte order mark for ANSI text.
+        Language::PowerShell if !text.is_ascii() => wrong(
+            "has a character that is not ASCII".into(),
+            "write it by its number: `[char]0xE4`",
+        ),
+        Language::Bash | Language::PowerShell | Language::Prose => {}
     }
     if !text
         .lines()

@@ -16,4 +16,5 @@ mod recovery;
 mod reference_host;
 mod system;
 mod virtiofs_hook;
+mod windows_setup;
 mod workflows;

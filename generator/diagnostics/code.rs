@@ -165,6 +165,10 @@ codes! {
     MOX0613 Error   "a guest starts before one that it needs";
     MOX0614 Error   "guests that need each other in a circle";
     MOX0615 Error   "a task needs the guest agent";
+    MOX0630 Error   "a schedule that a Windows task cannot have";
+    MOX0631 Error   "a time zone that Windows does not know";
+    MOX0632 Error   "a name that Windows cannot have";
+    MOX0633 Warning "a Windows setup that asks for the disk";
     MOX0640 Error   "user numbers mapped twice";
     MOX0641 Warning "user numbers that the host does not hand out";
     MOX0642 Error   "users mapped on a file system that cannot";

@@ -6,11 +6,13 @@ use super::{Bridge, Dataset, Id, Item, Machine, PciDevice, Setting};
 use crate::calendar::TimeSpan;
 use crate::source::{Span, Spanned};
 use crate::spec::document::Node;
-use crate::spec::guest::{Balloon, Locale, ModulePath, NixAttribute, Port, WindowsUser, WingetId};
+use crate::spec::guest::{
+    Balloon, ComputerName, Locale, ModulePath, NixAttribute, Port, WindowsUser, WingetId,
+};
 use crate::value::{
     AbsolutePath, Bus, ByteSize, CacheMode, Cidr, ContainerOs, CpuSet, DevicePath, Firmware,
-    GuestAddress, GuestOs, GuestPath, Line, MacAddress, Name, ReleaseTag, SecretName, SshKey, Tag,
-    Text, TimeZoneName, VlanSet, VlanTag, VmId, VmOs, VolumeId,
+    GuestAddress, GuestOs, GuestPath, KeyboardLayout, Line, MacAddress, Name, ReleaseTag,
+    SecretName, SshKey, Tag, Text, TimeZoneName, VlanSet, VlanTag, VmId, VmOs, VolumeId,
 };
 
 /// A virtual machine or a container.
@@ -344,6 +346,10 @@ pub struct WindowsGuest {
     pub locale: Setting<Locale>,
     /// The user that the setup makes.
     pub user: Setting<WindowsUser>,
+    /// The keyboard, where the spec names one.
+    pub keyboard: Option<Spanned<KeyboardLayout>>,
+    /// The machine's name in Windows, where it is not the guest's.
+    pub computer_name: Option<Spanned<ComputerName>>,
     /// The edition that is installed.
     pub edition: Option<Spanned<Line>>,
     /// The secret that holds the product key.

@@ -835,6 +835,8 @@ impl Resolver<'_> {
                 "user".parse().expect("an account"),
                 span,
             ),
+            keyboard: spec.and_then(|s| s.keyboard.clone()),
+            computer_name: spec.and_then(|s| s.computer_name.clone()),
             edition: spec.and_then(|s| s.edition.clone()),
             product_key_secret: spec.and_then(|s| s.product_key_secret.clone()),
             password_secret: spec.and_then(|s| s.password_secret.clone()),

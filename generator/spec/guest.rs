@@ -301,7 +301,11 @@ table! {
         "locale" locale: opt Locale;
         /// The user that the setup makes; `user` where left out.
         "user" user: opt WindowsUser;
-        /// The edition that is installed.
+        /// The keyboard; the host's where the spec names that, else the one that Windows has for the language.
+        "keyboard" keyboard: opt crate::value::KeyboardLayout;
+        /// The machine's name in Windows; the guest's where left out.
+        "computer-name" computer_name: opt ComputerName;
+        /// The edition that is installed: `Pro`, or the whole name of an image of the medium. `Pro` where left out; of a server, `SERVERSTANDARD`.
         "edition" edition: opt Line;
         /// The name of the secret that holds the product key.
         "product-key-secret" product_key_secret: opt SecretName;
@@ -430,6 +434,15 @@ string_type!(
         if !fits { return Err(wrong(text, "a Windows account", "at most 20 characters, none of `\" / \\ [ ] : ; | = , + * ? < > @`")); }
         if reserved.contains(&text.to_ascii_lowercase().as_str()) { return Err(wrong(text, "a free name for an account", "Windows keeps this name: choose another")); }
         Ok(())
+    }
+);
+string_type!(
+    /// The name of a machine in Windows, by the rules of `NetBIOS`.
+    ComputerName, MOX0012, "the name of a machine in Windows, as `\"GAMING-PC\"`",
+    |text| {
+        let fits = (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !text.starts_with('-') && !text.ends_with('-') && !text.bytes().all(|b| b.is_ascii_digit());
+        if fits { Ok(()) } else { Err(wrong(text, "the name of a machine in Windows", "at most 15 letters, digits and `-`, not digits alone")) }
     }
 );
 string_type!(

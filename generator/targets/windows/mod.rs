@@ -3,12 +3,13 @@
 //! | concern | where |
 //! |---|---|
 //! | Nushell scripts, their tests, and the guest's data for them | [`scripts`] |
-//! | scheduled tasks, unattended setup, the host's half | `setup` |
+//! | scheduled tasks, unattended setup, the disc with the answers | [`setup`] |
 //!
 //! In the guest everything lies below [`GUEST_FOLDER`]: the scripts themselves, `log\`, and `state\` (what a script found
 //! and did last, as JSON). They are run by [`NU`] with `--no-config-file --no-std-lib`.
 
 pub mod scripts;
+pub mod setup;
 
 use crate::compile::Origin;
 use crate::diagnostics::Sink;
@@ -37,18 +38,18 @@ struct GuestPlan {
     /// The guest's name.
     name: String,
     scripts: scripts::Plan,
-    // setup: setup::Plan,
+    setup: setup::Plan,
 }
 
-/// Plans it. Reports what Windows, its installers or cargo would not take (MOX0620 to MOX0629).
+/// Plans it. Reports what Windows, its installers or cargo would not take (MOX0620 to MOX0639).
 pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
     let mut plan = Plan::default();
-    for (_, guest, vm) in host.vms() {
+    for (id, guest, vm) in host.vms() {
         let Some(windows) = &vm.windows else { continue };
         plan.guests.push(GuestPlan {
             name: guest.name.value.clone(),
             scripts: scripts::plan(host, guest, vm, windows, sink),
-            // setup: setup::plan(host, id, guest, vm, windows, sink),
+            setup: setup::plan(host, id, guest, vm, windows, sink),
         });
     }
     plan
@@ -58,15 +59,15 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
 pub fn emit(
     plan: &Plan,
     origin: &Origin,
-    _templates: &Templates,
+    templates: &Templates,
     files: &mut FileSet,
-    _sink: &mut Sink,
+    sink: &mut Sink,
 ) {
     for guest in &plan.guests {
         for (path, text) in scripts::files(&guest.scripts, origin) {
             insert(files, &guest.name, &path, text);
         }
-        // setup::emit(&guest.setup, …);
+        setup::emit(&guest.setup, origin, templates, files, sink);
     }
 }
 

@@ -1,0 +1,146 @@
+//! What sets a Windows guest up and starts its scripts: scheduled tasks, the unattended installation, the first logon.
+//!
+//! Comes in: the host. Goes out, below `windows/<guest>/`: `tasks/*.xml` and `tasks/register.ps1`, `autounattend.xml`,
+//! `bootstrap.ps1`, `build-iso.sh`. The Nushell scripts that the tasks run are the business of the module beside.
+
+mod command_line;
+mod locale;
+mod media;
+mod task;
+mod tasks;
+mod unattend;
+mod zones;
+
+use crate::compile::Origin;
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{Guest, Host, Id, Vm, WindowsGuest};
+use crate::output::{FileSet, Mode, OutputFile, RelPath};
+use crate::source::Span;
+use crate::template::Templates;
+
+pub use media::{BootstrapScript, BuildIsoScript, DriversScript};
+pub use task::{Principal, Start, Task};
+pub use tasks::RegisterScript;
+
+/// What will stand in the folder of a Windows guest.
+#[derive(Debug)]
+pub struct Plan {
+    guest: String,
+    span: Span,
+    tasks: Vec<tasks::Planned>,
+    answers: unattend::Answers,
+    media: media::Media,
+}
+
+/// Plans it. Reports MOX0630 to MOX0633.
+pub fn plan(
+    host: &Host,
+    id: Id<Guest>,
+    guest: &Guest,
+    vm: &Vm,
+    windows: &WindowsGuest,
+    sink: &mut Sink,
+) -> Plan {
+    let zone = windows_zone(guest, windows, sink);
+    Plan {
+        answers: unattend::Answers::plan(host, guest, vm, windows, zone, sink),
+        media: media::Media::plan(guest, vm, windows),
+        guest: guest.name.value.clone(),
+        span: guest.name.span,
+        tasks: tasks::plan(host, id, vm, windows, sink),
+    }
+}
+
+fn windows_zone(guest: &Guest, windows: &WindowsGuest, sink: &mut Sink) -> &'static str {
+    let iana = windows.timezone.as_str();
+    if let Some(zone) = zones::windows_name(iana) {
+        return zone;
+    }
+    let mut diagnostic = Diagnostic::new(
+        Code::MOX0631,
+        windows.timezone.span,
+        format!("Windows has no time zone `{iana}`"),
+    );
+    if !windows.timezone.is_written() {
+        diagnostic = diagnostic.label(format!("`{}` takes the host's zone over", guest.name.value));
+    }
+    sink.push(diagnostic.help(
+        "give the guest the nearest zone that people live in: `timezone = …` in its table `windows`",
+    ));
+    "UTC"
+}
+
+/// Writes it down. Reports what a user's template cannot do, and MOX0825.
+pub fn emit(
+    plan: &Plan,
+    origin: &Origin,
+    templates: &Templates,
+    files: &mut FileSet,
+    sink: &mut Sink,
+) {
+    let mut folder = Folder {
+        guest: &plan.guest,
+        origin,
+        files,
+        sink,
+    };
+    folder.add(".gitattributes", ATTRIBUTES, Mode::Regular, plan.span);
+    let answers = plan.answers.document(&folder.header()).to_utf8();
+    folder.add("autounattend.xml", &answers, Mode::Regular, plan.span);
+    plan.media.emit(plan.span, templates, &mut folder);
+    tasks::emit(&plan.tasks, plan.span, templates, &mut folder);
+}
+
+/// Git leaves the bytes alone: the Task Scheduler reads UTF-16 alone, and a checkout on Windows may change line ends, which
+/// would make every file look edited.
+const ATTRIBUTES: &str = "* -text\n";
+
+/// The folder of a guest, which is being written.
+struct Folder<'a> {
+    guest: &'a str,
+    origin: &'a Origin,
+    files: &'a mut FileSet,
+    sink: &'a mut Sink,
+}
+
+impl Folder<'_> {
+    /// The line that marks a generated file, without its comment sign.
+    fn header(&self) -> String {
+        self.origin.header()
+    }
+
+    /// Adds a text file; a comment that marks it goes in front where `text` has none of its own.
+    fn add(&mut self, path: &str, text: &str, mode: Mode, span: Span) {
+        let path = self.path(path);
+        self.insert(
+            path.map(|path| OutputFile::text(path, text, mode, "windows")),
+            span,
+        );
+    }
+
+    /// Adds a file as it is.
+    fn add_bytes(&mut self, path: &str, contents: Vec<u8>, span: Span) {
+        let path = self.path(path);
+        self.insert(
+            path.map(|path| OutputFile::bytes(path, contents, Mode::Regular, "windows")),
+            span,
+        );
+    }
+
+    fn path(&self, path: &str) -> Result<RelPath, String> {
+        RelPath::new(format!("windows/{}/{path}", self.guest)).map_err(|error| error.to_string())
+    }
+
+    fn insert(&mut self, file: Result<OutputFile, String>, span: Span) {
+        let problem = match file.map(|file| self.files.insert(file)) {
+            Ok(Ok(())) => return,
+            Ok(Err(clash)) => clash.to_string(),
+            Err(problem) => problem,
+        };
+        self.sink.push(Diagnostic::new(
+            Code::MOX0825,
+            span,
+            format!("this gives a file that cannot be written: {problem}"),
+        ));
+    }
+}

@@ -1,0 +1,283 @@
+//! The scheduled tasks of a guest: one for each schedule that is about it, and what runs when its user logs on.
+
+use jiff::civil::{Date, date};
+use serde::Serialize;
+
+use super::Folder;
+use super::task::{Principal, Start, Task};
+use crate::calendar::windows::Trigger;
+use crate::calendar::{CannotExpress, TimeSpan};
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{self, Guest, Host, Id, Schedule, Vm, WindowsGuest};
+use crate::output::Mode;
+use crate::powershell;
+use crate::source::{Span, Spanned};
+use crate::template::{BuiltIn, Templates};
+
+/// From when on the triggers hold: a fixed day, so that the same spec gives the same bytes, and one in the past, so that
+/// they hold at once.
+const FROM: Date = date(2024, 1, 1);
+/// How long a task may take that says nothing, in seconds. The Task Scheduler's own 72 hours would let a hung update keep
+/// the runs of two more nights away.
+const LIMIT: u64 = 6 * 3600;
+/// How long the first logon's may take: it downloads games and build tools.
+const FIRST_LOGON_LIMIT: u64 = 12 * 3600;
+/// The first logon's task.
+const FIRST_LOGON: &str = "first-logon";
+
+/// The task that mounts several shared folders.
+const SHARES: &str = "virtiofs";
+
+/// A task, and the schedule or the guest that it comes from.
+#[derive(Debug)]
+pub(super) struct Planned {
+    task: Task,
+    span: Span,
+}
+
+/// Plans the tasks of a guest. Reports MOX0630.
+pub(super) fn plan(
+    host: &Host,
+    id: Id<Guest>,
+    vm: &Vm,
+    windows: &WindowsGuest,
+    sink: &mut Sink,
+) -> Vec<Planned> {
+    let mut tasks = Vec::new();
+    for schedule in host.schedules.values() {
+        let Some(planned) = of_schedule(host, id, windows, schedule, sink) else {
+            continue;
+        };
+        let packages = matches!(schedule.task, model::Task::WindowsUpdate { .. })
+            && !windows.winget.is_empty();
+        let upgrade = packages.then(|| upgrade(&planned, windows));
+        tasks.push(planned);
+        tasks.extend(upgrade);
+    }
+    if vm.shares.len() > 1 {
+        tasks.push(Planned {
+            task: Task {
+                name: SHARES.to_owned(),
+                description:
+                    "Mounts the shared folders, which the service of virtio-fs does for one alone"
+                        .to_owned(),
+                principal: Principal::System,
+                start: Start::Boot,
+                limit: Some(LIMIT),
+                catches_up: false,
+                needs_network: false,
+                enabled: true,
+                script: "virtiofs.nu",
+                arguments: Vec::new(),
+            },
+            span: vm.shares[0].span,
+        });
+    }
+    tasks.push(Planned {
+        task: Task {
+            name: FIRST_LOGON.to_owned(),
+            description: format!(
+                "Installs what {} is described to have, when {} logs on",
+                host.guests[id].name.value, windows.user.0
+            ),
+            principal: Principal::User(windows.user.0.clone()),
+            start: Start::Logon,
+            limit: Some(FIRST_LOGON_LIMIT),
+            catches_up: false,
+            needs_network: false,
+            enabled: true,
+            script: "first-logon.nu",
+            arguments: Vec::new(),
+        },
+        span: windows.user.span,
+    });
+    tasks
+}
+
+/// The task that upgrades packages when Windows is updated. winget is a package of each user and does not work for
+/// `SYSTEM`, so that this one runs in the session of the guest's user, and only while there is one.
+fn upgrade(update: &Planned, windows: &WindowsGuest) -> Planned {
+    Planned {
+        task: Task {
+            name: format!("{}-winget", update.task.name),
+            description: "Upgrades the packages of winget".to_owned(),
+            principal: Principal::User(windows.user.0.clone()),
+            script: "winget.nu",
+            arguments: vec!["--upgrade".to_owned()],
+            ..update.task.clone()
+        },
+        span: update.span,
+    }
+}
+
+/// The task of a schedule, where it is about the guest.
+fn of_schedule(
+    host: &Host,
+    id: Id<Guest>,
+    windows: &WindowsGuest,
+    schedule: &Schedule,
+    sink: &mut Sink,
+) -> Option<Planned> {
+    let (guests, reboot) = match &schedule.task {
+        model::Task::WindowsUpdate { guests, reboot }
+        | model::Task::WindowsMaintenance { guests, reboot } => (guests, reboot),
+        model::Task::ProxmoxUpdate { .. }
+        | model::Task::ProxmoxMaintenance
+        | model::Task::VzdumpBackup { .. }
+        | model::Task::BackupRehearsal { .. }
+        | model::Task::ZfsSnapshot { .. }
+        | model::Task::ZfsScrub { .. }
+        | model::Task::ZfsTrim { .. }
+        | model::Task::SmartTest { .. }
+        | model::Task::NixosFlakeUpdate { .. } => return None,
+    };
+    if !host.guests_of(guests).any(|other| other == id) {
+        return None;
+    }
+    let updates = matches!(schedule.task, model::Task::WindowsUpdate { .. });
+    // What is wrong with a schedule is wrong for each of its guests: it is told once, and of a guest of another zone again.
+    let mut silent = Sink::new();
+    let mut of_windows = host
+        .guests_of(guests)
+        .filter(|other| host.guests[*other].windows().is_some());
+    let tells = of_windows.next() == Some(id) || windows.timezone.is_written();
+    let sink = if tells { sink } else { &mut silent };
+    let triggers = Trigger::express(
+        schedule.on.expression(),
+        Some(windows.timezone.as_str()),
+        FROM,
+    );
+    let triggers = match triggers {
+        Ok(triggers) => triggers,
+        Err(error) => {
+            cannot_express(schedule, &host.guests[id], windows, error, sink);
+            return None;
+        }
+    };
+    let delay = match &schedule.random_delay {
+        Some(delay) => Some(seconds_of(delay, "random delay", schedule, sink)?),
+        None => None,
+    };
+    let limit = match &schedule.timeout {
+        None => Some(LIMIT),
+        Some(timeout) if timeout.is_infinite() => None,
+        Some(timeout) => Some(seconds_of(timeout, "limit", schedule, sink)?),
+    };
+    Some(Planned {
+        task: Task {
+            name: schedule.name.value.clone(),
+            description: format!(
+                "{}: {}",
+                if updates {
+                    "Updates Windows"
+                } else {
+                    "Tidies Windows"
+                },
+                schedule.on.as_str()
+            ),
+            principal: Principal::System,
+            start: Start::Times(triggers, delay.filter(|delay| *delay > 0)),
+            limit,
+            catches_up: *schedule.persistent,
+            needs_network: updates,
+            enabled: *schedule.enabled,
+            script: if updates {
+                "windows-update.nu"
+            } else {
+                "maintenance.nu"
+            },
+            arguments: if updates {
+                let install = ["--install", "--reboot", reboot.as_str()];
+                install.map(str::to_owned).into()
+            } else {
+                Vec::new()
+            },
+        },
+        span: schedule.name.span,
+    })
+}
+
+/// A length in whole seconds, rounded up: that of a time limit that is not 0 must not become 0, which is "no limit".
+fn seconds_of(
+    span: &Spanned<TimeSpan>,
+    what: &str,
+    schedule: &Schedule,
+    sink: &mut Sink,
+) -> Option<u64> {
+    /// The longest `duration` that is certain to fit: ten years.
+    const LONGEST: u64 = 3650 * 86_400;
+    let seconds = span.microseconds().div_ceil(1_000_000);
+    if span.is_infinite() || seconds > LONGEST {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0630,
+                span.span,
+                format!("a Windows task has no {what} of `{}`", span.value),
+            )
+            .also(schedule.task_span, "runs as such a task")
+            .help("ten years at most; leave the key out for none"),
+        );
+        return None;
+    }
+    Some(seconds)
+}
+
+fn cannot_express(
+    schedule: &Schedule,
+    guest: &Guest,
+    windows: &WindowsGuest,
+    error: CannotExpress,
+    sink: &mut Sink,
+) {
+    let mut diagnostic = Diagnostic::new(
+        Code::MOX0630,
+        schedule.on.span,
+        format!(
+            "a task of Windows cannot have the schedule `{}`",
+            schedule.on.as_str()
+        ),
+    )
+    .label(error.what.clone())
+    .also(
+        schedule.task_span,
+        format!("runs in `{}`", guest.name.value),
+    )
+    .note(error.why);
+    if error.what.starts_with("the zone") {
+        diagnostic = diagnostic.note(format!(
+            "`{}` is in the zone `{}`",
+            guest.name.value, *windows.timezone
+        ));
+    }
+    sink.push(diagnostic.help(error.help));
+}
+
+/// Writes them down, with the script that registers them.
+pub(super) fn emit(tasks: &[Planned], span: Span, templates: &Templates, folder: &mut Folder<'_>) {
+    for Planned { task, span } in tasks {
+        let document = task.document(&folder.header());
+        folder.add_bytes(
+            &format!("tasks/{}.xml", task.name),
+            document.to_utf16(),
+            *span,
+        );
+    }
+    let script = RegisterScript {
+        header: powershell::comment(&folder.header()),
+    };
+    let text = templates.render(&script, folder.sink);
+    folder.add("tasks/register.ps1", &text, Mode::Regular, span);
+}
+
+/// The data of the template of the script that registers the tasks. The script registers what lies beside it, so that a
+/// task that the spec no longer has needs no list.
+#[derive(Debug, askama::Template, Serialize)]
+#[template(path = "windows/register.ps1")]
+pub struct RegisterScript {
+    /// The line that marks a generated file.
+    header: String,
+}
+
+impl BuiltIn for RegisterScript {
+    const NAME: &'static str = "windows/register.ps1";
+}

@@ -1,0 +1,1345 @@
+//! What sets a Windows guest up: tasks held against the rules of their format, and against the calendar that they come
+//! from; PowerShell in the hands of a grammar; the scripts of the host against stand-ins for its programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::civil::{Date, DateTime, date};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span as JiffSpan, ToSpan as _};
+use moxc::calendar::Expression;
+use moxc::compile::{self, Origin};
+use moxc::diagnostics::{Lints, Sink};
+use moxc::output::FileSet;
+use moxc::source::SourceMap;
+use moxc::targets::{self, Target};
+use moxc::template::Templates;
+use roxmltree::{Document, Node};
+
+/// The Windows files of a spec.
+fn emit(spec: &str) -> FileSet {
+    let mut sources = SourceMap::new();
+    let file = sources.add("host.toml", spec);
+    let mut sink = Sink::new();
+    let origin = Origin::of(&sources, &[file]);
+    let checked = compile::check(&sources, file, &origin, &mut sink);
+    let files = checked
+        .plan
+        .map(|plan| targets::emit(&plan, Target::ALL, &Templates::built_in(), &mut sink));
+    let errors = sink.has_errors();
+    let found: Vec<_> = sink
+        .finish(&Lints::default(), false)
+        .into_iter()
+        .map(|(_, d)| (d.code, d.message.clone()))
+        .collect();
+    assert!(!errors, "{found:#?}");
+    files.expect("a spec without errors has a plan")
+}
+
+/// A host with one Windows guest, and what `more` says.
+fn host(more: &str) -> String {
+    format!(
+        r#"
+[host]
+name = "pve1"
+release = "9.1"
+timezone = "UTC"
+
+[hardware.disks]
+nvme0 = {{ kind = "nvme", size = "1 TB", device = "/dev/disk/by-id/nvme-EXAMPLE_0001" }}
+nvme1 = {{ kind = "nvme", size = "1 TB", device = "/dev/disk/by-id/nvme-EXAMPLE_0002" }}
+
+[storage.pools.rpool]
+layout = "mirror"
+disks = ["nvme0", "nvme1"]
+boot = true
+
+[storage.datasets]
+vm-disks = {{ pool = "rpool", use = "vm-disks" }}
+
+[vms.desk]
+os = "windows11"
+vmid = 120
+memory = "8 GiB"
+cpu = {{ cores = 4 }}
+iso = ["local:iso/win11.iso", "local:iso/virtio-win.iso"]
+
+[vms.desk.disks]
+system = {{ dataset = "vm-disks", size = "100 GiB" }}
+
+{more}
+"#
+    )
+}
+
+fn bytes<'a>(files: &'a FileSet, path: &str) -> &'a [u8] {
+    &files
+        .get(path)
+        .unwrap_or_else(|| panic!("no {path}"))
+        .contents
+}
+
+/// The text of a file that must be UTF-16LE with a byte order mark and lines that end in CR LF.
+fn utf16(bytes: &[u8]) -> String {
+    let units: Vec<u16> = bytes
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .collect();
+    assert_eq!(units.first(), Some(&0xFEFF), "no byte order mark");
+    assert_eq!(bytes.len() % 2, 0);
+    let text = String::from_utf16(&units[1..]).expect("UTF-16");
+    assert!(text.starts_with("<?xml version=\"1.0\" encoding=\"UTF-16\"?>\r\n"));
+    assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
+    text
+}
+
+/// The tasks of every guest of a spec, by their paths.
+fn tasks(files: &FileSet) -> BTreeMap<String, String> {
+    files
+        .iter()
+        .filter(|file| {
+            file.path.as_str().starts_with("windows/")
+                && file.path.as_str().ends_with(".xml")
+                && file.path.as_str().contains("/tasks/")
+        })
+        .map(|file| (file.path.as_str().to_owned(), utf16(&file.contents)))
+        .collect()
+}
+
+fn child<'a, 'i>(node: Node<'a, 'i>, path: &str) -> Option<Node<'a, 'i>> {
+    path.split('/').try_fold(node, |node, name| {
+        node.children()
+            .filter(Node::is_element)
+            .find(|child| child.tag_name().name() == name)
+    })
+}
+
+fn value<'a>(node: Node<'a, '_>, path: &str) -> Option<&'a str> {
+    child(node, path).map(|node| node.text().unwrap_or(""))
+}
+
+// ---------------------------------------------------------------- the format (MS-TSCH 2.5)
+
+/// How the parts of an element may stand.
+#[derive(Clone, Copy)]
+enum Parts {
+    /// Each at most once, in any order (`xs:all`).
+    Any,
+    /// In this order (`xs:sequence`); the last one may come again.
+    Sequence,
+    /// Any number of each (`xs:choice`).
+    Choice,
+    /// None: text of this form.
+    Text(fn(&str) -> bool),
+}
+
+fn anything(_: &str) -> bool {
+    true
+}
+fn boolean(text: &str) -> bool {
+    matches!(text, "true" | "false")
+}
+fn empty(text: &str) -> bool {
+    text.is_empty()
+}
+fn instant(text: &str) -> bool {
+    let local = text.strip_suffix('Z').unwrap_or(text);
+    local.len() == 19 && local.parse::<DateTime>().is_ok()
+}
+fn length(text: &str) -> bool {
+    text.starts_with('P') && text.parse::<JiffSpan>().is_ok()
+}
+fn path(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= 260
+}
+fn month_day(text: &str) -> bool {
+    text == "Last" || text.parse::<u8>().is_ok_and(|day| (1..=31).contains(&day))
+}
+fn week(text: &str) -> bool {
+    matches!(text, "1" | "2" | "3" | "4" | "Last")
+}
+fn number(text: &str) -> bool {
+    text.parse::<u32>().is_ok()
+}
+fn instances(text: &str) -> bool {
+    matches!(text, "Parallel" | "Queue" | "IgnoreNew" | "StopExisting")
+}
+fn logon(text: &str) -> bool {
+    matches!(
+        text,
+        "S4U" | "Password" | "InteractiveToken" | "InteractiveTokenOrPassword"
+    )
+}
+fn level(text: &str) -> bool {
+    matches!(text, "LeastPrivilege" | "HighestAvailable")
+}
+
+const DAYS: [&str; 7] = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+/// What an element holds, as far as a task of ours uses it. An element that is not here is a fault.
+fn rule(name: &str, parent: &str) -> Option<(Parts, Vec<&'static str>)> {
+    let base = [
+        "Enabled",
+        "StartBoundary",
+        "EndBoundary",
+        "Repetition",
+        "ExecutionTimeLimit",
+    ];
+    let after = |more: &[&'static str]| base.iter().chain(more).copied().collect::<Vec<_>>();
+    let text = |form: fn(&str) -> bool| Some((Parts::Text(form), Vec::new()));
+    match (parent, name) {
+        ("", "Task") => Some((
+            Parts::Any,
+            vec![
+                "RegistrationInfo",
+                "Triggers",
+                "Settings",
+                "Data",
+                "Principals",
+                "Actions",
+            ],
+        )),
+        (_, "RegistrationInfo") => Some((
+            Parts::Any,
+            vec![
+                "URI",
+                "SecurityDescriptor",
+                "Source",
+                "Date",
+                "Author",
+                "Version",
+                "Description",
+                "Documentation",
+            ],
+        )),
+        (_, "Triggers") => Some((
+            Parts::Choice,
+            vec![
+                "BootTrigger",
+                "LogonTrigger",
+                "TimeTrigger",
+                "CalendarTrigger",
+            ],
+        )),
+        (_, "BootTrigger") => Some((Parts::Sequence, after(&["Delay"]))),
+        (_, "LogonTrigger") => Some((Parts::Sequence, after(&["UserId", "Delay"]))),
+        (_, "TimeTrigger") => Some((Parts::Sequence, after(&["RandomDelay"]))),
+        (_, "CalendarTrigger") => Some((
+            Parts::Sequence,
+            after(&[
+                "RandomDelay",
+                "ScheduleByDay",
+                "ScheduleByWeek",
+                "ScheduleByMonth",
+                "ScheduleByMonthDayOfWeek",
+            ]),
+        )),
+        (_, "Repetition") => Some((
+            Parts::Any,
+            vec!["Interval", "Duration", "StopAtDurationEnd"],
+        )),
+        (_, "ScheduleByDay") => Some((Parts::Any, vec!["DaysInterval"])),
+        (_, "ScheduleByWeek") => Some((Parts::Any, vec!["WeeksInterval", "DaysOfWeek"])),
+        (_, "ScheduleByMonth") => Some((Parts::Any, vec!["DaysOfMonth", "Months"])),
+        (_, "ScheduleByMonthDayOfWeek") => {
+            Some((Parts::Any, vec!["Weeks", "DaysOfWeek", "Months"]))
+        }
+        (_, "DaysOfWeek") => Some((Parts::Any, DAYS.to_vec())),
+        (_, "Months") => Some((Parts::Any, MONTHS.to_vec())),
+        (_, "DaysOfMonth") => Some((Parts::Choice, vec!["Day"])),
+        (_, "Weeks") => Some((Parts::Choice, vec!["Week"])),
+        (_, "Principals") => Some((Parts::Any, vec!["Principal"])),
+        (_, "Principal") => Some((
+            Parts::Any,
+            vec!["UserId", "LogonType", "GroupId", "DisplayName", "RunLevel"],
+        )),
+        ("Task", "Settings") => Some((
+            Parts::Any,
+            vec![
+                "AllowStartOnDemand",
+                "RestartOnFailure",
+                "MultipleInstancesPolicy",
+                "DisallowStartIfOnBatteries",
+                "StopIfGoingOnBatteries",
+                "AllowHardTerminate",
+                "StartWhenAvailable",
+                "NetworkProfileName",
+                "RunOnlyIfNetworkAvailable",
+                "WakeToRun",
+                "Enabled",
+                "Hidden",
+                "DeleteExpiredTaskAfter",
+                "IdleSettings",
+                "NetworkSettings",
+                "ExecutionTimeLimit",
+                "Priority",
+                "RunOnlyIfIdle",
+            ],
+        )),
+        (_, "Actions") => Some((Parts::Choice, vec!["Exec"])),
+        (_, "Exec") => Some((Parts::Any, vec!["Command", "Arguments", "WorkingDirectory"])),
+        ("DaysOfWeek" | "Months", _) => text(empty),
+        (_, "Day") => text(month_day),
+        (_, "Week") => text(week),
+        (_, "LogonType") => text(logon),
+        (_, "RunLevel") => text(level),
+        (_, "MultipleInstancesPolicy") => text(instances),
+        (_, "Command" | "WorkingDirectory") => text(path),
+        (_, "StartBoundary" | "EndBoundary") => text(instant),
+        (_, "Interval" | "Duration" | "ExecutionTimeLimit" | "RandomDelay" | "Delay") => {
+            text(length)
+        }
+        (_, "DaysInterval" | "WeeksInterval" | "Priority") => text(number),
+        (
+            _,
+            "StopAtDurationEnd"
+            | "Enabled"
+            | "AllowStartOnDemand"
+            | "DisallowStartIfOnBatteries"
+            | "StopIfGoingOnBatteries"
+            | "AllowHardTerminate"
+            | "StartWhenAvailable"
+            | "RunOnlyIfNetworkAvailable"
+            | "WakeToRun"
+            | "Hidden"
+            | "RunOnlyIfIdle",
+        ) => text(boolean),
+        (_, "UserId" | "URI" | "Author" | "Description" | "Arguments") => text(anything),
+        _ => None,
+    }
+}
+
+/// Holds an element and what is in it against the rules.
+fn check(node: Node<'_, '_>, parent: &str, place: &str) -> Vec<String> {
+    const NAMESPACE: &str = "http://schemas.microsoft.com/windows/2004/02/mit/task";
+    let name = node.tag_name().name();
+    let place = format!("{place}/{name}");
+    let mut faults = Vec::new();
+    let mut fault = |what: String| faults.push(format!("{place}: {what}"));
+    if node.tag_name().namespace() != Some(NAMESPACE) {
+        fault("another namespace".into());
+    }
+    let Some((parts, known)) = rule(name, parent) else {
+        fault("not allowed".into());
+        return faults;
+    };
+    let children: Vec<&str> = node
+        .children()
+        .filter(Node::is_element)
+        .map(|child| child.tag_name().name())
+        .collect();
+    if let Parts::Text(form) = parts {
+        let text = node.text().unwrap_or("");
+        if !children.is_empty() || !form(text) {
+            fault(format!("`{text}`"));
+        }
+        return faults;
+    }
+    let mut last = 0;
+    for (at, child) in children.iter().enumerate() {
+        let Some(order) = known.iter().position(|known| known == child) else {
+            fault(format!("`{child}` is not one of {known:?}"));
+            continue;
+        };
+        if !matches!(parts, Parts::Choice) && children[..at].contains(child) {
+            fault(format!("`{child}` comes twice"));
+        }
+        if matches!(parts, Parts::Sequence) && order < last {
+            fault(format!("`{child}` comes too late"));
+        }
+        last = order;
+    }
+    for child in node.children().filter(Node::is_element) {
+        faults.extend(check(child, name, &place));
+    }
+    faults
+}
+
+/// What the format asks for beyond the order of elements.
+fn check_whole(task: Node<'_, '_>) -> Vec<String> {
+    let mut faults = check(task, "", "");
+    let mut need = |holds: bool, what: &str| {
+        if !holds {
+            faults.push(what.to_owned());
+        }
+    };
+    let find = |path: &str| child(task, path);
+    need(
+        task.attribute("version")
+            .is_some_and(|v| matches!(v, "1.2" | "1.3" | "1.4")),
+        "a version that Windows 10 reads",
+    );
+    let id = find("Principals/Principal").and_then(|p| p.attribute("id"));
+    need(id.is_some(), "a principal with an id");
+    need(
+        find("Actions").and_then(|a| a.attribute("Context")) == id,
+        "actions of that principal",
+    );
+    let triggers = find("Triggers");
+    let triggers: Vec<_> = triggers
+        .iter()
+        .flat_map(|t| t.children().filter(Node::is_element))
+        .collect();
+    need(triggers.len() <= 48, "at most 48 triggers");
+    for trigger in triggers {
+        let names: Vec<_> = trigger
+            .children()
+            .filter(Node::is_element)
+            .map(|c| c.tag_name().name())
+            .collect();
+        let timed = matches!(trigger.tag_name().name(), "CalendarTrigger" | "TimeTrigger");
+        need(
+            !timed || names.contains(&"StartBoundary"),
+            "a start of a timed trigger",
+        );
+        let days = names.iter().filter(|n| n.starts_with("ScheduleBy")).count();
+        need(
+            days == usize::from(trigger.tag_name().name() == "CalendarTrigger"),
+            "one kind of days in a calendar trigger",
+        );
+    }
+    faults
+}
+
+/// Expressions of every shape that a trigger has.
+const EXPRESSIONS: &[&str] = &[
+    "03:30",
+    "hourly",
+    "*:0/15",
+    "*:05,12,26,40",
+    "03:30 UTC",
+    "Sun 04:00",
+    "Mon..Fri 22:15:30",
+    "Sat,Sun 01,13:00",
+    "monthly",
+    "quarterly",
+    "*-*-01,15,31 05:00",
+    "*-*~01 05:00",
+    "*-02-29 12:00",
+    "Sun *-*-01..07 03:00",
+    "Tue *-*-08..14,22..28 03:00",
+    "Fri *-03,09~07/1 03:00",
+    "2027-03-04 05:06:07",
+    "2027..2028-*-* 06:00",
+    "2027,2029-06-01 06:00",
+    "*-*-* 0/2:00",
+    "00,01,02,04,08,16:00",
+];
+
+fn scheduled() -> String {
+    let mut more = String::new();
+    for (at, expression) in EXPRESSIONS.iter().enumerate() {
+        let task = ["windows-update", "windows-maintenance"][at % 2];
+        writeln!(
+            more,
+            "[schedules.s{at}]\ntask = \"{task}\"\non = \"{expression}\"\nguests = [\"desk\"]\nrandom-delay = \"{at}m\"\ntimeout = \"90m\"\n"
+        )
+        .expect("a string takes all text");
+    }
+    host(&more)
+}
+
+#[test]
+fn every_task_keeps_to_the_format() {
+    let mut specs = vec![scheduled()];
+    specs.push(include_str!("../examples/homelab.toml").to_owned());
+    specs.push(host("[[vms.desk.shares]]\ndataset = \"share-a\"\nmount = \"Y:\"\n[[vms.desk.shares]]\ndataset = \"share-b\"\nmount = \"Z:\"\n[storage.datasets.share-a]\npool = \"rpool\"\nuse = \"share\"\n[storage.datasets.share-b]\npool = \"rpool\"\nuse = \"share\"\n"));
+    let mut seen = 0;
+    for spec in &specs {
+        for (path, text) in tasks(&emit(spec)) {
+            let document = Document::parse(&text).unwrap_or_else(|e| panic!("{path}: {e}\n{text}"));
+            let faults = check_whole(document.root_element());
+            assert!(faults.is_empty(), "{path}: {faults:#?}\n{text}");
+            seen += 1;
+        }
+    }
+    assert!(seen > EXPRESSIONS.len() + 4, "{seen}");
+}
+
+/// The rules are worth something only if they find faults.
+#[test]
+fn the_rules_find_what_is_wrong() {
+    let files = emit(&scheduled());
+    let good = tasks(&files)["windows/desk/tasks/s0.xml"].clone();
+    let faults = |text: &str| {
+        let document = Document::parse(text).expect("still XML");
+        check_whole(document.root_element())
+    };
+    assert_eq!(faults(&good), [""; 0]);
+    for (what, by) in [
+        ("Description", "Descripcion"),
+        ("<Enabled>true</Enabled>", "<Enabled>yes</Enabled>"),
+        ("<StartBoundary>2024", "<StartBoundary>24"),
+        ("id=\"Author\"", "id=\"Other\""),
+        ("version=\"1.2\"", "version=\"9\""),
+        ("2004/02/mit/task", "2004/02/mit/tasks"),
+        ("PT1H30M", "1H30M"),
+        ("IgnoreNew", "Ignore"),
+        ("ScheduleByDay", "ScheduleByWeek"),
+    ] {
+        let bad = good.replace(what, by);
+        assert_ne!(bad, good, "there is no {what}");
+        assert!(!faults(&bad).is_empty(), "{what} to {by} is not seen");
+    }
+    let swapped = {
+        let start = good.find("<StartBoundary>").expect("a start");
+        let end = good.find("</StartBoundary>").expect("its end") + "</StartBoundary>".len();
+        let boundary = good[start..end].to_owned();
+        let without = good.replacen(&boundary, "", 1);
+        without.replacen(
+            "</ScheduleByDay>",
+            &format!("</ScheduleByDay>{boundary}"),
+            1,
+        )
+    };
+    assert!(faults(&swapped).iter().any(|f| f.contains("too late")));
+}
+
+// ---------------------------------------------------------------- the calendar
+
+/// The starts of a task between two dates, by what its XML says and by what Microsoft documents of it.
+fn starts(task: Node<'_, '_>, from: Date, to: Date) -> Vec<DateTime> {
+    let kids = |node: Node<'_, '_>| -> Vec<String> {
+        node.children()
+            .filter(Node::is_element)
+            .map(|c| c.tag_name().name().to_owned())
+            .collect()
+    };
+    let mut found = Vec::new();
+    let triggers = task
+        .descendants()
+        .filter(|node| matches!(node.tag_name().name(), "CalendarTrigger" | "TimeTrigger"));
+    for trigger in triggers {
+        let part = |name: &str| {
+            trigger
+                .descendants()
+                .find(|node| node.tag_name().name() == name)
+        };
+        let text = |name: &str| part(name).and_then(|node| node.text().map(str::to_owned));
+        let at = |text: String| -> DateTime {
+            text.trim_end_matches('Z').parse().expect("a date and time")
+        };
+        let start = at(text("StartBoundary").expect("a start"));
+        let end = text("EndBoundary").map(at);
+        let on_day = |day: Date| -> bool {
+            let listed = |name: &str, all: &[&str], index: i8| {
+                part(name).is_none_or(|node| {
+                    kids(node)
+                        .contains(&all[usize::try_from(index).expect("counts from 0")].to_owned())
+                })
+            };
+            let weekday = day.weekday().to_monday_zero_offset();
+            if trigger.tag_name().name() == "TimeTrigger" {
+                return day == start.date();
+            }
+            if part("ScheduleByDay").is_some() {
+                return true;
+            }
+            let in_week = || listed("DaysOfWeek", &DAYS, weekday);
+            let in_month = || listed("Months", &MONTHS, day.month() - 1);
+            let texts = |name: &str| -> Vec<String> {
+                let list = part(name).expect("a list");
+                list.children()
+                    .filter(Node::is_element)
+                    .map(|node| node.text().unwrap_or("").to_owned())
+                    .collect()
+            };
+            if part("ScheduleByWeek").is_some() {
+                return in_week();
+            }
+            let last = day.days_in_month();
+            if part("ScheduleByMonth").is_some() {
+                let days = texts("DaysOfMonth");
+                return in_month()
+                    && (days.contains(&day.day().to_string())
+                        || day.day() == last && days.contains(&"Last".to_owned()));
+            }
+            let weeks = texts("Weeks");
+            let nth = (day.day() - 1) / 7 + 1;
+            in_month()
+                && in_week()
+                && (weeks.contains(&nth.to_string())
+                    || day.day() + 7 > last && weeks.contains(&"Last".to_owned()))
+        };
+        let seconds = |text: Option<String>| {
+            text.map(|t| t.parse::<SignedDuration>().expect("a duration").as_secs())
+        };
+        let interval = seconds(text("Interval"));
+        let length = seconds(text("Duration")).unwrap_or(0);
+        let mut day = from;
+        while day < to {
+            if on_day(day) && day >= start.date() {
+                let first = day.to_datetime(start.time());
+                let mut after = 0;
+                loop {
+                    let start = first + after.seconds();
+                    if end.is_none_or(|end| start < end) {
+                        found.push(start);
+                    }
+                    let Some(interval) = interval else { break };
+                    after += interval;
+                    if after > length {
+                        break;
+                    }
+                }
+            }
+            day = day.tomorrow().expect("a day follows");
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+#[test]
+fn a_task_starts_when_systemd_would() {
+    let files = tasks(&emit(&scheduled()));
+    let (from, to) = (date(2026, 12, 1), date(2029, 12, 1));
+    for (at, expression) in EXPRESSIONS.iter().enumerate() {
+        let text = &files[&format!("windows/desk/tasks/s{at}.xml")];
+        let document = Document::parse(text).expect("XML");
+        let task = document.root_element();
+        let to = if expression.starts_with("*:") || matches!(*expression, "hourly" | "*-*-* 0/2:00")
+        {
+            date(2027, 3, 1)
+        } else {
+            to
+        };
+        let parsed: Expression = expression.parse().expect("an expression");
+        let zone = TimeZone::UTC;
+        let instant = |day: Date| day.to_zoned(zone.clone()).expect("a day").timestamp();
+        let schedule = parsed.schedule(&zone);
+        let expected: Vec<DateTime> = schedule
+            .between(instant(from), instant(to))
+            .map(|t| t.to_zoned(zone.clone()).datetime())
+            .collect();
+        assert!(!expected.is_empty(), "{expression} never elapses");
+        pretty_assertions::assert_eq!(starts(task, from, to), expected, "{}", expression);
+    }
+}
+
+#[test]
+fn a_task_says_what_the_schedule_says() {
+    let files = tasks(&emit(&host(
+        r#"
+[vms.desk.windows]
+user = "O'B & sö %T% $(x)"
+winget = ["Mozilla.Firefox"]
+
+[schedules.update]
+task = "windows-update"
+on = "Sun 04:00"
+random-delay = "15m"
+timeout = "2h 500ms"
+persistent = false
+reboot = "if-needed"
+
+[schedules.tidy]
+task = "windows-maintenance"
+on = "monthly"
+enabled = false
+timeout = "infinity"
+"#,
+    )));
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "windows/desk/tasks/first-logon.xml",
+            "windows/desk/tasks/tidy.xml",
+            "windows/desk/tasks/update-winget.xml",
+            "windows/desk/tasks/update.xml"
+        ]
+    );
+    let says = |path: &str, wanted: &[(&str, Option<&str>)]| {
+        let document = Document::parse(&files[path]).expect("XML");
+        for (at, expected) in wanted {
+            let found = value(document.root_element(), at);
+            assert_eq!(found, *expected, "{path}: {at}");
+        }
+    };
+    says(
+        "windows/desk/tasks/update.xml",
+        &[
+            ("RegistrationInfo/URI", Some(r"\moxc\update")),
+            ("Principals/Principal/UserId", Some("S-1-5-18")),
+            ("Principals/Principal/LogonType", None),
+            ("Settings/StartWhenAvailable", Some("false")),
+            ("Settings/Enabled", Some("true")),
+            ("Settings/ExecutionTimeLimit", Some("PT2H1S")),
+            ("Settings/RunOnlyIfNetworkAvailable", Some("true")),
+            ("Triggers/CalendarTrigger/RandomDelay", Some("PT15M")),
+            (
+                "Triggers/CalendarTrigger/StartBoundary",
+                Some("2024-01-01T04:00:00"),
+            ),
+            (
+                "Actions/Exec/Command",
+                Some(r"C:\Program Files\nu\bin\nu.exe"),
+            ),
+            (
+                "Actions/Exec/Arguments",
+                Some(
+                    r"--no-config-file --no-std-lib C:\ProgramData\moxc\windows-update.nu --install --reboot if-needed",
+                ),
+            ),
+        ],
+    );
+    says(
+        "windows/desk/tasks/tidy.xml",
+        &[
+            ("Settings/StartWhenAvailable", Some("true")),
+            ("Settings/Enabled", Some("false")),
+            ("Settings/ExecutionTimeLimit", Some("PT0S")),
+            ("Triggers/CalendarTrigger/RandomDelay", None),
+        ],
+    );
+    let user = Some("O'B & sö %T% $(x)");
+    says(
+        "windows/desk/tasks/update-winget.xml",
+        &[
+            ("Principals/Principal/UserId", user),
+            ("Principals/Principal/LogonType", Some("InteractiveToken")),
+            ("Triggers/CalendarTrigger/RandomDelay", Some("PT15M")),
+            (
+                "Actions/Exec/Arguments",
+                Some(r"--no-config-file --no-std-lib C:\ProgramData\moxc\winget.nu --upgrade"),
+            ),
+        ],
+    );
+    says(
+        "windows/desk/tasks/first-logon.xml",
+        &[
+            ("Principals/Principal/UserId", user),
+            ("Principals/Principal/LogonType", Some("InteractiveToken")),
+            ("Principals/Principal/RunLevel", Some("HighestAvailable")),
+            ("Triggers/LogonTrigger/UserId", user),
+        ],
+    );
+}
+
+#[test]
+fn a_guest_that_no_schedule_names_has_its_first_logon_alone() {
+    let spec = host(
+        r#"
+[vms.other]
+os = "windows10"
+vmid = 121
+memory = "8 GiB"
+[vms.other.disks]
+system = { dataset = "vm-disks", size = "100 GiB" }
+
+[schedules.update]
+task = "windows-update"
+on = "Sun 04:00"
+guests = ["desk"]
+"#,
+    );
+    let files = emit(&spec);
+    let names: Vec<String> = tasks(&files).into_keys().collect();
+    assert_eq!(
+        names,
+        [
+            "windows/desk/tasks/first-logon.xml",
+            "windows/desk/tasks/update.xml",
+            "windows/other/tasks/first-logon.xml"
+        ]
+    );
+    assert_eq!(bytes(&files, "windows/desk/.gitattributes"), b"* -text\n");
+}
+
+// ---------------------------------------------------------------- the answers of Setup
+
+/// The passes in which a component that we use is valid (Unattended Windows Setup Reference).
+const COMPONENTS: &[(&str, &[&str])] = &[
+    ("Microsoft-Windows-International-Core-WinPE", &["windowsPE"]),
+    ("Microsoft-Windows-PnpCustomizationsWinPE", &["windowsPE"]),
+    ("Microsoft-Windows-Setup", &["windowsPE"]),
+    (
+        "Microsoft-Windows-PnpCustomizationsNonWinPE",
+        &["offlineServicing", "auditSystem"],
+    ),
+    (
+        "Microsoft-Windows-International-Core",
+        &["specialize", "oobeSystem"],
+    ),
+    (
+        "Microsoft-Windows-Shell-Setup",
+        &[
+            "windowsPE",
+            "offlineServicing",
+            "generalize",
+            "specialize",
+            "auditSystem",
+            "auditUser",
+            "oobeSystem",
+        ],
+    ),
+];
+
+const WCM: &str = "http://schemas.microsoft.com/WMIConfig/2002/State";
+
+/// Holds answers against the rules that Setup stops at.
+fn check_answers(text: &str) -> Vec<String> {
+    let document = Document::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let root = document.root_element();
+    let mut faults = Vec::new();
+    let mut need = |holds: bool, what: String| {
+        if !holds {
+            faults.push(what);
+        }
+    };
+    for node in root.descendants().filter(Node::is_element) {
+        let name = node.tag_name().name();
+        let named = |name: &str| {
+            node.children()
+                .filter(|child| child.tag_name().name() == name)
+                .count()
+        };
+        need(
+            node.tag_name().namespace() == Some("urn:schemas-microsoft-com:unattend"),
+            format!("{name}: another namespace"),
+        );
+        match name {
+            "component" => {
+                let pass = node.parent_element().and_then(|p| p.attribute("pass"));
+                let component = node.attribute("name").unwrap_or("");
+                need(
+                    COMPONENTS.iter().any(|(known, passes)| {
+                        *known == component && pass.is_some_and(|pass| passes.contains(&pass))
+                    }),
+                    format!("{component} in {pass:?}"),
+                );
+                let rest = [
+                    "processorArchitecture",
+                    "publicKeyToken",
+                    "language",
+                    "versionScope",
+                ]
+                .map(|key| node.attribute(key).unwrap_or(""));
+                need(
+                    rest == ["amd64", "31bf3856ad364e35", "neutral", "nonSxS"],
+                    format!("{component}: {rest:?}"),
+                );
+            }
+            "CreatePartition"
+            | "ModifyPartition"
+            | "Disk"
+            | "MetaData"
+            | "LocalAccount"
+            | "RunSynchronousCommand"
+            | "SynchronousCommand"
+            | "PathAndCredentials" => {
+                need(
+                    node.attribute((WCM, "action")) == Some("add"),
+                    format!("{name} without wcm:action"),
+                );
+            }
+            "Path" | "CommandLine" => {
+                let longest = if name == "Path" { 259 } else { 1024 };
+                let length = node.text().unwrap_or("").chars().count();
+                need((1..=longest).contains(&length), format!("{name}: {length}"));
+            }
+            "CreatePartitions" => {
+                let extended: Vec<bool> = node
+                    .children()
+                    .filter(Node::is_element)
+                    .map(|p| child(p, "Extend").is_some())
+                    .collect();
+                let last = extended.len() - 1;
+                need(
+                    extended
+                        .iter()
+                        .enumerate()
+                        .all(|(at, e)| *e == (at == last)),
+                    format!("the last partition alone takes the rest: {extended:?}"),
+                );
+            }
+            "OSImage" => need(
+                named("InstallTo") + named("InstallToAvailablePartition") < 2,
+                "both ways to say where".into(),
+            ),
+            "Value" => {
+                let parent = node
+                    .parent_element()
+                    .map(|p| p.tag_name().name().to_owned());
+                let text = node.text().unwrap_or("");
+                let secret = parent.is_some_and(|p| p.ends_with("Password"));
+                need(
+                    !secret || text == "@MOXC_PASSWORD@",
+                    "a password in the tree".into(),
+                );
+            }
+            _ => {}
+        }
+    }
+    for (what, path) in [
+        ("the licence is accepted", "AcceptEula"),
+        ("a zone", "TimeZone"),
+        ("a first command", "FirstLogonCommands"),
+    ] {
+        need(
+            root.descendants().any(|n| n.tag_name().name() == path),
+            what.into(),
+        );
+    }
+    faults
+}
+
+fn answers(spec: &str) -> String {
+    let files = emit(spec);
+    String::from_utf8(bytes(&files, "windows/desk/autounattend.xml").to_vec()).expect("UTF-8")
+}
+
+/// The text of the first element of a name.
+fn said(text: &str, name: &str) -> Option<String> {
+    let document = Document::parse(text).expect("XML");
+    let mut found = document
+        .descendants()
+        .filter(|n| n.tag_name().name() == name);
+    found
+        .next()
+        .map(|node| node.text().unwrap_or("").to_owned())
+}
+
+#[test]
+fn the_answers_are_for_the_guests_own_machine() {
+    let plain = answers(&host(""));
+    insta::assert_snapshot!("windows-answers", plain);
+    assert_eq!(check_answers(&plain), [""; 0]);
+
+    let old = answers(
+        &host(
+            r#"
+[vms.desk.windows]
+user = "O'Brien & sö"
+locale = "de-AT"
+keyboard = "de-ch"
+timezone = "Asia/Calcutta"
+edition = "Windows 10 Enterprise \"N\" <x>"
+computer-name = "OFFICE-1"
+product-key-secret = "office-key"
+"#,
+        )
+        .replace(
+            "os = \"windows11\"",
+            "os = \"windows10\"\nfirmware = \"seabios\"",
+        )
+        .replace("size = \"100 GiB\"", "size = \"100 GiB\", bus = \"virtio\""),
+    );
+    assert_eq!(check_answers(&old), [""; 0]);
+    for (name, text) in [
+        ("ComputerName", "OFFICE-1"),
+        ("TimeZone", "India Standard Time"),
+        ("UILanguage", "de-DE"),
+        ("UserLocale", "de-AT"),
+        ("InputLocale", "0807:00000807"),
+        ("Key", "/IMAGE/NAME"),
+        ("PartitionID", "2"),
+        ("Username", "O'Brien & sö"),
+    ] {
+        let found = if name == "PartitionID" {
+            let document = Document::parse(&old).expect("XML");
+            let to = document
+                .descendants()
+                .find(|n| n.tag_name().name() == "InstallTo");
+            value(to.expect("a place"), "PartitionID").map(str::to_owned)
+        } else {
+            said(&old, name)
+        };
+        assert_eq!(found.as_deref(), Some(text), "{name}");
+    }
+    let document = Document::parse(&old).expect("XML");
+    let named = |name: &str| -> Vec<String> {
+        document
+            .descendants()
+            .filter(|n| n.tag_name().name() == name)
+            .map(|n| n.text().unwrap_or("").to_owned())
+            .collect()
+    };
+    assert!(named("Value").contains(&"Windows 10 Enterprise \"N\" <x>".to_owned()));
+    assert!(named("Key").contains(&"@MOXC_PRODUCT_KEY@".to_owned()));
+    assert_eq!(named("Type"), ["Primary", "Primary"]);
+    assert_eq!(named("Active"), ["true"]);
+    // A driver of its bus, which Setup takes; vioscsi, which it does not, is loaded by the script alone.
+    assert!(named("Path").contains(&r"X:\moxc\drivers\viostor".to_owned()));
+    assert!(!plain.contains(r"drivers\vioscsi"));
+}
+
+#[test]
+fn a_server_has_its_administrator_and_no_published_key() {
+    let server = answers(&host("").replace("windows11", "windows-server-2025"));
+    assert_eq!(check_answers(&server), [""; 0]);
+    assert!(server.contains("<AdministratorPassword>"));
+    assert!(server.contains("Windows Server 2025 SERVERSTANDARD"));
+    let document = Document::parse(&server).expect("XML");
+    let key = document
+        .descendants()
+        .find(|n| n.tag_name().name() == "ProductKey")
+        .expect("a key");
+    assert_eq!(child(key, "Key"), None);
+}
+
+#[test]
+fn the_drivers_are_those_of_the_bus_and_of_the_windows() {
+    let script = |spec: &str| {
+        let files = emit(spec);
+        let text = bytes(&files, "windows/desk/drivers.cmd").to_vec();
+        let text = String::from_utf8(text).expect("ASCII");
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
+        text
+    };
+    let with = |os: &str, bus: &str| {
+        host("").replace("windows11", os).replace(
+            "size = \"100 GiB\"",
+            &format!("size = \"100 GiB\", bus = \"{bus}\""),
+        )
+    };
+    for (os, bus, folder, storage) in [
+        ("windows11", "scsi", "w11", Some("vioscsi")),
+        ("windows10", "virtio", "w10", Some("viostor")),
+        ("windows-server-2022", "sata", "2k22", None),
+        ("windows-server-2025", "scsi", "2k25", Some("vioscsi")),
+    ] {
+        let text = script(&with(os, bus));
+        let loaded: Vec<&str> = text.lines().filter(|l| l.starts_with("drvload ")).collect();
+        let mut expected: Vec<String> = storage
+            .iter()
+            .map(|s| format!("drvload \"X:\\moxc\\drivers\\{s}\\{s}.inf\""))
+            .collect();
+        expected.push("drvload \"X:\\moxc\\drivers\\NetKVM\\netkvm.inf\"".into());
+        assert_eq!(loaded, expected, "{os} {bus}");
+        assert!(text.contains(&format!("\\NetKVM\\{folder}\\amd64\\netkvm.inf")));
+    }
+}
+
+#[test]
+fn nothing_is_wiped_where_the_first_disk_is_not_certain() {
+    let mixed = host("").replace(
+        "system = { dataset = \"vm-disks\", size = \"100 GiB\" }",
+        "system = { dataset = \"vm-disks\", size = \"100 GiB\" }\ndata = { dataset = \"vm-disks\", size = \"1 GiB\", bus = \"sata\" }",
+    );
+    let text = answers(&mixed);
+    assert_eq!(check_answers(&text), [""; 0]);
+    assert_eq!(said(&text, "DiskConfiguration"), None);
+    assert_eq!(said(&text, "InstallTo"), None);
+}
+
+// ---------------------------------------------------------------- PowerShell
+
+/// Runs the reader of PowerShell, which needs a grammar that `tests/run` installs.
+fn read_powershell(arguments: &[&std::ffi::OsStr]) -> std::process::Output {
+    let tools = std::env::var_os("MOXC_TEST_TOOLS").expect("tests/run sets MOXC_TEST_TOOLS");
+    std::process::Command::new(std::path::Path::new(&tools).join("python/bin/python"))
+        .arg(crate::program::tests().join("windows/powershell.py"))
+        .args(arguments)
+        .output()
+        .expect("python starts")
+}
+
+#[test]
+#[ignore = "needs tree-sitter-powershell; run by tests/run"]
+fn every_powershell_script_is_one() {
+    let spec = host("[vms.desk.windows]\nuser = \"O'Brien \u{2019}sö $(x)\"\n");
+    let dir = tempfile::tempdir().expect("a folder for the test");
+    for file in emit(&spec).iter() {
+        let path = file.path.as_str();
+        if !path.ends_with(".ps1") {
+            continue;
+        }
+        assert!(file.contents.is_ascii(), "{path}");
+        let copy = dir.path().join(path.replace('/', "-"));
+        std::fs::write(&copy, &file.contents).expect("the folder is ours");
+        let output = read_powershell(&[copy.as_os_str()]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{path}: {said}");
+    }
+    // The grammar finds what is none.
+    let broken = dir.path().join("broken.ps1");
+    std::fs::write(&broken, "if ($x {\n'open\n").expect("the folder is ours");
+    assert!(!read_powershell(&[broken.as_os_str()]).status.success());
+}
+
+#[test]
+#[ignore = "needs tree-sitter-powershell; run by tests/run"]
+fn a_grammar_reads_literals_as_they_were_meant() {
+    let texts = [
+        "",
+        "plain",
+        "it's",
+        "'",
+        "''",
+        "$env:PATH `n \"q\" # ; & | @{} <# #>",
+        "C:\\Program Files\\x\\",
+        "a\u{2018}b\u{2019}c\u{201A}d\u{201B}e",
+        "line\r\nbreak\ttab",
+        "Grüße \u{1F600} \u{FEFF}",
+        "%PATH% $(x) \\",
+    ];
+    let mut script = String::new();
+    for text in texts {
+        writeln!(script, "$x = {}", moxc::powershell::quote(text))
+            .expect("a string takes all text");
+    }
+    let dir = tempfile::tempdir().expect("a folder for the test");
+    let path = dir.path().join("values.ps1");
+    std::fs::write(&path, script).expect("the folder is ours");
+    let output = read_powershell(&[std::ffi::OsStr::new("--values"), path.as_os_str()]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let read: Vec<String> = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(read, texts);
+}
+
+// ---------------------------------------------------------------- the disc
+
+/// A folder with a tree's Windows guest, secrets, and stand-ins for the host's programs.
+struct Disc {
+    dir: tempfile::TempDir,
+}
+
+impl Disc {
+    fn new(spec: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        let at = |name: &str| dir.path().join(name);
+        for file in emit(spec).iter() {
+            let path = at(file.path.as_str());
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(&path, &file.contents).expect("a file");
+            let mode = std::fs::Permissions::from_mode(file.mode.bits());
+            std::fs::set_permissions(&path, mode).expect("a mode");
+        }
+        for folder in ["bin", "iso", "secrets", "packages"] {
+            std::fs::create_dir(at(folder)).expect("a folder");
+        }
+        std::fs::write(at("packages/nu-0.115.1.msi"), "nu").expect("a file");
+        let fakes = [
+            (
+                "pvesm",
+                "echo \"pvesm $*\" >>\"$FAKE/log\"; [[ $2 != none:* ]] && echo \"$FAKE/iso/${2##*/}\"",
+            ),
+            (
+                "qm",
+                "echo \"qm $*\" >>\"$FAKE/log\"; case $1 in config) cat \"$FAKE/config\" ;; esac",
+            ),
+        ];
+        for (name, body) in fakes {
+            let path = at("bin").join(name);
+            std::fs::write(&path, format!("#!/bin/bash\n{body}\n")).expect("a file");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+                .expect("a mode");
+        }
+        std::fs::write(at("config"), "name: desk\n").expect("a file");
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn secret(&self, name: &str, text: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.path("secrets").join(name);
+        std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    }
+
+    /// Runs the script: status, what it said.
+    fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut paths = vec![self.path("bin")];
+        paths.extend(std::env::split_paths(&path));
+        let output = std::process::Command::new("bash")
+            .arg(self.path("windows/desk/build-iso.sh"))
+            .arg("--secrets")
+            .arg(self.path("secrets"))
+            .args(arguments)
+            .env("PATH", std::env::join_paths(paths).expect("a path"))
+            .env("FAKE", self.dir.path())
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("bash starts");
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    }
+
+    /// A file of the disc, by its Joliet name.
+    fn read(&self, file: &str) -> Vec<u8> {
+        let out = self.path("extracted");
+        let _ = std::fs::remove_file(&out);
+        let output = std::process::Command::new("xorriso")
+            .args(["-read_fs", "norock", "-osirrox", "on", "-indev"])
+            .arg(self.path("iso/moxc-desk.iso"))
+            .args(["-extract", file])
+            .arg(&out)
+            .output()
+            .expect("xorriso starts");
+        assert!(
+            output.status.success(),
+            "{file}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        std::fs::read(&out).expect("the file")
+    }
+}
+
+const SECRET: &str = "p&<ä>\"'%s\\$(x)@ ]]>";
+
+#[test]
+#[ignore = "needs genisoimage and xorriso; run by tests/run"]
+fn the_disc_holds_the_secrets_and_everything_else_as_it_is() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let disc = Disc::new(&host("[vms.desk.windows]\nproduct-key-secret = \"key\"\n"));
+    disc.secret("desk-password", &format!("{SECRET}\nnot this\n"), 0o600);
+    disc.secret("key", "AAAAA-BBBBB-CCCCC-DDDDD-12345\n", 0o400);
+    let packages = disc.path("packages");
+    let packages = packages.to_str().expect("text");
+    let (status, said) = disc.run(&["--packages", packages]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("qm set 120 --ide"), "{said}");
+    assert!(!said.contains("p&") && !said.contains("AAAAA"), "{said}");
+
+    let image = disc.path("iso/moxc-desk.iso");
+    let mode = std::fs::metadata(&image)
+        .expect("the disc")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let answers = String::from_utf8(disc.read("/autounattend.xml")).expect("UTF-8");
+    let document = Document::parse(&answers).expect("XML");
+    let values: Vec<&str> = document
+        .descendants()
+        .filter(|n| matches!(n.tag_name().name(), "Value" | "Key"))
+        .filter_map(|n| n.text())
+        .collect();
+    assert_eq!(
+        values.iter().filter(|v| **v == SECRET).count(),
+        2,
+        "{values:?}"
+    );
+    assert!(values.contains(&"AAAAA-BBBBB-CCCCC-DDDDD-12345"));
+    assert!(!answers.contains("@MOXC_"));
+    let tree = disc.path("windows/desk");
+    for file in [
+        "bootstrap.ps1",
+        "tasks/first-logon.xml",
+        "tasks/register.ps1",
+    ] {
+        let name = format!("/moxc/files/{file}");
+        assert_eq!(
+            disc.read(&name),
+            std::fs::read(tree.join(file)).expect("it"),
+            "{file}"
+        );
+    }
+    assert_eq!(disc.read("/moxc/packages/nu-0.115.1.msi"), b"nu");
+    assert_eq!(
+        disc.read("/moxc/drivers.cmd"),
+        std::fs::read(tree.join("drivers.cmd")).expect("it")
+    );
+    // The tree keeps its placeholders, and nothing else is left behind.
+    let kept = std::fs::read_to_string(tree.join("autounattend.xml")).expect("it");
+    assert!(kept.contains("@MOXC_PASSWORD@"));
+    let left: Vec<_> = std::fs::read_dir(disc.path("iso"))
+        .expect("the store")
+        .map(|e| e.expect("an entry").file_name())
+        .collect();
+    assert_eq!(left, ["moxc-desk.iso"]);
+
+    // A second time it asks; there is nobody, so that --yes is wanted.
+    let (status, said) = disc.run(&[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("say --yes"), "{said}");
+    assert_eq!(disc.run(&["--yes"]).0, Some(0));
+    // And it goes away again, with the drive that holds it.
+    std::fs::write(
+        disc.path("config"),
+        "ide0: local:iso/moxc-desk.iso,media=cdrom\n",
+    )
+    .expect("it");
+    let (status, said) = disc.run(&["--remove", "--yes"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(!image.exists());
+    let log = std::fs::read_to_string(disc.path("log")).expect("the log");
+    assert!(log.contains("qm set 120 --delete ide0"), "{log}");
+    assert_eq!(
+        disc.run(&["--remove"]),
+        (Some(0), "nothing to change\n".into())
+    );
+}
+
+#[test]
+#[ignore = "needs genisoimage; run by tests/run"]
+fn no_disc_is_made_of_bad_secrets_and_none_on_a_dry_run() {
+    let disc = Disc::new(&host("[vms.desk.windows]\nproduct-key-secret = \"key\"\n"));
+    let fails = |why: &str| {
+        let (status, said) = disc.run(&[]);
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains(why), "{said}");
+        assert!(!disc.path("iso/moxc-desk.iso").exists());
+    };
+    fails("is missing");
+    disc.secret("desk-password", "secret", 0o640);
+    fails("can be read by others");
+    disc.secret("desk-password", "", 0o600);
+    fails("is empty");
+    disc.secret("desk-password", "a\u{7}b", 0o600);
+    fails("control character");
+    disc.secret("desk-password", "@MOXC_PRODUCT_KEY@", 0o600);
+    fails("placeholder");
+    disc.secret("desk-password", "secret", 0o600);
+    disc.secret("key", "no key", 0o600);
+    fails("no product key");
+    disc.secret("key", "AAAAA-BBBBB-CCCCC-DDDDD-12345", 0o600);
+    let (status, said) = disc.run(&["--dry-run"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("not made"), "{said}");
+    assert!(!disc.path("iso/moxc-desk.iso").exists());
+    assert_eq!(disc.run(&["--storage", "none"]).0, Some(1));
+    assert_eq!(disc.run(&["--what"]).0, Some(2));
+    assert_eq!(disc.run(&["--output"]).0, Some(2));
+    assert_eq!(disc.run(&["--help"]).0, Some(0));
+}
+
+#[test]
+#[ignore = "needs shellcheck; run by tests/run"]
+fn shellcheck_has_nothing_to_say_of_the_disc() {
+    let disc = Disc::new(&host(""));
+    let output = std::process::Command::new("shellcheck")
+        .arg(disc.path("windows/desk/build-iso.sh"))
+        .output()
+        .expect("shellcheck starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+}
