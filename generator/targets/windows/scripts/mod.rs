@@ -175,7 +175,7 @@ mod tests {
 
     /// What the unattended setup writes itself.
     fn is_anothers(name: &str) -> bool {
-        matches!(name, "bootstrap.ps1" | "register-tasks.ps1")
+        matches!(name, "bootstrap.ps1" | "register.ps1")
     }
 
     /// PowerShell 5.1 takes a file without byte-order mark for the code page of the machine.
