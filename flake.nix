@@ -40,16 +40,19 @@
           ];
         };
 
-      toolsFor = pkgs: import ./nix/modules/tools.nix { inherit lib pkgs; } // {
-        moxc-regenerate = pkgs.writeShellApplication {
-          name = "moxc-regenerate";
-          runtimeInputs = [
-            (pkgs.callPackage ./nix/package.nix { })
-            pkgs.git
-          ];
-          text = builtins.readFile ./nix/hooks/moxc-regenerate;
+      toolsFor =
+        pkgs:
+        import ./nix/modules/tools.nix { inherit lib pkgs; }
+        // {
+          moxc-regenerate = pkgs.writeShellApplication {
+            name = "moxc-regenerate";
+            runtimeInputs = [
+              (pkgs.callPackage ./nix/package.nix { })
+              pkgs.git
+            ];
+            text = builtins.readFile ./nix/hooks/moxc-regenerate;
+          };
         };
-      };
     in
     {
       packages = forEachSystem (
