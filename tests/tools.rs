@@ -956,6 +956,16 @@ fn a_disk_says_how_it_is_before_it_tests_itself() {
         assert!(said.out.contains(says) || said.err.contains(says), "{says}:\n{}\n{}", said.out, said.err);
         assert_eq!(!host.calls("smartctl --test=short").is_empty(), tests, "{says}");
     }
+    // A SCSI disk says so only when it is asked to.
+    host.write("smart-disk", r#"{"device":{"protocol":"SCSI"}}"#);
+    host.breaks(
+        "smartctl --test",
+        4,
+        "Short offline self test failed [unsupported scsi opcode]",
+    );
+    let disk = host.path("disk").display().to_string();
+    let said = host.ends(0, "smart-test", &[&disk]);
+    assert!(said.out.contains("without self-tests: 1"), "{}", said.out);
     let said = host.ends(1, "smart-test", &["/dev/disk/by-id/none"]);
     assert!(said.err.contains("there is no disk /dev/disk/by-id/none"));
     host.ends(2, "smart-test", &["--kind", "medium", "/dev/sda"]);
@@ -1143,8 +1153,8 @@ fn a_host_restarts_only_where_it_is_due_allowed_and_every_guest_is_down() {
     assert_eq!(
         host.calls("pvesh create"),
         [
-            "pvesh create /nodes/pve1/stopall",
-            "pvesh create /nodes/pve1/startall"
+            "pvesh create /nodes/pve1/stopall --force-stop 0 --timeout 180",
+            "pvesh create /nodes/pve1/startall --force 1 --vms 101"
         ]
     );
     fs::remove_file(host.path("stubborn")).expect("it is there");
