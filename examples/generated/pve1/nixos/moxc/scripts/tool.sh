@@ -445,7 +445,9 @@ closing() {
   for what in "${told[@]}"; do problems+=,$(json_string "$what"); done
   what=${list#, }
   if [[ -z $what ]]; then
-    if ((status)); then
+    if ((status > 128)); then
+      what='nothing was finished'
+    elif ((status)); then
       what='nothing was done'
     elif ((changes)); then
       what="changes: $changes"
