@@ -15,6 +15,7 @@ mod program;
 mod recovery;
 mod reference_host;
 mod system;
+mod tools;
 mod virtiofs_hook;
 mod windows_setup;
 mod workflows;

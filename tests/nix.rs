@@ -361,6 +361,77 @@ fn a_nixos_host_says_the_same_as_a_debian_one() {
     let (_folder, nixos) = written("nixos-host");
     let host = config(&nixos.join("pve1.nix"), "{ }");
 
+    // What it does at set times: the same tools with the same words, locked in alike, at the same times. Only an update
+    // of a NixOS host is another one.
+    let mut compared = 0;
+    for file in debian.iter() {
+        let path = file.path.as_str();
+        let Some(unit) = path
+            .strip_prefix("proxmox/etc/systemd/system/")
+            .and_then(|name| name.strip_suffix(".service"))
+            .filter(|name| !name.contains('@') && !matches!(*name, "moxc-host-update"))
+        else {
+            continue;
+        };
+        let service = &host["systemd"]["services"][unit];
+        let said = &service["serviceConfig"];
+        let file = text(path).replace(" \\\n ", " ");
+        let mut locks: std::collections::BTreeMap<&str, Vec<String>> =
+            std::collections::BTreeMap::new();
+        for (key, value) in file.lines().filter_map(|line| line.split_once('=')) {
+            match key {
+                "ExecStart" => {
+                    let mut words: Vec<String> = value.split(' ').map(str::to_owned).collect();
+                    let tool = words[0].rsplit('/').next().unwrap().to_owned();
+                    words[0] = format!("/fake/{tool}/bin/{tool}");
+                    let script = service["script"].as_str().unwrap();
+                    let mut ours: Vec<String> = script
+                        .split(' ')
+                        .skip(1)
+                        .map(|word| word.replace('\'', ""))
+                        .collect();
+                    words.sort();
+                    ours.sort();
+                    assert_eq!(ours, words, "{unit}");
+                    compared += 1;
+                }
+                "Description" | "OnFailure" | "After" | "Wants" => {}
+                _ => locks.entry(key).or_default().push(value.to_owned()),
+            }
+        }
+        assert_eq!(
+            service["onFailure"],
+            serde_json::json!(["moxc-failure@%n.service"])
+        );
+        for (key, values) in &locks {
+            let ours = match &said[key] {
+                Json::Bool(true) => vec!["yes".to_owned()],
+                Json::Array(list) => list
+                    .iter()
+                    .map(|one| one.as_str().unwrap().to_owned())
+                    .collect(),
+                Json::Number(number) => vec![number.to_string()],
+                other => vec![other.as_str().unwrap_or_default().to_owned()],
+            };
+            let values: Vec<String> = match *key {
+                "CapabilityBoundingSet" => values[0].split(' ').map(str::to_owned).collect(),
+                _ => values.clone(),
+            };
+            assert_eq!(ours, values, "{unit}: {key}");
+        }
+        assert_eq!(
+            said.as_object().unwrap().keys().collect::<Vec<_>>(),
+            locks.keys().collect::<Vec<_>>(),
+            "{unit}"
+        );
+        let timer = text(&path.replace(".service", ".timer"));
+        let on = host["systemd"]["timers"][unit]["timerConfig"]["OnCalendar"]
+            .as_str()
+            .unwrap();
+        assert!(timer.contains(&format!("\nOnCalendar={on}\n")), "{unit}");
+    }
+    assert!(compared >= 4, "{compared}");
+
     // The kernel: what Debian's files say, line by line.
     let options = host["boot"]["extraModprobeConfig"].as_str().unwrap();
     for path in [

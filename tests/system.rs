@@ -589,6 +589,55 @@ fn a_file_that_left_the_tree_goes_unless_somebody_changed_it() {
 }
 
 #[test]
+fn timers_run_once_applied_and_a_schedule_that_goes_takes_its_units_with_it() {
+    let host = FakeHost::new(&specs()["homelab"]);
+    fine(&host.apply(&[], ""));
+    let changes = host.changes();
+    for unit in [
+        "moxc.target",
+        "moxc-scrub.timer",
+        "moxc-snapshots.timer",
+        "moxc-host-update.timer",
+    ] {
+        // A timer that is only enabled waits for the next start of the host.
+        for what in ["enable", "start"] {
+            let call = format!("systemctl {what} -- {unit}");
+            assert!(changes.contains(&call), "{call}: {changes:#?}");
+        }
+    }
+    assert!(
+        !changes
+            .iter()
+            .any(|call| call.contains("start -- moxc-scrub.service"))
+    );
+    for unit in ["scrub.timer", "scrub.service", "failure@.service"] {
+        let path = format!("tree/proxmox/etc/systemd/system/moxc-{unit}");
+        fs::remove_file(host.path(&path)).expect("it is there");
+    }
+    fine(&host.apply(&[], ""));
+    assert_eq!(
+        host.changes(),
+        [
+            // A scrub that runs is not cut off; a template is no unit that could run.
+            "systemctl disable -- moxc-scrub.service",
+            "systemctl disable --now -- moxc-scrub.timer",
+            "systemctl daemon-reload",
+        ]
+    );
+    let units = host.path("root/etc/systemd/system");
+    for unit in [
+        "moxc-scrub.timer",
+        "moxc-scrub.service",
+        "moxc-failure@.service",
+    ] {
+        assert!(!units.join(unit).exists(), "{unit}");
+    }
+    assert!(units.join("moxc-snapshots.timer").exists());
+    fine(&host.apply(&[], ""));
+    assert_eq!(host.changes(), [] as [&str; 0]);
+}
+
+#[test]
 fn a_disk_that_holds_something_is_refused_before_anything_is_made() {
     let host = FakeHost::new(&specs()["homelab"]);
     host.write("holds-ata-EXAMPLE_HDD_8TB_0003", "ext4\n");

@@ -188,6 +188,8 @@ codes! {
     MOX0713 Warning "a run that the host sleeps through";
     MOX0714 Warning "hosts that back up to one server together";
     MOX0720 Error   "a schedule that a backup job cannot have";
+    MOX0730 Warning "a trim with nothing to trim";
+    MOX0731 Warning "nobody is told that a schedule failed";
     MOX0801 Error   "output that Proxmox VE refuses";
     MOX0821 Error   "a template that replaces nothing";
     MOX0822 Error   "a template that cannot be read";

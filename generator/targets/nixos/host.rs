@@ -22,7 +22,7 @@ pub(super) fn module(host: &Host) -> Built {
     proxmox(host, &mut facts)?;
     if let Some(email) = &host.email {
         facts.set(
-            "services.moxc.tasks.email",
+            "services.moxc.notify.email",
             mk_default(email.value.to_string()),
         )?;
     }

@@ -16,6 +16,7 @@ const FILES: &[(&str, &str)] = files! {
     "host.nix"
     "immutable.nix"
     "network.nix"
+    "notify.nix"
     "platform.nix"
     "proxmox-host.nix"
     "scripts/etc-check.sh"

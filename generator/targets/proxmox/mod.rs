@@ -26,7 +26,7 @@ pub struct Plan {
 pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
     Plan {
         pve: pve::plan(host, sink),
-        automation: automation::plan(host),
+        automation: automation::plan(host, sink),
         system: system::plan(host, sink),
     }
 }

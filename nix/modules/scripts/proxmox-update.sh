@@ -9,12 +9,12 @@ repository of Proxmox VE is set up, and refuses an upgrade that would remove Pro
 
   --reboot WHEN     never (the default): tells where a restart is due; if-needed: shuts the guests down in their order and
                     restarts
-  --guest-timeout N how many seconds the guests have for that, all together (1800)
+  --guest-timeout N how many seconds each guest has for that (180); one that takes longer keeps the host running
 END
 }
 
 reboot=never
-guest_timeout=1800
+guest_timeout=180
 option() {
   case $1 in
     --reboot) one_of reboot never if-needed ;;
@@ -137,50 +137,65 @@ is_due() {
   return 1
 }
 
-# guests FIELDS: of those of this host, one line a guest that a Perl condition on $_ takes.
+# guests CONDITION: those of this host that a Perl condition on $_ takes, one a line: kind, number, name, lock.
 node=$(uname -n)
 node=${node%%.*}
 guests() {
   local kind
   for kind in qemu lxc; do
-    pvesh get "/nodes/$node/$kind" --output-format json | rows "for (sort { \$a->{vmid} <=> \$b->{vmid} } grep { $1 } @\$d) { row(\$_->{vmid}, \$_->{name}, \$_->{lock}) }" || return 1
+    pvesh get "/nodes/$node/$kind" --output-format json |
+      rows "for (sort { \$a->{vmid} <=> \$b->{vmid} } grep { $1 } @\$d) { row('$kind', \$_->{vmid}, \$_->{name}, \$_->{lock}) }" || return 1
   done
 }
 
-# A guest that does not stop leaves the host running, with its guests.
-start_again=
-started_again() {
-  if [[ -n $start_again ]]; then
-    run pvesh create "/nodes/$node/startall" || failed 'the guests could not be started again'
+# What ran before, where the restart does not come: it runs again, whether it starts with the host or not.
+ran=()
+start_again() {
+  local list
+  if ((${#ran[@]})); then
+    printf -v list ',%s' "${ran[@]}"
+    run pvesh create "/nodes/$node/startall" --force 1 --vms "${list#,}" || failed 'the guests could not be started again'
   fi
 }
 
 restart() {
-  local vmid name held locked left
+  local kind vmid name held locked running left own
   need pvesh perl systemctl
-  if ! locked=$(guests 'defined $_->{lock}'); then
+  if ! locked=$(guests 'defined $_->{lock}') || ! running=$(guests '($_->{status} // "") eq "running"'); then
     die 'the guests cannot be asked for: no restart'
   fi
   if [[ -n $locked ]]; then
-    IFS=$'\x1f' read -r vmid name held <<<"$locked"
+    IFS=$'\x1f' read -r kind vmid name held <<<"$locked"
     busy "no restart: guest $vmid ($name) is in use ($held)" vmid "$vmid"
     return 0
   fi
-  at_exit started_again
-  start_again=1
-  # In the reverse of their start order, each with its time: that is Proxmox VE's own.
-  if ! run timeout "$guest_timeout" pvesh create "/nodes/$node/stopall"; then
+  while IFS=$'\x1f' read -r kind vmid name held; do
+    if [[ -n $vmid ]]; then
+      ran+=("$vmid")
+      own=$(pvesh get "/nodes/$node/$kind/$vmid/config" --output-format json | rows 'row($d->{onboot})') || own=
+      if [[ $own != 1 ]]; then
+        warn "guest $vmid ($name) does not start with the host: start it yourself afterwards" vmid "$vmid"
+      fi
+    fi
+  done <<<"$running"
+  at_exit start_again
+  # In the reverse of their start order: that is Proxmox VE's own. By itself it would pull the plug on a guest that is slow.
+  if ! run pvesh create "/nodes/$node/stopall" --force-stop 0 --timeout "$guest_timeout"; then
     failed 'no restart: the guests cannot be shut down'
     return 0
   fi
   if [[ -z $dry_run ]]; then
-    if ! left=$(guests '($_->{status} // "") eq "running"') || [[ -n $left ]]; then
-      IFS=$'\x1f' read -r vmid name held <<<"$left"
+    if ! left=$(guests '($_->{status} // "") eq "running"'); then
+      failed 'no restart: nobody knows whether the guests are down'
+      return 0
+    fi
+    if [[ -n $left ]]; then
+      IFS=$'\x1f' read -r kind vmid name held <<<"$left"
       failed "no restart: guest $vmid ($name) does not stop" vmid "$vmid"
       return 0
     fi
   fi
-  start_again=
+  ran=()
   run systemctl reboot
   count 'restarts'
 }

@@ -41,49 +41,47 @@
           "vmbr1"
         ];
       };
-      tasks = {
-        email = lib.mkDefault "admin@home.arpa";
-        schedules = {
-          snapshots = {
-            onCalendar = lib.mkDefault "hourly";
-            datasets = [
-              "rpool/vms"
-              "rpool/ct"
-              "tank/files"
-            ];
-            recursive = lib.mkDefault true;
-            keep = {
-              daily = lib.mkDefault 7;
-              hourly = lib.mkDefault 24;
-            };
-            kind = lib.mkDefault "zfs-snapshot";
+      notify.email = lib.mkDefault "admin@home.arpa";
+      tasks.schedules = {
+        snapshots = {
+          onCalendar = lib.mkDefault "hourly";
+          datasets = [
+            "rpool/vms"
+            "rpool/ct"
+            "tank/files"
+          ];
+          recursive = lib.mkDefault true;
+          keep = {
+            daily = lib.mkDefault 7;
+            hourly = lib.mkDefault 24;
           };
-          scrub = {
-            onCalendar = lib.mkDefault "monthly";
-            pools = [
-              "rpool"
-              "tank"
-            ];
-            kind = lib.mkDefault "zfs-scrub";
-          };
-          trim = {
-            onCalendar = lib.mkDefault "Sat 12:00";
-            pools = [
-              "rpool"
-            ];
-            kind = lib.mkDefault "zfs-trim";
-          };
-          smart = {
-            onCalendar = lib.mkDefault "*-*-15 12:00";
-            devices = [
-              "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0001"
-              "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0002"
-              "/dev/disk/by-id/ata-EXAMPLE_HDD_12TB_0001"
-              "/dev/disk/by-id/ata-EXAMPLE_HDD_12TB_0002"
-            ];
-            test = lib.mkDefault "short";
-            kind = lib.mkDefault "smart-test";
-          };
+          kind = lib.mkDefault "zfs-snapshot";
+        };
+        scrub = {
+          onCalendar = lib.mkDefault "monthly";
+          pools = [
+            "rpool"
+            "tank"
+          ];
+          kind = lib.mkDefault "zfs-scrub";
+        };
+        trim = {
+          onCalendar = lib.mkDefault "Sat 12:00";
+          pools = [
+            "rpool"
+          ];
+          kind = lib.mkDefault "zfs-trim";
+        };
+        smart = {
+          onCalendar = lib.mkDefault "*-*-15 12:00";
+          devices = [
+            "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0001"
+            "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0002"
+            "/dev/disk/by-id/ata-EXAMPLE_HDD_12TB_0001"
+            "/dev/disk/by-id/ata-EXAMPLE_HDD_12TB_0002"
+          ];
+          test = lib.mkDefault "short";
+          kind = lib.mkDefault "smart-test";
         };
       };
     };

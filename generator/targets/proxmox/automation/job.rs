@@ -63,12 +63,14 @@ impl Access {
                 ("CapabilityBoundingSet", "CAP_SYS_ADMIN"),
                 ("DeviceAllow", "/dev/zfs rw"),
                 ("DevicePolicy", "closed"),
+                ("IPAddressDeny", "any"),
                 ("PrivateNetwork", "yes"),
                 ("ProtectHome", "yes"),
                 ("ProtectSystem", "strict"),
                 ("ReadWritePaths", "/run/lock"),
                 ("RestrictAddressFamilies", "none"),
                 ("SystemCallFilter", "@system-service"),
+                ("SystemCallFilter", "~@privileged @resources"),
             ],
             // CAP_SYS_RAWIO for SCSI's commands, CAP_SYS_ADMIN for NVMe's.
             Self::Disks => &[
@@ -76,12 +78,14 @@ impl Access {
                 ("DeviceAllow", "block-* rw"),
                 ("DeviceAllow", "char-* rw"),
                 ("DevicePolicy", "closed"),
+                ("IPAddressDeny", "any"),
                 ("PrivateNetwork", "yes"),
                 ("ProtectHome", "yes"),
                 ("ProtectSystem", "strict"),
                 ("ReadWritePaths", "/run/lock"),
                 ("RestrictAddressFamilies", "none"),
-                ("SystemCallFilter", "@system-service @raw-io"),
+                ("SystemCallFilter", "@system-service"),
+                ("SystemCallFilter", "~@privileged @resources"),
             ],
             Self::Mail => &[
                 ("PrivateDevices", "yes"),
@@ -103,6 +107,7 @@ const LOCKS: &[(&str, &str)] = &[
     ("LockPersonality", "yes"),
     ("MemoryDenyWriteExecute", "yes"),
     ("NoNewPrivileges", "yes"),
+    ("PrivateMounts", "yes"),
     ("PrivateTmp", "yes"),
     ("ProtectClock", "yes"),
     ("ProtectControlGroups", "yes"),
@@ -115,6 +120,9 @@ const LOCKS: &[(&str, &str)] = &[
     ("RestrictRealtime", "yes"),
     ("RestrictSUIDSGID", "yes"),
     ("SystemCallArchitectures", "native"),
+    // A call that is forbidden fails and is told, instead of ending the program.
+    ("SystemCallErrorNumber", "EPERM"),
+    ("UMask", "0077"),
 ];
 
 /// Locks a service in as far as its access allows.

@@ -14,7 +14,7 @@ pub mod unit;
 mod zfs;
 
 use crate::compile::Origin;
-use crate::diagnostics::Sink;
+use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Host, Schedule, Task};
 use crate::output::{FileSet, Mode};
 use crate::source::Span;
@@ -55,8 +55,26 @@ struct Timer {
     persistent: bool,
 }
 
-/// Plans the units.
-pub fn plan(host: &Host) -> Plan {
+/// Plans the units. Reports MOX0730 and MOX0731.
+pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
+    zfs::report_idle_trims(host, sink);
+    let plan = planned(host);
+    let first = plan.timed.iter().find(|timed| timed.timer.is_some());
+    if let (None, Some(first)) = (&plan.email, first) {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0731,
+                first.span,
+                format!("nobody is told when `{}` fails", first.schedule),
+            )
+            .also(host.name.span, "this host has no `email`")
+            .help("add `email = \"…\"` to `[host]`: what fails is then mailed there"),
+        );
+    }
+    plan
+}
+
+fn planned(host: &Host) -> Plan {
     Plan {
         span: host.name.span,
         platform: *host.platform,

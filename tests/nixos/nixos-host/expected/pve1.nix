@@ -43,49 +43,47 @@
           "vmbr2"
         ];
       };
-      tasks = {
-        email = lib.mkDefault "admin@home.arpa";
-        schedules = {
-          host-maintenance = {
-            onCalendar = lib.mkDefault "Sun 06:00";
-            kind = lib.mkDefault "proxmox-maintenance";
+      notify.email = lib.mkDefault "admin@home.arpa";
+      tasks.schedules = {
+        host-maintenance = {
+          onCalendar = lib.mkDefault "Sun 06:00";
+          kind = lib.mkDefault "proxmox-maintenance";
+        };
+        smart = {
+          onCalendar = lib.mkDefault "*-*-15 20:00";
+          devices = [
+            "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0001"
+            "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0002"
+            "/dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0001"
+            "/dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0002"
+            "/dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0003"
+            "/dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0004"
+          ];
+          test = lib.mkDefault "short";
+          kind = lib.mkDefault "smart-test";
+        };
+        snapshots = {
+          onCalendar = lib.mkDefault "hourly";
+          datasets = [
+            "rpool/vm-disks"
+            "rpool/containers"
+            "rpool/windows"
+          ];
+          recursive = lib.mkDefault true;
+          keep = {
+            daily = lib.mkDefault 7;
+            hourly = lib.mkDefault 24;
+            weekly = lib.mkDefault 4;
           };
-          smart = {
-            onCalendar = lib.mkDefault "*-*-15 20:00";
-            devices = [
-              "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0001"
-              "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0002"
-              "/dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0001"
-              "/dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0002"
-              "/dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0003"
-              "/dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0004"
-            ];
-            test = lib.mkDefault "short";
-            kind = lib.mkDefault "smart-test";
-          };
-          snapshots = {
-            onCalendar = lib.mkDefault "hourly";
-            datasets = [
-              "rpool/vm-disks"
-              "rpool/containers"
-              "rpool/windows"
-            ];
-            recursive = lib.mkDefault true;
-            keep = {
-              daily = lib.mkDefault 7;
-              hourly = lib.mkDefault 24;
-              weekly = lib.mkDefault 4;
-            };
-            kind = lib.mkDefault "zfs-snapshot";
-          };
-          scrub = {
-            onCalendar = lib.mkDefault "monthly";
-            pools = [
-              "rpool"
-              "tank"
-            ];
-            kind = lib.mkDefault "zfs-scrub";
-          };
+          kind = lib.mkDefault "zfs-snapshot";
+        };
+        scrub = {
+          onCalendar = lib.mkDefault "monthly";
+          pools = [
+            "rpool"
+            "tank"
+          ];
+          kind = lib.mkDefault "zfs-scrub";
         };
       };
       update.schedules.host-update = {

@@ -130,20 +130,74 @@ let
       zfs-trim = [ "--" ] ++ task.pools;
     }
     .${task.kind};
+
+  # How far systemd locks a task in. What tidies the system cannot be: what it starts would inherit the locks.
+  common = {
+    LockPersonality = true;
+    MemoryDenyWriteExecute = true;
+    NoNewPrivileges = true;
+    PrivateMounts = true;
+    PrivateTmp = true;
+    ProtectClock = true;
+    ProtectControlGroups = true;
+    ProtectHostname = true;
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectKernelTunables = true;
+    ProtectProc = "invisible";
+    RestrictNamespaces = true;
+    RestrictRealtime = true;
+    RestrictSUIDSGID = true;
+    SystemCallArchitectures = "native";
+    SystemCallErrorNumber = "EPERM";
+    UMask = "0077";
+    DevicePolicy = "closed";
+    IPAddressDeny = "any";
+    PrivateNetwork = true;
+    ProtectHome = true;
+    ProtectSystem = "strict";
+    ReadWritePaths = [ "/run/lock" ];
+    RestrictAddressFamilies = "none";
+    SystemCallFilter = [
+      "@system-service"
+      "~@privileged @resources"
+    ];
+  };
+  zfs = common // {
+    CapabilityBoundingSet = [ "CAP_SYS_ADMIN" ];
+    DeviceAllow = [ "/dev/zfs rw" ];
+  };
+  locksOf =
+    kind:
+    {
+      proxmox-maintenance = { };
+      smart-test = common // {
+        CapabilityBoundingSet = [
+          "CAP_SYS_ADMIN"
+          "CAP_SYS_RAWIO"
+        ];
+        DeviceAllow = [
+          "block-* rw"
+          "char-* rw"
+        ];
+      };
+      zfs-scrub = zfs;
+      zfs-snapshot = zfs;
+      zfs-trim = zfs;
+    }
+    .${kind};
 in
 {
   key = "moxc/host-tasks";
 
-  imports = [ ./common.nix ];
+  imports = [
+    ./common.nix
+    ./notify.nix
+  ];
 
   options.services.moxc.tasks = {
     enable = lib.mkEnableOption "what this host does at set times" // {
       default = true;
-    };
-    email = lib.mkOption {
-      type = lib.types.nullOr lib.types.str;
-      default = null;
-      description = "Who gets a mail when a task has failed.";
     };
     schedules = lib.mkOption {
       type = lib.types.attrsOf task;
@@ -154,7 +208,6 @@ in
 
   config = lib.mkIf (config.services.moxc.enable && cfg.enable && enabled != { }) {
     environment.systemPackages = [
-      tools.moxc-notify
       tools.proxmox-maintenance
       tools.smart-test
       tools.zfs-scrub
@@ -169,23 +222,7 @@ in
         wants = lib.mapAttrsToList (name: _: "moxc-${name}.timer") enabled;
       };
 
-      services = {
-        # It names no unit for its own failure, so that nothing goes round in circles.
-        "moxc-failure@" = {
-          description = "Tell that %i has failed";
-          serviceConfig = {
-            Type = "oneshot";
-            TimeoutStartSec = "5min";
-          };
-          script = ''
-            exec ${lib.getExe tools.moxc-notify} --yes ${
-              lib.optionalString (cfg.email != null) "--to ${lib.escapeShellArg cfg.email}"
-            } "$1"
-          '';
-          scriptArgs = "%i";
-        };
-      }
-      // lib.mapAttrs' (
+      services = lib.mapAttrs' (
         name: task:
         lib.nameValuePair "moxc-${name}" {
           description = "The task ${name}: ${task.kind}";
@@ -195,13 +232,14 @@ in
             config.nix.package.out
             pkgs.smartmontools
           ];
-          onFailure = [ "moxc-failure@%n.service" ];
+          onFailure = lib.optional (config.services.moxc.notify.email != null) "moxc-failure@%n.service";
           serviceConfig = {
             Type = "oneshot";
             Nice = 10;
             IOSchedulingClass = "best-effort";
             IOSchedulingPriority = 7;
           }
+          // locksOf task.kind
           // lib.optionalAttrs (task.timeout != null) { TimeoutStartSec = task.timeout; };
           script = "exec ${lib.escapeShellArgs (commandOf name task)}";
         }

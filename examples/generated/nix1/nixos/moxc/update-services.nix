@@ -132,7 +132,10 @@ in
 {
   key = "moxc/update-services";
 
-  imports = [ ./common.nix ];
+  imports = [
+    ./common.nix
+    ./notify.nix
+  ];
 
   options.services.moxc.update = {
     enable = lib.mkEnableOption "updates of this machine by timers" // {
@@ -161,6 +164,7 @@ in
           description = "Update this machine from ${schedule.flake}";
           wants = [ "network-online.target" ];
           after = [ "network-online.target" ];
+          onFailure = lib.optional (config.services.moxc.notify.email != null) "moxc-failure@%n.service";
           # The update itself switches to a system in which this unit may be another one.
           restartIfChanged = false;
           stopIfChanged = false;

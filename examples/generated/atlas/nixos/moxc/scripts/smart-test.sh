@@ -89,6 +89,9 @@ for disk in "${operands[@]}"; do
   elif [[ $said == *'without aborting current test'* || $said == *'already in progress'* ]]; then
     say "$disk: it tests itself already" disk "$disk"
     count 'testing already'
+  elif [[ $said == *[Uu]nsupported* || $said == *'not supported'* ]]; then
+    say "$disk: it has no self-tests" disk "$disk"
+    count 'without self-tests'
   else
     failed "$disk: no test: $reason" disk "$disk"
   fi

@@ -439,13 +439,21 @@ closing() {
     status=1
   fi
   for what in "${counted[@]}"; do
-    list+=", ${count_of[$what]} $what"
+    list+=", $what: ${count_of[$what]}"
     counts+=,$(json_string "$what"):${count_of[$what]}
   done
   for what in "${told[@]}"; do problems+=,$(json_string "$what"); done
   what=${list#, }
   if [[ -z $what ]]; then
-    if ((changes)); then what="$changes changes"; else what='nothing to do'; fi
+    if ((status > 128)); then
+      what='nothing was finished'
+    elif ((status)); then
+      what='nothing was done'
+    elif ((changes)); then
+      what="changes: $changes"
+    else
+      what='nothing to do'
+    fi
   fi
   if [[ -n $dry_run ]]; then
     what+=' (--dry-run: nothing was changed)' trial=true

@@ -67,7 +67,7 @@ for waiting in "${started[@]}"; do
     say "$waiting: nothing was wrong" pool "$waiting"
     count 'without a fault'
   else
-    health=$(sed -n 's/^ *\(state\|status\|scan\|errors\): /\1: /p' <<<"$health")
+    health=$(sed -n 's/^ *\(state\|status\|scan\|errors\): /\1: /; T; s/\.  .*/./; p' <<<"$health")
     found "$waiting: ${health//$'\n'/; }" pool "$waiting"
   fi
 done

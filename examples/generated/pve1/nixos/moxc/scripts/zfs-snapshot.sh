@@ -131,7 +131,7 @@ snapshot() {
     return 0
   fi
   # All or none: one volume that is out of room would keep every other dataset without a snapshot.
-  warn "$1: not all at once: $reason" dataset "$1"
+  warn "$1: not all at once: ${said%%$'\n'*}" dataset "$1"
   for dataset in "${datasets[@]}"; do
     if take "$dataset"; then
       count 'snapshots taken'
