@@ -1272,3 +1272,379 @@ fn a_rehearsal_wants_a_backup_room_and_memory() {
     }
     assert_eq!(host.changes(), [] as [&str; 0]);
 }
+
+// ---------------------------------------------------------------- rollback
+
+/// Snapshots of ZFS of every disk of a host: `hourly-1` to `hourly-3`.
+fn take_snapshots(host: &FakeHost) {
+    host.change(|state| {
+        for snapshots in state["zfs"].as_object_mut().expect("datasets").values_mut() {
+            *snapshots = json!(["1", "2", "3"].map(|number| json!({ "name": format!("hourly-{number}"), "creation": FIRST + number.parse::<u64>().expect("a number") })));
+        }
+    });
+}
+
+const DISKS: [&str; 4] = [
+    "rpool/vm-disks/vm-120-disk-0",
+    "rpool/vm-disks/vm-120-disk-1",
+    "rpool/vm-disks/vm-120-disk-2",
+    "rpool/vm-disks/vm-120-disk-3",
+];
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn disks_go_back_to_a_snapshot_of_zfs_once_the_name_was_typed() {
+    let host = FakeHost::new("homelab");
+    take_snapshots(&host);
+    host.run_guest(120);
+    let before = host.everything();
+    for (args, status, part) in [
+        (
+            &["zfs", "hourly-2", "--yes"][..],
+            3,
+            "--destroy-newer destroys them",
+        ),
+        (
+            &["zfs", "hourly-2", "--yes", "--destroy-newer"],
+            3,
+            "it wants --confirm windows",
+        ),
+        (
+            &[
+                "zfs",
+                "hourly-2",
+                "--yes",
+                "--destroy-newer",
+                "--confirm",
+                "services",
+            ],
+            3,
+            "and not windows",
+        ),
+        (
+            &["zfs", "hourly-9", "--yes", "--confirm", "windows"],
+            3,
+            "has no snapshot hourly-9",
+        ),
+        (
+            &["zfs", "hourly-2", "--disk", "scsi7", "--confirm", "windows"],
+            3,
+            "has no disk scsi7",
+        ),
+        (
+            &["snapshot", "hourly-2", "--disk", "scsi0"],
+            2,
+            "--disk goes with zfs",
+        ),
+        (&["generation"], 2, "unknown way generation"),
+        (&[], 2, "say which way"),
+    ] {
+        refused(
+            &host.run("rollback/windows.sh", args, NO_TROUBLE),
+            status,
+            part,
+        );
+        assert_eq!(host.changes(), [] as [&str; 0], "{args:?}");
+    }
+    for args in [
+        &["zfs", "--list"][..],
+        &["zfs"],
+        &["zfs", "hourly-2", "--dry-run", "--destroy-newer"],
+        &["snapshot", "--list"],
+    ] {
+        fine(&host.run("rollback/windows.sh", args, NO_TROUBLE));
+        assert_eq!(host.changes(), [] as [&str; 0], "{args:?}");
+    }
+    assert_eq!(host.everything(), before);
+    let args = [
+        "zfs",
+        "hourly-2",
+        "--yes",
+        "--destroy-newer",
+        "--confirm",
+        "windows",
+        "--start",
+    ];
+    let said = host.run("rollback/windows.sh", &args, NO_TROUBLE);
+    fine(&said);
+    assert!(
+        said.out.contains("no snapshot holds its memory"),
+        "{}",
+        said.out
+    );
+    let state = host.state();
+    for disk in DISKS {
+        assert_eq!(state["back"][disk], "hourly-2");
+        assert_eq!(state["zfs"][disk].as_array().expect("a list").len(), 2);
+    }
+    assert_eq!(state["running"]["120"], 1);
+    assert_eq!(
+        state["zfs"]["rpool/vm-disks/vm-111-disk-0"]
+            .as_array()
+            .expect("a list")
+            .len(),
+        3
+    );
+    // One disk alone, to the newest: nothing newer is in the way.
+    fine(&host.run(
+        "rollback/windows.sh",
+        &[
+            "zfs",
+            "hourly-2",
+            "--disk",
+            "scsi0",
+            "--yes",
+            "--confirm",
+            "windows",
+        ],
+        NO_TROUBLE,
+    ));
+    assert_eq!(
+        host.changes(),
+        [
+            "qm shutdown 120 --timeout 180",
+            "zfs rollback rpool/vm-disks/vm-120-disk-1@hourly-2"
+        ]
+    );
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_rollback_destroys_nothing_that_is_held_or_counted_on() {
+    let args = [
+        "zfs",
+        "hourly-2",
+        "--yes",
+        "--destroy-newer",
+        "--confirm",
+        "windows",
+    ];
+    let cases: [(&dyn Fn(&mut Value), i32, &str); 3] = [
+        (
+            &|state| state["zfs"][DISKS[1]][2]["userrefs"] = json!(1),
+            3,
+            "vm-120-disk-1@hourly-3 is newer, and held",
+        ),
+        (
+            &|state| {
+                state["snapshots"]["120"] = json!({ "before": { "snaptime": FIRST } });
+                state["zfs"][DISKS[1]][2]["name"] = json!("before");
+            },
+            3,
+            "@before is newer, and Proxmox VE counts on it",
+        ),
+        (
+            &|state| {
+                state["zfs"]
+                    .as_object_mut()
+                    .expect("datasets")
+                    .remove(DISKS[1]);
+            },
+            1,
+            "cannot be listed",
+        ),
+    ];
+    for (prepare, status, part) in cases {
+        let host = FakeHost::new("homelab");
+        take_snapshots(&host);
+        host.change(prepare);
+        let before = host.everything();
+        refused(
+            &host.run("rollback/windows.sh", &args, NO_TROUBLE),
+            status,
+            part,
+        );
+        assert_eq!(host.everything(), before);
+    }
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_rollback_that_fails_or_is_killed_half_way_is_finished_by_the_next_one() {
+    let args = [
+        "zfs",
+        "hourly-2",
+        "--yes",
+        "--destroy-newer",
+        "--confirm",
+        "windows",
+    ];
+    for trouble in [
+        Trouble {
+            fail: "zfs rollback -r rpool/vm-disks/vm-120-disk-1",
+            kill: "",
+        },
+        Trouble {
+            fail: "",
+            kill: "zfs rollback -r rpool/vm-disks/vm-120-disk-1",
+        },
+    ] {
+        let host = FakeHost::new("homelab");
+        take_snapshots(&host);
+        let said = host.run("rollback/windows.sh", &args, trouble);
+        assert_ne!(said.status, Some(0));
+        if !trouble.fail.is_empty() {
+            refused(
+                &said,
+                1,
+                "scsi0 (rpool/vm-disks/vm-120-disk-1) is not back at hourly-2, but efidisk0 already: do not start windows",
+            );
+        }
+        fine(&host.run("rollback/windows.sh", &args, NO_TROUBLE));
+        for disk in DISKS {
+            assert_eq!(host.state()["back"][disk], "hourly-2");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_snapshot_of_proxmox_is_reached_past_newer_ones_of_zfs() {
+    let host = FakeHost::new("homelab");
+    take_snapshots(&host);
+    host.change(|state| {
+        state["snapshots"]["110"] =
+            json!({ "hourly-2": { "snaptime": FIRST, "description": "before the update" } })
+    });
+    let list = host.run("rollback/services.sh", &["snapshot"], NO_TROUBLE);
+    fine(&list);
+    assert!(
+        list.out.contains("hourly-2  before the update"),
+        "{}",
+        list.out
+    );
+    let args = ["snapshot", "hourly-2", "--yes", "--confirm", "services"];
+    refused(
+        &host.run("rollback/services.sh", &args, NO_TROUBLE),
+        3,
+        "--destroy-newer destroys them",
+    );
+    let args = [&args[..], &["--destroy-newer"]].concat();
+    fine(&host.run("rollback/services.sh", &args, NO_TROUBLE));
+    assert_eq!(
+        host.changes(),
+        [
+            "zfs destroy rpool/containers/subvol-110-disk-0@hourly-3",
+            "pct rollback 110 hourly-2"
+        ]
+    );
+    assert_eq!(host.state()["data"]["110"], "snapshot hourly-2");
+    refused(
+        &host.run("rollback/services.sh", &["snapshot", "nosuch"], NO_TROUBLE),
+        3,
+        "has no snapshot nosuch",
+    );
+    host.set_guest(110, "lock", "backup");
+    refused(
+        &host.run("rollback/services.sh", &args, NO_TROUBLE),
+        4,
+        "is locked (backup)",
+    );
+}
+
+/// A NixOS guest of fakes, at the third of three generations.
+fn install_nixos(host: &FakeHost, vmid: u32) {
+    let profiles = host.path(&format!("guest-{vmid}/profiles"));
+    fs::create_dir_all(&profiles).expect("a folder");
+    for number in 1..=3 {
+        let system = host.path(&format!("guest-{vmid}/system-{number}"));
+        fs::create_dir_all(system.join("bin")).expect("a folder");
+        fs::write(system.join("bin/switch-to-configuration"), "#!/bin/sh\n[ ! -e \"$GUEST/broken\" ] || exit 4\necho \"$0 $1\" >\"$GUEST/switched\"\n").expect("a program");
+        fs::set_permissions(
+            system.join("bin/switch-to-configuration"),
+            fs::Permissions::from_mode(0o755),
+        )
+        .expect("a mode");
+        std::os::unix::fs::symlink(&system, profiles.join(format!("system-{number}-link")))
+            .expect("a link");
+    }
+    std::os::unix::fs::symlink("system-3-link", profiles.join("system")).expect("a link");
+    host.guest_program(vmid, "nix-env", "ln -sfn \"system-$4-link\" \"$2\"");
+    host.guest_program(vmid, "systemd-run", "while [ \"${1#--}\" != \"$1\" ]; do shift; done\nrm -f \"$GUEST/failed\"; \"$@\" || : >\"$GUEST/failed\"");
+    host.guest_program(vmid, "systemctl", "if [ \"$1\" = reset-failed ]; then rm -f \"$GUEST/failed\"; elif [ -e \"$GUEST/failed\" ]; then echo failed; exit 3; else echo inactive; exit 3; fi");
+    host.run_guest(vmid);
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_nixos_guest_goes_back_to_a_generation() {
+    for (guest, vmid) in [("services", 110), ("workstation", 111)] {
+        let host = FakeHost::new("homelab");
+        install_nixos(&host, vmid);
+        let script = format!("rollback/{guest}.sh");
+        let at = || {
+            fs::read_link(host.path(&format!("guest-{vmid}/profiles/system")))
+                .expect("a link")
+                .display()
+                .to_string()
+        };
+        let list = host.run(&script, &["generation", "--list"], NO_TROUBLE);
+        fine(&list);
+        assert!(
+            list.out.contains("\n* 3  ") && list.out.contains("  1  "),
+            "{}",
+            list.out
+        );
+        refused(
+            &host.run(&script, &["generation", "--yes"], NO_TROUBLE),
+            3,
+            &format!("it wants --confirm {guest}"),
+        );
+        refused(
+            &host.run(&script, &["generation", "7"], NO_TROUBLE),
+            3,
+            "has no generation 7",
+        );
+        fine(&host.run(&script, &["generation", "--dry-run"], NO_TROUBLE));
+        assert_eq!(at(), "system-3-link");
+        fine(&host.run(
+            &script,
+            &["generation", "--yes", "--confirm", guest],
+            NO_TROUBLE,
+        ));
+        assert_eq!(at(), "system-2-link");
+        assert!(
+            host.read(&format!("guest-{vmid}/switched"))
+                .ends_with(" switch\n")
+        );
+        fine(&host.run(
+            &script,
+            &["generation", "1", "--boot", "--confirm", guest],
+            NO_TROUBLE,
+        ));
+        assert_eq!(at(), "system-1-link");
+        assert!(
+            host.read(&format!("guest-{vmid}/switched"))
+                .ends_with(" boot\n")
+        );
+        refused(
+            &host.run(&script, &["generation", "--confirm", guest], NO_TROUBLE),
+            3,
+            "no generation before 1",
+        );
+        fs::write(host.path(&format!("guest-{vmid}/broken")), "").expect("a file");
+        refused(
+            &host.run(
+                &script,
+                &["generation", "3", "--confirm", guest],
+                NO_TROUBLE,
+            ),
+            1,
+            "is not at generation 3",
+        );
+        host.change(|state| state["silent"] = json!({ vmid.to_string(): 1 }));
+        if vmid == 111 {
+            refused(
+                &host.run(&script, &["generation", "--list"], NO_TROUBLE),
+                3,
+                "the guest agent of workstation (111) does not answer",
+            );
+        }
+        host.change(|state| state["running"] = json!({}));
+        refused(
+            &host.run(&script, &["generation", "--list"], NO_TROUBLE),
+            3,
+            "is stopped: start it",
+        );
+    }
+}
