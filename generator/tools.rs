@@ -6,6 +6,9 @@
 /// What every tool shares: options, messages, the JSON log, locks, the closing summary, statuses.
 const LIBRARY: &str = include_str!("../nix/modules/scripts/tool.sh");
 
+/// What the tools share that deal with guests and their backups.
+const GUESTS: &str = include_str!("../nix/modules/scripts/guests.sh");
+
 /// A program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tool {
@@ -13,25 +16,39 @@ pub struct Tool {
     pub name: &'static str,
     /// What it does, in one sentence without a full stop.
     pub about: &'static str,
+    /// What stands between the library and the tool.
+    part: &'static str,
     text: &'static str,
 }
 
 macro_rules! tools {
-    ($($name:literal $about:literal)*) => {
+    ($($name:literal $(with $part:ident)? $about:literal)*) => {
         &[$(Tool {
             name: $name,
             about: $about,
+            part: concat_part!($($part)?),
             text: include_str!(concat!("../nix/modules/scripts/", $name, ".sh")),
         }),*]
     };
 }
 
+macro_rules! concat_part {
+    () => {
+        ""
+    };
+    ($part:ident) => {
+        $part
+    };
+}
+
 /// The tools of a Proxmox VE host on Debian, in the order of their names.
 pub const ALL: &[Tool] = tools! {
+    "backup-rehearsal" with GUESTS "restores the newest backup of a guest to a spare number, sees whether it starts, and removes it"
     "moxc-notify" "tells by mail that a unit has failed"
     "proxmox-maintenance" "removes what a host no longer needs, and reports how its pools, disks and file systems are"
     "proxmox-update" "brings the packages of a Proxmox VE host up to date"
     "smart-test" "has disks test themselves, and tells what their last test said"
+    "vzdump-backup" with GUESTS "backs guests up by hand, one after the other, and looks whether each backup is good"
     "zfs-scrub" "has pools read every block and mend what is wrong"
     "zfs-snapshot" "takes snapshots of datasets, and prunes those that it took before"
     "zfs-trim" "tells flash which blocks are free"
@@ -45,7 +62,10 @@ impl Tool {
 
     /// The whole program. `header` marks it as a generated file; it holds no line break.
     pub fn script(&self, header: &str) -> String {
-        format!("#!/bin/bash\n# {header}\n#\n{LIBRARY}\n{}", self.text)
+        format!(
+            "#!/bin/bash\n# {header}\n#\n{LIBRARY}\n{}{}",
+            self.part, self.text
+        )
     }
 
     /// Where a Debian host has it.
@@ -80,7 +100,7 @@ mod tests {
     #[test]
     fn no_tool_has_an_interpreter_of_its_own() {
         // Nix puts the library in front as well: the line would stand in the middle.
-        for text in ALL.iter().map(|tool| tool.text).chain([LIBRARY]) {
+        for text in ALL.iter().map(|tool| tool.text).chain([LIBRARY, GUESTS]) {
             assert!(!text.starts_with("#!"), "{text}");
         }
     }

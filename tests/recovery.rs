@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -56,6 +57,7 @@ impl FakeHost {
             std::os::unix::fs::symlink(tests().join("fakes/pve"), host.path("bin").join(program))
                 .expect("a link");
         }
+        fs::write(host.path("meminfo"), "MemAvailable: 67108864 kB\n").expect("a file");
         let mut volumes = serde_json::Map::new();
         let mut zfs = serde_json::Map::new();
         let mut stores = Vec::new();
@@ -65,6 +67,10 @@ impl FakeHost {
             .split("\n\n")
             .filter(|section| !section.trim().is_empty())
         {
+            let content = section
+                .lines()
+                .find_map(|line| line.trim().strip_prefix("content "))
+                .unwrap_or_default();
             let mut lines = section.lines();
             let (kind, name) = lines
                 .next()
@@ -79,7 +85,7 @@ impl FakeHost {
             let there = name != "usb";
             stores.push(json!({
                 "storage": name, "type": kind, "enabled": 1, "active": u8::from(there),
-                "avail": 1_u64 << 42, "total": 1_u64 << 43, "pool": pool,
+                "avail": 1_u64 << 42, "total": 1_u64 << 43, "content": content, "pool": pool,
             }));
         }
         for folder in ["qemu-server", "lxc"] {
@@ -234,6 +240,19 @@ impl FakeHost {
         )
     }
 
+    /// Runs a tool of the tree.
+    fn tool(&self, name: &str, args: &[&str], trouble: Trouble<'_>) -> Said {
+        self.run(&format!("proxmox/usr/local/sbin/{name}"), args, trouble)
+    }
+
+    /// Gives a guest a program.
+    fn guest_program(&self, vmid: u32, name: &str, text: &str) {
+        let folder = self.path(&format!("guest-{vmid}/bin"));
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(name), format!("#!/bin/sh\n{text}\n")).expect("a program");
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755)).expect("a mode");
+    }
+
     fn call(&self, words: &[&str], trouble: Trouble<'_>) -> Said {
         let _ = fs::remove_file(self.path("log"));
         let path = format!(
@@ -251,6 +270,12 @@ impl FakeHost {
             .env("MOXC_PVE_DIR", self.path("root/etc/pve"))
             .env("MOXC_STATE_DIR", self.path("moxc"))
             .env("MOXC_LOCK_DIR", self.path("lock"))
+            .env(
+                "MOXC_VZDUMP_CONF",
+                self.path("tree/proxmox/etc/vzdump.conf"),
+            )
+            .env("MOXC_MEMINFO", self.path("meminfo"))
+            .env("MOXC_POLL", "0")
             .stdin(Stdio::null())
             .process_group(0)
             .output()
@@ -263,7 +288,8 @@ impl FakeHost {
         let log = fs::read_to_string(self.path("log")).unwrap_or_default();
         let reads = [
             "pvesh get ",
-            "pvesm ",
+            "pvesm extractconfig",
+            "pvesm path",
             "zfs list",
             "zfs get",
             "zstd ",
@@ -291,7 +317,22 @@ impl FakeHost {
                 );
             }
         }
-        (self.state(), guests)
+        let mut state = self.state();
+        for (key, empty) in [
+            ("hangs", json!({})),
+            ("silent", json!({})),
+            ("running", json!({})),
+            ("snapshots", json!({})),
+            ("tasks", json!([])),
+        ] {
+            if state[key].is_null() {
+                state[key] = empty;
+            }
+        }
+        // What a guest was restored from stays known when it is gone.
+        let all = state.as_object_mut().expect("an object");
+        all.remove("data");
+        (state, guests)
     }
 }
 
@@ -713,16 +754,21 @@ fn a_restore_that_fails_or_is_killed_is_finished_by_the_next_one() {
         let calls = whole.changes();
         for call in &calls {
             let start: String = call.split(' ').take(3).collect::<Vec<_>>().join(" ");
-            for trouble in [
-                Trouble {
-                    fail: &start,
-                    kill: "",
-                },
-                Trouble {
-                    fail: "",
-                    kill: &start,
-                },
-            ] {
+            let kill = Trouble {
+                fail: "",
+                kill: &start,
+            };
+            let fail = Trouble {
+                fail: &start,
+                kill: "",
+            };
+            // Of a copy, the kills alone: a failure goes the same way for both.
+            let troubles = if vmid == own {
+                vec![kill, fail]
+            } else {
+                vec![kill]
+            };
+            for trouble in troubles {
                 let host = prepared();
                 let said = host.run(&script, args, trouble);
                 assert_ne!(said.status, Some(0), "{guest} {start}: {}", said.out);
@@ -840,4 +886,765 @@ fn a_guest_that_is_gone_comes_back_with_its_number() {
         host.guest(110)["rootfs"],
         "containers:subvol-110-disk-0,size=32G"
     );
+}
+
+// ---------------------------------------------------------------- vzdump-backup
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn backups_by_hand_go_on_after_a_failure_and_say_so() {
+    let host = FakeHost::new("homelab");
+    host.run_guest(111);
+    let said = host.tool(
+        "vzdump-backup",
+        &["--yes", "all"],
+        Trouble {
+            fail: "vzdump 111",
+            kill: "",
+        },
+    );
+    assert_eq!(said.status, Some(1), "{}\n{}", said.out, said.err);
+    assert!(
+        said.err.contains("workstation (111): the backup failed"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("2 backups made"), "{}", said.err);
+    assert_eq!(
+        host.changes(),
+        [110, 111, 120].map(|vmid| format!("vzdump {vmid} --storage archive --notes-template {{{{guestname}}}} --remove 0 --lockwait 10"))
+    );
+    let said = host.tool(
+        "vzdump-backup",
+        &[
+            "--yes",
+            "--exclude",
+            "111",
+            "--protected",
+            "all",
+            "services",
+        ],
+        NO_TROUBLE,
+    );
+    fine(&said);
+    assert_eq!(host.changes().len(), 2, "{:?}", host.changes());
+    let said = host.tool("vzdump-backup", &["--yes", "nobody", "110"], NO_TROUBLE);
+    refused(&said, 1, "there is no guest nobody on this host");
+    assert_eq!(host.changes().len(), 1);
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_storage_that_is_full_away_or_wrong_is_told_before() {
+    let host = FakeHost::new("homelab");
+    host.back_up("archive", 110, 10);
+    host.back_up("archive", 120, 10);
+    host.change(|state| state["backups"][1]["size"] = json!(2_000_000_000_u64));
+    host.change_store("archive", "avail", 1_000_000_000_u64);
+    let said = host.tool("vzdump-backup", &["--yes", "110", "120"], NO_TROUBLE);
+    refused(
+        &said,
+        1,
+        "windows (120): storage archive has 953.7 MiB free, and the backup needs about 2.0 GiB",
+    );
+    assert_eq!(
+        host.changes().len(),
+        1,
+        "the small one goes: {:?}",
+        host.changes()
+    );
+    for (args, status, part) in [
+        (
+            &["--yes", "--storage", "usb", "110"][..],
+            1,
+            "storage usb is offline",
+        ),
+        (
+            &["--yes", "--storage", "nosuch", "110"],
+            3,
+            "there is no storage nosuch",
+        ),
+        (
+            &["--yes", "--storage", "vm-disks", "110"],
+            3,
+            "is not for backups",
+        ),
+        (&["--yes"], 2, "no guest is named"),
+        (
+            &["--yes", "--keep", "fortnightly=2", "110"],
+            2,
+            "--keep takes a rule",
+        ),
+    ] {
+        refused(&host.tool("vzdump-backup", args, NO_TROUBLE), status, part);
+        assert_eq!(host.changes(), [] as [&str; 0]);
+    }
+    let said = host.tool(
+        "vzdump-backup",
+        &["--yes", "--removable", "--storage", "usb", "110"],
+        NO_TROUBLE,
+    );
+    fine(&said);
+    assert!(said.out.contains("is away: nothing to do"), "{}", said.out);
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn older_backups_go_only_after_a_good_one() {
+    let host = FakeHost::new("homelab");
+    let oldest = host.back_up("archive", 110, 1);
+    host.back_up("archive", 110, 2);
+    host.change(|state| {
+        for backup in state["backups"].as_array_mut().expect("backups") {
+            backup["size"] = json!(2000);
+        }
+        state["backups"][0]["protected"] = json!(1);
+    });
+    let args = ["--yes", "--keep", "last=1", "110"];
+    for (key, value, part, status) in [
+        (
+            "writes",
+            json!("bad"),
+            "is damaged; older ones are left as they are",
+            1,
+        ),
+        ("makes", json!(10), "less than a tenth of the one before", 5),
+    ] {
+        host.change_store("archive", key, value);
+        refused(&host.tool("vzdump-backup", &args, NO_TROUBLE), status, part);
+        assert!(
+            !host.changes().iter().any(|call| call.contains("prune")),
+            "{:?}",
+            host.changes()
+        );
+        host.change_store("archive", key, Value::Null);
+        host.change(|state| {
+            let backups = state["backups"].as_array_mut().expect("backups");
+            backups.truncate(2);
+        });
+    }
+    let before = host.state();
+    let said = host.tool(
+        "vzdump-backup",
+        &["--dry-run", "--json", "--keep", "last=1", "all"],
+        NO_TROUBLE,
+    );
+    fine(&said);
+    for line in said.out.lines() {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+    assert_eq!(host.state(), before);
+    assert_eq!(host.changes(), [] as [&str; 0]);
+    fine(&host.tool("vzdump-backup", &args, NO_TROUBLE));
+    let state = host.state();
+    let left: Vec<&str> = state["backups"]
+        .as_array()
+        .expect("backups")
+        .iter()
+        .map(|backup| backup["volid"].as_str().expect("text"))
+        .collect();
+    assert_eq!(left.len(), 2, "the protected one and the new one: {left:?}");
+    assert!(left.contains(&oldest.as_str()));
+    // A guest that something else is at is left for later.
+    host.set_guest(110, "lock", "snapshot");
+    refused(
+        &host.tool("vzdump-backup", &args, NO_TROUBLE),
+        4,
+        "services (110) is locked (snapshot)",
+    );
+}
+
+// ---------------------------------------------------------------- backup-rehearsal
+
+/// The words of the service of a tree's rehearsal.
+fn rehearsal(host: &FakeHost) -> Vec<String> {
+    let unit = host
+        .read("tree/proxmox/etc/systemd/system/moxc-rehearsal.service")
+        .replace("\\\n", "");
+    let line = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart=/usr/local/sbin/backup-rehearsal "))
+        .expect("a command");
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_rehearsal_brings_the_copy_up_and_takes_it_away() {
+    let host = FakeHost::new("homelab");
+    host.guest_program(990_000, "systemctl", "if [ \"$1\" = is-system-running ]; then echo degraded; else echo net.service loaded failed; fi");
+    host.set_guest(110, "mp0", "/tank/data,mp=/data");
+    host.set_guest(110, "lxc.mount.entry", "/dev/net dev/net none bind");
+    let newest = host.back_up("archive", 110, 10);
+    host.run_guest(110);
+    let before = host.everything();
+    let words = rehearsal(&host);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let said = host.tool("backup-rehearsal", &words, NO_TROUBLE);
+    fine(&said);
+    assert!(
+        said.out
+            .contains(&format!("services (110) comes back from {newest}"))
+            && said.out.contains("(degraded: net.service )"),
+        "{}",
+        said.out
+    );
+    assert_eq!(host.everything(), before);
+    let changes = host.changes();
+    assert!(
+        changes[0].starts_with("pct restore 990000 archive:backup/")
+            && changes[0].contains("--onboot 0 --protection 0"),
+        "{changes:?}"
+    );
+    assert!(
+        changes[1].contains("link_down=1") && changes[1].contains("--delete mp0,startup"),
+        "{changes:?}"
+    );
+    assert_eq!(
+        changes[2..],
+        [
+            "pct start 990000",
+            "pct stop 990000",
+            "pct destroy 990000 --purge 1 --destroy-unreferenced-disks 1"
+        ]
+    );
+    // A trial.
+    let mut trial = words.clone();
+    trial.extend(["--dry-run", "--json"]);
+    let before = host.everything();
+    fine(&host.tool("backup-rehearsal", &trial, NO_TROUBLE));
+    assert_eq!(host.changes(), [] as [&str; 0]);
+    assert_eq!(host.everything(), before);
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_rehearsal_of_a_machine_waits_for_its_agent() {
+    let host = FakeHost::new("homelab");
+    host.set_guest(120, "ide2", "nas:iso/setup.iso,media=cdrom");
+    host.back_up("archive", 120, 10);
+    let args = ["--yes", "--guest", "120", "--timeout", "3"];
+    let said = host.tool("backup-rehearsal", &args, NO_TROUBLE);
+    fine(&said);
+    let changes = host.changes();
+    for part in [
+        "--delete args,hookscript,hostpci0,hostpci1",
+        "--memory 4096",
+        "--cores 2",
+        "--ide2 none,media=cdrom",
+        "--vga std",
+    ] {
+        assert!(changes[1].contains(part), "{part}: {changes:?}");
+    }
+    host.change(|state| state["silent"] = json!({ "990000": 1 }));
+    let said = host.tool("backup-rehearsal", &args, NO_TROUBLE);
+    refused(&said, 1, "the copy runs and has not answered in 3 seconds");
+    assert!(!host.path("root/etc/pve/qemu-server/990000.conf").exists());
+    // Without an agent it can only run.
+    host.set_guest(120, "agent", "0");
+    host.back_up("archive", 120, 20);
+    refused(
+        &host.tool("backup-rehearsal", &args, NO_TROUBLE),
+        5,
+        "has no guest agent that could answer",
+    );
+    assert!(!host.path("root/etc/pve/qemu-server/990000.conf").exists());
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_rehearsal_that_fails_or_is_killed_leaves_nothing_behind() {
+    for vmid in [110, 120] {
+        let prepared = || {
+            let host = FakeHost::new("homelab");
+            host.guest_program(990_000, "systemctl", "echo running");
+            host.back_up("archive", vmid, 10);
+            // Somebody's own guest in the range, and one that bears the tag alone.
+            let other = fs::read_to_string(host.file(111)).expect("a guest");
+            fs::write(host.path("root/etc/pve/qemu-server/990001.conf"), &other).expect("a guest");
+            fs::write(
+                host.path("root/etc/pve/qemu-server/990002.conf"),
+                format!("{other}tags: moxc-rehearsal\n"),
+            )
+            .expect("a guest");
+            host
+        };
+        let guest = vmid.to_string();
+        let args = ["--yes", "--guest", &guest, "--timeout", "3"];
+        let whole = prepared();
+        let before = whole.everything();
+        fine(&whole.tool("backup-rehearsal", &args, NO_TROUBLE));
+        let calls = whole.changes();
+        assert_eq!(calls.len(), 5, "{calls:?}");
+        for call in &calls {
+            let start: String = call.split(' ').take(3).collect::<Vec<_>>().join(" ");
+            let kill = Trouble {
+                fail: "",
+                kill: &start,
+            };
+            let fail = Trouble {
+                fail: &start,
+                kill: "",
+            };
+            // Of a machine, the kills alone: a failure goes the same way for both.
+            let troubles = if vmid == 110 {
+                vec![kill, fail]
+            } else {
+                vec![kill]
+            };
+            for trouble in troubles {
+                let host = prepared();
+                let said = host.tool("backup-rehearsal", &args, trouble);
+                assert!(
+                    trouble.kill.ends_with("stop 990000") && !trouble.kill.is_empty()
+                        || said.status != Some(0),
+                    "{start}: {}\n{}",
+                    said.out,
+                    said.err
+                );
+                let said = host.tool("backup-rehearsal", &args, NO_TROUBLE);
+                fine(&said);
+                assert_eq!(host.everything(), before, "{start}");
+                assert_eq!(
+                    fs::read_dir(host.path("moxc/rehearsal"))
+                        .expect("a folder")
+                        .count(),
+                    0,
+                    "{start}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_rehearsal_wants_a_backup_room_and_memory() {
+    let host = FakeHost::new("homelab");
+    let args = ["--yes", "--guest", "110", "--storage", "archive"];
+    refused(
+        &host.tool("backup-rehearsal", &args, NO_TROUBLE),
+        1,
+        "there is no backup of 110 in: archive",
+    );
+    host.back_up("archive", 110, 10);
+    host.change_store("containers", "avail", 1000);
+    refused(
+        &host.tool("backup-rehearsal", &args, NO_TROUBLE),
+        1,
+        "and the copy may need",
+    );
+    host.change_store("containers", "avail", 1_u64 << 40);
+    fs::write(host.path("meminfo"), "MemAvailable: 1048576 kB\n").expect("a file");
+    refused(
+        &host.tool("backup-rehearsal", &args, NO_TROUBLE),
+        4,
+        "of memory free, and the copy needs 4096",
+    );
+    host.change_store("archive", "active", 0);
+    refused(
+        &host.tool("backup-rehearsal", &args, NO_TROUBLE),
+        1,
+        "no storage with backups of 110 can be read: archive",
+    );
+    let said = host.tool(
+        "backup-rehearsal",
+        &[
+            "--yes",
+            "--removable",
+            "--guest",
+            "110",
+            "--storage",
+            "archive",
+        ],
+        NO_TROUBLE,
+    );
+    fine(&said);
+    for args in [
+        &["--yes"][..],
+        &["--yes", "--guest", "990007"],
+        &["--yes", "--guest", "110", "--range", "9-3"],
+    ] {
+        assert_eq!(
+            host.tool("backup-rehearsal", args, NO_TROUBLE).status,
+            Some(2)
+        );
+    }
+    assert_eq!(host.changes(), [] as [&str; 0]);
+}
+
+// ---------------------------------------------------------------- rollback
+
+/// Snapshots of ZFS of every disk of a host: `hourly-1` to `hourly-3`.
+fn take_snapshots(host: &FakeHost) {
+    host.change(|state| {
+        for snapshots in state["zfs"].as_object_mut().expect("datasets").values_mut() {
+            *snapshots = json!(["1", "2", "3"].map(|number| json!({ "name": format!("hourly-{number}"), "creation": FIRST + number.parse::<u64>().expect("a number") })));
+        }
+    });
+}
+
+const DISKS: [&str; 4] = [
+    "rpool/vm-disks/vm-120-disk-0",
+    "rpool/vm-disks/vm-120-disk-1",
+    "rpool/vm-disks/vm-120-disk-2",
+    "rpool/vm-disks/vm-120-disk-3",
+];
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn disks_go_back_to_a_snapshot_of_zfs_once_the_name_was_typed() {
+    let host = FakeHost::new("homelab");
+    take_snapshots(&host);
+    host.run_guest(120);
+    let before = host.everything();
+    for (args, status, part) in [
+        (
+            &["zfs", "hourly-2", "--yes"][..],
+            3,
+            "--destroy-newer destroys them",
+        ),
+        (
+            &["zfs", "hourly-2", "--yes", "--destroy-newer"],
+            3,
+            "it wants --confirm windows",
+        ),
+        (
+            &[
+                "zfs",
+                "hourly-2",
+                "--yes",
+                "--destroy-newer",
+                "--confirm",
+                "services",
+            ],
+            3,
+            "and not windows",
+        ),
+        (
+            &["zfs", "hourly-9", "--yes", "--confirm", "windows"],
+            3,
+            "has no snapshot hourly-9",
+        ),
+        (
+            &["zfs", "hourly-2", "--disk", "scsi7", "--confirm", "windows"],
+            3,
+            "has no disk scsi7",
+        ),
+        (
+            &["snapshot", "hourly-2", "--disk", "scsi0"],
+            2,
+            "--disk goes with zfs",
+        ),
+        (&["generation"], 2, "unknown way generation"),
+        (&[], 2, "say which way"),
+    ] {
+        refused(
+            &host.run("rollback/windows.sh", args, NO_TROUBLE),
+            status,
+            part,
+        );
+        assert_eq!(host.changes(), [] as [&str; 0], "{args:?}");
+    }
+    for args in [
+        &["zfs", "--list"][..],
+        &["zfs"],
+        &["zfs", "hourly-2", "--dry-run", "--destroy-newer"],
+        &["snapshot", "--list"],
+    ] {
+        fine(&host.run("rollback/windows.sh", args, NO_TROUBLE));
+        assert_eq!(host.changes(), [] as [&str; 0], "{args:?}");
+    }
+    assert_eq!(host.everything(), before);
+    let args = [
+        "zfs",
+        "hourly-2",
+        "--yes",
+        "--destroy-newer",
+        "--confirm",
+        "windows",
+        "--start",
+    ];
+    let said = host.run("rollback/windows.sh", &args, NO_TROUBLE);
+    fine(&said);
+    assert!(
+        said.out.contains("no snapshot holds its memory"),
+        "{}",
+        said.out
+    );
+    let state = host.state();
+    for disk in DISKS {
+        assert_eq!(state["back"][disk], "hourly-2");
+        assert_eq!(state["zfs"][disk].as_array().expect("a list").len(), 2);
+    }
+    assert_eq!(state["running"]["120"], 1);
+    assert_eq!(
+        state["zfs"]["rpool/vm-disks/vm-111-disk-0"]
+            .as_array()
+            .expect("a list")
+            .len(),
+        3
+    );
+    // One disk alone, to the newest: nothing newer is in the way.
+    fine(&host.run(
+        "rollback/windows.sh",
+        &[
+            "zfs",
+            "hourly-2",
+            "--disk",
+            "scsi0",
+            "--yes",
+            "--confirm",
+            "windows",
+        ],
+        NO_TROUBLE,
+    ));
+    assert_eq!(
+        host.changes(),
+        [
+            "qm shutdown 120 --timeout 180",
+            "zfs rollback rpool/vm-disks/vm-120-disk-1@hourly-2"
+        ]
+    );
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_rollback_destroys_nothing_that_is_held_or_counted_on() {
+    let args = [
+        "zfs",
+        "hourly-2",
+        "--yes",
+        "--destroy-newer",
+        "--confirm",
+        "windows",
+    ];
+    let cases: [(&dyn Fn(&mut Value), i32, &str); 3] = [
+        (
+            &|state| state["zfs"][DISKS[1]][2]["userrefs"] = json!(1),
+            3,
+            "vm-120-disk-1@hourly-3 is newer, and held",
+        ),
+        (
+            &|state| {
+                state["snapshots"]["120"] = json!({ "before": { "snaptime": FIRST } });
+                state["zfs"][DISKS[1]][2]["name"] = json!("before");
+            },
+            3,
+            "@before is newer, and Proxmox VE counts on it",
+        ),
+        (
+            &|state| {
+                state["zfs"]
+                    .as_object_mut()
+                    .expect("datasets")
+                    .remove(DISKS[1]);
+            },
+            1,
+            "cannot be listed",
+        ),
+    ];
+    for (prepare, status, part) in cases {
+        let host = FakeHost::new("homelab");
+        take_snapshots(&host);
+        host.change(prepare);
+        let before = host.everything();
+        refused(
+            &host.run("rollback/windows.sh", &args, NO_TROUBLE),
+            status,
+            part,
+        );
+        assert_eq!(host.everything(), before);
+    }
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_rollback_that_fails_or_is_killed_half_way_is_finished_by_the_next_one() {
+    let args = [
+        "zfs",
+        "hourly-2",
+        "--yes",
+        "--destroy-newer",
+        "--confirm",
+        "windows",
+    ];
+    for trouble in [
+        Trouble {
+            fail: "zfs rollback -r rpool/vm-disks/vm-120-disk-1",
+            kill: "",
+        },
+        Trouble {
+            fail: "",
+            kill: "zfs rollback -r rpool/vm-disks/vm-120-disk-1",
+        },
+    ] {
+        let host = FakeHost::new("homelab");
+        take_snapshots(&host);
+        let said = host.run("rollback/windows.sh", &args, trouble);
+        assert_ne!(said.status, Some(0));
+        if !trouble.fail.is_empty() {
+            refused(
+                &said,
+                1,
+                "scsi0 (rpool/vm-disks/vm-120-disk-1) is not back at hourly-2, but efidisk0 already: do not start windows",
+            );
+        }
+        fine(&host.run("rollback/windows.sh", &args, NO_TROUBLE));
+        for disk in DISKS {
+            assert_eq!(host.state()["back"][disk], "hourly-2");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_snapshot_of_proxmox_is_reached_past_newer_ones_of_zfs() {
+    let host = FakeHost::new("homelab");
+    take_snapshots(&host);
+    host.change(|state| {
+        state["snapshots"]["110"] =
+            json!({ "hourly-2": { "snaptime": FIRST, "description": "before the update" } })
+    });
+    let list = host.run("rollback/services.sh", &["snapshot"], NO_TROUBLE);
+    fine(&list);
+    assert!(
+        list.out.contains("hourly-2  before the update"),
+        "{}",
+        list.out
+    );
+    let args = ["snapshot", "hourly-2", "--yes", "--confirm", "services"];
+    refused(
+        &host.run("rollback/services.sh", &args, NO_TROUBLE),
+        3,
+        "--destroy-newer destroys them",
+    );
+    let args = [&args[..], &["--destroy-newer"]].concat();
+    fine(&host.run("rollback/services.sh", &args, NO_TROUBLE));
+    assert_eq!(
+        host.changes(),
+        [
+            "zfs destroy rpool/containers/subvol-110-disk-0@hourly-3",
+            "pct rollback 110 hourly-2"
+        ]
+    );
+    assert_eq!(host.state()["data"]["110"], "snapshot hourly-2");
+    refused(
+        &host.run("rollback/services.sh", &["snapshot", "nosuch"], NO_TROUBLE),
+        3,
+        "has no snapshot nosuch",
+    );
+    host.set_guest(110, "lock", "backup");
+    refused(
+        &host.run("rollback/services.sh", &args, NO_TROUBLE),
+        4,
+        "is locked (backup)",
+    );
+}
+
+/// A NixOS guest of fakes, at the third of three generations.
+fn install_nixos(host: &FakeHost, vmid: u32) {
+    let profiles = host.path(&format!("guest-{vmid}/profiles"));
+    fs::create_dir_all(&profiles).expect("a folder");
+    for number in 1..=3 {
+        let system = host.path(&format!("guest-{vmid}/system-{number}"));
+        fs::create_dir_all(system.join("bin")).expect("a folder");
+        fs::write(system.join("bin/switch-to-configuration"), "#!/bin/sh\n[ ! -e \"$GUEST/broken\" ] || exit 4\necho \"$0 $1\" >\"$GUEST/switched\"\n").expect("a program");
+        fs::set_permissions(
+            system.join("bin/switch-to-configuration"),
+            fs::Permissions::from_mode(0o755),
+        )
+        .expect("a mode");
+        std::os::unix::fs::symlink(&system, profiles.join(format!("system-{number}-link")))
+            .expect("a link");
+    }
+    std::os::unix::fs::symlink("system-3-link", profiles.join("system")).expect("a link");
+    host.guest_program(vmid, "nix-env", "ln -sfn \"system-$4-link\" \"$2\"");
+    host.guest_program(vmid, "systemd-run", "while [ \"${1#--}\" != \"$1\" ]; do shift; done\nrm -f \"$GUEST/failed\"; \"$@\" || : >\"$GUEST/failed\"");
+    host.guest_program(vmid, "systemctl", "if [ \"$1\" = reset-failed ]; then rm -f \"$GUEST/failed\"; elif [ -e \"$GUEST/failed\" ]; then echo failed; exit 3; else echo inactive; exit 3; fi");
+    host.run_guest(vmid);
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_nixos_guest_goes_back_to_a_generation() {
+    for (guest, vmid) in [("services", 110), ("workstation", 111)] {
+        let host = FakeHost::new("homelab");
+        install_nixos(&host, vmid);
+        let script = format!("rollback/{guest}.sh");
+        let at = || {
+            fs::read_link(host.path(&format!("guest-{vmid}/profiles/system")))
+                .expect("a link")
+                .display()
+                .to_string()
+        };
+        let list = host.run(&script, &["generation", "--list"], NO_TROUBLE);
+        fine(&list);
+        assert!(
+            list.out.contains("\n* 3  ") && list.out.contains("  1  "),
+            "{}",
+            list.out
+        );
+        refused(
+            &host.run(&script, &["generation", "--yes"], NO_TROUBLE),
+            3,
+            &format!("it wants --confirm {guest}"),
+        );
+        refused(
+            &host.run(&script, &["generation", "7"], NO_TROUBLE),
+            3,
+            "has no generation 7",
+        );
+        fine(&host.run(&script, &["generation", "--dry-run"], NO_TROUBLE));
+        assert_eq!(at(), "system-3-link");
+        fine(&host.run(
+            &script,
+            &["generation", "--yes", "--confirm", guest],
+            NO_TROUBLE,
+        ));
+        assert_eq!(at(), "system-2-link");
+        assert!(
+            host.read(&format!("guest-{vmid}/switched"))
+                .ends_with(" switch\n")
+        );
+        fine(&host.run(
+            &script,
+            &["generation", "1", "--boot", "--confirm", guest],
+            NO_TROUBLE,
+        ));
+        assert_eq!(at(), "system-1-link");
+        assert!(
+            host.read(&format!("guest-{vmid}/switched"))
+                .ends_with(" boot\n")
+        );
+        refused(
+            &host.run(&script, &["generation", "--confirm", guest], NO_TROUBLE),
+            3,
+            "no generation before 1",
+        );
+        fs::write(host.path(&format!("guest-{vmid}/broken")), "").expect("a file");
+        refused(
+            &host.run(
+                &script,
+                &["generation", "3", "--confirm", guest],
+                NO_TROUBLE,
+            ),
+            1,
+            "is not at generation 3",
+        );
+        host.change(|state| state["silent"] = json!({ vmid.to_string(): 1 }));
+        if vmid == 111 {
+            refused(
+                &host.run(&script, &["generation", "--list"], NO_TROUBLE),
+                3,
+                "the guest agent of workstation (111) does not answer",
+            );
+        }
+        host.change(|state| state["running"] = json!({}));
+        refused(
+            &host.run(&script, &["generation", "--list"], NO_TROUBLE),
+            3,
+            "is stopped: start it",
+        );
+    }
 }

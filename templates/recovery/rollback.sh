@@ -220,7 +220,7 @@ switch_generation() {
         exec /nix/var/nix/profiles/system/bin/switch-to-configuration "$2"' sh "$1" "$2" || return 1
   while ((waited < generation_timeout)); do
     sleep "$poll"
-    waited=$((waited + poll))
+    waited=$((waited + (poll > 0 ? poll : 1)))
     state=$(in_guest /run/current-system/sw/bin/systemctl is-active moxc-rollback.service 2>/dev/null) || true
     case $state in
       inactive) break ;;
@@ -236,7 +236,7 @@ switch_generation() {
   [[ $(in_guest /bin/sh -c 'PATH=/run/current-system/sw/bin; readlink /nix/var/nix/profiles/system') == "system-$1-link" ]]
 }
 generation_timeout=600
-poll=2
+poll=${MOXC_POLL:-2}
 <%- endif %>
 
 # ---------------------------------------------------------------- snapshots

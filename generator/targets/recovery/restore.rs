@@ -73,6 +73,10 @@ pub struct Job {
 /// The runbook of a guest. These fields are the contract with a user's template of the same name.
 #[derive(Debug, Clone, askama::Template, Serialize)]
 #[template(path = "recovery/restore.md")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of the template, and both engines can only ask fields"
+)]
 pub struct Runbook {
     /// The line that marks a generated file; safe in a comment.
     pub header: String,

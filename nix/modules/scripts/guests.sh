@@ -157,17 +157,17 @@ shown_size() { awk -v bytes="${1:-0}" 'BEGIN { split("B KiB MiB GiB TiB", unit);
 shown_time() { date -d "@$1" '+%Y-%m-%d %H:%M:%S %Z'; }
 
 # read_stores: the state of every storage on this node: ok, disabled, offline; one that is not there has none.
-declare -A store_state=() store_type=() store_avail=() store_total=()
+declare -A store_state=() store_type=() store_content=() store_avail=()
 read_stores() {
-  local text name type enabled active avail total
-  store_state=() store_type=() store_avail=() store_total=()
-  text=$(api "/nodes/$node/storage" | rows 'row(@$_{qw(storage type enabled active avail total)}) for @$d') ||
+  local text name type content enabled active avail
+  store_state=() store_type=() store_content=() store_avail=()
+  text=$(api "/nodes/$node/storage" | rows 'row(@$_{qw(storage type content enabled active avail)}) for @$d') ||
     die 'Proxmox VE does not tell its storages'
-  while IFS=$'\x1f' read -r name type enabled active avail total; do
+  while IFS=$'\x1f' read -r name type content enabled active avail; do
     if [[ -z $name ]]; then
       continue
     fi
-    store_type[$name]=$type store_avail[$name]=${avail:-0} store_total[$name]=${total:-0}
+    store_type[$name]=$type store_content[$name]=$content store_avail[$name]=${avail:-0}
     if [[ $enabled == 0 ]]; then
       store_state[$name]=disabled
     elif [[ $active != 1 ]]; then
@@ -281,14 +281,25 @@ verify_archive() {
 }
 read_tar() { tar --list --file "$1" >/dev/null; }
 
-# copy_changes KIND: what a copy must not keep of `config`, as arguments of `qm set` or `pct set`, in `changes_of_copy`:
-# it starts by nothing and nobody but a person, takes no device and no folder of the host, and its network is unplugged.
+# copy_changes KIND [KEY...]: what a copy must not keep of `config`, as arguments of `qm set` or `pct set`, in `changes_of_copy`:
+# it starts by nothing and nobody but a person, takes no device and no folder of the host, and its network is unplugged. Each
+# KEY goes, too.
 changes_of_copy=()
 copy_changes() {
   local kind=$1 key value deleted=()
+  shift
   changes_of_copy=()
   for key in "${config_keys[@]}"; do
     value=${config[$key]}
+    if is_in "$key" "$@"; then
+      deleted+=("$key")
+      continue
+    fi
+    # An image may lie on a storage that is away.
+    if [[ ,$value, == *,media=cdrom,* && $value != none,* ]]; then
+      changes_of_copy+=("--$key" "none,media=cdrom")
+      continue
+    fi
     case $key in
       hookscript | args | startup | hostpci[0-9]* | usb[0-9]* | virtiofs[0-9]* | parallel[0-9]* | dev[0-9]*) deleted+=("$key") ;;
       serial[0-9]*)

@@ -8,6 +8,7 @@
 //! Each task says by a [`Job`] what runs, and which of systemd's locks it can bear; everything else is the same for all.
 
 mod disks;
+mod guests;
 mod host_system;
 mod job;
 pub mod unit;
@@ -106,9 +107,11 @@ fn job(host: &Host, schedule: &Schedule) -> Option<Job> {
         Task::ZfsScrub { pools } => zfs::scrub(host, pools),
         Task::ZfsTrim { pools } => zfs::trim(host, pools),
         Task::SmartTest { disks, kind } => disks::smart_test(host, disks, **kind),
+        Task::BackupRehearsal { guest, storage } => {
+            guests::rehearsal(host, guest.value, storage.value)
+        }
         // A job of Proxmox VE's own scheduler.
         Task::VzdumpBackup { .. }
-        | Task::BackupRehearsal { .. }
         // A guest's own timer or scheduled task.
         | Task::NixosFlakeUpdate { .. }
         | Task::WindowsUpdate { .. }

@@ -1,0 +1,387 @@
+# backup-rehearsal: restores the newest backup of a guest to a spare number, sees whether it starts, and removes it.
+#
+# The guest itself is never touched. The copy has no network, no device, no folder and no hook script of the host, and does
+# not start by itself. It bears a tag and a note; what bears them, or stands in the journal of a run that was cut off, is
+# removed by the next run, and nothing else ever is.
+#
+# The calls are those of Proxmox VE 8.1 to 9.2: `qm create --archive`, `pct restore`, `qm guest cmd`, `pct exec`, and the
+# API by `pvesh`.
+
+usage() {
+  cat <<'END'
+usage: backup-rehearsal --guest NUMBER [OPTION]...
+
+  --guest NUMBER    whose backups; the guest itself need not be there
+  --storage NAME    where they are searched; may be given again; else everywhere
+  --backup VOLUME   this one, and not the newest
+  --disks-to NAME   where the copy's disks go; else where those of the backup were
+  --range A-B       the spare numbers (990000-990099)
+  --memory MIB      the most that the copy gets (4096)
+  --cores N         the most that the copy gets (2)
+  --timeout N       how many seconds it may take to answer (600)
+  --max-age DAYS    an older backup wants a look
+  --removable       where every storage is away there is nothing to do, and that is no failure
+END
+}
+
+own='' wanted_backup='' disks_to='' range=990000-990099 memory=4096 cores=2 timeout=600 max_age='' removable=''
+stores=()
+option() {
+  local one
+  case $1 in
+    --guest) number own ;;
+    --storage)
+      value one
+      stores+=("$one")
+      ;;
+    --backup) value wanted_backup ;;
+    --disks-to) value disks_to ;;
+    --range) value range ;;
+    --memory) number memory ;;
+    --cores) number cores ;;
+    --timeout) number timeout ;;
+    --max-age) number max_age ;;
+    --removable) removable=1 ;;
+    *) return 1 ;;
+  esac
+}
+begin "$@"
+if ((${#operands[@]})) || [[ ! $own =~ ^[1-9][0-9]{2,8}$ ]]; then
+  wrong_usage 'say --guest NUMBER, and no other word'
+fi
+if [[ ! $range =~ ^([1-9][0-9]{2,8})-([1-9][0-9]{2,8})$ ]] || ((BASH_REMATCH[1] > BASH_REMATCH[2])); then
+  wrong_usage "--range takes two numbers such as 990000-990099, not $range"
+fi
+first=${range%-*} last=${range#*-}
+if ((own >= first && own <= last)); then
+  wrong_usage "the guest $own itself is in the range of spare numbers"
+fi
+need awk date perl pct pvesh pvesm qm sort
+
+mark=moxc-rehearsal
+journals=$state_dir/rehearsal
+poll=${MOXC_POLL:-5}
+
+# is_ours VMID: whether a guest is a copy of an earlier run: it says so itself by tag and by note, or a run that was cut off
+# had begun it and Proxmox VE has not yet written down what it is.
+is_ours() {
+  read_config "${guest_kind[$1]}" "$1"
+  if [[ ";${config[tags]:-};" == *";$mark;"* && ${config[description]:-} == "$mark "* ]]; then
+    return 0
+  fi
+  [[ -e $journals/$1 && -z ${config[name]:-}${config[hostname]:-}${config[tags]:-}${config[description]:-} ]]
+}
+
+# remove_copy VMID: takes a copy away, with its disks.
+remove_copy() {
+  local vmid=$1 kind=${guest_kind[$1]:-} volumes volume
+  if [[ -n $kind ]]; then
+    read_state "$vmid"
+    if [[ -n $state_lock ]]; then
+      run "$(tool_of "$kind")" unlock "$vmid" || return 1
+    fi
+    if [[ ${config[protection]:-0} != 0 ]]; then
+      run "$(tool_of "$kind")" set "$vmid" --protection 0 || return 1
+    fi
+    if [[ $state_status != stopped ]]; then
+      run "$(tool_of "$kind")" stop "$vmid" || return 1
+    fi
+    run "$(tool_of "$kind")" destroy "$vmid" --purge 1 --destroy-unreferenced-disks 1 || return 1
+  elif [[ -e $journals/$vmid ]]; then
+    # The number had neither guest nor volume when the run began.
+    volumes=$(volumes_of "$vmid") || return 1
+    while IFS= read -r volume; do
+      if [[ -n $volume ]]; then
+        run pvesm free "$volume" || return 1
+      fi
+    done <<<"$volumes"
+  fi
+  if [[ -z $dry_run ]]; then
+    rm -f -- "$journals/$vmid"
+  fi
+}
+
+# remove_leftovers: what earlier runs could not take away.
+remove_leftovers() {
+  local vmid file
+  for vmid in $(printf '%s\n' "${!guest_kind[@]}" | sort -n); do
+    if ((vmid < first || vmid > last)) || [[ ${guest_node[$vmid]:-$node} != "$node" ]]; then
+      continue
+    fi
+    if is_ours "$vmid"; then
+      check_idle "$vmid"
+      say "removing $vmid, which an earlier run has left" vmid# "$vmid"
+      remove_copy "$vmid" || failed "$vmid, which an earlier run has left, cannot be removed" vmid# "$vmid"
+    elif [[ -e $journals/$vmid && -z $dry_run ]]; then
+      # Somebody has taken the number since.
+      rm -f -- "$journals/$vmid"
+    fi
+  done
+  for file in "$journals"/*; do
+    vmid=${file##*/}
+    if [[ -e $file && $vmid =~ ^[0-9]+$ && -z ${guest_kind[$vmid]:-} ]]; then
+      check_idle "$vmid"
+      remove_copy "$vmid" || failed "volumes of $vmid, which an earlier run has left, cannot be removed" vmid# "$vmid"
+    fi
+  done
+}
+
+# spare_number: the first of the range that neither a guest nor a volume has.
+spare_number() {
+  local vmid volumes
+  for ((vmid = first; vmid <= last; vmid++)); do
+    if [[ -n ${guest_kind[$vmid]:-} || -e $journals/$vmid ]]; then
+      continue
+    fi
+    volumes=$(volumes_of "$vmid") || return 1
+    if [[ -z $volumes ]]; then
+      printf '%s' "$vmid"
+      return 0
+    fi
+  done
+  return 1
+}
+
+lock
+read_stores
+read_guests
+remove_leftovers
+read_guests
+
+# ---------------------------------------------------------------- which backup
+
+if [[ -n $wanted_backup ]]; then
+  stores=("${wanted_backup%%:*}")
+elif ((${#stores[@]} == 0)); then
+  for name in $(printf '%s\n' "${!store_content[@]}" | sort); do
+    if [[ ,${store_content[$name]}, == *,backup,* ]]; then
+      stores+=("$name")
+    fi
+  done
+fi
+reachable=0
+for name in "${stores[@]}"; do
+  if [[ ${store_state[$name]:-absent} == ok ]]; then
+    reachable=$((reachable + 1))
+  else
+    say "storage $name is ${store_state[$name]:-not there}" storage "$name"
+  fi
+done
+if ((reachable == 0)); then
+  if [[ -n $removable ]]; then
+    say 'every storage is away: nothing to do'
+    exit 0
+  fi
+  die "no storage with backups of $own can be read: ${stores[*]}"
+fi
+kind=${guest_kind[$own]:-}
+if [[ -z $kind ]]; then
+  for kind in lxc qemu; do
+    find_backups "$kind" "$own" "${stores[@]}"
+    if ((${#backup_volid[@]})); then
+      break
+    fi
+  done
+else
+  find_backups "$kind" "$own" "${stores[@]}"
+fi
+chosen=
+if [[ -n $wanted_backup ]]; then
+  for at in "${!backup_volid[@]}"; do
+    if [[ ${backup_volid[at]} == "$wanted_backup" ]]; then
+      chosen=$at
+    fi
+  done
+else
+  chosen=$(newest_backup) || true
+fi
+if [[ -z $chosen ]]; then
+  die "there is no${wanted_backup:+ such} backup of $own in: ${stores[*]}" vmid# "$own"
+fi
+volid=${backup_volid[chosen]}
+if ((chosen > 0)) && [[ -z $wanted_backup ]]; then
+  found "${backup_volid[0]} is newer, but its store has found it damaged" volume "${backup_volid[0]}"
+fi
+printf -v now '%(%s)T' -1
+age=$(((now - backup_time[chosen]) / 86400))
+if [[ -n $max_age ]] && ((age > max_age)); then
+  found "the newest backup of $own is $age days old" vmid# "$own" volume "$volid"
+fi
+read_backup "$kind" "$volid" || die "$volid cannot be opened" volume "$volid"
+if ((${#backup_drives[@]} == 0)); then
+  die "$volid holds no disk" volume "$volid"
+fi
+name=${config[name]:-${config[hostname]:-$own}}
+agent=${config[agent]:-0}
+
+# ---------------------------------------------------------------- is there room?
+
+target=$disks_to
+total=0
+for key in "${backup_drives[@]}"; do
+  total=$((total + $(bytes_of "$(option_of "${config[$key]:-}" size)")))
+  target=${target:-${config[$key]%%:*}}
+done
+if [[ ${store_state[$target]:-absent} != ok ]]; then
+  die "storage $target, where the copy's disks would go, is ${store_state[$target]:-not there}: say --disks-to" storage "$target"
+fi
+# An archive unpacks to some three times its size at most, and never to more than the disks are large.
+room=$total
+if [[ ${store_type[${volid%%:*}]} != pbs ]] && ((backup_size[chosen] * 3 < room)); then
+  room=$((backup_size[chosen] * 3))
+fi
+if ((store_avail[$target] < room + room / 10)); then
+  die "storage $target has $(shown_size "${store_avail[$target]}") free, and the copy may need $(shown_size "$room")" storage "$target"
+fi
+own_memory=${config[memory]:-512}
+own_memory=${own_memory#current=}
+own_memory=${own_memory%%,*}
+if [[ ! $own_memory =~ ^[1-9][0-9]{0,8}$ ]]; then
+  own_memory=$memory
+fi
+if ((own_memory < memory)); then
+  memory=$own_memory
+fi
+free_memory=$(awk '$1 == "MemAvailable:" { print int($2 / 1024) }' "${MOXC_MEMINFO:-/proc/meminfo}")
+if ((free_memory < memory + 512)); then
+  busy "the host has $free_memory MiB of memory free, and the copy needs $memory"
+  exit 4
+fi
+
+# ---------------------------------------------------------------- the copy
+
+# fit_copy: what the copy gets less of than the guest has.
+fit_copy() {
+  copy_changes "$kind" affinity hugepages keephugepages numa numa{0..7} vcpus watchdog ivshmem balloon shares
+  changes_of_copy+=(--memory "$memory")
+  if ((${config[cores]:-$((cores + 1))} > cores)); then
+    changes_of_copy+=(--cores "$cores")
+  fi
+  if [[ $kind == qemu && ${config[sockets]:-1} != 1 ]]; then
+    changes_of_copy+=(--sockets 1)
+  fi
+}
+
+# check_harmless: the copy as Proxmox VE has it now takes nothing of the host; else it is not started.
+check_harmless() {
+  local key value
+  read_config "$kind" "$vmid"
+  for key in "${config_keys[@]}"; do
+    value=${config[$key]}
+    case $key in
+      hookscript | args | hostpci[0-9]* | usb[0-9]* | virtiofs[0-9]* | parallel[0-9]* | dev[0-9]*) die "the copy still has $key: it is not started" ;;
+      mp[0-9]*) is_volume "$key" "$value" || die "the copy still has the folder of $key: it is not started" ;;
+      net[0-9]*) [[ ,$value, == *,link_down=1,* ]] || die "the copy is still on the network ($key): it is not started" ;;
+    esac
+  done
+  for value in "${config_raw[@]}"; do
+    [[ $value == lxc.idmap:* ]] || die "the copy still has ${value%%:*}: it is not started"
+  done
+}
+
+vmid=$(spare_number) || die "no number from $first to $last is free"
+began=
+# take_away: the copy goes, whatever happened.
+take_away() {
+  if [[ -z $began ]]; then
+    return 0
+  fi
+  # Whatever else fails now, the journal stays, and the next run tries again.
+  if ! (
+    trap - ERR
+    read_guests
+    if [[ -z ${guest_kind[$vmid]:-} ]] || is_ours "$vmid"; then
+      remove_copy "$vmid"
+    else
+      die "$vmid does not bear the mark of a rehearsal: it is left alone"
+    fi
+  ); then
+    failed "the copy $vmid is not removed: the next run tries again" vmid# "$vmid"
+  fi
+}
+at_exit take_away
+
+say "$name ($own) from $volid of $(shown_time "${backup_time[chosen]}") to $vmid" vmid# "$own" copy# "$vmid" volume "$volid" age_days# "$age"
+note="$mark of $name ($own) from $volid. Whoever finds this after the rehearsal may remove it."
+if [[ -z $dry_run ]]; then
+  mkdir -p -- "$journals"
+  printf '%s\n' "$volid" >"$journals/$vmid"
+  began=1
+fi
+printf -v started '%(%s)T' -1
+guest_kind[$vmid]=$kind
+if [[ $kind == lxc ]]; then
+  run pct restore "$vmid" "$volid" --storage "$target" --unique 1 --onboot 0 --protection 0 --hostname "rehearsal-$own" --tags "$mark" --description "$note" ||
+    die "the restore failed" volume "$volid"
+else
+  run qm create "$vmid" --archive "$volid" --storage "$target" --unique 1 --onboot 0 --protection 0 --name "rehearsal-$own" --tags "$mark" --description "$note" ||
+    die "the restore failed" volume "$volid"
+fi
+if [[ -z $dry_run ]]; then
+  read_config "$kind" "$vmid"
+  agent=${config[agent]:-0}
+fi
+fit_copy
+run "$(tool_of "$kind")" set "$vmid" "${changes_of_copy[@]}" || die 'the copy cannot be made harmless: it is not started'
+if [[ $kind == lxc ]] && ((${#config_raw[@]})); then
+  run drop_raw_lines "$vmid"
+fi
+printf -v restored '%(%s)T' -1
+if [[ -z $dry_run ]]; then
+  check_harmless
+fi
+run "$(tool_of "$kind")" start "$vmid" || die 'the copy does not start'
+if [[ -n $dry_run ]]; then
+  run "$(tool_of "$kind")" destroy "$vmid" --purge 1 --destroy-unreferenced-disks 1
+  exit 0
+fi
+
+# ---------------------------------------------------------------- does it answer?
+
+# answers: whether the copy says something by itself. A container's systemd says in `about` how it is.
+about=
+answers() {
+  if [[ $kind == qemu ]]; then
+    qm guest cmd "$vmid" ping >/dev/null 2>&1
+    return
+  fi
+  # shellcheck disable=SC2016 # the variables are the container's
+  about=$(pct exec "$vmid" -- /bin/sh -c '
+    PATH=$PATH:/run/current-system/sw/bin:/usr/bin:/bin
+    if ! command -v systemctl >/dev/null; then echo answers; exit 0; fi
+    state=$(systemctl is-system-running)
+    case $state in
+      running) echo "$state" ;;
+      degraded) echo "$state: $(systemctl list-units --failed --plain --no-legend | while read -r unit rest; do printf "%s " "$unit"; done)" ;;
+      *) exit 1 ;;
+    esac' </dev/null 2>/dev/null)
+}
+
+has_agent=1
+if [[ $kind == qemu && ! $agent =~ ^(1|enabled=1)(,|$) ]]; then
+  has_agent=
+  timeout=$((timeout < 60 ? timeout : 60))
+fi
+waited=0
+until [[ -n $has_agent ]] && answers; do
+  read_state "$vmid"
+  if [[ $state_status != running ]]; then
+    die "the copy has stopped by itself ($state_status)" volume "$volid"
+  fi
+  if ((waited >= timeout)); then
+    if [[ -z $has_agent ]]; then
+      break
+    fi
+    die "the copy runs and has not answered in $timeout seconds" volume "$volid"
+  fi
+  sleep "$poll"
+  waited=$((waited + (poll > 0 ? poll : 1)))
+done
+if [[ -z $has_agent ]]; then
+  found "the copy of $name ($own) runs, but it has no guest agent that could answer" vmid# "$own" volume "$volid"
+else
+  # Units that want a network have none: that is no fault of the backup.
+  say "$name ($own) comes back from $volid: restored in $((restored - started)) s, answers after $waited s${about:+ ($about)}" \
+    vmid# "$own" volume "$volid" restore_seconds# "$((restored - started))" answer_seconds# "$waited" state "$about"
+  count 'backups rehearsed'
+fi
