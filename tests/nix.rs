@@ -1413,6 +1413,38 @@ impl Repository {
 }
 
 #[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn two_hosts_with_a_guest_of_one_name_do_not_hide_each_other() {
+    let expression = |specs: &str| {
+        format!(
+            "let lib = import {lib};
+                 pkgs = import {pkgs} {{ }};
+                 moxcLib = import {root}/nix/lib.nix {{ inherit lib; moxcFor = _: pkgs.nix; }};
+             in builtins.attrNames (moxcLib.mkHosts {{
+                  inherit pkgs; nixosSystem = _: {{ }}; specs = [ {specs} ]; generated = {root}/examples/generated;
+                }}).nixosModules",
+            lib = stub("lib.nix"),
+            pkgs = stub("pkgs.nix"),
+            root = root().display(),
+        )
+    };
+    let examples = root().join("examples");
+    let examples = examples.display();
+    let both = format!("{examples}/homelab.toml {examples}/bighost.toml");
+    assert_eq!(
+        evaluate(&expression(&both)),
+        serde_json::json!(["db", "edge", "services", "workstation"])
+    );
+    let twice = format!("{examples}/homelab.toml {examples}/homelab.toml");
+    let output = try_evaluate(&expression(&twice));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        errors.contains("pve1 and another host both have services workstation"),
+        "{errors}"
+    );
+}
+
+#[test]
 #[ignore = "needs pre-commit and git; run by tests/run"]
 fn pre_commit_regenerates_stages_and_refuses_hand_edits() {
     let repository = Repository::new();
