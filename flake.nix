@@ -150,17 +150,15 @@
 
       # The NixOS machines of the examples, from what is checked in: evaluating one builds nothing.
       nixosConfigurations =
-        let
-          machines =
-            spec: generated:
-            (moxcLib.mkHost {
-              pkgs = nixpkgs.legacyPackages.x86_64-linux;
-              inherit spec generated;
-            }).nixosConfigurations;
-        in
-        machines ./examples/bighost.toml ./examples/generated/atlas
-        // machines ./examples/homelab.toml ./examples/generated/pve1
-        // machines ./examples/nixos-host.toml ./examples/generated/nix1;
+        (moxcLib.mkHosts {
+          pkgs = nixpkgs.legacyPackages.x86_64-linux;
+          generated = ./examples/generated;
+          specs = [
+            ./examples/bighost.toml
+            ./examples/homelab.toml
+            ./examples/nixos-host.toml
+          ];
+        }).nixosConfigurations;
 
       overlays.default = final: _prev: {
         moxc = final.callPackage ./nix/package.nix { };
@@ -178,7 +176,11 @@
         '';
       };
 
-      flakeModules.default = import ./nix/flake-module.nix { inherit moxcLib; };
+      # With a key, so that importing it twice is importing it once.
+      flakeModules.default = {
+        key = "moxc/flake-module";
+        imports = [ (import ./nix/flake-module.nix { inherit moxcLib; }) ];
+      };
 
       lib = moxcLib;
     };

@@ -47,7 +47,7 @@ let
         // lib.optionalAttrs (host.root != null) { inherit (host) root; }
       )
     ) cfg.hosts;
-  merged = field: hosts: builtins.foldl' (all: host: all // host.${field}) { } hosts;
+  merged = moxcLib.merge;
 in
 {
   options.moxc = {

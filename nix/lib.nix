@@ -175,12 +175,30 @@ rec {
       };
     };
 
-  # Several hosts together: { pkgs, specs = [ ./a.toml ./b.toml ]; } -> the same sets, merged.
+  # Several hosts together: { pkgs, specs = [ ./a.toml ./b.toml ]; } -> the same sets, merged. `generated` is the folder of
+  # all hosts' folders: ./generated.
   mkHosts =
-    arguments@{ specs, ... }:
+    arguments@{
+      specs,
+      generated ? null,
+      ...
+    }:
     let
-      hosts = map (spec: mkHost (removeAttrs arguments [ "specs" ] // { inherit spec; })) specs;
-      merged = field: builtins.foldl' (all: host: all // host.${field}) { } hosts;
+      host =
+        spec:
+        mkHost (
+          removeAttrs arguments [
+            "specs"
+            "generated"
+          ]
+          // {
+            inherit spec;
+          }
+          // lib.optionalAttrs (generated != null) {
+            generated = generated + "/${(builtins.fromTOML (builtins.readFile spec)).host.name}";
+          }
+        );
+      hosts = map host specs;
     in
     lib.genAttrs [
       "nixosModules"
@@ -188,7 +206,21 @@ rec {
       "packages"
       "apps"
       "checks"
-    ] merged;
+    ] (field: merge field hosts);
+
+  # One of these sets of several hosts. A flake has one of each name, so two hosts must not have the same guest.
+  merge =
+    field:
+    builtins.foldl' (
+      all: host:
+      let
+        twice = builtins.attrNames (builtins.intersectAttrs all host.${field});
+      in
+      if twice == [ ] then
+        all // host.${field}
+      else
+        throw "moxc: ${host.name} and another host both have ${toString twice}: give each a flake output of its own, or other names"
+    ) { };
 
   # The hook of git-hooks.nix: { pkgs, specs = [ "host.toml" ]; } -> a value for `hooks`.
   gitHooks =

@@ -304,6 +304,130 @@ fn an_update_calls_its_script_with_what_the_spec_says() {
 
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
+fn scripts_are_commands_with_rights_and_times() {
+    let (_folder, nixos) = written("homelab");
+    let script = root().join("nix/hooks/moxc-regenerate");
+    let with = format!(
+        "{{ services.moxc.automation.scripts = {{
+             copy = {{ source = {script}; operators = [ \"alice\" ]; operatorGroups = [ \"backup\" ]; onCalendar = \"daily\";
+                      arguments = [ \"--yes\" \"50% $HOME \\\"x\\\"\" ]; writable = [ \"/srv/backup\" ]; }};
+             tidy = {{ source = {script}; onCalendar = \"hourly\"; session = true; }};
+             plain = {{ source = {script}; }};
+           }}; }}",
+        script = script.display()
+    );
+    let services = config(&nixos.join("services.nix"), &with);
+    let text = fs::read_to_string(&script).unwrap();
+    let installed = services["environment"]["systemPackages"]
+        .as_array()
+        .unwrap();
+    assert_eq!(installed.iter().filter(|one| **one == text).count(), 3);
+    assert_eq!(
+        services["security"]["sudo"]["extraRules"],
+        serde_json::json!([{
+            "users": ["alice"],
+            "groups": ["backup"],
+            "commands": [{ "command": "/run/current-system/sw/bin/copy", "options": ["NOPASSWD"] }],
+        }])
+    );
+    let systemd = &services["systemd"];
+    let unit = &systemd["services"]["moxc-script-copy"]["serviceConfig"];
+    assert_eq!(
+        unit["ExecStart"],
+        r#"/fake/copy/bin/copy "--yes" "50%% $$HOME \"x\"""#
+    );
+    assert_eq!(unit["ProtectSystem"], "strict");
+    assert_eq!(unit["ReadWritePaths"], serde_json::json!(["/srv/backup"]));
+    assert_eq!(unit["NoNewPrivileges"], true);
+    let timer = &systemd["timers"]["moxc-script-copy"];
+    assert_eq!(timer["timerConfig"]["OnCalendar"], "daily");
+    assert_eq!(timer["partOf"], serde_json::json!(["moxc.target"]));
+    // One target ties together what runs by itself: scripts and updates.
+    let wants = systemd["targets"]["moxc"]["wants"].as_array().unwrap();
+    for wanted in ["moxc-script-copy.timer", "moxc-flake-update.timer"] {
+        assert!(wants.contains(&wanted.into()), "{wanted}: {wants:?}");
+    }
+    let session = &systemd["user"];
+    assert_eq!(
+        session["timers"]["moxc-script-tidy"]["timerConfig"]["OnCalendar"],
+        "hourly"
+    );
+    assert!(session["services"]["moxc-script-tidy"]["serviceConfig"]["User"].is_null());
+    for (kind, name) in [
+        ("services", "moxc-script-tidy"),
+        ("timers", "moxc-script-plain"),
+    ] {
+        assert!(systemd[kind][name].is_null(), "{name}");
+    }
+    let off = config(
+        &nixos.join("services.nix"),
+        &format!("{{ imports = [ ({with}) ]; services.moxc.automation.enable = false; }}"),
+    );
+    assert!(off["systemd"]["services"]["moxc-script-copy"].is_null());
+    assert!(off["security"]["sudo"]["extraRules"].is_null());
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn updates_that_are_due_at_one_time_follow_each_other() {
+    let (_folder, nixos) = written("homelab");
+    let services = config(
+        &nixos.join("services.nix"),
+        "{ services.moxc.update.schedules = {
+             a-rebuild = { onCalendar = \"03:30\"; updateInputs = false; };
+             z-update.onCalendar = \"03:30\";
+           }; }",
+    );
+    let after = |name: &str| services["systemd"]["services"][name]["after"].clone();
+    assert_eq!(
+        after("moxc-flake-update"),
+        serde_json::json!(["network-online.target"])
+    );
+    assert_eq!(
+        after("moxc-z-update"),
+        serde_json::json!(["network-online.target", "moxc-flake-update.service"])
+    );
+    assert_eq!(
+        after("moxc-a-rebuild"),
+        serde_json::json!([
+            "network-online.target",
+            "moxc-flake-update.service",
+            "moxc-z-update.service"
+        ])
+    );
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn importing_a_module_costs_an_evaluation_less_than_a_fifth_of_a_second() {
+    // What the evaluator itself counts as its time on the processor, so that a busy machine does not matter.
+    let seconds = |expression: &str| -> f64 {
+        let output = try_run(
+            instantiate()
+                .env("NIX_SHOW_STATS", "1")
+                .args(["--eval", "--strict", "--json", "--readonly-mode", "--expr"])
+                .arg(expression),
+        );
+        assert!(output.status.success());
+        let said = String::from_utf8(output.stderr).unwrap();
+        let statistics: Json = serde_json::from_str(&said[said.find('{').unwrap()..]).unwrap();
+        statistics["cpuTime"].as_f64().unwrap()
+    };
+    let (_folder, nixos) = written("homelab");
+    for module in ["services.nix", "workstation.nix"] {
+        let base = format!(
+            "(import {} {{ }} [ {} {{ networking.hostName = \"a\"; }} ]).shown",
+            stub("eval.nix"),
+            stub("base.nix")
+        );
+        let module = format!("{}.shown", system(&nixos.join(module), "{ }"));
+        let added = seconds(&module) - seconds(&base);
+        assert!(added < 0.2, "{module}: {added} s");
+    }
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
 fn the_modules_refuse_wrong_values() {
     let (_folder, nixos) = written("homelab");
     let module = nixos.join("services.nix");
@@ -1357,6 +1481,38 @@ impl Repository {
         .unwrap();
         assert!(!self.commit("broken").status.success());
     }
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn two_hosts_with_a_guest_of_one_name_do_not_hide_each_other() {
+    let expression = |specs: &str| {
+        format!(
+            "let lib = import {lib};
+                 pkgs = import {pkgs} {{ }};
+                 moxcLib = import {root}/nix/lib.nix {{ inherit lib; moxcFor = _: pkgs.nix; }};
+             in builtins.attrNames (moxcLib.mkHosts {{
+                  inherit pkgs; nixosSystem = _: {{ }}; specs = [ {specs} ]; generated = {root}/examples/generated;
+                }}).nixosModules",
+            lib = stub("lib.nix"),
+            pkgs = stub("pkgs.nix"),
+            root = root().display(),
+        )
+    };
+    let examples = root().join("examples");
+    let examples = examples.display();
+    let both = format!("{examples}/homelab.toml {examples}/bighost.toml");
+    assert_eq!(
+        evaluate(&expression(&both)),
+        serde_json::json!(["db", "edge", "services", "workstation"])
+    );
+    let twice = format!("{examples}/homelab.toml {examples}/homelab.toml");
+    let output = try_evaluate(&expression(&twice));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        errors.contains("pve1 and another host both have services workstation"),
+        "{errors}"
+    );
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub(super) fn run(args: &LintNix, terminal: &mut Terminal) -> Result<Status, Fai
     let rules = Rules {
         index,
         release,
+        later: false,
         allowed: &allowed,
     };
     let mut sources = Sources::default();

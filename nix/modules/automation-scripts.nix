@@ -1,4 +1,5 @@
-# Scripts as commands: installed with their path, the programs they need, and who may run them as root.
+# Scripts as commands: installed with their path, the programs they need, and who may run them as root; and run by timers, as
+# services of the machine or in the session of a user.
 {
   config,
   lib,
@@ -8,6 +9,7 @@
 let
   cfg = config.services.moxc.automation;
 
+  names = lib.types.listOf lib.types.str;
   script = lib.types.submodule {
     options = {
       source = lib.mkOption {
@@ -20,10 +22,67 @@ let
         description = "Packages whose programs it calls.";
       };
       operators = lib.mkOption {
-        type = lib.types.listOf lib.types.str;
+        type = names;
         default = [ ];
         example = [ "alice" ];
         description = "Users who may run it as root without a password, with any arguments.";
+      };
+      operatorGroups = lib.mkOption {
+        type = names;
+        default = [ ];
+        example = [ "backup" ];
+        description = "Groups whose users may.";
+      };
+      onCalendar = lib.mkOption {
+        type = lib.types.nullOr lib.types.str;
+        default = null;
+        example = "daily";
+        description = "When it runs by itself, as systemd's OnCalendar; never without it.";
+      };
+      randomizedDelay = lib.mkOption {
+        type = lib.types.nullOr lib.types.str;
+        default = null;
+        example = "15m";
+        description = "How much later at random, at most.";
+      };
+      persistent = lib.mkOption {
+        type = lib.types.bool;
+        default = true;
+        description = "Whether a run that was missed is made up for.";
+      };
+      timeout = lib.mkOption {
+        type = lib.types.nullOr lib.types.str;
+        default = null;
+        example = "2h";
+        description = "How long it may take.";
+      };
+      arguments = lib.mkOption {
+        type = names;
+        default = [ ];
+        example = [ "--yes" ];
+        description = "What it is called with when it runs by itself.";
+      };
+      session = lib.mkOption {
+        type = lib.types.bool;
+        default = false;
+        description = ''
+          Whether it runs in the session of every user who is logged in (a unit of `systemd --user`), instead of as a
+          service of the machine.
+        '';
+      };
+      user = lib.mkOption {
+        type = lib.types.str;
+        default = "root";
+        description = "As whom it runs by itself as a service of the machine.";
+      };
+      writable = lib.mkOption {
+        type = names;
+        default = [ ];
+        example = [ "/srv/backup" ];
+        description = ''
+          What it may write to when it runs by itself as a service of the machine. It reads all of the machine, and
+          writes only there, to a /tmp of its own, and to /var/lib/moxc/<name> ($STATE_DIRECTORY).
+        '';
       };
     };
   };
@@ -36,6 +95,63 @@ let
       text = builtins.readFile script.source;
     }
   ) cfg.scripts;
+
+  scheduled = lib.filterAttrs (_: script: script.onCalendar != null) cfg.scripts;
+  ofTheMachine = lib.filterAttrs (_: script: !script.session) scheduled;
+  ofSessions = lib.filterAttrs (_: script: script.session) scheduled;
+
+  unitsOf = lib.mapAttrs' (name: script: lib.nameValuePair "moxc-script-${name}" (unit name script));
+  unit = name: script: {
+    description = "The script ${name}";
+    serviceConfig = {
+      Type = "oneshot";
+      ExecStart = "${installed.${name}}/bin/${name} ${
+        # In a unit, `%` begins a specifier and `$` a variable.
+        lib.concatMapStringsSep " " (
+          argument:
+          builtins.toJSON (
+            builtins.replaceStrings
+              [
+                "%"
+                "$"
+              ]
+              [
+                "%%"
+                "$$"
+              ]
+              argument
+          )
+        ) script.arguments
+      }";
+    }
+    // lib.optionalAttrs (script.timeout != null) { TimeoutStartSec = script.timeout; }
+    // lib.optionalAttrs (!script.session) {
+      User = script.user;
+      StateDirectory = "moxc/${name}";
+      ProtectSystem = "strict";
+      ProtectHome = "read-only";
+      ReadWritePaths = script.writable;
+      PrivateTmp = true;
+      NoNewPrivileges = true;
+      ProtectKernelModules = true;
+      ProtectControlGroups = true;
+      RestrictSUIDSGID = true;
+    };
+  };
+  timersOf = lib.mapAttrs' (
+    name: script:
+    lib.nameValuePair "moxc-script-${name}" {
+      description = "When ${name} runs";
+      wantedBy = [ "timers.target" ];
+      timerConfig = {
+        OnCalendar = script.onCalendar;
+        Persistent = script.persistent;
+      }
+      // lib.optionalAttrs (script.randomizedDelay != null) {
+        RandomizedDelaySec = script.randomizedDelay;
+      };
+    }
+  );
 in
 {
   key = "moxc/automation-scripts";
@@ -49,17 +165,19 @@ in
     scripts = lib.mkOption {
       type = lib.types.attrsOf script;
       default = { };
-      description = "Scripts by the name of their command.";
+      description = "Scripts by the name of their command; each with a time becomes a unit `moxc-script-<name>`.";
     };
   };
 
   config = lib.mkIf (config.services.moxc.enable && cfg.enable) {
     environment.systemPackages = lib.attrValues installed;
+
     security.sudo.extraRules = lib.concatLists (
       lib.mapAttrsToList (
         name: script:
-        lib.optional (script.operators != [ ]) {
+        lib.optional (script.operators != [ ] || script.operatorGroups != [ ]) {
           users = script.operators;
+          groups = script.operatorGroups;
           commands = [
             {
               command = "/run/current-system/sw/bin/${name}";
@@ -69,5 +187,21 @@ in
         }
       ) cfg.scripts
     );
+
+    systemd = {
+      targets = lib.mkIf (ofTheMachine != { }) {
+        moxc = {
+          description = "What moxc does by itself on this machine";
+          wantedBy = [ "multi-user.target" ];
+          wants = lib.mapAttrsToList (name: _: "moxc-script-${name}.timer") ofTheMachine;
+        };
+      };
+      services = unitsOf ofTheMachine;
+      timers = lib.mapAttrs (_: timer: timer // { partOf = [ "moxc.target" ]; }) (timersOf ofTheMachine);
+      user = {
+        services = unitsOf ofSessions;
+        timers = timersOf ofSessions;
+      };
+    };
   };
 }

@@ -129,9 +129,16 @@ impl Index {
         self.node(id).children.get(name).copied()
     }
 
-    /// The numbers of the snapshots that a release lies between, or the one it is.
-    pub(super) fn snapshots_for(&self, release: Release) -> std::ops::RangeInclusive<usize> {
+    /// The numbers of the snapshots that a release lies between, or the one it is; `later`: and of all after them.
+    pub(super) fn snapshots_for(
+        &self,
+        release: Release,
+        later: bool,
+    ) -> std::ops::RangeInclusive<usize> {
         let last = self.snapshots.len() - 1;
+        if later {
+            return *self.snapshots_for(release, false).start()..=last;
+        }
         let after = self
             .snapshots
             .partition_point(|snapshot| snapshot.release < release);

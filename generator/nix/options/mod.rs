@@ -5,11 +5,12 @@
 //!
 //! * [`FaultKind::UnknownOption`], an error, where the snapshot is complete, and also below the prefixes if it is a slip
 //!   away from an option that there is: `allowedTCPPort`;
-//! * [`FaultKind::SuspectOption`], a warning, below the prefixes otherwise: options are added all the time; and elsewhere
-//!   if it differs in one letter from a name of some length that is known;
-//! * no fault anywhere else.
+//! * [`FaultKind::SuspectOption`], a warning, elsewhere if it differs in one letter from a name of some length that is
+//!   known;
+//! * no fault otherwise: options are added all the time.
 //!
-//! A release between two snapshots gets the benefit of the doubt: a definition is at fault only if both say so.
+//! A release between two snapshots gets the benefit of the doubt: a definition is at fault only if both say so. So does
+//! a state version, for which a machine's release may be any later one: all snapshots from there on must say so.
 //!
 //! Values are judged as far as they are literal. What a module computes is taken to be right.
 
@@ -76,6 +77,8 @@ pub struct Rules<'a> {
     pub index: &'a Index,
     /// The release that the module is for.
     pub release: Release,
+    /// Whether it is for any later release, too: a machine's `system.stateVersion` is the oldest that it can run.
+    pub later: bool,
     /// Options that some other module declares, with all below them: `services.moxc`.
     pub allowed: &'a [AttrPath],
 }

@@ -159,7 +159,7 @@ impl<'a> Judge<'a> {
     fn new(rules: &'a Rules<'a>) -> Self {
         Self {
             rules,
-            snapshots: rules.index.snapshots_for(rules.release),
+            snapshots: rules.index.snapshots_for(rules.release, rules.later),
             declared: Vec::new(),
             patterns: RefCell::default(),
         }
@@ -404,7 +404,7 @@ impl<'a> Judge<'a> {
                 FaultKind::UnknownOption,
                 format!("NixOS has no option `{}`", shown(path)),
             )
-        } else if listed || near.is_some() {
+        } else if near.is_some() {
             (
                 FaultKind::SuspectOption,
                 format!("`{}` is not known as an option of NixOS", shown(path)),
@@ -771,12 +771,17 @@ mod tests {
 
     fn faults_for(release: &str, text: &str) -> Vec<Fault> {
         let allowed = [path("services.moxc"), path("services.proxmox-ve")];
+        // "24.05 on": that release or a later one.
+        let (release, later) = release
+            .strip_suffix(" on")
+            .map_or((release, false), |release| (release, true));
         let release: Release = release.parse().unwrap();
         check_module(
             text,
             &Rules {
                 index: Index::builtin(),
                 release,
+                later,
                 allowed: &allowed,
             },
         )
@@ -814,6 +819,7 @@ mod tests {
             "environment.etc = lib.mkMerge [ { a.text = \"x\"; } (lib.mkIf true { b.source = ./b; }) ];",
             "services.moxc.web.enable = 12; services.proxmox-ve = { anything = 1; }; disko.devices = { }; home-manager.users.a = { };",
             "services.something-else.enable = true; programs.foo.bar = 1;",
+            "boot.loader.limine.enable = true; users.users.a.enable = true; services.dnsmasq.configFile = \"/x\";",
             "services.envfs.enable = true; services.pcscd.enable = true; services.postgresql.enableJIT = true;",
             "fileSystems.\"/x\" = { device = \"tank/x\"; fsType = \"zfs\"; options = [ \"nofail\" ]; neededForBoot = true; };",
             "networking.defaultGateway = \"10.0.0.1\"; networking.defaultGateway6 = { address = \"fe80::1\"; interface = \"eth0\"; };",
@@ -852,12 +858,6 @@ mod tests {
                 "suspect-option",
                 "networkin",
                 "`networkin` is not known as an option of NixOS",
-            ),
-            (
-                "boot.loader.someloader.enable = true;",
-                "suspect-option",
-                "someloader",
-                "`boot.loader.someloader` is not known as an option of NixOS",
             ),
             (
                 "networking.firewall.allowedTCPPort = [ 22 ];",
@@ -1047,7 +1047,9 @@ mod tests {
         );
         let unheard_of = "{ boot.loader.someloader.enable = true; }";
         assert_eq!(faults("24.05", unheard_of)[0].0, "unknown-option");
-        assert_eq!(faults("25.05", unheard_of)[0].0, "suspect-option");
+        for release in ["25.05", "25.11", "26.05", "26.11"] {
+            assert_eq!(faults(release, unheard_of), [], "it may have come since");
+        }
         let settings = "{ systemd.settings.Manager.RuntimeWatchdogSec = \"30s\"; }";
         assert_eq!(faults("24.05", settings)[0].0, "option-too-new");
         assert_eq!(faults("25.11", settings), []);
@@ -1059,6 +1061,43 @@ mod tests {
         );
         assert_eq!(faults("25.05", servers), []);
         assert_eq!(faults("26.05", servers), []);
+    }
+
+    #[test]
+    fn a_machine_may_run_a_later_release_than_its_state_version() {
+        for body in [
+            "systemd.settings.Manager.RuntimeWatchdogSec = \"30s\";",
+            "boot.loader.limine.enable = true;",
+            "services.logind.lidSwitch = \"ignore\";",
+            "services.timesyncd.servers = null;",
+        ] {
+            for state_version in ["20.09 on", "24.05 on", "24.11 on", "25.11 on"] {
+                let found = faults(state_version, &format!("{{ {body} }}"));
+                assert_eq!(found, [], "{state_version}: {body}");
+            }
+        }
+        // What no release takes is told whatever the state version is.
+        for (body, kind) in [
+            (
+                "networking.firewall.allowedTCPPort = [ 22 ];",
+                "unknown-option",
+            ),
+            (
+                "networking.firewall.allowedTCPPorts = \"22\";",
+                "option-type",
+            ),
+            (
+                "services.openssh.passwordAuthentication = false;",
+                "renamed-option",
+            ),
+            ("zramSwap.numDevices = 1;", "removed-option"),
+        ] {
+            for state_version in ["20.09 on", "24.05 on", "24.11 on", "25.11 on", "26.05 on"] {
+                let found = faults(state_version, &format!("{{ {body} }}"));
+                assert_eq!(found.len(), 1, "{state_version}: {body}");
+                assert_eq!(found[0].0, kind, "{state_version}: {body}");
+            }
+        }
     }
 
     #[test]
@@ -1085,6 +1124,7 @@ mod tests {
             let rules = Rules {
                 index: Index::builtin(),
                 release: "26.05".parse().unwrap(),
+                later: false,
                 allowed: &[],
             };
             check_setting(&path(name), value, &rules)

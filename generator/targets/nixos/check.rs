@@ -19,17 +19,20 @@ pub(super) const SETTINGS: nix::Origin = nix::Origin(0);
 /// Reports what the spec sets raw and NixOS does not take (MOX0841, MOX0842, MOX0843), then what is wrong with the text
 /// (MOX0844).
 pub(super) fn module(guest: &Guest, nixos: &NixosGuest, printed: &Printed, sink: &mut Sink) {
-    let Some(release) = nixos
+    let release = nixos
         .state_version
         .as_ref()
         .and_then(|version| version.value.as_str().parse::<Release>().ok())
-    else {
+        // A guest without a table of its own says none, and sets nothing: any release must take what is generated.
+        .or_else(|| Index::builtin().releases().min());
+    let Some(release) = release else {
         return;
     };
     let own = AttrPath::new(["services", "moxc"]).expect("two names without NUL");
     let rules = Rules {
         index: Index::builtin(),
         release,
+        later: true,
         allowed: &[own],
     };
     let services = services(nixos, &rules, sink);
@@ -51,6 +54,7 @@ pub(super) fn host(host: &Host, printed: &Printed, sink: &mut Sink) {
     let rules = Rules {
         index: Index::builtin(),
         release,
+        later: false,
         allowed: &[own],
     };
     let file = format!("nixos/{}.nix", host.name.as_str());
@@ -170,6 +174,6 @@ fn of_the_spec(span: Span, fault: &SettingFault, release: Release) -> Diagnostic
     Diagnostic::new(code, span, fault.message.clone())
         .help_if(fault.help.clone())
         .note(format!(
-            "held against the options of NixOS {release}, the guest's `state-version`"
+            "held against the options of NixOS {release}, the guest's `state-version`, and of later releases"
         ))
 }

@@ -71,6 +71,9 @@ rec {
 
   # Strings
   concatMapStrings = f: values: concatStringsSep "" (map f values);
+  concatMapStringsSep =
+    separator: f: values:
+    concatStringsSep separator (map f values);
   hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
   hasSuffix =
     suffix: text:

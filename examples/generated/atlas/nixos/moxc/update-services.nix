@@ -105,6 +105,20 @@ let
       zfs = config.boot.zfs.package;
     }).nixos-flake-update;
 
+  # Two that are due at one time run one after the other: those that update inputs first, then those that only rebuild.
+  before =
+    name:
+    lib.filter (
+      other:
+      other != name
+      && (
+        if enabled.${other}.updateInputs == enabled.${name}.updateInputs then
+          other < name
+        else
+          enabled.${other}.updateInputs
+      )
+    ) (builtins.attrNames enabled);
+
   arguments =
     schedule:
     [
@@ -163,7 +177,7 @@ in
         lib.nameValuePair "moxc-${name}" {
           description = "Update this machine from ${schedule.flake}";
           wants = [ "network-online.target" ];
-          after = [ "network-online.target" ];
+          after = [ "network-online.target" ] ++ map (other: "moxc-${other}.service") (before name);
           onFailure = lib.optional (config.services.moxc.notify.email != null) "moxc-failure@%n.service";
           # The update itself switches to a system in which this unit may be another one.
           restartIfChanged = false;
