@@ -161,3 +161,31 @@ fn nothing_swaps_to_a_volume() {
         }
     }
 }
+
+/// One spec has the same output and the same warnings on every day and every machine.
+#[test]
+fn nothing_below_the_command_line_reads_the_clock() {
+    let mut folders = vec![tests().join("../generator")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() && !path.ends_with("cli") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files += 1;
+                let text = fs::read_to_string(&path).expect("a source");
+                for word in [
+                    "::now(",
+                    "SystemTime",
+                    "UNIX_EPOCH.elapsed",
+                    "env::var(",
+                    "TimeZone::system",
+                ] {
+                    assert!(!text.contains(word), "{}: {word}", path.display());
+                }
+            }
+        }
+    }
+    assert!(files > 80, "{files} sources");
+}

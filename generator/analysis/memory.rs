@@ -240,7 +240,15 @@ fn over_budget(
             ways.push(format!("`arc-max` to {left} GiB"));
         }
     }
-    diagnostic.note(table).help(format!(
+    diagnostic = diagnostic.note(table);
+    let virtual_machines = running
+        .iter()
+        .any(|id| demands[id.index()].overhead > ByteSize::default());
+    if virtual_machines {
+        diagnostic = diagnostic
+            .note("for QEMU itself: 3 % of the guest's memory, and 128 MiB, on the safe side of what is common");
+    }
+    diagnostic.help(format!(
         "{}; guests that never run at the same time say so with `exclusive-with`",
         ways.join(", or ")
     ))
@@ -531,5 +539,67 @@ mod tests {
     fn qemu_takes_three_percent_and_an_eighth() {
         let overhead = qemu_overhead(ByteSize::gib(32));
         assert_eq!(overhead.human(), "1.08 GiB");
+    }
+
+    /// `local-zfs.adoc`, "Limit ZFS Memory Usage": the installer's limit is 10 % of the memory, at most 16 GiB. OpenZFS'
+    /// `zfs_arc_min`: a 32nd of the memory.
+    #[test]
+    fn the_cache_takes_what_limits_it() {
+        use super::super::testing::{host, host_of};
+        let small = host("");
+        assert_eq!(
+            cache(&small, ByteSize::gib(64)).map(|(size, _)| size.human()),
+            Some("6.39 GiB".to_owned())
+        );
+        assert_eq!(
+            cache(&small, ByteSize::gib(512)).map(|(size, _)| size),
+            Some(ByteSize::gib(16))
+        );
+        let told = host("[storage]\narc-max = \"5 GiB\"\n");
+        assert_eq!(
+            cache(&told, ByteSize::gib(64)).map(|(size, _)| size),
+            Some(ByteSize::gib(5))
+        );
+        let nixos = host_of(
+            "[host]\nname = \"n\"\nrelease = \"9.2\"\nplatform = \"nixos\"\ntimezone = \"UTC\"\n\
+             [hardware.disks]\na = { kind = \"ssd\", size = \"1 TB\", device = \"/dev/disk/by-id/ata-a\" }\n\
+             [storage.pools.rpool]\nlayout = \"stripe\"\ndisks = [\"a\"]\nboot = true\n",
+        );
+        assert_eq!(
+            cache(&nixos, ByteSize::gib(64)).map(|(size, _)| size),
+            Some(ByteSize::gib(2))
+        );
+    }
+
+    /// Hand-worked, of 64 GiB: 40 GiB and 1.2 GiB (3 %) and 0.125 GiB for QEMU, three times without `c`, which excludes
+    /// `b`: 2 × 41.325 = 82.65, and 6.4 for the installer's cache, and 4 for the host: 93.05, less what is rounded down.
+    #[test]
+    fn the_worst_set_that_can_run_is_summed_up() {
+        use super::super::testing::{host, told};
+        let vm = |name: &str, vmid: u32, keys: &str| {
+            format!("[vms.{name}]\nos = \"linux\"\nvmid = {vmid}\nmemory = \"40 GiB\"\n{keys}\n")
+        };
+        let three = host(&format!(
+            "{}{}{}",
+            vm("a", 100, ""),
+            vm("b", 101, ""),
+            vm("c", 102, "exclusive-with = [\"b\"]")
+        ));
+        let found = told(&three, Code::MOX0401);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].0.contains("93.04 GiB of 64 GiB"), "{found:?}");
+        let table = &found[0].1[0];
+        assert_eq!(
+            table.matches("40 GiB + 1.32 GiB for QEMU").count(),
+            2,
+            "{table}"
+        );
+        assert!(
+            table.contains("too little") && table.contains("29.04 GiB"),
+            "{table}"
+        );
+        // A container's memory is a limit, so it is no error.
+        let one = host(&vm("a", 100, ""));
+        assert_eq!(told(&one, Code::MOX0401), []);
     }
 }

@@ -118,3 +118,46 @@ pub fn analyse(host: &Host, sink: &mut Sink) {
 pub fn analyse_fleet(hosts: &[&Host]) -> Vec<(usize, Diagnostic)> {
     schedules::backups_of_hosts(hosts)
 }
+
+#[cfg(test)]
+mod testing {
+    use crate::diagnostics::{Code, Sink};
+    use crate::model::Host;
+    use crate::source::SourceMap;
+    use crate::spec::{self, document};
+
+    /// A host in few words: a boot mirror of two disks of 1 TB, 64 GiB of memory, and what `more` adds.
+    pub(super) fn host(more: &str) -> Host {
+        host_of(&format!(
+            "[host]\nname = \"pve1\"\nrelease = \"9.2\"\ntimezone = \"Europe/Berlin\"\n\
+             [hardware.memory]\nsize = \"64 GiB\"\n\
+             [hardware.disks]\n\
+             nvme0 = {{ kind = \"nvme\", size = \"1 TB\", device = \"/dev/disk/by-id/nvme-0\" }}\n\
+             nvme1 = {{ kind = \"nvme\", size = \"1 TB\", device = \"/dev/disk/by-id/nvme-1\" }}\n\
+             [storage.pools.rpool]\nlayout = \"mirror\"\ndisks = [\"nvme0\", \"nvme1\"]\nboot = true\n{more}"
+        ))
+    }
+
+    /// A host without a fault.
+    pub(super) fn host_of(text: &str) -> Host {
+        let mut sources = SourceMap::new();
+        let file = sources.add("host.toml", text);
+        let mut sink = Sink::new();
+        let document = document::parse(&sources, file, &mut sink);
+        let spec = spec::read(&sources, file, &document, &mut sink).expect("a spec");
+        let host = crate::resolve::resolve(&spec, &mut sink);
+        assert!(host.complete, "{sink:?}");
+        host
+    }
+
+    /// What the checks tell of a code: its message and its notes.
+    pub(super) fn told(host: &Host, code: Code) -> Vec<(String, Vec<String>)> {
+        let mut sink = Sink::new();
+        super::analyse(host, &mut sink);
+        sink.finish(&crate::diagnostics::Lints::default(), false)
+            .into_iter()
+            .filter(|(_, diagnostic)| diagnostic.code == code)
+            .map(|(_, diagnostic)| (diagnostic.message, diagnostic.notes))
+            .collect()
+    }
+}

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::storage::pool_offers;
 use crate::calendar::{ClockChangeKind, Elapse, Schedule as Times, TimeSpan, zone_named};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
@@ -108,7 +109,7 @@ fn clock_changes(
     if starts.len() > usize::try_from(DAYS).unwrap_or(400) + 2 {
         return;
     }
-    let mut dates = Vec::new();
+    let (mut dates, mut harmless) = (Vec::new(), Vec::new());
     for change in times.clock_changes(START, end) {
         let date = change.first.date();
         match change.kind {
@@ -121,12 +122,18 @@ fn clock_changes(
             ClockChangeKind::Doubled if change.elapses > 1 => {
                 dates.push(format!("{date}: the hour comes twice, and so does the run"));
             }
+            // A timer of systemd runs once in the doubled hour.
+            ClockChangeKind::Doubled if !matches!(schedule.task, Task::VzdumpBackup { .. }) => {
+                harmless.push(format!("{date}: the hour comes twice, the run once"));
+            }
             ClockChangeKind::Doubled => {}
         }
     }
     if dates.is_empty() {
         return;
     }
+    dates.extend(harmless);
+    dates.sort();
     let mut diagnostic = Diagnostic::new(
         Code::MOX0703,
         schedule.on.span,
@@ -171,6 +178,18 @@ fn local(at: Timestamp, zone: &TimeZone) -> String {
         .to_string()
 }
 
+fn first_on(first: Timestamp, second: Timestamp, zone: &TimeZone) -> String {
+    if first == second {
+        format!("first on {}", local(first, zone))
+    } else {
+        format!(
+            "first on {} and {}",
+            local(first, zone),
+            local(second, zone)
+        )
+    }
+}
+
 fn rare(timed: &Timed<'_>) -> bool {
     timed.starts.len() <= FREQUENT
 }
@@ -196,7 +215,7 @@ fn backups_meet(timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
                     format!("the backups `{}` and `{}` start together", other.schedule.name.value, job.schedule.name.value),
                 )
                 .also(other.schedule.on.span, "the other one")
-                .note(format!("first on {} and {}", local(first, zone), local(second, zone)))
+                .note(first_on(first, second, zone))
                 .note("one node runs one vzdump at a time: the second job waits for the first, and fails after 180 minutes (`lockwait`)")
                 .help("start them hours apart"),
             );
@@ -480,7 +499,7 @@ fn updates_meet_backups(host: &Host, timed: &[Timed<'_>], zone: &TimeZone, sink:
                     format!("`{}` is updated by `{}` while `{}` backs it up", host.guests[guest].name.value, update.schedule.name.value, job.schedule.name.value),
                 )
                 .also(job.schedule.on.span, "the backup")
-                .note(format!("first on {} and {}", local(first, zone), local(second, zone)))
+                .note(first_on(first, second, zone))
                 .help("start them hours apart: a backup of a half-done update is no good to go back to"),
             );
         }
@@ -502,7 +521,7 @@ fn fits(guest: &Guest, task: &Task) -> bool {
     }
 }
 
-/// The guests that a backup job covers, in order.
+/// The guests that a backup job covers, in order: those that want no backup are in none.
 fn covered(host: &Host, schedule: &Schedule) -> Option<Vec<Id<Guest>>> {
     let Task::VzdumpBackup {
         guests, exclude, ..
@@ -512,7 +531,7 @@ fn covered(host: &Host, schedule: &Schedule) -> Option<Vec<Id<Guest>>> {
     };
     Some(
         host.guests_of(guests)
-            .filter(|id| !exclude.iter().any(|e| e.value == *id))
+            .filter(|id| *host.guests[*id].backup && !exclude.iter().any(|e| e.value == *id))
             .collect(),
     )
 }
@@ -590,8 +609,18 @@ fn retention(host: &Host, schedule: &Schedule, sink: &mut Sink) {
             } else {
                 "backups"
             };
+            let mut diagnostic = Diagnostic::new(
+                Code::MOX0708,
+                schedule.name.span,
+                format!("nothing removes the {what} of `{}`", schedule.name.value),
+            );
+            if let Task::VzdumpBackup { storage, .. } = &schedule.task
+                && storage.is_written()
+            {
+                diagnostic = diagnostic.also(storage.span, "it fills up");
+            }
             sink.push(
-                Diagnostic::new(Code::MOX0708, schedule.name.span, format!("nothing removes the {what} of `{}`", schedule.name.value))
+                diagnostic
                     .help("say what is kept: `keep = { daily = 7, weekly = 4 }`; or that it is everything: `keep = { all = true }`"),
             );
         }
@@ -627,13 +656,31 @@ fn retention(host: &Host, schedule: &Schedule, sink: &mut Sink) {
     }
 }
 
-/// What a store holds if every guest fills its disks.
+/// How many guests a sum names.
+const MOST_NAMES: usize = 8;
+
+/// What a store of this host holds if every guest fills its disks.
 fn growth(host: &Host, schedule: &Schedule, sink: &mut Sink) {
     let Some((StoreRef::Dataset(dataset), Some(keep))) = kept(host, schedule) else {
         return;
     };
-    let (Some(copies), Some(quota)) = (keep.most(), host.storage.datasets[dataset].quota) else {
-        return;
+    let dataset = &host.storage.datasets[dataset];
+    let Some(copies) = keep.most() else { return };
+    let pool = &host.storage.pools[dataset.pool.value];
+    // A quota above the pool's size does not make the pool larger.
+    let offers = pool_offers(host, dataset.pool.value).filter(|_| host.complete);
+    let (most, place, what) = match (dataset.quota, offers) {
+        (Some(quota), offers) if offers.is_none_or(|offers| quota.value <= offers) => (
+            quota.value,
+            quota.span,
+            format!("a quota of {}", quota.human()),
+        ),
+        (Some(_) | None, Some(offers)) => (
+            offers,
+            pool.name.span,
+            format!("the pool offers {}", offers.human()),
+        ),
+        (Some(_) | None, None) => return,
     };
     let Some(guests) = covered(host, schedule) else {
         return;
@@ -650,20 +697,27 @@ fn growth(host: &Host, schedule: &Schedule, sink: &mut Sink) {
     let one: ByteSize = sizes.iter().map(|(_, size)| *size).sum();
     // Compression halves what is compressible, and disks are seldom full: four full copies of the quota are a sure fault.
     let all = one.saturating_mul(copies);
-    if all.as_bytes() / 4 <= quota.as_bytes() {
+    if all.as_bytes() / 4 <= most.as_bytes() {
         return;
     }
-    let sum = sizes
+    let mut sizes = sizes;
+    sizes.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    let rest = sizes.split_off(sizes.len().min(MOST_NAMES));
+    let mut words: Vec<String> = sizes
         .iter()
         .map(|(name, size)| format!("{name} {}", size.human()))
-        .collect::<Vec<_>>()
-        .join(" + ");
+        .collect();
+    if !rest.is_empty() {
+        let size: ByteSize = rest.iter().map(|(_, size)| *size).sum();
+        words.push(format!("{} more guests {}", rest.len(), size.human()));
+    }
+    let sum = words.join(" + ");
     sink.push(
-        Diagnostic::new(Code::MOX0710, schedule.name.span, format!("the backups of `{}` do not fit into `{}`", schedule.name.value, host.storage.datasets[dataset].name.value))
-            .also(quota.span, format!("a quota of {}", quota.human()))
+        Diagnostic::new(Code::MOX0710, schedule.name.span, format!("the backups of `{}` do not fit into `{}`", schedule.name.value, dataset.name.value))
+            .also(place, what)
             .note(format!("{sum} = {} a run", one.human()))
             .note(format!("× {copies} copies = {}; a quarter of that, for disks half full and compression by half: {}", all.human(), ByteSize::bytes(all.as_bytes() / 4).human()))
-            .help("raise the quota, keep fewer, or leave out disks that need no backup (`backup = false`)"),
+            .help("give them more room, keep fewer, or leave out disks that need no backup (`backup = false`)"),
     );
 }
 
@@ -719,5 +773,138 @@ fn rehearsals(host: &Host, sink: &mut Sink) {
                 .help("name a store that a backup of this guest goes to"),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{host, host_of, told};
+    use super::*;
+
+    /// `on` for a trim in `zone`: the notes of the warning, if there is one.
+    fn clock(zone: &str, on: &str) -> Vec<String> {
+        let host = host(&format!(
+            "[schedules.trim]\ntask = \"zfs-trim\"\non = \"{on}\"\npools = [\"rpool\"]\n"
+        ));
+        let host = crate::model::Host {
+            timezone: crate::model::Setting::written(
+                zone.parse().expect("a zone"),
+                host.timezone.span,
+            ),
+            ..host
+        };
+        let mut found = told(&host, Code::MOX0703);
+        found.pop().map(|(_, notes)| notes).unwrap_or_default()
+    }
+
+    /// The dates are those of the IANA database: the United States change on the second Sunday of March and the first of
+    /// November, the European Union on the last Sundays of March and October, Lord Howe by half an hour.
+    #[test]
+    fn both_dates_of_a_clock_change_are_told() {
+        assert_eq!(
+            clock("Europe/Berlin", "02:30"),
+            [
+                "2027-03-28: the hour is left out, and the run with it",
+                "2027-10-31: the hour comes twice, the run once"
+            ]
+        );
+        assert_eq!(
+            clock("America/New_York", "02:15"),
+            ["2027-03-14: the hour is left out, and the run with it"]
+        );
+        assert_eq!(
+            clock("Australia/Lord_Howe", "02:15"),
+            ["2027-10-03: the hour is left out, and the run with it"]
+        );
+        for (zone, on) in [
+            ("Europe/Berlin", "01:59"),
+            ("Europe/Berlin", "03:00"),
+            ("Europe/Berlin", "02:30 UTC"),
+            ("Asia/Tokyo", "02:30"),
+            // Of many runs a day one more or less is nothing.
+            ("Europe/Berlin", "hourly"),
+            // Never on a Sunday.
+            ("Europe/Berlin", "Mon..Sat 02:30"),
+        ] {
+            assert_eq!(clock(zone, on), [""; 0], "{zone} {on}");
+        }
+    }
+
+    #[test]
+    fn starts_are_near_when_the_later_comes_in_time() {
+        let at = |minutes: i64| {
+            START
+                .checked_add(SignedDuration::from_mins(minutes))
+                .expect("a time")
+        };
+        let within = SignedDuration::from_mins(30);
+        let day = [at(0), at(1440), at(2880)];
+        assert_eq!(near(&day, &[at(1469)], within), Some((at(1440), at(1469))));
+        // What starts when the time is over is not near, nor what came before.
+        assert_eq!(near(&day, &[at(30), at(1430)], within), None);
+        assert_eq!(near(&day, &[at(0)], within), Some((at(0), at(0))));
+        assert_eq!(near(&[], &day, within), None);
+    }
+
+    fn schedule(keys: &str) -> SignedDuration {
+        let host = host(&format!("[schedules.s]\n{keys}\n"));
+        let schedule = host.schedules.values().next().expect("a schedule");
+        reach(schedule)
+    }
+
+    #[test]
+    fn a_run_lasts_as_long_as_the_spec_allows_it() {
+        let minutes = |keys: &str| schedule(keys).as_mins();
+        let update = "task = \"proxmox-update\"\non = \"04:00\"\n";
+        assert_eq!(minutes(update), 30);
+        assert_eq!(minutes(&format!("{update}random-delay = \"15m\"")), 45);
+        assert_eq!(minutes(&format!("{update}timeout = \"2h\"")), 120);
+        assert_eq!(
+            minutes(&format!("{update}timeout = \"2h\"\nrandom-delay = \"1h\"")),
+            180
+        );
+        assert_eq!(
+            minutes("task = \"zfs-scrub\"\non = \"monthly\"\npools = [\"rpool\"]"),
+            0
+        );
+    }
+
+    /// Hand-worked: 64 GiB × 7 copies = 448 GiB, a quarter of it 112 GiB: more than a quota of 100 GiB, and less than the
+    /// 899 GiB that the mirror of two disks of 1 TB offers.
+    #[test]
+    fn copies_times_size_are_held_against_quota_and_pool() {
+        let found = |dataset: &str, size: &str, keep: &str| {
+            let host = host(&format!(
+                "[storage.datasets]\nvols = {{ pool = \"rpool\", use = \"vm-disks\" }}\nstore = {{ pool = \"rpool\", use = \"backups\"{dataset} }}\n\
+                 [vms.a]\nos = \"linux\"\nvmid = 100\nmemory = \"1 GiB\"\n\
+                 [vms.a.disks]\nroot = {{ dataset = \"vols\", size = \"{size}\" }}\nscratch = {{ dataset = \"vols\", size = \"8 TiB\", backup = false }}\n\
+                 [schedules.s]\ntask = \"vzdump-backup\"\non = \"01:00\"\nstorage = \"store\"\nkeep = {{ {keep} }}\n"
+            ));
+            told(&host, Code::MOX0710)
+        };
+        let quota = ", quota = \"100 GiB\"";
+        let told = found(quota, "64 GiB", "daily = 7");
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            told[0].1,
+            [
+                "a 64 GiB = 64 GiB a run",
+                "× 7 copies = 448 GiB; a quarter of that, for disks half full and compression by half: 112 GiB"
+            ]
+        );
+        assert_eq!(found(quota, "64 GiB", "daily = 6"), []);
+        assert_eq!(found("", "64 GiB", "daily = 7"), []);
+        // 1 TiB × 4 copies is 4 TiB, a quarter of it 1024 GiB.
+        assert_eq!(found("", "1 TiB", "daily = 4").len(), 1);
+        assert_eq!(found("", "1 TiB", "all = true"), []);
+    }
+
+    #[test]
+    fn a_host_that_never_sleeps_misses_nothing() {
+        let host = host_of(
+            "[host]\nname = \"a\"\nrelease = \"9.2\"\ntimezone = \"UTC\"\n\
+             [schedules.m]\ntask = \"proxmox-maintenance\"\non = \"02:00\"\npersistent = false\n",
+        );
+        assert_eq!(told(&host, Code::MOX0713), []);
     }
 }

@@ -15,7 +15,7 @@ use crate::model::{
 use crate::pve::Release;
 use crate::source::{Span, Spanned};
 use crate::value::{ByteSize, DatasetUse, DiskKind, LogLayout, Platform, PoolLayout};
-use crate::zfs::{Geometry, VdevShape, pool_capacity};
+use crate::zfs::{Geometry, PoolCapacity, VdevShape, pool_capacity};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     one_disk_twice(host, sink);
@@ -576,6 +576,7 @@ fn long_rebuild(host: &Host, pool: &Pool, sink: &mut Sink) {
 struct Plan<'a> {
     pool: &'a Pool,
     geometry: Geometry,
+    capacity: PoolCapacity,
     usable: ByteSize,
     /// What is kept free or taken at once, line by line.
     firm: Vec<(String, ByteSize)>,
@@ -696,6 +697,33 @@ struct Thick {
     places: Vec<Span>,
 }
 
+/// What an empty pool offers; none where the spec does not tell enough of it.
+pub(super) fn pool_offers(host: &Host, pool: Id<Pool>) -> Option<ByteSize> {
+    let pool = &host.storage.pools[pool];
+    let known = pool
+        .disks
+        .iter()
+        .all(|disk| !host.hardware.disks[disk.value].size.is_missing());
+    capacity(host, pool)
+        .map(|(_, capacity)| capacity.available())
+        .filter(|size| known && *size > ByteSize::default())
+}
+
+fn capacity(host: &Host, pool: &Pool) -> Option<(Geometry, PoolCapacity)> {
+    let geometry = geometry(pool)?;
+    let vdevs = top_level(*pool.layout, &pool.disks)
+        .into_iter()
+        .map(|disks| {
+            let smallest = disks
+                .iter()
+                .map(|disk| *host.hardware.disks[disk.value].size)
+                .min()
+                .unwrap_or_default();
+            (geometry, smallest)
+        });
+    Some((geometry, pool_capacity(vdevs)))
+}
+
 /// What every pool offers and what is planned on it; pools of which a disk's size is unknown are left out.
 fn plans<'a>(host: &'a Host, volumes: &[Volume<'_>]) -> BTreeMap<Id<Pool>, Plan<'a>> {
     let mut plans = BTreeMap::new();
@@ -703,25 +731,16 @@ fn plans<'a>(host: &'a Host, volumes: &[Volume<'_>]) -> BTreeMap<Id<Pool>, Plan<
         return plans;
     }
     for (id, pool) in host.storage.pools.iter() {
-        let Some(geometry) = geometry(pool) else {
+        let Some((geometry, capacity)) = capacity(host, pool) else {
             continue;
         };
-        let vdevs = top_level(*pool.layout, &pool.disks)
-            .into_iter()
-            .map(|disks| {
-                let smallest = disks
-                    .iter()
-                    .map(|disk| *host.hardware.disks[disk.value].size)
-                    .min()
-                    .unwrap_or_default();
-                (geometry, smallest)
-            });
         plans.insert(
             id,
             Plan {
                 pool,
                 geometry,
-                usable: pool_capacity(vdevs).available(),
+                capacity,
+                usable: capacity.available(),
                 firm: Vec::new(),
                 growth: Vec::new(),
                 places: Vec::new(),
@@ -808,21 +827,49 @@ fn sum_table(heading: &str, rows: &[(String, ByteSize)], below: &[(String, ByteS
         .map(|(what, _)| what.chars().count())
         .max()
         .unwrap_or(0);
+    // One unit for all, so that the eye can add them up.
+    let largest = rows.iter().map(|(_, size)| *size).max().unwrap_or_default();
+    let (unit, factor) = if largest < ByteSize::gib(10_000) {
+        ("GiB", 1 << 30)
+    } else {
+        ("TiB", 1 << 40)
+    };
+    let number = |size: ByteSize| {
+        let hundredths = u128::from(size.as_bytes()) * 100 / factor;
+        format!("{}.{:02} {unit}", hundredths / 100, hundredths % 100)
+    };
     let digits = rows
         .iter()
-        .map(|(_, size)| size.human().len())
+        .map(|(_, size)| number(*size).len())
         .max()
         .unwrap_or(0);
     let mut text = heading.to_owned();
     for (what, size) in rows {
         let pad = width - what.chars().count();
-        write!(text, "\n  {what}{:pad$}  {:>digits$}", "", size.human())
+        write!(text, "\n  {what}{:pad$}  {:>digits$}", "", number(size))
             .expect("a string takes all text");
     }
     text
 }
 
-/// How the usable space of a pool comes about, in words.
+/// How the usable space of a pool comes about, from what `zpool list` will show.
+fn comes_from(plan: &Plan<'_>) -> String {
+    let PoolCapacity { size, usable, slop } = plan.capacity;
+    let beside = if usable < size {
+        format!(", of which {} are left beside parity", usable.human())
+    } else {
+        String::new()
+    };
+    format!(
+        "`{}` offers {}: `zpool list` shows {}{beside}; ZFS keeps {} for itself",
+        plan.pool.name.value,
+        plan.usable.human(),
+        size.human(),
+        slop.human()
+    )
+}
+
+/// The line of a table for what a pool offers.
 fn offers(plan: &Plan<'_>) -> String {
     format!(
         "`{}` offers ({})",
@@ -860,6 +907,7 @@ fn promised(plan: &Plan<'_>, sink: &mut Sink) {
                     ("too little".to_owned(), wanted - plan.usable),
                 ],
             ))
+            .note(comes_from(plan))
             .note("ZFS refuses the volume that does not fit: \"out of space\"")
             .help("make the dataset `thin = true`, or the volumes smaller"),
     );
@@ -884,6 +932,7 @@ fn nearly_full(plan: &Plan<'_>, sink: &mut Sink) {
             &plan.firm,
             &[("together".to_owned(), wanted), (offers(plan), plan.usable)],
         ))
+        .note(comes_from(plan))
         .note("past about 80 %, ZFS finds room for new blocks ever more slowly, and snapshots have none")
         .help("make the volumes smaller, or the pool larger"),
     );
@@ -911,6 +960,7 @@ fn overcommitted(plan: &Plan<'_>, sink: &mut Sink) {
             &plan.growth,
             &[("together".to_owned(), wanted), (offers(plan), plan.usable)],
         ))
+        .note(comes_from(plan))
         .note("when the pool is full, every guest on it stops at its next write")
         .help("make the volumes or quotas smaller; or allow this warning and watch the pool"),
     );
@@ -998,6 +1048,7 @@ fn snapshots(
                         ("too little".to_owned(), kept + more - plan.usable),
                     ],
                 ))
+                .note(comes_from(plan))
                 .note("a snapshot keeps the blocks that the volume holds, and the volume reserves its whole size for new ones: ZFS refuses a snapshot for which that does not fit")
                 .help("make the dataset `thin = true`, or the volumes smaller"),
             );
@@ -1445,5 +1496,61 @@ mod tests {
     fn the_installer_wants_more_disks_than_zpool() {
         assert_eq!(fewest(PoolLayout::Raidz2, false), 3);
         assert_eq!(fewest(PoolLayout::Raidz2, true), 4);
+    }
+
+    /// The pool and the volumes of OpenZFS 2.3.9's own figures: raidz1 of four disks of 8 TB offers 23104508133376 bytes;
+    /// a thick volume of 100 GiB reserves 118817125376 with blocks of 16 KiB and 107796234240 with 64 KiB.
+    #[test]
+    fn reservations_and_thick_volumes_are_counted_once() {
+        use super::super::testing::host;
+        let mut disks = String::new();
+        for at in 0..4 {
+            writeln!(
+                disks,
+                "[hardware.disks.hdd{at}]\nkind = \"hdd\"\nsize = \"8 TB\"\ndevice = \"/dev/disk/by-id/ata-{at}\""
+            )
+            .expect("a string takes all text");
+        }
+        let planned = |dataset: &str| {
+            let host = host(&format!(
+                "{disks}\
+                 [storage.pools.tank]\nlayout = \"raidz1\"\ndisks = [\"hdd0\", \"hdd1\", \"hdd2\", \"hdd3\"]\n\
+                 [storage.datasets]\nvols = {{ pool = \"tank\", use = \"vm-disks\", {dataset} }}\n\
+                 [vms.a]\nos = \"linux\"\nvmid = 100\nmemory = \"1 GiB\"\n\
+                 [vms.a.disks]\none = {{ dataset = \"vols\", size = \"100 GiB\" }}\ntwo = {{ dataset = \"vols\", size = \"100 GiB\" }}\n"
+            ));
+            let volumes = volumes(&host);
+            let plans = plans(&host, &volumes);
+            let (id, _) = host.storage.pools.iter().nth(1).expect("the second pool");
+            let plan = &plans[&id];
+            (
+                plan.usable.as_bytes(),
+                plan.firm_sum().as_bytes(),
+                plan.growth
+                    .iter()
+                    .map(|(_, size)| size.as_bytes())
+                    .sum::<u64>(),
+            )
+        };
+        let usable = 23_104_508_133_376;
+        assert_eq!(
+            planned("thin = false"),
+            (usable, 2 * 118_817_125_376, 2 * 118_817_125_376)
+        );
+        assert_eq!(
+            planned("thin = false, volblocksize = \"64 KiB\""),
+            (usable, 2 * 107_796_234_240, 2 * 107_796_234_240)
+        );
+        // Nothing is kept for thin volumes, and a quota bounds what they grow to.
+        assert_eq!(planned("quota = \"150 GiB\""), (usable, 0, 150 << 30));
+        // Volumes use a reservation up before they take more.
+        assert_eq!(
+            planned("thin = false, reservation = \"300 GiB\""),
+            (usable, 300 << 30, 2 * 118_817_125_376)
+        );
+        assert_eq!(
+            planned("thin = false, reservation = \"100 GiB\""),
+            (usable, 2 * 118_817_125_376, 2 * 118_817_125_376)
+        );
     }
 }
