@@ -21,55 +21,34 @@ remove=
 
 usage() {
   cat <<END
-Usage: $program [--dry-run] [--yes] [--storage NAME | --output FILE] [--secrets DIR] [--packages DIR] [--remove]
+usage: $program [OPTIONS]
 
 Makes the disc of answers for the Windows guest $guest ($vmid).
 
-  --storage NAME   the storage that keeps it, as moxc-$guest.iso (local)
-  --output FILE    the file itself instead
-  --secrets DIR    where the secrets are ($secrets): one file each, for its owner alone
-                   $password_secret${key_secret:+, $key_secret}
-  --packages DIR   installers to take along: nu-*.msi, winfsp-*.msi. What is not there, winget gets.
-  --remove         removes the disc, which holds the password, when Windows is installed
-  --dry-run        show what would be done
-  --yes            replace a disc that is there
-  --help           show this
-
-Exit status: 0 done, 1 failed, 2 wrong usage.
+  --storage NAME    the storage that keeps it, as moxc-$guest.iso (local)
+  --output FILE     the file itself instead
+  --secrets DIR     where the secrets are ($secrets): one file each, for its owner alone:
+                    $password_secret${key_secret:+, $key_secret}
+  --packages DIR    installers to take along: nu-*.msi, winfsp-*.msi. What is not there, winget gets.
+  --remove          removes the disc, which holds the password, when Windows is installed
 END
 }
 
-usage_error() {
-  warn "$@"
-  usage >&2
-  exit 2
+option() {
+  case $1 in
+    --storage) value storage ;;
+    --output) value output ;;
+    --secrets) value secrets ;;
+    --packages) value packages ;;
+    --remove) remove=1 ;;
+    *) return 1 ;;
+  esac
 }
 
-while (($#)); do
-  case $1 in
-    --dry-run) dry_run=1 ;;
-    --yes) yes=1 ;;
-    --remove) remove=1 ;;
-    --storage | --output | --secrets | --packages)
-      if (($# < 2)); then
-        usage_error "$1 wants a value"
-      fi
-      case $1 in
-        --storage) storage=$2 ;;
-        --output) output=$2 ;;
-        --secrets) secrets=$2 ;;
-        --packages) packages=$2 ;;
-      esac
-      shift
-      ;;
-    --help)
-      usage
-      exit 0
-      ;;
-    *) usage_error "unknown argument: $1" ;;
-  esac
-  shift
-done
+begin "$@"
+if ((${#operands[@]})); then
+  wrong_usage "unknown argument ${operands[0]}"
+fi
 
 # read_secret NAME VARIABLE: the first line of a secret's file.
 read_secret() {
@@ -128,18 +107,24 @@ else
   # The storage's own word for the place: its folder differs by kind.
   target=$(pvesm path "$storage:iso/moxc-$guest.iso") || die "storage $storage keeps no ISO images"
 fi
+volume=$storage:iso/moxc-$guest.iso
+
+# slot: the drive of the guest that the disc is in.
+slot() {
+  if [[ -z $output ]] && command -v qm >/dev/null; then
+    qm config "$vmid" 2>/dev/null | sed -n "s|^\([a-z]*[0-9]*\): $volume,.*|\1|p"
+  fi
+}
 
 if [[ -n $remove ]]; then
-  if [[ ! -e $target ]]; then
-    say 'nothing to change'
-    exit 0
+  if [[ -e $target ]]; then
+    ask "Remove $target?"
+    in=$(slot)
+    if [[ -n $in ]]; then
+      run qm set "$vmid" --delete "$in"
+    fi
+    run rm -f "$target"
   fi
-  ask "Remove $target?"
-  if command -v qm >/dev/null && [[ -z $output ]] && qm config "$vmid" 2>/dev/null | grep -Fq "$storage:iso/moxc-$guest.iso"; then
-    slot=$(qm config "$vmid" | grep -F "$storage:iso/moxc-$guest.iso" | cut -d: -f1)
-    run qm set "$vmid" --delete "$slot"
-  fi
-  run rm -f "$target"
   exit 0
 fi
 
@@ -165,47 +150,45 @@ if [[ -e $target ]]; then
   ask "Replace $target?"
 fi
 
-say "disc of answers for $guest ($vmid)"
-if [[ -n $dry_run ]]; then
-  say "  write $target"
-  say '1 change, not made (--dry-run)'
-  exit 0
-fi
-
 # ---------------------------------------------------------------- the disc
 
-umask 077
-# In memory where there is such a place: the answers hold the password.
-memory=/dev/shm
-if [[ ! -d $memory || ! -w $memory ]]; then
-  memory=
-fi
-work=$(mktemp -d ${memory:+-p "$memory"} moxc-iso.XXXXXXXX)
 part=$target.tmp.$$
-trap 'rm -rf "$work" "$part"' EXIT
+work=
+tidy() { rm -rf "$part" ${work:+"$work"}; }
 
-disc=$work/disc
-mkdir -p "$disc/moxc/files" "$disc/moxc/packages"
-fill "$disc/autounattend.xml"
-cp "$here/bootstrap.ps1" "$here/drivers.cmd" "$disc/moxc/"
-while IFS= read -r -d '' file; do
-  mkdir -p "$disc/moxc/files/$(dirname "$file")"
-  cp "$here/$file" "$disc/moxc/files/$file"
-done < <(cd "$here" && find . -type f ! -name autounattend.xml ! -name build-iso.sh ! -name drivers.cmd ! -name '.*' ! -name '*~' ! -path './tests/*' -print0 | sort -z)
-if [[ -n $packages ]]; then
-  find "$packages" -maxdepth 1 -type f -name '*.msi' -exec cp -t "$disc/moxc/packages/" {} +
+write_disc() (
+  umask 077
+  disc=$work/disc
+  mkdir -p "$disc/moxc/files" "$disc/moxc/packages"
+  fill "$disc/autounattend.xml"
+  cp "$here/bootstrap.ps1" "$here/drivers.cmd" "$disc/moxc/"
+  while IFS= read -r -d '' file; do
+    mkdir -p "$disc/moxc/files/$(dirname "$file")"
+    cp "$here/$file" "$disc/moxc/files/$file"
+  done < <(cd "$here" && find . -type f ! -name autounattend.xml ! -name build-iso.sh ! -name drivers.cmd ! -name '.*' ! -name '*~' ! -path './tests/*' -print0 | sort -z)
+  if [[ -n $packages ]]; then
+    find "$packages" -maxdepth 1 -type f -name '*.msi' -exec cp -t "$disc/moxc/packages/" {} +
+  fi
+  make_disc "$disc" "$part" || die 'the disc could not be made'
+  chmod 600 "$part"
+  mv -f "$part" "$1"
+)
+
+if [[ -z $dry_run ]]; then
+  # In memory where there is such a place: the answers hold the password.
+  memory=/dev/shm
+  if [[ ! -d $memory || ! -w $memory ]]; then
+    memory=${TMPDIR:-/tmp}
+  fi
+  work=$(mktemp -d -p "$memory" moxc-iso.XXXXXXXX)
+  at_exit tidy
 fi
+run write_disc "$target"
 
-make_disc "$disc" "$part" || die "the disc could not be made"
-chmod 600 "$part"
-mv -f "$part" "$target"
-say "  wrote $target"
-
-if [[ -n $output ]]; then
-  exit 0
+if [[ -z $output ]]; then
+  say "Attach it beside Windows' own disc and that of virtio-win, and start the guest:"
+  say "  qm set $vmid --$drive $volume,media=cdrom"
+  say "  qm start $vmid"
+  say 'When Windows is installed, remove it, since it holds the password:'
+  say "  $0 --remove"
 fi
-say "Attach it with Windows' own disc and that of virtio-win, and start the guest:"
-say "  qm set $vmid --$drive $storage:iso/moxc-$guest.iso,media=cdrom"
-say "  qm start $vmid"
-say 'When Windows is installed, remove it, since it holds the password:'
-say "  $0 --remove"

@@ -5,6 +5,7 @@
 
 use jiff::civil::DateTime;
 
+use super::super::{GUEST_FOLDER, NU};
 use super::command_line;
 use crate::calendar::Weekdays;
 use crate::calendar::windows::{Days, MonthDay, Trigger, Week};
@@ -18,10 +19,6 @@ const VERSION: &str = "1.2";
 const PRINCIPAL: &str = "Author";
 /// The folder of our tasks in the Task Scheduler.
 pub(super) const FOLDER: &str = r"\moxc\";
-/// Nushell, installed for all users.
-const NU: &str = r"C:\Program Files\nu\bin\nu.exe";
-/// Where the guest keeps what is generated for it.
-pub(super) const HOME: &str = r"C:\ProgramData\moxc";
 
 /// A task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,7 +148,7 @@ impl Task {
     }
 
     fn actions(&self) -> Element {
-        let script = format!(r"{HOME}\{}", self.script);
+        let script = format!(r"{GUEST_FOLDER}\{}", self.script);
         let arguments = ["--no-config-file", "--no-std-lib", &script]
             .into_iter()
             .chain(self.arguments.iter().map(String::as_str));
@@ -161,7 +158,7 @@ impl Task {
                 Element::new("Exec")
                     .with(Element::text("Command", NU))
                     .with(Element::text("Arguments", command_line::join(arguments)))
-                    .with(Element::text("WorkingDirectory", HOME)),
+                    .with(Element::text("WorkingDirectory", GUEST_FOLDER)),
             )
     }
 }
