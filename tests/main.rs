@@ -10,6 +10,7 @@ mod nix;
 mod nix_print;
 mod nixos;
 mod nixos_scripts;
+mod nu;
 mod output;
 mod program;
 mod recovery;
