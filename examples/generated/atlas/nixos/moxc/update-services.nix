@@ -102,6 +102,7 @@ let
       nix = config.nix.package;
       inherit (config.system.build) nixos-rebuild;
       systemd = config.systemd.package;
+      snapshots = lib.any (schedule: schedule.snapshots != [ ]) (lib.attrValues enabled);
       zfs = config.boot.zfs.package;
     }).nixos-flake-update;
 

@@ -7,6 +7,8 @@
   nix ? pkgs.nix,
   nixos-rebuild ? null,
   systemd ? pkgs.systemd,
+  # Whether an update takes snapshots first: a machine without ZFS is spared its programs.
+  snapshots ? true,
   zfs ? pkgs.zfs,
 }:
 let
@@ -33,8 +35,8 @@ let
       pkgs.diffutils
       pkgs.gitMinimal
       systemd
-      tools.zfs-snapshot
     ]
+    ++ lib.optional snapshots tools.zfs-snapshot
     ++ lib.optional (nixos-rebuild != null) nixos-rebuild;
     # What else it calls is there where it has something to do: apt-get, smartctl, zpool, nix-collect-garbage.
     proxmox-maintenance = [ ];
