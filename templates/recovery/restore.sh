@@ -618,4 +618,6 @@ if [[ -n $start ]]; then
   run "$tool" start "$vmid"
 fi
 step=
-say "$guest is restored to $vmid${start:+ and started}" vmid# "$vmid" volume "$volid"
+if [[ -z $dry_run ]]; then
+  say "$guest is restored to $vmid${start:+ and started}" vmid# "$vmid" volume "$volid"
+fi

@@ -205,7 +205,9 @@ way_generation() {
   check_free
   confirm "$guest" "This takes $guest ($vmid) from generation $current_generation to $wanted (${generation_about[$wanted]})"
   run switch_generation "$wanted" "$action" || die "$guest ($vmid) is not at generation $wanted: 'journalctl -u moxc-rollback' in it tells why"
-  say "$guest is at generation $wanted$([[ -z $at_boot ]] || printf ' from its next start on')" generation# "$wanted"
+  if [[ -z $dry_run ]]; then
+    say "$guest is at generation $wanted$([[ -z $at_boot ]] || printf ' from its next start on')" generation# "$wanted"
+  fi
 }
 
 # switch_generation NUMBER switch|boot: in a unit of its own, since the way into the guest may be restarted by it.
@@ -279,29 +281,29 @@ read_disks() {
   done
 }
 
-# zfs_snapshots DATASET: name, time, holds of each, the oldest first.
+# zfs_snapshots DATASET: name, time, holds and clones of each, the oldest first.
 zfs_snapshots() {
-  zfs list -H -p -t snapshot -d 1 -o name,creation,userrefs -s creation "$1"
+  zfs list -H -p -t snapshot -d 1 -o name,creation,userrefs,clones -s creation "$1"
 }
 
 # newer_snapshots DATASET NAME: those after it, one a line; fails where it is not there.
 newer_snapshots() {
   local text
   text=$(zfs_snapshots "$1") || return 2
-  awk -F '\t' -v name="$1@$2" 'found { print $1 "\t" $3 } $1 == name { found = 1 } END { exit !found }' <<<"$text"
+  awk -F '\t' -v name="$1@$2" 'found { print $1 "\t" $3 "\t" $4 } $1 == name { found = 1 } END { exit !found }' <<<"$text"
 }
 
 # check_newer DISK NAME: what stands in the way of going back. Fills `newer`.
 newer=()
 check_newer() {
-  local dataset=${disk_zfs[$1]} text snapshot holds status=0
+  local dataset=${disk_zfs[$1]} text snapshot holds clones status=0
   text=$(newer_snapshots "$dataset" "$2") || status=$?
   if ((status == 1)); then
     refuse "$1 ($dataset) has no snapshot $2$([[ $way != zfs ]] || printf ': --disk takes back other disks alone')"
   elif ((status)); then
     die "the snapshots of $dataset cannot be listed"
   fi
-  while IFS=$'\t' read -r snapshot holds; do
+  while IFS=$'\t' read -r snapshot holds clones; do
     if [[ -z $snapshot ]]; then
       continue
     fi
@@ -310,6 +312,9 @@ check_newer() {
     fi
     if [[ $holds != 0 ]]; then
       refuse "$snapshot is newer, and held: 'zfs holds $snapshot' tells by whom"
+    fi
+    if [[ -n $clones && $clones != - ]]; then
+      refuse "$snapshot is newer, and clones hang on it: $clones"
     fi
     newer+=("$snapshot")
   done <<<"$text"
@@ -367,7 +372,9 @@ way_snapshot() {
     run zfs destroy "$name" || die "$name cannot be destroyed: $guest is as it was, but stopped; mend the cause and run this again"
   done
   run "$tool" rollback "$vmid" "$wanted" || die "the rollback failed: run this again once the cause is mended"
-  say "$guest is back at $wanted" snapshot "$wanted"
+  if [[ -z $dry_run ]]; then
+    say "$guest is back at $wanted" snapshot "$wanted"
+  fi
 }
 
 way_zfs() {
@@ -420,30 +427,30 @@ way_zfs() {
   say "disks: $(for disk in "${disks[@]}"; do printf '%s (%s) ' "$disk" "${disk_zfs[$disk]}"; done)"
   confirm "$guest" "This takes the disks of $guest ($vmid) back to $wanted: what was written since is lost"
   stop_guest "$vmid" "$guest"
-  local done_disks=()
+  local done_disks=() options=()
+  if [[ -n $destroy_newer ]]; then
+    options+=(-r)
+  fi
   for disk in "${disks[@]}"; do
-    if ! run roll_back "${disk_zfs[$disk]}" "$wanted" "${destroy_newer:+-r}"; then
+    if ! run zfs rollback "${options[@]}" "${disk_zfs[$disk]}@$wanted"<% if container %> || ! forget_mounted "${disk_zfs[$disk]}"<% endif %>; then
       die "$disk (${disk_zfs[$disk]}) is not back at $wanted${done_disks[*]:+, but ${done_disks[*]} already}: do not start $guest; mend the cause and run this again"
     fi
     done_disks+=("$disk")
   done
-  say "the disks of $guest are back at $wanted" snapshot "$wanted"
+  if [[ -z $dry_run ]]; then
+    say "the disks of $guest are back at $wanted" snapshot "$wanted"
+  fi
 }
 
-roll_back() {
-  if [[ -n $3 ]]; then
-    zfs rollback -r "$1@$2" || return 1
-  else
-    zfs rollback "$1@$2" || return 1
-  fi
 <%- if container %>
-  # A mounted data set would go on showing what the kernel remembers of it; Proxmox VE mounts it again.
+# forget_mounted DATASET: a mounted one would go on showing what the kernel remembers of it. Proxmox VE mounts it again.
+forget_mounted() {
   if [[ $(zfs get -H -o value mounted "$1") == yes ]]; then
-    zfs unmount "$1"
+    run zfs unmount "$1"
   fi
-<%- endif %>
 }
 
+<%- endif %>
 # ---------------------------------------------------------------- one after the other
 
 if [[ -z $list && -n $wanted ]]; then
