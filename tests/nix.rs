@@ -68,6 +68,11 @@ fn written(name: &str) -> (TempDir, PathBuf) {
         "{ networking.firewall.allowedTCPPorts = [ 8080 ]; }\n",
     )
     .unwrap();
+    fs::write(
+        folder.path().join("desk/copy.sh"),
+        "#!/bin/sh\nrsync \"$@\"\n",
+    )
+    .unwrap();
     run(Command::new(env!("CARGO_BIN_EXE_moxc"))
         .current_dir(folder.path())
         .args(["build", "--quiet", spec, "--output", "generated"]));
@@ -214,6 +219,20 @@ fn addresses_and_gateways_reach_networkd() {
         "Alice \"A\" ${x}"
     );
     assert_eq!(desk["environment"]["etc"]["a.conf"]["text"], "/srv/${www}");
+    // A script of the spec is a command and a unit.
+    let unit = &desk["systemd"]["services"]["moxc-script-copy-photos"];
+    assert_eq!(
+        unit["serviceConfig"]["ExecStart"],
+        r#"/fake/copy-photos/bin/copy-photos "--name" "50%% $$HOME""#
+    );
+    let script = "#!/bin/sh\nrsync \"$@\"\n";
+    let installed = desk["environment"]["systemPackages"].as_array().unwrap();
+    assert_eq!(installed.iter().filter(|one| **one == script).count(), 2);
+    assert_eq!(
+        desk["security"]["sudo"]["extraRules"][0]["users"],
+        serde_json::json!(["alice"])
+    );
+    assert!(desk["systemd"]["user"]["timers"]["moxc-script-tidy"]["timerConfig"].is_object());
 }
 
 #[test]

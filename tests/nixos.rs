@@ -333,6 +333,76 @@ fn a_users_modules_are_copied_with_what_they_name() {
 }
 
 #[test]
+fn a_users_scripts_are_copied_and_say_what_fits_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let top = folder.path();
+    let scripts = |rows: &str| {
+        let spec = spec_with_modules("[]");
+        format!("{spec}\n[containers.web.nixos.scripts]\n{rows}")
+    };
+    lay_out(
+        top,
+        &[
+            (
+                "host.toml",
+                &scripts(
+                    "copy = { source = \"bin/copy.sh\", on = \"daily\", writable = [\"/srv\"] }\n",
+                ),
+            ),
+            ("bin/copy.sh", "#!/bin/sh\ntrue\n"),
+        ],
+    );
+    build_in(top, &["host.toml"]);
+    let host = top.join("generated/pve1");
+    assert_eq!(copies(&host)["bin/copy.sh"], "#!/bin/sh\ntrue\n");
+    let module = fs::read_to_string(host.join("nixos/web.nix")).unwrap();
+    assert!(
+        module.contains("source = ./modules/bin/copy.sh;"),
+        "{module}"
+    );
+
+    for (row, message) in [
+        (
+            "writable = [\"/srv\"]",
+            "`writable` is about runs that `copy` never has",
+        ),
+        (
+            "timeout = \"1h\"",
+            "`timeout` is about runs that `copy` never has",
+        ),
+        (
+            "session = true",
+            "`session` is about runs that `copy` never has",
+        ),
+        (
+            "on = \"daily\", session = true, writable = [\"/srv\"]",
+            "`writable` is about a service of the guest",
+        ),
+    ] {
+        let spec = scripts(&format!("copy = {{ source = \"bin/copy.sh\", {row} }}\n"));
+        fs::write(top.join("host.toml"), spec).unwrap();
+        let said = call(top, &["check", "host.toml", "--message-format", "short"]);
+        let errors: Vec<&str> = said
+            .err
+            .lines()
+            .filter(|line| line.contains(": error["))
+            .collect();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(
+            errors[0].contains(&format!("error[MOX0016]: {message}")),
+            "{errors:?}"
+        );
+    }
+    fs::write(
+        top.join("host.toml"),
+        scripts("\"Copy it\" = { source = \"bin/copy.sh\" }\n"),
+    )
+    .unwrap();
+    let said = call(top, &["check", "host.toml", "--message-format", "short"]);
+    assert!(said.err.contains("error[MOX0012]"), "{}", said.err);
+}
+
+#[test]
 fn a_tree_inside_a_copied_folder_is_not_copied() {
     let folder = tempfile::tempdir().unwrap();
     let top = folder.path();

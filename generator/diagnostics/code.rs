@@ -203,9 +203,9 @@ codes! {
     MOX0844 Error   "generated Nix with a fault in it";
     MOX0845 Error   "a fault in a Nix file";
     MOX0846 Warning "a doubtful place in a Nix file";
-    MOX0847 Error   "a NixOS module of your own that cannot be read";
-    MOX0848 Error   "a NixOS module of your own that takes in too much";
-    MOX0849 Error   "a NixOS module of your own that is not Nix";
+    MOX0847 Error   "a module or script of your own that cannot be read";
+    MOX0848 Error   "a module of your own that takes in too much";
+    MOX0849 Error   "a module of your own that is not Nix";
 }
 
 impl fmt::Display for Code {

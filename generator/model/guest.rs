@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Bridge, Dataset, Id, Item, Machine, PciDevice, Setting};
-use crate::calendar::TimeSpan;
+use crate::calendar::{Calendar, TimeSpan};
 use crate::source::{Span, Spanned};
 use crate::spec::document::Node;
 use crate::spec::guest::{
@@ -318,6 +318,8 @@ pub struct NixosGuest {
     pub user_services: Vec<Spanned<NixAttribute>>,
     /// Users.
     pub users: Vec<NixosUser>,
+    /// The user's own scripts.
+    pub scripts: Vec<NixosScript>,
     /// Raw options: dotted path and value.
     pub settings: Vec<(Spanned<String>, Node)>,
 }
@@ -335,6 +337,29 @@ pub struct NixosUser {
     pub ssh_keys: Vec<Spanned<SshKey>>,
     /// Whether the user may become root.
     pub admin: Setting<bool>,
+}
+
+/// A script of the user's that is installed in a NixOS guest.
+#[derive(Debug, Clone)]
+pub struct NixosScript {
+    /// The command.
+    pub name: Spanned<String>,
+    /// The file, relative to the spec.
+    pub source: Option<Spanned<ModulePath>>,
+    /// Packages whose programs it calls.
+    pub packages: Vec<Spanned<NixAttribute>>,
+    /// Users who may run it as root.
+    pub operators: Vec<Spanned<Name>>,
+    /// When it runs by itself.
+    pub on: Option<Spanned<Calendar>>,
+    /// How long it may take then.
+    pub timeout: Option<Spanned<TimeSpan>>,
+    /// What it is called with then.
+    pub arguments: Vec<Spanned<Line>>,
+    /// Whether it runs in the users' sessions.
+    pub session: Setting<bool>,
+    /// What it may write to.
+    pub writable: Vec<Spanned<AbsolutePath>>,
 }
 
 /// What a Windows guest is.

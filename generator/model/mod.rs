@@ -14,7 +14,7 @@ pub mod storage;
 pub use arena::{Arena, Id, Item};
 pub use guest::{
     Autostart, Container, ContainerDevice, ContainerMount, Extra, Gateway, Guest, GuestKind,
-    GuestNic, MountSource, NixosGuest, NixosUser, RustSetup, Share, Steam, Vm, VmDisk,
+    GuestNic, MountSource, NixosGuest, NixosScript, NixosUser, RustSetup, Share, Steam, Vm, VmDisk,
     WindowsGuest,
 };
 pub use hardware::{Cpu, Disk, Hardware, Memory, Nic, PciDevice};

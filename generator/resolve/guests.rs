@@ -4,8 +4,8 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::guest::RustProject;
 use crate::model::{
     Arena, Autostart, Container, ContainerDevice, ContainerMount, Dataset, Extra, Guest, GuestKind,
-    GuestNic, Host, Id, MountSource, NixosGuest, NixosUser, RustSetup, Setting, Share, Steam, Vm,
-    VmDisk, WindowsGuest,
+    GuestNic, Host, Id, MountSource, NixosGuest, NixosScript, NixosUser, RustSetup, Setting, Share,
+    Steam, Vm, VmDisk, WindowsGuest,
 };
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
@@ -788,6 +788,28 @@ impl Resolver<'_> {
                     admin: Setting::or_default(user.admin, false, user.span),
                 })
             });
+        let scripts = body
+            .and_then(|b| b.scripts.as_ref())
+            .into_iter()
+            .flat_map(|scripts| &scripts.rows)
+            .filter_map(|row| {
+                let script = row.body.as_ref()?;
+                Some(NixosScript {
+                    name: row.key.clone(),
+                    source: script.source.clone(),
+                    packages: list(script.packages.as_ref()),
+                    operators: list(script.operators.as_ref()),
+                    on: script.on.clone(),
+                    timeout: script.timeout.clone(),
+                    arguments: list(script.arguments.as_ref()),
+                    session: Setting::or_default(script.session, false, script.span),
+                    writable: list(script.writable.as_ref()),
+                })
+            });
+        let scripts: Vec<NixosScript> = scripts.collect();
+        for script in &scripts {
+            self.script(script);
+        }
         Some(NixosGuest {
             span,
             state_version: body.and_then(|b| b.state_version.clone()),
@@ -798,8 +820,51 @@ impl Resolver<'_> {
             services: list(body.and_then(|b| b.services.as_ref())),
             user_services: list(body.and_then(|b| b.user_services.as_ref())),
             users: users.collect(),
+            scripts,
             settings: settings(body),
         })
+    }
+
+    /// What a script says about runs that it never has, or that are not of the kind.
+    fn script(&mut self, script: &NixosScript) {
+        let name = &script.name;
+        let session = script.session.span;
+        let of_a_run = [
+            (
+                "timeout",
+                script.timeout.as_ref().map(|timeout| timeout.span),
+            ),
+            ("arguments", script.arguments.first().map(|one| one.span)),
+            ("writable", script.writable.first().map(|one| one.span)),
+            ("session", script.session.then_some(session)),
+        ];
+        if script.on.is_none() {
+            for (key, span) in of_a_run {
+                if let Some(span) = span {
+                    self.sink.push(
+                        Diagnostic::new(
+                            Code::MOX0016,
+                            span,
+                            format!("`{key}` is about runs that `{}` never has", name.value),
+                        )
+                        .also(name.span, "runs by itself only with `on`")
+                        .help(format!(
+                            "say when it runs, as `on = \"daily\"`, or remove `{key}`"
+                        )),
+                    );
+                }
+            }
+        } else if let Some(writable) = script.writable.first().filter(|_| *script.session) {
+            self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0016,
+                    writable.span,
+                    "`writable` is about a service of the guest",
+                )
+                .also(session, "it runs in users' sessions")
+                .help("remove one of the two: in a session a script may write what its user may"),
+            );
+        }
     }
 
     fn windows(

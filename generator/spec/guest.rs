@@ -4,6 +4,7 @@ use super::reader::{
     Amount, FromNode, GatewayName, Int, List, Named, OneOf, OneOrMany, Raw, Reference, ShortOrLong,
     table,
 };
+use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
     AbsolutePath, Bus, ByteSize, CacheMode, ContainerOs, CpuSet, DevicePath, Firmware,
     GuestAddress, GuestPath, Line, MacAddress, Name, ReleaseTag, SecretName, Tag, Text, VlanTag,
@@ -279,6 +280,8 @@ table! {
         "user-services" user_services: opt List<NixAttribute>;
         /// Users by name.
         "users" users: opt Named<Name, NixosUserSpec>;
+        /// The user's own scripts, installed as commands of their name.
+        "scripts" scripts: opt Named<CommandName, NixosScriptSpec>;
         /// Raw options of NixOS: dotted path = value.
         "settings" settings: opt Raw;
     }
@@ -293,6 +296,26 @@ table! {
         "ssh-keys" ssh_keys: opt List<crate::value::SshKey>;
         /// Whether the user may become root.
         "admin" admin: opt bool;
+    }
+
+    /// One of `[….nixos.scripts]`.
+    NixosScriptSpec {
+        /// The script, for bash, relative to the spec.
+        "source" source: req ModulePath;
+        /// Packages whose programs it calls.
+        "packages" packages: opt List<NixAttribute>;
+        /// Users who may run it as root without a password.
+        "operators" operators: opt List<Name>;
+        /// When it runs by itself; never where left out.
+        "on" on: opt Calendar;
+        /// How long it may take then.
+        "timeout" timeout: opt TimeSpan;
+        /// What it is called with then.
+        "arguments" arguments: opt List<Line>;
+        /// Whether it runs in the session of every user who is logged in, instead of as a service of the guest.
+        "session" session: opt bool;
+        /// What it may write to as a service of the guest.
+        "writable" writable: opt List<AbsolutePath>;
     }
 
     /// `[….windows]`: what a Windows guest is.
@@ -404,6 +427,15 @@ string_type!(
             && text.split('/').enumerate().all(|(i, part)| !part.is_empty() && (i == 0 || part != "."))
             && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '/'));
         if fits { Ok(()) } else { Err(wrong(text, "a module's path", "a relative path without blanks, as `\"./web.nix\"`")) }
+    }
+);
+string_type!(
+    /// The name of a command, and of the unit that runs it.
+    CommandName, MOX0012, "a command's name, as `\"copy-photos\"`",
+    |text| {
+        let fits = text.len() <= 63 && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if fits { Ok(()) } else { Err(wrong(text, "a command's name", "lower-case letters, digits and `-`, beginning with a letter")) }
     }
 );
 string_type!(

@@ -4,7 +4,7 @@ use super::check::SETTINGS;
 use super::module::Module;
 use super::settings::PRIORITY;
 use super::user_modules::UserModules;
-use super::{network, services, settings, update, users};
+use super::{network, scripts, services, settings, update, users};
 use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm};
 use crate::nix::{
     Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoExpr, at, binary, function, mk_default,
@@ -29,6 +29,7 @@ pub(super) fn module(
     network::guest(host, id, guest, &mut module.facts)?;
     users::guest(host, nixos, &mut module.facts)?;
     services::guest(nixos, &mut module.facts)?;
+    scripts::guest(nixos, own, &mut module.facts)?;
     update::guest(host, id, guest, &mut module.facts)?;
     settings::guest(nixos, module);
 
@@ -44,7 +45,11 @@ pub(super) fn module(
         body.set("config", mk_merge(parts))?;
     }
     let mut formals = vec!["lib", "modulesPath"];
-    if !nixos.packages.is_empty() {
+    let calls_programs = nixos
+        .scripts
+        .iter()
+        .any(|script| !script.packages.is_empty());
+    if !nixos.packages.is_empty() || calls_programs {
         formals.push("pkgs");
     }
     function(Formals::open(formals)?, body)

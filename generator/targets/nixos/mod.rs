@@ -10,6 +10,7 @@
 //! | addresses, ways out, routing for others | [`network`] |
 //! | accounts and keys | [`users`] |
 //! | packages, ports, services | [`services`] |
+//! | the user's own scripts | [`scripts`] |
 //! | updates from a flake | [`update`] |
 //! | raw options of the spec | [`settings`] |
 //! | the user's own modules | [`user_modules`] |
@@ -24,6 +25,7 @@ mod host;
 mod host_network;
 mod module;
 mod network;
+mod scripts;
 mod services;
 mod settings;
 mod support;

@@ -1,7 +1,8 @@
 //! Packages, open ports, services.
 
 use crate::model::NixosGuest;
-use crate::nix::{Attrs, BuildError, mk_default, reference, select};
+use crate::nix::{Attrs, BuildError, Built, mk_default, reference, select};
+use crate::spec::guest::NixAttribute;
 
 /// Sets what a guest runs.
 pub(super) fn guest(nixos: &NixosGuest, facts: &mut Attrs) -> Result<(), BuildError> {
@@ -9,7 +10,7 @@ pub(super) fn guest(nixos: &NixosGuest, facts: &mut Attrs) -> Result<(), BuildEr
         let packages = nixos
             .packages
             .iter()
-            .map(|package| select(reference("pkgs"), dotted(&package.value.0)))
+            .map(|name| package(&name.value))
             .collect::<Result<Vec<_>, _>>()?;
         facts.set("environment.systemPackages", packages)?;
     }
@@ -41,6 +42,11 @@ pub(super) fn guest(nixos: &NixosGuest, facts: &mut Attrs) -> Result<(), BuildEr
         facts.set(unit, start)?;
     }
     Ok(())
+}
+
+/// A package of nixpkgs.
+pub(super) fn package(name: &NixAttribute) -> Built {
+    select(reference("pkgs"), dotted(&name.0))
 }
 
 fn dotted(name: &str) -> Vec<&str> {

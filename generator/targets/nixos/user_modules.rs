@@ -1,4 +1,4 @@
-//! The user's own modules (`[….nixos] modules`), copied into the tree with everything that they name.
+//! The user's own modules and scripts (`[….nixos] modules`, `[….nixos.scripts]`), copied into the tree with everything that they name.
 //!
 //! In: the paths that the spec names, and a view of what lies around it. Out: files for `nixos/modules/`, laid out to each
 //! other as the originals are, so that a relative path in one of them means the same there. What a module names is read off
@@ -140,6 +140,15 @@ pub(super) fn collect(
             depth = depth.max(place.up);
             walk.module(&place, module.span);
         }
+        for source in nixos
+            .scripts
+            .iter()
+            .filter_map(|script| script.source.as_ref())
+        {
+            let place = Place::here().step(&source.value.0);
+            depth = depth.max(place.up);
+            walk.script(&place, source.span);
+        }
     }
     let Walk { copies, sink, .. } = walk;
     let depth = copies.keys().map(|place| place.up).fold(depth, usize::max);
@@ -250,6 +259,32 @@ impl Walk<'_> {
         }
         // What is wrong with it has been told.
         let _: Result<(), Told> = self.take(place, found, Reason::Named, span);
+    }
+
+    /// A script that the spec names.
+    fn script(&mut self, place: &Place, span: Span) {
+        let Some(around) = self.around else { return };
+        let found = around.look(&place.to_string());
+        let message = match &found {
+            Ok(Found::File { contents, .. }) if std::str::from_utf8(contents).is_ok() => None,
+            Ok(Found::File { .. }) => Some(format!("`{place}` is no text")),
+            Ok(Found::Folder(_)) => Some(format!("`{place}` is a folder")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some(format!("there is no file `{place}`"))
+            }
+            Err(_) => Some(format!("`{place}` cannot be read")),
+        };
+        match (message, found) {
+            (None, Ok(found)) => {
+                // What is wrong with it has been told.
+                let _: Result<(), Told> = self.take(place, found, Reason::Named, span);
+            }
+            (message, _) => self.sink.push(
+                Diagnostic::new(Code::MOX0847, span, message.unwrap_or_default())
+                    .label("is installed as a command")
+                    .help("name a script: its path is relative to the spec's folder"),
+            ),
+        }
     }
 
     /// Copies what was found at a place, and what its texts name.

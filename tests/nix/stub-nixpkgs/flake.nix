@@ -91,6 +91,7 @@
             "pgbackrest"
             "pre-commit"
             "ripgrep"
+            "rsync"
             "rustc"
             "rustfmt"
             "smartmontools"

@@ -36,6 +36,7 @@ builtins.listToAttrs (
         "systemd"
         "jq"
         "ripgrep"
+        "rsync"
         "smartmontools"
         "tmux"
         "util-linux"

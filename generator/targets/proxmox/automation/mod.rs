@@ -14,6 +14,7 @@ mod job;
 pub mod unit;
 mod zfs;
 
+use crate::calendar::Calendar;
 use crate::compile::Origin;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Host, Schedule, Task};
@@ -140,10 +141,14 @@ impl Timed {
 /// A schedule's time as systemd runs it: as written, but for steps without an end, in which systemd gets stuck
 /// ([`with_ends`](crate::calendar::Expression::with_ends)).
 pub(in crate::targets) fn on_calendar(schedule: &Schedule) -> String {
-    schedule.on.expression().with_ends().map_or_else(
-        || schedule.on.as_str().to_owned(),
-        |ended| ended.to_string(),
-    )
+    for_systemd(&schedule.on)
+}
+
+/// A time as systemd runs it, as [`on_calendar`] says.
+pub(in crate::targets) fn for_systemd(on: &Calendar) -> String {
+    on.expression()
+        .with_ends()
+        .map_or_else(|| on.as_str().to_owned(), |ended| ended.to_string())
 }
 
 /// Writes units and tools down. Reports two files of one name.

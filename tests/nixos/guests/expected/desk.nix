@@ -61,6 +61,31 @@
               "example"
             ];
           };
+          automation.scripts = {
+            copy-photos = {
+              source = ./modules/desk/copy.sh;
+              path = [
+                pkgs.rsync
+              ];
+              operators = [
+                "alice"
+              ];
+              onCalendar = lib.mkDefault "*-*-* 02:30..50/10:00";
+              timeout = lib.mkDefault "2h";
+              arguments = [
+                "--name"
+                "50% $HOME"
+              ];
+              writable = [
+                "/srv/photos"
+              ];
+            };
+            tidy = {
+              source = ./modules/desk/copy.sh;
+              onCalendar = lib.mkDefault "hourly";
+              session = lib.mkDefault true;
+            };
+          };
         };
         openssh = {
           enable = lib.mkDefault true;
