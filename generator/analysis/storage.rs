@@ -1320,8 +1320,11 @@ fn cache_bounds(host: &Host, sink: &mut Sink) {
 
 /// A cache that is small for what it serves, or leaves too little.
 fn cache_size(host: &Host, plans: &BTreeMap<Id<Pool>, Plan<'_>>, sink: &mut Sink) {
-    let (Some(most), true) = (host.storage.arc_max, host.complete) else {
+    if !host.complete {
         return;
+    }
+    let Some(most) = host.storage.arc_max else {
+        return unlimited_cache(host, sink);
     };
     if let Some(memory) = host
         .hardware
@@ -1378,6 +1381,36 @@ fn cache_size(host: &Host, plans: &BTreeMap<Id<Pool>, Plan<'_>>, sink: &mut Sink
             rule.human()
         ))
         .help("raise `arc-max` if the memory is there; a smaller cache is slower, not wrong"),
+    );
+}
+
+/// A cache that nothing limits. Proxmox VE's installer writes a limit; on NixOS there is only ZFS's own, half of the memory
+/// or more (`local-zfs.adoc`, "Limit ZFS Memory Usage").
+fn unlimited_cache(host: &Host, sink: &mut Sink) {
+    let (Some(memory), Some(pool)) = (
+        host.hardware
+            .memory
+            .as_ref()
+            .filter(|memory| !memory.size.is_missing()),
+        host.storage.pools.values().next(),
+    ) else {
+        return;
+    };
+    if *host.platform != Platform::Nixos || host.guests.is_empty() {
+        return;
+    }
+    let tenth = (memory.size.as_bytes() / 10).div_ceil(1 << 30);
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0322,
+            pool.name.span,
+            "nothing limits the ZFS cache, which may take half of the memory or more",
+        )
+        .also(memory.size.span, format!("{}", memory.size.value))
+        .note("the cache gives memory back, but not as fast as a guest that starts wants it")
+        .help(format!(
+            "add `arc-max = \"{tenth} GiB\"` to `[storage]`: a tenth of the memory is what Proxmox VE's installer sets"
+        )),
     );
 }
 
@@ -1552,5 +1585,24 @@ mod tests {
             planned("thin = false, reservation = \"100 GiB\""),
             (usable, 2 * 118_817_125_376, 2 * 118_817_125_376)
         );
+    }
+
+    #[test]
+    fn a_nixos_host_limits_the_cache_itself() {
+        use super::super::testing::{host_of, told};
+        let host = |platform: &str, arc: &str| {
+            host_of(&format!(
+                "[host]\nname = \"n\"\nrelease = \"9.2\"\nplatform = \"{platform}\"\ntimezone = \"UTC\"\n\
+                 [hardware.memory]\nsize = \"64 GiB\"\n\
+                 [hardware.disks]\na = {{ kind = \"ssd\", size = \"1 TB\", device = \"/dev/disk/by-id/ata-a\" }}\n\
+                 [storage]\n{arc}\n\
+                 [storage.pools.rpool]\nlayout = \"stripe\"\ndisks = [\"a\"]\nboot = true\n\
+                 [vms.a]\nos = \"linux\"\nvmid = 100\nmemory = \"1 GiB\"\n"
+            ))
+        };
+        let found = told(&host("nixos", ""), Code::MOX0322);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(told(&host("nixos", "arc-max = \"7 GiB\""), Code::MOX0322).is_empty());
+        assert!(told(&host("proxmox", ""), Code::MOX0322).is_empty());
     }
 }

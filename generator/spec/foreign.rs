@@ -14,7 +14,9 @@ impl SpecString for Calendar {
             .map_err(|error: crate::calendar::ParseError| ValueError {
                 range: error.range,
                 message: error.message,
-                help: error.help,
+                help: error.help.or_else(|| {
+                    Some("write it as systemd does: `\"02:00\"`, `\"Sun 04:00\"`, `\"*-*-01 03:30\"`, `\"hourly\"`".to_owned())
+                }),
                 meant: None,
             })
     }
@@ -29,7 +31,12 @@ impl SpecString for TimeSpan {
             .map_err(|error: crate::calendar::ParseError| ValueError {
                 range: error.range,
                 message: error.message,
-                help: error.help,
+                help: error.help.or_else(|| {
+                    Some(
+                        "write a number and its unit: `\"30s\"`, `\"15m\"`, `\"1h 30m\"`"
+                            .to_owned(),
+                    )
+                }),
                 meant: None,
             })
     }
@@ -40,12 +47,19 @@ impl SpecString for Release {
     const WHAT: &'static str = "a release of Proxmox VE, as `\"9.1\"`";
 
     fn parse(text: &str) -> Result<Self, ValueError> {
+        // `9.1.4` is a package of 9.1.
+        let meant = text
+            .rsplit_once('.')
+            .filter(|(release, patch)| {
+                release.parse::<Self>().is_ok() && patch.bytes().all(|b| b.is_ascii_digit())
+            })
+            .map(|(release, _)| release.to_owned());
         text.parse()
             .map_err(|error: crate::pve::ReleaseError| ValueError {
                 range: error.range,
                 message: error.message,
                 help: Some(error.help),
-                meant: None,
+                meant,
             })
     }
 }

@@ -139,7 +139,8 @@ impl SpecString for IpAddress {
         {
             return Err(
                 ValueError::at(slash..text.len(), "a bare address has no prefix length")
-                    .help(format!("write `\"{address}\"`")),
+                    .help(format!("write `\"{address}\"`"))
+                    .meant(&text[..slash]),
             );
         }
         parse_ip(text).map(Self)

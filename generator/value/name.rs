@@ -54,7 +54,15 @@ name!(
     "a host name, as `\"pve1\"`",
     "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
     |text| {
-        label(text, "a host name")?;
+        label(text, "a host name").map_err(|error| {
+            // DNS does not mind case, and nothing in a spec refers to the name.
+            let lower = text.to_ascii_lowercase();
+            if label(&lower, "a host name").is_ok() {
+                error.meant(lower)
+            } else {
+                error
+            }
+        })?;
         if text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(ValueError::whole(text, "a host name of digits alone").help("the installer of Proxmox VE refuses it: add a letter"));
         }

@@ -55,9 +55,14 @@ impl SpecString for PciAddress {
                 Err(form())
             }
         };
-        let (slot, function) = text
-            .rsplit_once('.')
-            .ok_or_else(|| form().help(format!("add the function: `\"{text}.0\"`")))?;
+        let (slot, function) = text.rsplit_once('.').ok_or_else(|| {
+            let whole = format!("{text}.0");
+            if whole.parse::<Self>().is_ok() {
+                form().help(format!("add the function: `\"{whole}\"`"))
+            } else {
+                form()
+            }
+        })?;
         let parts: Vec<&str> = slot.split(':').collect();
         let (domain, bus, device) = match parts[..] {
             [bus, device] => ("0000", bus, device),
