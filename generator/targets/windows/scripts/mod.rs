@@ -18,6 +18,7 @@
 //! Each takes `--help`, `--dry-run` and `--json`, and ends with 0 (done, or nothing to do), 1 (something failed), or 3
 //! (done, and Windows must restart to finish).
 
+mod check;
 mod config;
 
 use crate::compile::Origin;
@@ -88,8 +89,9 @@ const TESTS: &[(&str, &str)] = files! {
     "tests/test-utils.nu"
 };
 
-/// Plans the scripts of a guest. Reports what Windows, its installers or cargo would not take (MOX0620 to MOX0629).
-pub fn plan(host: &Host, guest: &Guest, vm: &Vm, windows: &WindowsGuest, _sink: &mut Sink) -> Plan {
+/// Plans the scripts of a guest. Reports what Windows, its installers or cargo would not take (MOX0603, MOX0620 to MOX0627).
+pub fn plan(host: &Host, guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) -> Plan {
+    check::check(guest, vm, windows, sink);
     let needed = [
         ("guest-agent.nu", *vm.agent),
         ("virtiofs.nu", !vm.shares.is_empty()),
