@@ -165,6 +165,14 @@ codes! {
     MOX0613 Error   "a guest starts before one that it needs";
     MOX0614 Error   "guests that need each other in a circle";
     MOX0615 Error   "a task needs the guest agent";
+    MOX0620 Error   "a project that cargo refuses";
+    MOX0621 Warning "packages for a Windows without winget";
+    MOX0622 Error   "a variable that belongs to Windows";
+    MOX0623 Error   "a Rust toolchain that does not run in the guest";
+    MOX0624 Error   "two projects in one folder";
+    MOX0625 Error   "a drive where a folder is needed";
+    MOX0626 Error   "a path that Windows or an installer cannot take";
+    MOX0627 Warning "asked for twice";
     MOX0630 Error   "a schedule that a Windows task cannot have";
     MOX0631 Error   "a time zone that Windows does not know";
     MOX0632 Error   "a name that Windows cannot have";

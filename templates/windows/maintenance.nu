@@ -6,17 +6,21 @@ use moxc.nu *
 # Tidies Windows and looks after it: cleans the component store, removes old temporary files, tells the host which blocks
 # are free, and warns of volumes that are nearly full and of errors in the event log.
 #
-# Needs an administrator or SYSTEM. Ends with 0 (done, or nothing to do) or 1 (something failed).
+# Needs an administrator or SYSTEM. Ends with 0 (done, or nothing to do), 1 (something failed) or
+# 3 (Windows must restart to finish).
 def main [
   --temp-days: int = 7 # remove temporary files that are older than this many days
   --free: int = 10 # warn of volumes with less free than this, in percent
   --event-days: int = 7 # look at this many days of the event log
+  --reboot: string = "never" # never, or if-needed: restart Windows five minutes later where the component store wants it
   --dry-run # say what would be done, and change nothing
   --json # print one JSON object at the end, and nothing else, to standard output
 ] {
   moxc-main "maintenance" --dry-run=$dry_run --json=$json {||
     if $temp_days < 1 { error make {msg: $"--temp-days takes a number from 1, and not ($temp_days)"} }
-    maintenance-all $temp_days $free $event_days
+    let restart = (moxc-wants-restart $reboot)
+    let results = (maintenance-all $temp_days $free $event_days)
+    if $restart and (moxc-status $results) == 3 { $results | append [(moxc-step "restart" {|| moxc-restart-soon })] } else { $results }
   }
 }
 

@@ -120,6 +120,23 @@ export def moxc-restart [detail: string]: nothing -> record {
   if $env.MOXC.dry_run { moxc-did $detail } else { {outcome: "restart", detail: $detail} }
 }
 
+# What --reboot says: whether Windows may be restarted.
+export def moxc-wants-restart [reboot: string]: nothing -> bool {
+  if $reboot not-in ["never" "if-needed"] {
+    error make {msg: $"--reboot takes `never` or `if-needed`, and not `($reboot)`"}
+  }
+  $reboot == "if-needed"
+}
+
+# Has Windows restart in five minutes, so that a person can save their work.
+export def moxc-restart-soon []: nothing -> record {
+  # Planned, operating system, security fix: what the event log will say of it.
+  let args = ["/r" "/t" "300" "/d" "p:2:17" "/c" "Windows restarts in five minutes to finish its updates."]
+  # 1190: a restart has been ordered before.
+  moxc-change "shutdown" $args {|args| ^shutdown ...$args } --right [0 1190]
+  moxc-restart "Windows restarts in five minutes"
+}
+
 # Whether this is a dry run.
 export def moxc-is-dry []: nothing -> bool { $env.MOXC?.dry_run? | default false }
 
@@ -273,7 +290,8 @@ export def moxc-keep [name: string, what: any]: nothing -> nothing {
     mkdir $folder
     $what | to json | save --raw --force (moxc-path $folder $"($name).json")
   } catch {|e|
-    moxc-log "warn" $"the state of ($name) cannot be kept: ($e.msg)"
+    # Only administrators write there; a user's own run is the same without.
+    moxc-log (if (moxc-is-admin) { "warn" } else { "debug" }) $"the state of ($name) cannot be kept: ($e.msg)" --quiet=(not (moxc-is-admin))
   }
 }
 

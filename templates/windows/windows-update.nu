@@ -15,10 +15,7 @@ def main [
   --json # print one JSON object at the end, and nothing else, to standard output
 ] {
   moxc-main "windows-update" --dry-run=$dry_run --json=$json {||
-    if $reboot not-in ["never" "if-needed"] {
-      error make {msg: $"--reboot takes `never` or `if-needed`, and not `($reboot)`"}
-    }
-    update-all $install ($reboot == "if-needed")
+    update-all $install (moxc-wants-restart $reboot)
   }
 }
 
@@ -56,10 +53,5 @@ export def update-outcome [update: record]: nothing -> record {
 }
 
 def update-restart [wanted: bool]: nothing -> record {
-  if not $wanted { return {outcome: "restart", detail: "Windows must restart to finish"} }
-  # Planned, operating system, security fix: what the event log will say of it.
-  let args = ["/r" "/t" "300" "/d" "p:2:17" "/c" "Windows restarts in five minutes to finish its updates."]
-  # 1190: a restart has been ordered before.
-  moxc-change "shutdown" $args {|args| ^shutdown ...$args } --right [0 1190]
-  moxc-restart "Windows restarts in five minutes"
+  if $wanted { moxc-restart-soon } else { {outcome: "restart", detail: "Windows must restart to finish"} }
 }

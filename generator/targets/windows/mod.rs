@@ -41,7 +41,7 @@ struct GuestPlan {
     setup: setup::Plan,
 }
 
-/// Plans it. Reports what Windows, its installers or cargo would not take (MOX0620 to MOX0639).
+/// Plans it. Reports what Windows, its installers or cargo would not take (MOX0603, MOX0620 to MOX0639).
 pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
     let mut plan = Plan::default();
     for (id, guest, vm) in host.vms() {

@@ -18,6 +18,7 @@
 //! Each takes `--help`, `--dry-run` and `--json`, and ends with 0 (done, or nothing to do), 1 (something failed), or 3
 //! (done, and Windows must restart to finish).
 
+mod check;
 mod config;
 
 use crate::compile::Origin;
@@ -88,8 +89,9 @@ const TESTS: &[(&str, &str)] = files! {
     "tests/test-utils.nu"
 };
 
-/// Plans the scripts of a guest. Reports what Windows, its installers or cargo would not take (MOX0620 to MOX0629).
-pub fn plan(host: &Host, guest: &Guest, vm: &Vm, windows: &WindowsGuest, _sink: &mut Sink) -> Plan {
+/// Plans the scripts of a guest. Reports what Windows, its installers or cargo would not take (MOX0603, MOX0620 to MOX0627).
+pub fn plan(host: &Host, guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) -> Plan {
+    check::check(guest, vm, windows, sink);
     let needed = [
         ("guest-agent.nu", *vm.agent),
         ("virtiofs.nu", !vm.shares.is_empty()),
@@ -161,21 +163,16 @@ mod tests {
         for folder in ["", "tests/"] {
             for entry in root.join(folder).read_dir().unwrap() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
-                let script = Path::new(&name)
-                    .extension()
-                    .is_some_and(|end| end == "nu" || end == "ps1");
-                if script && !is_anothers(&name) {
+                if Path::new(&name).extension().is_some_and(|end| end == "nu") {
                     there.insert(format!("{folder}{name}"));
                 }
             }
         }
-        let sent: BTreeSet<String> = all().map(|(name, _)| (*name).to_owned()).collect();
+        let sent: BTreeSet<String> = all()
+            .filter(|(name, _)| name.ends_with(".nu"))
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
         assert_eq!(sent, there);
-    }
-
-    /// What the unattended setup writes itself.
-    fn is_anothers(name: &str) -> bool {
-        matches!(name, "bootstrap.ps1" | "register.ps1")
     }
 
     /// PowerShell 5.1 takes a file without byte-order mark for the code page of the machine.
