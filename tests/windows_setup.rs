@@ -1343,3 +1343,281 @@ fn shellcheck_has_nothing_to_say_of_the_disc() {
         String::from_utf8_lossy(&output.stdout)
     );
 }
+
+// ---------------------------------------------------------------- updates that the host drives
+
+/// A host with one Windows guest, in which three updates wait.
+struct Updates {
+    dir: tempfile::TempDir,
+}
+
+impl Updates {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        let fakes = crate::program::tests().join("fakes/windows-host");
+        std::fs::create_dir(dir.path().join("bin")).expect("a folder");
+        for name in ["qm", "pvesh"] {
+            std::fs::copy(&fakes, dir.path().join("bin").join(name)).expect("a file");
+        }
+        let tool = moxc::tools::Tool::named("windows-update").expect("the tool");
+        std::fs::write(dir.path().join("windows-update"), tool.script("header")).expect("a file");
+        let host = Self { dir };
+        host.put("updates", "3");
+        host.put(
+            "snapshots",
+            "mine\nmoxc-upd-20200101T000000Z\nmoxc-upd-20210101T000000Z\n",
+        );
+        host
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.path().join(name), text).expect("a file");
+    }
+
+    fn get(&self, name: &str) -> String {
+        std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default()
+    }
+
+    /// Runs the tool: status, what it said, and what changed something, without the time in a snapshot's name.
+    fn run_with(&self, fail: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let _ = std::fs::remove_file(self.dir.path().join("log"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut paths = vec![self.dir.path().join("bin")];
+        paths.extend(std::env::split_paths(&path));
+        let output = std::process::Command::new("setsid")
+            .arg("bash")
+            .arg(self.dir.path().join("windows-update"))
+            .args(["--wait", "1"])
+            .args(arguments)
+            .arg("120")
+            .env("PATH", std::env::join_paths(paths).expect("a path"))
+            .env("FAKE", self.dir.path())
+            .env("FAKE_FAIL", fail)
+            .env("MOXC_POLL", "0.01")
+            .env("MOXC_LOCK_DIR", self.dir.path().join("lock-dir"))
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("bash starts");
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let log = self
+            .get("log")
+            .lines()
+            .fold(String::new(), |mut log, line| {
+                let words: Vec<&str> = line
+                    .split(' ')
+                    .map(|word| {
+                        let new = word.starts_with("moxc-upd-") && word > "moxc-upd-2022";
+                        if new { "NEW" } else { word }
+                    })
+                    .collect();
+                writeln!(log, "{}", words.join(" ")).expect("a string takes all text");
+                log
+            });
+        (output.status.code(), said, log)
+    }
+
+    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        self.run_with("", arguments)
+    }
+}
+
+const ALL: &[&str] = &[
+    "--snapshot",
+    "--restart",
+    "--rollback-on-failure",
+    "--task",
+    "nightly",
+];
+const TAKEN: &str = "qm snapshot 120 NEW --vmstate 0 --description before an update of Windows\n";
+const STARTED: &str = "qm guest exec 120 --timeout 60 -- schtasks.exe /Run /TN \\moxc\\nightly\n";
+const BACK: &str = "qm rollback 120 NEW --start 1\n";
+
+#[test]
+#[ignore = "needs bash, perl and flock; run by tests/run"]
+fn an_update_takes_a_snapshot_first_and_a_second_run_does_nothing() {
+    let host = Updates::new();
+    host.put("result", "3");
+    let (status, said, log) = host.run(ALL);
+    assert_eq!(status, Some(0), "{said}");
+    let pruned = "qm delsnapshot 120 moxc-upd-20200101T000000Z\n";
+    assert_eq!(
+        log,
+        format!("{TAKEN}{STARTED}qm reboot 120 --timeout 1\n{pruned}"),
+        "{said}"
+    );
+    assert!(
+        said.contains("3 updates") && said.contains("1 updated"),
+        "{said}"
+    );
+    // What is not ours stays, and so does one before ours.
+    let left = host.get("snapshots");
+    assert!(
+        left.starts_with("mine\nmoxc-upd-20210101T000000Z\nmoxc-upd-20"),
+        "{left}"
+    );
+    assert_eq!(left.lines().count(), 3);
+
+    let (status, said, log) = host.run(ALL);
+    assert_eq!((status, log.as_str()), (Some(0), ""), "{said}");
+    assert!(said.contains("up to date"), "{said}");
+}
+
+#[test]
+#[ignore = "needs bash, perl and flock; run by tests/run"]
+fn a_guest_that_does_not_come_well_out_of_it_goes_back() {
+    for (what, value, why) in [
+        ("result", "1", "status 1"),
+        ("polls", "1000000", "did not end within"),
+        ("after", "dead", "agent does not answer"),
+        ("after", "no-address", "no address"),
+    ] {
+        let host = Updates::new();
+        host.put("result", "3");
+        host.put(what, value);
+        let mut arguments = ALL.to_vec();
+        if what == "polls" {
+            arguments.extend(["--timeout", "1"]);
+        }
+        let (status, said, log) = host.run(&arguments);
+        assert_eq!(status, Some(1), "{what} {value}: {said}");
+        assert!(said.contains(why), "{what} {value}: {said}");
+        assert!(said.contains("as it was before"), "{said}");
+        assert!(log.starts_with(TAKEN) && log.ends_with(BACK), "{log}");
+        assert!(!log.contains("delsnapshot"), "{log}");
+    }
+    // Without the policy a person decides, and without a snapshot there is no way back.
+    let host = Updates::new();
+    host.put("result", "1");
+    let (status, said, log) = host.run(&["--snapshot", "--task", "nightly"]);
+    assert_eq!(
+        (status, log),
+        (Some(3), format!("{TAKEN}{STARTED}")),
+        "{said}"
+    );
+    assert!(said.contains("--confirm 120"), "{said}");
+    let (status, said, log) = host.run(&["--snapshot", "--task", "nightly", "--confirm", "120"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(log.ends_with(BACK), "{log}");
+    let (status, said, log) = host.run(&["--task", "nightly"]);
+    assert_eq!((status, log.as_str()), (Some(1), STARTED), "{said}");
+}
+
+#[test]
+#[ignore = "needs bash, perl and flock; run by tests/run"]
+fn nothing_is_done_with_a_guest_that_is_not_ready() {
+    let cases: &[(&str, &str, &str, i32, &str)] = &[
+        ("lock", "backup", "", 4, "locked (backup)"),
+        ("status", "stopped", "", 0, "is off"),
+        ("agent", "dead", "", 1, "agent does not answer"),
+        ("updates", "3", "qm config", 1, "no guest"),
+        (
+            "updates",
+            "3",
+            "qm guest exec 120 --timeout 1800",
+            1,
+            "does not tell whether",
+        ),
+    ];
+    for (what, value, fail, expected, why) in cases {
+        let host = Updates::new();
+        host.put(what, value);
+        let (status, said, log) = host.run_with(fail, ALL);
+        assert_eq!(
+            (status, log.as_str()),
+            (Some(*expected), ""),
+            "{what}: {said}"
+        );
+        assert!(said.contains(why), "{what}: {said}");
+    }
+    let host = Updates::new();
+    let (status, said, log) = host.run_with("qm snapshot", ALL);
+    assert_eq!((status, log.as_str()), (Some(1), TAKEN), "{said}");
+    assert!(said.contains("no snapshot, so no update"), "{said}");
+}
+
+#[test]
+#[ignore = "needs bash, perl and flock; run by tests/run"]
+fn a_trial_changes_nothing_and_wrong_words_are_told() {
+    let host = Updates::new();
+    let (status, said, log) = host.run(&["--dry-run", "--snapshot", "--task", "nightly"]);
+    assert_eq!((status, log.as_str()), (Some(0), ""), "{said}");
+    assert!(
+        said.contains("qm snapshot 120") && said.contains("schtasks"),
+        "{said}"
+    );
+    for wrong in [
+        &["--what"][..],
+        &["--keep", "0"],
+        &["--task", "a b"],
+        &["--rollback-on-failure"],
+        &["x"],
+    ] {
+        let (status, said, log) = host.run(wrong);
+        assert_eq!((status, log.as_str()), (Some(2), ""), "{said}");
+    }
+    assert_eq!(host.run(&["--help"]).0, Some(0));
+    // Every line of the log is JSON.
+    let (status, said, _) = host.run(&["--json", "--snapshot", "--restart"]);
+    assert_eq!(status, Some(0), "{said}");
+    for line in said.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(line["tool"], "windows-update");
+    }
+    // A guest that is off is started only where that is said, and shut down afterwards.
+    let host = Updates::new();
+    host.put("status", "stopped");
+    let (status, said, log) = host.run(&["--start", "--task", "nightly"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(
+        log,
+        format!("qm start 120\n{STARTED}qm shutdown 120 --timeout 1\n")
+    );
+}
+
+#[test]
+#[ignore = "needs shellcheck; run by tests/run"]
+fn shellcheck_has_nothing_to_say_of_the_update() {
+    let host = Updates::new();
+    let output = std::process::Command::new("shellcheck")
+        .arg(host.dir.path().join("windows-update"))
+        .output()
+        .expect("shellcheck starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn the_host_drives_an_update_with_a_snapshot() {
+    let files = emit(&host(
+        r#"
+[vms.desk.windows]
+winget = ["Mozilla.Firefox"]
+
+[schedules.nightly]
+task = "windows-update"
+on = "Sun 04:00"
+timeout = "2h"
+reboot = "if-needed"
+snapshot = true
+rollback = true
+"#,
+    ));
+    let text = |path: &str| String::from_utf8(bytes(&files, path).to_vec()).expect("text");
+    let unit = text("proxmox/etc/systemd/system/moxc-nightly.service").replace(" \\\n ", " ");
+    let command = "ExecStart=/usr/local/sbin/windows-update --yes --task nightly --snapshot --rollback-on-failure --restart --timeout 7200 -- 120";
+    assert!(unit.lines().any(|line| line == command), "{unit}");
+    assert!(!unit.contains("TimeoutStartSec"), "{unit}");
+    assert!(
+        files
+            .get("proxmox/etc/systemd/system/moxc-nightly.timer")
+            .is_some()
+    );
+    let tasks = tasks(&files);
+    let task = &tasks["windows/desk/tasks/nightly.xml"];
+    let document = Document::parse(task).expect("XML");
+    let triggers = child(document.root_element(), "Triggers").expect("triggers");
+    assert_eq!(triggers.children().filter(Node::is_element).count(), 0);
+    assert!(task.contains("--reboot never"), "{task}");
+    // The user's packages have their own time: winget does not work for the host.
+    assert!(tasks["windows/desk/tasks/nightly-winget.xml"].contains("<CalendarTrigger>"));
+}

@@ -117,6 +117,10 @@ pub enum Task {
         guests: Setting<Guests>,
         /// Whether it restarts.
         reboot: Setting<Reboot>,
+        /// Whether the host drives it, with a snapshot before it.
+        snapshot: Setting<bool>,
+        /// Whether a guest that fails goes back to the snapshot.
+        rollback: Setting<bool>,
     },
     /// Tidies Windows guests.
     WindowsMaintenance {

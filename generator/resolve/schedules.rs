@@ -4,7 +4,7 @@ use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
 use crate::spec::reader::{List, Reference, unknown_reference};
 use crate::spec::schedule::{GuestList, ScheduleSpec};
-use crate::value::{BackupMode, Compress, DatasetUse, Reboot, SmartKind, TaskKind};
+use crate::value::{BackupMode, Compress, DatasetUse, Platform, Reboot, SmartKind, TaskKind};
 
 use super::{Index, choice, list, storage};
 
@@ -89,7 +89,7 @@ impl Resolver<'_> {
             BackupRehearsal, NixosFlakeUpdate, ProxmoxUpdate, SmartTest, VzdumpBackup,
             WindowsMaintenance, WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
         };
-        let keys: [TaskKey; 17] = [
+        let keys: [TaskKey; 18] = [
             (
                 "guests",
                 body.guests.as_ref().map(|k| k.span),
@@ -184,7 +184,13 @@ impl Resolver<'_> {
                 "rollback",
                 body.rollback.map(|k| k.span),
                 &[],
-                &[NixosFlakeUpdate],
+                &[NixosFlakeUpdate, WindowsUpdate],
+            ),
+            (
+                "snapshot",
+                body.snapshot.map(|k| k.span),
+                &[],
+                &[WindowsUpdate],
             ),
             (
                 "health",
@@ -311,10 +317,39 @@ impl Resolver<'_> {
                 health: list(body.health.as_ref()),
                 reboot,
             },
-            TaskKind::WindowsUpdate => Task::WindowsUpdate {
-                guests: self.guests(body, |guest| guest.os().is_windows(), "a Windows guest"),
-                reboot,
-            },
+            TaskKind::WindowsUpdate => {
+                let snapshot = body.snapshot.is_some_and(|snapshot| snapshot.value);
+                if let Some(rollback) = body.rollback.filter(|r| r.value && !snapshot) {
+                    self.sink.push(
+                        Diagnostic::new(
+                            Code::MOX0016,
+                            rollback.span,
+                            "`rollback` without a snapshot to go back to",
+                        )
+                        .help("write `snapshot = true` beside it"),
+                    );
+                }
+                if let (Some(written), Platform::Nixos) = (
+                    body.snapshot.filter(|snapshot| snapshot.value),
+                    *self.host.platform,
+                ) {
+                    self.sink.push(
+                        Diagnostic::new(
+                            Code::MOX0016,
+                            written.span,
+                            "a NixOS host does not drive updates of Windows",
+                        )
+                        .also(self.host.platform.span, "the host's platform")
+                        .help("remove `snapshot`: the guest then updates itself"),
+                    );
+                }
+                Task::WindowsUpdate {
+                    guests: self.guests(body, |guest| guest.os().is_windows(), "a Windows guest"),
+                    reboot,
+                    snapshot: Setting::or_default(body.snapshot, false, body.span),
+                    rollback: Setting::or_default(body.rollback, false, body.span),
+                }
+            }
             TaskKind::WindowsMaintenance => Task::WindowsMaintenance {
                 guests: self.guests(body, |guest| guest.os().is_windows(), "a Windows guest"),
                 reboot,

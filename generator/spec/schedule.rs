@@ -50,8 +50,10 @@ table! {
         "kind" kind: opt OneOf<SmartKind>;
         /// The flake that a NixOS guest is built from.
         "flake" flake: opt FlakeReference;
-        /// Whether a guest that fails its health check goes back; on where left out.
+        /// Whether a guest that fails its health check goes back; for NixOS on where left out, for Windows off.
         "rollback" rollback: opt bool;
+        /// Whether the host drives an update of Windows, with a snapshot before it; off where left out.
+        "snapshot" snapshot: opt bool;
         /// Units that must be active after an update.
         "health" health: opt List<UnitName>;
     }

@@ -110,7 +110,7 @@ function Get-Answer($request) {
             $filter = @{ LogName = 'System', 'Application'; Level = 1, 2; StartTime = (Get-Date).AddDays(-[int]$request.days) }
             # No event at all is an error of the command, and good news here.
             $found = @(Get-WinEvent -FilterHashtable $filter -ErrorAction SilentlyContinue)
-            $groups = @($found | Group-Object -Property ProviderName, Id | Sort-Object -Property Count -Descending | Select-Object -First 20 | ForEach-Object {
+            $groups = @($found | Group-Object -Property @('ProviderName', 'Id') | Sort-Object -Property Count -Descending | Select-Object -First 20 | ForEach-Object {
                 $newest = $_.Group[0]
                 $message = [string]$newest.Message
                 @{

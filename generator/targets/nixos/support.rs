@@ -29,6 +29,7 @@ const FILES: &[(&str, &str)] = files! {
     "scripts/smart-test.sh"
     "scripts/tool.sh"
     "scripts/vzdump-backup.sh"
+    "scripts/windows-update.sh"
     "scripts/zfs-scrub.sh"
     "scripts/zfs-snapshot.sh"
     "scripts/zfs-trim.sh"

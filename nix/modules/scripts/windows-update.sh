@@ -60,8 +60,11 @@ fi
 if [[ -n $rollback && -z $snapshot ]]; then
   wrong_usage '--rollback-on-failure goes back to a snapshot: say --snapshot, too'
 fi
-need qm perl
+need qm pvesh perl
 lock
+
+node=$(uname -n)
+node=${node%%.*}
 
 # The prefix marks what is ours: nothing else is ever pruned.
 prefix=moxc-upd-
@@ -138,22 +141,22 @@ task_state() {
 task_runs=
 task_result=
 run_task() {
-  local until silent=0
+  local until heard
   if ! in_guest "$1" 60 schtasks.exe /Run /TN "\\moxc\\$task"; then
     problem="the task $task cannot be started"
     return 1
   fi
   until=$((SECONDS + timeout))
+  heard=$SECONDS
   while sleep "$step"; do
     if task_state "$1"; then
-      silent=0
+      heard=$SECONDS
       if [[ -z $task_runs ]]; then
         return 0
       fi
     else
       # The agent is itself updated at times; only a long silence means something.
-      silent=$((silent + 1))
-      if ((silent * step >= patience)); then
+      if ((SECONDS - heard >= patience)); then
         problem='the agent has not answered during the update'
         return 1
       fi
@@ -200,12 +203,17 @@ well() {
 
 # own_snapshots VMID: oldest first. Their names sort by time.
 own_snapshots() {
-  qm listsnapshot "$1" | sed -n "s/^[^A-Za-z0-9]*\($prefix[0-9TZ]*\)\( .*\)\?$/\1/p" | sort
+  pvesh get "/nodes/$node/qemu/$1/snapshot" --output-format json |
+    rows 'row($_) for sort grep { /^\Q'"$prefix"'\E[0-9TZ]+$/ } map { $_->{name} // "" } @$d'
 }
 
 prune() {
-  local own name
-  mapfile -t own < <(own_snapshots "$1")
+  local own name text
+  if ! text=$(own_snapshots "$1"); then
+    failed "guest $1: Proxmox VE does not tell its snapshots" vmid "$1"
+    return 0
+  fi
+  mapfile -t own <<<"$text"
   while ((${#own[@]} > keep)); do
     name=${own[0]}
     own=("${own[@]:1}")
@@ -270,7 +278,7 @@ update() {
 }
 
 guest() {
-  local vmid=$1 config status name='' started=''
+  local vmid=$1 config status started=''
   problem=
   if ! config=$(qm config "$vmid" 2>&1); then
     failed "there is no guest $vmid: ${config##*$'\n'}" vmid "$vmid"

@@ -12,6 +12,7 @@ mod guests;
 mod host_system;
 mod job;
 pub mod unit;
+mod windows;
 mod zfs;
 
 use crate::calendar::Calendar;
@@ -111,6 +112,12 @@ fn job(host: &Host, schedule: &Schedule) -> Option<Job> {
         Task::BackupRehearsal { guest, storage } => {
             guests::rehearsal(host, guest.value, storage.value)
         }
+        Task::WindowsUpdate {
+            guests,
+            reboot,
+            snapshot,
+            rollback,
+        } if **snapshot => windows::update(host, schedule, guests, **reboot, **rollback)?,
         // A job of Proxmox VE's own scheduler.
         Task::VzdumpBackup { .. }
         // A guest's own timer or scheduled task.
@@ -132,7 +139,22 @@ impl Timed {
                 random_delay: schedule.random_delay.as_ref().map(|d| d.value.to_string()),
                 persistent: *schedule.persistent,
             }),
-            timeout: schedule.timeout.as_ref().map(|t| t.value.to_string()),
+            // The tool that updates Windows keeps the time itself, guest by guest: systemd would end it on its way back.
+            timeout: match &schedule.task {
+                Task::WindowsUpdate { .. } => None,
+                Task::ProxmoxUpdate { .. }
+                | Task::ProxmoxMaintenance
+                | Task::VzdumpBackup { .. }
+                | Task::BackupRehearsal { .. }
+                | Task::ZfsSnapshot { .. }
+                | Task::ZfsScrub { .. }
+                | Task::ZfsTrim { .. }
+                | Task::SmartTest { .. }
+                | Task::NixosFlakeUpdate { .. }
+                | Task::WindowsMaintenance { .. } => {
+                    schedule.timeout.as_ref().map(|t| t.value.to_string())
+                }
+            },
             span: schedule.span,
         }
     }

@@ -13,6 +13,7 @@ use crate::output::Mode;
 use crate::powershell;
 use crate::source::{Span, Spanned};
 use crate::template::{BuiltIn, Templates};
+use crate::value::Reboot;
 
 /// From when on the triggers hold: a fixed day, so that the same spec gives the same bytes, and one in the past, so that
 /// they hold at once.
@@ -45,14 +46,7 @@ pub(super) fn plan(
 ) -> Vec<Planned> {
     let mut tasks = Vec::new();
     for schedule in host.schedules.values() {
-        let Some(planned) = of_schedule(host, id, windows, schedule, sink) else {
-            continue;
-        };
-        let packages = matches!(schedule.task, model::Task::WindowsUpdate { .. })
-            && !windows.winget.is_empty();
-        let upgrade = packages.then(|| upgrade(&planned, windows));
-        tasks.push(planned);
-        tasks.extend(upgrade);
+        tasks.extend(of_schedule(host, id, windows, schedule, sink));
     }
     if vm.shares.len() > 1 {
         tasks.push(Planned {
@@ -96,31 +90,33 @@ pub(super) fn plan(
 
 /// The task that upgrades packages when Windows is updated. winget is a package of each user and does not work for
 /// `SYSTEM`, so that this one runs in the session of the guest's user, and only while there is one.
-fn upgrade(update: &Planned, windows: &WindowsGuest) -> Planned {
-    Planned {
-        task: Task {
-            name: format!("{}-winget", update.task.name),
-            description: "Upgrades the packages of winget".to_owned(),
-            principal: Principal::User(windows.user.0.clone()),
-            script: "winget.nu",
-            arguments: vec!["--upgrade".to_owned()],
-            ..update.task.clone()
-        },
-        span: update.span,
+fn upgrade(update: &Task, windows: &WindowsGuest) -> Task {
+    Task {
+        name: format!("{}-winget", update.name),
+        description: "Upgrades the packages of winget".to_owned(),
+        principal: Principal::User(windows.user.0.clone()),
+        script: "winget.nu",
+        arguments: vec!["--upgrade".to_owned()],
+        ..update.clone()
     }
 }
 
-/// The task of a schedule, where it is about the guest.
+/// The tasks of a schedule, where it is about the guest.
 fn of_schedule(
     host: &Host,
     id: Id<Guest>,
     windows: &WindowsGuest,
     schedule: &Schedule,
     sink: &mut Sink,
-) -> Option<Planned> {
-    let (guests, reboot) = match &schedule.task {
-        model::Task::WindowsUpdate { guests, reboot }
-        | model::Task::WindowsMaintenance { guests, reboot } => (guests, reboot),
+) -> Vec<Planned> {
+    let (guests, reboot, driven) = match &schedule.task {
+        model::Task::WindowsUpdate {
+            guests,
+            reboot,
+            snapshot,
+            ..
+        } => (guests, **reboot, **snapshot),
+        model::Task::WindowsMaintenance { guests, reboot } => (guests, **reboot, false),
         model::Task::ProxmoxUpdate { .. }
         | model::Task::ProxmoxMaintenance
         | model::Task::VzdumpBackup { .. }
@@ -129,12 +125,13 @@ fn of_schedule(
         | model::Task::ZfsScrub { .. }
         | model::Task::ZfsTrim { .. }
         | model::Task::SmartTest { .. }
-        | model::Task::NixosFlakeUpdate { .. } => return None,
+        | model::Task::NixosFlakeUpdate { .. } => return Vec::new(),
     };
     if !host.guests_of(guests).any(|other| other == id) {
-        return None;
+        return Vec::new();
     }
     let updates = matches!(schedule.task, model::Task::WindowsUpdate { .. });
+    let packages = updates && !windows.winget.is_empty();
     // What is wrong with a schedule is wrong for each of its guests: it is told once, and of a guest of another zone again.
     let mut silent = Sink::new();
     let mut of_windows = host
@@ -142,6 +139,72 @@ fn of_schedule(
         .filter(|other| host.guests[*other].windows().is_some());
     let tells = of_windows.next() == Some(id) || windows.timezone.is_written();
     let sink = if tells { sink } else { &mut silent };
+    let times = if driven && !packages {
+        Some(Start::OnDemand)
+    } else {
+        times(host, id, windows, schedule, sink)
+    };
+    let limit = match &schedule.timeout {
+        None => Some(Some(LIMIT)),
+        Some(timeout) if timeout.is_infinite() => Some(None),
+        Some(timeout) => seconds_of(timeout, "limit", schedule, sink).map(Some),
+    };
+    let (Some(times), Some(limit)) = (times, limit) else {
+        return Vec::new();
+    };
+    let mut arguments: Vec<&str> = Vec::new();
+    if updates {
+        // A host that drives the update restarts the guest itself, and then looks whether it is well.
+        let reboot = if driven { Reboot::Never } else { reboot };
+        arguments.extend(["--install", "--reboot", reboot.as_str()]);
+    }
+    let mut update = Task {
+        name: schedule.name.value.clone(),
+        description: format!(
+            "{}: {}",
+            if updates {
+                "Updates Windows"
+            } else {
+                "Tidies Windows"
+            },
+            schedule.on.as_str()
+        ),
+        principal: Principal::System,
+        start: times,
+        limit,
+        catches_up: *schedule.persistent,
+        needs_network: updates,
+        enabled: *schedule.enabled,
+        script: if updates {
+            "windows-update.nu"
+        } else {
+            "maintenance.nu"
+        },
+        arguments: arguments.into_iter().map(str::to_owned).collect(),
+    };
+    let upgrade = packages.then(|| upgrade(&update, windows));
+    if driven {
+        update.start = Start::OnDemand;
+        update.description = format!(
+            "Updates Windows, when the host says so: {}",
+            schedule.on.as_str()
+        );
+        // The host's timer is what is switched off.
+        update.enabled = true;
+    }
+    let span = schedule.name.span;
+    let tasks = [Some(update), upgrade].into_iter().flatten();
+    tasks.map(|task| Planned { task, span }).collect()
+}
+
+/// The triggers of a schedule.
+fn times(
+    host: &Host,
+    id: Id<Guest>,
+    windows: &WindowsGuest,
+    schedule: &Schedule,
+    sink: &mut Sink,
+) -> Option<Start> {
     let triggers = Trigger::express(
         schedule.on.expression(),
         Some(windows.timezone.as_str()),
@@ -158,43 +221,7 @@ fn of_schedule(
         Some(delay) => Some(seconds_of(delay, "random delay", schedule, sink)?),
         None => None,
     };
-    let limit = match &schedule.timeout {
-        None => Some(LIMIT),
-        Some(timeout) if timeout.is_infinite() => None,
-        Some(timeout) => Some(seconds_of(timeout, "limit", schedule, sink)?),
-    };
-    Some(Planned {
-        task: Task {
-            name: schedule.name.value.clone(),
-            description: format!(
-                "{}: {}",
-                if updates {
-                    "Updates Windows"
-                } else {
-                    "Tidies Windows"
-                },
-                schedule.on.as_str()
-            ),
-            principal: Principal::System,
-            start: Start::Times(triggers, delay.filter(|delay| *delay > 0)),
-            limit,
-            catches_up: *schedule.persistent,
-            needs_network: updates,
-            enabled: *schedule.enabled,
-            script: if updates {
-                "windows-update.nu"
-            } else {
-                "maintenance.nu"
-            },
-            arguments: if updates {
-                let install = ["--install", "--reboot", reboot.as_str()];
-                install.map(str::to_owned).into()
-            } else {
-                Vec::new()
-            },
-        },
-        span: schedule.name.span,
-    })
+    Some(Start::Times(triggers, delay.filter(|delay| *delay > 0)))
 }
 
 /// A length in whole seconds, rounded up: that of a time limit that is not 0 must not become 0, which is "no limit".

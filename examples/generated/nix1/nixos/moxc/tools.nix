@@ -43,6 +43,8 @@ let
     # It calls what is Proxmox VE's own: apt-get, dpkg, pvesh.
     proxmox-update = [ ];
     smart-test = [ pkgs.smartmontools ];
+    # It calls what is Proxmox VE's own: qm.
+    windows-update = [ ];
     zfs-scrub = [ zfs ];
     zfs-snapshot = [ zfs ];
     zfs-trim = [ zfs ];

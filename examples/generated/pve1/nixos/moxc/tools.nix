@@ -60,6 +60,8 @@ let
       pkgs.lzop
       pkgs.zstd
     ];
+    # It calls what is Proxmox VE's own: qm.
+    windows-update = [ ];
     zfs-scrub = [ zfs ];
     zfs-snapshot = [ zfs ];
     zfs-trim = [ zfs ];
