@@ -173,6 +173,7 @@ codes! {
     MOX0625 Error   "a drive where a folder is needed";
     MOX0626 Error   "a path that Windows or an installer cannot take";
     MOX0627 Warning "asked for twice";
+    MOX0628 Warning "a drive that the guest does not have";
     MOX0630 Error   "a schedule that a Windows task cannot have";
     MOX0631 Error   "a time zone that Windows does not know";
     MOX0632 Error   "a name that Windows cannot have";

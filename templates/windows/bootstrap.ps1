@@ -2,7 +2,7 @@
 
 <#
 .SYNOPSIS
-Sets this Windows up at its first logon: drivers, guest agent, WinFsp, Nushell, the scripts and their tasks.
+Sets this Windows up at its first logon: drivers, guest agent, further disks, WinFsp, Nushell, the scripts and their tasks.
 
 .DESCRIPTION
 Setup runs it from the disc of answers. It does one step after the other and stops at the first that fails; run again (a
@@ -35,6 +35,13 @@ $ErrorActionPreference = 'Stop'
 
 $user = <@ user @>
 $hasShares = <% if shares %>$true<% else %>$false<% endif %>
+# The disks behind the first, and every letter that they and the shared folders take.
+$disks = @(
+<%- for disk in disks %>
+    @{ Letter = <@ disk.letter @>; Size = [long]<@ disk.size @>; Label = <@ disk.label @> }
+<%- endfor %>
+)
+$letters = <@ letters @>
 $root = Join-Path $env:ProgramData 'moxc'
 $state = Join-Path $root 'state\bootstrap'
 $nu = Join-Path $env:ProgramFiles 'nu\bin\nu.exe'
@@ -198,6 +205,73 @@ function Invoke-StepDrivers {
     }
 }
 
+# A drive with a file system; a disc in a CD drive is none.
+function Test-Letter([string]$letter) {
+    $volume = Get-Volume -DriveLetter $letter -ErrorAction SilentlyContinue
+    return $volume -and $volume.DriveType -eq 'Fixed' -and $volume.FileSystemType -ne 'Unknown'
+}
+
+function Test-StepDisks {
+    return -not @($disks | Where-Object { -not (Test-Letter $_.Letter) })
+}
+
+# Windows hands the first letters to the discs of the installation.
+function Move-Disc([string]$letter) {
+    $volume = Get-CimInstance -ClassName Win32_Volume -Filter "DriveLetter = '${letter}:'"
+    if (-not $volume) {
+        return
+    }
+    if ($volume.DriveType -ne 5) {
+        throw "the letter ${letter}: belongs to another drive: give that one another letter (diskmgmt.msc), and run this again"
+    }
+    foreach ($free in 'YXWVUTSRQPONMLKJIHGFE'.ToCharArray()) {
+        if (-not $letters.Contains([string]$free) -and -not (Test-Path -LiteralPath "${free}:\") -and
+            -not (Get-CimInstance -ClassName Win32_Volume -Filter "DriveLetter = '${free}:'")) {
+            Set-CimInstance -InputObject $volume -Property @{ DriveLetter = "${free}:" }
+            return
+        }
+    }
+    throw "no letter is free for the disc in ${letter}:"
+}
+
+# The partition of a disk that holds data, or may; what Windows itself reserves is none.
+function Get-Partitions($disk) {
+    return @(Get-Partition -DiskNumber $disk.Number -ErrorAction SilentlyContinue | Where-Object { $_.Type -ne 'Reserved' })
+}
+
+# Only a disk without any partition is taken, and only one of the size that the spec says: of two such ones it does not
+# matter which. A server leaves new disks offline.
+function Invoke-StepDisks {
+    foreach ($wanted in $disks) {
+        $letter = $wanted.Letter
+        if (Test-Letter $letter) {
+            continue
+        }
+        $partition = Get-Partition -DriveLetter $letter -ErrorAction SilentlyContinue
+        if (-not $partition) {
+            Move-Disc $letter
+            $disk = Get-Disk | Where-Object {
+                $_.Size -ge $wanted.Size -and $_.Size -lt $wanted.Size + 1048576 -and -not $_.IsBoot -and -not (Get-Partitions $_)
+            } | Sort-Object Number | Select-Object -First 1
+            if (-not $disk) {
+                throw "there is no empty disk of $($wanted.Size) bytes for ${letter}: ($($wanted.Label)); one that holds partitions is left alone"
+            }
+            if ($disk.IsOffline) {
+                Set-Disk -Number $disk.Number -IsOffline $false
+            }
+            if ($disk.IsReadOnly) {
+                Set-Disk -Number $disk.Number -IsReadOnly $false
+            }
+            if ($disk.PartitionStyle -eq 'RAW') {
+                Initialize-Disk -Number $disk.Number -PartitionStyle GPT
+            }
+            $partition = New-Partition -DiskNumber $disk.Number -UseMaximumSize -DriveLetter $letter
+        }
+        # It has no file system yet: Test-Letter has looked.
+        $null = Format-Volume -Partition $partition -FileSystem NTFS -NewFileSystemLabel $wanted.Label -Confirm:$false
+    }
+}
+
 function Test-StepWinFsp {
     return [bool](Get-Service -Name 'WinFsp.Launcher' -ErrorAction SilentlyContinue)
 }
@@ -289,7 +363,7 @@ if (-not $DryRun -and -not $identity.IsInRole([Security.Principal.WindowsBuiltIn
     Stop-Usage 'run it as administrator'
 }
 
-$steps = @('Files', 'Resume', 'Drivers')
+$steps = @('Files', 'Resume', 'Drivers', 'Disks')
 if ($hasShares) {
     $steps += 'WinFsp'
 }

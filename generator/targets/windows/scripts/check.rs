@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, RustSetup, Setting, Steam, Vm, WindowsGuest};
 use crate::source::{Span, Spanned};
+use crate::targets::windows::drives;
 use crate::value::{GuestPath, VmOs};
 
 /// Checks what the scripts of a guest are to do. Reports MOX0603 and MOX0620 to MOX0627.
@@ -277,6 +278,7 @@ fn path(guest: &Guest, vm: &Vm, path: &GuestPath, span: Span, sink: &mut Sink) -
         );
         return None;
     }
+    drive(guest, vm, path, span, sink);
     let bad = text.split('\\').skip(1).find_map(|part| {
         let why = if part.is_empty() {
             "an empty name"
@@ -300,6 +302,35 @@ fn path(guest: &Guest, vm: &Vm, path: &GuestPath, span: Span, sink: &mut Sink) -
         return None;
     }
     Some(text)
+}
+
+/// A path on a drive that the guest does not have. One with a controller of its own may have any.
+fn drive(guest: &Guest, vm: &Vm, path: &GuestPath, span: Span, sink: &mut Sink) {
+    let Some(letter) = drives::of_path(path) else {
+        return;
+    };
+    let own = drives::of_disks(vm).map(|(own, _)| own);
+    if letter == 'C'
+        || !vm.passthrough.is_empty()
+        || own.chain(drives::of_shares(vm)).any(|own| own == letter)
+    {
+        return;
+    }
+    let mut letters = vec!["`C:`".to_owned()];
+    letters.extend(
+        drives::of_disks(vm)
+            .map(|(letter, disk)| format!("`{letter}:` (disk `{}`)", disk.name.value)),
+    );
+    letters.extend(drives::of_shares(vm).map(|letter| format!("`{letter}:` (shared)")));
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0628,
+            span,
+            format!("`{}` has no drive `{letter}:`", guest.name.value),
+        )
+        .note(format!("it has {}", letters.join(", ")))
+        .help("add a disk to the guest, or name a folder on a drive that it has"),
+    );
 }
 
 /// The path of a folder, which a whole drive is not.

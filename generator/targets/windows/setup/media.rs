@@ -9,6 +9,7 @@ use crate::output::Mode;
 use crate::powershell;
 use crate::source::Span;
 use crate::targets::proxmox::pve::volumes;
+use crate::targets::windows::drives;
 use crate::template::{BuiltIn, Templates, one_line};
 
 /// What stands on the disc besides the answers, and what makes it.
@@ -18,6 +19,8 @@ pub(super) struct Media {
     vmid: u32,
     user: String,
     shares: bool,
+    disks: Vec<ScriptDisk>,
+    letters: String,
     driver_folder: &'static str,
     drivers: Vec<Driver>,
     drive: String,
@@ -35,6 +38,16 @@ impl Media {
             vmid: guest.vmid.get(),
             user: windows.user.0.clone(),
             shares: !vm.shares.is_empty(),
+            disks: drives::of_disks(vm)
+                .map(|(letter, disk)| ScriptDisk {
+                    letter,
+                    size: disk.size.as_bytes(),
+                    label: label(&disk.name),
+                })
+                .collect(),
+            letters: drives::of_shares(vm)
+                .chain(drives::of_disks(vm).map(|(letter, _)| letter))
+                .collect(),
             driver_folder: unattend::driver_folder(*vm.os),
             drivers: unattend::drivers(vm),
             drive: free_drive(vm),
@@ -53,6 +66,8 @@ impl Media {
             header: powershell::comment(&header),
             user: self.user.clone(),
             shares: self.shares,
+            disks: self.disks.clone(),
+            letters: self.letters.clone(),
         };
         let text = templates.render(&bootstrap, folder.sink);
         folder.add("bootstrap.ps1", &text, Mode::Regular, span);
@@ -105,6 +120,26 @@ pub struct BootstrapScript {
     user: String,
     /// Whether folders of the host are shared with the guest.
     shares: bool,
+    /// The disks behind the first.
+    disks: Vec<ScriptDisk>,
+    /// The letters that disks and shared folders take.
+    letters: String,
+}
+
+/// A disk in the data of a template.
+#[derive(Debug, Clone, Serialize)]
+struct ScriptDisk {
+    /// Its letter.
+    letter: char,
+    /// Its size in bytes.
+    size: u64,
+    /// The name of its file system.
+    label: String,
+}
+
+/// The label of a disk's file system: NTFS takes 32 characters.
+fn label(name: &str) -> String {
+    name.chars().take(32).collect()
 }
 
 impl BuiltIn for BootstrapScript {
