@@ -192,7 +192,9 @@ fn every_tool_explains_itself_and_refuses_what_it_does_not_know() {
         // Wrong usage is told in JSON, too, wherever the option stands.
         let said = host.ends(2, name, &["--frobnicate", "--json"]);
         assert_eq!(lines(&said)[0]["level"], "error", "{name}");
-        assert_eq!(host.read("log"), "", "{name} did something");
+        // A look at the name of the host is all that may have come before.
+        let log = host.read("log").replace("uname -n\n", "");
+        assert_eq!(log, "", "{name} did something");
         for wrong in [
             &["--json=1"][..],
             &["--lock-timeout"],
@@ -248,6 +250,126 @@ fn a_second_run_waits_and_then_gives_way() {
     holder.kill().expect("it ends");
     holder.wait().expect("it has ended");
     host.ends(0, "zfs-trim", &["tank"]);
+}
+
+/// A tool of a few lines, with the library in front.
+fn small_tool(host: &Host, body: &str) {
+    let library =
+        fs::read_to_string(tests().join("../nix/modules/scripts/tool.sh")).expect("the library");
+    host.write(
+        "tools/small",
+        &format!(
+            "#!/bin/bash\n{library}\nusage() {{ echo 'usage: small'; }}\noption() {{ return 1; }}\nbegin \"$@\"\n{body}\n"
+        ),
+    );
+}
+
+#[test]
+#[ignore = "needs perl and flock; run by tests/run"]
+fn what_destroys_wants_its_name_typed() {
+    let host = Host::new();
+    small_tool(
+        &host,
+        "confirm 'web 1' 'web 1 is overwritten'; run touch \"$FAKE/gone\"",
+    );
+    let alone = |args: &[&str]| -> Said {
+        let inner = host.command("small", args);
+        // A session of its own has no terminal.
+        Command::new("setsid")
+            .arg("--wait")
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?))))
+            .stdin(Stdio::null())
+            .output()
+            .expect("setsid starts")
+            .into()
+    };
+    for args in [
+        &[][..],
+        &["--yes"],
+        &["--yes", "--confirm", "web"],
+        &["--confirm=web 10"],
+        &["--confirm="],
+    ] {
+        assert_eq!(alone(args).status, Some(3), "{args:?}");
+        assert!(!host.path("gone").exists(), "{args:?}");
+    }
+    assert_eq!(alone(&["--dry-run"]).status, Some(0));
+    assert!(!host.path("gone").exists());
+    assert_eq!(alone(&["--confirm", "web 1"]).status, Some(0));
+    assert!(host.path("gone").exists());
+}
+
+#[test]
+#[ignore = "needs perl and flock; run by tests/run"]
+fn however_a_tool_ends_it_tidies_up_and_sums_up() {
+    for (body, status, level, message) in [
+        ("count 'things made' 2", 0, "info", "done: things made: 2"),
+        (
+            "run sh -c 'echo said; echo more >&2; exit 7'",
+            1,
+            "error",
+            "failed: nothing was done",
+        ),
+        (
+            "failed one; found two",
+            1,
+            "error",
+            "failed: nothing was done",
+        ),
+        (
+            "found two; busy three",
+            4,
+            "warning",
+            "busy: nothing was done",
+        ),
+        (
+            "found two; count 'looked at'",
+            5,
+            "warning",
+            "done, and wants a look: looked at: 1",
+        ),
+        ("refuse no", 3, "error", "needs a person: nothing was done"),
+        ("sh -c 'exit 200'", 1, "error", "failed: nothing was done"),
+        (
+            "kill -TERM $$; sleep 9",
+            143,
+            "info",
+            "ended by a signal: nothing was finished",
+        ),
+    ] {
+        let host = Host::new();
+        small_tool(
+            &host,
+            &format!("tidy() {{ touch \"$FAKE/tidied\"; }}\nat_exit tidy\n{body}"),
+        );
+        let said = host.ends(status, "small", &["--json"]);
+        assert!(host.path("tidied").exists(), "{body}");
+        let logged = lines(&said);
+        let summary = logged.last().expect("a summary");
+        assert_eq!(summary["level"], "summary", "{body}");
+        assert_eq!(summary["message"], message, "{body}");
+        assert_eq!(summary["status"], status, "{body}");
+        if level != "info" {
+            assert!(
+                logged.iter().any(|line| line["level"] == level),
+                "{body}: {}",
+                said.out
+            );
+        }
+        if body.contains("said") {
+            let output: Vec<&Json> = logged
+                .iter()
+                .filter(|line| line["level"] == "output")
+                .collect();
+            assert_eq!(output.len(), 2, "{}", said.out);
+        }
+        // The same in words: what is wrong goes to standard error.
+        let said = host.ends(status, "small", &[]);
+        let told = if status == 0 { &said.out } else { &said.err };
+        assert!(told.ends_with(&format!("{message}\n")), "{body}: {told}");
+    }
 }
 
 #[test]
@@ -1374,10 +1496,13 @@ fn services_are_locked_in_as_far_as_their_work_allows() {
         .filter(|path| path.extension().is_some_and(|ext| ext == "service"))
     {
         let name = unit.file_name().expect("a name").to_string_lossy();
-        // In tenths of the exposure; 100 is none at all. What upgrades packages, or may restart the host, cannot be locked
-        // in: what it starts would inherit the locks.
+        // In tenths of the exposure; 100 is none at all. What upgrades packages or starts guests cannot be locked in:
+        // what it starts would inherit the locks.
         let most = match name.as_ref() {
-            "moxc-host-update.service" | "moxc-host-maintenance.service" => 100,
+            "moxc-host-update.service"
+            | "moxc-host-maintenance.service"
+            | "moxc-rehearsal.service"
+            | "moxc-windows-update.service" => 100,
             "moxc-failure@.service" => 40,
             _ => 15,
         };
@@ -1409,6 +1534,10 @@ fn a_schedule_that_is_off_has_no_timer_and_no_schedule_no_units() {
     assert!(units.join("moxc-scrub.service").exists());
     assert!(!units.join("moxc-scrub.timer").exists());
     assert!(units.join("moxc-snapshots.timer").exists());
+    // A failure is told once: what tells it has nobody to tell of its own.
+    let read = |name: &str| fs::read_to_string(units.join(name)).expect("a unit");
+    assert!(read("moxc-scrub.service").contains("\nOnFailure=moxc-failure@%n.service\n"));
+    assert!(!read("moxc-failure@.service").contains("OnFailure"));
     let mode = fs::metadata(folder.path().join("proxmox/usr/local/sbin/zfs-scrub"))
         .expect("a tool")
         .permissions()

@@ -16,8 +16,10 @@ let
       };
       kind = lib.mkOption {
         type = lib.types.enum [
+          "backup-rehearsal"
           "proxmox-maintenance"
           "smart-test"
+          "windows-update"
           "zfs-scrub"
           "zfs-snapshot"
           "zfs-trim"
@@ -43,6 +45,11 @@ let
         type = lib.types.nullOr lib.types.str;
         default = null;
         description = "How long it may take.";
+      };
+      arguments = lib.mkOption {
+        type = names;
+        default = [ ];
+        description = "Further words for the tool: what a rehearsal or an update of Windows guests is about.";
       };
       pools = lib.mkOption {
         type = names;
@@ -101,6 +108,7 @@ let
       "--yes"
     ]
     ++ {
+      backup-rehearsal = task.arguments;
       proxmox-maintenance = [ ];
       smart-test = [
         "--kind"
@@ -108,6 +116,7 @@ let
         "--"
       ]
       ++ task.devices;
+      windows-update = task.arguments;
       zfs-scrub = [
         "--wait"
         "--"
@@ -130,7 +139,8 @@ let
     }
     .${task.kind};
 
-  # How far systemd locks a task in. What tidies the system cannot be: what it starts would inherit the locks.
+  # How far systemd locks a task in. What tidies the system or starts guests cannot be:
+  # what it starts would inherit the locks.
   common = {
     LockPersonality = true;
     MemoryDenyWriteExecute = true;
@@ -169,6 +179,7 @@ let
   locksOf =
     kind:
     {
+      backup-rehearsal = { };
       proxmox-maintenance = { };
       smart-test = common // {
         CapabilityBoundingSet = [
@@ -180,6 +191,7 @@ let
           "char-* rw"
         ];
       };
+      windows-update = { };
       zfs-scrub = zfs;
       zfs-snapshot = zfs;
       zfs-trim = zfs;
@@ -207,8 +219,11 @@ in
 
   config = lib.mkIf (config.services.moxc.enable && cfg.enable && enabled != { }) {
     environment.systemPackages = [
+      tools.backup-rehearsal
       tools.proxmox-maintenance
       tools.smart-test
+      tools.vzdump-backup
+      tools.windows-update
       tools.zfs-scrub
       tools.zfs-snapshot
       tools.zfs-trim
@@ -225,11 +240,12 @@ in
         name: task:
         lib.nameValuePair "moxc-${name}" {
           description = "The task ${name}: ${task.kind}";
-          # What proxmox-maintenance looks at, where the machine has it.
+          # What proxmox-maintenance looks at, where the machine has it; and Proxmox VE's own commands.
           path = [
             config.boot.zfs.package
             config.nix.package.out
             pkgs.smartmontools
+            "/run/current-system/sw"
           ];
           onFailure = lib.optional (config.services.moxc.notify.email != null) "moxc-failure@%n.service";
           serviceConfig = {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::update::timing;
 use crate::model::{ExternalPlace, Host, Schedule, Task};
 use crate::nix::{Attrs, BuildError, Built, Formals, block, function, mk_default, path};
+use crate::targets::proxmox::automation;
 use crate::targets::proxmox::system::{boot, network};
 
 /// The module of the host.
@@ -225,10 +226,15 @@ fn task(host: &Host, schedule: &Schedule, facts: &mut Attrs) -> Result<(), Build
             task.set("devices", devices)?;
             task.set("test", mk_default(kind.as_str()))?;
         }
+        // What is about guests says numbers and stores: the tool's own words.
+        Task::BackupRehearsal { .. } | Task::WindowsUpdate { .. } => {
+            let Some(arguments) = automation::arguments(host, schedule) else {
+                return Ok(());
+            };
+            task.set("arguments", arguments)?;
+        }
         Task::VzdumpBackup { .. }
-        | Task::BackupRehearsal { .. }
         | Task::NixosFlakeUpdate { .. }
-        | Task::WindowsUpdate { .. }
         | Task::WindowsMaintenance { .. } => return Ok(()),
     }
     task.set("kind", mk_default(schedule.task.kind().as_str()))?;

@@ -80,10 +80,13 @@
             "findutils"
             "git"
             "gitMinimal"
+            "gawk"
             "gnugrep"
             "gnused"
+            "gzip"
             "htop"
             "jq"
+            "lzop"
             "nix"
             "nixfmt"
             "nushell"
@@ -101,6 +104,7 @@
             "tmux"
             "util-linux"
             "zfs"
+            "zstd"
           ];
           pkgs = plain.genAttrs names tool // {
             inherit lib;

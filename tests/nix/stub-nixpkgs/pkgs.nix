@@ -27,9 +27,12 @@ builtins.listToAttrs (
         "findutils"
         "git"
         "gitMinimal"
+        "gawk"
         "gnugrep"
         "gnused"
+        "gzip"
         "htop"
+        "lzop"
         "nix"
         "perl"
         "pgbackrest"
@@ -41,6 +44,7 @@ builtins.listToAttrs (
         "tmux"
         "util-linux"
         "zfs"
+        "zstd"
       ]
     )
 )

@@ -21,6 +21,11 @@ impl Job {
         }
     }
 
+    /// The arguments alone, without those of every tool.
+    pub(super) fn into_arguments(self) -> Vec<String> {
+        self.command.into_iter().skip(2).collect()
+    }
+
     /// Further arguments.
     pub(super) fn args<T: Into<String>>(mut self, args: impl IntoIterator<Item = T>) -> Self {
         self.command.extend(args.into_iter().map(Into::into));

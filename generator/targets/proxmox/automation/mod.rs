@@ -90,6 +90,11 @@ fn planned(host: &Host) -> Plan {
     }
 }
 
+/// The words behind a schedule's tool: for a host that starts its tools in another way.
+pub(in crate::targets) fn arguments(host: &Host, schedule: &Schedule) -> Option<Vec<String>> {
+    job(host, schedule).map(Job::into_arguments)
+}
+
 /// What runs on the host for a schedule; nothing where Proxmox VE or a guest does it.
 fn job(host: &Host, schedule: &Schedule) -> Option<Job> {
     Some(match &schedule.task {

@@ -62,6 +62,20 @@
           test = lib.mkDefault "short";
           kind = lib.mkDefault "smart-test";
         };
+        rehearsal = {
+          onCalendar = lib.mkDefault "monthly";
+          arguments = [
+            "--guest"
+            "110"
+            "--range"
+            "990000-990099"
+            "--disks-to"
+            "containers"
+            "--storage"
+            "archive"
+          ];
+          kind = lib.mkDefault "backup-rehearsal";
+        };
         snapshots = {
           onCalendar = lib.mkDefault "hourly";
           datasets = [

@@ -17,8 +17,10 @@ let
       };
       kind = lib.mkOption {
         type = lib.types.enum [
+          "backup-rehearsal"
           "proxmox-maintenance"
           "smart-test"
+          "windows-update"
           "zfs-scrub"
           "zfs-snapshot"
           "zfs-trim"
@@ -44,6 +46,11 @@ let
         type = lib.types.nullOr lib.types.str;
         default = null;
         description = "How long it may take.";
+      };
+      arguments = lib.mkOption {
+        type = names;
+        default = [ ];
+        description = "Further words for the tool: what a rehearsal or an update of Windows guests is about.";
       };
       pools = lib.mkOption {
         type = names;
@@ -102,6 +109,7 @@ let
       "--yes"
     ]
     ++ {
+      backup-rehearsal = task.arguments;
       proxmox-maintenance = [ ];
       smart-test = [
         "--kind"
@@ -109,6 +117,7 @@ let
         "--"
       ]
       ++ task.devices;
+      windows-update = task.arguments;
       zfs-scrub = [
         "--wait"
         "--"
@@ -131,7 +140,8 @@ let
     }
     .${task.kind};
 
-  # How far systemd locks a task in. What tidies the system cannot be: what it starts would inherit the locks.
+  # How far systemd locks a task in. What tidies the system or starts guests cannot be:
+  # what it starts would inherit the locks.
   common = {
     LockPersonality = true;
     MemoryDenyWriteExecute = true;
@@ -170,6 +180,7 @@ let
   locksOf =
     kind:
     {
+      backup-rehearsal = { };
       proxmox-maintenance = { };
       smart-test = common // {
         CapabilityBoundingSet = [
@@ -181,6 +192,7 @@ let
           "char-* rw"
         ];
       };
+      windows-update = { };
       zfs-scrub = zfs;
       zfs-snapshot = zfs;
       zfs-trim = zfs;
@@ -208,8 +220,11 @@ in
 
   config = lib.mkIf (config.services.moxc.enable && cfg.enable && enabled != { }) {
     environment.systemPackages = [
+      tools.backup-rehearsal
       tools.proxmox-maintenance
       tools.smart-test
+      tools.vzdump-backup
+      tools.windows-update
       tools.zfs-scrub
       tools.zfs-snapshot
       tools.zfs-trim
@@ -226,11 +241,12 @@ in
         name: task:
         lib.nameValuePair "moxc-${name}" {
           description = "The task ${name}: ${task.kind}";
-          # What proxmox-maintenance looks at, where the machine has it.
+          # What proxmox-maintenance looks at, where the machine has it; and Proxmox VE's own commands.
           path = [
             config.boot.zfs.package
             config.nix.package.out
             pkgs.smartmontools
+            "/run/current-system/sw"
           ];
           onFailure = lib.optional (config.services.moxc.notify.email != null) "moxc-failure@%n.service";
           serviceConfig = {
