@@ -1663,3 +1663,89 @@ fn a_nixos_guest_goes_back_to_a_generation() {
         );
     }
 }
+
+// ---------------------------------------------------------------- what every script holds to
+
+/// The scripts of the way back in every example, and those of a spec full of what the others lack.
+fn scripts(folder: &std::path::Path) -> Vec<PathBuf> {
+    let mut scripts = Vec::new();
+    for (name, spec) in specs() {
+        let tree_of_spec = folder.join(name);
+        tree(&spec, &tree_of_spec);
+        for part in ["restore", "rollback"] {
+            let Ok(entries) = fs::read_dir(tree_of_spec.join(part)) else {
+                continue;
+            };
+            scripts.extend(
+                entries
+                    .map(|entry| entry.expect("an entry").path())
+                    .filter(|path| path.extension().is_some_and(|ext| ext == "sh")),
+            );
+        }
+        for tool in ["vzdump-backup", "backup-rehearsal"] {
+            let path = tree_of_spec.join("proxmox/usr/local/sbin").join(tool);
+            if path.exists() {
+                scripts.push(path);
+            }
+        }
+    }
+    scripts.sort();
+    scripts
+}
+
+#[test]
+#[ignore = "needs shellcheck; run by tests/run"]
+fn shellcheck_finds_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scripts = scripts(folder.path());
+    assert!(scripts.len() > 20, "{scripts:?}");
+    let said: Said = Command::new("shellcheck")
+        .args(["--severity=style", "--exclude=SC2016"])
+        .args(&scripts)
+        .output()
+        .expect("shellcheck starts")
+        .into();
+    fine(&said);
+}
+
+#[test]
+fn scripts_explain_themselves_and_refuse_what_they_do_not_know() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for script in scripts(folder.path()) {
+        let call = |arg: &str| -> Said {
+            Command::new("bash")
+                .arg(&script)
+                .arg(arg)
+                .stdin(Stdio::null())
+                .output()
+                .expect("bash starts")
+                .into()
+        };
+        let said = call("--help");
+        fine(&said);
+        assert!(said.out.starts_with("usage: "), "{}", said.out);
+        for option in ["--dry-run", "--yes", "--confirm"] {
+            assert!(said.out.contains(option), "{}: {option}", script.display());
+        }
+        refused(&call("--nonsense"), 2, "unknown option --nonsense");
+    }
+}
+
+#[test]
+fn a_guest_that_no_backup_covers_has_a_runbook_and_no_script() {
+    let folder = tempfile::tempdir().expect("a folder");
+    scripts(folder.path());
+    let restore = folder.path().join("bighost/restore");
+    assert!(!restore.join("sandbox.sh").exists());
+    let runbook = fs::read_to_string(restore.join("sandbox.md")).expect("a runbook");
+    assert!(
+        runbook.contains("**No backup covers this guest**"),
+        "{runbook}"
+    );
+    assert!(folder.path().join("bighost/rollback/sandbox.sh").exists());
+    assert!(restore.join("db.sh").exists());
+    insta::assert_snapshot!(
+        "runbook-windows",
+        fs::read_to_string(folder.path().join("homelab/restore/windows.md")).expect("a runbook")
+    );
+}

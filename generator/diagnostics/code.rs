@@ -199,6 +199,9 @@ codes! {
     MOX0720 Error   "a schedule that a backup job cannot have";
     MOX0730 Warning "a trim with nothing to trim";
     MOX0731 Warning "nobody is told that a schedule failed";
+    MOX0740 Warning "a backup without a disk";
+    MOX0741 Warning "a rehearsal that nothing answers";
+    MOX0742 Warning "a backup without the disk that the guest starts from";
     MOX0801 Error   "output that Proxmox VE refuses";
     MOX0821 Error   "a template that replaces nothing";
     MOX0822 Error   "a template that cannot be read";

@@ -4,6 +4,7 @@
 //! that takes it back to a generation or a snapshot. What the host says at that time (which backups there are, what the
 //! guest's settings are) the scripts ask Proxmox VE for; from here they get what only the spec says.
 
+mod check;
 mod restore;
 mod rollback;
 
@@ -32,20 +33,25 @@ struct GuestPlan {
     rollback: RollbackScript,
 }
 
-/// Plans it.
-pub fn plan(host: &Host, _sink: &mut Sink) -> Plan {
+/// Plans it. Reports guests that no restore can bring back: MOX0740 to MOX0742.
+pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
     let volumes = Volumes::of(host);
     let guests = host.guests.iter().map(|(id, guest)| {
         let jobs = jobs_of(host, id);
+        if !jobs.is_empty() {
+            check::backup(guest, sink);
+        }
         GuestPlan {
             runbook: restore::runbook(host, (id, guest), &volumes, &jobs),
             restore: (!jobs.is_empty()).then(|| restore::script(host, (id, guest), &volumes)),
             rollback: rollback::script(host, guest),
         }
     });
-    Plan {
-        guests: guests.collect(),
+    let guests = guests.collect();
+    for schedule in host.schedules.values() {
+        check::rehearsal(host, schedule, sink);
     }
+    Plan { guests }
 }
 
 /// The backup jobs that run and cover a guest.
