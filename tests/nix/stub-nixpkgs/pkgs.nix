@@ -25,6 +25,7 @@ builtins.listToAttrs (
         "coreutils"
         "diffutils"
         "findutils"
+        "gawk"
         "git"
         "gitMinimal"
         "gnugrep"
