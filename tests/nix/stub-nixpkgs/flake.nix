@@ -83,8 +83,10 @@
             "gitMinimal"
             "gnugrep"
             "gnused"
+            "gzip"
             "htop"
             "jq"
+            "lzop"
             "nix"
             "nixfmt"
             "nushell"
@@ -102,6 +104,7 @@
             "tmux"
             "util-linux"
             "zfs"
+            "zstd"
           ];
           pkgs = plain.genAttrs names tool // {
             inherit lib;

@@ -30,18 +30,21 @@ builtins.listToAttrs (
         "gitMinimal"
         "gnugrep"
         "gnused"
+        "gzip"
         "htop"
+        "jq"
+        "lzop"
         "nix"
         "perl"
         "pgbackrest"
-        "systemd"
-        "jq"
         "ripgrep"
         "rsync"
         "smartmontools"
+        "systemd"
         "tmux"
         "util-linux"
         "zfs"
+        "zstd"
       ]
     )
 )
