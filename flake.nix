@@ -146,6 +146,10 @@
         update-services = {
           imports = [ ./nix/modules/update-services.nix ];
         };
+        # For a host that is NixOS itself; the others are for guests.
+        host = {
+          imports = [ ./nix/modules/host.nix ];
+        };
       };
 
       # The NixOS machines of the examples, from what is checked in: evaluating one builds nothing.

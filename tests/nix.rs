@@ -323,6 +323,24 @@ fn an_update_calls_its_script_with_what_the_spec_says() {
 
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
+fn every_hand_written_module_can_be_imported_alone_and_is_then_silent() {
+    for entry in fs::read_dir(root().join("nix/modules")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        // The tools are packages, no module.
+        if !name.ends_with(".nix") || name == "tools.nix" {
+            continue;
+        }
+        let shown = config(&path, "{ networking.hostName = \"a\"; }");
+        for part in ["services", "timers", "targets", "network", "user"] {
+            let found = &shown["systemd"][part];
+            assert!(found.is_null(), "{name}: {part}: {found}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
 fn scripts_are_commands_with_rights_and_times() {
     let (_folder, nixos) = written("homelab");
     let script = root().join("nix/hooks/moxc-regenerate");
@@ -851,6 +869,7 @@ fn is_complete(shown: &Json) {
         "system-services",
         "automation-scripts",
         "update-services",
+        "host",
     ] {
         assert_eq!(
             shown["nixosModules"][module]["type"], "nixos-module",

@@ -200,6 +200,29 @@ fn the_scripts_of_the_workflows_are_sound_and_what_they_call_is_there() {
 
 #[test]
 #[ignore = "needs Python's yaml; run by tests/run"]
+fn a_job_that_runs_some_of_the_tests_names_tests_that_there_are() {
+    let modules = fs::read_to_string(root().join("tests/main.rs")).unwrap();
+    let workflow = read(&root().join(".github/workflows/ci.yml"));
+    let mut named = 0;
+    for job in workflow["jobs"].as_object().unwrap().values() {
+        for step in job["steps"].as_array().unwrap() {
+            let script = step["run"].as_str().unwrap_or_default();
+            let Some(filter) = script.strip_prefix("tests/run ") else {
+                continue;
+            };
+            named += 1;
+            let start = match filter.strip_suffix("::") {
+                Some(whole) => format!("mod {whole};"),
+                None => format!("mod {filter}"),
+            };
+            assert!(modules.contains(&start), "{script}");
+        }
+    }
+    assert_eq!(named, 2, "the tests of Nushell and of NixOS");
+}
+
+#[test]
+#[ignore = "needs Python's yaml; run by tests/run"]
 fn the_oldest_rust_is_the_one_that_cargo_asks_for() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();

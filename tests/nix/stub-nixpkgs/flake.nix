@@ -78,6 +78,7 @@
             "deadnix"
             "diffutils"
             "findutils"
+            "gawk"
             "git"
             "gitMinimal"
             "gawk"
