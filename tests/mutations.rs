@@ -11,13 +11,15 @@ use moxc::template::Templates;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-const SPECS: [&str; 6] = [
+const SPECS: [&str; 8] = [
     include_str!("../examples/homelab.toml"),
     include_str!("../examples/bighost.toml"),
     include_str!("../examples/mini.toml"),
     include_str!("../examples/nixos-host.toml"),
     include_str!("../templates/init/homelab.toml"),
     include_str!("broken/references.toml"),
+    include_str!("broken/raw-devices.toml"),
+    include_str!("errors/MOX0640/host.toml"),
 ];
 
 /// Text that means something somewhere in a spec, or to a parser.

@@ -115,8 +115,12 @@ impl Line {
         }
     }
 
-    /// What is left of the line on both sides of `hole`, a range of the container's users within it.
+    /// What is left of the line on both sides of `hole`, a range of the container's users; nothing where that is not
+    /// within it.
     fn around(&self, hole: &Self) -> Vec<Self> {
+        if !self.holds(hole) {
+            return Vec::new();
+        }
         let before = hole.inside - self.inside;
         let after = before + hole.count;
         [(0, before), (after, self.count - after)]
@@ -221,11 +225,7 @@ fn twice(guest: &Guest, lines: &[Line], outside: &str, sink: &mut Sink) {
             .help(help);
             // Lines of their own in a list, of which one is cut out of the other: no other change keeps what both say.
             let parts = large.around(small);
-            if side == Side::Inside
-                && large.separator == ' '
-                && large.holds(small)
-                && !parts.is_empty()
-            {
+            if side == Side::Inside && large.separator == ' ' && !parts.is_empty() {
                 let parts: Vec<String> = parts.iter().map(|part| format!("\"{part}\"")).collect();
                 diagnostic = diagnostic.replace(
                     "write what lies around the other",
@@ -352,6 +352,9 @@ fn mount(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{host, told};
     use super::*;
     use crate::source::SourceMap;
 
@@ -371,6 +374,8 @@ mod tests {
         assert_eq!(parts, ["u:0:100000:1005", "u:1006:101006:64530"]);
         let all_of_it: Vec<String> = all.around(&all).iter().map(ToString::to_string).collect();
         assert_eq!(all_of_it, [""; 0]);
+        let other = line("u:70000:200000:10").expect("a line");
+        assert!(all.around(&other).is_empty() && other.around(&one).is_empty());
     }
 
     #[test]
@@ -393,5 +398,36 @@ mod tests {
             largest.numbers(Side::Outside),
             "groups 4294967295 to 8589934589"
         );
+    }
+
+    proptest! {
+        /// The kernel's own rule (`mappings_overlap`): no number of either side twice.
+        #[test]
+        fn a_map_is_refused_where_the_kernel_refuses_it(
+            lines in proptest::collection::vec((any::<bool>(), 0u64..12, 0u64..12, 1u64..5), 1..5),
+        ) {
+            let mut seen = std::collections::BTreeSet::new();
+            let mut overlaps = false;
+            for (group, inside, outside, count) in &lines {
+                for at in 0..*count {
+                    overlaps |= !seen.insert((*group, false, inside + at));
+                    overlaps |= !seen.insert((*group, true, outside + at));
+                }
+            }
+            let text: Vec<String> = lines
+                .iter()
+                .map(|(group, inside, outside, count)| {
+                    format!("\"{} {inside} {outside} {count}\"", if *group { 'g' } else { 'u' })
+                })
+                .collect();
+            let host = host(&format!(
+                "[storage.datasets.roots]\npool = \"rpool\"\nuse = \"containers\"\n\
+                 [containers.ct]\nos = \"debian\"\nvmid = 200\nmemory = \"1 GiB\"\ntemplate = \"local:vztmpl/debian.tar.zst\"\n\
+                 rootfs = {{ dataset = \"roots\", size = \"8 GiB\" }}\n\
+                 [containers.ct.extra]\n\"lxc.idmap\" = [{}]\n",
+                text.join(", ")
+            ));
+            prop_assert_eq!(!told(&host, Code::MOX0640).is_empty(), overlaps);
+        }
     }
 }

@@ -14,6 +14,8 @@ mod release;
 mod schedules;
 mod storage;
 mod together;
+#[cfg(test)]
+mod variants;
 
 use crate::diagnostics::{Diagnostic, Sink};
 use crate::model::Host;

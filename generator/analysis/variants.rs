@@ -1,0 +1,569 @@
+//! Each way in which a check fires, beside a twin that differs in what is right about it.
+//!
+//! `tests/errors/` has one case a code; many codes are told of several things.
+
+use std::fmt::Write as _;
+
+use super::testing::{host, told};
+use crate::diagnostics::Code;
+
+/// A code, a part of its message, what a host has that fires it, and the twin.
+struct Variant {
+    code: Code,
+    message: &'static str,
+    wrong: String,
+    right: String,
+}
+
+fn variant(code: Code, message: &'static str, text: &str, wrong: &str, right: &str) -> Variant {
+    assert!(text.contains("@@"), "{message}: nothing to put in");
+    Variant {
+        code,
+        message,
+        wrong: text.replace("@@", wrong),
+        right: text.replace("@@", right),
+    }
+}
+
+const LAN: &str = "[hardware.nics.lan0]\ninterface = \"lan0\"\nmac = \"00:00:5E:00:53:01\"\n";
+
+/// A bridge to the Internet, with further keys.
+fn bridge(keys: &str) -> String {
+    format!("{LAN}[network.bridges.vmbr0]\nports = [\"lan0\"]\n{keys}\n")
+}
+
+fn vm(name: &str, vmid: u32, keys: &str) -> String {
+    format!("[vms.{name}]\nos = \"linux\"\nvmid = {vmid}\nmemory = \"4 GiB\"\n{keys}\n")
+}
+
+fn card(guest: &str, keys: &str) -> String {
+    format!("[[vms.{guest}.network]]\nbridge = \"vmbr0\"\n{keys}\n")
+}
+
+const HOME: &str = "address = \"192.168.1.10/24\"\ngateway = \"192.168.1.1\"\n";
+const VOLUMES: &str = "[storage.datasets.vols]\npool = \"rpool\"\nuse = \"vm-disks\"\n";
+
+#[test]
+fn each_way_of_a_check_fires_and_its_twin_is_silent() {
+    let mut variants = network();
+    variants.extend(storage());
+    variants.extend(guests());
+    variants.extend(schedules());
+    let mut faults = String::new();
+    for Variant {
+        code,
+        message,
+        wrong,
+        right,
+    } in variants
+    {
+        let found = told(&host(&wrong), code);
+        if !found.iter().any(|(text, _)| text.contains(message)) {
+            writeln!(faults, "{code}: `{message}` is not told: {found:?}").expect("a string");
+        }
+        let found = told(&host(&right), code);
+        if !found.is_empty() {
+            writeln!(faults, "{code}: `{message}` has a twin: {found:?}").expect("a string");
+        }
+    }
+    assert!(faults.is_empty(), "{faults}");
+}
+
+fn network() -> Vec<Variant> {
+    let two = |keys: &str| {
+        format!(
+            "{LAN}[hardware.nics.lan1]\ninterface = \"@@\"\nmac = \"00:00:5E:00:53:02\"\n{keys}"
+        )
+    };
+    let bond = "[hardware.nics.lan1]\ninterface = \"lan1\"\nmac = \"00:00:5E:00:53:02\"\n\
+                [network.bonds.bond0]\nports = [\"lan1\", @@]\nmode = \"active-backup\"\n";
+    let gateway = bridge("address = \"192.168.1.10/24\"\ngateway = \"@@\"\n");
+    let routed = bridge(HOME)
+        + &vm("router", 100, "")
+        + &card("router", "@@")
+        + &vm("web", 101, "")
+        + &card(
+            "web",
+            "address = \"192.168.1.20/24\"\ngateway = \"router\"\n",
+        );
+    let eleven: String = (0..11).map(|_| card("web", "firewall = true\n")).collect();
+    vec![
+        variant(
+            Code::MOX0201,
+            "are the same interface",
+            &two(""),
+            "lan0",
+            "lan1",
+        ),
+        variant(
+            Code::MOX0201,
+            "`lan0` has two masters",
+            &format!("{}{bond}", bridge(HOME)),
+            "\"lan0\"",
+            "",
+        ),
+        variant(
+            Code::MOX0203,
+            "is its own gateway",
+            &gateway,
+            "192.168.1.10",
+            "192.168.1.1",
+        ),
+        variant(
+            Code::MOX0203,
+            "stands for the network",
+            &gateway,
+            "192.168.1.0",
+            "192.168.1.1",
+        ),
+        variant(
+            Code::MOX0203,
+            "stands for every machine",
+            &gateway,
+            "192.168.1.255",
+            "192.168.1.254",
+        ),
+        variant(
+            Code::MOX0203,
+            "where the host has no IPv4 address",
+            &bridge("@@gateway = \"192.168.1.1\"\n"),
+            "",
+            "address = \"192.168.1.10/24\"\n",
+        ),
+        variant(
+            Code::MOX0203,
+            "has no IPv4 address to be a gateway by",
+            &(bridge("address = \"192.168.1.10/24\"\ngateway = \"router\"\n")
+                + "[network.machines.router]\nbridge = \"vmbr0\"\n@@"),
+            "",
+            "address = \"192.168.1.1\"\n",
+        ),
+        variant(
+            Code::MOX0203,
+            "has no fixed IPv4 address on `vmbr0`",
+            &routed,
+            "address = \"dhcp\"\n",
+            "address = \"192.168.1.2/24\"\n",
+        ),
+        variant(
+            Code::MOX0204,
+            "has 192.168.1.20 twice",
+            &(bridge(HOME)
+                + &vm("web", 100, "")
+                + &card("web", "address = \"192.168.1.20/24\"\n")
+                + &card("web", "address = \"192.168.1.@@/24\"\n")),
+            "20",
+            "21",
+        ),
+        variant(
+            Code::MOX0204,
+            "have the address 192.168.1.2",
+            &(bridge(HOME)
+                + "[network.machines.nas]\nbridge = \"vmbr0\"\naddress = \"192.168.1.@@\"\n"
+                + &vm("web", 100, "")
+                + &card("web", "address = \"192.168.1.2/24\"\n")),
+            "2",
+            "3",
+        ),
+        variant(
+            Code::MOX0207,
+            "the host looks for 10.0.5.9 of `nas` on `vmbr1`",
+            &(bridge("address = \"10.0.0.1/16\"\n")
+                + "[network.bridges.vmbr1]\naddress = \"10.0.5.1/24\"\n\
+                   [network.machines.nas]\nbridge = \"vmbr0\"\naddress = \"10.0.@@.9\"\n"),
+            "5",
+            "6",
+        ),
+        variant(
+            Code::MOX0209,
+            "does not carry VLAN 40",
+            &(bridge("vlan-aware = true\nvids = [10, 20]\n")
+                + &vm("web", 100, "")
+                + &card("web", "trunks = [10, @@]\n")),
+            "40",
+            "20",
+        ),
+        variant(
+            Code::MOX0210,
+            "`fwln123456789i10` would have 16",
+            &(bridge(HOME) + &vm("web", 123_456_789, "") + &eleven + "@@"),
+            "",
+            "",
+        )
+        .with_right(&(bridge(HOME) + &vm("web", 12_345_678, "") + &eleven)),
+        variant(
+            Code::MOX0210,
+            "`bridge_twelvev100` would have 17",
+            &(format!(
+                "{LAN}[network.bridges.bridge_twelve]\nports = [\"lan0\"]\nvlan-aware = @@\n"
+            ) + &vm("web", 100, "")
+                + "[[vms.web.network]]\nbridge = \"bridge_twelve\"\nvlan = 100\n"),
+            "false",
+            "true",
+        ),
+        variant(
+            Code::MOX0211,
+            "its port `bond0` takes 1500",
+            "[hardware.nics]\na = { interface = \"lan0\", mac = \"00:00:5E:00:53:01\" }\nb = { interface = \"lan1\", mac = \"00:00:5E:00:53:02\" }\n\
+             [network.bonds.bond0]\nports = [\"a\", \"b\"]\nmode = \"active-backup\"\nmtu = @@\n\
+             [network.bridges.vmbr0]\nports = [\"bond0\"]\nmtu = 9000\n",
+            "1500",
+            "9000",
+        ),
+        variant(
+            Code::MOX0213,
+            "no bridge has an address",
+            &bridge("@@"),
+            "",
+            "address = \"192.168.1.10/24\"\n",
+        ),
+        variant(
+            Code::MOX0214,
+            "the order in which the kernel finds cards",
+            "[hardware.nics.lan0]\ninterface = \"eth0\"\n@@[network.bridges.vmbr0]\nports = [\"lan0\"]\n",
+            "",
+            "mac = \"00:00:5E:00:53:01\"\n",
+        ),
+        variant(
+            Code::MOX0217,
+            "VLAN 30 on `vmbr1`",
+            &(bridge(HOME)
+                + "[network.bridges.vmbr1]\nvlan-aware = @@\n"
+                + &vm("web", 100, "")
+                + "[[vms.web.network]]\nbridge = \"vmbr1\"\nvlan = 30\n"),
+            "false",
+            "true",
+        ),
+    ]
+}
+
+impl Variant {
+    fn with_right(self, right: &str) -> Self {
+        Self {
+            right: right.to_owned(),
+            ..self
+        }
+    }
+}
+
+fn storage() -> Vec<Variant> {
+    let disk = |name: &str, keys: &str| {
+        format!("[hardware.disks.{name}]\nkind = \"hdd\"\nsize = \"4 TB\"\n{keys}\n")
+    };
+    let own = |name: &str| disk(name, &format!("device = \"/dev/disk/by-id/ata-{name}\""));
+    let four = own("a") + &own("b") + &own("c") + &own("d");
+    let tank = |keys: &str| format!("{four}[storage.pools.tank]\n{keys}\n");
+    vec![
+        variant(
+            Code::MOX0301,
+            "one has no partner",
+            &tank("layout = \"raid10\"\ndisks = [\"a\", \"b\", \"c\", \"d\", @@]"),
+            "\"nvme2\"",
+            "",
+        )
+        .with_disk(&own("nvme2")),
+        variant(
+            Code::MOX0301,
+            "as a mirror has 1 disk",
+            &tank("layout = \"mirror\"\ndisks = [\"a\", \"b\"]\nlog = { layout = \"mirror\", disks = [\"c\", @@] }"),
+            "",
+            "\"d\"",
+        ),
+        variant(
+            Code::MOX0302,
+            "are the same disk",
+            &(own("a") + &disk("b", "device = \"/dev/disk/by-id/ata-@@\"")),
+            "a",
+            "b",
+        ),
+        variant(
+            Code::MOX0302,
+            "are the same disk",
+            &(disk("a", "device = \"/dev/disk/by-id/ata-a\"\nserial = \"S1\"")
+                + &disk("b", "device = \"/dev/disk/by-id/ata-b\"\nserial = \"@@\"")),
+            "S1",
+            "S2",
+        ),
+        // One hot spare may stand by for two pools.
+        variant(
+            Code::MOX0302,
+            "is used twice",
+            &(format!("{four}{}", own("e"))
+                + "[storage.pools.one]\nlayout = \"mirror\"\ndisks = [\"a\", \"b\"]\nspare = { disks = [\"e\"] }\n\
+                   [storage.pools.two]\nlayout = \"mirror\"\ndisks = [\"c\", \"d\"]\n@@ = { disks = [\"e\"] }\n"),
+            "cache",
+            "spare",
+        ),
+        variant(
+            Code::MOX0304,
+            "`/dev/sdb1` is another disk",
+            "[storage.external.usb]\nkind = \"dir\"\npath = \"/mnt/usb\"\nfs = \"ext4\"\nuse = \"backups\"\ndevice = \"@@\"\n",
+            "/dev/sdb1",
+            "/dev/disk/by-label/usb",
+        ),
+        variant(Code::MOX0315, "weaker than its data", &tank("layout = \"raidz2\"\ndisks = [\"a\", \"b\", \"c\", \"d\"]\nspecial = { disks = [@@] }"), "\"e\", \"f\"", "\"e\", \"f\", \"g\"")
+            .with_disk(&(own("e") + &own("f") + &own("g"))),
+        variant(Code::MOX0320, "ZFS ignores it", "[storage]\narc-max = \"@@\"\n", "32 MiB", "64 MiB"),
+        variant(Code::MOX0320, "ZFS ignores it", "[storage]\narc-max = \"@@\"\n", "64 GiB", "8 GiB"),
+        variant(
+            Code::MOX0317,
+            "lie on the pool of the guests",
+            &(VOLUMES.to_owned()
+                + "[storage.datasets.files]\npool = \"rpool\"\nuse = \"share\"\n\
+                   [storage.external.inside]\nkind = \"dir\"\npath = \"@@\"\nuse = \"backups\"\n"
+                + &vm("web", 100, "")
+                + "[vms.web.disks]\nroot = { dataset = \"vols\", size = \"8 GiB\" }\n\
+                   [schedules.b]\ntask = \"vzdump-backup\"\non = \"01:00\"\nstorage = \"inside\"\nkeep = { last = 2 }\n"),
+            "/rpool/files/backups",
+            "/srv/backups",
+        ),
+    ]
+}
+
+impl Variant {
+    /// Puts further tables in front of both.
+    fn with_disk(self, disk: &str) -> Self {
+        Self {
+            wrong: format!("{disk}{}", self.wrong),
+            right: format!("{disk}{}", self.right),
+            ..self
+        }
+    }
+}
+
+fn guests() -> Vec<Variant> {
+    let windows = |keys: &str, disk: &str| {
+        format!(
+            "{VOLUMES}[vms.win]\nos = \"windows11\"\nvmid = 100\n{keys}\n[vms.win.disks]\nc = {{ dataset = \"vols\", size = \"{disk}\" }}\n"
+        )
+    };
+    let files = "[storage.datasets.files]\npool = \"rpool\"\nuse = \"share\"\n";
+    let extra =
+        |keys: &str, extra: &str| format!("{}[vms.web.extra]\n{extra}\n", vm("web", 100, keys));
+    let gpu = "[hardware.pci]\ngpu = { address = \"01:00.0\", class = \"gpu\", id = \"10de:2504\" }\nigpu = { address = \"00:02.0\", class = \"gpu\", id = \"8086:4680\" }\n";
+    let container = "[storage.datasets.roots]\npool = \"rpool\"\nuse = \"containers\"\n\
+                     [containers.ct]\nos = \"debian\"\nvmid = 200\nmemory = \"1 GiB\"\ntemplate = \"local:vztmpl/debian.tar.zst\"\nrootfs = { dataset = \"roots\", size = \"8 GiB\" }\n";
+    vec![
+        variant(
+            Code::MOX0406,
+            "no whole number of its pages",
+            &vm(
+                "web",
+                100,
+                "hugepages = \"2 MiB\"\ncpu = { cores = 2, sockets = @@ }",
+            ),
+            "3",
+            "2",
+        ),
+        variant(
+            Code::MOX0408,
+            "with NUMA nodes of its own",
+            &extra("numa = true", "hotplug = \"memory\"\n@@"),
+            "numa0 = \"cpus=0,memory=4096\"\n",
+            "",
+        ),
+        variant(
+            Code::MOX0408,
+            "with no `numa`",
+            &extra("numa = @@", "hotplug = \"memory\"\n"),
+            "false",
+            "true",
+        ),
+        variant(
+            Code::MOX0501,
+            "is given to `web` twice",
+            &format!(
+                "{gpu}{}",
+                vm(
+                    "web",
+                    100,
+                    "firmware = \"ovmf\"\npassthrough = [\"gpu\", @@]"
+                )
+            ),
+            "\"gpu\"",
+            "",
+        ),
+        variant(
+            Code::MOX0506,
+            "a machine type without PCI Express",
+            &format!(
+                "{gpu}{}",
+                vm(
+                    "web",
+                    100,
+                    "firmware = \"ovmf\"\nmachine = \"@@\"\npassthrough = [\"gpu\"]"
+                )
+            ),
+            "i440fx",
+            "q35",
+        ),
+        variant(
+            Code::MOX0507,
+            "takes the network card `lan0`",
+            &(format!(
+                "{LAN}pci = \"nic\"\n[network.bridges.vmbr0]\nports = [@@]\n[hardware.pci]\nnic = {{ address = \"05:00.0\", class = \"nic\", id = \"8086:15f3\" }}\n"
+            ) + &vm("web", 100, "passthrough = [\"nic\"]")),
+            "\"lan0\"",
+            "",
+        ),
+        variant(
+            Code::MOX0601,
+            "of memory",
+            &windows("memory = \"@@\"", "64 GiB"),
+            "2 GiB",
+            "4 GiB",
+        ),
+        variant(
+            Code::MOX0601,
+            "a first disk of",
+            &windows("memory = \"4 GiB\"", "@@"),
+            "32 GiB",
+            "64 GiB",
+        ),
+        variant(
+            Code::MOX0601,
+            "the firmware",
+            &windows("memory = \"4 GiB\"\nfirmware = \"@@\"", "64 GiB"),
+            "seabios",
+            "ovmf",
+        ),
+        variant(
+            Code::MOX0603,
+            "is a Windows path",
+            &(files.to_owned()
+                + &vm("web", 100, "")
+                + "[[vms.web.shares]]\ndataset = \"files\"\nmount = \"@@\"\n"),
+            "Z:",
+            "/mnt/z",
+        ),
+        variant(
+            Code::MOX0604,
+            "a mount at `/`",
+            &(files.to_owned()
+                + container
+                + "[containers.ct.mounts]\nm = { dataset = \"files\", path = \"@@\" }\n"),
+            "/",
+            "/data",
+        ),
+        variant(
+            Code::MOX0610,
+            "excludes itself",
+            &(vm("web", 100, "exclusive-with = [\"@@\"]") + &vm("db", 101, "")),
+            "web",
+            "db",
+        ),
+        variant(
+            Code::MOX0612,
+            "`web` starts with the host, but `router`",
+            &(bridge(HOME)
+                + &vm("router", 100, "@@")
+                + &card("router", "address = \"192.168.1.2/24\"\n")
+                + &vm("web", 101, "autostart = true")
+                + &card(
+                    "web",
+                    "address = \"192.168.1.20/24\"\ngateway = \"router\"\n",
+                )),
+            "",
+            "autostart = true",
+        ),
+        variant(
+            Code::MOX0613,
+            "`web` starts before `db`",
+            &(vm("db", 200, "autostart = { order = @@ }")
+                + &vm("web", 100, "autostart = { order = 2 }\nneeds = [\"db\"]")),
+            "2",
+            "1",
+        ),
+        variant(
+            Code::MOX0640,
+            "group 1000 of `ct` is mapped twice",
+            &format!(
+                "{container}[containers.ct.extra]\n\"lxc.idmap\" = [\"u 0 100000 65536\", \"g 0 100000 @@\", \"g 1000 165000 1\"]\n"
+            ),
+            "65536",
+            "1000",
+        ),
+        variant(
+            Code::MOX0640,
+            "user 101000 of the host is mapped twice",
+            &format!(
+                "{container}[containers.ct.extra]\n\"lxc.idmap\" = [\"u 0 100000 2000\", \"u 2000 @@ 10\"]\n"
+            ),
+            "101000",
+            "102000",
+        ),
+        variant(
+            Code::MOX0640,
+            "user 5 of the disk is mapped twice",
+            &format!(
+                "{container}[containers.ct.extra]\nmp5 = \"/srv/x,mp=/x,idmap=u:0:0:10;u:20:@@:10\"\n"
+            ),
+            "5",
+            "30",
+        ),
+        variant(
+            Code::MOX0108,
+            "maps no users",
+            &format!("{container}[containers.ct.extra]\n\"lxc.idmap\" = \"@@\"\n"),
+            "u 0 100000",
+            "u 0 100000 65536",
+        ),
+    ]
+}
+
+fn schedules() -> Vec<Variant> {
+    let backup = "[storage.external.nas]\nkind = \"nfs\"\nserver = \"192.168.1.5\"\nexport = \"/b\"\nuse = \"backups\"\n";
+    let update = "[schedules.u]\ntask = \"proxmox-update\"\nreboot = \"if-needed\"\n";
+    let root = "[vms.web.disks]\nroot = { dataset = \"vols\", size = \"8 GiB\" }\n";
+    let web = format!("{VOLUMES}{}{root}{backup}", vm("web", 100, ""));
+    let job = "[schedules.b]\ntask = \"vzdump-backup\"\non = \"01:00\"\nstorage = \"nas\"\nkeep = { last = 2 }\n";
+    vec![
+        // The update first, and the backup while it may run.
+        variant(
+            Code::MOX0705,
+            "may restart the host while `b` runs",
+            &format!("{web}{job}{update}on = \"@@\"\n"),
+            "00:45",
+            "00:15",
+        ),
+        variant(
+            Code::MOX0705,
+            "may restart the host while `b` runs",
+            &format!("{web}{job}{update}on = \"00:15\"\ntimeout = \"@@\"\n"),
+            "1h",
+            "40m",
+        ),
+        variant(
+            Code::MOX0705,
+            "may restart the host while `r` runs",
+            &format!(
+                "{web}{job}[schedules.r]\ntask = \"backup-rehearsal\"\non = \"Sun 10:00\"\nguest = \"web\"\nstorage = \"nas\"\n{update}on = \"Sun @@\"\n"
+            ),
+            "11:00",
+            "12:00",
+        ),
+        variant(
+            Code::MOX0708,
+            "nothing removes the snapshots",
+            &format!(
+                "{VOLUMES}[schedules.s]\ntask = \"zfs-snapshot\"\non = \"hourly\"\ndatasets = [\"vols\"]\n@@"
+            ),
+            "",
+            "keep = { hourly = 24 }\n",
+        ),
+        variant(
+            Code::MOX0707,
+            "no backup covers `web`",
+            &format!("{web}{job}guests = @@\n"),
+            "[]",
+            "[\"web\"]",
+        ),
+        variant(
+            Code::MOX0709,
+            "a hole in what `b` keeps",
+            &format!("{web}{}", job.replace("last = 2", "@@")),
+            "hourly = 3, weekly = 4",
+            "daily = 7, weekly = 4",
+        ),
+    ]
+}
