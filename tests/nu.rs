@@ -1361,20 +1361,41 @@ fn suite(nu: &Nu, guest: &Path, name: &str) {
 
 #[test]
 #[ignore = "needs nu; run by tests/run"]
-fn the_suites_of_every_guest_are_green() {
+fn the_short_suites_of_every_guest_are_green() {
     for nu in Nu::all() {
         for tree in Tree::all() {
             for guest in &tree.guests {
                 suite(&nu, &tree.guest(guest), "unit-tests.nu");
             }
         }
-        // One guest with every script, and one with none but what all have.
         let tree = Tree::hostile();
-        for guest in ["hostile", "bare"] {
-            suite(&nu, &tree.guest(guest), "integration-tests.nu");
-        }
+        suite(&nu, &tree.guest("bare"), "integration-tests.nu");
         suite(&nu, &tree.guest("hostile"), "performance-tests.nu");
     }
+}
+
+// The longest of all, so that they run beside each other.
+
+#[test]
+#[ignore = "needs nu; run by tests/run"]
+fn every_script_holds_its_tests_with_the_oldest_nushell() {
+    let [oldest, _] = Nu::all();
+    suite(
+        &oldest,
+        &Tree::hostile().guest("hostile"),
+        "integration-tests.nu",
+    );
+}
+
+#[test]
+#[ignore = "needs nu; run by tests/run"]
+fn every_script_holds_its_tests_with_the_newest_nushell() {
+    let [_, newest] = Nu::all();
+    suite(
+        &newest,
+        &Tree::hostile().guest("hostile"),
+        "integration-tests.nu",
+    );
 }
 
 #[test]

@@ -58,9 +58,8 @@ def logon-mark [script: string]: nothing -> string {
 def logon-run [script: string]: nothing -> list<any> {
   let file = (moxc-beside $"($script).nu")
   let args = ["--no-config-file" "--no-std-lib" $file "--json" ...(if (moxc-is-dry) { ["--dry-run"] } else { [] })]
-  let r = (with-env {PATH: (moxc-search --last ($nu.current-exe | path dirname))} {
-    moxc-look "nu" $args {|args| ^nu ...$args }
-  })
+  $env.PATH = (moxc-search --last ($nu.current-exe | path dirname))
+  let r = (moxc-look "nu" $args {|args| ^nu ...$args })
   if (moxc-is-dry) { moxc-say ($r.stderr | str trim --right) }
   let report = (moxc-record $r.stdout)
   if $report == null { error make {msg: (moxc-failure $"($script).nu" $r)} }

@@ -215,7 +215,8 @@ export def moxc-folder [variable: string]: nothing -> string {
   $folder
 }
 
-# PATH with a further folder in front, or at its end; as it is where the folder is not there.
+# PATH with a further folder in front, or at its end; as it is where the folder is not there. It is set by assignment: in
+# Windows the variable may be spelt `Path`, and `with-env` and `load-env` have made a second one beside it.
 export def moxc-search [folder: string, --last]: nothing -> list<string> {
   let now = ($env.PATH | append [])
   if not ($folder | path exists) { $now } else if $last { [...$now $folder] } else { [$folder ...$now] }

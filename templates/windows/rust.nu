@@ -19,23 +19,25 @@ def main [
 # The steps, in an environment as it will be at the next logon.
 export def rust-all [rust: record]: nothing -> list<any> {
   let tools = (if (rust-wants-build-tools $rust.host) { [(moxc-step "build tools" {|| rust-build-tools $rust.host })] } else { [] })
-  let wanted = (try { rust-ask-environment $rust.environment } catch {|e| moxc-log "error" $e.msg; null })
-  if $wanted == null { return [...$tools {what: "environment", outcome: "failed", detail: "Windows does not tell it"}] }
+  let asked = (try { {variables: (rust-ask-environment $rust.environment), error: ""} } catch {|e| {variables: [], error: $e.msg} })
+  if $asked.error != "" { return [...$tools {what: "environment", outcome: "failed", detail: $asked.error}] }
+  let wanted = $asked.variables
   let set = ($wanted | each {|variable| moxc-step $"variable ($variable.name)" {|| rust-set-variable $variable } })
   let ours = ($wanted | reduce --fold {} {|variable, all| $all | upsert $variable.name $variable.expanded })
   let bin = (with-env $ours { rust-bin })
   let rustup = (with-env $ours { moxc-step "rustup" {|| rust-install-rustup $rust $bin } })
   let begun = [...$tools ...$set $rustup]
   if $rustup.outcome == "failed" { return $begun }
-  with-env ($ours | upsert PATH (moxc-search $bin)) {
-    let projects = ($rust.projects | each {|project| rust-project $project } | flatten)
-    [
-      ...$begun
+  with-env $ours {
+    $env.PATH = (moxc-search $bin)
+    let toolchain = [
       (moxc-step "PATH" {|| rust-path $bin })
       (moxc-step $"toolchain (rust-toolchain $rust)" {|| rust-install-toolchain $rust $bin })
       (moxc-step "default toolchain" {|| rust-default $rust $bin })
-      ...$projects
     ]
+    # The projects need the toolchain, so they come after it.
+    let projects = ($rust.projects | each {|project| rust-project $project } | flatten)
+    [...$begun ...$toolchain ...$projects]
   }
 }
 
@@ -71,12 +73,11 @@ def rust-build-tools [host: string]: nothing -> record {
 def rust-has-build-tools [linker: string]: nothing -> bool {
   let files = ($env | get --optional "ProgramFiles(x86)" | default 'C:\Program Files (x86)')
   let folder = (moxc-path $files "Microsoft Visual Studio" "Installer")
-  with-env {PATH: (moxc-search --last $folder)} {
-    if (which vswhere | is-empty) { return false }
-    let args = ["-products" "*" "-requires" $linker "-property" "installationPath"]
-    let r = (moxc-look "vswhere" $args {|args| ^vswhere ...$args })
-    $r.exit_code == 0 and ($r.stdout | str trim) != ""
-  }
+  $env.PATH = (moxc-search --last $folder)
+  if (which vswhere | is-empty) { return false }
+  let args = ["-products" "*" "-requires" $linker "-property" "installationPath"]
+  let r = (moxc-look "vswhere" $args {|args| ^vswhere ...$args })
+  $r.exit_code == 0 and ($r.stdout | str trim) != ""
 }
 
 # ---------------------------------------------------------------- environment
@@ -133,9 +134,8 @@ def rust-install-rustup [rust: record, bin: string]: nothing -> record {
     "-y" "--default-host" $rust.host "--default-toolchain" (rust-toolchain $rust) "--profile" "default"
     ...(rust-flags "-c" $rust.components) ...(rust-flags "-t" $rust.targets)
   ]
-  with-env {PATH: (moxc-search (moxc-parent $file))} {
-    moxc-change "rustup-init.exe" $args {|args| ^rustup-init.exe ...$args }
-  }
+  $env.PATH = (moxc-search (moxc-parent $file))
+  moxc-change "rustup-init.exe" $args {|args| ^rustup-init.exe ...$args }
   if not (moxc-is-dry) and not (moxc-path $bin "rustup.exe" | path exists) {
     error make {msg: $"rustup-init ended well, and there is no rustup in ($bin)"}
   }
@@ -211,21 +211,18 @@ def rust-clone [project: record]: nothing -> record {
   }
   moxc-make-folder (moxc-parent $project.path)
   rust-need-git
-  with-env {PATH: (moxc-search --last 'C:\Program Files\Git\cmd')} {
-    moxc-change "git" ["clone" "--" $project.git $project.path] {|args| ^git ...$args }
-  }
+  $env.PATH = (moxc-search --last 'C:\Program Files\Git\cmd')
+  moxc-change "git" ["clone" "--" $project.git $project.path] {|args| ^git ...$args }
   moxc-did $project.path
 }
 
 # Installs git where it is not there.
 def rust-need-git []: nothing -> nothing {
-  with-env {PATH: (moxc-search --last 'C:\Program Files\Git\cmd')} {
-    if (which git | is-empty) {
-      moxc-need-winget
-      let git = (moxc-winget-install "Git.Git")
-      if $git.outcome == "failed" { error make {msg: $"git is not there, and cannot be installed: ($git.detail)"} }
-    }
-  }
+  $env.PATH = (moxc-search --last 'C:\Program Files\Git\cmd')
+  if (which git | is-not-empty) { return }
+  moxc-need-winget
+  let git = (moxc-winget-install "Git.Git")
+  if $git.outcome == "failed" { error make {msg: $"git is not there, and cannot be installed: ($git.detail)"} }
 }
 
 # Whether something stands at a path that is not ours to write over.

@@ -38,9 +38,8 @@ def steam-install [steam: record]: nothing -> record {
   if ($client | path exists) { return (moxc-already $steam.install_dir) }
   moxc-check-admin
   let file = (moxc-download $steam.setup "SteamSetup.exe" {|file| moxc-check-signature $file $steam_publisher })
-  with-env {PATH: (moxc-search (moxc-parent $file))} {
-    moxc-change "SteamSetup.exe" (steam-setup-args $steam.install_dir) {|args| ^SteamSetup.exe ...$args }
-  }
+  $env.PATH = (moxc-search (moxc-parent $file))
+  moxc-change "SteamSetup.exe" (steam-setup-args $steam.install_dir) {|args| ^SteamSetup.exe ...$args }
   if not (moxc-is-dry) and not ($client | path exists) {
     error make {msg: $"SteamSetup ended well, and there is no ($client)"}
   }

@@ -165,9 +165,8 @@ def virtiofs-launch [share: record, tries: int]: nothing -> record {
   if (virtiofs-is-there $share.mount) { return (moxc-already) }
   let bin = (moxc-path (virtiofs-winfsp-folder) "bin")
   let args = ["start" "virtiofs" $"viofs-($share.tag)" $share.tag $share.mount]
-  with-env {PATH: (moxc-search $bin)} {
-    moxc-change "launchctl-x64" $args {|args| ^launchctl-x64 ...$args }
-  }
+  $env.PATH = (moxc-search $bin)
+  moxc-change "launchctl-x64" $args {|args| ^launchctl-x64 ...$args }
   if not (moxc-is-dry) { virtiofs-await $share.mount $tries }
   moxc-did
 }

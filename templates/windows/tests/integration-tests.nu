@@ -396,6 +396,22 @@ def integration-rust []: nothing -> list<any> {
       test-status (test-run $box "rust") 0
       test-equal (test-changes $box) [[cargo fetch "--manifest-path" $"($box.folder)/src/hello/Cargo.toml"]]
     } })
+    (test --box "rust: the toolchain is there before the projects" {|| test-box {|box|
+      integration-well $box
+      rm --recursive $"($box.folder)/src" ($box.fakes | path join "answers" "rustup")
+      test-status (test-run $box "rust") 0
+      test-equal (test-changes $box | each {|call| $call | take 2 | str join " " }) ["rustup toolchain" "rustup default" "cargo new"]
+    } })
+    (test --box "rust: where Windows does not tell the environment, its words are told" {|| test-box --change {|config|
+      $config | upsert rust.environment [{name: "RUST_LOG", value: "warn"}]
+    } {|box|
+      test-answer $box "powershell" '"do":"environment"' --exit 1 --stdout '{"error":"Access is denied"}'
+      integration-well $box
+      let run = (test-run $box "rust")
+      test-status $run 1
+      test-contains $run.printed "environment: powershell: Access is denied"
+      test-equal (test-changes $box) []
+    } })
     (test --box "rust: a project with a source is cloned" {|| test-box --change {|config|
       $config | upsert rust.projects [{name: "x", path: $"($config.root)/src/x", git: "https://example.org/it's $x.git"}]
     } {|box|

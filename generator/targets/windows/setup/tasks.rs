@@ -157,6 +157,8 @@ fn of_schedule(
         // A host that drives the update restarts the guest itself, and then looks whether it is well.
         let reboot = if driven { Reboot::Never } else { reboot };
         arguments.extend(["--install", "--reboot", reboot.as_str()]);
+    } else if reboot != Reboot::Never {
+        arguments.extend(["--reboot", reboot.as_str()]);
     }
     let mut update = Task {
         name: schedule.name.value.clone(),
