@@ -12,6 +12,11 @@
   zfs ? pkgs.zfs,
 }:
 let
+  # Those that deal with guests and their backups share a part.
+  ofGuests = [
+    "backup-rehearsal"
+    "vzdump-backup"
+  ];
   tool =
     name: runtimeInputs:
     pkgs.writeShellApplication {
@@ -25,10 +30,15 @@ let
         pkgs.util-linux
       ]
       ++ runtimeInputs;
-      text = builtins.readFile ./scripts/tool.sh + builtins.readFile (./scripts + "/${name}.sh");
+      text =
+        builtins.readFile ./scripts/tool.sh
+        + lib.optionalString (lib.elem name ofGuests) (builtins.readFile ./scripts/guests.sh)
+        + builtins.readFile (./scripts + "/${name}.sh");
     };
 
   tools = lib.mapAttrs tool {
+    # It calls what is Proxmox VE's own: pct, pvesh, pvesm, qm.
+    backup-rehearsal = [ pkgs.gawk ];
     moxc-notify = [ systemd ];
     nixos-flake-update = [
       nix
@@ -43,6 +53,13 @@ let
     # It calls what is Proxmox VE's own: apt-get, dpkg, pvesh.
     proxmox-update = [ ];
     smart-test = [ pkgs.smartmontools ];
+    # It calls what is Proxmox VE's own: pvesh, pvesm, vzdump.
+    vzdump-backup = [
+      pkgs.gawk
+      pkgs.gzip
+      pkgs.lzop
+      pkgs.zstd
+    ];
     # It calls what is Proxmox VE's own: qm.
     windows-update = [ ];
     zfs-scrub = [ zfs ];
