@@ -1446,7 +1446,7 @@ fn an_update_takes_a_snapshot_first_and_a_second_run_does_nothing() {
         "{said}"
     );
     assert!(
-        said.contains("3 updates") && said.contains("1 updated"),
+        said.contains("3 updates") && said.contains("guest 120: updated"),
         "{said}"
     );
     // What is not ours stays, and so does one before ours.

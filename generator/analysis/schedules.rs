@@ -468,42 +468,92 @@ fn end() -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// A guest that is updated while it is backed up: the backup holds a half-done update.
+/// A guest that is updated or tidied while it is backed up, or while its disks' only snapshot of the day is taken: the copy
+/// holds a half-done update.
 fn updates_meet_backups(host: &Host, timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
     let within = SignedDuration::from_mins(30);
     for update in timed.iter().filter(|t| rare(t)) {
-        let (Task::NixosFlakeUpdate { guests, .. } | Task::WindowsUpdate { guests, .. }) =
-            &update.schedule.task
+        let (Task::NixosFlakeUpdate { guests, .. }
+        | Task::WindowsUpdate { guests, .. }
+        | Task::WindowsMaintenance { guests, .. }) = &update.schedule.task
         else {
             continue;
         };
         for job in timed.iter().filter(|t| rare(t)) {
-            let Some(covered) = covered(host, job.schedule) else {
+            let Some(covered) = covered(host, job.schedule).or_else(|| snapshotted(host, job))
+            else {
                 continue;
             };
-            let Some(guest) = host
+            let met = host
                 .guests_of(guests)
-                .find(|id| covered.contains(id) && fits(&host.guests[*id], &update.schedule.task))
-            else {
+                .filter(|id| covered.contains(id) && fits(&host.guests[*id], &update.schedule.task))
+                .find_map(|id| {
+                    let elsewhere = starts_elsewhere(host, &host.guests[id], update.schedule);
+                    let starts = elsewhere.as_deref().unwrap_or(&update.starts);
+                    let pair = near(&job.starts, starts, within)
+                        .or_else(|| near(starts, &job.starts, within))?;
+                    Some((id, pair))
+                });
+            let Some((guest, (first, second))) = met else {
                 continue;
             };
-            let Some((first, second)) = near(&job.starts, &update.starts, within)
-                .or_else(|| near(&update.starts, &job.starts, within))
-            else {
-                continue;
+            let (backs_it_up, backup) = if matches!(job.schedule.task, Task::ZfsSnapshot { .. }) {
+                ("takes its snapshot", "snapshot")
+            } else {
+                ("backs it up", "backup")
+            };
+            let what = if matches!(update.schedule.task, Task::WindowsMaintenance { .. }) {
+                "tidied"
+            } else {
+                "updated"
             };
             sink.push(
                 Diagnostic::new(
                     Code::MOX0706,
                     update.schedule.on.span,
-                    format!("`{}` is updated by `{}` while `{}` backs it up", host.guests[guest].name.value, update.schedule.name.value, job.schedule.name.value),
+                    format!("`{}` is {what} by `{}` while `{}` {backs_it_up}", host.guests[guest].name.value, update.schedule.name.value, job.schedule.name.value),
                 )
-                .also(job.schedule.on.span, "the backup")
-                .note(first_on(first, second, zone))
-                .help("start them hours apart: a backup of a half-done update is no good to go back to"),
+                .also(job.schedule.on.span, format!("the {backup}"))
+                .note(format!("first on {} and {}", local(first, zone), local(second, zone)))
+                .help(format!("start them hours apart: a {backup} of a half-done update is no good to go back to")),
             );
         }
     }
+}
+
+/// The guests with a disk of whose dataset a schedule takes snapshots, where it takes so few that one counts: up to four
+/// a day. One of an hourly row has a good one beside it.
+fn snapshotted(host: &Host, job: &Timed<'_>) -> Option<Vec<Id<Guest>>> {
+    let Task::ZfsSnapshot { datasets, .. } = &job.schedule.task else {
+        return None;
+    };
+    if job.starts.len() > 4 * usize::try_from(DAYS).unwrap_or(400) {
+        return None;
+    }
+    let holds = |guest: &Guest| {
+        guest.vm().is_some_and(|vm| {
+            let mut disks = vm.disks.iter();
+            disks.any(|disk| datasets.iter().any(|d| d.value == disk.dataset.value))
+        })
+    };
+    let guests = host.guests.iter().filter(|(_, guest)| holds(guest));
+    Some(guests.map(|(id, _)| id).collect())
+}
+
+/// The starts of a task that runs in a Windows guest of another time zone than the host's, where the schedule names none.
+/// One that the host drives is in the host's.
+fn starts_elsewhere(host: &Host, guest: &Guest, schedule: &Schedule) -> Option<Vec<Timestamp>> {
+    let driven = matches!(&schedule.task, Task::WindowsUpdate { snapshot, .. } if **snapshot);
+    let zone = guest.windows()?.timezone.as_str();
+    if driven || zone == host.timezone.as_str() {
+        return None;
+    }
+    let zone = zone_named(zone)?.time_zone().clone();
+    let end = START
+        .checked_add(SignedDuration::from_hours(24 * DAYS))
+        .ok()?;
+    let times = schedule.on.expression().schedule(&zone);
+    Some(times.between(START, end).take(FREQUENT + 1).collect())
 }
 
 fn fits(guest: &Guest, task: &Task) -> bool {

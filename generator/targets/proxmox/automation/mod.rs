@@ -145,21 +145,11 @@ impl Timed {
                 persistent: *schedule.persistent,
             }),
             // The tool that updates Windows keeps the time itself, guest by guest: systemd would end it on its way back.
-            timeout: match &schedule.task {
-                Task::WindowsUpdate { .. } => None,
-                Task::ProxmoxUpdate { .. }
-                | Task::ProxmoxMaintenance
-                | Task::VzdumpBackup { .. }
-                | Task::BackupRehearsal { .. }
-                | Task::ZfsSnapshot { .. }
-                | Task::ZfsScrub { .. }
-                | Task::ZfsTrim { .. }
-                | Task::SmartTest { .. }
-                | Task::NixosFlakeUpdate { .. }
-                | Task::WindowsMaintenance { .. } => {
-                    schedule.timeout.as_ref().map(|t| t.value.to_string())
-                }
-            },
+            timeout: schedule
+                .timeout
+                .as_ref()
+                .filter(|_| !matches!(schedule.task, Task::WindowsUpdate { .. }))
+                .map(|t| t.value.to_string()),
             span: schedule.span,
         }
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::model::{External, ExternalPlace, GuestKind, Host};
 use crate::output::Mode;
 use crate::pve::Release;
+use crate::targets::windows;
 use crate::template::{BuiltIn, Templates, one_line};
 use crate::value::{ContainerOs, Platform};
 
@@ -227,6 +228,21 @@ fn left(host: &Host) -> Vec<String> {
                 guest.vmid.value, guest.name.value
             ));
         }
+    }
+    for (_, guest, vm) in host.vms() {
+        let Some(windows) = &vm.windows else { continue };
+        let secrets: Vec<String> = windows::setup::secrets(guest, windows)
+            .into_iter()
+            .map(|name| format!("`/etc/moxc/secrets/{name}`"))
+            .collect();
+        left.push(format!(
+            "for a new {} ({}), put its {} into {} (mode 600), and make its disc of answers: `windows/{}/build-iso.sh`",
+            guest.vmid.value,
+            guest.name.value,
+            if secrets.len() == 1 { "password" } else { "password and product key" },
+            secrets.join(" and "),
+            guest.name.value,
+        ));
     }
     left.push("start the guests: the script makes them and does not start them".to_owned());
     left

@@ -31,8 +31,7 @@ pub(super) struct Media {
 impl Media {
     /// That of a guest.
     pub(super) fn plan(guest: &Guest, vm: &Vm, windows: &WindowsGuest) -> Self {
-        let secret = windows.password_secret.as_ref();
-        let key = windows.product_key_secret.as_ref();
+        let mut secrets = super::secrets(guest, windows).into_iter();
         Self {
             guest: guest.name.value.clone(),
             vmid: guest.vmid.get(),
@@ -51,11 +50,8 @@ impl Media {
             driver_folder: unattend::driver_folder(*vm.os),
             drivers: unattend::drivers(vm),
             drive: free_drive(vm),
-            password_secret: secret.map_or_else(
-                || format!("{}-password", guest.name.value),
-                |secret| secret.as_str().to_owned(),
-            ),
-            key_secret: key.map_or_else(String::new, |secret| secret.as_str().to_owned()),
+            password_secret: secrets.next().unwrap_or_default(),
+            key_secret: secrets.next().unwrap_or_default(),
         }
     }
 

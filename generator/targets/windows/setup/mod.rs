@@ -70,6 +70,18 @@ fn windows_zone(guest: &Guest, windows: &WindowsGuest, sink: &mut Sink) -> &'sta
     "UTC"
 }
 
+/// The names of the secrets that the disc of answers holds: the user's first password, and the product key where the spec
+/// names one.
+pub fn secrets(guest: &Guest, windows: &WindowsGuest) -> Vec<String> {
+    let key = windows.product_key_secret.as_ref();
+    let password = windows.password_secret.as_ref().map_or_else(
+        || format!("{}-password", guest.name.value),
+        |secret| secret.as_str().to_owned(),
+    );
+    let key = key.map(|secret| secret.as_str().to_owned());
+    [Some(password), key].into_iter().flatten().collect()
+}
+
 /// Writes it down. Reports what a user's template cannot do, and MOX0825.
 pub fn emit(
     plan: &Plan,
