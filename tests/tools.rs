@@ -247,6 +247,18 @@ fn a_second_run_waits_and_then_gives_way() {
     assert_eq!(host.read("log"), "");
     // A trial asks for nothing and waits for nobody.
     host.ends(0, "zfs-trim", &["--dry-run", "tank"]);
+    // A folder of locks that somebody has put there as a trap.
+    fs::create_dir(host.path("trap")).expect("a folder");
+    std::os::unix::fs::symlink(host.path("trap"), host.path("link")).expect("a link");
+    let said: Said = host
+        .command("zfs-trim", &["tank"])
+        .env("MOXC_LOCK_DIR", host.path("link"))
+        .output()
+        .expect("bash starts")
+        .into();
+    assert_eq!(said.status, Some(1));
+    assert!(said.err.contains("somebody else's"), "{}", said.err);
+    assert_eq!(host.read("log"), "");
     holder.kill().expect("it ends");
     holder.wait().expect("it has ended");
     host.ends(0, "zfs-trim", &["tank"]);

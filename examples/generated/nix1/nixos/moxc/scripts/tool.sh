@@ -295,9 +295,12 @@ lock() {
     return 0
   fi
   need flock
-  if ! mkdir -p -- "$lock_dir" 2>/dev/null || ! { exec {lock_fd}>"$file"; } 2>/dev/null; then
-    die "cannot write $file: only root can do this"
+  mkdir -p -- "$lock_dir" 2>/dev/null || die "cannot write $file: only root can do this"
+  # Anybody may make a folder in Debian's /run/lock, with links in it to what root would then write.
+  if [[ -L $lock_dir || ! -O $lock_dir ]]; then
+    die "$lock_dir is somebody else's: remove it"
   fi
+  { exec {lock_fd}>>"$file"; } 2>/dev/null || die "cannot write $file: only root can do this"
   if flock --nonblock "$lock_fd"; then
     return 0
   fi
