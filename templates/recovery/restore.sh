@@ -81,9 +81,12 @@ need awk date perl pvesh pvesm sort "$tool"
 
 # What was done, for whoever has to go on after a failure.
 done_steps=()
-step=
+step='' begun=''
 tell_steps() {
   if [[ -n $step ]]; then
+    if [[ -n $begun ]]; then
+      count 'guests left half restored'
+    fi
     tell warning "stopped at: $step${done_steps[*]:+; done before: $(printf '%s; ' "${done_steps[@]}")}"
   fi
 }
@@ -278,8 +281,7 @@ look_at_guest() {
   check_idle "$vmid"
   read_state "$vmid"
   if [[ -n $state_lock && ! ( -n $resumed && $state_lock == create ) ]]; then
-    tell warning "$guest ($vmid) is locked ($state_lock): wait for what is at it, or lift the lock by '$tool unlock $vmid'"
-    exit 4
+    later "$guest ($vmid) is locked ($state_lock): wait for what is at it, or lift the lock by '$tool unlock $vmid'"
   fi
   for key in "${config_keys[@]}"; do
     value=${config[$key]}
@@ -600,6 +602,7 @@ fi
 next_step "restoring to $vmid"
 if [[ -z $dry_run ]]; then
   note_restore
+  begun=1
 fi
 restore || die "the restore failed: the guest $vmid is not whole and was not started; the backup is as it was; mend the cause and run this again"
 next_step 'putting the rest in order'
@@ -619,5 +622,6 @@ if [[ -n $start ]]; then
 fi
 step=
 if [[ -z $dry_run ]]; then
+  count 'guests restored'
   say "$guest is restored to $vmid${start:+ and started}" vmid# "$vmid" volume "$volid"
 fi

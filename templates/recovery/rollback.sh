@@ -106,8 +106,7 @@ check_free() {
   check_idle "$vmid"
   read_state "$vmid"
   if [[ -n $state_lock ]]; then
-    tell warning "$guest ($vmid) is locked ($state_lock): wait for what is at it, or lift the lock by '$tool unlock $vmid'"
-    exit 4
+    later "$guest ($vmid) is locked ($state_lock): wait for what is at it, or lift the lock by '$tool unlock $vmid'"
   fi
 }
 <%- if nixos %>
@@ -436,6 +435,9 @@ way_zfs() {
       die "$disk (${disk_zfs[$disk]}) is not back at $wanted${done_disks[*]:+, but ${done_disks[*]} already}: do not start $guest; mend the cause and run this again"
     fi
     done_disks+=("$disk")
+    if [[ -z $dry_run ]]; then
+      count 'disks taken back'
+    fi
   done
   if [[ -z $dry_run ]]; then
     say "the disks of $guest are back at $wanted" snapshot "$wanted"
