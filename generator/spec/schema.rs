@@ -170,7 +170,7 @@ mod tests {
             storage::StorageSpec storage::PoolSpec storage::VdevSpec storage::DatasetSpec storage::ExternalSpec
             guest::VmSpec guest::ContainerSpec guest::VmCpuSpec guest::ContainerCpuSpec guest::VmMemorySpec guest::AutostartSpec
             guest::GuestNicSpec guest::VmDiskSpec guest::ShareSpec guest::RootfsSpec guest::MountSpec guest::ContainerDeviceSpec
-            guest::NixosSpec guest::NixosUserSpec guest::WindowsSpec guest::SteamSpec guest::GameSpec guest::RustSpec
+            guest::NixosSpec guest::NixosUserSpec guest::NixosScriptSpec guest::WindowsSpec guest::SteamSpec guest::GameSpec guest::RustSpec
             guest::ProjectSpec
             schedule::ScheduleSpec schedule::KeepSpec
         }
