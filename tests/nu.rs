@@ -328,7 +328,7 @@ const PROGRAMS: &[&str] = &[
 ];
 
 /// What the tests of the scripts may call besides.
-const TEST_PROGRAMS: &[&str] = &["/bin/chmod", "moxc-no-such"];
+const TEST_PROGRAMS: &[&str] = &["/bin/chmod", "/bin/ln", "moxc-no-such"];
 
 /// The programs that a script calls, each with whether it is written `^name`. A word that Nushell does not know is one.
 fn programs(nu: &Nu, script: &Path) -> Vec<(String, bool)> {

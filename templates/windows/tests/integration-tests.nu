@@ -615,6 +615,15 @@ def integration-maintenance []: nothing -> list<any> {
       test-contains $run.printed "temporary files: 2 files removed, 0 in use"
       test-equal (test-tree $"($box.folder)/temp" | where hash != "" | get name | each {|name| $name | path basename }) ["new.tmp"]
     } })
+    (test --box "maintenance: what a link in the temporary folder leads to is left alone" {|| test-box {|box|
+      integration-well $box
+      mkdir $"($box.folder)/precious"
+      "" | save $"($box.folder)/precious/old"
+      touch --timestamp 2020-01-01T00:00:00Z $"($box.folder)/precious/old"
+      ^/bin/ln "-s" $"($box.folder)/precious" $"($box.folder)/temp/link"
+      test-status (test-run $box "maintenance") 0
+      if not ($"($box.folder)/precious/old" | path exists) { error make {msg: "it is gone"} }
+    } })
     (test --box "maintenance: a full or sick volume is for a person" {|| test-box {|box|
       test-answer $box "powershell" '"do":"volumes"' --stdout '{"volumes":[{"letter":"C","size":100,"free":3,"health":"Healthy"},{"letter":"D","size":100,"free":50,"health":"Warning"}]}'
       integration-well $box
