@@ -1081,6 +1081,30 @@ fn every_powershell_script_is_one() {
     assert!(!read_powershell(&[broken.as_os_str()]).status.success());
 }
 
+/// A step that is written and not run would leave the password behind without a word.
+#[test]
+fn the_first_logon_runs_every_step_that_is_written() {
+    let files = emit(&host(""));
+    let text = String::from_utf8(bytes(&files, "windows/desk/bootstrap.ps1").to_vec());
+    let text = text.expect("ASCII");
+    let named = |start: &str| -> std::collections::BTreeSet<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(start));
+        let names = lines.map(|rest| rest.chars().take_while(char::is_ascii_alphabetic).collect());
+        names.collect()
+    };
+    let listed: Vec<&str> = text
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| line.starts_with("$steps = ") || line.starts_with("$steps += "))
+        .flat_map(|line| line.split('\'').skip(1).step_by(2))
+        .collect();
+    let all: std::collections::BTreeSet<String> = listed.iter().map(|s| (*s).to_owned()).collect();
+    assert_eq!(all.len(), listed.len(), "{listed:?}");
+    assert_eq!(all, named("function Invoke-Step"));
+    assert_eq!(all, named("function Test-Step"));
+    assert_eq!(listed[..2], ["Files", "Secrets"]);
+}
+
 #[test]
 #[ignore = "needs tree-sitter-powershell; run by tests/run"]
 fn a_grammar_reads_literals_as_they_were_meant() {

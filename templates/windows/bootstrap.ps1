@@ -49,8 +49,9 @@ $taskFolder = '\moxc\'
 $taskName = 'bootstrap'
 $script:restart = $false
 
+# To the log and the window, and never into what a function gives back.
 function Write-Line([string]$text) {
-    Write-Output ('{0} {1}' -f (Get-Date -Format 'yyyy-MM-ddTHH:mm:ss'), $text)
+    Write-Host ('{0} {1}' -f (Get-Date -Format 'yyyy-MM-ddTHH:mm:ss'), $text)
 }
 
 function Stop-Usage([string]$message) {
@@ -164,6 +165,8 @@ function Invoke-StepFiles {
     Invoke-Program 'icacls.exe' @(
         "`"$root`"", '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F', '*S-1-5-32-545:(OI)(CI)RX'
     ) @(0)
+    # What changed is to be done: the first logon runs again.
+    Remove-Item -LiteralPath (Join-Path $state 'start') -Force -ErrorAction SilentlyContinue
     $from = Join-Path $drive 'moxc\files'
     # As bytes: a byte order mark would break Nushell's scripts.
     Copy-Item -Path (Join-Path $from '*') -Destination $root -Recurse -Force
@@ -178,7 +181,7 @@ function Test-StepResume {
     return [bool](Get-ScheduledTask -TaskPath $taskFolder -TaskName $taskName -ErrorAction SilentlyContinue)
 }
 
-# Until everything is done, the next logon goes on. The last step but two removes the task.
+# Until everything is done, the next logon goes on. The step that registers the tasks removes this one.
 function Invoke-StepResume {
     $command = '-NoProfile -ExecutionPolicy Bypass -File "{0}"' -f (Join-Path $root 'bootstrap.ps1')
     $action = New-ScheduledTaskAction -Execute 'powershell.exe' -Argument $command
@@ -325,12 +328,8 @@ function Invoke-StepSecrets {
 }
 
 function Test-StepTasks {
-    if (Test-StepResume) {
-        return $false
-    }
-    $wanted = @(Get-ChildItem -LiteralPath (Join-Path $root 'tasks') -Filter '*.xml' | ForEach-Object { $_.BaseName })
-    $there = @(Get-ScheduledTask -TaskPath $taskFolder -ErrorAction SilentlyContinue | ForEach-Object { $_.TaskName })
-    return -not @($wanted | Where-Object { $there -notcontains $_ })
+    $said = & powershell.exe -NoProfile -ExecutionPolicy Bypass -File (Join-Path $root 'tasks\register.ps1') -DryRun
+    return ("$said" -eq 'nothing to change')
 }
 
 # This also removes the task that goes on after a restart: it is none of the tree.
@@ -363,11 +362,12 @@ if (-not $DryRun -and -not $identity.IsInRole([Security.Principal.WindowsBuiltIn
     Stop-Usage 'run it as administrator'
 }
 
-$steps = @('Files', 'Resume', 'Drivers', 'Disks')
+# The copies of the password go first, whatever fails later.
+$steps = @('Files', 'Secrets', 'Resume', 'Drivers', 'Disks')
 if ($hasShares) {
     $steps += 'WinFsp'
 }
-$steps += @('Nushell', 'Secrets', 'Tasks', 'Start')
+$steps += @('Nushell', 'Tasks', 'Start')
 
 if ($DryRun) {
     foreach ($step in $steps) {
@@ -380,11 +380,11 @@ if ($DryRun) {
 $null = New-Item -ItemType Directory -Force -Path $state
 $null = New-Item -ItemType Directory -Force -Path (Join-Path $root 'log')
 Start-Transcript -Path (Join-Path $root 'log\bootstrap.log') -Append | Out-Null
-$done = Test-StepStart
+$name = ''
 try {
     foreach ($step in $steps) {
         # The tasks are registered by then, and the one that goes on after a restart is gone for good.
-        if ($step -eq 'Resume' -and $done) {
+        if ($step -eq 'Resume' -and (Test-StepStart)) {
             continue
         }
         $name = $step.ToLowerInvariant()
