@@ -245,8 +245,7 @@ if ((own_memory < memory)); then
 fi
 free_memory=$(awk '$1 == "MemAvailable:" { print int($2 / 1024) }' "${MOXC_MEMINFO:-/proc/meminfo}")
 if ((free_memory < memory + 512)); then
-  busy "the host has $free_memory MiB of memory free, and the copy needs $memory"
-  exit 4
+  later "the host has $free_memory MiB of memory free, and the copy needs $memory"
 fi
 
 # ---------------------------------------------------------------- the copy
@@ -328,6 +327,7 @@ if [[ $kind == lxc ]] && ((${#config_raw[@]})); then
   run drop_raw_lines "$vmid"
 fi
 printf -v restored '%(%s)T' -1
+count 'copies made'
 if [[ -z $dry_run ]]; then
   check_harmless
 fi
