@@ -124,6 +124,7 @@ codes! {
     MOX0322 Warning "a ZFS cache of half the memory";
     MOX0323 Warning "a pool that is not scrubbed";
     MOX0324 Warning "single parity over large disks";
+    MOX0330 Error   "a folder that no storage can be";
     MOX0341 Warning "small blocks on raidz";
     MOX0401 Error   "more memory taken than there is";
     MOX0402 Warning "more memory promised than there is";

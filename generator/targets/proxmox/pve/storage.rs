@@ -87,6 +87,28 @@ impl<'a> Storage<'a> {
         }
     }
 
+    /// The folder of a storage of the kind `dir`. Proxmox VE skips the whole section where it dislikes one (`DirPlugin.pm`,
+    /// `check_config`).
+    fn folder(&mut self, path: &str, place: Span) {
+        let odd = path
+            .chars()
+            .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '/' | '_' | '.' | '@')));
+        match odd {
+            None => self.set("path", path, place),
+            Some(odd) => self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0330,
+                    place,
+                    format!("Proxmox VE takes no folder `{path}` as a storage"),
+                )
+                .label(format!("`{}`", odd.escape_debug()))
+                .help(
+                    "letters without accents, digits, and `-`, `_`, `.`, `@` between the slashes",
+                ),
+            ),
+        }
+    }
+
     fn keep(&mut self, keep: Option<&Spanned<Keep>>) {
         if let Some(keep) = keep {
             match prune_backups(keep) {
@@ -154,7 +176,7 @@ fn of_dataset<'a>(
             .mountpoint
             .as_ref()
             .map_or(name.span, |path| path.span);
-        storage.set("path", mountpoint, path_place);
+        storage.folder(mountpoint.as_str(), path_place);
         storage.set("content", words, place);
         // Else a pool that is not imported would fill the root file system.
         storage.set("is_mountpoint", 1, name.span);
@@ -256,7 +278,7 @@ fn of_external<'a>(external: &External, release: Release, sink: &'a mut Sink) ->
             }
         }
         ExternalPlace::Dir { path, device, .. } => {
-            storage.set("path", &path.value, path.span);
+            storage.folder(path.as_str(), path.span);
             if device.is_some() || *external.removable {
                 // While the disk is away, the store is offline and nothing is written below its folder.
                 storage.set("is_mountpoint", 1, path.span);

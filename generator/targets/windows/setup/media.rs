@@ -40,7 +40,7 @@ impl Media {
             disks: drives::of_disks(vm)
                 .map(|(letter, disk)| ScriptDisk {
                     letter,
-                    size: disk.size.as_bytes(),
+                    size: disk.size.as_bytes().to_string(),
                     label: label(&disk.name),
                 })
                 .collect(),
@@ -127,8 +127,8 @@ pub struct BootstrapScript {
 struct ScriptDisk {
     /// Its letter.
     letter: char,
-    /// Its size in bytes.
-    size: u64,
+    /// Its size in bytes, as text: the two engines write numbers differently.
+    size: String,
     /// The name of its file system.
     label: String,
 }
