@@ -101,7 +101,11 @@ impl<'a> Storage<'a> {
                     place,
                     format!("Proxmox VE takes no folder `{path}` as a storage"),
                 )
-                .label(format!("`{}`", odd.escape_debug()))
+                .label(if odd.is_control() || odd.is_whitespace() {
+                    format!("{odd:?}")
+                } else {
+                    format!("`{odd}`")
+                })
                 .help(
                     "letters without accents, digits, and `-`, `_`, `.`, `@` between the slashes",
                 ),
