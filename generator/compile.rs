@@ -107,7 +107,8 @@ pub fn check_document(
     let mut plan = None;
     if !broken {
         analysis::analyse(&host, sink);
-        if !sink.has_errors() {
+        // What a target cannot say is told beside every other error, as long as nothing of the model is a stand-in.
+        if host.complete {
             plan = Some(targets::plan(&host, origin, sink)).filter(|_| !sink.has_errors());
         }
     }

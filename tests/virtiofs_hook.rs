@@ -29,7 +29,7 @@ boot = true
 
 [storage.datasets]
 vm-disks = { pool = "rpool", use = "vm-disks" }
-share = { pool = "rpool", use = "share", mountpoint = "/srv/it's shared" }
+share = { pool = "rpool", use = "share", mountpoint = "/srv/its@shared" }
 docs = { pool = "rpool", use = "share", mountpoint = "/srv/docs" }
 
 [vms.web]
@@ -158,7 +158,7 @@ impl Fake {
 }
 
 const STARTED: &str = "\
-systemd-run --quiet --collect --unit=virtiofsd-100-0.service --description=virtio-fs of guest 100 -- @/virtiofsd --socket-path=@/run/0.sock --shared-dir=/srv/it's shared --announce-submounts --cache=auto --inode-file-handles=prefer
+systemd-run --quiet --collect --unit=virtiofsd-100-0.service --description=virtio-fs of guest 100 -- @/virtiofsd --socket-path=@/run/0.sock --shared-dir=/srv/its@shared --announce-submounts --cache=auto --inode-file-handles=prefer
 mount --bind --make-private /srv/docs @/run/1
 mount -o remount,bind,ro @/run/1
 systemd-run --quiet --collect --unit=virtiofsd-100-1.service --description=virtio-fs of guest 100 -- @/virtiofsd --socket-path=@/run/1.sock --shared-dir=@/run/1 --announce-submounts --cache=auto --inode-file-handles=prefer
@@ -219,7 +219,7 @@ fn a_folder_that_is_not_mounted_keeps_the_guest_from_starting() {
     assert_eq!((status, log.as_str()), (Some(1), ""));
     assert_eq!(
         said,
-        "hook.sh: /srv/it's shared is not mounted, so it is not shared\n"
+        "hook.sh: /srv/its@shared is not mounted, so it is not shared\n"
     );
     assert!(
         !host.dir.path().join("run").exists(),
