@@ -45,8 +45,8 @@ declare -A storage_of=()
 storage_of[<@ volume.key @>]=<@ volume.storage @>
 <%- endfor %>
 first_storage=<@ first_storage @>
-# The numbers of the spec's guests: no copy takes one of them, even where that guest is not there.
-taken=(<% for number in taken %><% if loop.first %><% else %> <% endif %><@ number @><% endfor %>)
+# The numbers of the spec's guests, as ranges: no copy takes one of them, even where that guest is not there.
+taken=(<% for range in taken %><% if loop.first %><% else %> <% endif %><@ range @><% endfor %>)
 
 list='' wanted_backup='' wanted_storage='' wanted_vmid='' disks_to='' no_verify='' start=''
 discarded=()
@@ -208,10 +208,21 @@ open_backup() {
 
 # ---------------------------------------------------------------- where to
 
+# is_taken NUMBER: whether a guest of the spec has it.
+is_taken() {
+  local range
+  for range in "${taken[@]}"; do
+    if (($1 >= ${range%-*} && $1 <= ${range#*-})); then
+      return 0
+    fi
+  done
+  return 1
+}
+
 # next_free: the lowest number that neither a guest nor the spec nor a volume has.
 next_free() {
   local number=100 volumes
-  while [[ -n ${guest_kind[$number]:-} ]] || is_in "$number" "${taken[@]}" || { volumes=$(volumes_of "$number") && [[ -n $volumes ]]; }; do
+  while [[ -n ${guest_kind[$number]:-} ]] || is_taken "$number" || { volumes=$(volumes_of "$number") && [[ -n $volumes ]]; }; do
     number=$((number + 1))
   done
   printf '%s' "$number"
@@ -237,7 +248,7 @@ choose_place() {
   fi
   if [[ $vmid != "$own_vmid" ]]; then
     is_copy=1
-    if is_in "$vmid" "${taken[@]}"; then
+    if is_taken "$vmid"; then
       refuse "$vmid is the number of another guest of the spec"
     fi
   fi

@@ -10,7 +10,7 @@ mod rollback;
 
 use crate::compile::Origin;
 use crate::diagnostics::Sink;
-use crate::model::{Dataset, Guest, Host, Id, Schedule, Task};
+use crate::model::{Dataset, Guest, Guests, Host, Id, Schedule, Task};
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::targets::Target;
 use crate::targets::proxmox::pve::Volumes;
@@ -36,6 +36,7 @@ struct GuestPlan {
 /// Plans it. Reports guests that no restore can bring back: MOX0740 to MOX0742.
 pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
     let volumes = Volumes::of(host);
+    let taken = restore::taken(host);
     let guests = host.guests.iter().map(|(id, guest)| {
         let jobs = jobs_of(host, id);
         if !jobs.is_empty() {
@@ -43,7 +44,8 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
         }
         GuestPlan {
             runbook: restore::runbook(host, (id, guest), &volumes, &jobs),
-            restore: (!jobs.is_empty()).then(|| restore::script(host, (id, guest), &volumes)),
+            restore: (!jobs.is_empty())
+                .then(|| restore::script(host, (id, guest), &volumes, &taken)),
             rollback: rollback::script(host, guest),
         }
     });
@@ -60,12 +62,12 @@ fn jobs_of(host: &Host, id: Id<Guest>) -> Vec<&Schedule> {
         Task::VzdumpBackup {
             guests, exclude, ..
         } => {
-            let all = matches!(guests.value, crate::model::Guests::All);
-            *schedule.enabled
-                && host.guests_of(guests).any(|covered| covered == id)
-                && !exclude.iter().any(|excluded| excluded.value == id)
+            let covered = match &guests.value {
                 // A guest with `backup = false` is none of all.
-                && (!all || *host.guests[id].backup)
+                Guests::All => *host.guests[id].backup,
+                Guests::Named(named) => named.iter().any(|guest| guest.value == id),
+            };
+            *schedule.enabled && covered && !exclude.iter().any(|excluded| excluded.value == id)
         }
         Task::ProxmoxUpdate { .. }
         | Task::ProxmoxMaintenance

@@ -51,7 +51,7 @@ pub struct RestoreScript {
     pub volumes: Vec<Volume>,
     /// Where a disk goes that the spec does not know.
     pub first_storage: String,
-    /// The numbers of the other guests of the spec.
+    /// The numbers of the spec's guests, as ranges.
     pub taken: Vec<String>,
 }
 
@@ -167,11 +167,28 @@ fn describe(store: &External) -> String {
     }
 }
 
+/// The numbers of the spec's guests as ranges, `110-112`: every script has them, and a large host numbers in a row.
+pub(super) fn taken(host: &Host) -> Vec<String> {
+    let numbers: BTreeSet<u32> = host.guests.values().map(|guest| guest.vmid.get()).collect();
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            Some(_) | None => ranges.push((number, number)),
+        }
+    }
+    let ranges = ranges.into_iter();
+    ranges
+        .map(|(first, last)| format!("{first}-{last}"))
+        .collect()
+}
+
 /// Plans the script; its header comes when it is written.
 pub(super) fn script(
     host: &Host,
     (id, guest): (Id<Guest>, &Guest),
     volumes: &Volumes,
+    taken: &[String],
 ) -> RestoreScript {
     let volumes: Vec<Volume> = volumes
         .of_guest(id)
@@ -186,12 +203,6 @@ pub(super) fn script(
         .find(|volume| !matches!(volume.key.as_str(), "efidisk0" | "tpmstate0"))
         .or(volumes.first())
         .map_or_else(|| "local".to_owned(), |volume| volume.storage.clone());
-    let taken: BTreeSet<u32> = host
-        .guests
-        .iter()
-        .filter(|(other, _)| *other != id)
-        .map(|(_, other)| other.vmid.get())
-        .collect();
     RestoreScript {
         header: String::new(),
         guest: guest.name.value.clone(),
@@ -201,7 +212,7 @@ pub(super) fn script(
         stores: stores(host),
         volumes,
         first_storage,
-        taken: taken.iter().map(u32::to_string).collect(),
+        taken: taken.to_vec(),
     }
 }
 
