@@ -7,8 +7,9 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_main};
 use moxc::analysis::analyse;
-use moxc::compile::{self, Origin};
+use moxc::compile;
 use moxc::diagnostics::Sink;
+use moxc::origin::Origin;
 use moxc::output::FileSet;
 use moxc::resolve::resolve;
 use moxc::source::{FileId, SourceMap};

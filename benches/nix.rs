@@ -8,13 +8,14 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_main};
-use moxc::compile::{self, Origin};
+use moxc::compile;
 use moxc::diagnostics::Sink;
 use moxc::nix::options::{Index, Release, Rules, check_module};
 use moxc::nix::{
     AttrPath, Attrs, BuildError, Expr, Formals, Part, block, function, mk_default, mk_if, path,
     print, reference, text, value,
 };
+use moxc::origin::Origin;
 use moxc::source::SourceMap;
 use moxc::targets::{self, Target};
 use moxc::template::Templates;

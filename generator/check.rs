@@ -97,7 +97,8 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile::{self, Origin};
+    use crate::compile;
+    use crate::origin::Origin;
     use crate::output::{Mode, RelPath};
 
     fn told(path: &str, text: &str) -> Vec<(String, String, usize)> {

@@ -25,6 +25,7 @@ pub mod diagnostics;
 pub mod model;
 pub mod nix;
 pub mod nu;
+pub mod origin;
 pub mod output;
 pub mod powershell;
 pub mod pve;

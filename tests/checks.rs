@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 
-use moxc::compile::{self, Origin};
+use moxc::compile;
 use moxc::diagnostics::{Code, Sink};
+use moxc::origin::Origin;
 use moxc::source::SourceMap;
 use moxc::targets::{self, Target};
 use moxc::template::Templates;

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use moxc::compile::{self, Origin};
+use moxc::compile;
 use moxc::diagnostics::render::{Format, render};
 use moxc::diagnostics::{Lints, Sink};
+use moxc::origin::Origin;
 use moxc::source::SourceMap;
 use moxc::targets::{self, Target};
 use moxc::template::Templates;

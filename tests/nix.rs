@@ -497,8 +497,9 @@ fn the_modules_refuse_wrong_values() {
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
 fn a_nixos_host_says_the_same_as_a_debian_one() {
-    use moxc::compile::{self, Origin};
+    use moxc::compile;
     use moxc::diagnostics::Sink;
+    use moxc::origin::Origin;
     use moxc::source::SourceMap;
     use moxc::targets::{self, Target};
     use moxc::template::Templates;

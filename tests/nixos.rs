@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use moxc::compile::{self, Origin};
+use moxc::compile;
 use moxc::diagnostics::{Lints, Sink};
+use moxc::origin::Origin;
 use moxc::output::FileSet;
 use moxc::source::SourceMap;
 use moxc::targets::{self, Target};

@@ -12,9 +12,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Output, Stdio};
 
-use moxc::compile::{self, Origin};
+use moxc::compile;
 use moxc::diagnostics::Sink;
 use moxc::nu::{self, Literal, Module};
+use moxc::origin::Origin;
 use moxc::source::SourceMap;
 use moxc::targets::{self, Target};
 use pretty_assertions::assert_eq;

@@ -1,7 +1,8 @@
 //! The reference host is understood, and warns of what is worth a word in it, and of nothing else.
 
-use moxc::compile::{self, Origin};
+use moxc::compile;
 use moxc::diagnostics::{Code, Lints, Severity, Sink};
+use moxc::origin::Origin;
 use moxc::source::SourceMap;
 
 /// What is found in an example: severity, code, and the line that it is about.

@@ -8,8 +8,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use moxc::compile::{self, Origin};
+use moxc::compile;
 use moxc::diagnostics::{Lints, Sink};
+use moxc::origin::Origin;
 use moxc::output::FileSet;
 use moxc::pve::interfaces::{InterfaceKind, Interfaces};
 use moxc::source::SourceMap;

@@ -6,8 +6,9 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use moxc::compile::{self, Origin};
+use moxc::compile;
 use moxc::diagnostics::Sink;
+use moxc::origin::Origin;
 use moxc::source::SourceMap;
 use moxc::targets::{self, Target};
 use moxc::template::Templates;

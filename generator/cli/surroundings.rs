@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::compile::{Found, Surroundings};
+use crate::origin::{Found, Surroundings};
 
 /// The folder of a spec; of standard input, the working folder.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ pub mod proxmox;
 pub mod recovery;
 pub mod windows;
 
-use crate::compile::Origin;
 use crate::diagnostics::Sink;
 use crate::model::Host;
+use crate::origin::Origin;
 use crate::output::FileSet;
 use crate::template::Templates;
 

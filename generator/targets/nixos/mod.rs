@@ -33,10 +33,10 @@ mod update;
 mod user_modules;
 mod users;
 
-use crate::compile::Origin;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::Host;
 use crate::nix::{self, Attrs, BuildError, Built};
+use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::source::Span;
 use crate::value::Platform;

@@ -12,10 +12,10 @@ use std::io;
 use rnix::ast::{self, AstToken, InterpolPart};
 use rowan::ast::AstNode;
 
-use crate::compile::{Found, Surroundings};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::Host;
 use crate::nix::check;
+use crate::origin::{Found, Surroundings};
 use crate::output::{FileSet, Manifest, Mode, OutputFile, RelPath};
 use crate::source::Span;
 

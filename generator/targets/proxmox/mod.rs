@@ -8,9 +8,9 @@ pub mod automation;
 pub mod pve;
 pub mod system;
 
-use crate::compile::Origin;
 use crate::diagnostics::Sink;
 use crate::model::Host;
+use crate::origin::Origin;
 use crate::output::FileSet;
 use crate::template::Templates;
 

@@ -8,9 +8,9 @@ mod check;
 mod restore;
 mod rollback;
 
-use crate::compile::Origin;
 use crate::diagnostics::Sink;
 use crate::model::{Dataset, Guest, Guests, Host, Id, Schedule, Task};
+use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::targets::Target;
 use crate::targets::proxmox::pve::Volumes;

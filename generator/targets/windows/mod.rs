@@ -13,9 +13,9 @@ mod drives;
 pub mod scripts;
 pub mod setup;
 
-use crate::compile::Origin;
 use crate::diagnostics::Sink;
 use crate::model::Host;
+use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::template::Templates;
 

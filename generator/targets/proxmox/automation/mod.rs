@@ -16,9 +16,9 @@ mod windows;
 mod zfs;
 
 use crate::calendar::Calendar;
-use crate::compile::Origin;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Host, Schedule, Task};
+use crate::origin::Origin;
 use crate::output::{FileSet, Mode};
 use crate::source::Span;
 use crate::tools;

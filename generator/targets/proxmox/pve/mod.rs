@@ -19,9 +19,9 @@ pub mod virtiofs;
 pub mod volumes;
 pub mod vzdump;
 
-use crate::compile::Origin;
 use crate::diagnostics::Sink;
 use crate::model::{GuestKind, Host};
+use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::pve::{GuestConfig, SectionConfig};
 use crate::targets::Target;

@@ -11,8 +11,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::compile::Origin;
 use crate::model::{Guest, Host, Share, Vm};
+use crate::origin::Origin;
 use crate::pve::Release;
 use crate::template::{BuiltIn, one_line};
 use crate::value::AbsolutePath;

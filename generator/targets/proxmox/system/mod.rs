@@ -10,9 +10,9 @@ mod mounts;
 pub(in crate::targets) mod network;
 mod zfs;
 
-use crate::compile::Origin;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::Host;
+use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::source::Span;
 use crate::template::{BuiltIn, Templates};

@@ -21,10 +21,10 @@
 mod check;
 mod config;
 
-use crate::compile::Origin;
 use crate::diagnostics::Sink;
 use crate::model::{Guest, Host, Vm, WindowsGuest};
 use crate::nu;
+use crate::origin::Origin;
 use crate::template::one_line;
 
 /// What a guest's scripts are made from.

@@ -11,9 +11,9 @@ mod tasks;
 mod unattend;
 mod zones;
 
-use crate::compile::Origin;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, Id, Vm, WindowsGuest};
+use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::source::Span;
 use crate::template::Templates;
