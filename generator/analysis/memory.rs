@@ -3,15 +3,15 @@
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
-use super::together::Together;
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::Running;
 use crate::model::{Extra, Guest, GuestKind, Host, Id, Vm};
 use crate::pve::Release;
 use crate::source::Spanned;
 use crate::spec::guest::Balloon;
 use crate::value::{ByteSize, Platform};
 
-pub(super) fn check(host: &Host, together: &Together, sink: &mut Sink) {
+pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
     budget(host, together, sink);
     for (_, guest, vm) in host.vms() {
         ballooning(guest, vm, sink);
@@ -101,7 +101,7 @@ fn cache(host: &Host, memory: ByteSize) -> Option<(ByteSize, &'static str)> {
 }
 
 /// The guests that can run together want more memory than there is.
-fn budget(host: &Host, together: &Together, sink: &mut Sink) {
+fn budget(host: &Host, together: &Running, sink: &mut Sink) {
     let Some(memory) = host
         .hardware
         .memory

@@ -13,13 +13,12 @@ mod processor;
 mod release;
 mod schedules;
 mod storage;
-mod together;
 #[cfg(test)]
 mod variants;
 
 use crate::diagnostics::{Diagnostic, Sink};
+use crate::facts::Running;
 use crate::model::Host;
-use together::Together;
 
 /// What a group of checks is about; each is a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +77,7 @@ impl Subject {
 #[derive(Debug)]
 pub struct Analysis<'a> {
     host: &'a Host,
-    together: Together,
+    together: Running,
 }
 
 impl<'a> Analysis<'a> {
@@ -86,7 +85,7 @@ impl<'a> Analysis<'a> {
     pub fn new(host: &'a Host) -> Self {
         Self {
             host,
-            together: Together::new(host),
+            together: Running::new(host),
         }
     }
 

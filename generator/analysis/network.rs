@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::together::Together;
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::Running;
 use crate::model::{
     Bond, Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id, Nic, PortDevice, Task,
 };
 use crate::source::{Span, Spanned};
 use crate::value::{BondMode, Cidr, PciClass, Platform, VlanTag};
 
-pub(super) fn check(host: &Host, together: &Together, sink: &mut Sink) {
+pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
     one_interface_twice(host, sink);
     ports_twice(host, sink);
     two_cables(host, sink);
@@ -408,7 +408,7 @@ fn stations(host: &Host) -> Vec<Station<'_>> {
 }
 
 /// One address, two that have it in one network.
-fn addresses_twice(stations: &[Station<'_>], together: &Together, sink: &mut Sink) {
+fn addresses_twice(stations: &[Station<'_>], together: &Running, sink: &mut Sink) {
     let same = |a: &Station<'_>, b: &Station<'_>| {
         (a.bridge, a.vlan, a.address) == (b.bridge, b.vlan, b.address)
     };

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::together::Together;
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::Running;
 use crate::model::{Disk, Guest, Host, Id, PciDevice, PortDevice, Vm};
 use crate::source::{Span, Spanned};
 use crate::value::{Firmware, PciAddress, PciClass};
@@ -11,7 +11,7 @@ use crate::value::{Firmware, PciAddress, PciClass};
 /// A virtual machine has `hostpci0` to `hostpci15`.
 const MOST_DEVICES: usize = 16;
 
-pub(super) fn check(host: &Host, together: &Together, sink: &mut Sink) {
+pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
     let users = users(host);
     shared(host, together, &users, sink);
     same_address(host, sink);
@@ -42,7 +42,7 @@ fn users(host: &Host) -> Users {
 }
 
 /// One function, two guests that can run together; or one guest twice.
-fn shared(host: &Host, together: &Together, users: &Users, sink: &mut Sink) {
+fn shared(host: &Host, together: &Running, users: &Users, sink: &mut Sink) {
     for (device, takers) in users {
         let item = &host.hardware.pci[*device];
         for (at, (guest, place)) in takers.iter().enumerate() {
@@ -509,7 +509,7 @@ fn names(raw: &str, address: PciAddress) -> bool {
 }
 
 /// Functions that guests get by raw options, past the hardware table and its checks.
-fn around_the_table(host: &Host, together: &Together, users: &Users, sink: &mut Sink) {
+fn around_the_table(host: &Host, together: &Running, users: &Users, sink: &mut Sink) {
     for (id, guest, vm) in host.vms() {
         for raw in raw_devices(guest) {
             refused(vm, &raw, sink);

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::is_template;
-use super::together::Together;
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::Running;
 use crate::model::{Cpu, Guest, GuestKind, Host, Id, Vm};
 use crate::source::Spanned;
 use crate::value::CpuSet;
 
-pub(super) fn check(host: &Host, together: &Together, sink: &mut Sink) {
+pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
     let Some(cpu) = &host.hardware.cpu else {
         return;
     };
@@ -97,7 +97,7 @@ fn dedicated(host: &Host) -> impl Iterator<Item = Dedicated<'_>> {
 }
 
 /// Two guests that run together and mean to have the same threads, or the two threads of one core, for themselves.
-fn shared_pins(host: &Host, together: &Together, cpu: &Cpu, threads: u32, sink: &mut Sink) {
+fn shared_pins(host: &Host, together: &Running, cpu: &Cpu, threads: u32, sink: &mut Sink) {
     let pinned: Vec<Dedicated<'_>> = dedicated(host).collect();
     // The kernel counts the first thread of every core, then the second of every core, where firmware lists them as the
     // ACPI specification asks (5.2.12): thread 3 of 16 cores has thread 19 as its sibling. A processor with cores of two
@@ -194,7 +194,7 @@ fn list(threads: impl Iterator<Item = u32>) -> String {
 }
 
 /// The spec keeps threads for the host and gives them away.
-fn nothing_left(host: &Host, together: &Together, threads: u32, sink: &mut Sink) {
+fn nothing_left(host: &Host, together: &Running, threads: u32, sink: &mut Sink) {
     let reserve = host.reserve.threads;
     if *reserve == 0 {
         return;
@@ -243,7 +243,7 @@ fn nothing_left(host: &Host, together: &Together, threads: u32, sink: &mut Sink)
 const MOST_PER_THREAD: u64 = 4;
 
 /// Far more virtual processors than threads.
-fn crowded(host: &Host, together: &Together, cpu: &Cpu, threads: u32, sink: &mut Sink) {
+fn crowded(host: &Host, together: &Running, cpu: &Cpu, threads: u32, sink: &mut Sink) {
     let wants = |guest: &Guest| {
         if is_template(guest) {
             return 0;

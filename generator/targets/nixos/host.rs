@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::update::timing;
-use crate::model::{ExternalPlace, Host, Schedule, Task};
+use crate::model::{Host, Schedule, Task};
 use crate::nix::{Attrs, BuildError, Built, Formals, block, function, mk_default, path};
 use crate::targets::proxmox::automation;
 use crate::targets::proxmox::system::{boot, network};
@@ -131,35 +131,19 @@ fn storage(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
             facts.set("boot.zfs.extraPools", extra)?;
         }
     }
-    for store in host.storage.external.values() {
-        let ExternalPlace::Dir {
-            path,
-            device: Some(device),
-            fs,
-        } = &store.place
-        else {
-            continue;
-        };
+    for folder in crate::facts::mounts::of(host) {
         let mut mount = Attrs::new();
-        mount.set("device", mk_default(device.value.as_str()))?;
-        mount.set(
-            "fsType",
-            mk_default(fs.as_ref().map_or("auto", |fs| fs.value.as_str())),
-        )?;
-        // What comes from outside brings no device nodes and no set-user-id programs; its absence is no failure.
-        let options: Vec<&str> = if *store.removable {
-            vec![
-                "nofail",
-                "nodev",
-                "nosuid",
-                "noatime",
-                "x-systemd.device-timeout=1s",
-            ]
-        } else {
-            vec!["nofail"]
-        };
+        mount.set("device", mk_default(folder.device.as_str()))?;
+        let file_system = folder.file_system.map_or("auto", |fs| fs.as_str());
+        mount.set("fsType", mk_default(file_system))?;
+        // Its absence is no failure.
+        let mut options = vec!["nofail"];
+        options.extend(folder.options());
+        if *folder.store.removable {
+            options.push("x-systemd.device-timeout=1s");
+        }
         mount.set("options", options)?;
-        facts.set(["fileSystems", path.as_str()], mount)?;
+        facts.set(["fileSystems", folder.path.as_str()], mount)?;
     }
     Ok(())
 }

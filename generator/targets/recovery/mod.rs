@@ -9,11 +9,11 @@ mod restore;
 mod rollback;
 
 use crate::diagnostics::Sink;
+use crate::facts::Volumes;
 use crate::model::{Dataset, Guest, Guests, Host, Id, Schedule, Task};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::targets::Target;
-use crate::targets::proxmox::pve::Volumes;
 use crate::template::{BuiltIn, Templates, one_line};
 
 pub use restore::{Job, RestoreScript, Runbook, Store, Volume};

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::facts::Volumes;
 use crate::model::{
     External, ExternalPlace, Guest, GuestKind, Host, Id, MountSource, Schedule, StoreRef, Task,
 };
-use crate::targets::proxmox::pve::Volumes;
 use crate::template::{BuiltIn, one_line};
 use crate::value::DatasetUse;
 

@@ -3,13 +3,12 @@
 //! | concern | where |
 //! |---|---|
 //! | Nushell scripts, their tests, and the guest's data for them | [`scripts`] |
-//! | which disk has which letter | [`drives`] |
+//! | which disk has which letter | [`facts::drives`](crate::facts::drives) |
 //! | scheduled tasks, unattended setup, the first logon | [`setup`] |
 //!
 //! In the guest everything lies below [`GUEST_FOLDER`]: the scripts themselves, `log\`, and `state\` (what a script found
 //! and did last, as JSON). They are run by [`NU`] with `--no-config-file --no-std-lib`.
 
-mod drives;
 pub mod scripts;
 pub mod setup;
 

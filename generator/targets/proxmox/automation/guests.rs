@@ -1,8 +1,8 @@
 //! Guests: whether their backups bring them back.
 
 use super::job::{Access, Job};
+use crate::facts::Volumes;
 use crate::model::{Guest, Host, Id, Store, StoreRef};
-use crate::targets::proxmox::pve::Volumes;
 
 /// How many spare numbers a rehearsal may choose from.
 const SPARE: u32 = 100;

@@ -1,6 +1,6 @@
 //! A job, and how far systemd can lock it in (systemd.exec(5)).
 
-use super::unit::Unit;
+use crate::systemd::Unit;
 use crate::tools;
 
 /// What runs for a schedule.

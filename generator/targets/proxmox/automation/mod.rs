@@ -11,7 +11,6 @@ mod disks;
 mod guests;
 mod host_system;
 mod job;
-pub mod unit;
 mod windows;
 mod zfs;
 
@@ -25,8 +24,8 @@ use crate::tools;
 use crate::value::Platform;
 
 use super::system::Tree;
+use crate::systemd::Unit;
 use job::Job;
-use unit::Unit;
 
 /// What the host does by itself.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::value::{ContainerOs, GuestAddress};
 
 use super::guest::{common, mebibytes, trunks};
 use super::options::Options;
-use super::volumes::{Volume, Volumes};
+use crate::facts::{Volume, Volumes};
 
 /// Options that a key of the spec decides, and that key. Numbered ones stand without their number.
 const OWN: &[(&str, &str)] = &[

@@ -14,7 +14,7 @@ use crate::pve::{
 use crate::source::Span;
 
 use super::options::{report_fault, report_refusal};
-use super::virtiofs;
+use crate::facts::shares;
 
 /// A card or a function of one that guests take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,7 +227,7 @@ pub(super) fn directories(host: &Host, sink: &mut Sink) -> Option<SectionConfig>
     for (id, dataset) in host.storage.datasets.iter() {
         let shared = host.vms().any(|(_, _, vm)| {
             let mut shares = vm.shares.iter();
-            shares.any(|s| s.dataset.value == id && virtiofs::is_native(*host.release, s))
+            shares.any(|s| s.dataset.value == id && shares::is_native(*host.release, s))
         });
         if !shared || !check_name(&dataset.name.value, dataset.name.span, "dataset", sink) {
             continue;

@@ -16,10 +16,10 @@ mod options;
 mod qemu;
 mod storage;
 pub mod virtiofs;
-pub mod volumes;
 pub mod vzdump;
 
 use crate::diagnostics::Sink;
+use crate::facts::Volumes;
 use crate::model::{GuestKind, Host};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
@@ -31,7 +31,6 @@ pub use answer::Answer;
 pub use firewall::Firewall;
 pub use mapping::{PciMapping, PciMappings};
 pub use virtiofs::Hook;
-pub use volumes::{Volume, VolumeRole, Volumes};
 pub use vzdump::Vzdump;
 
 /// What will be written.

@@ -15,8 +15,9 @@ use crate::value::{Bus, Firmware, PciClass, VmOs};
 use super::guest::{common, derived_uuid, mebibytes, trunks};
 use super::mapping::{self, PciMappings};
 use super::options::Options;
-use super::virtiofs::{self, Hook};
-use super::volumes::{self, Volume, VolumeRole, Volumes};
+use super::virtiofs::Hook;
+use crate::facts::shares;
+use crate::facts::volumes::{self, Volume, VolumeRole, Volumes};
 
 /// The machine version that a Windows guest keeps. QEMU 8.1 came with Proxmox VE 8.1, and every later release still
 /// brings its machines, so that neither an upgrade of the host nor a new `host.release` changes the guest's hardware
@@ -366,7 +367,7 @@ fn shares(
     let release = *host.release;
     let mut tags: Vec<(&str, Span)> = Vec::new();
     for share in &vm.shares {
-        let tag = virtiofs::tag(host, share);
+        let tag = shares::tag(host, share);
         if let Some((_, first)) = tags.iter().find(|(known, _)| *known == tag) {
             options.report(
                 Diagnostic::new(
@@ -378,7 +379,7 @@ fn shares(
                 .help("a guest mounts a shared folder by its dataset's name: share it once"),
             );
         }
-        if tag.len() > virtiofs::LONGEST_TAG {
+        if tag.len() > shares::LONGEST_TAG {
             options.report(
                 Diagnostic::new(
                     Code::MOX0012,
@@ -393,11 +394,11 @@ fn shares(
     let native = vm
         .shares
         .iter()
-        .filter(|share| virtiofs::is_native(release, share));
+        .filter(|share| shares::is_native(release, share));
     for (at, share) in native.enumerate() {
-        let value = PropertyString::with_default(virtiofs::tag(host, share))
+        let value = PropertyString::with_default(shares::tag(host, share))
             .and_then(|value| value.with("cache", "auto"));
-        if mapping::fits(virtiofs::tag(host, share)) {
+        if mapping::fits(shares::tag(host, share)) {
             options.property(&format!("virtiofs{at}"), value, share.span);
         }
     }

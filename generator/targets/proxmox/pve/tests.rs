@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::*;
 use crate::compile;
 use crate::diagnostics::{Code, Lints};
+use crate::facts::VolumeRole;
 use crate::model::Host;
 use crate::source::SourceMap;
 

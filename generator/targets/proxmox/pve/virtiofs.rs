@@ -11,27 +11,12 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::model::{Guest, Host, Share, Vm};
+use crate::facts::shares::{is_native, tag};
+use crate::model::{Guest, Host, Vm};
 use crate::origin::Origin;
 use crate::pve::Release;
 use crate::template::{BuiltIn, one_line};
 use crate::value::AbsolutePath;
-
-/// The first release with directory mappings and `virtiofsN`.
-const NATIVE_SINCE: Release = Release::new(8, 4);
-
-/// The longest tag in bytes (`struct virtio_fs_config` of the virtio specification).
-pub(super) const LONGEST_TAG: usize = 36;
-
-/// Whether Proxmox VE itself shares a folder in this release; else a hook script does.
-pub fn is_native(release: Release, share: &Share) -> bool {
-    release >= NATIVE_SINCE && !*share.read_only
-}
-
-/// The tag by which the guest mounts a shared folder.
-pub fn tag<'a>(host: &'a Host, share: &Share) -> &'a str {
-    &host.storage.datasets[share.dataset.value].name.value
-}
 
 /// A hook script that starts virtiofsd.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,12 +7,13 @@
 //! shows as a failed unit; the host starts all the same, since nothing requires it.
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{ExternalPlace, Host};
+use crate::facts;
+use crate::model::Host;
 use crate::output::Mode;
 use crate::source::Span;
 
 use super::Tree;
-use crate::targets::proxmox::automation::unit::{self, Unit};
+use crate::systemd::unit::{self, Unit};
 
 /// A folder that something is mounted at.
 #[derive(Debug)]
@@ -22,21 +23,15 @@ pub(super) struct Mount {
     place: String,
     file_system: Option<String>,
     removable: bool,
+    options: &'static [&'static str],
     span: Span,
 }
 
 /// Plans the mounts.
 pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vec<Mount> {
     let mut mounts = Vec::new();
-    for store in host.storage.external.values() {
-        let ExternalPlace::Dir {
-            path,
-            device: Some(device),
-            fs,
-        } = &store.place
-        else {
-            continue;
-        };
+    for mount in facts::mounts::of(host) {
+        let (path, device) = (mount.path, mount.device);
         // At the end of a line, it joins the next one to it (systemd.syntax(7)).
         if let Some((span, text)) = [(path.span, path.as_str()), (device.span, device.as_str())]
             .into_iter()
@@ -53,11 +48,12 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vec<Mount> {
             continue;
         }
         mounts.push(Mount {
-            store: store.name.value.clone(),
+            store: mount.store.name.value.clone(),
             what: device.as_str().to_owned(),
             place: path.as_str().to_owned(),
-            file_system: fs.as_ref().map(|fs| fs.as_str().to_owned()),
-            removable: *store.removable,
+            file_system: mount.file_system.map(|fs| fs.as_str().to_owned()),
+            removable: *mount.store.removable,
+            options: mount.options(),
             span: path.span,
         });
     }
@@ -76,9 +72,8 @@ impl Mount {
         if let Some(fs) = &self.file_system {
             file.set("Type", fs);
         }
-        // What comes from outside brings no device nodes and no set-user-id programs.
-        if self.removable {
-            file.set("Options", "nodev,nosuid,noatime");
+        if !self.options.is_empty() {
+            file.set("Options", self.options.join(","));
         }
         file.section("Install");
         if !self.removable {

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::drives;
 use crate::model::{Guest, RustSetup, Setting, Steam, Vm, WindowsGuest};
 use crate::source::{Span, Spanned};
-use crate::targets::windows::drives;
 use crate::value::{GuestPath, VmOs};
 
 /// Checks what the scripts of a guest are to do. Reports MOX0603 and MOX0620 to MOX0627.

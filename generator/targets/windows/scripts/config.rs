@@ -3,9 +3,9 @@
 //! Fields are there whether the spec has them or not, and keep their types (a text that the spec leaves out is empty):
 //! Nushell checks the types of constants where it reads a script, and the tests put other data in their place.
 
+use crate::facts::shares;
 use crate::model::{Guest, Host, RustSetup, Share, Steam, Vm, WindowsGuest};
 use crate::nu::{self, Literal};
-use crate::targets::proxmox::pve::virtiofs;
 
 use super::super::GUEST_FOLDER;
 
@@ -147,7 +147,7 @@ fn rust(rust: &RustSetup) -> Literal {
 
 fn share(host: &Host, share: &Share) -> Literal {
     Literal::record([
-        ("tag", virtiofs::tag(host, share).into()),
+        ("tag", shares::tag(host, share).into()),
         ("mount", share.mount.to_string().into()),
         ("read_only", (*share.read_only).into()),
     ])

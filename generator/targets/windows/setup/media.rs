@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::Folder;
 use super::unattend::{self, Driver};
+use crate::facts::drives;
+use crate::facts::volumes;
 use crate::model::{Guest, Vm, WindowsGuest};
 use crate::output::Mode;
 use crate::powershell;
 use crate::source::Span;
-use crate::targets::proxmox::pve::volumes;
-use crate::targets::windows::drives;
 use crate::template::{BuiltIn, Templates, one_line};
 
 /// What stands on the disc besides the answers, and what makes it.

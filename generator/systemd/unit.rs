@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 /// A unit file that grows.
 ///
 /// ```
-/// use moxc::targets::proxmox::automation::unit::Unit;
+/// use moxc::systemd::Unit;
 ///
 /// let mut unit = Unit::new("Generated.");
 /// unit.section("Service").command("ExecStart", &["/bin/echo", "100%", "a b"]);

@@ -8,7 +8,7 @@ use crate::model::{Vm, VmDisk};
 use crate::value::GuestPath;
 
 /// The disks behind the first, each with its letter. One for which none is left is passed over.
-pub(super) fn of_disks(vm: &Vm) -> impl Iterator<Item = (char, &VmDisk)> {
+pub fn of_disks(vm: &Vm) -> impl Iterator<Item = (char, &VmDisk)> {
     let shares: Vec<char> = of_shares(vm).collect();
     ('D'..='Z')
         .filter(move |letter| !shares.contains(letter))
@@ -16,7 +16,7 @@ pub(super) fn of_disks(vm: &Vm) -> impl Iterator<Item = (char, &VmDisk)> {
 }
 
 /// The letters of shared folders.
-pub(super) fn of_shares(vm: &Vm) -> impl Iterator<Item = char> {
+pub fn of_shares(vm: &Vm) -> impl Iterator<Item = char> {
     vm.shares
         .iter()
         .filter_map(|share| match &share.mount.value {
@@ -26,7 +26,7 @@ pub(super) fn of_shares(vm: &Vm) -> impl Iterator<Item = char> {
 }
 
 /// The letter that a path begins with.
-pub(super) fn of_path(path: &GuestPath) -> Option<char> {
+pub fn of_path(path: &GuestPath) -> Option<char> {
     match path {
         GuestPath::Unix(_) => None,
         GuestPath::Drive(letter) => Some(*letter),

@@ -18,16 +18,16 @@ const MOST_STEPS: usize = 20_000;
 
 /// The conflicts between the guests of a host.
 #[derive(Debug)]
-pub(super) struct Together {
+pub struct Running {
     /// For each guest, those that it never runs with, in order.
     conflicts: Vec<Vec<usize>>,
     /// Guests of which nothing certain can be said: they can never run, or too much hangs on them.
     left_out: BTreeSet<usize>,
 }
 
-impl Together {
+impl Running {
     /// The conflicts of a host's guests.
-    pub(super) fn new(host: &Host) -> Self {
+    pub fn new(host: &Host) -> Self {
         let mut conflicts = vec![Vec::new(); host.guests.len()];
         let mut left_out = BTreeSet::new();
         let mut dependents = vec![Vec::new(); host.guests.len()];
@@ -72,14 +72,14 @@ impl Together {
     }
 
     /// Whether both can run at the same time.
-    pub(super) fn can_run(&self, a: Id<Guest>, b: Id<Guest>) -> bool {
+    pub fn can_run(&self, a: Id<Guest>, b: Id<Guest>) -> bool {
         self.conflicts[a.index()].binary_search(&b.index()).is_err()
             && !self.left_out.contains(&a.index())
             && !self.left_out.contains(&b.index())
     }
 
     /// Guests that can all run at the same time and weigh the most together, in order. Guests without weight are left out.
-    pub(super) fn heaviest(&self, weight: &[u64]) -> Vec<Id<Guest>> {
+    pub fn heaviest(&self, weight: &[u64]) -> Vec<Id<Guest>> {
         let counts = |at: usize| weight[at] > 0 && !self.left_out.contains(&at);
         let mut chosen = Vec::new();
         let mut seen = vec![false; self.conflicts.len()];
@@ -216,7 +216,7 @@ mod tests {
 
     use super::*;
 
-    fn graph(guests: usize, pairs: &[(usize, usize)]) -> Together {
+    fn graph(guests: usize, pairs: &[(usize, usize)]) -> Running {
         let mut conflicts = vec![Vec::new(); guests];
         for (a, b) in pairs.iter().filter(|(a, b)| a != b) {
             conflicts[*a].push(*b);
@@ -226,13 +226,13 @@ mod tests {
             list.sort_unstable();
             list.dedup();
         }
-        Together {
+        Running {
             conflicts,
             left_out: BTreeSet::new(),
         }
     }
 
-    fn sum(together: &Together, weight: &[u64]) -> u64 {
+    fn sum(together: &Running, weight: &[u64]) -> u64 {
         together
             .heaviest(weight)
             .iter()
