@@ -8,8 +8,7 @@ use crate::facts::Running;
 use crate::model::{Extra, Guest, GuestKind, Host, Id, Vm};
 use crate::pve::Release;
 use crate::source::Spanned;
-use crate::spec::guest::Balloon;
-use crate::value::{ByteSize, Platform};
+use crate::value::{Balloon, ByteSize, Platform};
 
 pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
     budget(host, together, sink);

@@ -18,7 +18,8 @@ use crate::origin::Origin;
 use crate::resolve::fleet::{self, Kinship};
 use crate::source::{FileId, SourceMap, Span, Spanned};
 use crate::spec;
-use crate::spec::document::{self, Document, TableNode};
+use crate::spec::document::{self, Document};
+use crate::value::TableNode;
 
 /// The largest spec that is read: ten thousand guests take a tenth of it.
 const LARGEST_SPEC: u64 = 64 << 20;

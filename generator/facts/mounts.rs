@@ -1,6 +1,6 @@
 //! Folders elsewhere that a store lies in and that the host mounts (`kind = "dir"` with `device`).
 
-use crate::model::{ExternalPlace, External, Host, Setting};
+use crate::model::{External, ExternalPlace, Host, Setting};
 use crate::source::Spanned;
 use crate::value::{AbsolutePath, DevicePath, Name};
 

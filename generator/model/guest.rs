@@ -5,14 +5,11 @@ use std::net::IpAddr;
 use super::{Bridge, Dataset, Id, Item, Machine, PciDevice, Setting};
 use crate::calendar::{Calendar, TimeSpan};
 use crate::source::{Span, Spanned};
-use crate::spec::document::Node;
-use crate::spec::guest::{
-    Balloon, ComputerName, Locale, ModulePath, NixAttribute, Port, WindowsUser, WingetId,
-};
 use crate::value::{
-    AbsolutePath, Bus, ByteSize, CacheMode, Cidr, ContainerOs, CpuSet, DevicePath, Firmware,
-    GuestAddress, GuestOs, GuestPath, KeyboardLayout, Line, MacAddress, Name, ReleaseTag,
-    SecretName, SshKey, Tag, Text, TimeZoneName, VlanSet, VlanTag, VmId, VmOs, VolumeId,
+    AbsolutePath, Balloon, Bus, ByteSize, CacheMode, Cidr, ComputerName, ContainerOs, CpuSet,
+    DevicePath, Firmware, GuestAddress, GuestOs, GuestPath, KeyboardLayout, Line, Locale,
+    MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, SecretName, SshKey, Tag,
+    Text, TimeZoneName, VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
 };
 
 /// A virtual machine or a container.

@@ -3,8 +3,9 @@
 use super::{Dataset, Disk, Guest, Id, Item, Pool, Setting, StoreRef};
 use crate::calendar::{Calendar, TimeSpan};
 use crate::source::{Span, Spanned};
-use crate::spec::schedule::{FlakeReference, UnitName};
-use crate::value::{BackupMode, Compress, Line, Reboot, SmartKind, TaskKind};
+use crate::value::{
+    BackupMode, Compress, FlakeReference, Line, Reboot, SmartKind, TaskKind, UnitName,
+};
 
 /// A schedule.
 #[derive(Debug, Clone)]

@@ -9,7 +9,6 @@ use crate::model::{
 };
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
-use crate::spec::document::{Node, Value};
 use crate::spec::guest::{
     AutostartSpec, ContainerSpec, GuestNicSpec, MountSpec, NixosSpec, RustSpec, SteamSpec,
     VmDiskSpec, VmSpec, WindowsSpec,
@@ -18,6 +17,7 @@ use crate::spec::reader::{List, Raw, Reference, ShortOrLong};
 use crate::value::{
     Bus, ByteSize, ContainerOs, DatasetUse, Firmware, GuestAddress, MacAddress, VmId, VmOs,
 };
+use crate::value::{Node, Value};
 
 use super::references::Names;
 use super::{Index, choice, list, network};
@@ -381,7 +381,7 @@ impl Resolver<'_> {
         body: &VmSpec,
     ) -> (
         Setting<ByteSize>,
-        Option<Spanned<crate::spec::guest::Balloon>>,
+        Option<Spanned<crate::value::Balloon>>,
         Option<Spanned<ByteSize>>,
         Setting<bool>,
     ) {
@@ -891,7 +891,7 @@ impl Resolver<'_> {
         }
         let spec: Option<&WindowsSpec> = spec.map(|spec| &spec.value);
         let span = spec.map_or(body.span, |s| s.span);
-        let text = |text: &str| -> crate::spec::guest::Locale { text.parse().expect("a locale") };
+        let text = |text: &str| -> crate::value::Locale { text.parse().expect("a locale") };
         Some(WindowsGuest {
             span,
             locale: Setting::or_default(spec.and_then(|s| s.locale.clone()), text("en-US"), span),

@@ -6,9 +6,10 @@ use super::reader::{
 };
 use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
-    AbsolutePath, Bus, ByteSize, CacheMode, ContainerOs, CpuSet, DevicePath, Firmware,
-    GuestAddress, GuestPath, Line, MacAddress, Name, ReleaseTag, SecretName, Tag, Text, VlanTag,
-    VmId, VmOs, VolumeId,
+    AbsolutePath, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName, ContainerOs,
+    CpuSet, DevicePath, EnvironmentName, Firmware, GuestAddress, GuestPath, Line, Locale,
+    MacAddress, ModulePath, Name, NixAttribute, OctalMode, Port, ReleaseTag, SecretName, Tag, Text,
+    ValueError, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
 };
 
 table! {
@@ -389,121 +390,16 @@ table! {
     }
 }
 
-macro_rules! string_type {
-    ($(#[$doc:meta])* $type:ident, $code:ident, $what:literal, $rule:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-        pub struct $type(pub String);
-
-        impl crate::value::SpecString for $type {
-            const CODE: crate::diagnostics::Code = crate::diagnostics::Code::$code;
-            const WHAT: &'static str = $what;
-
-            fn parse(text: &str) -> Result<Self, crate::value::ValueError> {
-                let rule: fn(&str) -> Result<(), crate::value::ValueError> = $rule;
-                rule(text).map(|()| Self(text.to_owned()))
-            }
-        }
-        crate::value::spec_string!($type, stringify!($type));
-    };
-}
-
-/// An error about a whole string.
-fn wrong(text: &str, what: &str, help: &str) -> crate::value::ValueError {
-    crate::value::ValueError::whole(text, format!("`{}` is not {what}", text.escape_debug()))
-        .help(help)
-}
-
-string_type!(
-    /// Permissions in octal.
-    OctalMode, MOX0021, "permissions in octal, as `\"0660\"`",
-    |text| if text.len() == 4 && text.starts_with('0') && text.bytes().all(|b| (b'0'..=b'7').contains(&b)) { Ok(()) } else { Err(wrong(text, "a mode", "four octal digits, as `\"0660\"`")) }
-);
-string_type!(
-    /// A user's own NixOS module, relative to the spec's folder.
-    ModulePath, MOX0020, "a path relative to the spec, as `\"./web.nix\"`",
-    |text| {
-        let fits = !text.is_empty() && !text.starts_with('/') && !text.ends_with('/')
-            && text.split('/').enumerate().all(|(i, part)| !part.is_empty() && (i == 0 || part != "."))
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '/'));
-        if fits { Ok(()) } else { Err(wrong(text, "a module's path", "a relative path without blanks, as `\"./web.nix\"`")) }
-    }
-);
-string_type!(
-    /// The name of a command, and of the unit that runs it.
-    CommandName, MOX0012, "a command's name, as `\"copy-photos\"`",
-    |text| {
-        let fits = text.len() <= 63 && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if fits { Ok(()) } else { Err(wrong(text, "a command's name", "lower-case letters, digits and `-`, beginning with a letter")) }
-    }
-);
-string_type!(
-    /// A name in nixpkgs or among the services of NixOS, with dots between.
-    NixAttribute, MOX0012, "a name of nixpkgs, as `\"htop\"` or `\"python3Packages.requests\"`",
-    |text| {
-        let part = |part: &str| part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'\''));
-        if text.split('.').all(part) { Ok(()) } else { Err(wrong(text, "a name of nixpkgs", "letters, digits, `_`, `-`, with `.` between")) }
-    }
-);
-string_type!(
-    /// Language and region by BCP 47.
-    Locale, MOX0021, "a language and region, as `\"en-US\"`",
-    |text| {
-        let parts: Vec<&str> = text.split('-').collect();
-        let fits = (2..=3).contains(&parts.len()) && (2..=3).contains(&parts[0].len()) && parts.iter().all(|p| !p.is_empty() && p.len() <= 8 && p.bytes().all(|b| b.is_ascii_alphanumeric()))
-            && parts[0].bytes().all(|b| b.is_ascii_lowercase()) && parts[parts.len() - 1].bytes().all(|b| b.is_ascii_uppercase());
-        if fits { Ok(()) } else { Err(wrong(text, "a locale", "language and region, as `\"en-US\"` or `\"de-DE\"`")) }
-    }
-);
-string_type!(
-    /// A local account of Windows.
-    WindowsUser, MOX0012, "a Windows account, as `\"gamer\"`",
-    |text| {
-        let fits = !text.trim().is_empty() && text.chars().count() <= 20 && !text.ends_with('.') && text.trim() == text
-            && !text.chars().any(|c| c.is_control() || "\"/\\[]:;|=,+*?<>@".contains(c));
-        let reserved = ["administrator", "guest", "system", "defaultaccount", "none", "wdagutilityaccount"];
-        if !fits { return Err(wrong(text, "a Windows account", "at most 20 characters, none of `\" / \\ [ ] : ; | = , + * ? < > @`")); }
-        if reserved.contains(&text.to_ascii_lowercase().as_str()) { return Err(wrong(text, "a free name for an account", "Windows keeps this name: choose another")); }
-        Ok(())
-    }
-);
-string_type!(
-    /// The name of a machine in Windows, by the rules of `NetBIOS`.
-    ComputerName, MOX0012, "the name of a machine in Windows, as `\"GAMING-PC\"`",
-    |text| {
-        let fits = (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !text.starts_with('-') && !text.ends_with('-') && !text.bytes().all(|b| b.is_ascii_digit());
-        if fits { Ok(()) } else { Err(wrong(text, "the name of a machine in Windows", "at most 15 letters, digits and `-`, not digits alone")) }
-    }
-);
-string_type!(
-    /// A package of winget by id.
-    WingetId, MOX0021, "the id of a winget package, as `\"Mozilla.Firefox\"`",
-    |text| {
-        let fits = !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+')) && text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if fits { Ok(()) } else { Err(wrong(text, "the id of a winget package", "publisher and name, as `\"Mozilla.Firefox\"`: `winget search NAME` prints it")) }
-    }
-);
-string_type!(
-    /// An environment variable.
-    EnvironmentName, MOX0012, "the name of an environment variable",
-    |text| {
-        let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !text.starts_with(|c: char| c.is_ascii_digit());
-        if fits { Ok(()) } else { Err(wrong(text, "the name of an environment variable", "letters, digits and `_`")) }
-    }
-);
-
 /// The host's threads that a guest runs on: a string, or a list of numbers.
 #[derive(Debug, Clone)]
 pub struct CpuAffinity(pub CpuSet);
 
 impl super::reader::FromNode for CpuAffinity {
     fn from_node(
-        node: &super::document::Node,
+        node: &crate::value::Node,
         reader: &mut super::reader::Reader<'_>,
     ) -> Option<Self> {
-        use super::document::Value;
+        use crate::value::Value;
         if let Value::Array(_) = &node.value {
             let threads: List<Int<0, 8191>> = FromNode::from_node(node, reader)?;
             let text = threads
@@ -532,21 +428,12 @@ impl schemars::JsonSchema for CpuAffinity {
     }
 }
 
-/// The least memory that ballooning leaves, or `false`: no ballooning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Balloon {
-    /// No balloon device.
-    Off,
-    /// The least that stays.
-    Least(ByteSize),
-}
-
 impl super::reader::FromNode for Balloon {
     fn from_node(
-        node: &super::document::Node,
+        node: &crate::value::Node,
         reader: &mut super::reader::Reader<'_>,
     ) -> Option<Self> {
-        use super::document::Value;
+        use crate::value::Value;
         match &node.value {
             Value::Boolean(false) | Value::Integer(0) => Some(Self::Off),
             Value::Boolean(true)
@@ -563,31 +450,12 @@ impl super::reader::FromNode for Balloon {
     }
 }
 
-impl schemars::JsonSchema for Balloon {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Balloon".into()
-    }
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let size = generator.subschema_for::<ByteSize>();
-        schemars::json_schema!({ "anyOf": [size, { "const": false }, { "const": 0 }] })
-    }
-}
-
-/// A port that the guest's firewall opens: a number for TCP, `"53/udp"` for UDP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Port {
-    /// The number, from 1.
-    pub number: u16,
-    /// Whether it is UDP.
-    pub udp: bool,
-}
-
 impl super::reader::FromNode for Port {
     fn from_node(
-        node: &super::document::Node,
+        node: &crate::value::Node,
         reader: &mut super::reader::Reader<'_>,
     ) -> Option<Self> {
-        use super::document::Value;
+        use crate::value::Value;
         if let Value::String(text) = &node.value {
             let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
             let number = number.parse::<u16>().ok().filter(|n| *n > 0);
@@ -597,29 +465,14 @@ impl super::reader::FromNode for Port {
                     udp: protocol == "udp",
                 });
             }
-            reader.report_value(
-                crate::diagnostics::Code::MOX0021,
-                node.span,
-                text,
-                wrong(text, "a port", "write `443`, `\"53/udp\"` or `\"443/tcp\"`"),
-            );
+            let error = ValueError::whole(text, format!("`{}` is not a port", text.escape_debug()))
+                .help("write `443`, `\"53/udp\"` or `\"443/tcp\"`");
+            reader.report_value(crate::diagnostics::Code::MOX0021, node.span, text, error);
             return None;
         }
         Int::<1, 65535>::from_node(node, reader).map(|port| Self {
             number: u16::try_from(port.0).unwrap_or(u16::MAX),
             udp: false,
         })
-    }
-}
-
-impl schemars::JsonSchema for Port {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Port".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "anyOf": [
-            { "type": "integer", "minimum": 1, "maximum": 65535 },
-            { "type": "string", "pattern": "^[0-9]{1,5}(/(tcp|udp))?$" },
-        ] })
     }
 }

@@ -19,7 +19,8 @@ mod unclosed;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::source::{FileId, SourceMap, Spanned};
 use crate::value::{GuestName, Name};
-use document::{Document, Node, Value};
+use crate::value::{Node, Value};
+use document::Document;
 use reader::{FromNode, Named, Reader, table};
 
 table! {

@@ -88,10 +88,10 @@ pub struct VlanIds(pub VlanSet);
 
 impl super::reader::FromNode for VlanIds {
     fn from_node(
-        node: &super::document::Node,
+        node: &crate::value::Node,
         reader: &mut super::reader::Reader<'_>,
     ) -> Option<Self> {
-        use super::document::Value;
+        use crate::value::Value;
         match &node.value {
             Value::Array(items) => {
                 let mut ranges = Vec::new();

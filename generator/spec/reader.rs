@@ -5,10 +5,11 @@
 
 use std::net::IpAddr;
 
-use super::document::{Broken, Node, TableNode, Value};
+use super::document::Broken;
 use crate::diagnostics::{Code, Diagnostic, Sink, certain, did_you_mean, nearest};
 use crate::source::{FileId, SourceMap, Span, Spanned};
 use crate::value::{Choice, SpecString, ValueError, VlanTag, VmId};
+use crate::value::{Node, TableNode, Value};
 
 /// What the readers share.
 pub struct Reader<'a> {
@@ -276,8 +277,8 @@ macro_rules! table {
         }
 
         impl $crate::spec::reader::FromNode for $name {
-            fn from_node(node: &$crate::spec::document::Node, reader: &mut $crate::spec::reader::Reader<'_>) -> Option<Self> {
-                let $crate::spec::document::Value::Table(table) = &node.value else {
+            fn from_node(node: &$crate::value::Node, reader: &mut $crate::spec::reader::Reader<'_>) -> Option<Self> {
+                let $crate::value::Value::Table(table) = &node.value else {
                     reader.wrong_type(node, "a table");
                     return None;
                 };

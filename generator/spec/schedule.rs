@@ -1,9 +1,11 @@
 //! `[schedules.<name>]`.
 
-use super::document::{Node, Value};
 use super::reader::{FromNode, Int, List, OneOf, Reader, Reference, table};
 use crate::calendar::{Calendar, TimeSpan};
-use crate::value::{BackupMode, Compress, Line, Reboot, SmartKind, TaskKind};
+use crate::value::{
+    BackupMode, Compress, FlakeReference, Line, Reboot, SmartKind, TaskKind, UnitName,
+};
+use crate::value::{Node, Value};
 
 table! {
     /// One of `[schedules]`.
@@ -112,33 +114,3 @@ impl schemars::JsonSchema for GuestList {
         schemars::json_schema!({ "anyOf": [{ "const": "all" }, { "type": "array", "items": { "type": "string" } }] })
     }
 }
-
-macro_rules! word {
-    ($(#[$doc:meta])* $type:ident, $what:literal, $help:literal, $extra:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-        pub struct $type(pub String);
-
-        impl crate::value::SpecString for $type {
-            const CODE: crate::diagnostics::Code = crate::diagnostics::Code::MOX0021;
-            const WHAT: &'static str = $what;
-
-            fn parse(text: &str) -> Result<Self, crate::value::ValueError> {
-                if !text.is_empty() && !text.starts_with('-') && text.len() <= 255 && text.bytes().all(|b| b.is_ascii_alphanumeric() || $extra.contains(&b)) {
-                    return Ok(Self(text.to_owned()));
-                }
-                Err(crate::value::ValueError::whole(text, format!("`{}` is not {}", text.escape_debug(), $what.split(", as").next().unwrap_or($what))).help($help))
-            }
-        }
-        crate::value::spec_string!($type, stringify!($type));
-    };
-}
-
-word!(
-    /// A flake as `nix` takes it.
-    FlakeReference, "a flake, as `\"github:example/homelab\"`", "a flake reference without blanks: `\"github:owner/name\"`, `\"/etc/nixos\"`, `\"git+https://…\"`", b":/._-+?=&%@~#"
-);
-word!(
-    /// A unit of systemd.
-    UnitName, "a unit, as `\"nginx.service\"`", "the name that `systemctl list-units` shows", b":_.@-\\"
-);

@@ -102,8 +102,10 @@ mod tests {
     use super::*;
     use crate::diagnostics::Sink;
     use crate::source::{SourceMap, Span, Spanned};
-    use crate::spec::document::{self, Broken, TableNode, Value as Written};
+    use crate::spec::document::{self, Broken};
     use crate::spec::reader::{FromNode, Reader};
+    use crate::value::TableNode;
+    use crate::value::Value as Written;
 
     /// The keys that the reader of a table asks for, by what it says of one that it does not know.
     fn asked<T: FromNode>() -> BTreeSet<String> {

@@ -3,6 +3,7 @@
 //! A parse error carries the range inside the string, so that a diagnostic can mark the wrong octet.
 
 mod address;
+mod amount;
 mod choice;
 mod cpuset;
 mod hours;
@@ -14,9 +15,12 @@ mod pci;
 mod size;
 mod speed;
 mod text;
+mod tree;
 mod vlan;
+mod word;
 
 pub use address::{AddressRange, Cidr, GuestAddress, HostAddress, IpAddress};
+pub use amount::{Balloon, Port};
 pub use choice::{
     BackupMode, BondMode, Bus, CacheMode, Choice, Compress, ContainerOs, CpuVendor, DatasetUse,
     DiskKind, ExternalKind, Firmware, GuestOs, HashPolicy, LintChoice, LogLayout, PciClass,
@@ -38,7 +42,12 @@ pub use text::{
     CountryCode, Email, KeyboardLayout, Line, ReleaseTag, SecretName, SshKey, Text, TimeZoneName,
     VolumeId,
 };
+pub use tree::{Node, TableNode, Value};
 pub use vlan::{BridgePort, VlanSet, VlanTag};
+pub use word::{
+    CommandName, ComputerName, EnvironmentName, FlakeReference, Locale, ModulePath, NixAttribute,
+    OctalMode, UnitName, WindowsUser, WingetId,
+};
 
 use std::ops::Range;
 

@@ -11,7 +11,7 @@ use crate::nix::check::{FaultKind, Level, line_and_column};
 use crate::nix::options::{Index, Release, Rules, SettingFault, Step, check_module, check_setting};
 use crate::nix::{self, AttrPath, Printed};
 use crate::source::{Span, Spanned};
-use crate::spec::document::{Node, Value};
+use crate::value::{Node, Value};
 
 /// Marks the part of a module that the spec's raw settings make up.
 pub(super) const SETTINGS: nix::Origin = nix::Origin(0);

@@ -2,7 +2,7 @@
 
 use crate::model::NixosGuest;
 use crate::nix::{Attrs, BuildError, Built, mk_default, reference, select};
-use crate::spec::guest::NixAttribute;
+use crate::value::NixAttribute;
 
 /// Sets what a guest runs.
 pub(super) fn guest(nixos: &NixosGuest, facts: &mut Attrs) -> Result<(), BuildError> {

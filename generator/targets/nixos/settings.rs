@@ -3,7 +3,7 @@
 use super::module::Module;
 use crate::model::NixosGuest;
 use crate::nix::{AttrPath, BuildError, Built, IntoExpr, list, mk_override};
-use crate::spec::document::{Node, Value};
+use crate::value::{Node, Value};
 
 /// Weaker than a user's own line (100), stronger than a default of NixOS (1000).
 pub(super) const PRIORITY: u32 = 900;

@@ -9,8 +9,7 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, GuestNic, Host, Id, Vm, VmDisk};
 use crate::pve::{CannotCarry, GuestConfig, GuestKind, PropertyString};
 use crate::source::Span;
-use crate::spec::guest::Balloon;
-use crate::value::{Bus, Firmware, PciClass, VmOs};
+use crate::value::{Balloon, Bus, Firmware, PciClass, VmOs};
 
 use super::guest::{common, derived_uuid, mebibytes, trunks};
 use super::mapping::{self, PciMappings};
