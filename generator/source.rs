@@ -126,7 +126,12 @@ pub struct SourceFile {
     name: String,
     text: String,
     line_starts: Vec<usize>,
+    /// How many characters begin before each [`STRIDE`]th byte: one long line with many errors is counted once.
+    characters: Vec<usize>,
 }
+
+/// The bytes between two counts of characters.
+const STRIDE: usize = 1024;
 
 impl SourceFile {
     /// The name as the user gave it; `<stdin>` for standard input.
@@ -146,8 +151,14 @@ impl SourceFile {
         let start = self.line_starts[line - 1];
         LineColumn {
             line,
-            column: self.text[start..at].chars().count() + 1,
+            column: self.characters_before(at) - self.characters_before(start) + 1,
         }
+    }
+
+    /// How many characters begin before byte `at`.
+    fn characters_before(&self, at: usize) -> usize {
+        let counted = at / STRIDE;
+        self.characters[counted] + beginnings(&self.text.as_bytes()[counted * STRIDE..at])
     }
 
     /// The largest character boundary that is not past `at` or the end.
@@ -165,6 +176,11 @@ impl SourceFile {
         let end = self.boundary(range.end).max(start);
         start..end
     }
+}
+
+/// How many characters begin in these bytes of UTF-8.
+fn beginnings(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 /// All source files of a run.
@@ -194,10 +210,17 @@ impl SourceMap {
             u16::try_from(self.files.len())
                 .expect("a run has fewer than 65,536 spec files: the command line refuses more"),
         );
+        let mut before = 0;
+        let mut characters = vec![0];
+        for bytes in text.as_bytes().chunks_exact(STRIDE) {
+            before += beginnings(bytes);
+            characters.push(before);
+        }
         self.files.push(SourceFile {
             name: name.into(),
             text,
             line_starts,
+            characters,
         });
         id
     }
@@ -246,6 +269,19 @@ mod tests {
         assert_eq!(map.start(span), LineColumn { line: 2, column: 1 });
         assert_eq!(map.end(span), LineColumn { line: 2, column: 2 });
         assert_eq!(map.text(span), "ö");
+    }
+
+    #[test]
+    fn columns_of_long_lines_count_characters_too() {
+        let mut map = SourceMap::new();
+        let line = "aä€😀".repeat(700);
+        let id = map.add("a.toml", format!("first\n{line}\nlast"));
+        for (count, (at, _)) in line.char_indices().enumerate() {
+            let place = map.start(Span::new(id, 6 + at..6 + at));
+            assert_eq!((place.line, place.column), (2, count + 1));
+        }
+        let end = map.start(Span::new(id, 6 + line.len()..6 + line.len()));
+        assert_eq!((end.line, end.column), (2, 2_801));
     }
 
     #[test]

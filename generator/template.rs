@@ -20,7 +20,8 @@ use askama::filters::Escaper;
 use serde::Serialize;
 use tera::{ErrorKind, Tera};
 
-use crate::diagnostics::{Code, Diagnostic, Sink, did_you_mean};
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::near::did_you_mean;
 use crate::powershell;
 use crate::shell;
 use crate::source::{FileId, SourceMap, Span};

@@ -3,7 +3,8 @@ use std::fmt::Write as _;
 use super::args::Explain;
 use super::terminal::Terminal;
 use super::{Failure, Status};
-use crate::diagnostics::{Code, Severity, certain, nearest};
+use crate::diagnostics::{Code, Severity};
+use crate::near::{certain, nearest};
 
 pub(super) fn run(args: &Explain, terminal: &mut Terminal) -> Result<Status, Failure> {
     let Some(code) = &args.code else {

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use super::{Code, Diagnostic, LintLevel, Lints, Severity};
 
 /// Where the stages put what they find.
@@ -69,13 +71,17 @@ pub fn in_order(mut found: Vec<(Severity, Diagnostic)>) -> Vec<(Severity, Diagno
     // A stable sort: of two problems at one place, the one found first stays first.
     found.sort_by_key(|(_, d)| (d.span(), d.code));
     let mut told: Vec<(Severity, Diagnostic)> = Vec::with_capacity(found.len());
+    // What stands at the place and under the code of the last one, by message: there may be thousands.
+    let mut alike: HashMap<String, Vec<usize>> = HashMap::new();
     for (severity, diagnostic) in found {
-        let again = told
-            .iter()
-            .rev()
-            .take_while(|(_, other)| other.span() == diagnostic.span())
-            .any(|(_, other)| *other == diagnostic);
-        if !again {
+        let same =
+            |other: &Diagnostic| (other.span(), other.code) == (diagnostic.span(), diagnostic.code);
+        if told.last().is_some_and(|(_, last)| !same(last)) {
+            alike.clear();
+        }
+        let known = alike.entry(diagnostic.message.clone()).or_default();
+        if !known.iter().any(|at| told[*at].1 == diagnostic) {
+            known.push(told.len());
             told.push((severity, diagnostic));
         }
     }

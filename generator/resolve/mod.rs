@@ -13,11 +13,12 @@ mod references;
 mod schedules;
 mod storage;
 
-use crate::diagnostics::{Code, Diagnostic, LintLevel, Lints, Severity, Sink, certain};
+use crate::diagnostics::{Code, Diagnostic, LintLevel, Lints, Severity, Sink};
 use crate::model::{
     Bond, Bridge, Dataset, Disk, External, Guest, Host, Machine, Nic, PciDevice, Pool, Reserve,
     Setting,
 };
+use crate::near::certain;
 use crate::pve::Release;
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;

@@ -177,13 +177,7 @@ fn port(port: &Spanned<BridgePort>, index: &Index<'_>, sink: &mut Sink) -> Optio
         (Some(nic), _) => PortDevice::Nic(nic?),
         (None, Some(bond)) => PortDevice::Bond(bond?),
         (None, None) => {
-            let known: Vec<&str> = index
-                .nics
-                .names()
-                .iter()
-                .chain(index.bonds.names())
-                .copied()
-                .collect();
+            let known = [index.nics.names(), index.bonds.names()];
             let mut diagnostic =
                 unknown_reference(port.span, "network card or bond", &port.parent, &known);
             // The edit would lose the VLAN: keep it.
@@ -234,13 +228,7 @@ pub(super) fn gateway(
             (Some(machine), _) => Gateway::Machine(machine?),
             (None, Some(guest)) => Gateway::Guest(guest?),
             (None, None) => {
-                let known: Vec<&str> = index
-                    .machines
-                    .names()
-                    .iter()
-                    .chain(index.guests.names())
-                    .copied()
-                    .collect();
+                let known = [index.machines.names(), index.guests.names()];
                 sink.push(unknown_reference(
                     written.span,
                     "machine or guest",

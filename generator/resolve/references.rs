@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::diagnostics::Sink;
 use crate::model::{Arena, Id};
+use crate::near::Near;
 use crate::source::Spanned;
 use crate::spec::reader::{Named, Reference, unknown_reference};
 
@@ -11,7 +12,7 @@ use crate::spec::reader::{Named, Reference, unknown_reference};
 pub(super) struct Names<'a, T> {
     what: &'static str,
     ids: HashMap<&'a str, Option<Id<T>>>,
-    order: Vec<&'a str>,
+    order: Near<'a>,
 }
 
 impl<'a, T> Names<'a, T> {
@@ -20,7 +21,7 @@ impl<'a, T> Names<'a, T> {
         Self {
             what,
             ids: HashMap::new(),
-            order: Vec::new(),
+            order: Near::default(),
         }
     }
 
@@ -53,7 +54,7 @@ impl<'a, T> Names<'a, T> {
     }
 
     /// Every name.
-    pub(super) fn names(&self) -> &[&'a str] {
+    pub(super) fn names(&self) -> &Near<'a> {
         &self.order
     }
 
@@ -70,7 +71,7 @@ impl<'a, T> Names<'a, T> {
                 reference.span,
                 self.what,
                 &reference.value.0,
-                &self.order,
+                &[&self.order],
             ));
             None
         }

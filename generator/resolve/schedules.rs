@@ -439,14 +439,7 @@ impl Resolver<'_> {
             (Some(dataset), _) => dataset.map(StoreRef::Dataset),
             (None, Some(external)) => external.map(StoreRef::External),
             (None, None) => {
-                let known: Vec<&str> = self
-                    .index
-                    .datasets
-                    .names()
-                    .iter()
-                    .chain(self.index.external.names())
-                    .copied()
-                    .collect();
+                let known = [self.index.datasets.names(), self.index.external.names()];
                 self.sink.push(unknown_reference(
                     written.span,
                     "dataset or external store",

@@ -3,11 +3,15 @@
 //! The parser is the `toml` crate's; the tree is ours so that it can outlive the text, name its file, and take in the
 //! defaults of a fleet.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use toml::de::{DeTable, DeValue};
 
 use super::unclosed::{self, Unclosed};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::source::{FileId, SourceMap, Span, Spanned};
+use crate::unseen::is_bidi_control;
 use crate::value::{TableNode, Value};
 
 /// A parsed file.
@@ -23,7 +27,7 @@ pub struct Document {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Broken {
     /// The lines (from 1) with a syntax error: what else is wrong there is not told.
-    pub lines: Vec<usize>,
+    pub lines: BTreeSet<usize>,
     /// The line from which on keys may stand in another table than it seems: a header or a bracket is not closed.
     pub from: Option<usize>,
 }
@@ -48,7 +52,7 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
         0
     };
     let text = &source.text()[bom..];
-    let place = |range: std::ops::Range<usize>| Span::new(file, range.start + bom..range.end + bom);
+    let place = |range: Range<usize>| Span::new(file, range.start + bom..range.end + bom);
     let mut broken = Broken::default();
     let (opens, rest) = if DeTable::parse_recoverable(text).1.is_empty() {
         (Vec::new(), None)
@@ -75,10 +79,9 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
         if error.message().starts_with("unclosed") || error.message().contains("table") {
             broken.from.get_or_insert(line);
         }
-        if broken.lines.contains(&line) {
+        if !broken.lines.insert(line) {
             continue;
         }
-        broken.lines.push(line);
         if broken.lines.len() <= MOST_SYNTAX_ERRORS {
             sink.push(syntax_error(error.message(), span, sources.text(span)));
         }
@@ -86,7 +89,7 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
     for open in opens {
         let at = place(open.at.clone());
         let line = sources.start(at).line;
-        broken.lines.push(line);
+        broken.lines.insert(line);
         let message = format!("this `{}` is not closed", &text[open.at]);
         let mut diagnostic = Diagnostic::new(Code::MOX0001, at, message);
         if let Some(next) = open.next {
@@ -96,9 +99,38 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
         }
         sink.push(diagnostic.help(format!("write `{}` at its end", open.close)));
     }
-    let convert = Convert { file, bom };
+    report_unseen(text, place, sink);
+    let mut convert = Convert {
+        sources,
+        file,
+        bom,
+        sink,
+    };
     let root = Spanned::new(convert.table(table.get_ref()), Span::new(file, 0..0));
     Document { root, broken }
+}
+
+/// Reports characters that turn the direction of the text around them, in comments too: what a person reads in the spec
+/// is what the host gets. One a line is enough to find the rest.
+fn report_unseen(text: &str, place: impl Fn(Range<usize>) -> Span, sink: &mut Sink) {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if let Some((at, c)) = line.char_indices().find(|(_, c)| is_bidi_control(*c)) {
+            let at = start + at;
+            sink.push(unseen(place(at..at + c.len_utf8()), c));
+        }
+        start += line.len();
+    }
+}
+
+fn unseen(span: Span, c: char) -> Diagnostic {
+    Diagnostic::new(
+        Code::MOX0040,
+        span,
+        format!("U+{:04X} turns the direction of the text", u32::from(c)),
+    )
+    .label("nobody sees it")
+    .help("remove it: what a person reads in a spec is what its host gets")
 }
 
 /// The values whose brackets are open, and the text without those behind which something new begins: what follows them
@@ -163,33 +195,43 @@ fn unquoted_help(at: &str) -> Option<String> {
     }
 }
 
-struct Convert {
+struct Convert<'a> {
+    sources: &'a SourceMap,
     file: FileId,
     bom: usize,
+    sink: &'a mut Sink,
 }
 
-impl Convert {
-    fn span(&self, range: std::ops::Range<usize>) -> Span {
+impl Convert<'_> {
+    fn span(&self, range: Range<usize>) -> Span {
         Span::new(self.file, range.start + self.bom..range.end + self.bom)
     }
 
-    fn table(&self, table: &DeTable<'_>) -> TableNode {
+    /// A text, which may hold by an escape what the file's own text does not.
+    fn text(&mut self, text: &str, span: Span) -> String {
+        let hidden = text.chars().find(|c| is_bidi_control(*c));
+        if let Some(c) = hidden.filter(|_| !self.sources.text(span).contains(is_bidi_control)) {
+            self.sink.push(unseen(span, c));
+        }
+        text.to_owned()
+    }
+
+    fn table(&mut self, table: &DeTable<'_>) -> TableNode {
         let entries = table
             .iter()
             .map(|(key, value)| {
-                let name = Spanned::new(key.get_ref().to_string(), self.span(key.span()));
-                (
-                    name,
-                    Spanned::new(self.value(value.get_ref()), self.span(value.span())),
-                )
+                let span = self.span(key.span());
+                let name = Spanned::new(self.text(key.get_ref(), span), span);
+                let span = self.span(value.span());
+                (name, Spanned::new(self.value(value.get_ref(), span), span))
             })
             .collect();
         TableNode { entries }
     }
 
-    fn value(&self, value: &DeValue<'_>) -> Value {
+    fn value(&mut self, value: &DeValue<'_>, span: Span) -> Value {
         match value {
-            DeValue::String(text) => Value::String(text.to_string()),
+            DeValue::String(text) => Value::String(self.text(text, span)),
             // A number that is too large keeps its text: the reader says that it is no number of the range.
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
                 .map_or_else(
@@ -205,7 +247,10 @@ impl Convert {
             DeValue::Array(items) => Value::Array(
                 items
                     .iter()
-                    .map(|item| Spanned::new(self.value(item.get_ref()), self.span(item.span())))
+                    .map(|item| {
+                        let span = self.span(item.span());
+                        Spanned::new(self.value(item.get_ref(), span), span)
+                    })
                     .collect(),
             ),
             DeValue::Table(table) => Value::Table(self.table(table)),

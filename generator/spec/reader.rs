@@ -3,10 +3,12 @@
 //! A key is declared once, in a [`table!`](super::table): the struct's field, the reader and the JSON Schema come from
 //! that one line. Nothing stops at the first error; what cannot be read is `None` and has been reported.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::document::Broken;
-use crate::diagnostics::{Code, Diagnostic, Sink, certain, did_you_mean, nearest};
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::near::{self, Near, certain, nearest};
 use crate::source::{FileId, SourceMap, Span, Spanned};
 use crate::value::{Choice, SpecString, ValueError, VlanTag, VmId};
 use crate::value::{Node, TableNode, Value};
@@ -55,11 +57,7 @@ impl<'a> Reader<'a> {
         diagnostic.code == Code::MOX0004
             || span.range() == (0..0)
             || self.broken.from.is_some_and(|from| last >= from)
-            || self
-                .broken
-                .lines
-                .iter()
-                .any(|line| (first..=last).contains(line))
+            || self.broken.lines.range(first..=last).next().is_some()
     }
 
     /// Reports a string that is no value of its type, at the part that is wrong.
@@ -190,6 +188,18 @@ impl<'n> TableReader<'n> {
 
     /// Reports unknown and missing keys. An unknown key that is nearly a missing one explains it: told once.
     pub fn finish(mut self, reader: &mut Reader<'_>) {
+        let written: HashSet<&str> = self
+            .table
+            .entries
+            .iter()
+            .map(|(key, _)| key.value.as_str())
+            .collect();
+        let free: Vec<&str> = self
+            .asked
+            .iter()
+            .copied()
+            .filter(|known| !written.contains(known))
+            .collect();
         for (key, _) in &self.table.entries {
             if self.asked.contains(&key.value.as_str()) {
                 continue;
@@ -199,12 +209,6 @@ impl<'n> TableReader<'n> {
                 reader.report(secret(key.span, message));
                 continue;
             }
-            let free: Vec<&str> = self
-                .asked
-                .iter()
-                .copied()
-                .filter(|known| self.table.get(known).is_none())
-                .collect();
             let mut diagnostic = Diagnostic::new(
                 Code::MOX0002,
                 key.span,
@@ -935,15 +939,15 @@ impl SpecString for GatewayName {
 crate::value::spec_string!(GatewayName, "Gateway");
 
 /// Reports a name that nothing in the spec has.
-pub fn unknown_reference(span: Span, what: &str, name: &str, known: &[&str]) -> Diagnostic {
+pub fn unknown_reference(span: Span, what: &str, name: &str, known: &[&Near<'_>]) -> Diagnostic {
     let mut diagnostic = Diagnostic::new(
         Code::MOX0106,
         span,
         format!("no {what} `{}`", name.escape_debug()),
     )
     .label("not declared")
-    .help_if(did_you_mean(name, known.iter().copied(), what));
-    if let Some(sure) = certain(name, known.iter().copied()) {
+    .help_if(near::did_you_mean_among(known, name, what));
+    if let Some(sure) = near::certain_among(known, name) {
         diagnostic = diagnostic.replace(format!("write `{sure}`"), span, format!("\"{sure}\""));
     }
     diagnostic

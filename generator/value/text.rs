@@ -129,7 +129,7 @@ text!(
     "a keyboard layout, as `\"de\"` or `\"en-us\"`",
     |text| {
         if KEYBOARDS.contains(&text) { return Ok(()); }
-        let help = crate::diagnostics::did_you_mean(text, KEYBOARDS.iter().copied(), "keyboard")
+        let help = crate::near::did_you_mean(text, KEYBOARDS.iter().copied(), "keyboard")
             .unwrap_or_else(|| format!("one of {}", KEYBOARDS.join(", ")));
         Err(ValueError::whole(text, format!("no keyboard layout `{}`", text.escape_debug())).help(help))
     }
@@ -149,11 +149,11 @@ text!(
         // `Berlin` is what people write first.
         let mut cities = zones.iter().filter(|zone| zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(text)));
         let city = cities.next();
-        let near = city.map(String::as_str).or_else(|| crate::diagnostics::nearest(text, zones.iter().map(String::as_str)));
+        let near = city.map(String::as_str).or_else(|| crate::near::nearest(text, zones.iter().map(String::as_str)));
         let sure = match (city, cities.next()) {
             (Some(only), None) => Some(only.as_str()),
             (Some(_), Some(_)) => None,
-            (None, _) => crate::diagnostics::certain(text, zones.iter().map(String::as_str)),
+            (None, _) => crate::near::certain(text, zones.iter().map(String::as_str)),
         };
         Err(match near {
             Some(zone) if sure == Some(zone) => {

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
@@ -5,14 +7,35 @@ use super::Found;
 use crate::diagnostics::{Diagnostic, Label, Severity};
 use crate::source::{FileId, SourceMap};
 
+/// The most that a person is shown at once: what comes after it is counted, and errors go before warnings.
+const MOST_SHOWN: usize = 100;
+
 pub(super) fn render(sources: &SourceMap, found: &Found) -> String {
     let renderer = Renderer::styled().decor_style(DecorStyle::Ascii);
     let mut text = String::new();
-    for (severity, diagnostic) in found {
+    let shown = shown(found);
+    for at in &shown {
+        let (severity, diagnostic) = &found[*at];
         text.push_str(&renderer.render(&[group(sources, *severity, diagnostic)]));
         text.push_str("\n\n");
     }
+    if shown.len() < found.len() {
+        let more = found.len() - shown.len();
+        let _ = writeln!(
+            text,
+            "and {more} more; `--message-format short` shows all\n"
+        );
+    }
     text
+}
+
+/// The places of what is shown, in order.
+fn shown(found: &Found) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..found.len()).collect();
+    places.sort_by_key(|at| found[*at].0 != Severity::Error);
+    places.truncate(MOST_SHOWN);
+    places.sort_unstable();
+    places
 }
 
 fn group<'a>(sources: &'a SourceMap, severity: Severity, diagnostic: &'a Diagnostic) -> Group<'a> {

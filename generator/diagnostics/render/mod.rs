@@ -11,6 +11,7 @@ mod short;
 
 use super::{Diagnostic, Severity};
 use crate::source::{SourceMap, Span};
+use crate::unseen::is_unseen;
 
 /// How diagnostics are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +89,7 @@ fn tame(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' => ' ',
-            c if c.is_control() => char::REPLACEMENT_CHARACTER,
+            c if is_unseen(c) => char::REPLACEMENT_CHARACTER,
             c => c,
         })
         .collect()
