@@ -13,6 +13,7 @@ mod processor;
 mod release;
 mod schedules;
 mod storage;
+mod usb;
 #[cfg(test)]
 mod variants;
 
@@ -33,7 +34,7 @@ pub enum Subject {
     Memory,
     /// Threads and who is pinned to them.
     Processor,
-    /// PCI functions that go to guests.
+    /// PCI functions and USB devices that go to guests.
     Passthrough,
     /// What guests' systems want, and in which order they start.
     Guests,
@@ -98,7 +99,10 @@ impl<'a> Analysis<'a> {
             Subject::Storage => storage::check(host, sink),
             Subject::Memory => memory::check(host, together, sink),
             Subject::Processor => processor::check(host, together, sink),
-            Subject::Passthrough => passthrough::check(host, together, sink),
+            Subject::Passthrough => {
+                passthrough::check(host, together, sink);
+                usb::check(host, sink);
+            }
             Subject::Guests => guests::check(host, sink),
             Subject::IdMaps => idmaps::check(host, sink),
             Subject::Schedules => schedules::check(host, sink),

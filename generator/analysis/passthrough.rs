@@ -6,7 +6,7 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Running;
 use crate::model::{Disk, Guest, Host, Id, PciDevice, PortDevice, Vm};
 use crate::source::{Span, Spanned};
-use crate::value::{Firmware, PciAddress, PciClass};
+use crate::value::{Firmware, PciAddress, PciClass, PciPlace};
 
 /// A virtual machine has `hostpci0` to `hostpci15`.
 const MOST_DEVICES: usize = 16;
@@ -59,7 +59,7 @@ fn shared(host: &Host, together: &Running, users: &Users, sink: &mut Sink) {
             } else {
                 format!(
                     "{} is given to `{other_name}` and `{name}`, which can run together",
-                    item.address.value
+                    item.path()
                 )
             };
             let help = if guest == other {
@@ -81,14 +81,22 @@ fn shared(host: &Host, together: &Running, users: &Users, sink: &mut Sink) {
 
 /// Two rows of the hardware table for one function.
 fn same_address(host: &Host, sink: &mut Sink) {
-    let mut seen: BTreeMap<PciAddress, &PciDevice> = BTreeMap::new();
-    for device in host
+    // Sorted, so that a whole card stands before the functions of it that other rows name.
+    let mut devices: Vec<&PciDevice> = host
         .hardware
         .pci
         .values()
         .filter(|d| !d.address.is_missing())
-    {
-        if let Some(first) = seen.insert(device.address.value, device) {
+        .collect();
+    devices.sort_by_key(|device| (*device.address, !device.all_functions, device.name.span));
+    let mut seen: Vec<&PciDevice> = Vec::new();
+    for device in devices {
+        let first = seen
+            .iter()
+            .rev()
+            .take_while(|first| first.address.same_device(*device.address))
+            .find(|first| first.place().meets(device.place()));
+        if let Some(first) = first {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0502,
@@ -99,9 +107,10 @@ fn same_address(host: &Host, sink: &mut Sink) {
                     ),
                 )
                 .also(first.address.span, "the first")
-                .help("`lspci -D` lists every function with its address"),
+                .help("`lspci -D` lists every function with its address; one without a function stands for the whole card"),
             );
         }
+        seen.push(device);
     }
 }
 
@@ -126,7 +135,14 @@ fn groups(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
             })
             // Functions of the same card are the next check's; what the spec calls harmless is.
             .filter(|(_, other)| !other.address.same_device(*item.address))
-            .filter(|(_, other)| !item.group_members.iter().any(|m| m.value == *other.address))
+            .filter(|(_, other)| {
+                !item.group_members.iter().any(|m| {
+                    other.place().meets(PciPlace {
+                        address: m.value,
+                        all_functions: false,
+                    })
+                })
+            })
             .map(|(_, other)| other)
             .collect();
         if members.is_empty() {
@@ -135,7 +151,7 @@ fn groups(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
         told.push(group.value);
         let list = members
             .iter()
-            .map(|m| format!("`{}` ({})", m.name.value, m.address.value))
+            .map(|m| format!("`{}` ({})", m.name.value, m.path()))
             .collect::<Vec<_>>()
             .join(", ");
         let mut diagnostic = Diagnostic::new(
@@ -272,13 +288,16 @@ fn ports_behind(
                 (pci.span, "the card is this function".to_owned())
             }
             None if *item.class == PciClass::Nic
-                && address_in_name(nic.interface.as_str()).is_some_and(|named| {
-                    named == (item.address.bus, item.address.device, item.address.function)
-                }) =>
+                && address_in_name(nic.interface.as_str()).is_some_and(
+                    |(bus, device, function)| {
+                        (bus, device) == (item.address.bus, item.address.device)
+                            && (item.all_functions || function == item.address.function)
+                    },
+                ) =>
             {
                 (
                     nic.interface.span,
-                    format!("the name says that it sits at {}", item.address.value),
+                    format!("the name says that it sits at {}", item.path()),
                 )
             }
             Some(_) | None => continue,
@@ -498,14 +517,10 @@ fn raw_devices(guest: &Guest) -> impl Iterator<Item = RawDevice<'_>> {
     })
 }
 
-/// Whether a raw address is a function or its whole card: `01:00` stands for every function of 01:00.
-fn names(raw: &str, address: PciAddress) -> bool {
-    raw.split(';').any(|one| {
-        one.parse::<PciAddress>().is_ok_and(|own| own == address)
-            || format!("{one}.0")
-                .parse::<PciAddress>()
-                .is_ok_and(|own| own.same_device(address))
-    })
+/// Whether a raw address shares a function with a device: `01:00` stands for every function of 01:00.
+fn names(raw: &str, place: PciPlace) -> bool {
+    raw.split(';')
+        .any(|one| one.parse::<PciPlace>().is_ok_and(|own| own.meets(place)))
 }
 
 /// Functions that guests get by raw options, past the hardware table and its checks.
@@ -514,7 +529,7 @@ fn around_the_table(host: &Host, together: &Running, users: &Users, sink: &mut S
         for raw in raw_devices(guest) {
             refused(vm, &raw, sink);
             let known = host.hardware.pci.iter().find(|(_, device)| {
-                raw.host.is_some_and(|text| names(text, *device.address))
+                raw.host.is_some_and(|text| names(text, device.place()))
                     || raw.mapping == Some(device.name.as_str())
             });
             let taken = known.and_then(|(device, _)| {
@@ -531,7 +546,8 @@ fn around_the_table(host: &Host, together: &Running, users: &Users, sink: &mut S
                         raw.place,
                         format!(
                             "{} is given to `{other}` and by a raw option to `{}`",
-                            device.address.value, guest.name.value
+                            device.path(),
+                            guest.name.value
                         ),
                     )
                     .label("given again")
@@ -637,7 +653,7 @@ mod tests {
 
     #[test]
     fn raw_addresses_stand_for_a_function_or_a_card() {
-        let address: PciAddress = "01:00.1".parse().expect("an address");
+        let address: PciPlace = "01:00.1".parse().expect("an address");
         assert!(names("01:00.1", address));
         assert!(names("0000:01:00.1", address));
         assert!(names("01:00", address));

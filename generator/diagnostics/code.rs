@@ -61,7 +61,7 @@ codes! {
     MOX0007 Error   "not a duration";
     MOX0008 Error   "not a calendar expression";
     MOX0009 Error   "not an address";
-    MOX0010 Error   "not a PCI address or id";
+    MOX0010 Error   "not a PCI or USB address or id";
     MOX0011 Error   "not a unicast MAC address";
     MOX0012 Error   "not a name of its kind";
     MOX0013 Error   "number out of range";
@@ -87,6 +87,7 @@ codes! {
     MOX0109 Error   "option that moxc sets itself";
     MOX0110 Error   "a name of the wrong kind";
     MOX0111 Warning "a release without security updates";
+    MOX0115 Error   "one USB device, two rows";
     MOX0201 Error   "a port with two masters";
     MOX0202 Warning "two cables in one bridge without a spanning tree";
     MOX0203 Error   "a gateway that cannot be reached";

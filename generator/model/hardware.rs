@@ -4,7 +4,7 @@ use super::{Arena, Id, Item, Setting};
 use crate::source::{Span, Spanned};
 use crate::value::{
     ByteSize, CpuVendor, DevicePath, DiskKind, InterfaceName, Line, LinkSpeed, MacAddress,
-    PciAddress, PciClass, PciId,
+    PciAddress, PciClass, PciId, PciPlace, UsbId, UsbPort,
 };
 
 /// What is in the machine.
@@ -20,6 +20,8 @@ pub struct Hardware {
     pub nics: Arena<Nic>,
     /// PCI functions.
     pub pci: Arena<PciDevice>,
+    /// USB devices.
+    pub usb: Arena<UsbDevice>,
 }
 
 /// The processor.
@@ -88,13 +90,15 @@ pub struct Nic {
     pub pci: Option<Spanned<Id<PciDevice>>>,
 }
 
-/// A PCI function.
+/// A PCI function, or all functions of a card.
 #[derive(Debug, Clone)]
 pub struct PciDevice {
     /// Its name in the spec.
     pub name: Spanned<String>,
-    /// Where it sits.
+    /// Where it sits; of a whole card function 0.
     pub address: Setting<PciAddress>,
+    /// Whether it is every function of the card.
+    pub all_functions: bool,
     /// Vendor and device.
     pub id: Option<Spanned<PciId>>,
     /// Vendor and device of the card's maker.
@@ -109,6 +113,52 @@ pub struct PciDevice {
     pub group_members: Vec<Spanned<PciAddress>>,
 }
 
+/// A USB device.
+#[derive(Debug, Clone)]
+pub struct UsbDevice {
+    /// Its name in the spec.
+    pub name: Spanned<String>,
+    /// Vendor and product. Without them it is whatever sits in the socket, and no mapping.
+    pub id: Option<Spanned<UsbId>>,
+    /// The socket, where it matters.
+    pub port: Option<Spanned<UsbPort>>,
+    /// What it is called.
+    pub model: Option<Spanned<Line>>,
+    /// Its serial number.
+    pub serial: Option<Spanned<Line>>,
+}
+
+impl UsbDevice {
+    /// What a guest's `usb` option says of it: `mapping=NAME`, or `host=PORT` for a socket alone. None where the spec says
+    /// neither, which has been reported.
+    pub fn option(&self) -> Option<(&'static str, String)> {
+        match (&self.id, &self.port) {
+            (Some(_), _) => Some(("mapping", self.name.value.clone())),
+            (None, Some(port)) => Some(("host", port.to_string())),
+            (None, None) => None,
+        }
+    }
+}
+
+impl PciDevice {
+    /// Its place as Proxmox VE names it: `0000:01:00.0`, and `0000:01:00` for a whole card.
+    pub fn path(&self) -> String {
+        if self.all_functions {
+            self.address.device_path()
+        } else {
+            self.address.to_string()
+        }
+    }
+
+    /// Its place.
+    pub fn place(&self) -> PciPlace {
+        PciPlace {
+            address: *self.address,
+            all_functions: self.all_functions,
+        }
+    }
+}
+
 impl Item for Disk {
     fn name(&self) -> &str {
         &self.name
@@ -120,6 +170,11 @@ impl Item for Nic {
     }
 }
 impl Item for PciDevice {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+impl Item for UsbDevice {
     fn name(&self) -> &str {
         &self.name
     }

@@ -17,7 +17,7 @@ pub use guest::{
     GuestNic, MountSource, NixosGuest, NixosScript, NixosUser, RustSetup, Share, Steam, Vm, VmDisk,
     WindowsGuest,
 };
-pub use hardware::{Cpu, Disk, Hardware, Memory, Nic, PciDevice};
+pub use hardware::{Cpu, Disk, Hardware, Memory, Nic, PciDevice, UsbDevice};
 pub use network::{Bond, Bridge, Machine, Network, Port, PortDevice};
 pub use schedule::{Guests, Keep, Schedule, Task};
 pub use storage::{

@@ -1,8 +1,8 @@
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Arena, Cpu, Disk, Hardware, Memory, Nic, PciDevice, Setting};
+use crate::model::{Arena, Cpu, Disk, Hardware, Memory, Nic, PciDevice, Setting, UsbDevice};
 use crate::spec::HostFile;
-use crate::spec::hardware::CpuSpec;
-use crate::value::{ByteSize, DiskKind, PciAddress, PciClass};
+use crate::spec::hardware::{CpuSpec, HardwareSpec};
+use crate::value::{ByteSize, DiskKind, PciClass};
 
 use super::{Index, list};
 
@@ -77,15 +77,15 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
         .flat_map(|table| &table.rows)
         .filter_map(|row| {
             let body = row.body.as_ref()?;
-            let nowhere = PciAddress {
-                domain: 0,
-                bus: 0,
-                device: 0,
-                function: 0,
-            };
+            let nowhere = "00:00.0".parse().expect("a PCI address");
             Some(PciDevice {
                 name: row.key.clone(),
-                address: Setting::or_missing(body.address, nowhere, body.span),
+                address: Setting::or_missing(
+                    body.address.map(|place| place.map(|place| place.address)),
+                    nowhere,
+                    body.span,
+                ),
+                all_functions: body.address.is_some_and(|place| place.all_functions),
                 id: body.id,
                 subsystem: body.subsystem,
                 class: super::choice(body.class, PciClass::Other, body.span),
@@ -106,7 +106,33 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
         disks,
         nics,
         pci: Arena::new(pci.collect()),
+        usb: Arena::new(usb(spec, sink)),
     }
+}
+
+/// A USB device is known by its make, its socket, or both.
+fn usb(spec: &HardwareSpec, sink: &mut Sink) -> Vec<UsbDevice> {
+    let mut devices = Vec::new();
+    for row in spec.usb.iter().flat_map(|table| &table.rows) {
+        let Some(body) = &row.body else { continue };
+        if body.id.is_none() && body.port.is_none() && body.misread.is_empty() {
+            sink.push(
+                Diagnostic::new(Code::MOX0004, body.span, "the key `id` is missing")
+                    .label("in this table")
+                    .help(
+                        "say its `id`, which `lsusb` prints, or the `port` that it is plugged into",
+                    ),
+            );
+        }
+        devices.push(UsbDevice {
+            name: row.key.clone(),
+            id: body.id,
+            port: body.port.clone(),
+            model: body.model.clone(),
+            serial: body.serial.clone(),
+        });
+    }
+    devices
 }
 
 fn cpu(spec: &CpuSpec) -> Cpu {

@@ -16,7 +16,7 @@ mod storage;
 use crate::diagnostics::{Code, Diagnostic, LintLevel, Lints, Severity, Sink};
 use crate::model::{
     Bond, Bridge, Dataset, Disk, External, Guest, Host, Machine, Nic, PciDevice, Pool, Reserve,
-    Setting,
+    Setting, UsbDevice,
 };
 use crate::near::certain;
 use crate::pve::Release;
@@ -31,6 +31,8 @@ struct Index<'a> {
     disks: Names<'a, Disk>,
     nics: Names<'a, Nic>,
     pci: Names<'a, PciDevice>,
+    #[allow(dead_code, reason = "guests name USB devices with the next change")]
+    usb: Names<'a, UsbDevice>,
     bridges: Names<'a, Bridge>,
     bonds: Names<'a, Bond>,
     machines: Names<'a, Machine>,
@@ -49,6 +51,7 @@ pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
         disks: Names::of("disk", hardware_spec.and_then(|h| h.disks.as_ref())),
         nics: Names::of("network card", hardware_spec.and_then(|h| h.nics.as_ref())),
         pci: Names::of("PCI function", hardware_spec.and_then(|h| h.pci.as_ref())),
+        usb: Names::of("USB device", hardware_spec.and_then(|h| h.usb.as_ref())),
         bridges: Names::of("bridge", network_spec.and_then(|n| n.bridges.as_ref())),
         bonds: Names::of("bond", network_spec.and_then(|n| n.bonds.as_ref())),
         machines: Names::of("machine", network_spec.and_then(|n| n.machines.as_ref())),

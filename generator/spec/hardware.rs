@@ -3,7 +3,7 @@
 use super::reader::{Int, List, Named, OneOf, Reference, table};
 use crate::value::{
     ByteSize, CpuVendor, DevicePath, DiskKind, InterfaceName, Line, LinkSpeed, MacAddress, Name,
-    PciAddress, PciClass, PciId,
+    PciAddress, PciClass, PciId, PciPlace, UsbId, UsbPort,
 };
 
 table! {
@@ -17,8 +17,10 @@ table! {
         "disks" disks: opt Named<Name, DiskSpec>;
         /// Network cards by name.
         "nics" nics: opt Named<Name, NicSpec>;
-        /// PCI functions by name.
+        /// PCI functions and whole cards by name.
         "pci" pci: opt Named<Name, PciSpec>;
+        /// USB devices by name.
+        "usb" usb: opt Named<Name, UsbSpec>;
     }
 
     /// `[hardware.cpu]`.
@@ -79,8 +81,8 @@ table! {
 
     /// One of `[hardware.pci]`.
     PciSpec {
-        /// Where it sits.
-        "address" address: req PciAddress;
+        /// Where it sits; without the function (`0b:00`) every function of the card.
+        "address" address: req PciPlace;
         /// Vendor and device.
         "id" id: opt PciId;
         /// Vendor and device of the card's maker.
@@ -93,5 +95,17 @@ table! {
         "iommu-group" iommu_group: opt Int<0, 65535>;
         /// Other functions or bridges of the same group that stay on the host and are harmless there.
         "group-members" group_members: opt List<PciAddress>;
+    }
+
+    /// One of `[hardware.usb]`: what is plugged in, known by its make, by its socket, or by both.
+    UsbSpec {
+        /// Vendor and product; with it the device becomes a mapping of Proxmox VE.
+        "id" id: opt UsbId;
+        /// The socket that it is plugged into, where that matters: for one of several alike, or whatever is plugged in there.
+        "port" port: opt UsbPort;
+        /// What it is called.
+        "model" model: opt Line;
+        /// Its serial number.
+        "serial" serial: opt Line;
     }
 }

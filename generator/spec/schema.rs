@@ -168,6 +168,7 @@ mod tests {
         compare! {
             host::HostSpec host::ReserveSpec
             hardware::HardwareSpec hardware::CpuSpec hardware::MemorySpec hardware::DiskSpec hardware::NicSpec hardware::PciSpec
+            hardware::UsbSpec
             network::NetworkSpec network::BridgeSpec network::BondSpec network::MachineSpec
             storage::StorageSpec storage::PoolSpec storage::VdevSpec storage::DatasetSpec storage::ExternalSpec
             guest::VmSpec guest::ContainerSpec guest::VmCpuSpec guest::ContainerCpuSpec guest::VmMemorySpec guest::AutostartSpec

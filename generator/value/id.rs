@@ -33,6 +33,17 @@ impl fmt::Display for VmId {
     }
 }
 
+/// Two numbers of four hexadecimal digits with a colon between, as PCI and USB name a make of device.
+pub(super) fn hex_pair(text: &str) -> Option<(u16, u16)> {
+    let number = |part: &str| {
+        (part.len() == 4 && part.bytes().all(|b| b.is_ascii_hexdigit()))
+            .then(|| u16::from_str_radix(part, 16).ok())
+            .flatten()
+    };
+    let (first, second) = text.split_once(':')?;
+    Some((number(first)?, number(second)?))
+}
+
 /// Vendor and device of a PCI function: `10de:2504`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PciId {
@@ -53,18 +64,8 @@ impl SpecString for PciId {
     const WHAT: &'static str = "a PCI id, vendor:device in hexadecimal, as `\"10de:2504\"`";
 
     fn parse(text: &str) -> Result<Self, ValueError> {
-        let number = |part: &str| {
-            (part.len() == 4 && part.bytes().all(|b| b.is_ascii_hexdigit()))
-                .then(|| u16::from_str_radix(part, 16).ok())
-                .flatten()
-        };
-        text.split_once(':')
-            .and_then(|(vendor, device)| {
-                Some(Self {
-                    vendor: number(vendor)?,
-                    device: number(device)?,
-                })
-            })
+        hex_pair(text)
+            .map(|(vendor, device)| Self { vendor, device })
             .ok_or_else(|| {
                 ValueError::whole(text, format!("`{text}` is not a PCI id"))
                     .help("`lspci -nn` prints it in brackets: `[10de:2504]`")

@@ -16,6 +16,7 @@ mod size;
 mod speed;
 mod text;
 mod tree;
+mod usb;
 mod vlan;
 mod word;
 
@@ -35,7 +36,7 @@ pub use name::{
     StorageName, Tag,
 };
 pub use path::{AbsolutePath, DevicePath, GuestPath};
-pub use pci::PciAddress;
+pub use pci::{PciAddress, PciPlace};
 pub use size::ByteSize;
 pub use speed::LinkSpeed;
 pub use text::{
@@ -43,6 +44,7 @@ pub use text::{
     VolumeId,
 };
 pub use tree::{Node, TableNode, Value};
+pub use usb::{UsbId, UsbPort};
 pub use vlan::{BridgePort, VlanSet, VlanTag};
 pub use word::{
     CommandName, ComputerName, EnvironmentName, FlakeReference, Locale, ModulePath, NixAttribute,

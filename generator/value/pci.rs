@@ -107,6 +107,51 @@ impl SpecString for PciAddress {
 }
 spec_string!(PciAddress, "PciAddress");
 
+/// Where a PCI device sits: one function (`01:00.0`), or every function of a card (`01:00`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PciPlace {
+    /// The function; of a whole card function 0.
+    pub address: PciAddress,
+    /// Whether every function of the card is meant.
+    pub all_functions: bool,
+}
+
+impl PciPlace {
+    /// Whether both have a function in common.
+    pub fn meets(self, other: Self) -> bool {
+        self.address == other.address
+            || (self.all_functions || other.all_functions)
+                && self.address.same_device(other.address)
+    }
+}
+
+impl SpecString for PciPlace {
+    const CODE: Code = Code::MOX0010;
+    const WHAT: &'static str = "a PCI address, as `\"01:00.0\"`, or `\"01:00\"` for all functions";
+
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        match format!("{text}.0").parse() {
+            Ok(address) => Ok(Self {
+                address,
+                all_functions: true,
+            }),
+            Err(_) => PciAddress::parse(text).map(|address| Self {
+                address,
+                all_functions: false,
+            }),
+        }
+    }
+
+    fn examples() -> &'static [&'static str] {
+        &["01:00.0", "0000:01:00.0", "01:00"]
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some("^([0-9A-Fa-f]{4}:)?[0-9A-Fa-f]{2}:[01][0-9A-Fa-f](\\.[0-7])?$")
+    }
+}
+spec_string!(PciPlace, "PciPlace");
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +163,19 @@ mod tests {
             "0000:0a:1f.7"
         );
         assert_eq!("10000:e1:00.0".parse::<PciAddress>().ok(), None);
+    }
+
+    #[test]
+    fn an_address_without_a_function_is_the_whole_card() {
+        let place = |text: &str| text.parse::<PciPlace>().unwrap();
+        assert_eq!(place("0B:00").address, "0b:00.0".parse().unwrap());
+        assert!(place("0B:00").all_functions && place("0000:0b:00").all_functions);
+        assert!(!place("0b:00.0").all_functions);
+        assert!(place("0b:00").meets(place("0b:00.3")) && place("0b:00.3").meets(place("0b:00")));
+        assert!(!place("0b:00.0").meets(place("0b:00.3")) && !place("0b:00").meets(place("0c:00")));
+        for text in ["", "0b", "0b:20", "0b:00.", "0b:00.0.0", "0b:00.8"] {
+            assert!(text.parse::<PciPlace>().is_err(), "{text}");
+        }
     }
 
     #[test]

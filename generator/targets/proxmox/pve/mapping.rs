@@ -1,5 +1,5 @@
-//! `mapping/pci.cfg` and `mapping/directory.cfg`: the host's devices and folders under names of their own, so that a
-//! guest that takes one starts only while it is still the same.
+//! `mapping/pci.cfg`, `mapping/usb.cfg` and `mapping/directory.cfg`: the host's devices and folders under names of their
+//! own, so that a guest that takes one starts only while it is still the same.
 //!
 //! The functions of one card become one mapping, which a guest sees as one card with several functions, where that is
 //! certain to take nothing else along: every function that the spec declares is in the same IOMMU group, and each guest
@@ -80,7 +80,7 @@ impl PciMappings {
                 Some(_) | None => PciMapping {
                     device: id,
                     functions: vec![id],
-                    path: device.address.to_string(),
+                    path: device.path(),
                 },
             });
         }
@@ -192,6 +192,34 @@ fn tell_unmapped(host: &Host, device: &PciDevice, sink: &mut Sink) {
         ))
         .note("without vendor and device there is no mapping, and after a change of hardware the guest takes whatever sits there"),
     );
+}
+
+/// Writes `mapping/usb.cfg`, where a USB device is known by its make. A socket alone is no mapping: Proxmox VE wants an id
+/// (`PVE::Mapping::USB`), so a guest takes it as `host=PORT`.
+pub(super) fn usb(host: &Host, sink: &mut Sink) -> Option<SectionConfig> {
+    let file = SectionFile::Mapping(MappingKind::Usb);
+    let mut config = SectionConfig::new(file);
+    for device in host.hardware.usb.values() {
+        let Some(id) = device.id else { continue };
+        if !check_name(&device.name.value, device.name.span, "USB device", sink) {
+            continue;
+        }
+        let value = || -> Result<Section, CannotCarry> {
+            let map = PropertyString::new()
+                .with("id", id.value)?
+                .with("node", host.name.as_str())?
+                .with_some("path", device.port.as_ref().map(|port| port.as_str()))?;
+            let mut section = Section::new(file, "", &device.name.value)?;
+            if let Some(model) = &device.model {
+                section.set("description", &model.value)?;
+            }
+            section.add("map", map)?;
+            Ok(section)
+        };
+        push(&mut config, value(), device.name.span, *host.release, sink);
+    }
+    let empty = config.sections().next().is_none();
+    (!empty).then_some(config)
 }
 
 /// Whether Proxmox VE takes a name as a mapping's (`pve-configid`).

@@ -45,6 +45,8 @@ pub struct Plan {
     pub jobs: Option<SectionConfig>,
     /// `mapping/pci.cfg`, where a device is passed through.
     pub pci: Option<SectionConfig>,
+    /// `mapping/usb.cfg`, where a USB device is known by its make.
+    pub usb: Option<SectionConfig>,
     /// `mapping/directory.cfg`, where Proxmox VE itself shares a folder.
     pub directories: Option<SectionConfig>,
     /// `firewall/`.
@@ -92,6 +94,7 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
         storage: storage::plan(host, sink),
         jobs: jobs::plan(host, sink),
         pci: mapping::pci(host, &mappings, sink),
+        usb: mapping::usb(host, sink),
         directories: mapping::directories(host, sink),
         firewall: firewall::plan(host),
         vzdump: vzdump::plan(host, sink),
@@ -133,6 +136,7 @@ pub fn emit(
         ("storage.cfg", Some(&plan.storage)),
         ("jobs.cfg", plan.jobs.as_ref()),
         ("mapping/pci.cfg", plan.pci.as_ref()),
+        ("mapping/usb.cfg", plan.usb.as_ref()),
         ("mapping/directory.cfg", plan.directories.as_ref()),
     ];
     for (name, config) in sections {

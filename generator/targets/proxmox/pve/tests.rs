@@ -616,6 +616,41 @@ fn a_part_of_a_card_never_takes_the_rest_along() {
 }
 
 #[test]
+fn a_card_named_without_its_function_is_all_of_it() {
+    let text = format!(
+        "{BASE}{VM}[hardware.pci.hba]\naddress = \"0B:00\"\nclass = \"storage\"\nid = \"1000:0097\"\niommu-group = 30\n"
+    );
+    let text = text
+        .replace("{release}", "9.2")
+        .replace("{keys}", "passthrough = [\"hba\"]");
+    let built = build_text(&text);
+    assert_eq!(built.told, []);
+    assert_eq!(built.option(100, "hostpci0"), Some("mapping=hba,pcie=1"));
+    assert_eq!(
+        built.file("etc/pve/mapping/pci.cfg"),
+        "hba\n\tmap id=1000:0097,iommugroup=30,node=pve1,path=0000:0b:00\n\n"
+    );
+}
+
+#[test]
+fn usb_devices_with_an_id_are_mapped() {
+    let text = format!(
+        "{BASE}[hardware.usb]\nzigbee = {{ id = \"10C4:EA60\", model = \"a stick\" }}\n\
+         ups = {{ id = \"051d:0002\", port = \"1-4.2\" }}\nfront = {{ port = \"2-3\" }}\n"
+    );
+    for release in ["8.1", "9.2"] {
+        let built = build_text(&text.replace("{release}", release));
+        assert_eq!(built.told, []);
+        assert_eq!(
+            built.file("etc/pve/mapping/usb.cfg"),
+            "zigbee\n\tmap id=10c4:ea60,node=pve1\n\tdescription a stick\n\n\
+             ups\n\tmap id=051d:0002,node=pve1,path=1-4.2\n\n"
+        );
+    }
+    assert!(!build("9.2", "").has("etc/pve/mapping/usb.cfg"));
+}
+
+#[test]
 fn pcie_needs_q35() {
     let built = vm("9.2", "machine = \"i440fx\"\npassthrough = [\"usb\"]");
     assert_eq!(built.option(100, "hostpci0"), Some("mapping=usb"));

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{Host, Id, PciDevice};
 use crate::output::Mode;
 use crate::source::Span;
-use crate::value::{ByteSize, CpuVendor, PciAddress, PciClass, PciId};
+use crate::value::{ByteSize, CpuVendor, PciClass, PciId};
 
 use super::{Tree, push};
 
@@ -22,7 +22,7 @@ pub(in crate::targets) struct Boot {
     /// Devices that vfio-pci takes by their id.
     ids: Vec<PciId>,
     /// Devices that vfio-pci takes by their address, with the name in the spec: the host needs another of the same id.
-    by_address: Vec<(PciAddress, String)>,
+    by_address: Vec<(String, String)>,
     /// Drivers that must not take a device before vfio-pci does.
     later_drivers: BTreeSet<&'static str>,
     /// Drivers that the host has no device for.
@@ -69,15 +69,19 @@ pub(in crate::targets) fn plan(host: &Host) -> Boot {
         let device = &host.hardware.pci[*id];
         let vendor = device.id.map(|id| id.vendor);
         match device.id {
-            Some(id) if !kept(&|other| other.id.is_some_and(|other| other.value == id.value)) => {
+            Some(id)
+                if !device.all_functions
+                    && !kept(&|other| other.id.is_some_and(|other| other.value == id.value)) =>
+            {
                 if seen.insert(id.value) {
                     boot.ids.push(id.value);
                 }
             }
-            // Without an id there is nothing else to go by.
+            // Without an id there is nothing else to go by, and of a whole card the other functions have ids that the spec
+            // does not know.
             Some(_) | None => boot
                 .by_address
-                .push((*device.address, device.name.value.clone())),
+                .push((kernel_name(device), device.name.value.clone())),
         }
         boot.later_drivers.extend(drivers(*device.class, vendor));
         if *device.class == PciClass::Gpu {
@@ -93,6 +97,15 @@ pub(in crate::targets) fn plan(host: &Host) -> Boot {
     boot.by_address.sort();
     boot.parameters = parameters(host, !passed.is_empty());
     boot
+}
+
+/// What udev matches a device's name in the kernel with; `*` for each function of a whole card.
+fn kernel_name(device: &PciDevice) -> String {
+    if device.all_functions {
+        format!("{}.*", device.address.device_path())
+    } else {
+        device.address.to_string()
+    }
 }
 
 const NVIDIA: u16 = 0x10de;
