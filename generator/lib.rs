@@ -23,6 +23,7 @@ pub mod cli;
 pub mod compile;
 pub mod diagnostics;
 pub mod facts;
+pub mod live;
 pub mod model;
 pub mod near;
 pub mod nix;
