@@ -13,8 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use askama::filters::Escaper;
 use serde::Serialize;
@@ -180,23 +179,6 @@ impl Templates {
     /// The built-in ones.
     pub fn built_in() -> Self {
         Self::default()
-    }
-
-    /// The built-in ones, of which those in `dir` are replaced. Each file below `dir` must be named as a built-in
-    /// template; its text goes into `sources`, so that an error can show its line. Reports MOX0821 and MOX0822.
-    ///
-    /// # Errors
-    ///
-    /// Where `dir` cannot be read, or a file in it is not UTF-8.
-    pub fn load(dir: &Path, sources: &mut SourceMap, sink: &mut Sink) -> io::Result<Self> {
-        let mut found = Vec::new();
-        for (name, path) in files_below(dir)? {
-            let text = std::fs::read_to_string(&path).map_err(|error| {
-                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-            })?;
-            found.push((name, sources.add(path.display().to_string(), text)));
-        }
-        Ok(Self::replacing(found, sources, sink))
     }
 
     /// The built-in ones, of which `files` (name and text) are replaced. Reports MOX0821 and MOX0822.
@@ -419,34 +401,6 @@ fn check(name: &str, language: Language, text: &str, file: FileId, sink: &mut Si
     }
 }
 
-/// The files below a folder with their names relative to it, by `/`, sorted. Hidden files and editors' backups (`x~`)
-/// are passed over.
-fn files_below(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
-    let mut found = Vec::new();
-    let mut folders = vec![(String::new(), dir.to_path_buf())];
-    while let Some((prefix, folder)) = folders.pop() {
-        let in_folder = |error: io::Error| {
-            io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
-        };
-        for entry in std::fs::read_dir(&folder).map_err(in_folder)? {
-            let entry = entry.map_err(in_folder)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with('.') || name.ends_with('~') {
-                continue;
-            }
-            let path = entry.path();
-            // Follows links: the user's folder is the user's.
-            if std::fs::metadata(&path).map_err(in_folder)?.is_dir() {
-                folders.push((format!("{prefix}{name}/"), path));
-            } else {
-                found.push((format!("{prefix}{name}"), path));
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -559,24 +513,5 @@ mod tests {
             assert_eq!((found.len(), found[0].0), (1, Code::MOX0824), "{found:?}");
             assert!(found[0].1.contains(part), "{found:?}");
         }
-    }
-
-    #[test]
-    fn a_folder_is_read_by_name() {
-        let dir = tempfile::tempdir().expect("a folder");
-        std::fs::create_dir_all(dir.path().join("proxmox/storage")).expect("a folder");
-        std::fs::write(dir.path().join(Script::NAME), TEXT).expect("a file");
-        std::fs::write(dir.path().join("proxmox/.swp"), "x").expect("a file");
-        let mut sources = SourceMap::new();
-        let mut sink = Sink::new();
-        let templates = Templates::load(dir.path(), &mut sources, &mut sink).expect("a folder");
-        assert!(sink.is_empty());
-        assert_eq!(
-            templates.render(&script(), &mut sink),
-            Templates::built_in().render(&script(), &mut sink)
-        );
-        std::fs::write(dir.path().join("README.md"), [0xff]).expect("a file");
-        assert!(Templates::load(dir.path(), &mut sources, &mut sink).is_err());
-        assert!(Templates::load(&dir.path().join("none"), &mut sources, &mut sink).is_err());
     }
 }

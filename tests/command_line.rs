@@ -276,6 +276,84 @@ fn a_wrong_call_and_a_missing_file_are_two() {
 }
 
 #[test]
+fn no_special_file_and_no_endless_one_is_read() {
+    let folder = folder();
+    put(folder.path(), "mini.toml", MINI);
+    let pipe = folder.path().join("pipe.toml");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .expect("a pipe");
+    for spec in ["pipe.toml", "/dev/zero"] {
+        let said = call(folder.path(), &["check", spec]);
+        assert_eq!(said.status, Some(2), "{spec}: {}", said.err);
+        assert!(said.err.contains("no ordinary file"), "{}", said.err);
+    }
+    for target in ["pipe.toml", "/dev/zero", "mini.toml"] {
+        let templates = folder.path().join("templates/proxmox");
+        fs::create_dir_all(&templates).expect("a folder");
+        let link = templates.join("apply.sh");
+        let _ = fs::remove_file(&link);
+        let target = folder.path().join(target);
+        std::os::unix::fs::symlink(target, link).expect("a link");
+        let said = call(
+            folder.path(),
+            &[
+                "build",
+                "mini.toml",
+                "--templates",
+                "templates",
+                "-o",
+                "out",
+            ],
+        );
+        assert_ne!(said.status, Some(0), "{}", said.err);
+        assert!(!folder.path().join("out").exists());
+    }
+    put(folder.path(), "templates/proxmox/bytes.sh", "");
+    fs::write(folder.path().join("templates/proxmox/apply.sh"), [0xff]).expect("a file");
+    let said = call(
+        folder.path(),
+        &[
+            "build",
+            "mini.toml",
+            "--templates",
+            "templates",
+            "-o",
+            "out",
+        ],
+    );
+    assert_ne!(said.status, Some(0), "{}", said.err);
+    assert!(!folder.path().join("out").exists());
+}
+
+#[test]
+fn a_person_is_shown_a_hundred_problems_and_a_program_all() {
+    let folder = folder();
+    let guests: String = (0..150)
+        .map(|at| {
+            format!(
+                "[vms.g{at}]\nos = \"linux\"\nvmid = {}\nmemry = 1\n",
+                300 + at
+            )
+        })
+        .collect();
+    put(folder.path(), "many.toml", &format!("{MINI}\n{guests}"));
+    let human = call(folder.path(), &["check", "many.toml"]);
+    assert_eq!(human.err.matches("\nerror[").count() + 1, 100);
+    assert!(human.err.contains("and 50 more; "), "{}", human.err);
+    let short = call(
+        folder.path(),
+        &["check", "many.toml", "--message-format", "short"],
+    );
+    assert_eq!(short.err.lines().count(), 150);
+}
+
+#[test]
 fn warnings_can_be_denied_and_allowed() {
     let here = folder();
     // Clocks change at 02:00, and a backup at 02:30 is skipped or doubled: a warning.

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::args::Build;
-use super::load::{self, Loaded, Unit};
+use super::input;
+use super::load::{self, Loaded, Sources, Unit};
 use super::terminal::Terminal;
 use super::{Failure, Status};
 use crate::check;
@@ -80,6 +81,20 @@ fn chosen_targets(only: &[Target]) -> Vec<Target> {
         .collect()
 }
 
+/// The built-in templates, of which those in `folder` are replaced. Each file below it must be named as a built-in one.
+fn replaced(folder: &Path, sources: &mut Sources, sink: &mut Sink) -> Result<Templates, Failure> {
+    let names = input::files_below(folder)
+        .map_err(|error| Failure::new(format!("cannot read the templates: {error}")))?;
+    let mut files = Vec::new();
+    for (name, path) in names {
+        // One that is no text has been reported.
+        if let Some(file) = sources.read(&path, sink)? {
+            files.push((name, file));
+        }
+    }
+    Ok(Templates::replacing(files, sources.map(), sink))
+}
+
 /// Emits every host by the built-in templates and those of `folder`, and takes the last look at what was emitted.
 fn emit(
     loaded: &mut Loaded,
@@ -89,8 +104,7 @@ fn emit(
     let mut sink = Sink::new();
     let templates = match folder {
         None => Templates::built_in(),
-        Some(folder) => Templates::load(folder, loaded.sources.map_mut(), &mut sink)
-            .map_err(|error| Failure::new(format!("cannot read the templates: {error}")))?,
+        Some(folder) => replaced(folder, &mut loaded.sources, &mut sink)?,
     };
     let mut ready = Vec::new();
     for unit in &loaded.units {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Failure;
 use super::args::Specs;
+use super::input;
 use super::surroundings::SpecFolder;
 use crate::analysis::analyse_fleet;
 use crate::compile::{self, Checked};
@@ -21,8 +22,6 @@ use crate::spec;
 use crate::spec::document::{self, Document};
 use crate::value::TableNode;
 
-/// The largest spec that is read: ten thousand guests take a tenth of it.
-const LARGEST_SPEC: u64 = 64 << 20;
 /// The most spec files of one call: a [`FileId`] counts to 65,535, and the last look at what is emitted may add twenty
 /// files for each host.
 const MOST_FILES: usize = 3_000;
@@ -337,20 +336,11 @@ impl Loader {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let limit = LARGEST_SPEC + 1;
     if is_standard_input(path) {
-        io::stdin().lock().take(limit).read_to_end(&mut bytes)?;
+        input::read_standard_input()
     } else {
-        fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+        input::read(path)
     }
-    if bytes.len() as u64 == limit {
-        let megabytes = LARGEST_SPEC >> 20;
-        return Err(io::Error::other(format!(
-            "it is larger than {megabytes} MiB"
-        )));
-    }
-    Ok(bytes)
 }
 
 /// The files that a pattern of a fleet stands for, sorted by name. `*` stands for any part of a file name.

@@ -10,6 +10,7 @@ mod check;
 mod explain;
 mod fix;
 mod init;
+mod input;
 mod lint_nix;
 mod load;
 mod manual;

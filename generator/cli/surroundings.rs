@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::input;
 use crate::origin::{Found, Surroundings};
 
 /// The folder of a spec; of standard input, the working folder.
@@ -30,12 +31,8 @@ impl Surroundings for SpecFolder {
             names.sort();
             return Ok(Found::Folder(names));
         }
-        // Reading a pipe could wait for ever.
-        if !about.is_file() {
-            return Err(io::Error::other("it is neither a file nor a folder"));
-        }
         Ok(Found::File {
-            contents: fs::read(&path)?,
+            contents: input::read(&path)?,
             executable: about.permissions().mode() & 0o100 != 0,
         })
     }

@@ -143,6 +143,9 @@ pub(crate) fn parse(text: &str) -> Result<ast::Root, Fault> {
             "a byte order mark".to_owned(),
         ));
     }
+    if let Some((range, message)) = super::bounds::excess(text) {
+        return Err(fault(FaultKind::Syntax, range, message));
+    }
     let parsed = rnix::Root::parse(text);
     if let Some(error) = parsed.errors().first() {
         return Err(syntax_fault(text, error));

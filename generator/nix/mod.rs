@@ -3,6 +3,7 @@
 //! Nothing here knows the spec. What comes in are values and texts, what goes out are texts and [`Fault`]s with byte
 //! ranges; an [`Origin`] is handed through so that the caller finds the way back.
 
+mod bounds;
 pub mod check;
 pub mod expr;
 mod layout;
