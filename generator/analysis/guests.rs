@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Container, Gateway, Guest, GuestKind, Host, Id, MountSource, Task, Vm};
+use crate::pve::PveOption;
 use crate::source::Span;
 use crate::value::{Bus, ByteSize, ContainerOs, Firmware, GuestPath, VmOs};
 
@@ -141,7 +142,7 @@ fn shares(guest: &Guest, vm: &Vm, sink: &mut Sink) {
 
 /// Access control lists of Unix on a share of a Windows guest, by a raw option (`PVE::QemuServer::Virtiofs`).
 fn raw_shares(guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    let lists = guest.extra.iter().find(|option| {
+    let lists = guest.options.iter().find(|option| {
         option.key.starts_with("virtiofs")
             && option
                 .value
@@ -167,8 +168,8 @@ fn raw_shares(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     }
 }
 
-/// How many disks Proxmox VE has numbers for, by bus (qm.json: `scsi[n]`, `virtio[n]`, `sata[n]`, `ide[n]`).
-fn slots_of(bus: Bus) -> usize {
+/// How many drives Proxmox VE has numbers for, by bus (qm.json: `scsi[n]`, `virtio[n]`, `sata[n]`, `ide[n]`).
+fn slots_of(bus: Bus) -> u32 {
     match bus {
         Bus::Scsi => 31,
         Bus::Virtio => 16,
@@ -177,28 +178,41 @@ fn slots_of(bus: Bus) -> usize {
     }
 }
 
+/// Drives that find no place on their bus. An image takes one as a disk does.
 fn slots(guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    // The smallest bus has room for as many.
-    if vm.disks.len() <= slots_of(Bus::Ide) {
-        return;
-    }
+    let disks = vm
+        .disks
+        .iter()
+        .map(|disk| (*disk.bus, disk.slot, disk.name.span));
+    let images = vm
+        .images
+        .iter()
+        .map(|image| (image.bus, image.slot, image.span));
+    let drives: Vec<(Bus, u32, Span)> = disks.chain(images).collect();
     for bus in [Bus::Scsi, Bus::Virtio, Bus::Sata, Bus::Ide] {
-        let disks: Vec<_> = vm.disks.iter().filter(|disk| *disk.bus == bus).collect();
-        if let Some(disk) = disks.get(slots_of(bus)) {
-            sink.push(
-                Diagnostic::new(
-                    Code::MOX0605,
-                    disk.name.span,
-                    format!(
-                        "`{}` has {} disks on the bus `{bus}`: there is room for {}",
-                        guest.name.value,
-                        disks.len(),
-                        slots_of(bus)
-                    ),
-                )
-                .help("put some of them on another bus: `scsi` takes 31, `virtio` 16"),
-            );
-        }
+        let of_bus = drives.iter().filter(|(other, ..)| *other == bus);
+        let Some((.., span)) = of_bus.clone().find(|(_, slot, _)| *slot >= slots_of(bus)) else {
+            continue;
+        };
+        let images = vm.images.iter().filter(|image| image.bus == bus).count();
+        let images = match images {
+            0 => String::new(),
+            1 => ", one of them for an image".to_owned(),
+            more => format!(", {more} of them for images"),
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0605,
+                *span,
+                format!(
+                    "`{}` wants {} places on the bus `{bus}`{images}: there is room for {}",
+                    guest.name.value,
+                    of_bus.count(),
+                    slots_of(bus)
+                ),
+            )
+            .help("put some of the disks on another bus: `scsi` takes 31, `virtio` 16"),
+        );
     }
 }
 
@@ -285,7 +299,7 @@ fn bind_mounts(host: &Host, guest: &Guest, container: &Container, sink: &mut Sin
             ),
         )
         .note("vzdump backs up volumes; a folder that is only mounted stays out of every backup");
-        if *container.unprivileged && !guest.extra.iter().any(|o| o.key.value == "lxc.idmap") {
+        if *container.unprivileged && PveOption::find(&container.lxc, "lxc.idmap").is_none() {
             diagnostic = diagnostic.note("the container is unprivileged: its user 0 is user 0 + 100000 = 100000 of the host, its user 1000 is 101000; what it writes there belongs to these");
         }
         sink.push(
@@ -363,8 +377,8 @@ fn exclusive(host: &Host, id: Id<Guest>, guest: &Guest, sink: &mut Sink) {
                 .help("remove one of the two"),
             );
         } else if let (Some(own), Some(theirs), true) = (
-            &guest.autostart,
-            &host.guests[other.value].autostart,
+            guest.starts(),
+            host.guests[other.value].starts(),
             !both_ways || id < other.value,
         ) {
             sink.push(
@@ -405,7 +419,7 @@ fn needs(guest: &Guest) -> impl Iterator<Item = (Id<Guest>, Span, &'static str)>
 /// The place of a guest when the host starts: Proxmox VE starts by `order`, those without one last, and of one order by
 /// VMID, one after the other.
 fn place(guest: &Guest) -> Option<(u32, u32)> {
-    let autostart = guest.autostart.as_ref()?;
+    let autostart = guest.starts()?;
     Some((
         autostart.order.map_or(u32::MAX, |order| order.value),
         guest.vmid.get(),

@@ -8,7 +8,8 @@
 use std::fmt;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Container, ExternalPlace, Extra, Guest, Host};
+use crate::model::{Container, ExternalPlace, Guest, Host};
+use crate::pve::PveOption;
 use crate::source::Span;
 
 /// The users that root of a Debian host may map: `root:100000:65536` in `/etc/subuid` and `/etc/subgid`.
@@ -18,7 +19,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     for (_, guest, container) in host.containers() {
         let mut lines = Vec::new();
         let mut sound = true;
-        for option in guest.extra.iter().filter(|o| o.key.value == "lxc.idmap") {
+        for option in container.lxc.iter().filter(|o| o.key.value == "lxc.idmap") {
             if let Some(line) = Line::of_container(option) {
                 lines.push(line);
             } else {
@@ -30,7 +31,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
             twice(guest, &lines, "host", sink);
             not_handed_out(guest, &lines, sink);
         }
-        for option in guest.extra.iter().filter(|o| is_mount(o)) {
+        for option in guest.options.iter().filter(|o| is_mount(o)) {
             mount(host, guest, container, option, !lines.is_empty(), sink);
         }
     }
@@ -66,7 +67,7 @@ struct Line {
 
 impl Line {
     /// `u 0 100000 65536`.
-    fn of_container(option: &Extra) -> Option<Self> {
+    fn of_container(option: &PveOption) -> Option<Self> {
         let parts = option.value.split_ascii_whitespace();
         Self::of_parts(parts, ' ', option.value.span)
     }
@@ -163,7 +164,7 @@ enum Side {
     Outside,
 }
 
-fn unreadable(option: &Extra) -> Diagnostic {
+fn unreadable(option: &PveOption) -> Diagnostic {
     Diagnostic::new(
         Code::MOX0108,
         option.value.span,
@@ -282,7 +283,7 @@ fn not_handed_out(guest: &Guest, lines: &[Line], sink: &mut Sink) {
 }
 
 /// `mp0` to `mp255`.
-fn is_mount(option: &Extra) -> bool {
+fn is_mount(option: &PveOption) -> bool {
     option
         .key
         .strip_prefix("mp")
@@ -294,7 +295,7 @@ fn mount(
     host: &Host,
     guest: &Guest,
     container: &Container,
-    option: &Extra,
+    option: &PveOption,
     mapped: bool,
     sink: &mut Sink,
 ) {

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Running;
-use crate::model::{Extra, Guest, GuestKind, Host, Id, Vm};
+use crate::model::{Guest, GuestKind, Host, Id, Vm};
+use crate::pve::PveOption;
 use crate::pve::Release;
 use crate::source::Spanned;
 use crate::value::{Balloon, ByteSize, Platform};
@@ -360,7 +361,7 @@ fn huge_pages(guest: &Guest, vm: &Vm, sink: &mut Sink) {
         );
     }
     // With nodes of its own in `extra`, what counts is the memory of each of them.
-    let own_nodes = guest.extra.iter().any(is_numa_node);
+    let own_nodes = guest.options.iter().any(is_numa_node);
     if guest.memory.is_missing() || own_nodes || pages.value == ByteSize::default() {
         return;
     }
@@ -398,15 +399,9 @@ fn huge_pages(guest: &Guest, vm: &Vm, sink: &mut Sink) {
 
 /// Whether a raw option makes the guest a template.
 pub(super) fn is_template(guest: &Guest) -> bool {
-    extra(guest, "template").is_some_and(|option| option.value.as_str() == "1")
-}
-
-/// A raw option, by its name.
-fn extra<'a>(guest: &'a Guest, key: &str) -> Option<&'a Extra> {
     guest
-        .extra
-        .iter()
-        .find(|option| option.key.value.as_str() == key)
+        .option("template")
+        .is_some_and(|option| option.value.as_str() == "1")
 }
 
 /// Whether the guest has NUMA nodes; huge pages bring them along.
@@ -415,7 +410,7 @@ fn has_numa(vm: &Vm) -> bool {
 }
 
 /// `numa0` to `numa7`: a node that the spec describes itself.
-fn is_numa_node(option: &Extra) -> bool {
+fn is_numa_node(option: &PveOption) -> bool {
     option
         .key
         .strip_prefix("numa")
@@ -427,7 +422,7 @@ fn numa_nodes(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     if !has_numa(vm) || guest.memory.is_missing() {
         return;
     }
-    let nodes: Vec<&Extra> = guest.extra.iter().filter(|o| is_numa_node(o)).collect();
+    let nodes: Vec<&PveOption> = guest.options.iter().filter(|o| is_numa_node(o)).collect();
     let mut sum = 0u64;
     for node in &nodes {
         let memory = node
@@ -466,7 +461,7 @@ fn numa_nodes(guest: &Guest, vm: &Vm, sink: &mut Sink) {
 
 /// What stands in the way of memory that is added while the guest runs.
 fn hotplug(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    let Some(hotplug) = extra(guest, "hotplug").filter(|option| {
+    let Some(hotplug) = guest.option("hotplug").filter(|option| {
         option
             .value
             .split([',', ';', ' '])
@@ -474,7 +469,7 @@ fn hotplug(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
     }) else {
         return;
     };
-    let (at, obstacle, help) = if let Some(node) = guest.extra.iter().find(|o| is_numa_node(o)) {
+    let (at, obstacle, help) = if let Some(node) = guest.options.iter().find(|o| is_numa_node(o)) {
         (
             node.key.span,
             "NUMA nodes of its own",

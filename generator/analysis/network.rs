@@ -820,8 +820,7 @@ fn bridge_packets(host: &Host, sink: &mut Sink) {
 /// Whether a guest has a network card of the host for itself.
 fn has_own_card(host: &Host, guest: &Guest) -> bool {
     guest.vm().is_some_and(|vm| {
-        vm.passthrough
-            .iter()
+        vm.passed()
             .any(|device| *host.hardware.pci[device.value].class == PciClass::Nic)
     })
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Running;
-use crate::model::{Disk, Guest, Host, Id, PciDevice, PortDevice, Vm};
-use crate::source::{Span, Spanned};
+use crate::model::{Disk, Guest, Host, Id, PassedDevice, Passthrough, PciDevice, PortDevice, Vm};
+use crate::pve::PveOption;
+use crate::source::Spanned;
 use crate::value::{Firmware, PciAddress, PciClass, PciPlace};
 
 /// A virtual machine has `hostpci0` to `hostpci15`.
@@ -20,12 +21,13 @@ pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
             groups(host, guest, vm, sink);
             cards(host, guest, vm, sink);
             machine(host, guest, vm, sink);
+            express(vm, sink);
             needed_by_host(host, guest, vm, sink);
         }
     }
     console(host, &users, sink);
     keyboard(host, &users, sink);
-    around_the_table(host, together, &users, sink);
+    around_the_table(host, sink);
 }
 
 /// The guests that take each function, with the place where they say so.
@@ -34,8 +36,8 @@ type Users = BTreeMap<Id<PciDevice>, Vec<(Id<Guest>, Spanned<Id<PciDevice>>)>>;
 fn users(host: &Host) -> Users {
     let mut users: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (id, _, vm) in host.vms() {
-        for device in &vm.passthrough {
-            users.entry(device.value).or_default().push((id, *device));
+        for device in vm.passed() {
+            users.entry(device.value).or_default().push((id, device));
         }
     }
     users
@@ -116,9 +118,9 @@ fn same_address(host: &Host, sink: &mut Sink) {
 
 /// A group of the IOMMU goes to one guest as a whole.
 fn groups(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    let taken = |id: Id<PciDevice>| vm.passthrough.iter().any(|device| device.value == id);
+    let taken = |id: Id<PciDevice>| vm.passed().any(|device| device.value == id);
     let mut told = Vec::new();
-    for device in &vm.passthrough {
+    for device in vm.passed() {
         let item = &host.hardware.pci[device.value];
         let Some(group) = item.iommu_group else {
             continue;
@@ -177,9 +179,9 @@ fn groups(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
 
 /// The functions of one card go together.
 fn cards(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    let taken = |id: Id<PciDevice>| vm.passthrough.iter().any(|device| device.value == id);
+    let taken = |id: Id<PciDevice>| vm.passed().any(|device| device.value == id);
     let mut told: Vec<PciAddress> = Vec::new();
-    for device in &vm.passthrough {
+    for device in vm.passed() {
         let item = &host.hardware.pci[device.value];
         if told.iter().any(|t| t.same_device(*item.address)) {
             continue;
@@ -240,8 +242,7 @@ fn machine(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
         );
     }
     let gpu = vm
-        .passthrough
-        .iter()
+        .passed()
         .find(|device| *host.hardware.pci[device.value].class == PciClass::Gpu);
     let Some(gpu) = gpu else { return };
     let q35 = vm.machine.contains("q35");
@@ -267,10 +268,10 @@ fn machine(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
 
 /// A function that the host itself needs.
 fn needed_by_host(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    for device in &vm.passthrough {
+    for device in vm.passed() {
         let item = &host.hardware.pci[device.value];
-        ports_behind(host, guest, *device, item, sink);
-        disks_behind(host, guest, *device, item, sink);
+        ports_behind(host, guest, device, item, sink);
+        disks_behind(host, guest, device, item, sink);
     }
 }
 
@@ -482,131 +483,69 @@ fn console(host: &Host, users: &Users, sink: &mut Sink) {
     );
 }
 
-/// A raw option that gives a guest a function: `hostpci4 = "host=0000:03:00.0,pcie=1"`.
-struct RawDevice<'a> {
-    place: Span,
-    /// An address, or several.
-    host: Option<&'a str>,
-    /// The name of a mapping; moxc gives each function of the hardware table one of its own name.
-    mapping: Option<&'a str>,
-    mdev: bool,
-    pcie: bool,
-}
-
-fn raw_devices(guest: &Guest) -> impl Iterator<Item = RawDevice<'_>> {
-    let options = guest.extra.iter().filter(|option| {
-        option
-            .key
-            .strip_prefix("hostpci")
-            .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
-    });
-    options.map(|option| {
-        let part = |key: &str| {
-            option
-                .value
-                .split(',')
-                .find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
-        };
-        RawDevice {
-            place: option.value.span,
-            host: part("host").or_else(|| option.value.split(',').find(|part| !part.contains('='))),
-            mapping: part("mapping"),
-            mdev: part("mdev").is_some(),
-            pcie: part("pcie").is_some_and(|on| on != "0"),
-        }
-    })
-}
-
-/// Whether a raw address shares a function with a device: `01:00` stands for every function of 01:00.
-fn names(raw: &str, place: PciPlace) -> bool {
-    raw.split(';')
-        .any(|one| one.parse::<PciPlace>().is_ok_and(|own| own.meets(place)))
-}
-
-/// Functions that guests get by raw options, past the hardware table and its checks.
-fn around_the_table(host: &Host, together: &Running, users: &Users, sink: &mut Sink) {
-    for (id, guest, vm) in host.vms() {
-        for raw in raw_devices(guest) {
-            refused(vm, &raw, sink);
-            let known = host.hardware.pci.iter().find(|(_, device)| {
-                raw.host.is_some_and(|text| names(text, device.place()))
-                    || raw.mapping == Some(device.name.as_str())
-            });
-            let taken = known.and_then(|(device, _)| {
-                users
-                    .get(&device)?
-                    .iter()
-                    .find(|(other, _)| *other == id || together.can_run(*other, id))
-            });
-            if let (Some((other, place)), Some((_, device))) = (taken, known) {
-                let other = &host.guests[*other].name.value;
-                sink.push(
-                    Diagnostic::new(
-                        Code::MOX0501,
-                        raw.place,
-                        format!(
-                            "{} is given to `{other}` and by a raw option to `{}`",
-                            device.path(),
-                            guest.name.value
-                        ),
-                    )
-                    .label("given again")
-                    .also(place.span, "given here")
-                    .help("remove the raw option: `passthrough` gives the function"),
-                );
+/// Functions that guests get by an address or a mapping of Proxmox VE's own, past the hardware table and its checks.
+fn around_the_table(host: &Host, sink: &mut Sink) {
+    for (_, guest, vm) in host.vms() {
+        for entry in &vm.passthrough {
+            let PassedDevice::Raw {
+                mapping,
+                name,
+                known,
+            } = &entry.device
+            else {
                 continue;
-            }
+            };
+            refused(entry, *mapping, name, sink);
             let diagnostic = Diagnostic::new(
                 Code::MOX0510,
-                raw.place,
+                name.span,
                 format!("`{}` gets a PCI function by a raw option", guest.name.value),
             );
-            let unchecked = "no check of moxc looks at its IOMMU group, at who else takes it, or at what the host needs";
-            let diagnostic = match raw.mapping {
-                Some(_) => diagnostic.note(unchecked),
-                None => diagnostic.note(format!(
-                    "without a mapping Proxmox VE does not notice when another card comes to sit at this address; and {unchecked}"
-                )),
+            let diagnostic = match (mapping, known.first()) {
+                (true, Some(_)) => continue,
+                (true, None) => diagnostic,
+                (false, _) => diagnostic
+                    .note("without a mapping Proxmox VE does not notice when another card comes to sit at this address"),
             };
-            sink.push(match known {
-                Some((_, device)) => diagnostic
-                    .also(device.name.span, "the hardware table has it")
-                    .help(format!(
-                        "write `passthrough = [\"{}\"]` instead",
-                        device.name.value
-                    )),
+            sink.push(match known.first() {
+                Some(device) => {
+                    let device = &host.hardware.pci[*device].name;
+                    diagnostic
+                        .also(device.span, "the hardware table has it")
+                        .help(format!("write `passthrough = [\"{}\"]` instead", device.value))
+                }
                 None => diagnostic
-                    .help("add the function to `[hardware.pci]` and name it in `passthrough`"),
+                    .note("no check of moxc looks at its IOMMU group, at who else takes it, or at what the host needs")
+                    .help("add the function to `[hardware.pci]` and name it in `passthrough`, which takes all that an option can say"),
             });
         }
     }
 }
 
 /// What Proxmox VE refuses when the guest starts, though each part has its form (`PVE::QemuServer::PCI`).
-fn refused(vm: &Vm, raw: &RawDevice<'_>, sink: &mut Sink) {
-    if raw.host.is_some() && raw.mapping.is_some() {
+fn refused(entry: &Passthrough, mapping: bool, name: &Spanned<String>, sink: &mut Sink) {
+    let several = !mapping && (name.value.contains(';') || !name.value.contains('.'));
+    if several && PveOption::find(&entry.more, "mdev").is_some() {
         sink.push(
-            Diagnostic::new(Code::MOX0016, raw.place, "`host` beside `mapping`")
-                .note("Proxmox VE refuses to start the guest")
-                .help("keep `mapping`: it notices another card at the address"),
-        );
-    }
-    let several = raw
-        .host
-        .is_some_and(|text| text.contains(';') || !text.contains('.'));
-    if raw.mdev && several {
-        sink.push(
-            Diagnostic::new(Code::MOX0016, raw.place, "`mdev` for several functions at once")
+            Diagnostic::new(Code::MOX0016, name.span, "`mdev` for several functions at once")
                 .note("Proxmox VE refuses to start the guest: \"cannot use mediated device with multifunction device\"")
                 .help("name one function: `01:00.0`, not `01:00`"),
         );
     }
-    if raw.pcie && !vm.machine.contains("q35") {
+}
+
+/// PCI Express where the machine has none.
+fn express(vm: &Vm, sink: &mut Sink) {
+    if vm.machine.contains("q35") {
+        return;
+    }
+    let wanted = vm.passthrough.iter().filter_map(|entry| entry.pcie);
+    for pcie in wanted.filter(|pcie| pcie.value) {
         sink.push(
             Diagnostic::new(
                 Code::MOX0016,
-                raw.place,
-                format!("`pcie=1` with the machine type `{}`", vm.machine.value),
+                pcie.span,
+                format!("`pcie` with the machine type `{}`", vm.machine.value),
             )
             .also(vm.machine.span, "without PCI Express")
             .note("Proxmox VE refuses to start the guest: \"q35 machine model is not enabled\"")
@@ -649,16 +588,5 @@ mod tests {
         ] {
             assert_eq!(address_in_path(path), function, "{path}");
         }
-    }
-
-    #[test]
-    fn raw_addresses_stand_for_a_function_or_a_card() {
-        let address: PciPlace = "01:00.1".parse().expect("an address");
-        assert!(names("01:00.1", address));
-        assert!(names("0000:01:00.1", address));
-        assert!(names("01:00", address));
-        assert!(names("02:00.0;01:00", address));
-        assert!(!names("01:00.0", address));
-        assert!(!names("02:00", address));
     }
 }

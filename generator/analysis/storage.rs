@@ -173,7 +173,7 @@ fn disks_elsewhere(host: &Host, sink: &mut Sink) {
     let mut uses: Vec<(String, Span, String)> = Vec::new();
     for guest in host.guests.values() {
         // Whole disks go to virtual machines as raw options: `scsi1 = "/dev/disk/by-id/…,backup=0"`.
-        for option in &guest.extra {
+        for option in &guest.options {
             let volume = option.value.split(',').next().unwrap_or_default();
             let volume = volume.strip_prefix("file=").unwrap_or(volume);
             if volume.starts_with("/dev/") {

@@ -184,6 +184,8 @@ codes! {
     MOX0640 Error   "user numbers mapped twice";
     MOX0641 Warning "user numbers that the host does not hand out";
     MOX0642 Error   "users mapped on a file system that cannot";
+    MOX0654 Error   "two things of one number";
+    MOX0656 Error   "nothing to boot from by that name";
     MOX0690 Error   "an immutable guest that nobody can log into";
     MOX0701 Error   "a schedule that never runs";
     MOX0702 Error   "a timer that fails";

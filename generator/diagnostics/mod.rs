@@ -18,8 +18,10 @@ use crate::unseen::is_unseen;
 /// One problem of a spec.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// What kind of problem; severity and explanation hang on it.
+    /// What kind of problem; the explanation hangs on it.
     pub code: Code,
+    /// Whether it stops the build: as the code says, unless it is [softened](Self::softened).
+    pub severity: Severity,
     /// One line: lower case, no full stop, names in backticks, says what is wrong.
     pub message: String,
     /// The places; the first is the primary one.
@@ -64,6 +66,7 @@ impl Diagnostic {
     pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self {
             code,
+            severity: code.severity(),
             message: tidy(message.into()),
             labels: vec![Label {
                 span,
@@ -73,6 +76,13 @@ impl Diagnostic {
             notes: Vec::new(),
             fix: None,
         }
+    }
+
+    /// Only a warning here: an error's reason does not hold for what is there already.
+    #[must_use]
+    pub fn softened(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
     }
 
     /// What stands under the primary place.

@@ -23,7 +23,7 @@ impl Sink {
     pub fn has_errors(&self) -> bool {
         self.diagnostics
             .iter()
-            .any(|d| d.code.severity() == Severity::Error)
+            .any(|d| d.severity == Severity::Error)
     }
 
     /// How many problems there are so far.
@@ -48,7 +48,7 @@ impl Sink {
             .diagnostics
             .into_iter()
             .filter_map(|d| {
-                let severity = match (d.code.severity(), lints.level(d.code)) {
+                let severity = match (d.severity, lints.level(d.code)) {
                     (Severity::Error, _) | (Severity::Warning, Some(LintLevel::Deny)) => {
                         Severity::Error
                     }

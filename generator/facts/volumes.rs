@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Dataset, Guest, GuestKind, Host, Id, MountSource, Vm};
 use crate::pve::DiskSize;
-use crate::value::{Bus, ByteSize, DatasetUse, Firmware};
+use crate::value::{ByteSize, DatasetUse, Firmware};
 
 /// A volume of a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,40 +87,6 @@ impl Volumes {
     }
 }
 
-/// Where the drives of a virtual machine are plugged in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slots {
-    /// Of each disk of the spec, in its order.
-    pub disks: Vec<String>,
-    /// Of each installation image of the spec, in its order.
-    pub iso: Vec<String>,
-}
-
-/// Plugs the drives of a virtual machine in: disks in the order of the spec, each with the lowest free number of its
-/// bus; images as Proxmox VE's own dialogue does, `ide2` first, then what is left of IDE and SATA.
-pub fn slots(vm: &Vm) -> Slots {
-    let mut used: BTreeMap<Bus, u32> = BTreeMap::new();
-    let first_image = (!vm.iso.is_empty()).then_some("ide2");
-    let mut disks: Vec<String> = Vec::with_capacity(vm.disks.len());
-    for disk in &vm.disks {
-        let number = used.entry(*disk.bus).or_default();
-        let mut key = format!("{}{number}", *disk.bus);
-        if first_image == Some(key.as_str()) {
-            *number += 1;
-            key = format!("{}{number}", *disk.bus);
-        }
-        *number += 1;
-        disks.push(key);
-    }
-    let free = ["ide2", "ide0", "ide1", "ide3"]
-        .into_iter()
-        .map(str::to_owned)
-        .chain((0..).map(|number| format!("sata{number}")))
-        .filter(|key| !disks.contains(key));
-    let iso = free.take(vm.iso.len()).collect();
-    Slots { disks, iso }
-}
-
 /// Whether a virtual machine keeps the settings of its firmware, and in which dataset: beside its first disk.
 pub fn efi_dataset(host: &Host, vm: &Vm) -> Option<Id<Dataset>> {
     match *vm.firmware {
@@ -189,7 +155,7 @@ fn allocate(host: &Host, guest: &Guest) -> Vec<Volume> {
                 .enumerate()
                 .filter_map(|(at, mount)| match &mount.source {
                     MountSource::Volume { dataset, size } => Some(Wanted {
-                        key: format!("mp{at}"),
+                        key: format!("mp{}", mount.slot),
                         dataset: dataset.value,
                         size: volume_size(**size),
                         role: VolumeRole::Mount(at),
@@ -218,19 +184,13 @@ fn allocate(host: &Host, guest: &Guest) -> Vec<Volume> {
 }
 
 fn wanted_by_vm(host: &Host, vm: &Vm) -> Vec<Wanted> {
-    let keys = slots(vm).disks;
-    let disks = vm
-        .disks
-        .iter()
-        .zip(keys)
-        .enumerate()
-        .map(|(at, (disk, key))| Wanted {
-            key,
-            dataset: disk.dataset.value,
-            size: volume_size(*disk.size),
-            role: VolumeRole::Disk(at),
-            backup: *disk.backup,
-        });
+    let disks = vm.disks.iter().enumerate().map(|(at, disk)| Wanted {
+        key: disk.key(),
+        dataset: disk.dataset.value,
+        size: volume_size(*disk.size),
+        role: VolumeRole::Disk(at),
+        backup: *disk.backup,
+    });
     let state = |key: &str, dataset: Option<Id<Dataset>>, size, role| {
         dataset.map(|dataset| Wanted {
             key: key.to_owned(),

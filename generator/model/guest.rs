@@ -2,21 +2,25 @@
 
 use std::net::IpAddr;
 
-use super::{Bridge, Dataset, Id, Item, Machine, PciDevice, Setting};
+use super::{Bridge, Dataset, Host, Id, Item, Machine, PciDevice, Setting, UsbDevice};
 use crate::calendar::{Calendar, TimeSpan};
+use crate::pve::PveOption;
 use crate::source::{Span, Spanned};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, Cidr, ComputerName, ContainerOs, CpuSet,
-    DevicePath, Firmware, GuestAddress, GuestOs, GuestPath, KeyboardLayout, Line, Locale,
+    DevicePath, DnsName, FirewallDirection, FirewallLog, FirewallPolicy, FirewallPorts,
+    FirewallWord, Firmware, GuestAddress, GuestOs, GuestPath, KeyboardLayout, Line, Locale,
     MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, SecretName, SshKey, Tag,
-    Text, TimeZoneName, VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
+    Text, TimeZoneName, UsbId, VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
 };
 
 /// A virtual machine or a container.
 #[derive(Debug, Clone)]
 pub struct Guest {
-    /// Its name; its host name too.
+    /// Its name in the spec.
     pub name: Spanned<String>,
+    /// The name that Proxmox VE shows, a container's host name, where it is not the one in the spec.
+    pub shown_as: Option<Spanned<DnsName>>,
     /// Where its table stands.
     pub span: Span,
     /// Its number.
@@ -41,10 +45,12 @@ pub struct Guest {
     pub exclusive_with: Vec<Spanned<Id<Guest>>>,
     /// Whether it is backed up.
     pub backup: Setting<bool>,
-    /// Raw options of Proxmox VE, checked against its schema.
-    pub extra: Vec<Extra>,
+    /// Options of Proxmox VE that the language has no word of its own for, checked against the schema.
+    pub options: Vec<PveOption>,
     /// Its network cards.
     pub network: Vec<GuestNic>,
+    /// What the firewall lets through at its cards, where the spec says it.
+    pub firewall: Option<GuestFirewall>,
     /// What it is.
     pub kind: GuestKind,
     /// What a NixOS guest is; also for one whose spec leaves the table out.
@@ -60,20 +66,13 @@ pub enum GuestKind {
     Container(Box<Container>),
 }
 
-/// A raw option of Proxmox VE.
-#[derive(Debug, Clone)]
-pub struct Extra {
-    /// Its name.
-    pub key: Spanned<String>,
-    /// Its value, as Proxmox VE's files write it.
-    pub value: Spanned<String>,
-}
-
 /// Whether and when a guest starts with the host.
 #[derive(Debug, Clone)]
 pub struct Autostart {
     /// Where it stands.
     pub span: Span,
+    /// Whether it starts with the host; else this is its place among those that a person starts together.
+    pub enabled: bool,
     /// Its place: lower starts earlier and stops later.
     pub order: Option<Spanned<u32>>,
     /// How long the next guest waits for it.
@@ -120,6 +119,14 @@ pub struct GuestNic {
     pub mtu: Option<Spanned<u32>>,
     /// The most that it sends, in MB/s.
     pub rate: Option<Spanned<f64>>,
+    /// Its number: `net0`.
+    pub slot: u32,
+    /// What a virtual machine sees.
+    pub model: Setting<String>,
+    /// What a container calls it.
+    pub interface: Setting<String>,
+    /// What else is said of it.
+    pub more: Vec<PveOption>,
 }
 
 impl GuestNic {
@@ -171,14 +178,26 @@ pub struct Vm {
     pub secure_boot: Setting<bool>,
     /// Whether the QEMU guest agent runs in it.
     pub agent: Setting<bool>,
+    /// How the agent is used.
+    pub agent_more: Vec<PveOption>,
     /// Its display.
     pub display: Option<Spanned<Line>>,
     /// Its disks, in order; the first is the one it boots from.
     pub disks: Vec<VmDisk>,
-    /// Installation images.
-    pub iso: Vec<Spanned<VolumeId>>,
+    /// Installation images and empty drives, in order.
+    pub images: Vec<Image>,
+    /// What it boots from by option (`scsi0`, `net0`), where the spec says it.
+    pub boot: Option<Spanned<Vec<String>>>,
+    /// The controller of the disks on the bus `scsi`.
+    pub scsi_controller: Setting<String>,
+    /// Serial ports by number.
+    pub serial: Vec<(u32, Spanned<String>)>,
     /// PCI functions.
-    pub passthrough: Vec<Spanned<Id<PciDevice>>>,
+    pub passthrough: Vec<Passthrough>,
+    /// USB devices, in order.
+    pub usb: Vec<GuestUsb>,
+    /// Whether it is there already.
+    pub installed: Setting<bool>,
     /// Folders of the host.
     pub shares: Vec<Share>,
     /// What a Windows guest is; also for one whose spec leaves the table out.
@@ -208,6 +227,167 @@ pub struct VmDisk {
     pub backup: Setting<bool>,
     /// The serial number that the guest sees.
     pub serial: Option<Spanned<Name>>,
+    /// Its number on the bus.
+    pub slot: u32,
+    /// What else is said of it.
+    pub more: Vec<PveOption>,
+}
+
+impl VmDisk {
+    /// The option that it is: `scsi0`.
+    pub fn key(&self) -> String {
+        format!("{}{}", *self.bus, self.slot)
+    }
+}
+
+/// A drive for an image of a disc.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Where it stands.
+    pub span: Span,
+    /// What is in it; nothing at first where there is none.
+    pub image: Option<Spanned<VolumeId>>,
+    /// Its bus.
+    pub bus: Bus,
+    /// Its number on the bus.
+    pub slot: u32,
+    /// What else is said of it.
+    pub more: Vec<PveOption>,
+}
+
+impl Image {
+    /// The option that it is: `ide2`.
+    pub fn key(&self) -> String {
+        format!("{}{}", self.bus, self.slot)
+    }
+}
+
+/// What a virtual machine takes of the host's PCI devices, as one entry of the spec says it.
+#[derive(Debug, Clone)]
+pub struct Passthrough {
+    /// Where it stands.
+    pub span: Span,
+    /// What it takes.
+    pub device: PassedDevice,
+    /// Its number, where the spec says it: `hostpci0`.
+    pub slot: Option<Spanned<u32>>,
+    /// Whether it is a PCI Express device, where the spec says it.
+    pub pcie: Option<Spanned<bool>>,
+    /// Whether it is the guest's display, where the spec says it.
+    pub x_vga: Option<Spanned<bool>>,
+    /// What else is said of it.
+    pub more: Vec<PveOption>,
+}
+
+/// A PCI device that a virtual machine takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PassedDevice {
+    /// A row of the hardware table.
+    Known(Spanned<Id<PciDevice>>),
+    /// Addresses or a mapping as Proxmox VE's file has them, and the rows of the hardware table that they are.
+    Raw {
+        /// Whether it is the name of a mapping.
+        mapping: bool,
+        /// As it is written.
+        name: Spanned<String>,
+        /// What of it the hardware table has.
+        known: Vec<Id<PciDevice>>,
+    },
+}
+
+/// A USB device of a virtual machine.
+#[derive(Debug, Clone)]
+pub struct GuestUsb {
+    /// Where it stands.
+    pub span: Span,
+    /// What it takes.
+    pub device: UsbSource,
+    /// Whether it is on a USB 3 controller, where the spec says it.
+    pub usb3: Option<Spanned<bool>>,
+    /// Its number: `usb0`.
+    pub slot: u32,
+    /// What else is said of it.
+    pub more: Vec<PveOption>,
+}
+
+/// What a USB entry of a virtual machine takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsbSource {
+    /// A row of the hardware table.
+    Known(Spanned<Id<UsbDevice>>),
+    /// The name of a mapping that the hardware table does not have.
+    Mapping(Spanned<String>),
+    /// A socket or a make as Proxmox VE's file has it, or `spice`.
+    Host(Spanned<String>),
+}
+
+impl UsbSource {
+    /// What of the host it is, the same for every way of saying it; nothing for what is no device of the host.
+    pub fn identity(&self, host: &Host) -> Option<String> {
+        match self {
+            Self::Known(id) => {
+                let device = &host.hardware.usb[id.value];
+                let port = device.port.as_ref().map(|port| port.value.to_string());
+                port.or_else(|| device.id.map(|id| id.value.to_string()))
+            }
+            Self::Mapping(name) => Some(format!("mapping {}", name.value)),
+            Self::Host(place) if place.value.eq_ignore_ascii_case("spice") => None,
+            Self::Host(place) => {
+                // `0x10c4:0xea60` is another spelling.
+                let plain = place.value.replace("0x", "").to_ascii_lowercase();
+                let id = plain.parse::<UsbId>();
+                Some(id.map_or(plain, |id| id.to_string()))
+            }
+        }
+    }
+
+    /// Where it is said.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Known(id) => id.span,
+            Self::Mapping(name) | Self::Host(name) => name.span,
+        }
+    }
+}
+
+/// What the firewall lets through at a guest's cards.
+#[derive(Debug, Clone)]
+pub struct GuestFirewall {
+    /// Where it stands.
+    pub span: Span,
+    /// Whether it filters.
+    pub enabled: Setting<bool>,
+    /// What happens to what comes in and no rule names.
+    pub policy_in: Setting<FirewallPolicy>,
+    /// What happens to what goes out and no rule names.
+    pub policy_out: Setting<FirewallPolicy>,
+    /// Rules, in order.
+    pub rules: Vec<FirewallRule>,
+}
+
+/// One rule of a firewall.
+#[derive(Debug, Clone)]
+pub struct FirewallRule {
+    /// Where it stands.
+    pub span: Span,
+    /// What happens.
+    pub action: Setting<FirewallPolicy>,
+    /// Which way it goes.
+    pub direction: Setting<FirewallDirection>,
+    /// The protocol.
+    pub protocol: Option<Spanned<FirewallWord>>,
+    /// The ports.
+    pub port: Option<Spanned<FirewallPorts>>,
+    /// Where it comes from.
+    pub from: Option<Spanned<FirewallWord>>,
+    /// Where it goes.
+    pub to: Option<Spanned<FirewallWord>>,
+    /// How loud it is logged.
+    pub log: Setting<FirewallLog>,
+    /// What it is for.
+    pub comment: Option<Spanned<Line>>,
+    /// Whether it applies.
+    pub enabled: Setting<bool>,
 }
 
 /// A folder of the host inside a virtual machine.
@@ -246,6 +426,12 @@ pub struct Container {
     pub mounts: Vec<ContainerMount>,
     /// Devices of the host.
     pub devices: Vec<ContainerDevice>,
+    /// Raw lines of LXC, in order: key and value, which may be empty.
+    pub lxc: Vec<PveOption>,
+    /// The secret that holds root's password, which it is made with.
+    pub password_secret: Option<Spanned<SecretName>>,
+    /// Keys that may log in as root, which it is made with.
+    pub ssh_keys: Vec<Spanned<SshKey>>,
 }
 
 /// A further file system of a container.
@@ -261,6 +447,10 @@ pub struct ContainerMount {
     pub read_only: Setting<bool>,
     /// Whether backups hold it.
     pub backup: Setting<bool>,
+    /// Its number: `mp0`.
+    pub slot: u32,
+    /// What else is said of it.
+    pub more: Vec<PveOption>,
 }
 
 /// What a container mounts.
@@ -292,6 +482,10 @@ pub struct ContainerDevice {
     pub mode: Option<Spanned<String>>,
     /// Whether the container only reads.
     pub read_only: Setting<bool>,
+    /// Its number: `dev0`.
+    pub slot: u32,
+    /// What else is said of it.
+    pub more: Vec<PveOption>,
 }
 
 /// What a NixOS guest is.
@@ -431,7 +625,42 @@ pub struct RustProject {
     pub git: Option<Spanned<Line>>,
 }
 
+impl Vm {
+    /// The rows of the hardware table that it takes, in the order of the spec, and where it says so.
+    pub fn passed(&self) -> impl Iterator<Item = Spanned<Id<PciDevice>>> + '_ {
+        self.passthrough
+            .iter()
+            .flat_map(|entry| match &entry.device {
+                PassedDevice::Known(id) => vec![*id],
+                PassedDevice::Raw { name, known, .. } => known
+                    .iter()
+                    .map(|id| Spanned::new(*id, name.span))
+                    .collect(),
+            })
+    }
+}
+
 impl Guest {
+    /// The name that Proxmox VE shows, and where the spec says it.
+    pub fn shown_name(&self) -> Spanned<&str> {
+        match &self.shown_as {
+            Some(name) => Spanned::new(name.as_str(), name.span),
+            None => Spanned::new(self.name.as_str(), self.name.span),
+        }
+    }
+
+    /// Its place among the guests that start with the host; none where it does not.
+    pub fn starts(&self) -> Option<&Autostart> {
+        self.autostart
+            .as_ref()
+            .filter(|autostart| autostart.enabled)
+    }
+
+    /// An option that has no word of its own in the language.
+    pub fn option(&self, key: &str) -> Option<&PveOption> {
+        PveOption::find(&self.options, key)
+    }
+
     /// What runs in it.
     pub fn os(&self) -> GuestOs {
         match &self.kind {

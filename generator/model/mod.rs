@@ -13,8 +13,9 @@ pub mod storage;
 
 pub use arena::{Arena, Id, Item};
 pub use guest::{
-    Autostart, Container, ContainerDevice, ContainerMount, Extra, Gateway, Guest, GuestKind,
-    GuestNic, MountSource, NixosGuest, NixosScript, NixosUser, RustSetup, Share, Steam, Vm, VmDisk,
+    Autostart, Container, ContainerDevice, ContainerMount, FirewallRule, Gateway, Guest,
+    GuestFirewall, GuestKind, GuestNic, GuestUsb, Image, MountSource, NixosGuest, NixosScript,
+    NixosUser, PassedDevice, Passthrough, RustSetup, Share, Steam, UsbSource, Vm, VmDisk,
     WindowsGuest,
 };
 pub use hardware::{Cpu, Disk, Hardware, Memory, Nic, PciDevice, UsbDevice};

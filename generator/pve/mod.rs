@@ -1,4 +1,4 @@
-//! Proxmox VE's own file formats, as a pure library: no disk, no network, no knowledge of the spec.
+//! Proxmox VE's own file formats, as a pure library: no disk, no network, no knowledge of the spec but the places in it.
 //!
 //! * [`schema`] knows every option of every file in every release, and judges values by it;
 //! * [`property`], [`guest_config`], [`section_config`] and [`interfaces`] print and read the
@@ -12,18 +12,22 @@ pub mod check;
 mod encode;
 pub mod guest_config;
 pub mod interfaces;
+mod option;
 pub mod property;
 mod refusal;
 mod release;
+mod report;
 pub mod schema;
 pub mod section_config;
 mod size;
 
 pub use encode::{decode_text, encode_text};
 pub use guest_config::{GuestConfig, GuestKind};
+pub use option::{PveOption, place_inside};
 pub use property::PropertyString;
 pub use refusal::{CannotCarry, Refusal};
 pub use release::{Release, ReleaseError};
+pub use report::{report_fault, report_refusal};
 pub use schema::{ConfigFile, FaultKind, MappingKind, OptionFault, Place, check_option};
 pub use section_config::{Section, SectionConfig, SectionFile};
 pub use size::{DiskSize, DiskSizeError};

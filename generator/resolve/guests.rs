@@ -3,30 +3,33 @@ use std::collections::{BTreeMap, HashSet};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::guest::RustProject;
 use crate::model::{
-    Arena, Autostart, Container, ContainerDevice, ContainerMount, Dataset, Extra, Guest, GuestKind,
-    GuestNic, Host, Id, MountSource, NixosGuest, NixosScript, NixosUser, RustSetup, Setting, Share,
-    Steam, Vm, VmDisk, WindowsGuest,
+    Arena, Autostart, Container, ContainerDevice, ContainerMount, Dataset, Guest, GuestKind,
+    GuestNic, GuestUsb, Host, Id, Image, MountSource, NixosGuest, NixosScript, NixosUser,
+    Passthrough, RustSetup, Setting, Share, Steam, Vm, VmDisk, WindowsGuest,
 };
+use crate::pve::{PveOption, Release};
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
 use crate::spec::guest::{
     AutostartSpec, ContainerSpec, GuestNicSpec, MountSpec, NixosSpec, RustSpec, SteamSpec,
     VmDiskSpec, VmSpec, WindowsSpec,
 };
-use crate::spec::reader::{List, Raw, Reference, ShortOrLong};
+use crate::spec::reader::{List, OneOrMany, Reference, ShortOrLong};
+use crate::value::Node;
 use crate::value::{
-    Bus, ByteSize, ContainerOs, DatasetUse, Firmware, GuestAddress, MacAddress, VmId, VmOs,
+    Bus, ByteSize, ContainerOs, DatasetUse, Firmware, GuestAddress, Line, MacAddress, VmId, VmOs,
 };
-use crate::value::{Node, Value};
 
+use super::devices::{self, Bootable, ImageRow, Wanted};
+use super::raw::{self, RawContainer, RawRow, RawVm};
 use super::references::Names;
 use super::{Index, choice, list, network};
 
 /// A guest that is understood well enough to be named.
 pub(super) enum GuestRow<'a> {
-    Vm(&'a Spanned<String>, &'a VmSpec),
+    Vm(&'a Spanned<String>, RawVm<'a>),
     /// With the dataset of its root file system.
-    Container(&'a Spanned<String>, &'a ContainerSpec, Spanned<Id<Dataset>>),
+    Container(&'a Spanned<String>, RawContainer<'a>, Spanned<Id<Dataset>>),
 }
 
 impl<'a> GuestRow<'a> {
@@ -38,8 +41,8 @@ impl<'a> GuestRow<'a> {
 
     fn vmid(&self) -> Option<Spanned<VmId>> {
         match self {
-            Self::Vm(_, body) => body.vmid,
-            Self::Container(_, body, _) => body.vmid,
+            Self::Vm(_, raw) => raw.body.vmid,
+            Self::Container(_, raw, _) => raw.body.vmid,
         }
     }
 }
@@ -50,24 +53,33 @@ pub(super) fn rows<'a>(
     file: &'a HostFile,
     index: &Index<'_>,
     sink: &mut Sink,
-) -> (Vec<GuestRow<'a>>, Vec<&'a ContainerSpec>, Names<'a, Guest>) {
+) -> (Vec<GuestRow<'a>>, Vec<RawContainer<'a>>, Names<'a, Guest>) {
+    let release = file.host.as_ref().and_then(|host| host.value.release);
+    let release = release.map_or(Release::NEWEST, |release| release.value);
     let mut rows = Vec::new();
     let mut rootless = Vec::new();
     let mut broken = Vec::new();
     for row in file.vms.iter().flat_map(|table| &table.rows) {
         match &row.body {
-            Some(body) => rows.push(GuestRow::Vm(&row.key, body)),
+            Some(body) => {
+                let options = raw::options_of(body.extra.as_ref(), sink);
+                let body = raw::vm(body, options, release, sink);
+                rows.push(GuestRow::Vm(&row.key, body));
+            }
             None => broken.push(&row.key),
         }
     }
     for row in file.containers.iter().flat_map(|table| &table.rows) {
-        let rootfs = row
-            .body
+        let body = row.body.as_ref().map(|body| {
+            let options = raw::options_of(body.extra.as_ref(), sink);
+            raw::container(body, options, release, sink)
+        });
+        let rootfs = body
             .as_ref()
-            .and_then(|body| body.rootfs.as_ref())
-            .and_then(|r| r.dataset.as_ref());
+            .and_then(|raw| raw.body.rootfs.as_ref())
+            .and_then(|r| r.value.dataset.as_ref());
         let rootfs = rootfs.and_then(|dataset| index.datasets.find(dataset, sink));
-        match (&row.body, rootfs) {
+        match (body, rootfs) {
             (Some(body), Some(rootfs)) => rows.push(GuestRow::Container(&row.key, body, rootfs)),
             (body, _) => {
                 rootless.extend(body);
@@ -114,7 +126,7 @@ struct Resolver<'a> {
 
 pub(super) fn resolve(
     rows: Vec<GuestRow<'_>>,
-    rootless: &[&ContainerSpec],
+    rootless: &[RawContainer<'_>],
     host: &Host,
     index: &Index<'_>,
     sink: &mut Sink,
@@ -153,19 +165,21 @@ fn part_addresses(host: &str, guests: &mut [Guest]) {
 
 impl Resolver<'_> {
     /// Reports what is wrong with a container that is not understood as a whole, so that it is told in the same run.
-    fn look_over(&mut self, body: &ContainerSpec) {
+    fn look_over(&mut self, raw: &RawContainer<'_>) {
+        let body = &raw.body;
         self.guests(body.needs.as_ref());
         self.guests(body.exclusive_with.as_ref());
-        self.network(body.network.as_ref(), *vmid(body.vmid, body.span));
+        let vmid = *vmid(body.vmid, body.span);
+        self.network(body.network.as_ref(), &raw.cards, vmid);
         for row in body.mounts.iter().flat_map(|table| &table.rows) {
             if let Some(mount) = &row.body {
                 self.mount(&row.key, mount);
             }
         }
-        self.extra(body.extra.as_ref());
     }
 
-    fn vm(&mut self, name: &Spanned<String>, body: &VmSpec) -> Guest {
+    fn vm(&mut self, name: &Spanned<String>, raw: RawVm<'_>) -> Guest {
+        let body = &*raw.body;
         let os = Setting::or_missing(body.os.map(|os| os.map(|os| os.0)), VmOs::Other, body.span);
         let windows = os.is_windows();
         // A system that was misread may be any.
@@ -192,12 +206,47 @@ impl Resolver<'_> {
                 false
             }
         };
-        let disks = body
-            .disks
-            .iter()
-            .flat_map(|table| &table.rows)
-            .filter_map(|row| self.vm_disk(&row.key, row.body.as_ref()?))
+        let mut disks: Vec<VmDisk> = Vec::new();
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for row in body.disks.iter().flat_map(|table| &table.rows) {
+            let Some(spec) = &row.body else { continue };
+            if let Some(disk) = self.vm_disk(&row.key, spec) {
+                wanted.push(Wanted {
+                    span: disk.name.span,
+                    bus: Some(*disk.bus),
+                    slot: devices::slot(spec.slot),
+                });
+                disks.push(disk);
+            }
+        }
+        let entries = body.iso.iter().flat_map(|iso| &iso.value.0);
+        let images: Vec<ImageRow> = entries
+            .filter_map(|entry| devices::image(entry, self.sink))
             .collect();
+        let wanted_images: Vec<Wanted> = images.iter().map(ImageRow::wanted).collect();
+        let (places, image_places) = devices::plug(&wanted, &wanted_images, self.sink);
+        for (disk, (_, slot)) in disks.iter_mut().zip(places) {
+            disk.slot = slot;
+        }
+        let images: Vec<Image> = images
+            .into_iter()
+            .zip(image_places)
+            .map(|(image, place)| image.plugged(place))
+            .collect();
+        let network = self.network(body.network.as_ref(), &raw.cards, *vmid);
+        let passthrough = self.passthrough(&raw);
+        let usb = self.usb(&raw);
+        let boot = body.boot.as_ref().map(|written| {
+            let bootable = Bootable {
+                disks: &disks,
+                images: &images,
+                network: &network,
+                passthrough: &passthrough,
+                usb: &usb,
+            };
+            bootable.order(written, self.sink)
+        });
+        let (agent, agent_more) = agent(body, &raw);
         let vm = Vm {
             os,
             cores: Setting::or_default(
@@ -244,19 +293,24 @@ impl Resolver<'_> {
                 body.span,
             ),
             firmware,
-            agent: Setting::or_default(body.agent, true, body.span),
+            agent,
+            agent_more,
             display: body.display.clone(),
             disks,
-            iso: body
-                .iso
-                .iter()
-                .flat_map(|iso| &iso.value.0)
-                .cloned()
-                .collect(),
-            passthrough: self
-                .index
-                .pci
-                .find_all(body.passthrough.iter().flat_map(|p| &p.value), self.sink),
+            images,
+            boot,
+            scsi_controller: Setting::or_default(
+                body.scsi_controller
+                    .as_ref()
+                    .map(|c| Spanned::new(c.value.as_str().to_owned(), c.span)),
+                // The one controller that gives each disk a thread of its own.
+                "virtio-scsi-single".to_owned(),
+                body.span,
+            ),
+            serial: self.serial(&raw),
+            passthrough,
+            usb,
+            installed: Setting::or_default(body.installed, false, body.span),
             shares: body
                 .shares
                 .iter()
@@ -274,6 +328,7 @@ impl Resolver<'_> {
         );
         Guest {
             name: name.clone(),
+            shown_as: body.name.clone(),
             span: body.span,
             vmid,
             description: body.description.clone(),
@@ -287,8 +342,9 @@ impl Resolver<'_> {
             needs: self.guests(body.needs.as_ref()),
             exclusive_with: self.guests(body.exclusive_with.as_ref()),
             backup: Setting::or_default(body.backup, true, body.span),
-            extra: self.extra(body.extra.as_ref()),
-            network: self.network(body.network.as_ref(), *vmid),
+            options: raw.options.clone(),
+            network,
+            firewall: body.firewall.as_ref().map(|f| devices::firewall(&f.value)),
             kind: GuestKind::Vm(Box::new(vm)),
             nixos,
         }
@@ -297,9 +353,10 @@ impl Resolver<'_> {
     fn container(
         &mut self,
         name: &Spanned<String>,
-        body: &ContainerSpec,
+        raw: RawContainer<'_>,
         rootfs: Spanned<Id<Dataset>>,
     ) -> Guest {
+        let body = &*raw.body;
         let os = Setting::or_missing(
             body.os.map(|os| os.map(|os| os.0)),
             ContainerOs::Other,
@@ -313,18 +370,21 @@ impl Resolver<'_> {
             "a container's root file system",
         );
         let size = body.rootfs.as_ref().and_then(|r| r.value.size);
-        let mounts = body
-            .mounts
-            .iter()
-            .flat_map(|table| &table.rows)
-            .filter_map(|row| self.mount(&row.key, row.body.as_ref()?))
-            .collect();
-        let devices = body
-            .devices
-            .iter()
-            .flat_map(|d| &d.value)
-            .map(container_device)
-            .collect();
+        let mut mounts: Vec<ContainerMount> = Vec::new();
+        let mut wanted = Vec::new();
+        for row in body.mounts.iter().flat_map(|table| &table.rows) {
+            let Some(spec) = &row.body else { continue };
+            if let Some(mount) = self.mount(&row.key, spec) {
+                wanted.push((mount.name.span, devices::slot(spec.slot)));
+                mounts.push(mount);
+            }
+        }
+        let slots = devices::numbers("mp", &wanted, self.sink);
+        for (mount, slot) in mounts.iter_mut().zip(slots) {
+            mount.slot = slot;
+        }
+        let devices = self.devices(&raw);
+        let lxc = self.lxc(&raw);
         let container = Container {
             os,
             cores: cpu.and_then(|c| c.cores.map(|c| c.map(super::super::spec::reader::Int::get))),
@@ -341,6 +401,9 @@ impl Resolver<'_> {
             rootfs_size: Setting::or_missing(size, ByteSize::gib(8), body.span),
             mounts,
             devices,
+            lxc,
+            password_secret: body.password_secret.clone(),
+            ssh_keys: list(body.ssh_keys.as_ref()),
         };
         let nixos = self.nixos(
             body.nixos.as_ref(),
@@ -351,6 +414,7 @@ impl Resolver<'_> {
         );
         Guest {
             name: name.clone(),
+            shown_as: body.name.clone(),
             span: body.span,
             vmid,
             description: body.description.clone(),
@@ -364,8 +428,9 @@ impl Resolver<'_> {
             needs: self.guests(body.needs.as_ref()),
             exclusive_with: self.guests(body.exclusive_with.as_ref()),
             backup: Setting::or_default(body.backup, true, body.span),
-            extra: self.extra(body.extra.as_ref()),
-            network: self.network(body.network.as_ref(), *vmid),
+            options: container_options(body, &raw.options),
+            network: self.network(body.network.as_ref(), &raw.cards, *vmid),
+            firewall: body.firewall.as_ref().map(|f| devices::firewall(&f.value)),
             kind: GuestKind::Container(Box::new(container)),
             nixos,
         }
@@ -483,6 +548,8 @@ impl Resolver<'_> {
             cache: body.cache.map(|c| c.map(|c| c.0)),
             backup: Setting::or_default(body.backup, true, body.span),
             serial: body.serial.clone(),
+            slot: 0,
+            more: Vec::new(),
         })
     }
 
@@ -588,6 +655,8 @@ impl Resolver<'_> {
             ),
             read_only: Setting::or_default(body.read_only, false, body.span),
             backup: Setting::or_default(body.backup, volume, body.span),
+            slot: 0,
+            more: Vec::new(),
         })
     }
 
@@ -630,19 +699,43 @@ impl Resolver<'_> {
             .find_all(names.iter().flat_map(|n| &n.value), self.sink)
     }
 
-    fn network(&mut self, nics: Option<&Spanned<List<GuestNicSpec>>>, vmid: VmId) -> Vec<GuestNic> {
+    /// The cards of the table and those of options, in the order of their numbers.
+    fn network(
+        &mut self,
+        nics: Option<&Spanned<List<GuestNicSpec>>>,
+        raw: &[RawRow<GuestNicSpec>],
+        vmid: VmId,
+    ) -> Vec<GuestNic> {
         let nics = nics.map(|n| &n.value[..]).unwrap_or_default();
-        nics.iter()
-            .enumerate()
-            .filter_map(|(at, nic)| self.nic(&nic.value, vmid, at))
-            .collect()
+        let wanted: Vec<_> = nics
+            .iter()
+            .map(|nic| (nic.value.span, devices::slot(nic.value.slot)))
+            .chain(raw.iter().map(|row| (row.spec.span, Some(row.slot))))
+            .collect();
+        let slots = devices::numbers("net", &wanted, self.sink);
+        let mut cards: Vec<GuestNic> = nics
+            .iter()
+            .map(|nic| (&nic.value, &[][..]))
+            .chain(raw.iter().map(|row| (&row.spec, &row.more[..])))
+            .zip(slots)
+            .filter_map(|((spec, more), slot)| self.nic(spec, more, vmid, slot))
+            .collect();
+        cards.sort_by_key(|card| card.slot);
+        cards
     }
 
-    fn nic(&mut self, body: &GuestNicSpec, vmid: VmId, at: usize) -> Option<GuestNic> {
+    fn nic(
+        &mut self,
+        body: &GuestNicSpec,
+        more: &[PveOption],
+        vmid: VmId,
+        slot: u32,
+    ) -> Option<GuestNic> {
         let bridge = body
             .bridge
             .as_ref()
             .and_then(|bridge| self.index.bridges.find(bridge, self.sink));
+        let at = usize::try_from(slot).expect("a card's number is small");
         let mac = MacAddress::derive(self.host.name.as_str(), vmid.get(), at);
         let gateway = body
             .gateway
@@ -656,6 +749,10 @@ impl Resolver<'_> {
         let address6 = self.address(body.address6, true);
         let bridge = bridge?;
         let firewall = self.host.network.bridges[bridge.value].firewall;
+        let word = |written: Option<&Spanned<Line>>, default: String| {
+            let written = written.map(|w| Spanned::new(w.value.as_str().to_owned(), w.span));
+            Setting::or_default(written, default, body.span)
+        };
         Some(GuestNic {
             span: body.span,
             bridge,
@@ -674,7 +771,101 @@ impl Resolver<'_> {
                 .mtu
                 .map(|m| m.map(super::super::spec::reader::Int::get)),
             rate: body.rate.map(|r| r.map(|r| r.0)),
+            slot,
+            model: word(body.model.as_ref(), "virtio".to_owned()),
+            interface: word(body.name.as_ref(), format!("eth{slot}")),
+            more: more.to_vec(),
         })
+    }
+
+    fn passthrough(&mut self, raw: &RawVm<'_>) -> Vec<Passthrough> {
+        let entries = raw.body.passthrough.iter().flat_map(|p| &p.value);
+        let typed = entries.filter_map(|entry| devices::passed(entry, self.index, self.sink));
+        let mut passed: Vec<Passthrough> = typed.collect();
+        let options = raw.passthrough.iter();
+        passed.extend(options.filter_map(|option| devices::passed_raw(option, self.host)));
+        passed
+    }
+
+    fn usb(&mut self, raw: &RawVm<'_>) -> Vec<GuestUsb> {
+        let entries = raw.body.usb.iter().flat_map(|usb| &usb.value);
+        let typed = entries.filter_map(|entry| devices::usb(entry, self.index, self.sink));
+        let mut rows: Vec<devices::UsbRow> = typed.collect();
+        let options = raw.usb.iter();
+        rows.extend(options.filter_map(|option| devices::usb_raw(option, self.host)));
+        let wanted: Vec<_> = rows.iter().map(devices::UsbRow::wanted).collect();
+        let slots = devices::numbers("usb", &wanted, self.sink);
+        rows.into_iter()
+            .zip(slots)
+            .map(|(row, slot)| row.plugged(slot))
+            .collect()
+    }
+
+    /// A NixOS guest has the port that its kernel writes to, unless the spec says which ports there are.
+    fn serial(&mut self, raw: &RawVm<'_>) -> Vec<(u32, Spanned<String>)> {
+        let body = &raw.body;
+        let nixos = body.os.is_some_and(|os| os.value.0 == VmOs::Nixos);
+        let typed = body.serial.iter().flat_map(|serial| &serial.value);
+        let mut ports: Vec<(Option<Spanned<u32>>, Spanned<String>)> = typed
+            .map(|port| {
+                (
+                    None,
+                    Spanned::new(port.value.as_str().to_owned(), port.span),
+                )
+            })
+            .collect();
+        ports.extend(raw.serial.iter().filter_map(|option| {
+            let (_, number) = option.numbered()?;
+            Some((
+                Some(Spanned::new(number, option.key.span)),
+                option.value.clone(),
+            ))
+        }));
+        if ports.is_empty() && body.serial.is_none() && nixos {
+            ports.push((None, Spanned::new("socket".to_owned(), body.span)));
+        }
+        let wanted: Vec<_> = ports
+            .iter()
+            .map(|(slot, port)| (port.span, *slot))
+            .collect();
+        let slots = devices::numbers("serial", &wanted, self.sink);
+        slots
+            .into_iter()
+            .zip(ports.into_iter().map(|(_, port)| port))
+            .collect()
+    }
+
+    fn devices(&mut self, raw: &RawContainer<'_>) -> Vec<ContainerDevice> {
+        let typed = raw.body.devices.iter().flat_map(|d| &d.value);
+        let mut devices: Vec<(ContainerDevice, Option<Spanned<u32>>)> =
+            typed.map(container_device).collect();
+        devices.extend(raw.devices.iter().map(|row| {
+            let mut device = device_of(&row.spec);
+            device.more.clone_from(&row.more);
+            (device, Some(row.slot))
+        }));
+        let wanted: Vec<_> = devices
+            .iter()
+            .map(|(device, slot)| (device.path.span, *slot))
+            .collect();
+        let slots = devices::numbers("dev", &wanted, self.sink);
+        devices
+            .into_iter()
+            .zip(slots)
+            .map(|((device, _), slot)| ContainerDevice { slot, ..device })
+            .collect()
+    }
+
+    /// Raw lines: those of `lxc`, and behind them those of `extra`.
+    fn lxc(&mut self, raw: &RawContainer<'_>) -> Vec<PveOption> {
+        let typed = raw.body.lxc.iter().flat_map(|lines| &lines.value);
+        let mut lines: Vec<PveOption> = typed
+            .filter_map(|line| raw::lxc_line(line, self.sink))
+            .collect();
+        lines.extend(raw.lxc.iter().cloned());
+        let release = *self.host.release;
+        lines.retain(|line| raw::check_lxc_key(line, release, self.sink));
+        lines
     }
 
     fn address(
@@ -702,51 +893,6 @@ impl Resolver<'_> {
         };
         self.sink.push(wrong);
         None
-    }
-
-    /// Raw options: names with strings, numbers or booleans. The raw keys of LXC may come several times: they take lists.
-    fn extra(&mut self, raw: Option<&Spanned<Raw>>) -> Vec<Extra> {
-        let mut extra = Vec::new();
-        let lines = raw.iter().flat_map(|raw| &raw.value.0);
-        for (key, node) in lines.flat_map(|(key, node)| {
-            let items = match &node.value {
-                Value::Array(items) if key.starts_with("lxc.") => &items[..],
-                Value::Array(_)
-                | Value::String(_)
-                | Value::Integer(_)
-                | Value::Float(_)
-                | Value::Boolean(_)
-                | Value::Datetime(_)
-                | Value::Table(_) => std::slice::from_ref(node),
-            };
-            items.iter().map(move |item| (key, item))
-        }) {
-            let value = match &node.value {
-                Value::String(text) => text.clone(),
-                Value::Integer(number) => number.to_string(),
-                Value::Float(number) => number.to_string(),
-                Value::Boolean(boolean) => u8::from(*boolean).to_string(),
-                Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
-                    let diagnostic = Diagnostic::new(
-                        Code::MOX0003,
-                        node.span,
-                        format!(
-                            "expected a string, a number or a boolean, found {}",
-                            node.value.kind()
-                        ),
-                    );
-                    self.sink.push(
-                        diagnostic.help("write the value as Proxmox VE's own files do, in quotes"),
-                    );
-                    continue;
-                }
-            };
-            extra.push(Extra {
-                key: key.clone(),
-                value: Spanned::new(value, node.span),
-            });
-        }
-        extra
     }
 
     fn nixos(
@@ -931,12 +1077,14 @@ fn autostart(written: Option<&Spanned<ShortOrLong<bool, AutostartSpec>>>) -> Opt
         ShortOrLong::Short(false) => None,
         ShortOrLong::Short(true) => Some(Autostart {
             span: written.span,
+            enabled: true,
             order: None,
             up_delay: None,
             down_delay: None,
         }),
         ShortOrLong::Long(spec) => Some(Autostart {
             span: spec.span,
+            enabled: spec.enabled.is_none_or(|enabled| enabled.value),
             order: spec
                 .order
                 .map(|o| o.map(super::super::spec::reader::Int::get)),
@@ -946,37 +1094,88 @@ fn autostart(written: Option<&Spanned<ShortOrLong<bool, AutostartSpec>>>) -> Opt
     }
 }
 
+/// Whether the agent runs, and how it is used.
+fn agent(body: &VmSpec, raw: &RawVm<'_>) -> (Setting<bool>, Vec<PveOption>) {
+    let (enabled, more) = match body.agent.as_ref().map(|agent| (&agent.value, agent.span)) {
+        None => (None, Vec::new()),
+        Some((ShortOrLong::Short(on), span)) => (Some(Spanned::new(*on, span)), raw.agent.clone()),
+        Some((ShortOrLong::Long(spec), span)) => {
+            let enabled = spec.enabled.unwrap_or(Spanned::new(true, span));
+            (Some(enabled), Vec::new())
+        }
+    };
+    (Setting::or_default(enabled, true, body.span), more)
+}
+
+/// What a container has options for under another name.
+fn container_options(body: &ContainerSpec, options: &[PveOption]) -> Vec<PveOption> {
+    let option = |key: &str, value: String, span: Span| PveOption {
+        key: Spanned::new(key.to_owned(), span),
+        value: Spanned::new(value, span),
+    };
+    let one = |key: &str, line: Option<&Spanned<Line>>| {
+        line.map(|line| option(key, line.value.as_str().to_owned(), line.span))
+    };
+    let many = |key: &str, lines: Option<&Spanned<OneOrMany<Line>>>| {
+        lines.map(|lines| {
+            let words = lines.value.0.iter().map(|line| line.value.as_str());
+            option(key, words.collect::<Vec<_>>().join(" "), lines.span)
+        })
+    };
+    [
+        one("cmode", body.console_mode.as_ref()),
+        many("nameserver", body.nameserver.as_ref()),
+        many("searchdomain", body.searchdomain.as_ref()),
+        one("timezone", body.timezone.as_ref()),
+    ]
+    .into_iter()
+    .flatten()
+    .chain(options.iter().cloned())
+    .collect()
+}
+
 fn container_device(
     written: &Spanned<
         ShortOrLong<crate::value::DevicePath, crate::spec::guest::ContainerDeviceSpec>,
     >,
-) -> ContainerDevice {
+) -> (ContainerDevice, Option<Spanned<u32>>) {
     match &written.value {
-        ShortOrLong::Short(path) => ContainerDevice {
-            path: Setting::written(path.clone(), written.span),
-            uid: None,
-            gid: None,
-            mode: None,
-            read_only: Setting::default(false, written.span),
-        },
-        ShortOrLong::Long(spec) => ContainerDevice {
-            path: Setting::or_missing(
-                spec.path.clone(),
-                "/dev/null".parse().expect("a device"),
-                spec.span,
-            ),
-            uid: spec
-                .uid
-                .map(|n| n.map(super::super::spec::reader::Int::get)),
-            gid: spec
-                .gid
-                .map(|n| n.map(super::super::spec::reader::Int::get)),
-            mode: spec
-                .mode
-                .as_ref()
-                .map(|m| Spanned::new(m.value.0.clone(), m.span)),
-            read_only: Setting::or_default(spec.read_only, false, spec.span),
-        },
+        ShortOrLong::Short(path) => {
+            let device = ContainerDevice {
+                path: Setting::written(path.clone(), written.span),
+                uid: None,
+                gid: None,
+                mode: None,
+                read_only: Setting::default(false, written.span),
+                slot: 0,
+                more: Vec::new(),
+            };
+            (device, None)
+        }
+        ShortOrLong::Long(spec) => (device_of(spec), devices::slot(spec.slot)),
+    }
+}
+
+fn device_of(spec: &crate::spec::guest::ContainerDeviceSpec) -> ContainerDevice {
+    ContainerDevice {
+        path: Setting::or_missing(
+            spec.path.clone(),
+            "/dev/null".parse().expect("a device"),
+            spec.span,
+        ),
+        uid: spec
+            .uid
+            .map(|n| n.map(super::super::spec::reader::Int::get)),
+        gid: spec
+            .gid
+            .map(|n| n.map(super::super::spec::reader::Int::get)),
+        mode: spec
+            .mode
+            .as_ref()
+            .map(|m| Spanned::new(m.value.0.clone(), m.span)),
+        read_only: Setting::or_default(spec.read_only, false, spec.span),
+        slot: 0,
+        more: Vec::new(),
     }
 }
 

@@ -4,11 +4,13 @@
 //! (`MOX01xx`) and keys that do not go together; what spans several parts of a host is the [analysis](crate::analysis)'s.
 //! A faulty spec still gives a model, with what could be understood, so that its other faults are found in the same run.
 
+mod devices;
 pub mod fleet;
 mod guests;
 mod hardware;
 mod identity;
 mod network;
+mod raw;
 mod references;
 mod schedules;
 mod storage;

@@ -7,9 +7,10 @@ use super::reader::{
 use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName, ContainerOs,
-    CpuSet, DevicePath, EnvironmentName, Firmware, GuestAddress, GuestPath, Line, Locale,
-    MacAddress, ModulePath, Name, NixAttribute, OctalMode, Port, ReleaseTag, SecretName, Tag, Text,
-    ValueError, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
+    CpuSet, DevicePath, DnsName, EnvironmentName, FirewallDirection, FirewallLog, FirewallPolicy,
+    FirewallPorts, FirewallWord, Firmware, GuestAddress, GuestPath, Line, Locale, MacAddress,
+    ModulePath, Name, NixAttribute, OctalMode, Port, ReleaseTag, SecretName, Tag, Text, ValueError,
+    VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
 };
 
 table! {
@@ -17,6 +18,8 @@ table! {
     VmSpec {
         /// What runs in it.
         "os" os: req OneOf<VmOs>;
+        /// The name that Proxmox VE shows; the table's own where left out.
+        "name" name: opt DnsName;
         /// Its number, unique on the host.
         "vmid" vmid: req VmId;
         /// What it is for; Proxmox VE shows it as the guest's notes.
@@ -47,24 +50,37 @@ table! {
         "extra" extra: opt Raw;
         /// Its network cards, in order.
         "network" network: opt List<GuestNicSpec>;
+        /// What the firewall of Proxmox VE lets through at cards with `firewall = true`.
+        "firewall" firewall: opt GuestFirewallSpec;
         /// Its firmware; `ovmf` for Windows 11 and Server 2025, `seabios` otherwise.
         "firmware" firmware: opt OneOf<Firmware>;
-        /// Its machine type; `q35` where left out.
+        /// Its machine type; `q35` where left out, of one version for a new Windows guest.
         "machine" machine: opt Line;
         /// Whether it has a TPM 2.0; on for Windows 11 and Server 2025.
         "tpm" tpm: opt bool;
         /// Whether its firmware brings the keys of Secure Boot; on for Windows with OVMF.
         "secure-boot" secure_boot: opt bool;
-        /// Whether the QEMU guest agent runs in it; on where left out.
-        "agent" agent: opt bool;
+        /// Whether the QEMU guest agent runs in it, or a table of how; on where left out.
+        "agent" agent: opt ShortOrLong<bool, AgentSpec>;
         /// Its display, as Proxmox VE's `vga`.
         "display" display: opt Line;
         /// Its disks, in order; the first is the one it boots from.
         "disks" disks: opt Named<Name, VmDiskSpec>;
-        /// Installation images.
-        "iso" iso: opt OneOrMany<VolumeId>;
+        /// Installation images and empty drives.
+        "iso" iso: opt OneOrMany<ShortOrLong<VolumeId, ImageSpec>>;
+        /// What it boots from, in order: names of its disks, `iso` for the images, `net0` for a network card; empty for
+        /// nothing at all. Its first disk and then its images where left out.
+        "boot" boot: opt List<Line>;
+        /// The controller of its disks on the bus `scsi`, as Proxmox VE's `scsihw`; `virtio-scsi-single` where left out.
+        "scsi-controller" scsi_controller: opt Line;
+        /// Serial ports, `socket` or a device of the host; a NixOS guest has one where left out.
+        "serial" serial: opt List<Line>;
         /// PCI functions of `[hardware.pci]`; those of one card go together.
-        "passthrough" passthrough: opt List<Reference>;
+        "passthrough" passthrough: opt List<ShortOrLong<Reference, PassthroughSpec>>;
+        /// USB devices of `[hardware.usb]`.
+        "usb" usb: opt List<ShortOrLong<Reference, GuestUsbSpec>>;
+        /// Whether it is there already: rules of a new installation become warnings.
+        "installed" installed: opt bool;
         /// Folders of the host, by virtio-fs.
         "shares" shares: opt List<ShareSpec>;
         /// What a NixOS guest is.
@@ -77,6 +93,8 @@ table! {
     ContainerSpec {
         /// What runs in it.
         "os" os: req OneOf<ContainerOs>;
+        /// Its host name, which Proxmox VE shows; the table's own where left out.
+        "name" name: opt DnsName;
         /// Its number, unique on the host.
         "vmid" vmid: req VmId;
         /// What it is for; Proxmox VE shows it as the guest's notes.
@@ -87,7 +105,7 @@ table! {
         "cpu" cpu: opt ContainerCpuSpec;
         /// The most memory it takes.
         "memory" memory: req ByteSize;
-        /// The most swap it takes; none where left out.
+        /// The most swap it takes; Proxmox VE's own 512 MiB where left out, `"0"` for none.
         "swap" swap: opt ByteSize;
         /// Whether and when it starts with the host.
         "autostart" autostart: opt ShortOrLong<bool, AutostartSpec>;
@@ -103,6 +121,8 @@ table! {
         "extra" extra: opt Raw;
         /// Its network cards, in order.
         "network" network: opt List<GuestNicSpec>;
+        /// What the firewall of Proxmox VE lets through at cards with `firewall = true`.
+        "firewall" firewall: opt GuestFirewallSpec;
         /// What it is made from.
         "template" template: req VolumeId;
         /// Whether its root is an ordinary user of the host; on where left out.
@@ -115,6 +135,20 @@ table! {
         "mounts" mounts: opt Named<Name, MountSpec>;
         /// Devices of the host.
         "devices" devices: opt List<ShortOrLong<DevicePath, ContainerDeviceSpec>>;
+        /// Its time zone: one of the IANA database, or `host` for the host's own.
+        "timezone" timezone: opt Line;
+        /// Its name servers; the host's where left out.
+        "nameserver" nameserver: opt OneOrMany<Line>;
+        /// The domains that it looks names up in; the host's where left out.
+        "searchdomain" searchdomain: opt OneOrMany<Line>;
+        /// What is on its console: `tty`, `console` or `shell`.
+        "console-mode" console_mode: opt Line;
+        /// Raw lines of LXC, in their order: `"lxc.cgroup2.devices.allow: c 226:0 rwm"`. Nothing after the `:` clears a list.
+        "lxc" lxc: opt List<Line>;
+        /// The name of the secret that holds root's password, which it is made with.
+        "password-secret" password_secret: opt SecretName;
+        /// Keys that may log in as root, which it is made with.
+        "ssh-keys" ssh_keys: opt List<crate::value::SshKey>;
         /// What a NixOS guest is.
         "nixos" nixos: opt NixosSpec;
     }
@@ -125,7 +159,7 @@ table! {
         "cores" cores: opt Int<1, 8192>;
         /// Sockets; 1 where left out.
         "sockets" sockets: opt Int<1, 64>;
-        /// The model that the guest sees; `x86-64-v2-AES` where left out.
+        /// The model that the guest sees; `host` for Windows and `x86-64-v2-AES` for others where left out.
         "type" model: opt Line;
         /// The host's threads that it runs on.
         "affinity" affinity: opt CpuAffinity;
@@ -165,6 +199,84 @@ table! {
         "up-delay" up_delay: opt crate::calendar::TimeSpan;
         /// How long the host waits for it to stop.
         "down-delay" down_delay: opt crate::calendar::TimeSpan;
+        /// Whether it starts with the host; on where left out.
+        "enabled" enabled: opt bool;
+    }
+
+    /// An installation image of a virtual machine, or a drive without one.
+    ImageSpec {
+        /// The image.
+        "image" image: opt VolumeId;
+        /// Whether nothing is in the drive.
+        "empty" empty: opt bool;
+        /// Its bus; `ide` where left out, and `sata` where that is full.
+        "bus" bus: opt OneOf<Bus>;
+        /// Its number on the bus; a free one where left out.
+        "slot" slot: opt Int<0, 30>;
+    }
+
+    /// A PCI function or card of a virtual machine.
+    PassthroughSpec {
+        /// The function: a name of `[hardware.pci]`.
+        "device" device: req Reference;
+        /// Its number among the guest's devices, as in `hostpci0`; a free one where left out.
+        "slot" slot: opt Int<0, 15>;
+        /// Whether it is a PCI Express device; on with `q35` where left out.
+        "pcie" pcie: opt bool;
+        /// Whether it is the guest's display; the first graphics card of a Windows guest where left out.
+        "x-vga" x_vga: opt bool;
+        /// The file of its option ROM, in `/usr/share/kvm`.
+        "rom-file" rom_file: opt Line;
+    }
+
+    /// A USB device of a virtual machine.
+    GuestUsbSpec {
+        /// The device: a name of `[hardware.usb]`.
+        "device" device: req Reference;
+        /// Whether it is on a USB 3 controller.
+        "usb3" usb3: opt bool;
+        /// Its number among the guest's devices, as in `usb0`; a free one where left out.
+        "slot" slot: opt Int<0, 13>;
+    }
+
+    /// `agent` in full.
+    AgentSpec {
+        /// Whether the agent runs in the guest; on where left out.
+        "enabled" enabled: opt bool;
+    }
+
+    /// `[….firewall]`: what is let through at a guest's cards.
+    GuestFirewallSpec {
+        /// Whether it filters; on where left out.
+        "enabled" enabled: opt bool;
+        /// What happens to what comes in and no rule names; `drop` where left out.
+        "in" policy_in: opt OneOf<FirewallPolicy>;
+        /// What happens to what goes out and no rule names; `accept` where left out.
+        "out" policy_out: opt OneOf<FirewallPolicy>;
+        /// Rules, of which the first that fits decides.
+        "rules" rules: opt List<FirewallRuleSpec>;
+    }
+
+    /// One rule of a firewall.
+    FirewallRuleSpec {
+        /// What happens.
+        "action" action: req OneOf<FirewallPolicy>;
+        /// Which way it goes; `in` where left out.
+        "direction" direction: opt OneOf<FirewallDirection>;
+        /// The protocol, as `tcp`.
+        "protocol" protocol: opt FirewallWord;
+        /// The ports that it is for: `22`, `"80,443"`, `"137:138"`.
+        "port" port: opt FirewallPorts;
+        /// Where it comes from: an address, a network, a range, or a list of them.
+        "from" from: opt FirewallWord;
+        /// Where it goes.
+        "to" to: opt FirewallWord;
+        /// How loud it is logged; not at all where left out.
+        "log" log: opt OneOf<FirewallLog>;
+        /// What it is for.
+        "comment" comment: opt Line;
+        /// Whether it applies; on where left out.
+        "enabled" enabled: opt bool;
     }
 
     /// One network card of a guest.
@@ -185,12 +297,19 @@ table! {
         "vlan" vlan: opt VlanTag;
         /// The VLANs it may tag itself.
         "trunks" trunks: opt super::network::VlanIds;
-        /// Whether Proxmox VE's firewall filters it.
+        /// Whether it goes through Proxmox VE's firewall. What that lets through stands in `[….firewall]`; without it, of a
+        /// NixOS guest its `ports` are, and of any other nothing is filtered.
         "firewall" firewall: opt bool;
         /// The largest packet, in bytes.
         "mtu" mtu: opt Int<576, 65520>;
         /// The most that it sends, in MB/s.
         "rate" rate: opt Amount;
+        /// What a virtual machine sees: `virtio` where left out, `e1000`, `vmxnet3` ….
+        "model" model: opt Line;
+        /// What a container calls it; `eth0`, `eth1` … by its number where left out.
+        "name" name: opt Line;
+        /// Its number among the guest's cards, as in `net0`; a free one where left out.
+        "slot" slot: opt Int<0, 31>;
     }
 
     /// One disk of a virtual machine.
@@ -213,6 +332,8 @@ table! {
         "backup" backup: opt bool;
         /// The serial number that the guest sees.
         "serial" serial: opt Name;
+        /// Its number on the bus, as in `scsi0`; a free one where left out.
+        "slot" slot: opt Int<0, 30>;
     }
 
     /// A folder of the host inside a virtual machine.
@@ -247,6 +368,8 @@ table! {
         "read-only" read_only: opt bool;
         /// Whether backups hold it.
         "backup" backup: opt bool;
+        /// Its number among the container's mounts, as in `mp0`; a free one where left out.
+        "slot" slot: opt Int<0, 255>;
     }
 
     /// A device of the host inside a container.
@@ -261,6 +384,8 @@ table! {
         "mode" mode: opt OctalMode;
         /// Whether the container only reads.
         "read-only" read_only: opt bool;
+        /// Its number among the container's devices, as in `dev0`; a free one where left out.
+        "slot" slot: opt Int<0, 255>;
     }
 
     /// `[….nixos]`: what a NixOS guest is.
@@ -387,6 +512,41 @@ table! {
         "path" path: req GuestPath;
         /// What it is cloned from; created where left out.
         "git" git: opt Line;
+    }
+}
+
+impl super::reader::FromNode for FirewallPorts {
+    fn from_node(
+        node: &crate::value::Node,
+        reader: &mut super::reader::Reader<'_>,
+    ) -> Option<Self> {
+        let crate::value::Value::String(text) = &node.value else {
+            return Int::<1, 65535>::from_node(node, reader).map(|port| Self(port.0.to_string()));
+        };
+        let number = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
+        // A service's name, as `https`, is taken from /etc/services.
+        let service = |text: &str| {
+            text.starts_with(|c: char| c.is_ascii_lowercase())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        let fits = text.split(',').all(|part| match part.split_once(':') {
+            Some((first, last)) => number(first) && number(last),
+            None => number(part) || service(part),
+        });
+        if fits {
+            return Some(Self(text.clone()));
+        }
+        reader.report_value(
+            crate::diagnostics::Code::MOX0021,
+            node.span,
+            text,
+            ValueError::whole(
+                text,
+                format!("`{}` is not a list of ports", text.escape_debug()),
+            )
+            .help("write `22`, `\"80,443\"` or `\"137:138\"`"),
+        );
+        None
     }
 }
 

@@ -948,7 +948,13 @@ pub fn unknown_reference(span: Span, what: &str, name: &str, known: &[&Near<'_>]
     .label("not declared")
     .help_if(near::did_you_mean_among(known, name, what));
     if let Some(sure) = near::certain_among(known, name) {
-        diagnostic = diagnostic.replace(format!("write `{sure}`"), span, format!("\"{sure}\""));
+        // Inside an option of Proxmox VE the name stands without quotes of its own.
+        let written = if span.range().len() == name.len() {
+            sure.to_owned()
+        } else {
+            format!("\"{sure}\"")
+        };
+        diagnostic = diagnostic.replace(format!("write `{sure}`"), span, written);
     }
     diagnostic
 }

@@ -174,7 +174,8 @@ mod tests {
             guest::VmSpec guest::ContainerSpec guest::VmCpuSpec guest::ContainerCpuSpec guest::VmMemorySpec guest::AutostartSpec
             guest::GuestNicSpec guest::VmDiskSpec guest::ShareSpec guest::RootfsSpec guest::MountSpec guest::ContainerDeviceSpec
             guest::NixosSpec guest::NixosUserSpec guest::NixosScriptSpec guest::WindowsSpec guest::SteamSpec guest::GameSpec guest::RustSpec
-            guest::ProjectSpec
+            guest::ProjectSpec guest::ImageSpec guest::PassthroughSpec guest::GuestUsbSpec guest::AgentSpec
+            guest::GuestFirewallSpec guest::FirewallRuleSpec
             schedule::ScheduleSpec schedule::KeepSpec
         }
         let (known, wanted) = of_schema(&schema);

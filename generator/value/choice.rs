@@ -90,6 +90,43 @@ choices! {
         /// Anything else.
         Other = "other",
     }
+    /// What a firewall does with a packet.
+    FirewallPolicy, "what a firewall does" {
+        /// It lets it through.
+        Accept = "accept",
+        /// It throws it away without a word.
+        Drop = "drop",
+        /// It throws it away and says so.
+        Reject = "reject",
+    }
+    /// Which way a packet goes, as the guest sees it.
+    FirewallDirection, "a direction" {
+        /// To the guest.
+        In = "in",
+        /// From the guest.
+        Out = "out",
+    }
+    /// How loud a firewall logs what a rule fits, as syslog names it.
+    FirewallLog, "a level of a firewall's log" {
+        /// The host is unusable.
+        Emerg = "emerg",
+        /// Something must be done.
+        Alert = "alert",
+        /// A grave fault.
+        Crit = "crit",
+        /// A fault.
+        Err = "err",
+        /// A warning.
+        Warning = "warning",
+        /// Worth a look.
+        Notice = "notice",
+        /// For the record.
+        Info = "info",
+        /// For those who look for a fault.
+        Debug = "debug",
+        /// Not at all.
+        Nolog = "nolog",
+    }
     /// How a bond spreads its traffic.
     BondMode, "a bond's mode" {
         /// One port works, the others wait.

@@ -21,11 +21,12 @@ mod vlan;
 mod word;
 
 pub use address::{AddressRange, Cidr, GuestAddress, HostAddress, IpAddress};
-pub use amount::{Balloon, Port};
+pub use amount::{Balloon, FirewallPorts, Port};
 pub use choice::{
     BackupMode, BondMode, Bus, CacheMode, Choice, Compress, ContainerOs, CpuVendor, DatasetUse,
-    DiskKind, ExternalKind, Firmware, GuestOs, HashPolicy, LintChoice, LogLayout, PciClass,
-    Platform, PoolLayout, Reboot, SmartKind, TaskKind, VmOs,
+    DiskKind, ExternalKind, FirewallDirection, FirewallLog, FirewallPolicy, Firmware, GuestOs,
+    HashPolicy, LintChoice, LogLayout, PciClass, Platform, PoolLayout, Reboot, SmartKind, TaskKind,
+    VmOs,
 };
 pub use cpuset::CpuSet;
 pub use hours::HoursOff;
@@ -40,8 +41,8 @@ pub use pci::{PciAddress, PciPlace};
 pub use size::ByteSize;
 pub use speed::LinkSpeed;
 pub use text::{
-    CountryCode, Email, KeyboardLayout, Line, ReleaseTag, SecretName, SshKey, Text, TimeZoneName,
-    VolumeId,
+    CountryCode, Email, FirewallWord, KeyboardLayout, Line, ReleaseTag, SecretName, SshKey, Text,
+    TimeZoneName, VolumeId,
 };
 pub use tree::{Node, TableNode, Value};
 pub use usb::{UsbId, UsbPort};

@@ -184,6 +184,21 @@ text!(
 );
 
 text!(
+    /// What a firewall's rule compares with: an address, a network, a list of them, a set, a protocol.
+    FirewallWord,
+    MOX0021,
+    "an address, a network, a set or a protocol, as `\"192.168.1.0/24\"`, `\"+lan\"` or `\"tcp\"`",
+    |text| {
+        // It stands as one word in a line of options, behind which a comment begins with `#`.
+        let fits = !text.starts_with('-') && !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != '#');
+        if fits { Ok(()) } else {
+            Err(ValueError::whole(text, format!("`{}` is nothing that a rule compares with", text.escape_debug()))
+                .help("write it as one word: `\"192.168.1.10\"`, `\"192.168.1.0/24,fd00::/64\"`, `\"+lan\"`"))
+        }
+    }
+);
+
+text!(
     /// The name of a secret: where the host finds it is said in the generated README.
     SecretName,
     MOX0012,

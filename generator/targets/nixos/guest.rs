@@ -106,11 +106,15 @@ fn lxc(container: &Container, facts: &mut Attrs) -> Result<(), BuildError> {
 
 fn virtual_machine(host: &Host, vm: &Vm, facts: &mut Attrs) -> Result<(), BuildError> {
     facts.set("services.qemuGuest.enable", mk_default(*vm.agent))?;
-    // The last one is `/dev/console`; one without a device is no console at all.
-    facts.set(
-        "boot.kernelParams",
-        ["console=tty0", "console=ttyS0,115200"],
-    )?;
+    // The last one is `/dev/console`. One without a device is one all the same, and every write to it fails (register_console
+    // of the kernel takes a ttyS0 that no UART stands behind): so it is named only where the guest has the port.
+    let serial = vm.serial.iter().any(|(slot, _)| *slot == 0);
+    let consoles: &[&str] = if serial {
+        &["console=tty0", "console=ttyS0,115200"]
+    } else {
+        &["console=tty0"]
+    };
+    facts.set("boot.kernelParams", consoles.to_vec())?;
     facts.set("services.moxc.virtualMachine.enable", mk_default(true))?;
     facts.set(
         "services.moxc.virtualMachine.efi",

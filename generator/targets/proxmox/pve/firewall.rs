@@ -1,13 +1,13 @@
 //! `firewall/`: what Proxmox VE's firewall lets through to guests.
 //!
-//! A card with `firewall = true` is filtered once its guest has rules. moxc knows the ports of NixOS guests and writes
-//! rules for these alone: a closed firewall around a guest whose services nobody declared would only break it. Then the
+//! A card with `firewall = true` is filtered once its guest has rules: those of `[….firewall]`, or the ports of a NixOS
+//! guest, which moxc knows. Around a guest whose services nobody declared a closed firewall would only break it. Then the
 //! firewall must be on for the whole datacenter, and the host's own is switched off expressly: moxc cannot know from
 //! where the host is administered, and a wrong guess locks its owner out.
 
 use std::fmt::Write as _;
 
-use crate::model::{Guest, Host};
+use crate::model::{FirewallRule, Guest, GuestFirewall, Host};
 use crate::value::GuestAddress;
 
 /// The firewall's files.
@@ -31,18 +31,95 @@ impl Firewall {
 
 /// Plans the firewall.
 pub(super) fn plan(host: &Host) -> Firewall {
-    let guests = host
-        .guests
-        .values()
-        .filter(|guest| guest.network.iter().any(|nic| *nic.firewall));
+    let files = host.guests.values().filter_map(|guest| {
+        let filtered = guest.network.iter().any(|nic| *nic.firewall);
+        let text = match &guest.firewall {
+            Some(firewall) => Some(stated(guest, firewall)),
+            None if filtered => ports(host, guest),
+            None => None,
+        };
+        Some((guest.vmid.get(), text?))
+    });
     Firewall {
-        guests: guests
-            .filter_map(|guest| Some((guest.vmid.get(), rules(host, guest)?)))
-            .collect(),
+        guests: files.collect(),
     }
 }
 
-fn rules(host: &Host, guest: &Guest) -> Option<String> {
+/// Whether a card takes its address from another machine.
+fn by_dhcp(guest: &Guest) -> bool {
+    guest.network.iter().any(|nic| {
+        let addresses = [nic.address, nic.address6];
+        addresses
+            .iter()
+            .flatten()
+            .any(|address| match address.value {
+                GuestAddress::Dhcp | GuestAddress::Auto => true,
+                GuestAddress::Static(_) => false,
+            })
+    })
+}
+
+/// What the spec says itself, as Proxmox VE writes it (`PVE::Firewall::save_vmfw_conf`).
+fn stated(guest: &Guest, firewall: &GuestFirewall) -> String {
+    let mut text = String::from("[OPTIONS]\n\n");
+    if by_dhcp(guest) {
+        text.push_str("dhcp: 1\n");
+    }
+    let mut add = |line: std::fmt::Arguments<'_>| {
+        writeln!(text, "{line}").expect("a string takes all text");
+    };
+    add(format_args!("enable: {}", u8::from(*firewall.enabled)));
+    for (key, policy) in [
+        ("policy_in", firewall.policy_in),
+        ("policy_out", firewall.policy_out),
+    ] {
+        if policy.is_written() {
+            add(format_args!(
+                "{key}: {}",
+                policy.as_str().to_ascii_uppercase()
+            ));
+        }
+    }
+    if !firewall.rules.is_empty() {
+        add(format_args!("\n[RULES]\n"));
+    }
+    for rule in &firewall.rules {
+        add(format_args!("{}", rule_line(rule)));
+    }
+    text.push('\n');
+    text
+}
+
+/// `IN ACCEPT -source 192.0.2.0/24 -p tcp -dport 22 -log nolog # ssh`: the order of `generate_fw_rules`.
+fn rule_line(rule: &FirewallRule) -> String {
+    let off = if *rule.enabled { "" } else { "|" };
+    let mut line = format!(
+        "{off}{} {}",
+        rule.direction.as_str().to_ascii_uppercase(),
+        rule.action.as_str().to_ascii_uppercase()
+    );
+    let words = [
+        ("source", rule.from.as_ref().map(|from| from.as_str())),
+        ("dest", rule.to.as_ref().map(|to| to.as_str())),
+        (
+            "p",
+            rule.protocol.as_ref().map(|protocol| protocol.as_str()),
+        ),
+        ("dport", rule.port.as_ref().map(|port| port.0.as_str())),
+        ("log", Some(rule.log.as_str())),
+    ];
+    for (key, word) in words {
+        if let Some(word) = word {
+            write!(line, " -{key} {word}").expect("a string takes all text");
+        }
+    }
+    if let Some(comment) = &rule.comment {
+        write!(line, " # {}", comment.as_str()).expect("a string takes all text");
+    }
+    line
+}
+
+fn ports(host: &Host, guest: &Guest) -> Option<String> {
     let nixos = guest.nixos.as_ref()?;
     let numbers = |udp: bool| {
         let mut ports: Vec<u16> = nixos
@@ -59,18 +136,8 @@ fn rules(host: &Host, guest: &Guest) -> Option<String> {
         ports.dedup();
         ports.iter().map(u16::to_string).collect::<Vec<_>>()
     };
-    let by_dhcp = guest.network.iter().any(|nic| {
-        let addresses = [nic.address, nic.address6];
-        addresses
-            .iter()
-            .flatten()
-            .any(|address| match address.value {
-                GuestAddress::Dhcp | GuestAddress::Auto => true,
-                GuestAddress::Static(_) => false,
-            })
-    });
     let mut text = String::from("[OPTIONS]\n\n");
-    if by_dhcp {
+    if by_dhcp(guest) {
         text.push_str("dhcp: 1\n");
     }
     // What comes in is dropped and what goes out accepted by default. Few options: Proxmox VE writes them in no order.

@@ -29,7 +29,9 @@ pub(super) fn common(options: &mut Options<'_>, guest: &Guest) {
         options.flag("protection", true, guest.protection.span);
     }
     if let Some(autostart) = &guest.autostart {
-        options.flag("onboot", true, autostart.span);
+        if autostart.enabled {
+            options.flag("onboot", true, autostart.span);
+        }
         let startup = startup(options, guest);
         if !startup.is_empty() {
             options.set("startup", startup, autostart.span);

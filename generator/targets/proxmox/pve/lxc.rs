@@ -9,28 +9,8 @@ use crate::value::{ContainerOs, GuestAddress};
 
 use super::guest::{common, mebibytes, trunks};
 use super::options::Options;
+use super::qemu::more;
 use crate::facts::{Volume, Volumes};
-
-/// Options that a key of the spec decides, and that key. Numbered ones stand without their number.
-const OWN: &[(&str, &str)] = &[
-    ("cores", "`cpu.cores`"),
-    ("cpulimit", "`cpu.limit`"),
-    ("cpuunits", "`cpu.units`"),
-    ("description", "`description`"),
-    ("dev", "`devices`"),
-    ("features", "`features`"),
-    ("hostname", "the table's own name"),
-    ("memory", "`memory`"),
-    ("mp", "`mounts`"),
-    ("net", "`network`"),
-    ("onboot", "`autostart`"),
-    ("protection", "`protection`"),
-    ("rootfs", "`rootfs`"),
-    ("startup", "`autostart`"),
-    ("swap", "`swap`"),
-    ("tags", "`tags`"),
-    ("unprivileged", "`unprivileged`"),
-];
 
 /// What Proxmox VE does to a container's files before each start.
 ///
@@ -58,12 +38,13 @@ pub(super) fn plan(
 ) -> GuestConfig {
     let mut options = Options::new(GuestKind::Pct, *host.release, sink);
     common(&mut options, guest);
-    options.set("arch", "amd64", guest.span);
-    options.set("hostname", &guest.name.value, guest.name.span);
-    options.set("ostype", ostype(*container.os), container.os.span);
+    options.set_unless(guest, "arch", "amd64", guest.span);
+    let name = guest.shown_name();
+    options.set("hostname", name.value, name.span);
+    options.set_unless(guest, "ostype", ostype(*container.os), container.os.span);
     if *container.os == ContainerOs::Nixos {
         // NixOS has its login on the container's console, not on a virtual terminal.
-        options.set("cmode", "console", container.os.span);
+        options.set_unless(guest, "cmode", "console", container.os.span);
     }
     // Said always: `pct create` took privileged for its default up to 8.4 and takes unprivileged from 9.0.
     options.flag(
@@ -80,26 +61,25 @@ pub(super) fn plan(
     if let Some(swap) = mebibytes(&mut options, *container.swap, container.swap.span) {
         options.set("swap", swap, container.swap.span);
     }
-    resolver(&mut options, host);
+    resolver(&mut options, host, guest);
     features(&mut options, container);
     file_systems(&mut options, host, container, volumes.of_guest(id));
-    for (at, nic) in guest.network.iter().enumerate() {
-        options.property(&format!("net{at}"), net(host, at, nic), nic.span);
+    for nic in &guest.network {
+        options.property(&format!("net{}", nic.slot), net(host, nic), nic.span);
     }
-    for (at, device) in container.devices.iter().enumerate() {
-        options.property(&format!("dev{at}"), device_value(device), device.path.span);
+    for device in &container.devices {
+        let key = format!("dev{}", device.slot);
+        options.property(&key, device_value(device), device.path.span);
     }
-    options.extra(&guest.extra, |key| {
-        let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
-        OWN.iter()
-            .find(|(own, _)| *own == base || *own == key)
-            .map(|(_, spec_key)| *spec_key)
-    });
+    options.others(&guest.options);
+    for line in &container.lxc {
+        options.raw(line);
+    }
     options.config
 }
 
 /// Said though it is the host's own: else a later change of the host's resolver would change the guest's.
-fn resolver(options: &mut Options<'_>, host: &Host) {
+fn resolver(options: &mut Options<'_>, host: &Host, guest: &Guest) {
     let join = |words: Vec<String>| words.join(" ");
     let servers = &host.network.nameservers;
     if let Some(first) = servers.first() {
@@ -107,7 +87,7 @@ fn resolver(options: &mut Options<'_>, host: &Host) {
             .iter()
             .map(|server| server.value.to_string())
             .collect();
-        options.set("nameserver", join(words), first.span);
+        options.set_unless(guest, "nameserver", join(words), first.span);
     }
     let search = &host.network.search;
     if let Some(first) = search.first() {
@@ -115,7 +95,7 @@ fn resolver(options: &mut Options<'_>, host: &Host) {
             .iter()
             .map(|domain| domain.as_str().to_owned())
             .collect();
-        options.set("searchdomain", join(words), first.span);
+        options.set_unless(guest, "searchdomain", join(words), first.span);
     }
 }
 
@@ -142,8 +122,8 @@ fn file_systems(options: &mut Options<'_>, host: &Host, container: &Container, v
             .and_then(|value| value.with("size", rootfs.size));
         options.property("rootfs", value, container.rootfs.span);
     }
-    for (at, mount) in container.mounts.iter().enumerate() {
-        let key = format!("mp{at}");
+    for mount in &container.mounts {
+        let key = format!("mp{}", mount.slot);
         let value = mount_value(host, mount, volume(&key));
         options.property(&key, value, mount.name.span);
     }
@@ -169,10 +149,11 @@ fn mount_value(
     if *mount.read_only {
         value = value.with_flag("ro", true)?;
     }
-    value.with_some("size", volume.map(|volume| volume.size))
+    let value = value.with_some("size", volume.map(|volume| volume.size))?;
+    more(value, &mount.more)
 }
 
-fn net(host: &Host, at: usize, nic: &GuestNic) -> Result<PropertyString, CannotCarry> {
+fn net(host: &Host, nic: &GuestNic) -> Result<PropertyString, CannotCarry> {
     let bridge = nic.bridge.value;
     let address = |address: GuestAddress| match address {
         GuestAddress::Static(cidr) => cidr.to_string(),
@@ -183,7 +164,7 @@ fn net(host: &Host, at: usize, nic: &GuestNic) -> Result<PropertyString, CannotC
         gateway.and_then(|gateway| host.gateway_address(gateway.value, bridge, v6))
     };
     let mut net = PropertyString::new()
-        .with("name", format!("eth{at}"))?
+        .with("name", &*nic.interface)?
         .with("bridge", &host.network.bridges[bridge].name.value)?
         .with("hwaddr", *nic.mac)?;
     if *nic.firewall {
@@ -211,7 +192,7 @@ fn net(host: &Host, at: usize, nic: &GuestNic) -> Result<PropertyString, CannotC
         .with_some("rate", nic.rate.map(|rate| rate.value))?
         .with_some("tag", nic.vlan.map(|tag| tag.value))?
         .with_some("trunks", nic.trunks.as_ref().map(|vlans| trunks(vlans)))?;
-    net.with("type", "veth")
+    more(net.with("type", "veth")?, &nic.more)
 }
 
 fn device_value(device: &ContainerDevice) -> Result<PropertyString, CannotCarry> {
@@ -219,8 +200,9 @@ fn device_value(device: &ContainerDevice) -> Result<PropertyString, CannotCarry>
     if *device.read_only {
         value = value.with_flag("deny-write", true)?;
     }
-    value
+    let value = value
         .with_some("gid", device.gid.map(|gid| gid.value))?
         .with_some("mode", device.mode.as_ref().map(|mode| &mode.value))?
-        .with_some("uid", device.uid.map(|uid| uid.value))
+        .with_some("uid", device.uid.map(|uid| uid.value))?;
+    more(value, &device.more)
 }

@@ -5,13 +5,16 @@
 //! certain to take nothing else along: every function that the spec declares is in the same IOMMU group, and each guest
 //! that takes one takes them all. Otherwise each function has a mapping of its own.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, Host, Id, PciDevice};
+use crate::model::{Guest, Host, Id, PassedDevice, PciDevice};
 use crate::pve::{
-    CannotCarry, ConfigFile, MappingKind, PropertyString, Release, Section, SectionConfig,
-    SectionFile, check_option,
+    CannotCarry, ConfigFile, MappingKind, PropertyString, PveOption, Release, Section,
+    SectionConfig, SectionFile, check_option,
 };
 use crate::source::Span;
+use crate::value::PciClass;
 
 use super::options::{report_fault, report_refusal};
 use crate::facts::shares;
@@ -59,7 +62,7 @@ impl PciMappings {
     pub fn of(host: &Host) -> Self {
         let taken: Vec<Vec<Id<PciDevice>>> = host
             .vms()
-            .map(|(_, _, vm)| vm.passthrough.iter().map(|device| device.value).collect())
+            .map(|(_, _, vm)| vm.passed().map(|device| device.value).collect())
             .collect();
         let is_taken = |id: Id<PciDevice>| taken.iter().any(|devices| devices.contains(&id));
         let mut mappings: Vec<PciMapping> = Vec::new();
@@ -87,24 +90,135 @@ impl PciMappings {
         Self { mappings }
     }
 
-    /// What one guest takes, each once, in the order of the spec.
-    pub fn of_guest(&self, guest: &Guest) -> Vec<&PciMapping> {
-        let mut found: Vec<&PciMapping> = Vec::new();
-        for device in guest.vm().iter().flat_map(|vm| &vm.passthrough) {
-            let mapping = self
-                .mappings
-                .iter()
-                .find(|m| m.functions.contains(&device.value));
-            if let Some(mapping) = mapping.filter(|m| !found.contains(m)) {
-                found.push(mapping);
+    /// What one guest takes, each once, in the order of the spec, with numbers: those that the spec says, and to the others
+    /// the lowest that are free.
+    pub fn of_guest<'a>(&'a self, host: &'a Host, guest: &'a Guest) -> Vec<Passed<'a>> {
+        let mut found: Vec<(Passed<'a>, Option<u32>)> = Vec::new();
+        for entry in guest.vm().iter().flat_map(|vm| &vm.passthrough) {
+            let what = match &entry.device {
+                PassedDevice::Known(id) => {
+                    let mut mappings = self.mappings.iter();
+                    let Some(mapping) = mappings.find(|m| m.functions.contains(&id.value)) else {
+                        continue;
+                    };
+                    What::Mapped(mapping)
+                }
+                PassedDevice::Raw {
+                    mapping,
+                    name,
+                    known,
+                } => What::Raw {
+                    mapping: *mapping,
+                    name: &name.value,
+                    is_gpu: known
+                        .iter()
+                        .any(|id| *host.hardware.pci[*id].class == PciClass::Gpu),
+                },
+            };
+            let slot = entry.slot.map(|slot| slot.value);
+            // The functions of one card are one device of the guest: what is said of one of them is said of it.
+            let same = found.iter_mut().find(|(other, _)| {
+                matches!((&other.what, &what), (What::Mapped(a), What::Mapped(b)) if std::ptr::eq(*a, *b))
+            });
+            if let Some((passed, slot_of_card)) = same {
+                passed.x_vga = passed.x_vga.or(entry.x_vga.map(|on| on.value));
+                passed.pcie = passed.pcie.or(entry.pcie.map(|on| on.value));
+                let new = entry.more.iter();
+                let new = new.filter(|o| PveOption::find(&passed.more, &o.key).is_none());
+                let new: Vec<PveOption> = new.cloned().collect();
+                passed.more.extend(new);
+                *slot_of_card = slot_of_card.or(slot);
+                continue;
             }
+            let passed = Passed {
+                what,
+                slot: 0,
+                pcie: entry.pcie.map(|on| on.value),
+                x_vga: entry.x_vga.map(|on| on.value),
+                more: entry.more.clone(),
+                span: entry.span,
+            };
+            found.push((passed, slot));
         }
+        let mut taken: BTreeSet<u32> = found.iter().filter_map(|(_, slot)| *slot).collect();
+        let mut free = 0;
         found
+            .into_iter()
+            .map(|(passed, slot)| {
+                let slot = slot.unwrap_or_else(|| {
+                    while !taken.insert(free) {
+                        free += 1;
+                    }
+                    free
+                });
+                Passed { slot, ..passed }
+            })
+            .collect()
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &PciMapping> {
         self.mappings.iter()
+    }
+}
+
+/// A card or a function as one guest takes it.
+#[derive(Debug, Clone)]
+pub struct Passed<'a> {
+    what: What<'a>,
+    /// Its number: `hostpci0`.
+    pub slot: u32,
+    /// Whether it is a PCI Express device, where the spec says it.
+    pub pcie: Option<bool>,
+    /// Whether it is the guest's display, where the spec says it.
+    pub x_vga: Option<bool>,
+    /// What else is said of it.
+    pub more: Vec<PveOption>,
+    /// Where the spec says it.
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+enum What<'a> {
+    /// Of the hardware table.
+    Mapped(&'a PciMapping),
+    /// In Proxmox VE's own words.
+    Raw {
+        mapping: bool,
+        name: &'a str,
+        is_gpu: bool,
+    },
+}
+
+impl Passed<'_> {
+    /// The sub-option that names it, and the name: `mapping=gpu`, `host=0000:01:00`.
+    pub fn option(&self, host: &Host) -> (&'static str, String) {
+        match &self.what {
+            What::Mapped(mapping) if mapping.is_mapped(host) => {
+                ("mapping", mapping.name(host).to_owned())
+            }
+            What::Mapped(mapping) => ("host", mapping.path.clone()),
+            What::Raw { mapping, name, .. } => (
+                if *mapping { "mapping" } else { "host" },
+                (*name).to_owned(),
+            ),
+        }
+    }
+
+    /// Whether Proxmox VE can name it so.
+    pub fn can_be_named(&self, host: &Host) -> bool {
+        match &self.what {
+            What::Mapped(mapping) => !mapping.is_mapped(host) || fits(mapping.name(host)),
+            What::Raw { .. } => true,
+        }
+    }
+
+    /// Whether it is a graphics card.
+    pub fn is_gpu(&self, host: &Host) -> bool {
+        match &self.what {
+            What::Mapped(mapping) => *host.hardware.pci[mapping.device].class == PciClass::Gpu,
+            What::Raw { is_gpu, .. } => *is_gpu,
+        }
     }
 }
 

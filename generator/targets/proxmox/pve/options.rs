@@ -1,78 +1,16 @@
-//! Options on their way into a guest's file: each is held against Proxmox VE's schema at the place where the spec says
-//! it, and so are the raw ones of `extra`.
+//! Options on their way into a guest's file: each is held against Proxmox VE's schema at the place where the spec says it.
 
 use std::fmt;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::Extra;
-use crate::pve::schema::takes_raw_lxc_key;
+use crate::model::Guest;
 use crate::pve::{
-    CannotCarry, ConfigFile, FaultKind, GuestConfig, GuestKind, OptionFault, Place, PropertyString,
-    Refusal, Release, check_option,
+    CannotCarry, ConfigFile, GuestConfig, GuestKind, PropertyString, PveOption, Refusal, Release,
+    check_option,
 };
-use crate::source::{Span, Spanned};
+use crate::source::Span;
 
-/// Reports an option that Proxmox VE refuses. `place` is where the fault stands in the spec.
-pub(super) fn report_fault(fault: OptionFault, place: Span, sink: &mut Sink) {
-    let code = match fault.kind {
-        FaultKind::NotYet { .. } => Code::MOX0107,
-        FaultKind::UnknownKind
-        | FaultKind::UnknownOption
-        | FaultKind::IndexOutOfRange
-        | FaultKind::AbsentHere
-        | FaultKind::Gone { .. }
-        | FaultKind::WrongType
-        | FaultKind::NotListed
-        | FaultKind::TooSmall
-        | FaultKind::TooLarge
-        | FaultKind::WrongLength
-        | FaultKind::WrongForm
-        | FaultKind::Missing
-        | FaultKind::Twice
-        | FaultKind::Conflict
-        | FaultKind::Unreadable => Code::MOX0108,
-    };
-    let help = match fault.kind {
-        FaultKind::NotYet { since } => Some(format!(
-            "Proxmox VE {since} has it: raise `host.release`, or leave it out"
-        )),
-        FaultKind::UnknownKind
-        | FaultKind::UnknownOption
-        | FaultKind::IndexOutOfRange
-        | FaultKind::AbsentHere
-        | FaultKind::Gone { .. }
-        | FaultKind::WrongType
-        | FaultKind::NotListed
-        | FaultKind::TooSmall
-        | FaultKind::TooLarge
-        | FaultKind::WrongLength
-        | FaultKind::WrongForm
-        | FaultKind::Missing
-        | FaultKind::Twice
-        | FaultKind::Conflict
-        | FaultKind::Unreadable => None,
-    };
-    sink.push(Diagnostic::new(code, place, fault.message).help_if(fault.help.or(help)));
-}
-
-/// Reports a value that a file of Proxmox VE has no spelling for.
-pub(super) fn report_refusal(error: &CannotCarry, place: Span, sink: &mut Sink) {
-    let code = match error.why {
-        Refusal::Control(_)
-        | Refusal::Comma
-        | Refusal::EqualsSign
-        | Refusal::Blank
-        | Refusal::OuterBlank
-        | Refusal::OuterQuotes
-        | Refusal::NotAscii
-        | Refusal::Continuation => Code::MOX0015,
-        Refusal::Empty | Refusal::BadName | Refusal::Zero | Refusal::Twice => Code::MOX0108,
-    };
-    sink.push(
-        Diagnostic::new(code, place, error.to_string())
-            .help("Proxmox VE's file format has no quotes: write the value without it"),
-    );
-}
+pub(super) use crate::pve::{report_fault, report_refusal};
 
 /// A guest's file in the making.
 pub(super) struct Options<'a> {
@@ -108,6 +46,19 @@ impl<'a> Options<'a> {
         if let Err(fault) = check_option(self.file(), self.release, key, &value) {
             self.config.remove(key);
             report_fault(fault, place, self.sink);
+        }
+    }
+
+    /// Sets an option that the spec may also say under Proxmox VE's own name, which then counts.
+    pub(super) fn set_unless(
+        &mut self,
+        guest: &Guest,
+        key: &str,
+        value: impl fmt::Display,
+        place: Span,
+    ) {
+        if guest.option(key).is_none() {
+            self.set(key, value, place);
         }
     }
 
@@ -152,33 +103,18 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Takes in the raw options of a spec. `own` names the key of the spec that sets an option, where one does.
-    pub(super) fn extra(&mut self, extra: &[Extra], own: impl Fn(&str) -> Option<&'static str>) {
-        for Extra { key, value } in extra {
-            if let Some(spec_key) = own(key).filter(|_| {
-                // Of options that come in numbers, the free ones are open to all.
-                !key.ends_with(|c: char| c.is_ascii_digit()) || self.config.get(key).is_some()
-            }) {
+    /// Takes in the options that the language has no word for.
+    pub(super) fn others(&mut self, options: &[PveOption]) {
+        for PveOption { key, value } in options {
+            if self.config.get(key).is_some() {
                 self.sink.push(
                     Diagnostic::new(
                         Code::MOX0109,
                         key.span,
                         format!("`{}` is set by moxc itself", key.escape_debug()),
                     )
-                    .help(format!("remove it, and say what you want by {spec_key}")),
+                    .help("the spec's own keys say it: remove it"),
                 );
-                continue;
-            }
-            if self.config.kind() == GuestKind::Pct && key.starts_with("lxc.") {
-                self.raw(key, value);
-                continue;
-            }
-            if let Err(fault) = check_option(self.file(), self.release, key, value) {
-                let place = match &fault.place {
-                    Place::Key => key.span,
-                    Place::Value(range) => inside(value, range.clone()),
-                };
-                report_fault(fault, place, self.sink);
             } else if let Err(error) = self.config.set(key, &value.value) {
                 let place = if error.why == Refusal::BadName {
                     key.span
@@ -190,34 +126,10 @@ impl<'a> Options<'a> {
         }
     }
 
-    fn raw(&mut self, key: &Spanned<String>, value: &Spanned<String>) {
-        if !takes_raw_lxc_key(self.release, key) {
-            self.sink.push(
-                Diagnostic::new(
-                    Code::MOX0108,
-                    key.span,
-                    format!(
-                        "Proxmox VE does not take the raw key `{}`",
-                        key.escape_debug()
-                    ),
-                )
-                .help("it sets this part of a container itself: use its own options"),
-            );
-        } else if let Err(error) = self.config.add_raw(key, &value.value) {
-            report_refusal(&error, value.span, self.sink);
+    /// Adds a raw line of LXC.
+    pub(super) fn raw(&mut self, line: &PveOption) {
+        if let Err(error) = self.config.add_raw(&line.key, &line.value.value) {
+            report_refusal(&error, line.value.span, self.sink);
         }
-    }
-}
-
-/// The place of a part of a value: inside the quotes, where the value is written without escapes.
-pub(super) fn inside(value: &Spanned<String>, part: std::ops::Range<usize>) -> Span {
-    let quotes = (value.span.range().len()).checked_sub(value.value.len());
-    if part.is_empty() || part.end > value.value.len() {
-        return value.span;
-    }
-    match quotes {
-        Some(0) => value.span.slice(part),
-        Some(2) => value.span.slice(part.start + 1..part.end + 1),
-        Some(_) | None => value.span,
     }
 }

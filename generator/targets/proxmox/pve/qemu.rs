@@ -6,10 +6,10 @@
 use std::fmt::Write as _;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, GuestNic, Host, Id, Vm, VmDisk};
-use crate::pve::{CannotCarry, GuestConfig, GuestKind, PropertyString};
+use crate::model::{Guest, GuestNic, Host, Id, Image, UsbSource, Vm, VmDisk};
+use crate::pve::{CannotCarry, ConfigFile, GuestConfig, GuestKind, PropertyString, PveOption};
 use crate::source::Span;
-use crate::value::{Balloon, Bus, Firmware, PciClass, VmOs};
+use crate::value::{Balloon, Bus, Firmware, VmOs};
 
 use super::guest::{common, derived_uuid, mebibytes, trunks};
 use super::mapping::{self, PciMappings};
@@ -24,39 +24,6 @@ use crate::facts::volumes::{self, Volume, VolumeRole, Volumes};
 const WINDOWS_MACHINE: &str = "8.1";
 /// The same for a host of Proxmox VE 8.0, which has no later one.
 const WINDOWS_MACHINE_8_0: &str = "8.0";
-
-/// Options that a key of the spec decides, and that key. Numbered ones stand without their number.
-const OWN: &[(&str, &str)] = &[
-    ("affinity", "`cpu.affinity`"),
-    ("agent", "`agent`"),
-    ("balloon", "`memory.balloon`"),
-    ("bios", "`firmware`"),
-    ("cores", "`cpu.cores`"),
-    ("cpu", "`cpu.type`"),
-    ("cpulimit", "`cpu.limit`"),
-    ("cpuunits", "`cpu.units`"),
-    ("description", "`description`"),
-    ("efidisk", "`firmware` and `secure-boot`"),
-    ("hostpci", "`passthrough`"),
-    ("hugepages", "`memory.hugepages`"),
-    ("ide", "`disks` and `iso`"),
-    ("machine", "`machine`"),
-    ("memory", "`memory`"),
-    ("name", "the table's own name"),
-    ("net", "`network`"),
-    ("numa", "`memory.numa`"),
-    ("onboot", "`autostart`"),
-    ("protection", "`protection`"),
-    ("sata", "`disks` and `iso`"),
-    ("scsi", "`disks`"),
-    ("sockets", "`cpu.sockets`"),
-    ("startup", "`autostart`"),
-    ("tags", "`tags`"),
-    ("tpmstate", "`tpm`"),
-    ("vga", "`display`"),
-    ("virtio", "`disks`"),
-    ("virtiofs", "`shares`"),
-];
 
 /// Plans the file of one virtual machine.
 pub(super) fn plan(
@@ -73,41 +40,68 @@ pub(super) fn plan(
     identity(&mut options, host, guest, vm);
     let memory = processor_and_memory(&mut options, host, guest, vm);
     drives(&mut options, host, guest, vm, volumes.of_guest(id));
-    for (at, nic) in guest.network.iter().enumerate() {
-        options.property(&format!("net{at}"), net(host, nic), nic.span);
+    for nic in &guest.network {
+        options.property(&format!("net{}", nic.slot), net(host, nic), nic.span);
     }
     let vga = passthrough(&mut options, host, guest, vm, mappings);
+    usb(&mut options, host, vm);
+    for (slot, port) in &vm.serial {
+        options.set(&format!("serial{slot}"), &port.value, port.span);
+    }
     display(&mut options, guest, vm, vga);
     shares(&mut options, host, guest, vm, (hook.as_ref(), memory));
-    let hooked = hook.is_some();
-    options.extra(&guest.extra, |key| {
-        if hooked && matches!(key, "args" | "hookscript") {
-            return Some("nothing else: it starts virtiofsd for `shares`");
-        }
-        let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
-        OWN.iter()
-            .find(|(own, _)| *own == base || *own == key)
-            .map(|(_, spec_key)| *spec_key)
-    });
+    if hook.is_some() {
+        hook_takes(&mut options, guest);
+    } else {
+        options.others(&guest.options);
+    }
     options.config
+}
+
+/// A hook script that starts virtiofsd has the two options that would do it by hand.
+fn hook_takes(options: &mut Options<'_>, guest: &Guest) {
+    let (taken, others): (Vec<PveOption>, Vec<PveOption>) = guest
+        .options
+        .iter()
+        .cloned()
+        .partition(|option| matches!(option.key.as_str(), "args" | "hookscript"));
+    for PveOption { key, .. } in taken {
+        options.report(
+            Diagnostic::new(
+                Code::MOX0109,
+                key.span,
+                format!("`{}` is set by moxc itself", key.value),
+            )
+            .help("remove it: it starts virtiofsd for `shares`"),
+        );
+    }
+    options.others(&others);
 }
 
 fn identity(options: &mut Options<'_>, host: &Host, guest: &Guest, vm: &Vm) {
     let vmid = guest.vmid.get();
-    options.set("name", &guest.name.value, guest.name.span);
-    options.set("ostype", ostype(*vm.os), vm.os.span);
+    let name = guest.shown_name();
+    options.set("name", name.value, name.span);
+    options.set_unless(guest, "ostype", ostype(*vm.os), vm.os.span);
     options.set("machine", machine(host, vm), vm.machine.span);
     if *vm.firmware == Firmware::Ovmf {
         options.set("bios", "ovmf", vm.firmware.span);
     }
-    options.flag("agent", *vm.agent, vm.agent.span);
+    let agent = PropertyString::with_default(u8::from(*vm.agent));
+    options.property(
+        "agent",
+        agent.and_then(|agent| more(agent, &vm.agent_more)),
+        vm.agent.span,
+    );
     let host_name = host.name.as_str();
-    options.set(
+    options.set_unless(
+        guest,
         "smbios1",
         format!("uuid={}", derived_uuid("smbios1", host_name, vmid)),
         guest.span,
     );
-    options.set(
+    options.set_unless(
+        guest,
         "vmgenid",
         derived_uuid("vmgenid", host_name, vmid),
         guest.span,
@@ -131,7 +125,9 @@ fn machine(host: &Host, vm: &Vm) -> String {
     } else {
         WINDOWS_MACHINE
     };
-    match (vm.machine.as_str(), vm.os.is_windows()) {
+    // One that is there keeps what it has been running on.
+    let pins = vm.os.is_windows() && !*vm.installed;
+    match (vm.machine.as_str(), pins) {
         ("q35", true) => format!("pc-q35-{pinned}"),
         ("i440fx" | "pc", true) => format!("pc-i440fx-{pinned}"),
         ("i440fx", false) => "pc".to_owned(),
@@ -186,6 +182,9 @@ fn drives(options: &mut Options<'_>, host: &Host, guest: &Guest, vm: &Vm, volume
         let (value, place) = match volume.role {
             VolumeRole::Disk(at) => {
                 let disk = &vm.disks[at];
+                if !has_place(*disk.bus, disk.slot) {
+                    continue;
+                }
                 (drive(host, volume, disk), disk.name.span)
             }
             VolumeRole::Efi => (efi_disk(host, volume, vm), vm.firmware.span),
@@ -205,27 +204,62 @@ fn drives(options: &mut Options<'_>, host: &Host, guest: &Guest, vm: &Vm, volume
             .help("give the guest a disk, or declare a dataset with `use = \"vm-disks\"`"),
         );
     }
-    let slots = volumes::slots(vm);
-    for (image, key) in vm.iso.iter().zip(&slots.iso) {
-        let value = PropertyString::with_default(image.as_str())
-            .and_then(|drive| drive.with("media", "cdrom"));
-        options.property(key, value, image.span);
+    for image in vm
+        .images
+        .iter()
+        .filter(|image| has_place(image.bus, image.slot))
+    {
+        let what = image
+            .image
+            .as_ref()
+            .map_or("none", |image| image.value.as_str());
+        let value = PropertyString::with_default(what)
+            .and_then(|drive| drive.with("media", "cdrom"))
+            .and_then(|drive| more(drive, &image.more));
+        options.property(&image.key(), value, image.span);
+    }
+    boot(options, guest, vm);
+    let has_scsi = vm.disks.iter().any(|disk| *disk.bus == Bus::Scsi);
+    if has_scsi || vm.disks.is_empty() || vm.scsi_controller.is_written() {
+        options.set("scsihw", &*vm.scsi_controller, vm.scsi_controller.span);
+    }
+}
+
+/// Whether Proxmox VE has the number on the bus. Where it has not, a check has told that the bus is full.
+fn has_place(bus: Bus, slot: u32) -> bool {
+    ConfigFile::Qm.option(&format!("{bus}{slot}")).is_some()
+}
+
+/// What it starts from.
+fn boot(options: &mut Options<'_>, guest: &Guest, vm: &Vm) {
+    if guest.option("boot").is_some() {
+        return;
+    }
+    if let Some(order) = &vm.boot {
+        // Nothing behind it is no device at all.
+        options.set(
+            "boot",
+            format!("order={}", order.value.join(";")),
+            order.span,
+        );
+        return;
     }
     // The disk first: an empty one is passed over, and then comes the installation image.
-    let order: Vec<&str> = slots
-        .disks
-        .iter()
-        .take(1)
-        .chain(&slots.iso)
-        .map(String::as_str)
-        .collect();
+    let disk = vm.disks.iter().take(1).map(VmDisk::key);
+    let order: Vec<String> = disk.chain(vm.images.iter().map(Image::key)).collect();
     if !order.is_empty() {
         options.set("boot", format!("order={}", order.join(";")), guest.span);
     }
-    if vm.disks.iter().any(|disk| *disk.bus == Bus::Scsi) || vm.disks.is_empty() {
-        // The one controller that gives each disk a thread of its own.
-        options.set("scsihw", "virtio-scsi-single", guest.span);
-    }
+}
+
+/// Sub-options under Proxmox VE's own names, behind those that the language has words for.
+pub(super) fn more(
+    value: PropertyString,
+    options: &[PveOption],
+) -> Result<PropertyString, CannotCarry> {
+    options.iter().try_fold(value, |value, option| {
+        value.with(&option.key.value, &option.value.value)
+    })
 }
 
 fn drive(host: &Host, volume: &Volume, disk: &VmDisk) -> Result<PropertyString, CannotCarry> {
@@ -245,9 +279,10 @@ fn drive(host: &Host, volume: &Volume, disk: &VmDisk) -> Result<PropertyString, 
     if !*disk.backup {
         drive = drive.with_flag("backup", false)?;
     }
-    drive
+    drive = drive
         .with_some("serial", disk.serial.as_ref().map(|serial| serial.as_str()))?
-        .with("size", volume.size)
+        .with("size", volume.size)?;
+    more(drive, &disk.more)
 }
 
 /// 4 MB of flash: Proxmox VE's default of 2 MB has no room for Secure Boot.
@@ -269,15 +304,17 @@ fn tpm_state(host: &Host, volume: &Volume) -> Result<PropertyString, CannotCarry
 fn net(host: &Host, nic: &GuestNic) -> Result<PropertyString, CannotCarry> {
     let bridge = &host.network.bridges[nic.bridge.value].name.value;
     let mut net = PropertyString::new()
-        .with("virtio", *nic.mac)?
+        .with(&nic.model, *nic.mac)?
         .with("bridge", bridge)?;
     if *nic.firewall {
         net = net.with_flag("firewall", true)?;
     }
-    net.with_some("mtu", nic.mtu.map(|mtu| mtu.value))?
+    let net = net
+        .with_some("mtu", nic.mtu.map(|mtu| mtu.value))?
         .with_some("rate", nic.rate.map(|rate| rate.value))?
         .with_some("tag", nic.vlan.map(|tag| tag.value))?
-        .with_some("trunks", nic.trunks.as_ref().map(|vlans| trunks(vlans)))
+        .with_some("trunks", nic.trunks.as_ref().map(|vlans| trunks(vlans)))?;
+    more(net, &nic.more)
 }
 
 /// Whether a passed-through card becomes the guest's display.
@@ -295,46 +332,59 @@ fn passthrough(
     mappings: &PciMappings,
 ) -> Screen {
     let mut screen = Screen::Emulated;
-    for (at, mapping) in mappings.of_guest(guest).into_iter().enumerate() {
-        let device = &host.hardware.pci[mapping.device];
+    for passed in mappings.of_guest(host, guest) {
         // Windows would put its desktop on the emulated card, which nobody sees. Elsewhere the emulated one stays as a
         // console: `x-vga` also hides from the guest that it is virtual, which costs Linux its paravirtual clock.
-        let primary = *device.class == PciClass::Gpu
+        let usual = passed.is_gpu(host)
             && screen == Screen::Emulated
             && vm.os.is_windows()
             && vm
                 .display
                 .as_ref()
                 .is_none_or(|display| display.as_str() == "none");
+        let primary = passed.x_vga.unwrap_or(usual);
         if primary {
             screen = Screen::PassedThrough;
         }
+        // "q35 machine model is not enabled", says Proxmox VE at the start of any other.
+        let express = passed.pcie.unwrap_or_else(|| is_q35(vm));
         let value = || -> Result<PropertyString, CannotCarry> {
-            let mut value = if mapping.is_mapped(host) {
-                PropertyString::new().with("mapping", mapping.name(host))?
-            } else {
-                PropertyString::with_default(&mapping.path)?
+            let (key, name) = passed.option(host);
+            let mut value = match key {
+                "host" => PropertyString::with_default(name)?,
+                key => PropertyString::new().with(key, name)?,
             };
-            if is_q35(vm) {
-                // "q35 machine model is not enabled", says Proxmox VE at the start of any other.
+            if express {
                 value = value.with_flag("pcie", true)?;
             }
             if primary {
                 value = value.with_flag("x-vga", true)?;
             }
-            Ok(value)
+            more(value, &passed.more)
         };
-        let place = vm
-            .passthrough
-            .iter()
-            .find(|taken| mapping.functions.contains(&taken.value))
-            .map_or(guest.span, |taken| taken.span);
         // A name that no mapping can have is told where the device is declared.
-        if !mapping.is_mapped(host) || mapping::fits(mapping.name(host)) {
-            options.property(&format!("hostpci{at}"), value(), place);
+        if passed.can_be_named(host) {
+            options.property(&format!("hostpci{}", passed.slot), value(), passed.span);
         }
     }
     screen
+}
+
+fn usb(options: &mut Options<'_>, host: &Host, vm: &Vm) {
+    for entry in &vm.usb {
+        let named = match &entry.device {
+            UsbSource::Known(id) => host.hardware.usb[id.value].option(),
+            UsbSource::Mapping(name) => Some(("mapping", name.value.clone())),
+            UsbSource::Host(place) => Some(("host", place.value.clone())),
+        };
+        let Some((key, name)) = named else { continue };
+        let mut value = PropertyString::new().with(key, name);
+        if let Some(usb3) = entry.usb3.filter(|usb3| usb3.value) {
+            value = value.and_then(|value| value.with_flag("usb3", usb3.value));
+        }
+        let value = value.and_then(|value| more(value, &entry.more));
+        options.property(&format!("usb{}", entry.slot), value, entry.span);
+    }
 }
 
 fn display(options: &mut Options<'_>, guest: &Guest, vm: &Vm, screen: Screen) {
@@ -344,9 +394,11 @@ fn display(options: &mut Options<'_>, guest: &Guest, vm: &Vm, screen: Screen) {
             // A display on a serial port needs the port.
             let kind = display.as_str().split(',').next().unwrap_or_default();
             let kind = kind.strip_prefix("type=").unwrap_or(kind);
-            if kind
+            if let Some(port) = kind
                 .strip_prefix("serial")
-                .is_some_and(|n| matches!(n, "0" | "1" | "2" | "3"))
+                .and_then(|n| n.parse::<u32>().ok())
+                && port < 4
+                && vm.serial.iter().all(|(slot, _)| *slot != port)
             {
                 options.set(kind, "socket", display.span);
             }

@@ -124,12 +124,6 @@ fn build_text(text: &str) -> Built {
     let document = crate::spec::document::parse(&sources, file, &mut sink);
     let spec = crate::spec::read(&sources, file, &document, &mut sink).expect("a spec");
     let host = crate::resolve::resolve(&spec, &mut sink);
-    let before: Vec<_> = sink.finish(&Lints::default(), false);
-    assert!(
-        before.is_empty(),
-        "the test's own spec is wrong: {before:?}"
-    );
-    let mut sink = Sink::new();
     let plan = super::plan(&host, &mut sink);
     let mut files = FileSet::new();
     emit(
@@ -376,20 +370,6 @@ fn images_are_plugged_in_beside_the_disks() {
     );
     // Proxmox VE has no better controller than its default for what is not on it.
     assert_eq!(built.option(100, "scsihw"), None);
-}
-
-#[test]
-fn one_disk_too_many_for_its_bus_is_told_at_the_disk() {
-    let disk =
-        |n: u32| format!("disk{n} = {{ dataset = \"vm-disks\", size = \"1 GiB\", bus = \"ide\" }}");
-    let disks = (0..5).map(disk).collect::<Vec<_>>().join("\n");
-    let built = build(
-        "9.2",
-        &format!(
-            "[vms.web]\nos = \"linux\"\nvmid = 100\nmemory = \"4 GiB\"\n[vms.web.disks]\n{disks}\n"
-        ),
-    );
-    assert_eq!(built.only(), (Code::MOX0108, "disk4"));
 }
 
 // ---------------------------------------------------------------- virtual machines
@@ -927,21 +907,68 @@ fn raw_options_are_judged_at_key_and_inside_the_value() {
 }
 
 #[test]
-fn what_the_language_says_is_not_said_twice() {
-    for key in [
-        "cores", "memory", "net0", "onboot", "machine", "scsi0", "name",
-    ] {
-        let keys = format!("extra = {{ {key} = 1 }}\n[[vms.web.network]]\nbridge = \"vmbr0\"");
-        assert_eq!(vm("9.2", &keys).only(), (Code::MOX0109, key));
-    }
-    // What no key of the language says may be said, and so may slots that are free.
+fn an_option_fills_in_the_key_of_the_language() {
     let built = vm(
         "9.2",
-        "extra = { boot = \"order=net0\", usb0 = \"host=1-2\", scsi5 = \"/dev/disk/by-id/ata-X\" }",
+        "extra = { cores = 2, onboot = 1, startup = \"order=2,up=5\", bios = \"ovmf\", boot = \"order=net0;scsi0\", usb0 = \"host=1-2\", \
+         agent = \"1,fstrim_cloned_disks=1\", name = \"Web.lan\", vga = \"serial0\", serial1 = \"socket\", \
+         net0 = \"e1000=BC:24:11:00:00:01,bridge=vmbr0,queues=2\" }\n[[vms.web.network]]\nbridge = \"vmbr0\"",
     );
     assert_eq!(built.told, []);
-    assert_eq!(built.option(100, "boot"), Some("order=net0"));
-    assert_eq!(built.option(100, "scsi5"), Some("/dev/disk/by-id/ata-X"));
+    for (key, value) in [
+        ("cores", "2"),
+        ("onboot", "1"),
+        ("startup", "order=2,up=5"),
+        ("bios", "ovmf"),
+        ("boot", "order=net0;scsi0"),
+        ("usb0", "host=1-2"),
+        ("agent", "1,fstrim_cloned_disks=1"),
+        ("name", "Web.lan"),
+        ("serial0", "socket"),
+        ("serial1", "socket"),
+        ("net0", "e1000=BC:24:11:00:00:01,bridge=vmbr0,queues=2"),
+    ] {
+        assert_eq!(built.option(100, key), Some(value), "{key}");
+    }
+    // The card of the table takes the number that is free.
+    assert!(built.option(100, "net1").is_some());
+    let built = container(
+        "9.2",
+        "extra = { hostname = \"Box.lan\", cores = 1, dev1 = \"/dev/dri/card0,gid=44\", features = \"nesting=1\", swap = 0, cmode = \"shell\" }\n\
+         devices = [\"/dev/kvm\", \"/dev/net/tun\"]",
+    );
+    assert_eq!(built.told, []);
+    for (key, value) in [
+        ("hostname", "Box.lan"),
+        ("cores", "1"),
+        ("dev0", "/dev/kvm"),
+        ("dev1", "/dev/dri/card0,gid=44"),
+        ("dev2", "/dev/net/tun"),
+        ("features", "nesting=1"),
+        ("swap", "0"),
+        ("cmode", "shell"),
+    ] {
+        assert_eq!(built.option(200, key), Some(value), "{key}");
+    }
+}
+
+#[test]
+fn what_the_language_says_is_not_said_twice() {
+    for (keys, place) in [
+        ("extra = { memory = 1024 }", "1024"),
+        ("cpu = { cores = 2 }\nextra = { cores = 3 }", "3"),
+        ("autostart = true\nextra = { onboot = 0 }", "0"),
+        (
+            "firmware = \"ovmf\"\nextra = { bios = \"seabios\" }",
+            "\"seabios\"",
+        ),
+        ("name = \"a\"\nextra = { name = \"b\" }", "\"b\""),
+    ] {
+        assert_eq!(vm("9.2", keys).only(), (Code::MOX0109, place), "{keys}");
+    }
+    let two =
+        "extra = { net0 = \"virtio,bridge=vmbr0\" }\nnetwork = [{ bridge = \"vmbr0\", slot = 0 }]";
+    assert_eq!(vm("9.2", two).only().0, Code::MOX0654);
 }
 
 // ---------------------------------------------------------------- storage

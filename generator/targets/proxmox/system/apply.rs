@@ -206,7 +206,7 @@ fn left(host: &Host) -> Vec<String> {
         ));
     }
     for (_, guest, vm) in host.vms() {
-        for iso in &vm.iso {
+        for iso in vm.images.iter().filter_map(|image| image.image.as_ref()) {
             left.push(format!(
                 "put the image `{}` of {} ({}) into place",
                 one_line(&iso.value.to_string()),

@@ -46,7 +46,7 @@ const VFIO: &[&str] = &["vfio", "vfio_iommu_type1", "vfio_pci"];
 pub(in crate::targets) fn plan(host: &Host) -> Boot {
     let passed: BTreeSet<Id<PciDevice>> = host
         .vms()
-        .flat_map(|(_, _, vm)| vm.passthrough.iter().map(|device| device.value))
+        .flat_map(|(_, _, vm)| vm.passed().map(|device| device.value))
         .collect();
     let kept = |wanted: &dyn Fn(&PciDevice) -> bool| {
         host.hardware

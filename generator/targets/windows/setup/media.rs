@@ -5,8 +5,7 @@ use serde::Serialize;
 use super::Folder;
 use super::unattend::{self, Driver};
 use crate::facts::drives;
-use crate::facts::volumes;
-use crate::model::{Guest, Vm, WindowsGuest};
+use crate::model::{Guest, Image, Vm, VmDisk, WindowsGuest};
 use crate::output::Mode;
 use crate::powershell;
 use crate::source::Span;
@@ -98,8 +97,9 @@ impl Media {
 
 /// A slot of the guest that no drive of the spec takes.
 fn free_drive(vm: &Vm) -> String {
-    let slots = volumes::slots(vm);
-    let taken = |key: &String| slots.disks.contains(key) || slots.iso.contains(key);
+    let drives = vm.disks.iter().map(VmDisk::key);
+    let drives: Vec<String> = drives.chain(vm.images.iter().map(Image::key)).collect();
+    let taken = |key: &String| drives.contains(key);
     let ide = ["ide0", "ide1", "ide3"].map(str::to_owned);
     let sata = (0..6).map(|number| format!("sata{number}"));
     let mut free = ide.into_iter().chain(sata).filter(|key| !taken(key));

@@ -1,0 +1,842 @@
+//! Options of Proxmox VE under their own names → the tables of the language.
+//!
+//! `extra` may say whatever Proxmox VE's files say. What the language has a word for becomes that word's key, at the place
+//! where it stands, as if it had been written there: so every name is looked up, every budget counted and every check made
+//! once, for all ways of saying a thing. What has no word stays an option. Each is held against Proxmox VE's schema first.
+
+use std::borrow::Cow;
+
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::pve::guest_config::parse_boolean;
+use crate::pve::schema::takes_raw_lxc_key;
+use crate::pve::{ConfigFile, Place, PveOption, Release, check_option, place_inside, report_fault};
+use crate::source::{Span, Spanned};
+use crate::spec::guest::{
+    AutostartSpec, ContainerCpuSpec, ContainerDeviceSpec, ContainerSpec, CpuAffinity, GuestNicSpec,
+    VmCpuSpec, VmMemorySpec, VmSpec,
+};
+use crate::spec::network::VlanIds;
+use crate::spec::reader::{Amount, Int, List, OneOf, OneOrMany, Raw, ShortOrLong};
+use crate::value::{Balloon, ByteSize, Choice, Node, OctalMode, SpecString, Value};
+
+/// A row of a table that an option says, and what of the option has no key there.
+pub(super) struct RawRow<T> {
+    /// The option's number.
+    pub(super) slot: Spanned<u32>,
+    /// What the language has words for.
+    pub(super) spec: T,
+    /// The rest.
+    pub(super) more: Vec<PveOption>,
+}
+
+/// A virtual machine's options of Proxmox VE, sorted by what becomes of them.
+pub(super) struct RawVm<'a> {
+    /// The table with what options say in its words.
+    pub(super) body: Cow<'a, VmSpec>,
+    /// `net0` ….
+    pub(super) cards: Vec<RawRow<GuestNicSpec>>,
+    /// `hostpci0` ….
+    pub(super) passthrough: Vec<PveOption>,
+    /// `usb0` ….
+    pub(super) usb: Vec<PveOption>,
+    /// `serial0` ….
+    pub(super) serial: Vec<PveOption>,
+    /// What else is said of the guest agent.
+    pub(super) agent: Vec<PveOption>,
+    /// What has no word.
+    pub(super) options: Vec<PveOption>,
+}
+
+/// A container's options of Proxmox VE, sorted by what becomes of them.
+pub(super) struct RawContainer<'a> {
+    /// The table with what options say in its words.
+    pub(super) body: Cow<'a, ContainerSpec>,
+    /// `net0` ….
+    pub(super) cards: Vec<RawRow<GuestNicSpec>>,
+    /// `dev0` ….
+    pub(super) devices: Vec<RawRow<ContainerDeviceSpec>>,
+    /// Raw lines of LXC.
+    pub(super) lxc: Vec<PveOption>,
+    /// What has no word.
+    pub(super) options: Vec<PveOption>,
+}
+
+/// The options of an `extra` table: names with strings, numbers or booleans. The raw keys of LXC may come several times:
+/// they take lists.
+pub(super) fn options_of(raw: Option<&Spanned<Raw>>, sink: &mut Sink) -> Vec<PveOption> {
+    let mut options = Vec::new();
+    let lines = raw.iter().flat_map(|raw| &raw.value.0);
+    for (key, node) in lines.flat_map(|(key, node)| {
+        let items = match &node.value {
+            Value::Array(items) if key.starts_with("lxc.") => &items[..],
+            Value::Array(_)
+            | Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Table(_) => std::slice::from_ref(node),
+        };
+        items.iter().map(move |item| (key, item))
+    }) {
+        if let Some(value) = text_of(node, sink) {
+            options.push(PveOption {
+                key: key.clone(),
+                value: Spanned::new(value, node.span),
+            });
+        }
+    }
+    options
+}
+
+fn text_of(node: &Node, sink: &mut Sink) -> Option<String> {
+    match &node.value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Boolean(boolean) => Some(u8::from(*boolean).to_string()),
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
+            let diagnostic = Diagnostic::new(
+                Code::MOX0003,
+                node.span,
+                format!(
+                    "expected a string, a number or a boolean, found {}",
+                    node.value.kind()
+                ),
+            );
+            sink.push(diagnostic.help("write the value as Proxmox VE's own files do, in quotes"));
+            None
+        }
+    }
+}
+
+/// Sorts a virtual machine's options.
+pub(super) fn vm<'a>(
+    body: &'a VmSpec,
+    options: Vec<PveOption>,
+    release: Release,
+    sink: &mut Sink,
+) -> RawVm<'a> {
+    let mut sorter = Sorter::new(ConfigFile::Qm, release, sink);
+    let mut raw = RawVm {
+        body: Cow::Borrowed(body),
+        cards: Vec::new(),
+        passthrough: Vec::new(),
+        usb: Vec::new(),
+        serial: Vec::new(),
+        agent: Vec::new(),
+        options: Vec::new(),
+    };
+    for option in options {
+        if sorter.is_sound(&option) {
+            sorter.vm_option(option, &mut raw);
+        }
+    }
+    if let Some(start) = sorter.autostart() {
+        sorter.fill(
+            "startup",
+            "autostart",
+            &mut raw.body.to_mut().autostart,
+            start,
+        );
+    }
+    raw
+}
+
+/// Sorts a container's options.
+pub(super) fn container<'a>(
+    body: &'a ContainerSpec,
+    options: Vec<PveOption>,
+    release: Release,
+    sink: &mut Sink,
+) -> RawContainer<'a> {
+    let mut sorter = Sorter::new(ConfigFile::Pct, release, sink);
+    let mut raw = RawContainer {
+        body: Cow::Borrowed(body),
+        cards: Vec::new(),
+        devices: Vec::new(),
+        lxc: Vec::new(),
+        options: Vec::new(),
+    };
+    for option in options {
+        if option.key.starts_with("lxc.") {
+            raw.lxc.push(option);
+        } else if sorter.is_sound(&option) {
+            sorter.container_option(option, &mut raw);
+        }
+    }
+    if let Some(start) = sorter.autostart() {
+        sorter.fill(
+            "startup",
+            "autostart",
+            &mut raw.body.to_mut().autostart,
+            start,
+        );
+    }
+    raw
+}
+
+/// Sorts options one by one.
+struct Sorter<'s> {
+    file: ConfigFile<'static>,
+    release: Release,
+    sink: &'s mut Sink,
+    onboot: Option<Spanned<bool>>,
+    startup: Option<PveOption>,
+}
+
+impl<'s> Sorter<'s> {
+    fn new(file: ConfigFile<'static>, release: Release, sink: &'s mut Sink) -> Self {
+        Self {
+            file,
+            release,
+            sink,
+            onboot: None,
+            startup: None,
+        }
+    }
+
+    /// Holds an option against the schema, at the very part that is wrong.
+    fn is_sound(&mut self, option: &PveOption) -> bool {
+        // `boot` with nothing behind it is Proxmox VE's own way to say that there is nothing to boot from.
+        if option.key.value == "boot" && option.value.is_empty() {
+            return true;
+        }
+        match check_option(self.file, self.release, &option.key, &option.value) {
+            Ok(()) => true,
+            Err(fault) => {
+                let place = match &fault.place {
+                    Place::Key => option.key.span,
+                    Place::Value(range) => place_inside(&option.value, range.clone()),
+                };
+                report_fault(fault, place, self.sink);
+                false
+            }
+        }
+    }
+
+    /// What is said once. Where a key of the language says it, too, one of the two must go.
+    fn fill<T>(&mut self, key: &str, word: &str, slot: &mut Option<Spanned<T>>, value: Spanned<T>) {
+        match slot {
+            None => *slot = Some(value),
+            Some(said) => self.sink.push(said_twice(key, word, value.span, said.span)),
+        }
+    }
+
+    fn number<const LEAST: i64, const MOST: i64>(
+        &mut self,
+        value: &Spanned<String>,
+    ) -> Option<Spanned<Int<LEAST, MOST>>> {
+        let number = value.value.parse::<i64>().ok();
+        let number = number.filter(|number| (LEAST..=MOST).contains(number));
+        if number.is_none() {
+            let message = format!("{} is out of range", value.value);
+            let help = format!("the number here is from {LEAST} to {MOST}");
+            self.sink
+                .push(Diagnostic::new(Code::MOX0013, value.span, message).help(help));
+        }
+        Some(Spanned::new(Int(number?), value.span))
+    }
+
+    fn amount(value: &Spanned<String>) -> Option<Spanned<Amount>> {
+        let amount = value.value.parse().ok().map(Amount)?;
+        Some(Spanned::new(amount, value.span))
+    }
+
+    fn flag(value: &Spanned<String>) -> Option<Spanned<bool>> {
+        parse_boolean(&value.value).map(|on| Spanned::new(on, value.span))
+    }
+
+    fn mebibytes(value: &Spanned<String>) -> Option<Spanned<ByteSize>> {
+        let number = value.value.parse::<u64>().ok()?;
+        Some(Spanned::new(ByteSize::mib(number), value.span))
+    }
+
+    fn text<T: SpecString>(&mut self, value: &Spanned<String>) -> Option<Spanned<T>> {
+        match T::parse(&value.value) {
+            Ok(parsed) => Some(Spanned::new(parsed, value.span)),
+            Err(error) => {
+                let place = place_inside(value, error.range.clone());
+                let diagnostic = Diagnostic::new(T::CODE, place, error.message);
+                self.sink.push(diagnostic.help_if(error.help));
+                None
+            }
+        }
+    }
+
+    /// When it starts, from `onboot` and `startup` together.
+    fn autostart(&mut self) -> Option<Spanned<ShortOrLong<bool, AutostartSpec>>> {
+        let onboot = self.onboot.take();
+        let Some(startup) = self.startup.take() else {
+            let on = onboot?;
+            return Some(Spanned::new(ShortOrLong::Short(on.value), on.span));
+        };
+        let mut spec = AutostartSpec {
+            span: startup.value.span,
+            misread: Vec::new(),
+            order: None,
+            up_delay: None,
+            down_delay: None,
+            enabled: Some(onboot.unwrap_or(Spanned::new(false, startup.value.span))),
+        };
+        // Not a property string: a number alone is the order (`PVE::JSONSchema::pve_parse_startup_order`).
+        for (key, value) in startup.parts().ok()? {
+            let seconds = Spanned::new(format!("{}s", value.value), value.span);
+            match key.as_deref() {
+                None | Some("order") => spec.order = self.number(&value),
+                Some("up") => spec.up_delay = self.text(&seconds),
+                Some("down") => spec.down_delay = self.text(&seconds),
+                Some(_) => {}
+            }
+        }
+        Some(Spanned::new(ShortOrLong::Long(spec), startup.value.span))
+    }
+
+    fn vm_option(&mut self, option: PveOption, raw: &mut RawVm<'_>) {
+        match option.numbered() {
+            Some(("net", slot)) => match self.vm_card(&option, slot) {
+                Some(card) => return raw.cards.push(card),
+                None => return raw.options.push(option),
+            },
+            Some(("hostpci", _)) => return raw.passthrough.push(option),
+            Some(("usb", _)) => return raw.usb.push(option),
+            Some(("serial", _)) => return raw.serial.push(option),
+            Some(_) | None => {}
+        }
+        let value = &option.value;
+        let place = value.span;
+        let key = option.key.value.as_str();
+        match key {
+            "onboot" => self.onboot = Self::flag(value),
+            "startup" => self.startup = Some(option),
+            "name" => {
+                if let Some(name) = self.text(value) {
+                    self.fill(key, "name", &mut raw.body.to_mut().name, name);
+                }
+            }
+            "description" => {
+                if let Some(text) = self.text(value) {
+                    self.fill(key, "description", &mut raw.body.to_mut().description, text);
+                }
+            }
+            "tags" => {
+                let tags = self.tags(value);
+                self.fill(key, "tags", &mut raw.body.to_mut().tags, tags);
+            }
+            "protection" => {
+                if let Some(on) = Self::flag(value) {
+                    self.fill(key, "protection", &mut raw.body.to_mut().protection, on);
+                }
+            }
+            "cores" | "sockets" | "cpu" | "cpulimit" | "cpuunits" | "affinity" => {
+                let body = raw.body.to_mut();
+                let cpu = body.cpu.get_or_insert_with(|| no_vm_cpu(place));
+                let cpu = &mut cpu.value;
+                match key {
+                    "cores" => {
+                        if let Some(number) = self.number(value) {
+                            self.fill(key, "cpu.cores", &mut cpu.cores, number);
+                        }
+                    }
+                    "sockets" => {
+                        if let Some(number) = self.number(value) {
+                            self.fill(key, "cpu.sockets", &mut cpu.sockets, number);
+                        }
+                    }
+                    "cpu" => {
+                        if let Some(model) = self.text(value) {
+                            self.fill(key, "cpu.type", &mut cpu.model, model);
+                        }
+                    }
+                    "cpulimit" => {
+                        if let Some(limit) = Self::amount(value) {
+                            self.fill(key, "cpu.limit", &mut cpu.limit, limit);
+                        }
+                    }
+                    "cpuunits" => {
+                        if let Some(units) = self.number(value) {
+                            self.fill(key, "cpu.units", &mut cpu.units, units);
+                        }
+                    }
+                    _ => {
+                        if let Some(set) = self.text::<crate::value::CpuSet>(value) {
+                            let set = set.map(CpuAffinity);
+                            self.fill(key, "cpu.affinity", &mut cpu.affinity, set);
+                        }
+                    }
+                }
+            }
+            "memory" => self.vm_memory(&option, raw),
+            "balloon" => {
+                let balloon = match value.value.as_str() {
+                    "0" => Some(Spanned::new(Balloon::Off, place)),
+                    _ => Self::mebibytes(value).map(|size| size.map(Balloon::Least)),
+                };
+                if let Some(balloon) = balloon {
+                    self.beside_memory(key, raw, balloon, |m| &mut m.balloon, |b| &mut b.balloon);
+                }
+            }
+            // `any` stays Proxmox VE's own word: which pages the guest takes is decided at its start.
+            "hugepages" if value.value != "any" => {
+                if let Some(size) = Self::mebibytes(value) {
+                    self.beside_memory(key, raw, size, |m| &mut m.hugepages, |b| &mut b.hugepages);
+                }
+            }
+            "numa" => {
+                if let Some(on) = Self::flag(value) {
+                    self.beside_memory(key, raw, on, |m| &mut m.numa, |b| &mut b.numa);
+                }
+            }
+            "bios" => {
+                if let Some(firmware) = Choice::of(&value.value) {
+                    let firmware = Spanned::new(OneOf(firmware), place);
+                    self.fill(key, "firmware", &mut raw.body.to_mut().firmware, firmware);
+                }
+            }
+            "machine" => {
+                if let Some(machine) = self.text(value) {
+                    self.fill(key, "machine", &mut raw.body.to_mut().machine, machine);
+                }
+            }
+            "vga" => {
+                if let Some(display) = self.text(value) {
+                    self.fill(key, "display", &mut raw.body.to_mut().display, display);
+                }
+            }
+            "scsihw" => {
+                if let Some(controller) = self.text(value) {
+                    let slot = &mut raw.body.to_mut().scsi_controller;
+                    self.fill(key, "scsi-controller", slot, controller);
+                }
+            }
+            "agent" => self.agent(&option, raw),
+            "boot" => match boot_order(value) {
+                Some(order) => {
+                    let order = Spanned::new(order, place);
+                    self.fill(key, "boot", &mut raw.body.to_mut().boot, order);
+                }
+                None => raw.options.push(option),
+            },
+            _ => raw.options.push(option),
+        }
+    }
+
+    fn container_option(&mut self, option: PveOption, raw: &mut RawContainer<'_>) {
+        match option.numbered() {
+            Some(("net", slot)) => match self.container_card(&option, slot) {
+                Some(card) => return raw.cards.push(card),
+                None => return raw.options.push(option),
+            },
+            Some(("dev", slot)) => {
+                raw.devices.extend(self.device(&option, slot));
+                return;
+            }
+            Some(_) | None => {}
+        }
+        let value = &option.value;
+        let place = value.span;
+        let key = option.key.value.as_str();
+        match key {
+            "onboot" => self.onboot = Self::flag(value),
+            "startup" => self.startup = Some(option),
+            "hostname" => {
+                if let Some(name) = self.text(value) {
+                    self.fill(key, "name", &mut raw.body.to_mut().name, name);
+                }
+            }
+            "description" => {
+                if let Some(text) = self.text(value) {
+                    self.fill(key, "description", &mut raw.body.to_mut().description, text);
+                }
+            }
+            "tags" => {
+                let tags = self.tags(value);
+                self.fill(key, "tags", &mut raw.body.to_mut().tags, tags);
+            }
+            "protection" => {
+                if let Some(on) = Self::flag(value) {
+                    self.fill(key, "protection", &mut raw.body.to_mut().protection, on);
+                }
+            }
+            "unprivileged" => {
+                if let Some(on) = Self::flag(value) {
+                    self.fill(key, "unprivileged", &mut raw.body.to_mut().unprivileged, on);
+                }
+            }
+            "cores" | "cpulimit" | "cpuunits" => {
+                let body = raw.body.to_mut();
+                let cpu = body.cpu.get_or_insert_with(|| no_container_cpu(place));
+                let cpu = &mut cpu.value;
+                match key {
+                    "cores" => {
+                        if let Some(number) = self.number(value) {
+                            self.fill(key, "cpu.cores", &mut cpu.cores, number);
+                        }
+                    }
+                    "cpulimit" => {
+                        if let Some(limit) = Self::amount(value) {
+                            self.fill(key, "cpu.limit", &mut cpu.limit, limit);
+                        }
+                    }
+                    _ => {
+                        if let Some(units) = self.number(value) {
+                            self.fill(key, "cpu.units", &mut cpu.units, units);
+                        }
+                    }
+                }
+            }
+            "memory" => {
+                if let Some(size) = Self::mebibytes(value) {
+                    self.fill(key, "memory", &mut raw.body.to_mut().memory, size);
+                }
+            }
+            "swap" => {
+                if let Some(size) = Self::mebibytes(value) {
+                    self.fill(key, "swap", &mut raw.body.to_mut().swap, size);
+                }
+            }
+            "features" => {
+                let lines = option.parts().unwrap_or_default().into_iter();
+                let lines = lines.filter_map(|(name, value)| {
+                    let line = match name {
+                        Some(name) => format!("{name}={}", value.value),
+                        None => value.value,
+                    };
+                    self.text(&Spanned::new(line, value.span))
+                });
+                let features = Spanned::new(lines.collect(), place);
+                self.fill(key, "features", &mut raw.body.to_mut().features, features);
+            }
+            "nameserver" | "searchdomain" => {
+                if let Some(line) = self.text(value) {
+                    let list = Spanned::new(OneOrMany(vec![line]), place);
+                    let body = raw.body.to_mut();
+                    let slot = if key == "nameserver" {
+                        &mut body.nameserver
+                    } else {
+                        &mut body.searchdomain
+                    };
+                    self.fill(key, key, slot, list);
+                }
+            }
+            "timezone" => {
+                if let Some(zone) = self.text(value) {
+                    self.fill(key, "timezone", &mut raw.body.to_mut().timezone, zone);
+                }
+            }
+            "cmode" => {
+                if let Some(mode) = self.text(value) {
+                    self.fill(
+                        key,
+                        "console-mode",
+                        &mut raw.body.to_mut().console_mode,
+                        mode,
+                    );
+                }
+            }
+            _ => raw.options.push(option),
+        }
+    }
+
+    fn tags(&mut self, value: &Spanned<String>) -> Spanned<List<crate::value::Tag>> {
+        let mut at = 0;
+        let mut tags = Vec::new();
+        for tag in value.value.split([';', ',', ' ']) {
+            let range = at..at + tag.len();
+            at = range.end + 1;
+            if !tag.is_empty() {
+                let tag = Spanned::new(tag.to_owned(), place_inside(value, range));
+                tags.extend(self.text(&tag));
+            }
+        }
+        Spanned::new(tags, value.span)
+    }
+
+    /// `memory: 4096`, and `memory: current=4096` since 8.1.
+    fn vm_memory(&mut self, option: &PveOption, raw: &mut RawVm<'_>) {
+        let parts = option.parts().unwrap_or_default();
+        let size = parts.iter().find_map(|(_, value)| Self::mebibytes(value));
+        if let Some(size) = size {
+            let size = size.map(ShortOrLong::Short);
+            self.fill("memory", "memory", &mut raw.body.to_mut().memory, size);
+        }
+    }
+
+    /// What stands beside `memory`, or in its table.
+    fn beside_memory<T>(
+        &mut self,
+        key: &str,
+        raw: &mut RawVm<'_>,
+        value: Spanned<T>,
+        in_table: impl Fn(&mut VmMemorySpec) -> &mut Option<Spanned<T>>,
+        beside: impl Fn(&mut VmSpec) -> &mut Option<Spanned<T>>,
+    ) {
+        let body = raw.body.to_mut();
+        let word = format!("memory.{key}");
+        match body.memory.as_mut().map(|memory| &mut memory.value) {
+            Some(ShortOrLong::Long(table)) => self.fill(key, &word, in_table(table), value),
+            Some(ShortOrLong::Short(_)) | None => self.fill(key, &word, beside(body), value),
+        }
+    }
+
+    fn agent(&mut self, option: &PveOption, raw: &mut RawVm<'_>) {
+        let mut more = Vec::new();
+        let mut enabled = None;
+        for (key, value) in option.parts().unwrap_or_default() {
+            match key {
+                None => enabled = Self::flag(&value),
+                Some(key) if key == "enabled" => enabled = Self::flag(&value),
+                Some(key) => more.push(sub_option(key, value)),
+            }
+        }
+        if let Some(enabled) = enabled {
+            let agent = enabled.map(ShortOrLong::Short);
+            self.fill("agent", "agent", &mut raw.body.to_mut().agent, agent);
+            raw.agent = more;
+        }
+    }
+
+    /// A card on a bridge; one without any stays an option.
+    fn vm_card(&mut self, option: &PveOption, slot: u32) -> Option<RawRow<GuestNicSpec>> {
+        let parts = option.parts().ok()?;
+        parts
+            .iter()
+            .find(|(key, _)| key.as_deref() == Some("bridge"))?;
+        let mut card = self.card(option, slot);
+        for (key, value) in parts {
+            match key.as_deref() {
+                None | Some("model") => card.spec.model = self.text(&value),
+                Some("macaddr") => card.spec.mac = self.text(&value),
+                Some(key) if self.is_card_model(key) => {
+                    card.spec.model = self.text(&Spanned::new(key.to_owned(), value.span));
+                    card.spec.mac = self.text(&value);
+                }
+                Some(key) => self.card_part(key, value, &mut card),
+            }
+        }
+        Some(card)
+    }
+
+    /// `virtio=BC:24:…`: the name is the model, and its value the address.
+    fn is_card_model(&self, key: &str) -> bool {
+        let net = self.file.option("net0");
+        net.and_then(crate::pve::schema::OptionSchema::sub_options)
+            .and_then(|keys| keys.get(key))
+            .is_some_and(|sub| sub.alias_of_two().is_some())
+    }
+
+    fn container_card(&mut self, option: &PveOption, slot: u32) -> Option<RawRow<GuestNicSpec>> {
+        let parts = option.parts().ok()?;
+        parts
+            .iter()
+            .find(|(key, _)| key.as_deref() == Some("bridge"))?;
+        let mut card = self.card(option, slot);
+        for (key, value) in parts {
+            let Some(key) = key else { continue };
+            match key.as_str() {
+                "name" => card.spec.name = self.text(&value),
+                "hwaddr" => card.spec.mac = self.text(&value),
+                // `manual` leaves the address to the container: nothing to check, and nothing to say by a key.
+                "ip" if value.value != "manual" => card.spec.address = self.text(&value),
+                "ip6" if value.value != "manual" => card.spec.address6 = self.text(&value),
+                "gw" => card.spec.gateway = self.text(&value),
+                "gw6" => card.spec.gateway6 = self.text(&value),
+                // All cards of containers are of this type.
+                "type" => {}
+                key => self.card_part(key, value, &mut card),
+            }
+        }
+        Some(card)
+    }
+
+    fn card(&mut self, option: &PveOption, slot: u32) -> RawRow<GuestNicSpec> {
+        let span = option.value.span;
+        let spec = GuestNicSpec {
+            span,
+            misread: Vec::new(),
+            bridge: None,
+            address: None,
+            address6: None,
+            gateway: None,
+            gateway6: None,
+            mac: None,
+            vlan: None,
+            trunks: None,
+            // Not as the bridge has it: Proxmox VE's own default.
+            firewall: Some(Spanned::new(false, span)),
+            mtu: None,
+            rate: None,
+            model: None,
+            name: None,
+            slot: None,
+        };
+        RawRow {
+            slot: Spanned::new(slot, option.key.span),
+            spec,
+            more: Vec::new(),
+        }
+    }
+
+    /// What cards of both kinds of guest have.
+    fn card_part(&mut self, key: &str, value: Spanned<String>, card: &mut RawRow<GuestNicSpec>) {
+        let spec = &mut card.spec;
+        let mut take = |taken: bool, value| {
+            if !taken {
+                card.more.push(sub_option(key.to_owned(), value));
+            }
+        };
+        match key {
+            "bridge" => spec.bridge = self.text(&value),
+            "firewall" => spec.firewall = Self::flag(&value),
+            "rate" => spec.rate = Self::amount(&value),
+            "tag" => {
+                let tag = value
+                    .value
+                    .parse()
+                    .ok()
+                    .and_then(crate::value::VlanTag::new);
+                spec.vlan = tag.map(|tag| Spanned::new(tag, value.span));
+                take(spec.vlan.is_some(), value);
+            }
+            // VLAN 1, and 1 for the bridge's own size, have no words.
+            "trunks" => {
+                let trunks = crate::value::VlanSet::parse(&value.value).ok();
+                spec.trunks = trunks.map(|set| Spanned::new(VlanIds(set), value.span));
+                take(spec.trunks.is_some(), value);
+            }
+            "mtu" => {
+                let mtu = value.value.parse().ok().filter(|mtu| *mtu >= 576);
+                spec.mtu = mtu.map(|mtu| Spanned::new(Int(mtu), value.span));
+                take(spec.mtu.is_some(), value);
+            }
+            _ => take(false, value),
+        }
+    }
+
+    fn device(&mut self, option: &PveOption, slot: u32) -> Option<RawRow<ContainerDeviceSpec>> {
+        let mut row = RawRow {
+            slot: Spanned::new(slot, option.key.span),
+            spec: ContainerDeviceSpec {
+                span: option.value.span,
+                misread: Vec::new(),
+                path: None,
+                uid: None,
+                gid: None,
+                mode: None,
+                read_only: None,
+                slot: None,
+            },
+            more: Vec::new(),
+        };
+        for (key, value) in option.parts().ok()? {
+            let spec = &mut row.spec;
+            match key.as_deref() {
+                None | Some("path") => spec.path = self.text(&value),
+                Some("uid") => spec.uid = self.number(&value),
+                Some("gid") => spec.gid = self.number(&value),
+                Some("mode") => spec.mode = self.text::<OctalMode>(&value),
+                Some("deny-write") => spec.read_only = Self::flag(&value),
+                Some(key) => row.more.push(sub_option(key.to_owned(), value)),
+            }
+        }
+        row.spec.path.is_some().then_some(row)
+    }
+}
+
+/// A sub-option at the place of its value.
+fn sub_option(key: String, value: Spanned<String>) -> PveOption {
+    PveOption {
+        key: Spanned::new(key, value.span),
+        value,
+    }
+}
+
+/// `order=scsi0;net0`, each at its place; nothing behind it is no device. The older form, letters for kinds of devices, is
+/// none.
+fn boot_order(value: &Spanned<String>) -> Option<List<crate::value::Line>> {
+    if value.value.is_empty() || value.value == "order=" {
+        return Some(Vec::new());
+    }
+    let order = value.value.strip_prefix("order=")?;
+    let mut at = value.value.len() - order.len();
+    let mut list = Vec::new();
+    for device in order.split(';') {
+        let range = at..at + device.len();
+        at = range.end + 1;
+        list.push(Spanned::new(
+            device.parse().ok()?,
+            place_inside(value, range),
+        ));
+    }
+    Some(list)
+}
+
+fn no_vm_cpu(span: Span) -> Spanned<VmCpuSpec> {
+    let cpu = VmCpuSpec {
+        span,
+        misread: Vec::new(),
+        cores: None,
+        sockets: None,
+        model: None,
+        affinity: None,
+        limit: None,
+        units: None,
+    };
+    Spanned::new(cpu, span)
+}
+
+fn no_container_cpu(span: Span) -> Spanned<ContainerCpuSpec> {
+    let cpu = ContainerCpuSpec {
+        span,
+        misread: Vec::new(),
+        cores: None,
+        limit: None,
+        units: None,
+    };
+    Spanned::new(cpu, span)
+}
+
+/// A raw line of LXC: `lxc.cap.drop:`, `lxc.cgroup2.devices.allow: c 226:0 rwm`.
+pub(super) fn lxc_line(line: &Spanned<crate::value::Line>, sink: &mut Sink) -> Option<PveOption> {
+    let text = Spanned::new(line.value.as_str().to_owned(), line.span);
+    let Some((key, value)) = text.value.split_once(':') else {
+        let message = format!("`{}` is no line of LXC", text.value.escape_debug());
+        sink.push(
+            Diagnostic::new(Code::MOX0108, line.span, message)
+                .help("write key, `:` and value: `\"lxc.cgroup2.devices.allow: c 226:0 rwm\"`"),
+        );
+        return None;
+    };
+    let at = text.value.len() - value.trim_start().len();
+    let value_place = place_inside(&text, at..text.value.trim_end().len().max(at));
+    Some(PveOption {
+        key: Spanned::new(key.trim().to_owned(), place_inside(&text, 0..key.len())),
+        value: Spanned::new(value.trim().to_owned(), value_place),
+    })
+}
+
+/// Reports a raw key of LXC that Proxmox VE does not take.
+pub(super) fn check_lxc_key(option: &PveOption, release: Release, sink: &mut Sink) -> bool {
+    let takes = takes_raw_lxc_key(release, &option.key);
+    if !takes {
+        let key = option.key.escape_debug();
+        let message = format!("Proxmox VE does not take the raw key `{key}`");
+        sink.push(
+            Diagnostic::new(Code::MOX0108, option.key.span, message)
+                .help("it sets this part of a container itself: use its own options"),
+        );
+    }
+    takes
+}
+
+fn said_twice(key: &str, word: &str, place: Span, said: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::MOX0109,
+        place,
+        format!("`{}` says what `{word}` says", key.escape_debug()),
+    )
+    .also(said, "said here")
+    .help(format!(
+        "remove one of the two: `{word}` is the language's own word"
+    ))
+}
