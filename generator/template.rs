@@ -60,6 +60,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         "recovery/rollback.sh",
         include_str!("../templates/recovery/rollback.sh"),
     ),
+    ("gate.sh", include_str!("../nix/modules/scripts/gate.sh")),
     (
         "guests.sh",
         include_str!("../nix/modules/scripts/guests.sh"),
@@ -82,6 +83,9 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../templates/windows/register.ps1"),
     ),
 ];
+
+/// The parts of a shell script, which has its interpreter's line itself.
+const PARTS: &[&str] = &["gate.sh", "tool.sh", "guests.sh"];
 
 /// The data of a built-in template. Its serialized fields are the contract with a user's template of the same name.
 pub trait BuiltIn: askama::Template + Serialize {
@@ -374,7 +378,7 @@ fn check(name: &str, language: Language, text: &str, file: FileId, sink: &mut Si
     }
     match language {
         // A part is no script of its own; what includes it is checked.
-        Language::Bash if !name.contains("apply/") && name != "tool.sh" && name != "guests.sh" => {
+        Language::Bash if !name.contains("apply/") && !PARTS.contains(&name) => {
             if !text.starts_with("#!") {
                 wrong(
                     "gives a script without a first line that names its shell".into(),

@@ -1,7 +1,10 @@
 //! The tools that run on a host and in its guests: bash programs, each one file.
 //!
-//! Their texts are in `nix/modules/scripts/`, where the NixOS modules and the flake read them, too: `tool.sh` holds what
-//! they share and stands in front of each. A Debian host gets them in `/usr/local/sbin`.
+//! Their texts are in `nix/modules/scripts/`, where the NixOS modules and the flake read them, too: `gate.sh` and
+//! `tool.sh` hold what they share and stand in front of each. A Debian host gets them in `/usr/local/sbin`.
+
+/// The one place where words from outside become values.
+const GATE: &str = include_str!("../nix/modules/scripts/gate.sh");
 
 /// What every tool shares: options, messages, the JSON log, locks, the closing summary, statuses.
 const LIBRARY: &str = include_str!("../nix/modules/scripts/tool.sh");
@@ -64,7 +67,7 @@ impl Tool {
     /// The whole program. `header` marks it as a generated file; it holds no line break.
     pub fn script(&self, header: &str) -> String {
         format!(
-            "#!/bin/bash\n# {header}\n#\n{LIBRARY}\n{}{}",
+            "#!/bin/bash\n# {header}\n#\n{GATE}\n{LIBRARY}\n{}{}",
             self.part, self.text
         )
     }
@@ -101,7 +104,11 @@ mod tests {
     #[test]
     fn no_tool_has_an_interpreter_of_its_own() {
         // Nix puts the library in front as well: the line would stand in the middle.
-        for text in ALL.iter().map(|tool| tool.text).chain([LIBRARY, GUESTS]) {
+        for text in ALL
+            .iter()
+            .map(|tool| tool.text)
+            .chain([GATE, LIBRARY, GUESTS])
+        {
             assert!(!text.starts_with("#!"), "{text}");
         }
     }

@@ -20,7 +20,8 @@ fn script(name: &str) -> PathBuf {
 fn tool(name: &str) -> String {
     let read = |name: &str| fs::read_to_string(script(name)).unwrap();
     format!(
-        "#!/bin/bash\n{}{}",
+        "#!/bin/bash\n{}{}{}",
+        read("gate.sh"),
         read("tool.sh"),
         read(&format!("{name}.sh"))
     )
@@ -357,7 +358,7 @@ fn a_system_whose_trial_was_cut_off_is_not_taken_for_the_one_from_before() {
         "bin/nixos-rebuild",
         r#"case $1 in
   build) ln -sfn "$M/new" result ;;
-  test) ln -sfn "$M/new" "$M/root/run/current-system"; kill -KILL $PPID ;;
+  test) ln -sfn "$M/new" "$M/root/run/current-system"; kill -KILL "$(ps -o ppid= "$PPID" | tr -d " ")" $PPID ;;
 esac"#,
     );
     assert_eq!(machine.update_here(&[]).status.code(), None);

@@ -266,8 +266,10 @@ fn a_second_run_waits_and_then_gives_way() {
 
 /// A tool of a few lines, with the library in front.
 fn small_tool(host: &Host, body: &str) {
-    let library =
-        fs::read_to_string(tests().join("../nix/modules/scripts/tool.sh")).expect("the library");
+    let read = |name: &str| {
+        fs::read_to_string(tests().join("../nix/modules/scripts").join(name)).expect("a library")
+    };
+    let library = read("gate.sh") + &read("tool.sh");
     host.write(
         "tools/small",
         &format!(

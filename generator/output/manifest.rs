@@ -48,10 +48,34 @@ pub struct ManifestEntry {
     pub mode: Mode,
     /// The hash of its contents.
     pub sha256: Sha256,
+    /// How long it is, and how it ends; a manifest of before does not say it.
+    pub end: Option<End>,
     /// The target that emitted it.
     pub target: String,
     /// The spec that it was made from, where that is not the manifest's: a later build of other targets left it as it was.
     pub spec_sha256: Option<Sha256>,
+}
+
+/// By what a file that was cut is told from one that somebody has edited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Its length in bytes.
+    pub size: u64,
+    /// The hash of its last bytes, [`End::TAIL`] of them where it has so many.
+    pub tail: Sha256,
+}
+
+impl End {
+    const TAIL: usize = 64;
+
+    /// That of a file.
+    fn of(contents: &[u8]) -> Self {
+        let tail = &contents[contents.len().saturating_sub(Self::TAIL)..];
+        Self {
+            size: contents.len() as u64,
+            tail: Sha256::of(tail),
+        }
+    }
 }
 
 impl Manifest {
@@ -63,6 +87,7 @@ impl Manifest {
                 let entry = ManifestEntry {
                     mode: file.mode,
                     sha256: Sha256::of(&file.contents),
+                    end: Some(End::of(&file.contents)),
                     target: file.target.to_owned(),
                     spec_sha256: None,
                 };
@@ -149,6 +174,8 @@ struct Row {
     path: RelPath,
     mode: Mode,
     sha256: Sha256,
+    #[serde(flatten)]
+    end: Option<End>,
     target: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     spec_sha256: Option<Sha256>,
@@ -160,6 +187,7 @@ impl From<(&RelPath, &ManifestEntry)> for Row {
             path: path.clone(),
             mode: entry.mode,
             sha256: entry.sha256,
+            end: entry.end,
             target: entry.target.clone(),
             spec_sha256: entry.spec_sha256,
         }
@@ -171,6 +199,7 @@ impl From<Row> for (RelPath, ManifestEntry) {
         let entry = ManifestEntry {
             mode: row.mode,
             sha256: row.sha256,
+            end: row.end,
             target: row.target,
             spec_sha256: row.spec_sha256,
         };
@@ -273,12 +302,16 @@ mod tests {
       "path": "a.conf",
       "mode": "0644",
       "sha256": "{hash}",
+      "size": 5,
+      "tail": "{hash}",
       "target": "proxmox"
     }},
     {{
       "path": "b/run.sh",
       "mode": "0755",
       "sha256": "{hash}",
+      "size": 5,
+      "tail": "{hash}",
       "target": "proxmox"
     }}
   ]

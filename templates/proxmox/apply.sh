@@ -3,6 +3,8 @@
 #
 # Brings the host to what this tree says, step by step. What is so already stays as it is: a second run changes nothing.
 # It stops at the first failure and says what it has done; the next run goes on from there.
+<% include "gate.sh" %>
+
 <% include "tool.sh" %>
 
 usage() {

@@ -5,6 +5,8 @@
 #
 # The calls are those of Proxmox VE 8.1 to 9.2: `qmrestore`, `qm create --archive` and `pct restore` with their options,
 # `qm disk move`, and the API by `pvesh`.
+<% include "gate.sh" %>
+
 <% include "tool.sh" %>
 
 <% include "guests.sh" %>

@@ -5,6 +5,8 @@
 #
 # The calls are those of Proxmox VE 8.1 to 9.2: `qm rollback`, `pct rollback`, `qm guest exec`, `pct exec`, and the API by
 # `pvesh`; and those of OpenZFS 2.2 and later.
+<% include "gate.sh" %>
+
 <% include "tool.sh" %>
 
 <% include "guests.sh" %>

@@ -21,6 +21,7 @@ const FILES: &[(&str, &str)] = files! {
     "proxmox-host.nix"
     "scripts/backup-rehearsal.sh"
     "scripts/etc-check.sh"
+    "scripts/gate.sh"
     "scripts/guests.sh"
     "scripts/moxc-notify.sh"
     "scripts/nixos-flake-update.sh"

@@ -1,4 +1,5 @@
-# What every script of moxc shares. It stands in front of each of them, so that each is one file that needs no other.
+# What every script of moxc shares. The gate and it stand in front of each of them, so that each is one file that needs no
+# other.
 #
 # Exit status of every tool:
 #   0  done, or nothing to do
@@ -16,9 +17,6 @@
 # themselves. A script with words of its own for all this (apply.sh, create.sh) takes the functions and leaves out `begin`.
 #
 # shellcheck shell=bash
-# A tool takes of it what it needs (SC2034, SC2119, SC2120, SC2317, SC2329); a program for `rows` is not the shell's to
-# expand (SC2016).
-# shellcheck disable=SC2016,SC2034,SC2119,SC2120,SC2317,SC2329
 set -Eeuo pipefail
 export LC_ALL=C
 umask 022
@@ -33,37 +31,8 @@ operands=()
 
 # ---------------------------------------------------------------- telling
 
-# json_string TEXT: as a JSON string. What is no UTF-8 becomes U+FFFD, so that a line is JSON whatever a name holds.
-json_string() {
-  local rest=$1 out='' char
-  local ascii=$'^[\x20-\x7e]+'
-  local two=$'^[\xc2-\xdf][\x80-\xbf]'
-  local three=$'^(\xe0[\xa0-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]|\xed[\x80-\x9f])[\x80-\xbf]'
-  local four=$'^(\xf0[\x90-\xbf]|[\xf1-\xf3][\x80-\xbf]|\xf4[\x80-\x8f])[\x80-\xbf][\x80-\xbf]'
-  rest=${rest//\\/\\\\}
-  rest=${rest//\"/\\\"}
-  if [[ ! $rest =~ [^\ -~] ]]; then
-    printf '"%s"' "$rest"
-    return 0
-  fi
-  while [[ -n $rest ]]; do
-    if [[ $rest =~ $ascii || $rest =~ $two || $rest =~ $three || $rest =~ $four ]]; then
-      out+=${BASH_REMATCH[0]}
-      rest=${rest:${#BASH_REMATCH[0]}}
-      continue
-    fi
-    printf -v char '%d' "'${rest:0:1}"
-    char=$((char & 255))
-    if ((char < 32 || char == 127)); then
-      printf -v char '\\u%04x' "$char"
-      out+=$char
-    else
-      out+=$'\xef\xbf\xbd'
-    fi
-    rest=${rest:1}
-  done
-  printf '"%s"' "$out"
-}
+# A message holds what came from outside: no more of it than this, and nothing that a terminal would obey.
+message_most=16384
 
 # log LEVEL MESSAGE [KEY VALUE]...: one object of the JSON log. The value of a key that ends in `#` is JSON already.
 log() {
@@ -87,7 +56,7 @@ say() {
   if [[ -n $json ]]; then
     log info "$@"
   else
-    printf '%s\n' "$1"
+    printf '%s\n' "$(text_of "$1" "$message_most")"
   fi
 }
 
@@ -96,7 +65,7 @@ tell() {
   if [[ -n $json ]]; then
     log "$@"
   else
-    printf '%s: %s\n' "$program" "$2" >&2
+    printf '%s: %s\n' "$program" "$(text_of "$2" "$message_most")" >&2
   fi
 }
 warn() { tell warning "$@"; }
@@ -171,7 +140,7 @@ shown() {
       line+=" ${word@Q}"
     fi
   done
-  printf '%s\n' "${line# }"
+  text_of "${line# }" "$message_most"
 }
 
 # announce COMMAND...: shows a command that is about to run, or would.
@@ -192,34 +161,39 @@ announce() {
 # run COMMAND...: runs what changes something, and shows it; with --dry-run shows it only. What the command writes becomes
 # lines of the JSON log, so there a function that is run sets no variables for its caller.
 run() {
-  local line
+  local line doing=show
   announce "$@"
   if [[ -n $dry_run ]]; then
     return 0
   fi
-  # A daemon that the command leaves behind must not hold the lock.
+  # A function asks and shows by itself.
+  if declare -F -- "$1" >/dev/null; then
+    doing=
+  fi
   if [[ -z $json ]]; then
-    "$@" {lock_fd}>&-
+    $doing "$@"
     return
   fi
-  { "$@" 2>&1 {lock_fd}>&-; } | while IFS= read -r line || [[ -n $line ]]; do
+  { $doing "$@" 2>&1; } | while IFS= read -r line || [[ -n $line ]]; do
     log output "$line" command "$1"
   done
 }
 
 # attempt COMMAND...: as `run`, for a tool that answers to what the command says: that is in $said, and in $reason its last
-# line. It runs in a shell of its own.
+# line, both cleaned. It may take its time.
 said=
 reason=
 attempt() {
-  local status=0
+  local done_well=1
   announce "$@"
-  said=
-  if [[ -z $dry_run ]]; then
-    said=$("$@" 2>&1 {lock_fd}>&-) || status=$?
+  said='' reason=''
+  if [[ -n $dry_run ]]; then
+    return 0
   fi
-  reason=${said##*$'\n'}
-  return "$status"
+  gate_hear "$show_seconds" "$hear_most" "$@" || done_well=
+  said=$(lines_of "$heard"$'\n'"$heard_err")
+  reason=$(last_line "$said")
+  [[ -n $done_well ]]
 }
 
 # ask QUESTION: goes on after a yes; --yes says it beforehand, --dry-run has nothing to ask.
@@ -231,7 +205,7 @@ ask() {
   if ! { : </dev/tty; } 2>/dev/null; then
     refuse "$1 There is nobody to ask: say --yes"
   fi
-  printf '%s [y/N] ' "$1" >/dev/tty
+  printf '%s [y/N] ' "$(text_of "$1" "$message_most")" >/dev/tty
   read -r answer </dev/tty || true
   case $answer in
     y | Y | yes) ;;
@@ -251,7 +225,7 @@ confirm() {
   if ! { : </dev/tty; } 2>/dev/null; then
     refuse "$2: there is nobody to ask, so it wants --confirm $(shown "$1")"
   fi
-  printf '%s. Type %s to go on: ' "$2" "$1" >/dev/tty
+  printf '%s. Type %s to go on: ' "$(text_of "$2" "$message_most")" "$(text_of "$1")" >/dev/tty
   read -r answer </dev/tty || true
   if [[ $answer != "$1" ]]; then
     refuse 'stopped: that was another name'
@@ -265,17 +239,6 @@ need() {
   done
 }
 
-# rows PROGRAM: reads JSON from standard input into $d, and runs the Perl PROGRAM, whose `row(VALUE, ...)` writes a line of
-# fields for `while IFS=$'\x1f' read -r`. Perl and its JSON::PP are part of every Debian and so of Proxmox VE; jq is not.
-# Fails where the input is no JSON. A field has no line breaks.
-rows() {
-  perl -MJSON::PP -e '
-    local $/; my $d = eval { JSON::PP->new->utf8->decode(scalar <STDIN>) };
-    if (!defined $d) { print STDERR "no JSON: $@"; exit 1 }
-    sub row { print join("\x1f", map { my $v = $_ // ""; $v =~ s/[\x00-\x1f]/ /g; utf8::encode($v); $v } @_), "\n" }
-    eval "no strict; $ARGV[0]; 1" or die $@;' "$1"
-}
-
 # ---------------------------------------------------------------- one run
 
 # Where the files of the system lie; another place is for trials.
@@ -283,9 +246,6 @@ root=${MOXC_ROOT:-}
 # Where locks are; another place is for trials.
 lock_dir=${MOXC_LOCK_DIR:-/run/lock/moxc}
 lock_timeout=600
-# Until there is a lock, a number that bash gives to no file: closing it is harmless.
-lock_fd=9
-
 # lock [NAME]: only one run of a tool, or of what shares NAME, at a time. The kernel lets go when the run ends, however
 # it ends. A trial changes nothing and waits for nobody.
 lock() {

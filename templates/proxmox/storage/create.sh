@@ -3,6 +3,8 @@
 #
 # Makes the pools and datasets of the host. What is there already stays: a second run changes nothing. A disk that holds
 # anything is never touched; every disk is looked at before the first pool is made.
+<% include "gate.sh" %>
+
 <% include "tool.sh" %>
 
 usage() {

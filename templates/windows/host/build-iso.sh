@@ -4,6 +4,8 @@
 # Makes the disc of answers for the Windows guest <@ guest|safe @>: the answers of Setup with the secrets filled in, and the
 # files of this folder. Without arguments it runs on the Proxmox VE host, beside a copy of the tree.
 
+<% include "gate.sh" %>
+
 <% include "tool.sh" %>
 
 guest=<@ guest @>

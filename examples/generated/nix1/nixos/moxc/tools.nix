@@ -31,7 +31,8 @@ let
       ]
       ++ runtimeInputs;
       text =
-        builtins.readFile ./scripts/tool.sh
+        builtins.readFile ./scripts/gate.sh
+        + builtins.readFile ./scripts/tool.sh
         + lib.optionalString (lib.elem name ofGuests) (builtins.readFile ./scripts/guests.sh)
         + builtins.readFile (./scripts + "/${name}.sh");
     };
