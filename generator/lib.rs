@@ -17,6 +17,7 @@
 //! Nothing below the [command line](cli) reads the clock, the environment, or a host's name.
 
 pub mod analysis;
+pub mod apply;
 pub mod calendar;
 pub mod check;
 pub mod cli;

@@ -33,12 +33,28 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../templates/proxmox/apply.sh"),
     ),
     (
-        "proxmox/apply/files.sh",
-        include_str!("../templates/proxmox/apply/files.sh"),
+        "proxmox/apply/editor.sh",
+        include_str!("../templates/proxmox/apply/editor.sh"),
     ),
     (
         "proxmox/apply/guests.sh",
         include_str!("../templates/proxmox/apply/guests.sh"),
+    ),
+    (
+        "proxmox/apply/network.sh",
+        include_str!("../templates/proxmox/apply/network.sh"),
+    ),
+    (
+        "proxmox/apply/run.sh",
+        include_str!("../templates/proxmox/apply/run.sh"),
+    ),
+    (
+        "proxmox/apply/undo.sh",
+        include_str!("../templates/proxmox/apply/undo.sh"),
+    ),
+    (
+        "proxmox/apply/verbs.sh",
+        include_str!("../templates/proxmox/apply/verbs.sh"),
     ),
     (
         "proxmox/storage/create.sh",

@@ -1,5 +1,6 @@
 //! Integration tests, one binary.
 
+mod applied;
 mod broken;
 mod calendar;
 mod checks;

@@ -11,7 +11,7 @@ use std::process::Command;
 use moxc::compile;
 use moxc::diagnostics::{Lints, Sink};
 use moxc::origin::Origin;
-use moxc::output::FileSet;
+use moxc::output::{FileSet, Manifest, Provenance, Sha256};
 use moxc::pve::interfaces::{InterfaceKind, Interfaces};
 use moxc::source::SourceMap;
 use moxc::targets::{self, Target};
@@ -72,9 +72,18 @@ fn text(files: &FileSet, path: &str) -> String {
     String::from_utf8(file.contents.clone()).expect("text")
 }
 
-/// The tree of a spec on disk.
+/// The tree of a spec on disk, with its manifest.
 pub(crate) fn tree(spec: &str, folder: &Path) {
-    for file in emit("host.toml", spec, &[]).iter() {
+    let files = emit("host.toml", spec, &[]);
+    let provenance = Provenance {
+        compiler: "moxc".to_owned(),
+        version: "0".to_owned(),
+        spec_sha256: Sha256::of(spec.as_bytes()),
+    };
+    fs::create_dir_all(folder).expect("a folder");
+    let manifest = Manifest::of(&files, provenance).to_json();
+    fs::write(folder.join("manifest.json"), manifest).expect("a file");
+    for file in files.iter() {
         let path = folder.join(file.path.as_str());
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         fs::write(&path, &file.contents).expect("a file");
@@ -161,13 +170,13 @@ fn every_template_is_used_and_can_be_replaced() {
 // ---------------------------------------------------------------- the scripts, on a host of fakes
 
 /// A host whose programs are fakes.
-struct FakeHost {
+pub(crate) struct FakeHost {
     folder: tempfile::TempDir,
 }
 
 impl FakeHost {
     /// A host for the tree of `spec`, with the pool `rpool` that its installer made.
-    fn new(spec: &str) -> Self {
+    pub(crate) fn new(spec: &str) -> Self {
         let host = Self {
             folder: tempfile::tempdir().expect("a folder"),
         };
@@ -192,6 +201,10 @@ impl FakeHost {
             "update-grub",
             "proxmox-boot-tool",
             "sysctl",
+            "pvesm",
+            "pveam",
+            "systemd-run",
+            "hostname",
         ] {
             std::os::unix::fs::symlink(tests().join("fakes/host"), host.path("bin").join(program))
                 .expect("a link");
@@ -211,25 +224,59 @@ impl FakeHost {
             .chain([""])
             .collect();
         host.write("members-rpool", &boot.join("\n"));
+        host.place_what_guests_need();
         host
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    /// Templates, images and secrets, as the tree's script asks for them.
+    fn place_what_guests_need(&self) {
+        for line in self.read("tree/proxmox/apply.sh").lines() {
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            match words[..] {
+                ["image", volume, ..] => {
+                    let (store, rest) =
+                        volume.trim_matches('\'').split_once(':').expect("a volume");
+                    let place = match (store, rest.split_once('/').expect("a kind")) {
+                        ("local", ("vztmpl", name)) => format!("var/lib/vz/template/cache/{name}"),
+                        ("local", (_, name)) => format!("var/lib/vz/template/iso/{name}"),
+                        _ => format!("mnt/{store}/template/{rest}"),
+                    };
+                    self.write(&format!("root/{place}"), "");
+                }
+                ["secret", name, ..] => {
+                    let path = format!("root/etc/moxc/secrets/{name}");
+                    self.write(&path, "hunter2\n");
+                    fs::set_permissions(self.path(&path), fs::Permissions::from_mode(0o600))
+                        .expect("a mode");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The tree of another spec in place of the one that was there.
+    pub(crate) fn rebuild(&self, spec: &str) {
+        fs::remove_dir_all(self.path("tree")).expect("it is there");
+        tree(spec, &self.path("tree"));
+        self.place_what_guests_need();
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         fs::write(path, text).expect("a file");
     }
 
-    fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
     /// Runs a script of the tree, with what has to fail.
-    fn run(&self, script: &str, args: &[&str], fail: &str) -> Said {
+    pub(crate) fn run(&self, script: &str, args: &[&str], fail: &str) -> Said {
         let _ = fs::remove_file(self.path("log"));
         let path = format!(
             "{}:{}",
@@ -248,15 +295,15 @@ impl FakeHost {
             .into()
     }
 
-    fn apply(&self, more: &[&str], fail: &str) -> Said {
+    pub(crate) fn apply(&self, more: &[&str], fail: &str) -> Said {
         let root = self.path("root").display().to_string();
-        let mut args = vec!["--root", &root, "--live", "--yes"];
+        let mut args = vec!["--root", &root, "--yes"];
         args.extend(more);
         self.run("apply.sh", &args, fail)
     }
 
     /// The calls of the last run that change something.
-    fn changes(&self) -> Vec<String> {
+    pub(crate) fn changes(&self) -> Vec<String> {
         let log = fs::read_to_string(self.path("log")).unwrap_or_default();
         let reads = [
             "zpool list",
@@ -272,8 +319,10 @@ impl FakeHost {
             "pct config",
             "systemctl is-",
             "ifquery",
-            "ip ",
+            "ip -o",
             "ping",
+            "pvesm",
+            "hostname",
         ];
         log.lines()
             .filter(|line| !reads.iter().any(|read| line.starts_with(read)))
@@ -281,13 +330,16 @@ impl FakeHost {
             .collect()
     }
 
-    /// Every file of the host with its text, but for what the script keeps for itself.
-    fn files(&self) -> BTreeMap<String, String> {
+    /// Every file of the host with its text, but for what the script keeps for itself below `/var/lib/moxc`.
+    pub(crate) fn files(&self) -> BTreeMap<String, String> {
         let mut files = BTreeMap::new();
         let mut folders = vec![self.path("root")];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).expect("a folder") {
                 let path = entry.expect("an entry").path();
+                if path.ends_with("var/lib/moxc") {
+                    continue;
+                }
                 if path.is_dir() {
                     folders.push(path);
                 } else {
@@ -315,10 +367,6 @@ pub(crate) fn fine(said: &Said) {
 fn a_first_run_creates_everything_and_a_second_changes_nothing() {
     for (name, spec) in specs() {
         let host = FakeHost::new(&spec);
-        for secret in ["pbs", "nas", "offsite"] {
-            host.write(&format!("root/etc/moxc/secrets/{secret}"), "hunter2\n");
-        }
-        secrets_of(&host);
         let said = host.apply(&[], "");
         assert_eq!(said.status, Some(0), "{name}:\n{}\n{}", said.out, said.err);
         assert!(!said.out.contains("hunter2"), "{name}: a secret is shown");
@@ -344,19 +392,6 @@ fn a_first_run_creates_everything_and_a_second_changes_nothing() {
     }
 }
 
-/// Places whatever secrets the tree's script asks for.
-fn secrets_of(host: &FakeHost) {
-    for line in host.read("tree/proxmox/apply.sh").lines() {
-        if let Some(rest) = line.strip_prefix("  check_secret ") {
-            let name = rest.split(' ').next().expect("a name");
-            let path = format!("root/etc/moxc/secrets/{name}");
-            host.write(&path, "hunter2\n");
-            fs::set_permissions(host.path(&path), fs::Permissions::from_mode(0o600))
-                .expect("a mode");
-        }
-    }
-}
-
 #[test]
 fn a_dry_run_changes_nothing() {
     let host = FakeHost::new(&specs()["homelab"]);
@@ -367,10 +402,12 @@ fn a_dry_run_changes_nothing() {
     assert_eq!(host.files(), before);
     for part in [
         "zpool create",
-        "qm create 120",
-        "pct create 110",
-        "update-initramfs",
-        "ifreload -a",
+        "guest 120 is made",
+        "guest 110 is made",
+        "initial RAM disk",
+        "the network changes",
+        "+++ /etc/network/interfaces (then)",
+        "+++ /etc/pve/storage.cfg (then)",
     ] {
         assert!(
             said.out.contains(part),
@@ -378,264 +415,6 @@ fn a_dry_run_changes_nothing() {
             said.out
         );
     }
-}
-
-#[test]
-fn a_failure_stops_the_run_and_the_next_one_finishes_it() {
-    let spec = &specs()["homelab"];
-    for (fail, step) in [
-        ("zpool create", "storage"),
-        ("update-initramfs", "boot"),
-        ("systemctl enable", "units"),
-        ("qm create 120", "guests"),
-        ("pct create", "guests"),
-        ("ifreload", "network"),
-    ] {
-        let host = FakeHost::new(spec);
-        fine(&host.apply(&["--dry-run"], ""));
-        let said = host.apply(&[], fail);
-        assert_ne!(said.status, Some(0), "{fail}: {}", said.out);
-        assert!(
-            said.err.contains(&format!("stopped in step {step}")),
-            "{fail}:\n{}",
-            said.err
-        );
-        let after = host.changes();
-        // `zpool create` may stand behind its options.
-        assert!(
-            after.last().is_some_and(|call| call.starts_with(fail)),
-            "{fail}: it went on: {after:?}"
-        );
-        let said = host.apply(&[], "");
-        fine(&said);
-        let whole = FakeHost::new(spec);
-        fine(&whole.apply(&[], ""));
-        let mine = |host: &FakeHost| {
-            let mut files = host.files();
-            files.retain(|path, _| !path.starts_with("var/lib/moxc/backup"));
-            files
-        };
-        assert_eq!(mine(&host), mine(&whole), "{fail}");
-        fine(&host.apply(&[], ""));
-        assert_eq!(host.changes(), [] as [&str; 0], "{fail}");
-    }
-}
-
-#[test]
-fn the_initial_ram_disk_is_made_anew_only_where_its_files_changed() {
-    let host = FakeHost::new(&specs()["homelab"]);
-    fine(&host.apply(&[], ""));
-    assert!(
-        host.changes()
-            .iter()
-            .any(|call| call.starts_with("update-initramfs"))
-    );
-    host.write("tree/proxmox/etc/resolv.conf", "nameserver 192.0.2.1\n");
-    fine(&host.apply(&[], ""));
-    assert!(
-        !host
-            .changes()
-            .iter()
-            .any(|call| call.starts_with("update-initramfs") || call.starts_with("ifreload"))
-    );
-    host.write(
-        "tree/proxmox/etc/modprobe.d/zfs.conf",
-        "options zfs zfs_arc_max=1\n",
-    );
-    fine(&host.apply(&[], "update-initramfs").into_failure());
-    // Cut off between the file and what it asks for: the next run still knows.
-    fine(&host.apply(&[], ""));
-    assert!(
-        host.changes()
-            .iter()
-            .any(|call| call.starts_with("update-initramfs"))
-    );
-}
-
-impl Said {
-    /// The same, expected to have failed, as one that is fine.
-    fn into_failure(self) -> Self {
-        assert_ne!(self.status, Some(0), "{}", self.out);
-        Self {
-            status: Some(0),
-            ..self
-        }
-    }
-}
-
-#[test]
-fn a_guest_is_changed_where_it_differs_and_never_loses_a_volume() {
-    let host = FakeHost::new(&specs()["homelab"]);
-    fine(&host.apply(&[], ""));
-    let path = "root/etc/pve/qemu-server/111.conf";
-    let config = host.read(path);
-    let drifted = config
-        .replace("memory: 16384", "memory: 4096")
-        .replace("size=64G", "size=32G")
-        + "scsi7: other:vm-111-disk-9,size=1G\nwatchdog: model=i6300esb\n";
-    assert_ne!(drifted, config);
-    host.write(path, &drifted);
-    let said = host.apply(&[], "");
-    fine(&said);
-    assert_eq!(
-        host.changes(),
-        [
-            "qm set 111 --memory 16384 --delete watchdog",
-            "qm resize 111 scsi0 64G"
-        ],
-        "{}",
-        said.out
-    );
-    assert!(
-        said.err
-            .contains("the volume of scsi7 is not in the tree: left alone"),
-        "{}",
-        said.err
-    );
-    assert!(host.read(path).contains("scsi7: other:vm-111-disk-9"));
-}
-
-#[test]
-fn storages_and_jobs_of_the_user_stay() {
-    let host = FakeHost::new(&specs()["homelab"]);
-    let own = "lvmthin: local-lvm\n\tthinpool data\n\tvgname pve\n\tcontent rootdir,images\n\n";
-    host.write("root/etc/pve/storage.cfg", own);
-    fine(&host.apply(&[], ""));
-    let merged = host.read("root/etc/pve/storage.cfg");
-    assert!(merged.starts_with(own), "{merged}");
-    assert!(merged.contains("zfspool: vm-disks\n"), "{merged}");
-    // Proxmox VE writes lists in an order of its own: no difference.
-    let shuffled = merged.replace("rootdir,images", "images,rootdir").replace(
-        "\tpool rpool/vm-disks\n\tcontent images\n",
-        "\tcontent images\n\tpool rpool/vm-disks\n",
-    );
-    assert_ne!(shuffled, merged);
-    host.write("root/etc/pve/storage.cfg", &shuffled);
-    fine(&host.apply(&[], ""));
-    assert_eq!(host.changes(), [] as [&str; 0]);
-    assert_eq!(host.read("root/etc/pve/storage.cfg"), shuffled);
-}
-
-#[test]
-fn a_host_that_starts_from_another_root_keeps_its_command_line() {
-    let host = FakeHost::new(&specs()["homelab"]);
-    host.write(
-        "root/etc/kernel/cmdline",
-        "root=ZFS=other/ROOT/pve-1 boot=zfs\n",
-    );
-    let said = host.apply(&[], "");
-    assert_eq!(said.status, Some(1), "{}", said.out);
-    assert!(
-        said.err.contains("starts from ZFS=other/ROOT/pve-1"),
-        "{}",
-        said.err
-    );
-    assert_eq!(
-        host.read("root/etc/kernel/cmdline"),
-        "root=ZFS=other/ROOT/pve-1 boot=zfs\n"
-    );
-}
-
-#[test]
-fn a_network_that_loses_its_address_comes_back_as_it_was() {
-    let host = FakeHost::new(&specs()["homelab"]);
-    let old = "auto lo\niface lo inet loopback\n";
-    host.write("root/etc/network/interfaces", old);
-    host.write("no-addresses", "");
-    let said = host.apply(&[], "");
-    assert_eq!(said.status, Some(1), "{}", said.out);
-    assert!(
-        said.err.contains("the old /etc/network/interfaces is back"),
-        "{}",
-        said.err
-    );
-    assert_eq!(host.read("root/etc/network/interfaces"), old);
-}
-
-#[test]
-fn the_hosts_file_keeps_what_is_the_users() {
-    let host = FakeHost::new(&specs()["homelab"]);
-    host.write(
-        "root/etc/hosts",
-        "127.0.0.1 localhost\n10.0.0.9 pve1.home.arpa pve1 # old\n10.0.0.5 nas # mine\n",
-    );
-    fine(&host.apply(&[], ""));
-    assert_eq!(
-        host.read("root/etc/hosts"),
-        "127.0.0.1 localhost\n192.168.1.10 pve1.home.arpa pve1\n10.0.0.5 nas # mine\n"
-    );
-}
-
-#[test]
-fn a_file_that_left_the_tree_goes_unless_somebody_changed_it() {
-    let host = FakeHost::new(&specs()["homelab"]);
-    fine(&host.apply(&[], ""));
-    fs::remove_file(host.path("tree/proxmox/etc/modprobe.d/blacklist-gpu.conf"))
-        .expect("it is there");
-    fs::remove_file(host.path("tree/proxmox/etc/modprobe.d/zfs.conf")).expect("it is there");
-    host.write(
-        "root/etc/modprobe.d/zfs.conf",
-        "options zfs zfs_arc_max=5\n",
-    );
-    let said = host.apply(&[], "");
-    fine(&said);
-    assert!(!host.path("root/etc/modprobe.d/blacklist-gpu.conf").exists());
-    assert!(
-        said.err
-            .contains("zfs.conf is no longer in the tree, but somebody has changed it"),
-        "{}",
-        said.err
-    );
-    assert!(host.path("root/etc/modprobe.d/zfs.conf").exists());
-}
-
-#[test]
-fn timers_run_once_applied_and_a_schedule_that_goes_takes_its_units_with_it() {
-    let host = FakeHost::new(&specs()["homelab"]);
-    fine(&host.apply(&[], ""));
-    let changes = host.changes();
-    for unit in [
-        "moxc.target",
-        "moxc-scrub.timer",
-        "moxc-snapshots.timer",
-        "moxc-host-update.timer",
-    ] {
-        // A timer that is only enabled waits for the next start of the host.
-        for what in ["enable", "start"] {
-            let call = format!("systemctl {what} -- {unit}");
-            assert!(changes.contains(&call), "{call}: {changes:#?}");
-        }
-    }
-    assert!(
-        !changes
-            .iter()
-            .any(|call| call.contains("start -- moxc-scrub.service"))
-    );
-    for unit in ["scrub.timer", "scrub.service", "failure@.service"] {
-        let path = format!("tree/proxmox/etc/systemd/system/moxc-{unit}");
-        fs::remove_file(host.path(&path)).expect("it is there");
-    }
-    fine(&host.apply(&[], ""));
-    assert_eq!(
-        host.changes(),
-        [
-            // A scrub that runs is not cut off; a template is no unit that could run.
-            "systemctl disable -- moxc-scrub.service",
-            "systemctl disable --now -- moxc-scrub.timer",
-            "systemctl daemon-reload",
-        ]
-    );
-    let units = host.path("root/etc/systemd/system");
-    for unit in [
-        "moxc-scrub.timer",
-        "moxc-scrub.service",
-        "moxc-failure@.service",
-    ] {
-        assert!(!units.join(unit).exists(), "{unit}");
-    }
-    assert!(units.join("moxc-snapshots.timer").exists());
-    fine(&host.apply(&[], ""));
-    assert_eq!(host.changes(), [] as [&str; 0]);
 }
 
 #[test]

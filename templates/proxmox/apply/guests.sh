@@ -1,251 +1,280 @@
 # ---------------------------------------------------------------- guests
 
-# What a guest's file says: read_config fills these.
-declare -A config=()
-config_keys=()
-config_raw=()
+# is_ours PATH: whether an earlier run made this guest, or took it over.
+is_ours() {
+  local path=$1
+  [[ -n ${left_sum[$path]:-} || -e $state/making/${path##*/} ]]
+}
 
-# read_config: takes a guest's configuration from standard input, up to its first section.
-read_config() {
-  local line key notes=
-  config=()
-  config_keys=()
-  config_raw=()
-  while IFS= read -r line; do
-    case $line in
-      '['*) break ;;
-      '#'*) notes+=${line#\#}$'\n' ;;
-      lxc.*) config_raw+=("$line") ;;
-      *': '*)
-        key=${line%%: *}
-        config[$key]=${line#*: }
-        config_keys+=("$key")
-        ;;
-    esac
-  done
-  if [[ -n $notes ]]; then
-    config[description]=$(decoded "$notes")
-    config_keys+=(description)
-  elif [[ -n ${config[description]:-} ]]; then
-    config[description]=$(decoded "${config[description]}")
+# guest KIND VMID NAME [OPTION VALUE]...: a guest, made where it is missing, changed where it differs. The options are for
+# its creation alone, and stand in for those of its file.
+guest() {
+  local tool=$1 vmid=$2 name=$3 folder path other
+  shift 3
+  folder=$([[ $tool == pct ]] && printf lxc || printf qemu-server)
+  path=etc/pve/$folder/$vmid.conf
+  wanted_names+=("$path")
+  if [[ -n $skipping ]]; then
+    return 0
   fi
-}
-
-# decoded TEXT: Proxmox VE writes some characters of a description as %XX, and before 8.2 a lone % as it is.
-decoded() {
-  printf '%b' "$(sed -E 's/\\/\\\\/g; s/%([0-9A-Fa-f]{2})/\\x\1/g' <<<"$1")"
-}
-
-# is_volume KEY VALUE: whether the value names a volume of a storage that belongs to the guest.
-is_volume() {
-  [[ $1 =~ ^(scsi|virtio|sata|ide|mp)[0-9]+$|^(efidisk0|tpmstate0|rootfs)$ &&
-    $2 =~ ^[A-Za-z][A-Za-z0-9._-]*: && ,$2, != *,media=cdrom,* ]]
-}
-
-# option VALUE NAME: the value of NAME= in a property string.
-option() {
-  local part
-  local IFS=,
-  for part in $1; do
-    if [[ $part == "$2="* ]]; then
-      printf '%s' "${part#*=}"
+  if [[ -e $root/$path ]]; then
+    if ! is_ours "$path"; then
+      foreign_guest "$tool" "$vmid" "$name"
+      return 0
+    fi
+    options "$tool" "$vmid" "$path" "$tree/$path"
+    return 0
+  fi
+  for other in "$pve"/nodes/*/qemu-server/"$vmid".conf "$pve"/nodes/*/lxc/"$vmid".conf "$pve/qemu-server/$vmid.conf" "$pve/lxc/$vmid.conf"; do
+    if [[ -e $other ]]; then
+      problem "the number $vmid is taken: $other"
       return 0
     fi
   done
+  make_guest "$tool" "$vmid" "$path" "$@"
 }
 
-# without VALUE NAME...: a property string without these options.
-without() {
-  local value=$1 part name text='' skip
-  shift
-  local IFS=,
-  for part in $value; do
-    skip=
-    for name; do
-      if [[ $part == "$name="* ]]; then
-        skip=1
-      fi
-    done
-    if [[ -z $skip ]]; then
-      text+=,$part
-    fi
-  done
-  printf '%s' "${text#,}"
-}
-
-# in_gib SIZE: 1536M → 1.5
-in_gib() {
-  awk -v size="$1" 'BEGIN {
-    factor["K"] = 1 / 1048576; factor["M"] = 1 / 1024; factor["G"] = 1; factor["T"] = 1024
-    unit = substr(size, length(size))
-    gib = unit in factor ? size * factor[unit] : size / 1073741824
-    text = sprintf("%.10f", gib); sub(/0+$/, "", text); sub(/\.$/, "", text); print text
-  }'
-}
-
-# is_larger SIZE SIZE: whether the first is the larger one.
-is_larger() { awk -v a="$(in_gib "$1")" -v b="$(in_gib "$2")" 'BEGIN { exit !(a > b) }'; }
-
-# new_volume KEY VALUE: what makes qm or pct allocate the volume of a drive: STORAGE:GIB and its options.
-new_volume() {
-  local volume=${2%%,*} options gib
-  options=$(without "$2" size)
-  options=${options#"$volume"}
-  case $1 in
-    # Their sizes follow from what they are; a number must be there all the same.
-    efidisk0 | tpmstate0) gib=1 ;;
-    *) gib=$(in_gib "$(option "$2" size)") ;;
-  esac
-  printf '%s' "${volume%%:*}:$gib$options"
-}
-
-# comparable KEY VALUE: equal texts mean the same to Proxmox VE.
-comparable() {
-  case $1 in
-    tags) tr -s ';, ' '\n' <<<"$2" | sort -u ;;
-    description) printf '%s' "$2" ;;
-    # ms-cert is Proxmox VE's own note of the keys in it.
-    *) without "$2" size ms-cert | tr ',' '\n' | sort ;;
-  esac
-}
-
-# apply_guest qm|pct qemu-server|lxc FILE
-apply_guest() {
-  local tool=$1 folder=$2 vmid=${3##*/}
-  vmid=${vmid%.conf}
-  read_config <"$3"
-  if [[ -e $pve/$folder/$vmid.conf ]]; then
-    update_guest "$tool" "$folder" "$vmid"
-  else
-    create_guest "$tool" "$vmid"
+# foreign_guest KIND VMID NAME
+foreign_guest() {
+  local file=$pve/qemu-server/$2.conf here
+  if [[ $1 == pct ]]; then
+    file=$pve/lxc/$2.conf
   fi
+  here=$(sed -n -e '/^\[/q' -e 's/^\(name\|hostname\): //p' -- "$file" | head -c 64 | tr -cd 'A-Za-z0-9.-')
+  problem "guest $2 ($here) was not made by moxc, and the spec's $2 is $3: it is left alone. Where moxc is, \`--adopt $2\` takes it over; else give the spec's guest another number"
+}
+
+make_guest() {
+  local tool=$1 vmid=$2 path=$3 arguments=() word
+  shift 3
+  intend "guest $vmid is made" || {
+    if [[ -n $dry_run ]]; then
+      line "  $(shown "$tool" create "$vmid" "$@")"
+    fi
+    return 0
+  }
+  while IFS= read -r -d '' word; do
+    arguments+=("$word")
+  done < <(editor create "$tool" "$tree/$path" 2>"$work/error"; printf 'end\0')
+  # Cut short, where the editor failed.
+  if [[ -s $work/error ]]; then
+    fail "$step_title: $(seen "$work/error")"
+  fi
+  unset 'arguments[-1]'
+  create_words "$tool" "$vmid" "$@"
+  # On disk first: a guest that this run made and could not note is its own all the same.
+  { mkdir -p -- "$state/making" && : >"$state/making/$vmid.conf"; } || fail "cannot write below $state"
+  undoable stays "guest $vmid"
+  doing "${words_of_create[@]}"
   if [[ $tool == pct ]]; then
-    add_raw_lines "$vmid"
+    raw "$path"
   fi
+  note_guest "$path"
 }
 
-create_guest() {
-  local tool=$1 vmid=$2 key value
-  local arguments=("$vmid")
+# create_words KIND VMID [OPTION VALUE]...: the command, with these in place of what the file says of them.
+create_words() {
+  local tool=$1 vmid=$2 at key
+  local -A over=()
+  shift 2
+  words_of_create=("$tool" create "$vmid")
   if [[ $tool == pct ]]; then
-    arguments+=("$(template_of "$vmid")")
+    words_of_create+=("$1")
+    shift
   fi
-  for key in "${config_keys[@]}"; do
-    value=${config[$key]}
-    if [[ $key == meta ]]; then
-      continue # says with what a guest was made; Proxmox VE writes it
-    fi
-    if is_volume "$key" "$value"; then
-      value=$(new_volume "$key" "$value")
-    fi
-    arguments+=("--$key" "$value")
+  for ((at = 1; at <= $#; at += 2)); do
+    over[${!at}]=1
   done
-  run "$tool" create "${arguments[@]}"
+  for ((at = 0; at < ${#arguments[@]}; at += 2)); do
+    key=${arguments[at]}
+    if [[ -z ${over[$key]:-} ]]; then
+      words_of_create+=("$key" "${arguments[at + 1]}")
+    fi
+  done
+  words_of_create+=("$@")
 }
 
-# Options that Proxmox VE keeps for itself, or that must not change under an installed system.
-is_left_alone() {
-  case $1 in
-    meta | digest | lock | parent | snaptime | vmstate | template | smbios1 | vmgenid | unused[0-9]*) return 0 ;;
-    arch | ostype | unprivileged | running*) [[ $2 == pct ]] ;;
-    *) return 1 ;;
-  esac
+note_guest() {
+  applied "$1" text
+  keep_records
+  rm -f -- "$state/making/${1##*/}"
 }
 
-update_guest() {
-  local tool=$1 folder=$2 vmid=$3 key value now size arguments=() deleted=() resizes=()
-  local -A wanted=()
-  local wanted_keys=("${config_keys[@]}") wanted_raw=("${config_raw[@]}")
-  for key in "${config_keys[@]}"; do
-    wanted[$key]=${config[$key]}
-  done
-  read_config < <("$tool" config "$vmid" || echo 'failed: yes')
-  if [[ -n ${config[failed]:-} ]]; then
-    die "$tool config $vmid failed"
-  fi
-  for key in "${wanted_keys[@]}"; do
-    value=${wanted[$key]}
-    now=${config[$key]-}
-    if is_left_alone "$key" "$tool"; then
-      if [[ $key == unprivileged && ${now:-0} != "$value" ]]; then
-        warn "container $vmid: unprivileged cannot change from ${now:-0} to $value: left alone"
+# options KIND VMID PATH WANT: the options that differ, in one command, and how to set them back.
+options() {
+  local tool=$1 vmid=$2 path=$3 want=$4 word fields=() arguments=() back=() deleted='' added='' raw='' stays='' at=0 grown=()
+  editor guest "$tool" "$root/$path" "$want" "$left/$path" >"$work/fields" 3>"$work/told" 2>"$work/error" ||
+    fail "$step_title: $(seen "$work/error")"
+  tell_notes "$work/told" "$step_title" || return 0
+  while IFS= read -r -d '' word; do
+    fields+=("$word")
+  done <"$work/fields"
+  while ((at < ${#fields[@]})); do
+    local key=${fields[at + 1]} value=${fields[at + 2]}
+    if [[ $key == lxc ]]; then
+      raw=1
+      at=$((at + 3))
+      if [[ ${fields[at - 3]} == set ]]; then
+        at=$((at + 1))
       fi
       continue
     fi
-    if is_volume "$key" "$value"; then
-      if [[ -z $now ]]; then
-        arguments+=("--$key" "$(new_volume "$key" "$value")")
-        continue
-      fi
-      # The volume that is there stays, whatever it is called.
-      size=$(option "$value" size)
-      value=${now%%,*}${value#"${value%%,*}"}
-      if [[ $key != efidisk0 && $key != tpmstate0 && -n $size && -n $(option "$now" size) ]]; then
-        if is_larger "$size" "$(option "$now" size)"; then
-          resizes+=("$key" "$size")
-        elif is_larger "$(option "$now" size)" "$size"; then
-          warn "guest $vmid: $key has $(option "$now" size), and the tree says $size: volumes are never shrunk"
-        fi
-        value=$(without "$value" size),size=$(option "$now" size)
-      fi
-      if [[ $key == efidisk0 || $key == tpmstate0 ]]; then
-        if [[ $(comparable "$key" "$value") != "$(comparable "$key" "$now")" ]]; then
-          warn "guest $vmid: $key differs, and only a new one could change that: left alone"
-        fi
-        continue
-      fi
-    fi
-    if [[ ! -v config[$key] || $(comparable "$key" "$value") != "$(comparable "$key" "$now")" ]]; then
-      arguments+=("--$key" "$value")
-    fi
+    case ${fields[at]} in
+      set)
+        arguments+=("--$key" "${fields[at + 3]}")
+        back+=("--$key" "$value")
+        at=$((at + 4))
+        ;;
+      add)
+        arguments+=("--$key" "$value")
+        added+=,$key
+        at=$((at + 3))
+        ;;
+      delete)
+        deleted+=,$key
+        back+=("--$key" "$value")
+        at=$((at + 3))
+        ;;
+      volume)
+        arguments+=("--$key" "$value")
+        stays+=" the new volume of $key;"
+        at=$((at + 3))
+        ;;
+      grow)
+        grown+=("$key" "$value")
+        stays+=" the size of $key, which was ${fields[at + 3]};"
+        at=$((at + 4))
+        ;;
+    esac
   done
-  for key in "${config_keys[@]}"; do
-    if [[ -v wanted[$key] ]] || is_left_alone "$key" "$tool"; then
-      continue
-    fi
-    if is_volume "$key" "${config[$key]}"; then
-      warn "guest $vmid: the volume of $key is not in the tree: left alone"
-    elif [[ " ${deleted[*]} " != *" $key "* ]]; then
-      deleted+=("$key")
-    fi
-  done
-  if ((${#deleted[@]})); then
-    arguments+=(--delete "$(IFS=,; printf '%s' "${deleted[*]}")")
+  if [[ -n $deleted ]]; then
+    arguments+=(--delete "${deleted#,}")
   fi
-  if ((${#arguments[@]})); then
-    run "$tool" set "$vmid" "${arguments[@]}"
+  if [[ -n $added ]]; then
+    back+=(--delete "${added#,}")
   fi
-  set -- "${resizes[@]}"
+  if [[ -n $stays && -n $looking ]]; then
+    complain note "$step_title: stays when this run is undone:${stays%;}"
+  fi
+  if ((${#arguments[@]} + ${#grown[@]})) || [[ -n $raw ]]; then
+    is_as_planned "$path" || return 0
+  fi
+  if ((${#arguments[@]})) && intend "$(shown "$tool" set "$vmid" "${arguments[@]}")"; then
+    keep_guest "$path" "$stays"
+    if ((${#back[@]})); then
+      undoable run "$tool" set "$vmid" "${back[@]}"
+    fi
+    doing "$tool" set "$vmid" "${arguments[@]}"
+  fi
+  set -- "${grown[@]}"
   while (($#)); do
-    run "$tool" resize "$vmid" "$1" "$2"
+    if intend "$(shown "$tool" resize "$vmid" "$1" "$2")"; then
+      keep_guest "$path" "$stays"
+      undoable stays "guest $vmid: the size of $1"
+      doing "$tool" resize "$vmid" "$1" "$2"
+    fi
     shift 2
   done
-  config_raw=("${wanted_raw[@]}")
-}
-
-# add_raw_lines VMID: `lxc.` lines, which pct itself cannot set. Those that the tree does not have go.
-add_raw_lines() {
-  local vmid=$1 file=$pve/lxc/$1.conf here wanted
-  wanted=$(printf '%s\n' "${config_raw[@]}")
-  here=$(sed '/^\[/,$d' "$file" 2>/dev/null | grep '^lxc\.' || true)
-  if [[ $here != "$wanted" ]]; then
-    run write_raw_lines "$vmid"
+  if [[ -n $raw ]] && intend "guest $vmid: its raw lines change"; then
+    keep_guest "$path" "$stays"
+    raw "$path"
+  fi
+  if [[ -e $tree/$path ]]; then
+    applied "$path" text
   fi
 }
 
-write_raw_lines() {
-  local file=$pve/lxc/$1.conf new
-  new=$(mktemp)
-  {
-    sed '/^\[/,$d' "$file" | grep -v '^lxc\.' | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}'
-    if ((${#config_raw[@]})); then
-      printf '%s\n' "${config_raw[@]}"
+# keep_guest PATH STAYS: its configuration, which comes back byte for byte where no volume was made or grown.
+keep_guest() {
+  if [[ ! -e $run/saved/$1 ]]; then
+    (umask 077 && mkdir -p -- "$(dirname -- "$run/saved/$1")") || fail "cannot write $run"
+    { cp -- "$root/$1" "$run/saved/$1.new" && mv -- "$run/saved/$1.new" "$run/saved/$1"; } || fail "cannot keep a copy of $root/$1: nothing was changed"
+    if [[ -z $2 ]]; then
+      undoable config "$1"
     fi
-    if grep -q '^\[' "$file"; then
-      printf '\n'
-      sed -n '/^\[/,$p' "$file"
+  fi
+}
+
+# raw PATH: `lxc.` lines, which pct itself cannot set.
+raw() {
+  local lines
+  lines=$(sed -n -e '/^\[/q' -e '/^lxc\./p' -- "$tree/$1")
+  editor raw "$root/$1" "$lines" >"$work/merged" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
+  if ! cmp -s -- "$work/merged" "$root/$1"; then
+    place "$work/merged" "$1" 640
+  fi
+}
+
+# adopt KIND VMID: takes over a guest that somebody else made. From now on it is changed as others are.
+adopt() {
+  local path=etc/pve/qemu-server/$2.conf
+  if [[ $1 == pct ]]; then
+    path=etc/pve/lxc/$2.conf
+  fi
+  if [[ -z $skipping && -e $root/$path ]] && ! is_ours "$path"; then
+    left_sum[$path]=adopted
+    if [[ -n $looking ]]; then
+      line "$step_title: guest $2 is taken over"
     fi
-  } >"$new"
-  write_pve_file "$new" "lxc/$1.conf"
-  rm -f "$new"
+  fi
+}
+
+# change_guest KIND VMID ITEMS: single options of a guest, each with what it is expected to be.
+change_guest() {
+  local path=etc/pve/qemu-server/$2.conf
+  if [[ $1 == pct ]]; then
+    path=etc/pve/lxc/$2.conf
+  fi
+  wanted_names+=("$path")
+  if [[ -n $skipping ]]; then
+    return 0
+  fi
+  if [[ ! -e $root/$path ]]; then
+    problem "guest $2 is gone"
+    return 0
+  fi
+  options "$1" "$2" "$path" "items:$tree/$3"
+}
+
+# image VOLUME VMID [TEMPLATE]: what a guest is made from is there before the first guest is made; a template of Proxmox VE's
+# own list is fetched where asked.
+image() {
+  local volume=$1 vmid=$2 store=${1%%:*} path
+  if [[ -n $skipping || -e $pve/qemu-server/$vmid.conf || -e $pve/lxc/$vmid.conf ]]; then
+    return 0
+  fi
+  path=$(timeout 60 pvesm path "$volume" 2>/dev/null </dev/null | head -c 4096) || path=
+  if [[ $path == /* && -e $root$path ]]; then
+    return 0
+  fi
+  if [[ -n $download && $volume == *:vztmpl/* ]]; then
+    if intend "$(shown pveam download "$store" "${volume#*:vztmpl/}")"; then
+      undoable stays "the template $volume"
+      doing pveam download "$store" "${volume#*:vztmpl/}"
+    fi
+    return 0
+  fi
+  # A storage that this very run makes holds nothing yet.
+  if [[ -n $looking && $path != /* ]]; then
+    line "$step_title: guest $vmid needs $volume, whose storage is not there yet"
+    return 0
+  fi
+  if [[ $volume == *:vztmpl/* ]]; then
+    problem "guest $vmid needs the template $volume, which is not there: put it there, or say --download for one of \`pveam available\`"
+  else
+    problem "guest $vmid needs the image $volume, which is not there: put it there"
+  fi
+}
+
+# restart_guest KIND VMID NAME: where --restart names it and it runs. From inside a guest, a restart changes nothing.
+restart_guest() {
+  if [[ -n $skipping || $restarts != *,"$2",* && $restarts != *,"$3",* ]]; then
+    return 0
+  fi
+  if ! timeout 60 "$1" status "$2" 2>/dev/null </dev/null | grep -q '^status: running'; then
+    return 0
+  fi
+  intend "guest $2 ($3) is restarted" || return 0
+  undoable stays "the restart of guest $2"
+  doing "$1" reboot "$2" --timeout 180
 }

@@ -33,7 +33,7 @@ while (($#)); do
 done
 
 need awk lsblk readlink wipefs zfs zpool
-trap 'warn "stopped by: $BASH_COMMAND"' ERR
+trap 'warn "stopped: the last command above failed"' ERR
 
 pools=$(zpool list -H -o name)
 datasets=$(zfs list -H -o name -t filesystem,volume)

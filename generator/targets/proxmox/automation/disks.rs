@@ -1,14 +1,16 @@
 //! Disks: self-tests.
 
 use super::job::{Access, Job};
-use crate::model::{Host, SmartTest};
+use crate::model::{Disk, Host, Id};
+use crate::source::Spanned;
+use crate::value::SmartKind;
 
 /// Has disks test themselves.
-pub(super) fn smart_test(host: &Host, task: &SmartTest) -> Job {
+pub(super) fn smart_test(host: &Host, disks: &[Spanned<Id<Disk>>], kind: SmartKind) -> Job {
     Job::new("smart-test", Access::Disks)
-        .args(["--kind", task.kind.as_str(), "--"])
+        .args(["--kind", kind.as_str(), "--"])
         .args(
-            task.disks
+            disks
                 .iter()
                 .map(|id| host.hardware.disks[id.value].device.as_str()),
         )

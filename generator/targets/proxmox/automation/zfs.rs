@@ -2,19 +2,23 @@
 
 use super::job::{Access, Job};
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Host, Id, Keep, Pool, ZfsSnapshot};
+use crate::model::{Dataset, Host, Id, Keep, Pool, Task};
 use crate::source::Spanned;
 
 /// Takes snapshots that bear the schedule's name, and prunes those.
-pub(super) fn snapshot(host: &Host, schedule: &str, task: &ZfsSnapshot) -> Job {
+pub(super) fn snapshot(
+    host: &Host,
+    schedule: &str,
+    datasets: &[Spanned<Id<Dataset>>],
+    keep: Option<Keep>,
+    recursive: bool,
+) -> Job {
     let mut job = Job::new("zfs-snapshot", Access::Zfs).args(["--name", schedule]);
-    if *task.recursive {
+    if recursive {
         job = job.args(["--recursive"]);
     }
     // Without a rule nothing is pruned.
-    for (rule, number) in task
-        .keep
-        .map(|keep| keep.value)
+    for (rule, number) in keep
         .filter(|keep| !keep.all)
         .iter()
         .flat_map(Keep::rules)
@@ -23,7 +27,7 @@ pub(super) fn snapshot(host: &Host, schedule: &str, task: &ZfsSnapshot) -> Job {
         job = job.args(["--keep".to_owned(), format!("{rule}={number}")]);
     }
     job.args(["--"])
-        .args(task.datasets.iter().map(|id| host.zfs_name(id.value)))
+        .args(datasets.iter().map(|id| host.zfs_name(id.value)))
 }
 
 /// Reads every block, and waits for what is found.
@@ -43,10 +47,10 @@ pub(super) fn trim(host: &Host, pools: &[Spanned<Id<Pool>>]) -> Job {
 /// Reports MOX0730.
 pub(super) fn report_idle_trims(host: &Host, sink: &mut Sink) {
     for schedule in host.schedules.values() {
-        let Some(task) = schedule.trim() else {
+        let Task::ZfsTrim { pools } = &schedule.task else {
             continue;
         };
-        for id in &task.pools {
+        for id in pools {
             let pool = &host.storage.pools[id.value];
             let mut disks = pool
                 .disks

@@ -24,7 +24,6 @@ use crate::model::{GuestKind, Host};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::pve::{GuestConfig, SectionConfig};
-use crate::source::{Places, Span};
 use crate::targets::Target;
 use crate::template::Templates;
 
@@ -38,7 +37,6 @@ pub use vzdump::Vzdump;
 #[derive(Debug)]
 pub struct Plan {
     host: String,
-    span: Span,
     /// Every guest's file, by VMID.
     pub guests: Vec<(u32, GuestConfig)>,
     /// `storage.cfg`.
@@ -79,7 +77,7 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
     let mut guests = Vec::with_capacity(host.guests.len());
     let mut hooks = Vec::new();
     for (id, guest) in host.guests.iter() {
-        let mut config = match &guest.kind {
+        let config = match &guest.kind {
             GuestKind::Vm(vm) => {
                 hooks.extend(Hook::of(host, guest, vm));
                 qemu::plan(host, id, guest, vm, (&volumes, &mappings), sink)
@@ -88,12 +86,10 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
                 lxc::plan(host, id, guest, container, &volumes, sink)
             }
         };
-        config.mark("", guest.name.span);
         guests.push((guest.vmid.get(), config));
     }
     Plan {
         host: host.name.as_str().to_owned(),
-        span: host.name.span,
         guests,
         storage: storage::plan(host, sink),
         jobs: jobs::plan(host, sink),
@@ -116,11 +112,10 @@ pub fn emit(
     sink: &mut Sink,
 ) {
     // As it is, blank line at the end included: Proxmox VE's printers end each section with one.
-    let mut add = |path: &str, text: String, mode: Mode, places: Places| {
+    let mut add = |path: &str, text: String, mode: Mode| {
         let path = RelPath::new(format!("proxmox/{path}"))
             .expect("a path of numbers, a host name and fixed words");
-        let file =
-            OutputFile::bytes(path, text, mode, Target::Proxmox.as_str()).with_places(places);
+        let file = OutputFile::bytes(path, text, mode, Target::Proxmox.as_str());
         files
             .insert(file)
             .expect("VMIDs are unique, and every other name is written once");
@@ -135,10 +130,8 @@ pub fn emit(
             &format!("etc/pve/{folder}/{vmid}.conf"),
             config.to_string(),
             Mode::Regular,
-            config.places().clone(),
         );
     }
-    let whole = Places::whole(plan.span);
     let sections = [
         ("storage.cfg", Some(&plan.storage)),
         ("jobs.cfg", plan.jobs.as_ref()),
@@ -152,7 +145,6 @@ pub fn emit(
                 &format!("etc/pve/{name}"),
                 config.to_string(),
                 Mode::Regular,
-                config.places(),
             );
         }
     }
@@ -162,32 +154,24 @@ pub fn emit(
             "etc/pve/firewall/cluster.fw",
             cluster.to_owned(),
             Mode::Regular,
-            whole.clone(),
         );
         let path = format!("etc/pve/nodes/{}/host.fw", plan.host);
-        add(&path, host.to_owned(), Mode::Regular, whole.clone());
+        add(&path, host.to_owned(), Mode::Regular);
     }
     for (vmid, rules) in &firewall.guests {
         add(
             &format!("etc/pve/firewall/{vmid}.fw"),
             rules.clone(),
             Mode::Regular,
-            whole.clone(),
         );
     }
     add(
         "etc/vzdump.conf",
         format!("{header}\n{}", plan.vzdump.text()),
         Mode::Regular,
-        whole.clone(),
     );
     if let Answer::File(text) = &plan.answer {
-        add(
-            "answer.toml",
-            format!("{header}{text}"),
-            Mode::Regular,
-            whole.clone(),
-        );
+        add("answer.toml", format!("{header}{text}"), Mode::Regular);
     }
     for hook in &plan.hooks {
         let text = format!("{}\n", templates.render(&hook.script(origin), sink));
@@ -195,7 +179,6 @@ pub fn emit(
             &format!("var/lib/vz/snippets/{}", hook.file()),
             text,
             Mode::Executable,
-            whole.clone(),
         );
     }
 }

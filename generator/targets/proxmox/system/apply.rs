@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use crate::apply::Script;
+use crate::apply::tree::{self, Situation, Wanted};
 use crate::model::{External, ExternalPlace, GuestKind, Host};
 use crate::output::Mode;
 use crate::pve::Release;
@@ -29,12 +31,12 @@ pub(super) struct Apply {
 }
 
 /// What a container is made from.
-#[derive(Debug, Clone, Serialize)]
-pub struct ContainerTemplate {
+#[derive(Debug, Clone)]
+struct ContainerTemplate {
     /// Its number.
-    pub vmid: String,
+    vmid: String,
     /// The volume: `local:vztmpl/nixos.tar.xz`.
-    pub template: String,
+    template: String,
 }
 
 /// A password that a storage needs.
@@ -48,49 +50,6 @@ pub struct Secret {
     pub prefix: String,
     /// What it is, for people.
     pub what: String,
-}
-
-/// An address that the host must have.
-#[derive(Debug, Clone, Serialize)]
-pub struct HostAddress {
-    /// The bridge.
-    pub bridge: String,
-    /// The address with its prefix.
-    pub address: String,
-    /// How `ip address` shows it.
-    pub shown: String,
-}
-
-/// `apply.sh`. These fields are the contract with a user's template of the same name.
-#[derive(askama::Template, Serialize)]
-#[template(path = "proxmox/apply.sh")]
-pub struct ApplyScript {
-    /// The line that marks a generated file; safe in a comment.
-    pub header: String,
-    /// The host's name.
-    pub host: String,
-    /// The Proxmox VE release: `9.1`.
-    pub release: String,
-    /// Whether the host is NixOS, whose system files are in its module.
-    pub nixos: bool,
-    /// Whether the node's name stands for an address.
-    pub has_hosts_line: bool,
-    /// That address.
-    pub hosts_address: String,
-    /// The host's name with its domain.
-    pub hosts_fqdn: String,
-    /// What containers are made from.
-    pub containers: Vec<ContainerTemplate>,
-    /// Passwords of storages.
-    pub secrets: Vec<Secret>,
-    /// Addresses that the host must have once its network is up.
-    pub addresses: Vec<HostAddress>,
-    /// Gateways that are asked for an answer.
-    pub gateways: Vec<String>,
-}
-
-impl BuiltIn for ApplyScript {
-    const NAME: &'static str = "proxmox/apply.sh";
 }
 
 /// `README.md`. These fields are the contract with a user's template of the same name.
@@ -257,38 +216,14 @@ impl Apply {
             Platform::Proxmox => false,
         };
         let network = &plan.network;
-        let hosts = network.hosts_line.as_ref();
-        let mut gateways: Vec<String> = network
-            .reachable
-            .iter()
-            .filter_map(|one| one.gateway.map(|gateway| gateway.to_string()))
-            .collect();
-        gateways.dedup();
-        let script = ApplyScript {
-            header: header.clone(),
-            host: self.host.clone(),
-            release: self.release.to_string(),
-            nixos,
-            has_hosts_line: hosts.is_some(),
-            hosts_address: hosts.map_or_else(String::new, |line| line.address.to_string()),
-            hosts_fqdn: hosts.map_or_else(String::new, |line| line.fqdn.clone()),
-            containers: self.containers.clone(),
-            secrets: self.secrets.clone(),
-            addresses: network
-                .reachable
-                .iter()
-                .map(|one| HostAddress {
-                    bridge: one.bridge.clone(),
-                    address: one.address.clone(),
-                    shown: format!(
-                        "inet{} {} ",
-                        if one.address.contains(':') { "6" } else { "" },
-                        one.address
-                    ),
-                })
-                .collect(),
-            gateways,
-        };
+        let wanted = self.wanted(network);
+        let steps = tree::steps(tree.files, &self.host, &wanted, &Situation::Fresh);
+        let script = Script::in_tree(
+            header.clone(),
+            &self.host,
+            &self.release.to_string(),
+            &steps,
+        );
         tree.render("apply.sh", &script, templates, Mode::Executable, plan.span);
         let absent = self.absent(plan, tree);
         let readme = Readme {
@@ -306,6 +241,40 @@ impl Apply {
         };
         let text = templates.render(&readme, tree.sink);
         tree.add_at("README.md", &text, Mode::Regular, plan.span);
+    }
+
+    /// What no file of the tree says.
+    pub(super) fn wanted(&self, network: &super::network::Network) -> Wanted {
+        let hosts = network.hosts_line.as_ref();
+        let mut gateways: Vec<String> = network
+            .reachable
+            .iter()
+            .filter_map(|one| one.gateway.map(|gateway| gateway.to_string()))
+            .collect();
+        gateways.dedup();
+        Wanted {
+            secrets: self
+                .secrets
+                .iter()
+                .map(|one| (one.name.clone(), one.storage.clone(), one.prefix.clone()))
+                .collect(),
+            templates: self
+                .containers
+                .iter()
+                .map(|one| (one.vmid.clone(), one.template.clone()))
+                .collect(),
+            create: Vec::new(),
+            hosts_line: hosts
+                .filter(|_| self.platform == Platform::Proxmox)
+                .map(|line| format!("{} {} {}", line.address, line.fqdn, self.host)),
+            cards: network.cards(),
+            addresses: network
+                .reachable
+                .iter()
+                .map(|one| format!("{}={}", one.bridge, one.address))
+                .collect(),
+            gateways,
+        }
     }
 
     fn steps(&self, tree: &Tree<'_>) -> Vec<Step> {

@@ -14,12 +14,11 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::Host;
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
-use crate::source::{Places, Span};
-use crate::targets::Target;
+use crate::source::Span;
 use crate::template::{BuiltIn, Templates};
 use crate::value::Platform;
 
-pub use apply::{ApplyScript, Readme};
+pub use apply::Readme;
 pub use zfs::CreateScript;
 
 /// What will be written.
@@ -32,6 +31,13 @@ pub struct Plan {
     mounts: Vec<mounts::Mount>,
     zfs: zfs::Zfs,
     apply: apply::Apply,
+}
+
+impl Plan {
+    /// What the steps of an apply need to know and no file says.
+    pub fn wanted(&self) -> crate::apply::tree::Wanted {
+        self.apply.wanted(&self.network)
+    }
 }
 
 /// Plans the host's system files. Reports MOX0825.
@@ -113,23 +119,12 @@ impl Tree<'_> {
     }
 
     fn add_at(&mut self, path: &str, text: &str, mode: Mode, span: Span) {
-        self.add_with(path, text, mode, span, Places::whole(span));
-    }
-
-    /// Adds a file of which more is known than what the whole was made from.
-    pub(super) fn add_with(
-        &mut self,
-        path: &str,
-        text: &str,
-        mode: Mode,
-        span: Span,
-        places: Places,
-    ) {
         let problem = match RelPath::new(path) {
             Err(error) => error.to_string(),
-            Ok(path) => match self.files.insert(
-                OutputFile::text(path, text, mode, Target::Proxmox.as_str()).with_places(places),
-            ) {
+            Ok(path) => match self
+                .files
+                .insert(OutputFile::text(path, text, mode, "proxmox"))
+            {
                 Ok(()) => return,
                 Err(clash) => clash.to_string(),
             },

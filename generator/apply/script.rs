@@ -1,0 +1,112 @@
+use serde::Serialize;
+
+use crate::output::FileSet;
+use crate::template::BuiltIn;
+
+use super::Step;
+
+/// `apply.sh`. These fields are the contract with a user's template of the same name.
+#[derive(Debug, askama::Template, Serialize)]
+#[template(path = "proxmox/apply.sh")]
+pub struct Script {
+    /// The line that marks a generated file; safe in a comment.
+    pub header: String,
+    /// The host's name.
+    pub host: String,
+    /// The Proxmox VE release: `9.1`.
+    pub release: String,
+    /// `1` for a fresh installation: the script stands in its tree and takes the files from there. Else nothing.
+    pub fresh: String,
+    /// The files that the script brings along.
+    pub files: Vec<BroughtFile>,
+    /// The steps.
+    pub lines: Vec<Line>,
+}
+
+/// A file that the script brings along.
+#[derive(Debug, Clone, Serialize)]
+pub struct BroughtFile {
+    /// Where it belongs, from `/`.
+    pub path: String,
+    /// Its mode, in octal.
+    pub mode: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// One line: a verb of the script's runtime, and its words. Each is written as one word of bash.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    /// The verb, then what it is about.
+    pub words: Vec<String>,
+}
+
+impl BuiltIn for Script {
+    const NAME: &'static str = "proxmox/apply.sh";
+}
+
+impl Script {
+    /// The script that stands in a tree.
+    pub fn in_tree(header: String, host: &str, release: &str, steps: &[Step]) -> Self {
+        let mut brought = Vec::new();
+        let lines = lines(steps, &mut brought);
+        debug_assert!(brought.is_empty(), "a tree has its files beside it");
+        Self {
+            header,
+            host: host.to_owned(),
+            release: release.to_owned(),
+            fresh: "1".to_owned(),
+            files: Vec::new(),
+            lines,
+        }
+    }
+
+    /// A script that brings along what it needs of `tree`.
+    pub fn alone(
+        header: String,
+        host: &str,
+        release: &str,
+        steps: &[Step],
+        tree: &FileSet,
+    ) -> Self {
+        let mut brought = Vec::new();
+        let lines = lines(steps, &mut brought);
+        let wanted: std::collections::BTreeSet<&str> = lines
+            .iter()
+            .flat_map(|line| line.words.iter().flat_map(|word| word.split(' ')))
+            .collect();
+        let mut files: Vec<BroughtFile> = tree
+            .iter()
+            .filter_map(|file| {
+                let path = file.path.as_str().strip_prefix("proxmox/")?;
+                let pools = path.starts_with("storage/") && wanted.contains("pools");
+                (pools || wanted.contains(path)).then(|| BroughtFile {
+                    path: path.to_owned(),
+                    mode: format!("{:o}", file.mode.bits()),
+                    text: String::from_utf8_lossy(&file.contents).into_owned(),
+                })
+            })
+            .collect();
+        files.extend(brought.into_iter().map(|(path, text)| BroughtFile {
+            path,
+            mode: "600".to_owned(),
+            text,
+        }));
+        Self {
+            header,
+            host: host.to_owned(),
+            release: release.to_owned(),
+            fresh: String::new(),
+            files,
+            lines,
+        }
+    }
+}
+
+fn lines(steps: &[Step], brought: &mut Vec<(String, String)>) -> Vec<Line> {
+    steps
+        .iter()
+        .flat_map(|step| step.lines(brought))
+        .map(|words| Line { words })
+        .collect()
+}

@@ -1,0 +1,450 @@
+use crate::pve::GuestKind;
+use crate::shell::Command;
+
+/// One step: what a line of progress tells, and what `--only` and `--skip` name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The object: `vm/100`, `file/etc/vzdump.conf`.
+    pub id: String,
+    /// The part of the run that it belongs to.
+    pub group: Group,
+    /// For people: the object by its name.
+    pub title: String,
+    /// What it does, in order.
+    pub actions: Vec<Action>,
+}
+
+/// The parts of a run, in the order in which they can succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// This is the host, and secrets are in place.
+    Check,
+    /// Pools, datasets, volume groups.
+    Storage,
+    /// Files of the system.
+    Files,
+    /// The initial RAM disk and the boot loader.
+    Boot,
+    /// systemd.
+    Units,
+    /// Storages, mappings, passwords of Proxmox VE.
+    Datacenter,
+    /// What guests are made from.
+    Images,
+    /// Guests.
+    Guests,
+    /// Backup jobs and the firewall.
+    Jobs,
+    /// The network, guarded.
+    Network,
+    /// Restarts that were asked for.
+    Restart,
+}
+
+impl Group {
+    /// Every group, in order.
+    pub const ALL: [Self; 11] = [
+        Self::Check,
+        Self::Storage,
+        Self::Files,
+        Self::Boot,
+        Self::Units,
+        Self::Datacenter,
+        Self::Images,
+        Self::Guests,
+        Self::Jobs,
+        Self::Network,
+        Self::Restart,
+    ];
+
+    /// Its word for `--only` and `--skip`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Storage => "storage",
+            Self::Files => "files",
+            Self::Boot => "boot",
+            Self::Units => "units",
+            Self::Datacenter => "datacenter",
+            Self::Images => "images",
+            Self::Guests => "guests",
+            Self::Jobs => "jobs",
+            Self::Network => "network",
+            Self::Restart => "restart",
+        }
+    }
+}
+
+/// What a whole file may be before it is replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// Anything.
+    Any,
+    /// Not there.
+    Absent,
+    /// What an earlier run left.
+    Left,
+    /// A file of this SHA-1.
+    Digest(String),
+}
+
+impl Base {
+    fn word(&self) -> &str {
+        match self {
+            Self::Any => "any",
+            Self::Absent => "absent",
+            Self::Left => "left",
+            Self::Digest(digest) => digest,
+        }
+    }
+}
+
+/// How a file that others write, too, is made of items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grammar {
+    /// `type: id` and indented lines below: `storage.cfg`, `jobs.cfg`, mappings. An item is `ID` (its header) or
+    /// `ID⇥property`; the `map` lines of a node are `ID⇥map of NODE`.
+    Sections,
+    /// `key: value` lines: `vzdump.conf`, `datacenter.cfg`.
+    Keys,
+    /// Words on a line: `kernel/cmdline`.
+    Tokens,
+    /// `[SECTION]` and lines below: `cluster.fw`. An item is `[OPTIONS]⇥key` or `[SECTION]⇥line`.
+    Firewall,
+}
+
+impl Grammar {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Sections => "sections",
+            Self::Keys => "keys",
+            Self::Tokens => "tokens",
+            Self::Firewall => "firewall",
+        }
+    }
+}
+
+/// What is special about a merged file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Nothing.
+    Plain,
+    /// A storage never goes, since volumes may lie on it.
+    Stores,
+    /// What a mapping does not say of its device is taken from the device.
+    Mapping,
+    /// The file is made where it is missing, and somebody else's is left alone.
+    New,
+}
+
+impl Policy {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Stores => "stores",
+            Self::Mapping => "mapping",
+            Self::New => "new",
+        }
+    }
+}
+
+/// One item of a merged file, or one option of a guest: what it is expected to be and what it becomes; none is absent.
+pub type Item = (String, Option<String>, Option<String>);
+
+/// What a step does. Each part looks first: what is so already is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Refuses another host, another release, a cluster without quorum.
+    ThisHost,
+    /// Refuses a host with guests, stores or interfaces other than these and an installer's.
+    FreshHost {
+        /// VMIDs.
+        guests: Vec<String>,
+        /// Storages.
+        stores: Vec<String>,
+        /// Interfaces.
+        interfaces: Vec<String>,
+    },
+    /// The files of the host that was planned for, by path: their SHA-1, `-` where absent, `=` where not looked at.
+    PlannedFor(Vec<(String, String)>),
+    /// What is wanted at all, by path, so that the rest of what earlier runs brought can go.
+    Want(Vec<String>),
+    /// What an earlier run brought, nobody wants and nobody has changed, goes.
+    DropStale,
+    /// The tree's `storage/create.sh`.
+    Pools,
+    /// A file that is all ours.
+    Put {
+        /// Where, from `/`.
+        path: String,
+        /// Its mode, in octal.
+        mode: String,
+        /// What may be there before.
+        base: Vec<Base>,
+    },
+    /// A file that others write, too.
+    Merge {
+        /// How it is written.
+        grammar: Grammar,
+        /// Where.
+        path: String,
+        /// What is special about it.
+        policy: Policy,
+        /// What changes; without them, what the tree's file and the last run say.
+        items: Option<Vec<Item>>,
+    },
+    /// The node's own line in `/etc/hosts`: address, name with domain, name.
+    HostsLine(String),
+    /// The initial RAM disk and the boot loader, where their files changed.
+    Boot,
+    /// systemd and the kernel's settings, where their files changed.
+    Reload,
+    /// A unit that says by whom it is wanted.
+    Unit {
+        /// Its name.
+        name: String,
+        /// Whether it is started, too.
+        start: bool,
+        /// What has to be there for that.
+        device: Option<String>,
+    },
+    /// A storage's password, from `/etc/moxc/secrets`.
+    Secret {
+        /// The file there.
+        name: String,
+        /// The storage.
+        storage: String,
+        /// What stands before it where Proxmox VE keeps it.
+        prefix: String,
+    },
+    /// A template or an image that a guest is made from.
+    Image {
+        /// The volume.
+        volume: String,
+        /// The guest.
+        vmid: String,
+    },
+    /// A guest that is there as the tree's file says.
+    Guest {
+        /// Which kind.
+        kind: GuestKind,
+        /// Its number.
+        vmid: String,
+        /// Its name.
+        name: String,
+        /// What a container is made from.
+        template: Option<String>,
+        /// What is said at its creation in place of what its file says: option (`--scsi0`) and value.
+        create: Vec<(String, String)>,
+    },
+    /// A guest of somebody else is taken over.
+    Adopt {
+        /// Which kind.
+        kind: GuestKind,
+        /// Its number.
+        vmid: String,
+    },
+    /// Options of a guest.
+    ChangeGuest {
+        /// Which kind.
+        kind: GuestKind,
+        /// Its number.
+        vmid: String,
+        /// What changes.
+        items: Vec<Item>,
+    },
+    /// A command of the plan.
+    Call {
+        /// The command.
+        command: Command,
+        /// What takes it back; none where nothing does.
+        undo: Option<Command>,
+        /// What stays, where nothing takes it back.
+        stays: String,
+    },
+    /// A name that has to be typed before the run.
+    Typed {
+        /// The name.
+        name: String,
+        /// What happens to it.
+        what: String,
+    },
+    /// The network's files, switched as one under guard.
+    Network {
+        /// `interfaces` and `.link` files.
+        files: Vec<String>,
+        /// Names that are pinned: `lan0=bc:24:…`.
+        cards: Vec<String>,
+        /// What must be up afterwards: `vmbr0=192.168.1.10/24`.
+        addresses: Vec<String>,
+        /// What must answer afterwards, where it did before.
+        gateways: Vec<String>,
+        /// What may be there before.
+        base: Vec<Base>,
+    },
+    /// The restart of a guest, where `--restart` names it.
+    Restart {
+        /// Which kind.
+        kind: GuestKind,
+        /// Its number.
+        vmid: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// The program of a kind of guest.
+const fn tool(kind: GuestKind) -> &'static str {
+    match kind {
+        GuestKind::Qm => "qm",
+        GuestKind::Pct => "pct",
+    }
+}
+
+impl Step {
+    /// The lines of the script, each a verb of its runtime and what it is about; what a line needs as a file goes to
+    /// `files`.
+    pub(super) fn lines(&self, files: &mut Vec<(String, String)>) -> Vec<Vec<String>> {
+        let mut lines = vec![vec![
+            "step".to_owned(),
+            self.id.clone(),
+            self.group.as_str().to_owned(),
+            self.title.clone(),
+        ]];
+        lines.extend(self.actions.iter().map(|action| action.words(files)));
+        lines
+    }
+}
+
+/// `items` as a file for the editor; its name.
+fn items_file(items: &[Item], files: &mut Vec<(String, String)>) -> String {
+    let name = format!(".items/{}", files.len());
+    let text = serde_json::to_string(items).expect("texts have a JSON form");
+    files.push((name.clone(), text));
+    name
+}
+
+impl Action {
+    fn words(&self, files: &mut Vec<(String, String)>) -> Vec<String> {
+        let bases = |base: &[Base]| -> Vec<String> {
+            base.iter().map(|one| one.word().to_owned()).collect()
+        };
+        let (verb, words): (&str, Vec<String>) = match self {
+            Self::ThisHost => ("this_host", Vec::new()),
+            Self::FreshHost {
+                guests,
+                stores,
+                interfaces,
+            } => (
+                "fresh_host",
+                vec![guests.join(" "), stores.join(" "), interfaces.join(" ")],
+            ),
+            Self::PlannedFor(files) => (
+                "planned_for",
+                files
+                    .iter()
+                    .flat_map(|(path, digest)| [path.clone(), digest.clone()])
+                    .collect(),
+            ),
+            Self::Want(paths) => ("want", paths.clone()),
+            Self::DropStale => ("drop_stale", Vec::new()),
+            Self::Pools => ("pools", Vec::new()),
+            Self::Put { path, mode, base } => {
+                let mut words = vec![path.clone(), mode.clone()];
+                words.extend(bases(base));
+                ("put", words)
+            }
+            Self::Merge {
+                grammar,
+                path,
+                policy,
+                items,
+            } => {
+                let mut words = vec![
+                    grammar.word().to_owned(),
+                    path.clone(),
+                    policy.word().to_owned(),
+                ];
+                words.extend(items.as_ref().map(|items| items_file(items, files)));
+                ("merge", words)
+            }
+            Self::HostsLine(line) => ("hosts_line", vec![line.clone()]),
+            Self::Boot => ("boot", Vec::new()),
+            Self::Reload => ("reload", Vec::new()),
+            Self::Unit {
+                name,
+                start,
+                device,
+            } => {
+                let how = if *start { "start" } else { "wait" };
+                let mut words = vec![name.clone(), how.to_owned()];
+                words.extend(device.clone());
+                ("unit", words)
+            }
+            Self::Secret {
+                name,
+                storage,
+                prefix,
+            } => (
+                "secret",
+                vec![name.clone(), storage.clone(), prefix.clone()],
+            ),
+            Self::Image { volume, vmid } => ("image", vec![volume.clone(), vmid.clone()]),
+            Self::Guest {
+                kind,
+                vmid,
+                name,
+                template,
+                create,
+            } => {
+                let mut words = vec![tool(*kind).to_owned(), vmid.clone(), name.clone()];
+                words.extend(template.clone());
+                for (option, value) in create {
+                    words.extend([option.clone(), value.clone()]);
+                }
+                ("guest", words)
+            }
+            Self::Adopt { kind, vmid } => ("adopt", vec![tool(*kind).to_owned(), vmid.clone()]),
+            Self::ChangeGuest { kind, vmid, items } => {
+                let file = items_file(items, files);
+                (
+                    "change_guest",
+                    vec![tool(*kind).to_owned(), vmid.clone(), file],
+                )
+            }
+            Self::Call {
+                command,
+                undo,
+                stays,
+            } => {
+                let back = undo.as_ref().map_or(&[][..], Command::words);
+                let mut words = vec![back.len().to_string(), stays.clone()];
+                words.extend_from_slice(back);
+                words.extend_from_slice(command.words());
+                ("call", words)
+            }
+            Self::Typed { name, what } => ("typed", vec![name.clone(), what.clone()]),
+            Self::Network {
+                files,
+                cards,
+                addresses,
+                gateways,
+                base,
+            } => {
+                let mut words = vec![
+                    files.join(" "),
+                    cards.join(" "),
+                    addresses.join(" "),
+                    gateways.join(" "),
+                ];
+                words.extend(bases(base));
+                ("network", words)
+            }
+            Self::Restart { kind, vmid, name } => (
+                "restart_guest",
+                vec![tool(*kind).to_owned(), vmid.clone(), name.clone()],
+            ),
+        };
+        std::iter::once(verb.to_owned()).chain(words).collect()
+    }
+}

@@ -1,0 +1,482 @@
+//! The steps that bring a host to what its tree says: a fresh installation, or a host that a plan was made of.
+
+use crate::output::{FileSet, Mode};
+use crate::pve::{GuestConfig, GuestKind, SectionConfig, SectionFile};
+
+use super::{Action, Base, Grammar, Group, Policy, Step};
+
+/// What no file of the tree says.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The storages' passwords: the file below `/etc/moxc/secrets`, the storage, what stands before it.
+    pub secrets: Vec<(String, String, String)>,
+    /// What containers are made from: VMID and volume.
+    pub templates: Vec<(String, String)>,
+    /// What is said at a guest's creation in place of what its file says: VMID, option, value.
+    pub create: Vec<(String, String, String)>,
+    /// The node's own line in `/etc/hosts`.
+    pub hosts_line: Option<String>,
+    /// Cards whose names are pinned: `lan0=bc:24:…`.
+    pub cards: Vec<String>,
+    /// Addresses that must be up: `vmbr0=192.168.1.10/24`.
+    pub addresses: Vec<String>,
+    /// Gateways that are asked for an answer.
+    pub gateways: Vec<String>,
+}
+
+/// What is known of the host that the steps are for.
+#[derive(Debug, Clone)]
+pub enum Situation {
+    /// Nothing is there but what the installer made; anything else is refused.
+    Fresh,
+    /// A plan was made of it.
+    Planned(Planned),
+}
+
+/// A host that a plan was made of.
+#[derive(Debug, Clone, Default)]
+pub struct Planned {
+    /// The files that were there, by path: their SHA-1, `-` where absent.
+    pub digests: Vec<(String, String)>,
+    /// Guests of somebody else that are taken over, by VMID.
+    pub adopt: Vec<u32>,
+    /// Interfaces that an earlier run made, that are in use, and that would go.
+    pub going: Vec<String>,
+}
+
+/// Files that others write, too, in the order in which they are merged.
+const MERGED: &[(&str, Grammar, Policy, Group)] = &[
+    (
+        "etc/kernel/cmdline",
+        Grammar::Tokens,
+        Policy::Plain,
+        Group::Files,
+    ),
+    (
+        "etc/vzdump.conf",
+        Grammar::Keys,
+        Policy::Plain,
+        Group::Files,
+    ),
+    (
+        "etc/pve/datacenter.cfg",
+        Grammar::Keys,
+        Policy::Plain,
+        Group::Datacenter,
+    ),
+    (
+        "etc/pve/storage.cfg",
+        Grammar::Sections,
+        Policy::Stores,
+        Group::Datacenter,
+    ),
+    (
+        "etc/pve/mapping/pci.cfg",
+        Grammar::Sections,
+        Policy::Mapping,
+        Group::Datacenter,
+    ),
+    (
+        "etc/pve/mapping/usb.cfg",
+        Grammar::Sections,
+        Policy::Plain,
+        Group::Datacenter,
+    ),
+    (
+        "etc/pve/mapping/directory.cfg",
+        Grammar::Sections,
+        Policy::Plain,
+        Group::Datacenter,
+    ),
+    (
+        "etc/pve/jobs.cfg",
+        Grammar::Sections,
+        Policy::Plain,
+        Group::Jobs,
+    ),
+    (
+        "etc/pve/firewall/cluster.fw",
+        Grammar::Firewall,
+        Policy::Plain,
+        Group::Jobs,
+    ),
+];
+
+/// How a file is merged; none where it is all ours.
+pub fn merged(path: &str) -> Option<(Grammar, Policy, Group)> {
+    if path.starts_with("etc/pve/nodes/") && path.ends_with("/host.fw") {
+        return Some((Grammar::Firewall, Policy::New, Group::Jobs));
+    }
+    MERGED
+        .iter()
+        .find(|(merged, ..)| *merged == path)
+        .map(|(_, grammar, policy, group)| (*grammar, *policy, *group))
+}
+
+/// Files that the installer writes, and that are replaced whole; a copy of what was there is kept.
+fn is_installers(path: &str) -> bool {
+    matches!(path, "etc/resolv.conf" | "etc/modprobe.d/zfs.conf")
+}
+
+fn is_network(path: &str) -> bool {
+    path == "etc/network/interfaces"
+        || path.starts_with("etc/systemd/network/") && path.ends_with(".link")
+}
+
+/// A guest of the tree.
+#[derive(Debug)]
+struct Guest {
+    kind: GuestKind,
+    vmid: String,
+    name: String,
+    images: Vec<String>,
+}
+
+/// The files of a tree below `proxmox/`, by where they belong.
+fn files(tree: &FileSet) -> impl Iterator<Item = (&str, &[u8], Mode)> {
+    tree.iter().filter_map(|file| {
+        let path = file.path.as_str().strip_prefix("proxmox/")?;
+        Some((path, &file.contents[..], file.mode))
+    })
+}
+
+fn guests(tree: &FileSet) -> Vec<Guest> {
+    let mut guests: Vec<Guest> = files(tree)
+        .filter_map(|(path, contents, _)| {
+            let rest = path.strip_prefix("etc/pve/")?.strip_suffix(".conf")?;
+            let (kind, vmid) = match rest.split_once('/')? {
+                ("qemu-server", vmid) => (GuestKind::Qm, vmid),
+                ("lxc", vmid) => (GuestKind::Pct, vmid),
+                _ => return None,
+            };
+            let config = GuestConfig::parse(kind, &String::from_utf8_lossy(contents)).0;
+            let name = match kind {
+                GuestKind::Qm => config.get("name"),
+                GuestKind::Pct => config.get("hostname"),
+            };
+            let images = config
+                .options()
+                .filter(|(_, value)| value.split(',').any(|part| part == "media=cdrom"))
+                .filter_map(|(_, value)| value.split(',').next())
+                .filter(|volume| volume.contains(":iso/"))
+                .map(str::to_owned)
+                .collect();
+            Some(Guest {
+                kind,
+                vmid: vmid.to_owned(),
+                name: name.unwrap_or(vmid).to_owned(),
+                images,
+            })
+        })
+        .collect();
+    guests.sort_by_key(|guest| guest.vmid.parse::<u32>().unwrap_or(u32::MAX));
+    guests
+}
+
+/// The steps of a whole tree.
+pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation) -> Vec<Step> {
+    let guests = guests(tree);
+    let mut steps = vec![check(tree, host, &guests, situation)];
+    let mut add = |id: &str, group: Group, title: &str, actions: Vec<Action>| {
+        if !actions.is_empty() {
+            steps.push(Step {
+                id: id.to_owned(),
+                group,
+                title: title.to_owned(),
+                actions,
+            });
+        }
+    };
+    if files(tree).any(|(path, ..)| path == "storage/create.sh") {
+        add(
+            "pools",
+            Group::Storage,
+            "pools and datasets",
+            vec![Action::Pools],
+        );
+    }
+    add(
+        "system-files",
+        Group::Files,
+        "files of the system",
+        system_files(tree, wanted, situation),
+    );
+    add("boot", Group::Boot, "start of the host", vec![Action::Boot]);
+    let mut units = vec![Action::Reload];
+    units.extend(self::units(tree));
+    add("units", Group::Units, "systemd units", units);
+    let mut datacenter = merges(tree, host, Group::Datacenter);
+    datacenter.extend(
+        wanted
+            .secrets
+            .iter()
+            .map(|(name, storage, prefix)| Action::Secret {
+                name: name.clone(),
+                storage: storage.clone(),
+                prefix: prefix.clone(),
+            }),
+    );
+    add(
+        "datacenter",
+        Group::Datacenter,
+        "storages and mappings",
+        datacenter,
+    );
+    add(
+        "images",
+        Group::Images,
+        "templates and images",
+        images(&guests, wanted),
+    );
+    for guest in &guests {
+        add(
+            &object(guest),
+            Group::Guests,
+            &format!("guest {} ({})", guest.vmid, guest.name),
+            vec![make(guest, wanted)],
+        );
+    }
+    let mut jobs = merges(tree, host, Group::Jobs);
+    jobs.extend(files(tree).filter_map(|(path, _, mode)| {
+        (path.starts_with("etc/pve/") && !is_guest(path) && merged(path).is_none())
+            .then(|| put(path, mode, situation))
+    }));
+    add("jobs", Group::Jobs, "backup jobs and firewall", jobs);
+    add(
+        "network",
+        Group::Network,
+        "network",
+        network(tree, wanted, situation).into_iter().collect(),
+    );
+    let restarts = guests.iter().map(|guest| Action::Restart {
+        kind: guest.kind,
+        vmid: guest.vmid.clone(),
+        name: guest.name.clone(),
+    });
+    add("restart", Group::Restart, "restarts", restarts.collect());
+    steps
+}
+
+fn object(guest: &Guest) -> String {
+    let kind = match guest.kind {
+        GuestKind::Qm => "vm",
+        GuestKind::Pct => "ct",
+    };
+    format!("{kind}/{}", guest.vmid)
+}
+
+fn is_guest(path: &str) -> bool {
+    path.starts_with("etc/pve/qemu-server/") || path.starts_with("etc/pve/lxc/")
+}
+
+fn check(tree: &FileSet, host: &str, guests: &[Guest], situation: &Situation) -> Step {
+    let text = |path: &str| {
+        files(tree)
+            .find(|(here, ..)| *here == path)
+            .map_or_else(String::new, |(_, contents, _)| {
+                String::from_utf8_lossy(contents).into_owned()
+            })
+    };
+    let (stores, _) = SectionConfig::parse(SectionFile::Storage, &text("etc/pve/storage.cfg"));
+    let interfaces = crate::pve::interfaces::Interfaces::parse(&text("etc/network/interfaces"));
+    let mut all: Vec<String> = files(tree)
+        .map(|(path, ..)| path)
+        .filter(|path| {
+            path.starts_with("etc/") || path.starts_with("usr/") || path.starts_with("var/")
+        })
+        .map(str::to_owned)
+        .collect();
+    all.extend(MERGED.iter().map(|(path, ..)| (*path).to_owned()));
+    all.push(format!("etc/pve/nodes/{host}/host.fw"));
+    all.sort();
+    all.dedup();
+    let mut actions = vec![Action::ThisHost, Action::Want(all)];
+    match situation {
+        Situation::Fresh => actions.push(Action::FreshHost {
+            guests: guests.iter().map(|guest| guest.vmid.clone()).collect(),
+            stores: stores
+                .sections()
+                .map(|section| section.id().to_owned())
+                .collect(),
+            interfaces: interfaces
+                .iter()
+                .map(|interface| interface.name.clone())
+                .collect(),
+        }),
+        Situation::Planned(planned) => {
+            actions.push(Action::PlannedFor(planned.digests.clone()));
+            actions.extend(
+                guests
+                    .iter()
+                    .filter(|guest| {
+                        let vmid = guest.vmid.parse::<u32>();
+                        vmid.is_ok_and(|vmid| planned.adopt.contains(&vmid))
+                    })
+                    .map(|guest| Action::Adopt {
+                        kind: guest.kind,
+                        vmid: guest.vmid.clone(),
+                    }),
+            );
+            actions.extend(planned.going.iter().map(|name| Action::Typed {
+                name: name.clone(),
+                what: format!("the interface {name} is in use and goes"),
+            }));
+        }
+    }
+    Step {
+        id: "check".to_owned(),
+        group: Group::Check,
+        title: format!("the host {host}"),
+        actions,
+    }
+}
+
+fn put(path: &str, mode: Mode, situation: &Situation) -> Action {
+    let mut base = vec![Base::Absent, Base::Left];
+    match situation {
+        Situation::Fresh if is_installers(path) => base = vec![Base::Any],
+        Situation::Fresh => {}
+        Situation::Planned(planned) => base.extend(
+            planned
+                .digests
+                .iter()
+                .filter(|(seen, digest)| seen == path && digest != "-")
+                .map(|(_, digest)| Base::Digest(digest.clone())),
+        ),
+    }
+    Action::Put {
+        path: path.to_owned(),
+        mode: format!("{:o}", mode.bits()),
+        base,
+    }
+}
+
+fn system_files(tree: &FileSet, wanted: &Wanted, situation: &Situation) -> Vec<Action> {
+    let mut actions = merges(tree, "", Group::Files);
+    actions.extend(
+        files(tree)
+            .filter(|(path, ..)| {
+                (path.starts_with("etc/") || path.starts_with("usr/") || path.starts_with("var/"))
+                    && !path.starts_with("etc/pve/")
+                    && !is_network(path)
+                    && merged(path).is_none()
+            })
+            .map(|(path, _, mode)| put(path, mode, situation)),
+    );
+    actions.extend(wanted.hosts_line.clone().map(Action::HostsLine));
+    actions.push(Action::DropStale);
+    actions
+}
+
+/// The merged files of a group: those of the tree, and those that an earlier tree may have had.
+fn merges(tree: &FileSet, host: &str, group: Group) -> Vec<Action> {
+    let fixed = MERGED
+        .iter()
+        .filter(|(.., of)| *of == group)
+        .map(|(path, ..)| (*path).to_owned());
+    let own = format!("etc/pve/nodes/{host}/host.fw");
+    let own = (group == Group::Jobs && files(tree).any(|(path, ..)| path == own)).then_some(own);
+    fixed
+        .chain(own)
+        .filter_map(|path| {
+            let (grammar, policy, _) = merged(&path)?;
+            Some(Action::Merge {
+                grammar,
+                path,
+                policy,
+                items: None,
+            })
+        })
+        .collect()
+}
+
+/// Every unit that says by whom it is wanted. A template waits for its instance; a service is started by its timer or
+/// with the host; a mount needs its device.
+fn units(tree: &FileSet) -> Vec<Action> {
+    files(tree)
+        .filter_map(|(path, contents, _)| {
+            let name = path.strip_prefix("etc/systemd/system/")?;
+            let text = String::from_utf8_lossy(contents);
+            if name.contains('/')
+                || name.contains("@.")
+                || !text.lines().any(|line| line == "[Install]")
+            {
+                return None;
+            }
+            let kind = name.rsplit('.').next().unwrap_or_default();
+            let device = text
+                .lines()
+                .find_map(|line| line.strip_prefix("What="))
+                .map(|what| what.replace("%%", "%"))
+                .filter(|_| kind == "mount");
+            Some(Action::Unit {
+                name: name.to_owned(),
+                start: matches!(kind, "target" | "timer" | "path" | "socket" | "mount"),
+                device,
+            })
+        })
+        .collect()
+}
+
+fn template<'a>(guest: &Guest, wanted: &'a Wanted) -> Option<&'a str> {
+    wanted
+        .templates
+        .iter()
+        .find(|(vmid, _)| *vmid == guest.vmid)
+        .map(|(_, template)| template.as_str())
+}
+
+fn images(guests: &[Guest], wanted: &Wanted) -> Vec<Action> {
+    guests
+        .iter()
+        .flat_map(|guest| {
+            template(guest, wanted)
+                .map(str::to_owned)
+                .into_iter()
+                .chain(guest.images.iter().cloned())
+                .map(|volume| Action::Image {
+                    volume,
+                    vmid: guest.vmid.clone(),
+                })
+        })
+        .collect()
+}
+
+fn make(guest: &Guest, wanted: &Wanted) -> Action {
+    Action::Guest {
+        kind: guest.kind,
+        vmid: guest.vmid.clone(),
+        name: guest.name.clone(),
+        template: template(guest, wanted).map(str::to_owned),
+        create: wanted
+            .create
+            .iter()
+            .filter(|(vmid, ..)| *vmid == guest.vmid)
+            .map(|(_, option, value)| (option.clone(), value.clone()))
+            .collect(),
+    }
+}
+
+fn network(tree: &FileSet, wanted: &Wanted, situation: &Situation) -> Option<Action> {
+    let base = match situation {
+        Situation::Fresh => vec![Base::Any],
+        Situation::Planned(planned) => planned
+            .digests
+            .iter()
+            .filter(|(path, digest)| is_network(path) && digest != "-")
+            .map(|(_, digest)| Base::Digest(digest.clone()))
+            .collect(),
+    };
+    let files: Vec<String> = files(tree)
+        .map(|(path, ..)| path)
+        .filter(|path| is_network(path))
+        .map(str::to_owned)
+        .collect();
+    (!files.is_empty()).then(|| Action::Network {
+        files,
+        cards: wanted.cards.clone(),
+        addresses: wanted.addresses.clone(),
+        gateways: wanted.gateways.clone(),
+        base,
+    })
+}

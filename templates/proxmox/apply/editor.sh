@@ -1,0 +1,624 @@
+# The editor is Perl, which every Proxmox VE has.
+editor_program() {
+  cat <<'PERL'
+# The editor of files that others write, too: it changes single items of a file and leaves every other byte as it is.
+# It decides nothing but this: an item that is as wanted is done; one that is as expected is changed; any other is told.
+#
+#   editor sections|keys|tokens|firewall NOW WANT LEFT POLICY ROOT   the new text on standard output
+#   editor guest KIND NOW WANT LEFT ROOT        what `qm set` or `pct set` has to be told, as fields that end in NUL
+#   editor create KIND WANT                     what `qm create` or `pct create` has to be told, likewise
+#   editor hosts NOW LINE                       the new text
+#   editor record FILE HOST [PATH SHA256 TEXT]... notes in applied.json what was applied; SHA256 `-` takes a path out
+#   editor left FILE DIR                        lays out what applied.json holds
+#
+# NOW, WANT and LEFT are files: what is there, what is wanted, what an earlier run left. WANT may be a list of items,
+# `items:FILE`, each with what it is expected to be. What is told goes to descriptor 3, a line each: keep or conflict, a
+# blank, the text.
+use strict;
+use warnings;
+use JSON::PP ();
+
+# Whether a plan was made of this very host: then what the spec says counts, where nobody has changed it since moxc did.
+my $planned = $ENV{MOXC_PLANNED};
+
+my $told;
+sub note {
+  my ($level, $text) = @_;
+  $text =~ s/[\x00-\x1f\x7f]/ /g;
+  open($told, '>&=', 3) or die "descriptor 3: $!\n" unless $told;
+  print {$told} "$level ", substr($text, 0, 400), "\n";
+}
+
+sub slurp {
+  my ($path) = @_;
+  return undef if !defined $path || $path eq '' || !-e $path;
+  open(my $file, '<:raw', $path) or die "$path: $!\n";
+  local $/;
+  my $text = <$file>;
+  return defined $text ? $text : '';
+}
+
+sub json { JSON::PP->new->utf8->canonical->allow_nonref }
+
+# ---------------------------------------------------------------- grammars: text to items, and one item in a text
+
+# A grammar gives `read` (text to a list of [key, value]) and `write` (text, key, value or undef, all items to a text).
+
+sub lines_of { my ($text) = @_; return defined $text ? split(/(?<=\n)/, $text) : () }
+sub ended { my ($text) = @_; return $text eq '' || $text =~ /\n\z/ ? $text : "$text\n" }
+
+sub section_id {
+  my ($head) = @_;
+  $head =~ s/\s+\z//;
+  return $head =~ /\A[^\s:]+:\s*(\S.*)\z/ ? $1 : $head;
+}
+
+# A key of a line of a section: several `map` lines are told apart by their node.
+sub line_key {
+  my ($key, $value) = @_;
+  return $key if $key ne 'map';
+  my ($node) = $value =~ /(?:\A|,)node=([^,]+)/;
+  return 'map of ' . ($node // '');
+}
+
+sub read_sections {
+  my ($text) = @_;
+  my (@items, %seen, $id);
+  for my $line (lines_of($text)) {
+    if ($line =~ /\A\s*\z/) { undef $id; next }
+    next if $line =~ /\A#/;
+    if ($line =~ /\A\S/) {
+      $id = section_id($line);
+      (my $head = $line) =~ s/\s+\z//;
+      $head =~ s/:\s+/: /;
+      push @items, [$id, $head];
+      next;
+    }
+    next if !defined $id || $line !~ /\A\s+(\S+)(?:\s+(.*?))?\s*\z/;
+    my ($key, $value) = ($1, $2 // '');
+    my $name = "$id\t" . line_key($key, $value);
+    if ($key eq 'map' && $seen{$name}) { $seen{$name}[1] .= "\n$value"; next }
+    push @items, $seen{$name} = [$name, $value];
+  }
+  return @items;
+}
+
+sub write_sections {
+  my ($text, $name, $value) = @_;
+  my ($id, $key) = split /\t/, $name, 2;
+  my @lines = lines_of($text);
+  my ($first, $last);
+  for my $at (0 .. $#lines) {
+    if ($lines[$at] =~ /\A[^\s#]/) {
+      last if defined $first;
+      $first = $at if section_id($lines[$at]) eq $id;
+    }
+    last if defined $first && $lines[$at] =~ /\A\s*\z/;
+    $last = $at if defined $first;
+  }
+  if (!defined $key) {
+    if (!defined $first) {
+      return $text if !defined $value;
+      $text = ended($text);
+      $text .= "\n" if $text ne '' && $text !~ /\n\n\z/;
+      return "$text$value\n\n";
+    }
+    if (!defined $value) {
+      my $count = $last - $first + 1;
+      $count++ if $last < $#lines && $lines[$last + 1] =~ /\A\s*\z/;
+      splice(@lines, $first, $count);
+    } else {
+      $lines[$first] = "$value\n";
+    }
+    return join('', @lines);
+  }
+  return $text if !defined $first;
+  my ($word) = $key =~ /\A(\S+)/;
+  my @new = map { $_ eq '' ? "\t$word\n" : "\t$word $_\n" } defined $value ? ($value eq '' ? ('') : split /\n/, $value) : ();
+  my ($place, @kept);
+  for my $at ($first + 1 .. $last) {
+    if ($lines[$at] =~ /\A\s+(\S+)(?:\s+(.*?))?\s*\z/ && line_key($1, $2 // '') eq $key) {
+      $place = @kept unless defined $place;
+      next;
+    }
+    push @kept, ended($lines[$at]);
+  }
+  $place = @kept unless defined $place;
+  splice(@kept, $place, 0, @new);
+  splice(@lines, $first, $last - $first + 1, ended($lines[$first]), @kept);
+  return join('', @lines);
+}
+
+sub read_keys {
+  my ($text) = @_;
+  return map { /\A([A-Za-z0-9_-]+)\s*:\s*(.*?)\s*\z/ ? [$1, $2] : () } lines_of($text);
+}
+
+sub write_keys {
+  my ($text, $key, $value) = @_;
+  my ($out, $done) = ('', 0);
+  for my $line (lines_of($text)) {
+    if ($line =~ /\A\Q$key\E\s*:/) {
+      $out .= "$key: $value\n" if defined $value && !$done;
+      $done = 1;
+      next;
+    }
+    $out .= $line;
+  }
+  $out = ended($out) . "$key: $value\n" if defined $value && !$done;
+  return $out;
+}
+
+sub read_tokens { my ($text) = @_; my %seen; return map { $seen{$_}++ ? () : [$_, $_] } split ' ', $text // '' }
+
+sub write_tokens {
+  my ($text, $key, $value) = @_;
+  if (defined $value) {
+    $text =~ s/\s*\z//;
+    return ($text eq '' ? '' : "$text ") . "$value\n";
+  }
+  $text =~ s/(?:\A|[ \t])\Q$key\E(?=\s|\z)//g;
+  $text =~ s/\A[ \t]+//;
+  return $text;
+}
+
+# Firewall files: `key: value` below [OPTIONS], and lines of their own below every other section.
+sub read_firewall {
+  my ($text) = @_;
+  my (@items, %seen, $section);
+  for my $line (lines_of($text)) {
+    (my $bare = $line) =~ s/\s+\z//;
+    next if $bare =~ /\A\s*(?:#.*)?\z/;
+    if ($bare =~ /\A\s*(\[[^\]]+\])/) { $section = lc($1) eq '[options]' ? '[OPTIONS]' : $1; next }
+    next if !defined $section;
+    my $item = $section eq '[OPTIONS]' && $bare =~ /\A\s*([^\s:]+)\s*:\s*(.*)\z/ ? ["$section\t$1", $2] : ["$section\t$bare", $bare];
+    push @items, $item unless $seen{$item->[0]}++;
+  }
+  return @items;
+}
+
+sub write_firewall {
+  my ($text, $name, $value) = @_;
+  my ($section, $key) = split /\t/, $name, 2;
+  my @lines = lines_of($text);
+  my ($inside, $first, $last, $at_line);
+  for my $at (0 .. $#lines) {
+    if ($lines[$at] =~ /\A\s*(\[[^\]]+\])/) {
+      $inside = lc($1) eq lc($section);
+      ($first, $last) = ($at, $at) if $inside;
+      next;
+    }
+    next if !$inside;
+    (my $bare = $lines[$at]) =~ s/\s+\z//;
+    $last = $at if $bare ne '';
+    $at_line = $at if $section eq '[OPTIONS]' ? $bare =~ /\A\s*\Q$key\E\s*:/ : $bare eq $key;
+  }
+  my $new = $section eq '[OPTIONS]' && defined $value ? "$key: $value\n" : defined $value ? "$value\n" : '';
+  if (defined $at_line) { $lines[$at_line] = $new }
+  elsif (!defined $value) { return $text }
+  elsif (defined $first) { $lines[$last] = ended($lines[$last]); splice(@lines, $last + 1, 0, $new) }
+  else {
+    $lines[-1] = ended($lines[-1]) if @lines;
+    push @lines, "\n" if @lines && $lines[-1] ne "\n";
+    push @lines, "$section\n\n", $new;
+  }
+  return join('', @lines);
+}
+
+my %grammar = (
+  sections => [\&read_sections, \&write_sections],
+  keys => [\&read_keys, \&write_keys],
+  tokens => [\&read_tokens, \&write_tokens],
+  firewall => [\&read_firewall, \&write_firewall],
+);
+
+# ---------------------------------------------------------------- what means the same
+
+# Proxmox VE writes lists in an order of its own, and the parts of a map, too.
+sub same_text {
+  my ($key, $value) = @_;
+  return join("\n", sort map { join(',', sort split /,/) } split /\n/, $value) if $key =~ /\tmap of /;
+  return join(',', sort split /[,\s;]+/, $value) if $key =~ /\t(?:content|nodes|prune-backups|vmid|exclude|fleecing|performance)\z/;
+  return $value;
+}
+
+sub equal {
+  my ($key, $one, $other) = @_;
+  return !defined $one && !defined $other if !defined $one || !defined $other;
+  return same_text($key, $one) eq same_text($key, $other);
+}
+
+sub shown { my ($value) = @_; return defined $value ? "`$value`" : 'nothing' }
+sub name_of { my ($key) = @_; return join(' ', split /\t/, $key) }
+
+# Stores that every installation has: what is missing in their content is added, the rest is the installer's.
+my $installed = qr/\A(?:local|local-lvm|local-zfs)\z/;
+
+sub items_of {
+  my ($want) = @_;
+  return undef if $want !~ /\Aitems:(.*)\z/s;
+  my $items = json()->decode(slurp($1) // die "$1 is not there\n");
+  for my $item (@$items) { utf8::encode($_) for grep { defined } @$item }
+  return $items;
+}
+
+sub merge {
+  my ($kind, $now_path, $want_path, $left_path, $policy, $root) = @_;
+  my ($read, $write) = @{ $grammar{$kind} };
+  my $text = slurp($now_path);
+  my $items = items_of($want_path);
+  if (!defined $text && !defined $items && !defined slurp($left_path)) {
+    my $new = slurp($want_path) // '';
+    $new = completed($new, $root) if $policy eq 'mapping';
+    print $new;
+    return;
+  }
+  $text = '' unless defined $text;
+  my %now = map { @$_ } $read->($text);
+  my @changes;
+  if (defined $items) {
+    for my $item (@$items) {
+      my ($key, $base, $want) = @$item;
+      next if equal($key, $now{$key}, $want);
+      if (!equal($key, $now{$key}, $base)) {
+        note('conflict', name_of($key) . ' is ' . shown($now{$key}) . ' by now, and was ' . shown($base));
+        next;
+      }
+      push @changes, [$key, $want];
+    }
+  } else {
+    my $want_text = slurp($want_path) // '';
+    my $left_text = slurp($left_path);
+    if ($policy eq 'mapping') { $_ = defined $_ ? completed($_, $root) : undef for $want_text, $left_text }
+    my @want = $read->($want_text);
+    my %want = map { @$_ } @want;
+    my %left = map { @$_ } $read->($left_text // '');
+    for my $item (@want) {
+      my ($key, $value) = @$item;
+      my ($id) = split /\t/, $key;
+      my $here = $now{$key};
+      next if equal($key, $here, $value);
+      if ($kind eq 'tokens' && $key =~ /\Aroot=/) {
+        my ($other) = grep { /\Aroot=/ } keys %now;
+        if (defined $other) { note('conflict', "this host starts from `$other`, and the spec says `$key`"); next }
+      }
+      if (exists $left{$key} && equal($key, $left{$key}, $value)) {
+        note('keep', name_of($key) . ' is ' . shown($here) . " by hand, and not `$value`");
+      } elsif (!defined $here || equal($key, $here, $left{$key})) {
+        push @changes, [$key, $value] unless $policy eq 'new';
+      } elsif ($kind eq 'sections' && $key =~ /\tcontent\z/ && $id =~ $installed && !exists $left{$key}) {
+        my %has = map { $_ => 1 } split /[,\s]+/, $here;
+        my @more = grep { !$has{$_} } split /[,\s]+/, $value;
+        push @changes, [$key, join(',', $here, @more)] if @more;
+      } elsif ($kind eq 'sections' && $id =~ $installed && !exists $left{$id} && $key =~ /\t/) {
+        note('keep', name_of($key) . ' stays ' . shown($here));
+      } elsif ($planned) {
+        push @changes, [$key, $value];
+      } else {
+        note('conflict', name_of($key) . ' is ' . shown($here) . ", and the spec says `$value`");
+      }
+    }
+    for my $key (sort keys %left) {
+      next if exists $want{$key} || !exists $now{$key};
+      my ($id) = split /\t/, $key;
+      if ($policy eq 'stores' && !exists $want{$id}) {
+        note('keep', "the storage $id is no longer in the spec, and stays") if $key eq $id;
+      } elsif (!equal($key, $now{$key}, $left{$key})) {
+        note('keep', name_of($key) . ' is no longer in the spec, but changed by hand since: it stays');
+      } else {
+        push @changes, [$key, undef];
+      }
+    }
+    # A section goes as a whole, and only where nobody has added to it.
+    for my $change (grep { !defined $_->[1] } @changes) {
+      my $id = $change->[0];
+      next if $kind ne 'sections' || $id =~ /\t/;
+      my @foreign = grep { /\A\Q$id\E\t/ && !exists $left{$_} } sort keys %now;
+      if (@foreign) {
+        note('keep', "$id is no longer in the spec, but somebody has added to it: it stays");
+        @changes = grep { $_->[0] ne $id && index($_->[0], "$id\t") != 0 } @changes;
+      }
+    }
+  }
+  # New sections before what stands in them, and a section that goes last of all.
+  for my $change (@changes) { $text = $write->($text, @$change) if defined $change->[1] }
+  for my $change (sort { ($b->[0] =~ tr/\t//) <=> ($a->[0] =~ tr/\t//) } grep { !defined $_->[1] } @changes) {
+    $text = $write->($text, @$change);
+  }
+  print $text;
+}
+
+# Mappings of PCI devices, with what the spec does not say of a device taken from the device: Proxmox VE refuses a mapping
+# without the subsystem and the IOMMU group of its device, and from then on holds it to them.
+sub completed {
+  my ($text, $root) = @_;
+  my @lines = lines_of($text);
+  for my $line (@lines) {
+    next if $line !~ /\A\s+map\s.*\bpath=([0-9a-f:.]+)/;
+    my $path = $1 =~ /\.[0-7]\z/ ? $1 : "$1.0";
+    my $device = "$root/sys/bus/pci/devices/$path";
+    my $more = '';
+    if ($line !~ /iommugroup=/ && -l "$device/iommu_group") {
+      my ($group) = readlink("$device/iommu_group") =~ m{([0-9]{1,6})\z};
+      $more .= ",iommugroup=$group" if defined $group;
+    }
+    if ($line !~ /subsystem-id=/) {
+      my @id = map { my $id = slurp("$device/subsystem_$_") // ''; $id =~ /\A0x([0-9a-f]{4})\s*\z/ ? $1 : () } qw(vendor device);
+      $more .= ",subsystem-id=$id[0]:$id[1]" if @id == 2;
+    }
+    $line =~ s/\s*\z/$more\n/;
+  }
+  return join('', @lines);
+}
+
+# ---------------------------------------------------------------- guests
+
+sub decoded {
+  my ($text) = @_;
+  $text =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ge;
+  return $text;
+}
+
+# A guest's configuration: its options, with what waits for a restart taken as there, and its raw lines.
+sub read_guest {
+  my ($text) = @_;
+  my (%options, @order, @raw, $notes);
+  my $section = '';
+  for my $line (lines_of($text)) {
+    $line =~ s/\s+\z//;
+    if ($line =~ /\A\[(.*)\]\z/) { $section = lc $1; next }
+    my $pending = $section eq 'pending' || $section eq 'pve:pending';
+    next if $section ne '' && !$pending;
+    if ($line =~ /\A#(.*)\z/) { $notes .= decoded($1) . "\n" if $section eq ''; next }
+    if ($line =~ /\A(lxc\.[^:\s]+)\s*:\s*(.*)\z/) { push @raw, "$1: $2" if $section eq ''; next }
+    next if $line !~ /\A([a-z][a-z0-9_-]*)\s*:\s*(.*)\z/i;
+    my ($key, $value) = ($1, $2);
+    if ($pending && $key eq 'delete') { delete @options{ map { s/\A!//r } split /[,;\s]+/, $value }; next }
+    if ($key eq 'description') { $notes = decoded($value) . "\n"; next }
+    push @order, $key unless exists $options{$key};
+    $options{$key} = $value;
+  }
+  if (defined $notes) {
+    $notes =~ s/\s+\z//;
+    $options{description} = $notes;
+    unshift @order, 'description';
+  }
+  $options{lxc} = join("\n", @raw) if @raw;
+  push @order, 'lxc' if @raw;
+  return (\%options, [grep { exists $options{$_} } @order]);
+}
+
+sub is_volume {
+  my ($key, $value) = @_;
+  return $key =~ /\A(?:(?:scsi|virtio|sata|ide|mp)[0-9]+|efidisk0|tpmstate0|rootfs)\z/
+    && $value =~ /\A[A-Za-z][A-Za-z0-9._-]*:/ && ",$value," !~ /,media=cdrom,/;
+}
+
+sub part { my ($value, $name) = @_; return $value =~ /(?:\A|,)\Q$name\E=([^,]*)/ ? $1 : undef }
+sub without { my ($value, @names) = @_; my $names = join '|', @names; return join ',', grep { !/\A(?:$names)=/ } split /,/, $value }
+
+my %unit = (K => 1024, M => 1024**2, G => 1024**3, T => 1024**4);
+sub bytes { my ($size) = @_; return defined $size && $size =~ /\A([0-9]{1,15}(?:\.[0-9]{1,6})?)([KMGT]?)\z/ ? $1 * ($unit{$2} // 1) : undef }
+sub gib {
+  my ($size) = @_;
+  my $text = sprintf('%.10f', (bytes($size) // die "the size `" . ($size // '') . "` is none\n") / 1024**3);
+  $text =~ s/\.?0+\z//;
+  return $text;
+}
+
+# What makes qm or pct allocate a volume: STORAGE:GIB and its options. The sizes of an EFI disk and a TPM follow from what
+# they are; a number must be there all the same.
+sub new_volume {
+  my ($key, $value) = @_;
+  my ($store) = $value =~ /\A([^:]+):/;
+  my (undef, @options) = split /,/, without($value, 'size');
+  my $gib = $key =~ /\A(?:efidisk0|tpmstate0)\z/ ? 1 : gib(part($value, 'size'));
+  return join ',', "$store:$gib", @options;
+}
+
+# Equal texts mean the same. `ms-cert` is Proxmox VE's own note of the keys in an EFI disk.
+sub comparable {
+  my ($key, $value) = @_;
+  return join ';', sort map { lc } split /[;,\s]+/, $value if $key eq 'tags';
+  return $value if $key eq 'description' || $key eq 'lxc';
+  return join ',', sort split /,/, without($value, 'size', 'ms-cert');
+}
+
+sub alike {
+  my ($key, $one, $other) = @_;
+  return !defined $one && !defined $other if !defined $one || !defined $other;
+  return comparable($key, $one) eq comparable($key, $other);
+}
+
+# What Proxmox VE keeps for itself, or what must not change under an installed system.
+sub is_left_alone {
+  my ($key, $kind) = @_;
+  return 1 if $key =~ /\A(?:meta|digest|lock|parent|snaptime|vmstate|template|smbios1|vmgenid|unused[0-9]+|running.*)\z/;
+  return $kind eq 'pct' && $key =~ /\A(?:arch|ostype|unprivileged)\z/;
+}
+
+sub say_fields { print map { "$_\0" } @_ }
+
+sub guest {
+  my ($kind, $now_path, $want_path, $left_path) = @_;
+  my ($now) = read_guest(slurp($now_path));
+  my $items = items_of($want_path);
+  if (defined $items) {
+    for my $item (@$items) {
+      my ($key, $base, $want) = @$item;
+      next if alike($key, $now->{$key}, $want);
+      if (!alike($key, $now->{$key}, $base)) {
+        note('conflict', "$key is " . shown($now->{$key}) . ' by now, and was ' . shown($base));
+        next;
+      }
+      change($key, $now->{$key}, $want);
+    }
+    return;
+  }
+  my ($want, $order) = read_guest(slurp($want_path));
+  my ($left) = read_guest(slurp($left_path));
+  for my $key (@$order) {
+    my ($value, $here) = ($want->{$key}, $now->{$key});
+    if (is_left_alone($key, $kind)) {
+      note('keep', "$key cannot change from " . shown($here) . " to `$value`")
+        if $key eq 'unprivileged' && ($here // 0) ne $value;
+      next;
+    }
+    my $was = $left->{$key};
+    if (is_volume($key, $value)) {
+      if (!defined $here) {
+        if (defined $was) { note('keep', "$key was taken away by hand, and stays away") }
+        else { say_fields('volume', $key, new_volume($key, $value)) }
+        next;
+      }
+      # The volume that is there stays, whatever it is called.
+      my ($volume) = $here =~ /\A([^,]*)/;
+      my ($size, $size_here) = (bytes(part($value, 'size')), bytes(part($here, 'size')));
+      s/\A[^,]*/$volume/ for grep { defined } $value, $was;
+      if ($key =~ /\A(?:efidisk0|tpmstate0)\z/) {
+        note('keep', "$key differs, and only a new one could change that") if !alike($key, $value, $here);
+        next;
+      }
+      if (defined $size && defined $size_here) {
+        if ($size > $size_here) { say_fields('grow', $key, part($value, 'size'), part($here, 'size')) }
+        elsif ($size < $size_here) {
+          note('keep', "$key has " . part($here, 'size') . ', and the spec says ' . part($value, 'size') . ': volumes are never shrunk');
+        }
+        $value = without($value, 'size') . ',size=' . part($here, 'size');
+      }
+    }
+    next if alike($key, $here, $value);
+    if (defined $was && alike($key, $was, $value)) { note('keep', "$key is " . shown($here) . " by hand, and not `$value`") }
+    elsif ($planned || !defined $here || alike($key, $here, $was)) { change($key, $here, $value) }
+    else { note('conflict', "$key is " . shown($here) . ", and the spec says `$value`") }
+  }
+  for my $key (sort keys %$left) {
+    next if exists $want->{$key} || !exists $now->{$key} || is_left_alone($key, $kind);
+    if (is_volume($key, $now->{$key})) { note('keep', "the volume of $key is no longer in the spec, and stays") }
+    elsif (alike($key, $now->{$key}, $left->{$key})) { change($key, $now->{$key}, undef) }
+    else { note('keep', "$key is no longer in the spec, but changed by hand since: it stays") }
+  }
+}
+
+# One option that changes: from, to. An option that comes or goes has the kind of its own.
+sub change {
+  my ($key, $from, $to) = @_;
+  if (!defined $to) { say_fields('delete', $key, $from) }
+  elsif (!defined $from) { say_fields('add', $key, $to) }
+  else { say_fields('set', $key, $from, $to) }
+}
+
+sub create {
+  my ($kind, $want_path) = @_;
+  my ($want, $order) = read_guest(slurp($want_path));
+  for my $key (@$order) {
+    next if $key eq 'meta' || $key eq 'lxc';
+    my $value = $want->{$key};
+    say_fields("--$key", is_volume($key, $value) && defined part($value, 'size') || $key =~ /\A(?:efidisk0|tpmstate0)\z/ ? new_volume($key, $value) : $value);
+  }
+}
+
+# The raw lines of a container, which pct itself cannot set: the file with them, before its first section.
+sub raw_lines {
+  my ($now_path, $lines) = @_;
+  my $text = slurp($now_path) // '';
+  my ($main, $rest) = $text =~ /\A(.*?)(^\[.*)?\z/ms;
+  $main = join '', grep { !/\Alxc\./ } lines_of($main);
+  $main =~ s/\n*\z/\n/ if $main ne '';
+  $main .= "$_\n" for split /\n/, $lines;
+  $main .= "\n" if defined $rest;
+  print $main . ($rest // '');
+}
+
+# ---------------------------------------------------------------- the rest
+
+# pve-cluster wants the node's name to stand for its address. The rest of the file is the user's.
+sub hosts {
+  my ($now_path, $line) = @_;
+  my ($address, @names) = split ' ', $line;
+  my $text = slurp($now_path) // "127.0.0.1 localhost.localdomain localhost\n";
+  my ($out, $written) = ('', 0);
+  for my $here (lines_of($text)) {
+    (my $bare = $here) =~ s/#.*//s;
+    my (undef, @words) = split ' ', $bare;
+    if (grep { my $word = $_; grep { $_ eq $word } @names } @words) {
+      $out .= "$line\n" unless $written++;
+      next;
+    }
+    $out .= $here;
+  }
+  print $written ? $out : ended($out) . "$line\n";
+}
+
+sub write_file {
+  my ($path, $text) = @_;
+  my $folder = '';
+  for my $word (split m{/}, $path =~ s{/[^/]*\z}{}r) {
+    $folder .= "$word/";
+    mkdir $folder unless $folder eq '/' || -d $folder;
+  }
+  open(my $file, '>:raw', $path) or die "$path: $!\n";
+  print {$file} $text or die "$path: $!\n";
+  close $file or die "$path: $!\n";
+}
+
+sub read_applied {
+  my ($path) = @_;
+  my $text = slurp($path);
+  return {} if !defined $text;
+  my $applied = eval { json()->decode($text) };
+  die "$path cannot be read: it is no JSON\n" if ref $applied ne 'HASH' || ref $applied->{files} ne 'HASH';
+  return $applied->{files};
+}
+
+sub record {
+  my ($path, $host, @rows) = @_;
+  my $files = read_applied($path);
+  while (my ($name, $sum, $text) = splice @rows, 0, 3) {
+    if ($sum eq '-') { delete $files->{$name}; next }
+    my $entry = { sha256 => $sum };
+    if ($text ne '') {
+      my $content = slurp($text) // '';
+      # As text: what is no UTF-8 is no file of a tree.
+      utf8::decode($content);
+      $entry->{text} = $content;
+    }
+    $files->{$name} = $entry;
+  }
+  my $json = JSON::PP->new->utf8->canonical->allow_nonref;
+  my @lines = map { $json->encode($_) . ':' . $json->encode($files->{$_}) } sort keys %$files;
+  print '{"format":1,"host":' . $json->encode($host) . ",\"files\":{\n" . join(",\n", @lines) . "\n}}\n";
+}
+
+sub left {
+  my ($path, $folder) = @_;
+  my $files = read_applied($path);
+  my $sums = '';
+  for my $name (sort keys %$files) {
+    next if $name !~ m{\A[^/\x00-\x1f][^\x00-\x1f]*\z} || $name =~ m{(?:\A|/)\.\.?(?:/|\z)};
+    my $entry = $files->{$name};
+    next if ref $entry ne 'HASH' || ($entry->{sha256} // '') !~ /\A[0-9a-f]{64}\z/;
+    $sums .= "$entry->{sha256}  $name\n";
+    next if !defined $entry->{text};
+    my $text = $entry->{text};
+    utf8::encode($text);
+    write_file("$folder/$name", $text);
+  }
+  write_file("$folder/.sums", $sums);
+}
+
+my ($action, @arguments) = @ARGV;
+eval {
+  if ($grammar{$action}) { merge($action, @arguments) }
+  elsif ($action eq 'guest') { guest(@arguments) }
+  elsif ($action eq 'create') { create(@arguments) }
+  elsif ($action eq 'raw') { raw_lines(@arguments) }
+  elsif ($action eq 'hosts') { hosts(@arguments) }
+  elsif ($action eq 'record') { record(@arguments) }
+  elsif ($action eq 'left') { left(@arguments) }
+  else { die "no action $action\n" }
+  close STDOUT or die "cannot write: $!\n";
+  1;
+} or do { print STDERR $@; exit 1 };
+PERL
+}

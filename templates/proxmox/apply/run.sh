@@ -1,0 +1,507 @@
+# ---------------------------------------------------------------- telling
+
+# event KIND [KEY VALUE]...: a line of JSON, with --json. The value of a key that ends in `#` is JSON already.
+event() {
+  local line
+  if [[ -z $json ]]; then
+    return 0
+  fi
+  line="{\"event\":$(json_string "$1")"
+  shift
+  while (($#)); do
+    if [[ $1 == *'#' ]]; then
+      line+=",$(json_string "${1%#}"):$2"
+    else
+      line+=",$(json_string "$1"):$(json_string "$2")"
+    fi
+    shift 2
+  done
+  printf '%s}\n' "$line"
+}
+
+# line TEXT: for people.
+line() {
+  if [[ -z $json ]]; then
+    printf '%s\n' "$1"
+  fi
+}
+
+# complain LEVEL TEXT: on standard error, or as an event.
+complain() {
+  if [[ -n $json ]]; then
+    event "$1" text "$2" step "$step"
+  else
+    printf 'apply.sh: %s\n' "$2" >&2 || true
+  fi
+}
+fail() {
+  reported=1
+  complain failed "$1"
+  exit 1
+}
+decline() {
+  reported=1
+  complain refused "$1"
+  exit 3
+}
+misuse() {
+  reported=1
+  complain usage "$1 (see --help)"
+  exit 2
+}
+
+# The words of others, for a message: one line of what can be seen, and not much of it.
+seen() {
+  local text
+  text=$(head -c 4096 -- "$1" 2>/dev/null | tr -c '[:print:]\n' '?' | grep -v '^[[:space:]]*$' | tail -n 3 | paste -sd ' ')
+  printf '%s' "${text:0:400}"
+}
+
+# ---------------------------------------------------------------- one run
+
+root=${MOXC_ROOT:-}
+pve=
+state=
+runs=
+run=
+work=
+tree=
+left=
+as_it_is=()
+confirms=()
+only=
+skip=
+restarts=
+download=
+await=
+planned=
+undoing=
+undo_run=
+listing=
+network_timeout=120
+step=
+step_title=
+skipping=
+looking=
+changes=0
+problems=0
+reported=
+done_steps=()
+wanted_names=()
+declare -A left_sum=() noted=() expected_sum=()
+records=()
+
+parse() {
+  while (($#)); do
+    case $1 in
+      --json) json=1 ;;
+      --dry-run) dry_run=1 ;;
+      --yes) yes=1 ;;
+      --download) download=1 ;;
+      --await) await=1 ;;
+      --list) listing=1 ;;
+      --undo)
+        undoing=1
+        if [[ -n ${2:-} && $2 != -* ]]; then
+          undo_run=$2
+          shift
+        fi
+        ;;
+      --root | --confirm | --only | --skip | --restart | --as-it-is | --network-timeout)
+        if [[ -z ${2:-} ]]; then
+          misuse "$1 takes a value"
+        fi
+        case $1 in
+          --root) root=${2%/} ;;
+          --confirm) confirms+=("$2") ;;
+          --only) only+=,$2, ;;
+          --skip) skip+=,$2, ;;
+          --restart) restarts+=,$2, ;;
+          --as-it-is) as_it_is+=("$2") ;;
+          --network-timeout)
+            if ! gate number network_timeout "$2" || ((network_timeout < 20)); then
+              misuse '--network-timeout takes a number of seconds, at least 20'
+            fi
+            ;;
+        esac
+        shift
+        ;;
+      --help | -h)
+        usage
+        exit 0
+        ;;
+      *) misuse "unknown option $1" ;;
+    esac
+    shift
+  done
+  if [[ -n $root && ! -d $root ]]; then
+    misuse "there is no folder $root"
+  fi
+  if [[ -n $root ]]; then
+    root=$(cd -- "$root" && pwd) || misuse "the folder $root cannot be entered"
+  fi
+  pve=$root/etc/pve
+  state=$root/var/lib/moxc
+  runs=$state/runs
+}
+
+main() {
+  program=apply.sh
+  parse "$@"
+  trap ended EXIT
+  work=$(mktemp -d) || fail 'there is no room for temporary files'
+  editor_text=$(editor_program)
+  if [[ -n $listing ]]; then
+    list_runs
+    exit 0
+  fi
+  if [[ -z $root && $(id -u) != 0 ]]; then
+    fail 'only root can do this'
+  fi
+  for command in perl flock sha256sum timeout; do
+    command -v "$command" >/dev/null || fail "the command $command is not there"
+  done
+  if [[ -z $dry_run ]]; then
+    # Only root may see what is kept: there are passwords of storages in it.
+    (umask 077 && mkdir -p -- "$runs") || fail "cannot write below $state"
+    one_at_a_time
+  fi
+  if [[ -n $undoing ]]; then
+    undo
+    exit 0
+  fi
+  prepare
+  look
+  if ((changes == 0)); then
+    keep_records
+    line 'nothing to change'
+    event end changes# 0
+    exit 0
+  fi
+  if [[ -n $dry_run ]]; then
+    line "$changes changes, none made (--dry-run)"
+    event end changes# "$changes"
+    exit 0
+  fi
+  agree
+  perform
+  line "$changes changes made; to take them back: $(undo_words)"
+  event end changes# "$changes" run "${run##*/}"
+}
+
+one_at_a_time() {
+  exec {lock_fd}>>"$state/lock" || fail "cannot write $state/lock"
+  if ! flock --timeout 20 "$lock_fd"; then
+    decline 'another run is at it: nothing was done'
+  fi
+}
+
+editor() { MOXC_PLANNED=$planned perl -e "$editor_text" -- "$@"; }
+
+# prepare: the wanted files, proved, and what earlier runs left, in a folder of our own.
+prepare() {
+  local here
+  tree=$work/tree
+  left=$work/left
+  mkdir -p -- "$tree" "$left"
+  if [[ -n $fresh ]]; then
+    here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]:-.}")" && pwd)
+    reported=1
+    mkdir -- "$work/proved"
+    prove_tree "${here%/*}" "$work/proved" proxmox/
+    reported=
+    tree=$work/proved/proxmox
+  else
+    bring_files
+  fi
+  if [[ -e $state/applied.json ]]; then
+    editor left "$state/applied.json" "$left" 2>"$work/error" || fail "$(seen "$work/error")"
+    local sum path
+    while read -r sum path; do
+      left_sum[$path]=$sum
+    done <"$left/.sums"
+  fi
+  # An earlier run that was cut off amid the network: it goes back first, and not in the middle of this one.
+  if [[ -z $dry_run && -s $state/network-unconfirmed ]]; then
+    complain note 'an earlier run left a network that nobody confirmed: it goes back first'
+    go_back_first
+  fi
+}
+
+# bring PATH MODE TEXT
+bring() {
+  mkdir -p -- "$(dirname -- "$tree/$1")"
+  printf '%s' "$3" >"$tree/$1"
+  chmod "$2" -- "$tree/$1"
+}
+
+# look: every step says what it would do; what is in the way is told, all of it, before anything is touched.
+look() {
+  looking=1
+  changes=0
+  steps
+  step=
+  if ((problems)); then
+    decline "refused, and nothing was done: $problems of what is above has to be settled first"
+  fi
+}
+
+agree() {
+  if [[ -n $yes ]]; then
+    return 0
+  fi
+  if ! { : </dev/tty; } 2>/dev/null; then
+    decline "there is nobody to ask about these $changes changes: say --yes"
+  fi
+  local answer=
+  printf 'Make these %s changes? [y/N] ' "$changes" >/dev/tty
+  read -r answer </dev/tty || true
+  case $answer in
+    y | Y | yes) ;;
+    *) decline 'stopped: the answer was no, and nothing was done' ;;
+  esac
+}
+
+perform() {
+  looking=
+  begin_run
+  local looked=$changes
+  changes=0
+  # What the look found to be so is found again; the rest is not yet so.
+  records=()
+  steps
+  end_step
+  step=
+  keep_records
+  journal 'done'
+  if ((looked && !changes)); then
+    changes=$looked
+  fi
+}
+
+begin_run() {
+  local name number=0
+  TZ=UTC0 printf -v name '%(%Y%m%dT%H%M%SZ)T' -1
+  run=$runs/$name
+  while ! (umask 077 && mkdir -- "$run") 2>/dev/null; do
+    number=$((number + 1))
+    if ((number > 99)); then
+      fail "cannot make a folder below $runs"
+    fi
+    run=$runs/$name-$number
+  done
+  (umask 077 && mkdir -p -- "$run/saved" && : >"$run/journal" && : >"$run/undo" && : >"$run/output") || fail "cannot write $run"
+  if [[ -e $state/applied.json ]]; then
+    cp -p -- "$state/applied.json" "$run/applied.json" || fail "cannot write $run"
+  fi
+  write_undo "$run/undo.sh"
+  journal "begun for $host"
+  tidy_runs
+}
+
+# tidy_runs: the last 20 stay, and of these what is younger than half a year; the newest always.
+tidy_runs() {
+  local kept=0 folder now since
+  printf -v now '%(%s)T' -1
+  while IFS= read -r folder; do
+    kept=$((kept + 1))
+    gate seconds since "$(stat -c %Y -- "$runs/$folder")" || continue
+    if ((kept > 20 || kept > 1 && now - since > 15552000)); then
+      rm -rf -- "${runs:?}/$folder"
+    fi
+  done < <(run_names)
+}
+
+# run_names: newest first.
+run_names() {
+  local folder
+  for folder in "$runs"/*/; do
+    folder=${folder%/}
+    folder=${folder##*/}
+    if [[ $folder =~ ^[0-9]{8}T[0-9]{6}Z(-[0-9]{1,2})?$ ]]; then
+      printf '%s\n' "$folder"
+    fi
+  done | sort -r -t- -k1,1 -k2,2nr
+}
+
+undo_words() { shown bash "$run/undo.sh"; }
+
+# journal TEXT: what happens, before it happens. A disk that is full ends the run here, and not in the middle of a file.
+journal() {
+  local stamp
+  TZ=UTC0 printf -v stamp '%(%Y-%m-%dT%H:%M:%SZ)T' -1
+  printf '%s %s %s\n' "$stamp" "${step:--}" "$1" >>"$run/journal" || fail "cannot write $run/journal: nothing more was done"
+}
+
+# undoable WORD...: how what comes next is taken back; on disk before it is done.
+# Fields that end in NUL, their number first: a note that was cut off is none.
+undoable() {
+  printf '%s\0' "$#" "$@" >>"$run/undo" || fail "cannot write $run/undo: nothing more was done"
+}
+
+# How a run ends that was not told otherwise.
+ended() {
+  local status=$?
+  trap '' INT TERM HUP PIPE
+  trap - EXIT ERR
+  set +e
+  if [[ -n $in_network ]]; then
+    network_back >>"$run/output" 2>&1
+    complain failed 'the network that worked before is back'
+  fi
+  if [[ -z $looking && -n $run && -z $undoing && $status != 0 ]]; then
+    if [[ -z $reported ]]; then
+      complain failed "stopped in step ${step:--}"
+    fi
+    keep_records
+    if ((${#done_steps[@]})); then
+      complain note "done before: ${done_steps[*]}"
+    fi
+    complain note "mend the cause and run it again: what is done is not done twice. To take back what was done: $(undo_words)"
+    journal "ended with $status"
+  elif [[ $status != 0 && -z $reported ]]; then
+    complain failed "stopped${step:+ in step $step}: $BASH_COMMAND"
+  fi
+  if [[ -n $work ]]; then
+    rm -rf -- "$work"
+  fi
+  case $status in
+    0 | 2 | 3) exit "$status" ;;
+    *) exit 1 ;;
+  esac
+}
+
+# ---------------------------------------------------------------- steps
+
+# step ID GROUP TITLE: what follows belongs to it.
+step() {
+  end_step
+  step=$1
+  step_group=$2
+  step_title=$3
+  skipping=
+  if [[ -n $only && $only != *,"$1",* && $only != *,"$2",* || $skip == *,"$1",* || $skip == *,"$2",* ]]; then
+    skipping=1
+  fi
+  step_changes=$changes
+  printf -v step_began '%(%s)T' -1
+}
+
+end_step() {
+  local now
+  if [[ -z $step || -n $skipping || -n $looking ]]; then
+    return 0
+  fi
+  keep_records
+  if ((changes > step_changes)); then
+    printf -v now '%(%s)T' -1
+    line "  done: $step_title ($((now - step_began)) s)"
+    event "done" step "$step" title "$step_title" seconds# "$((now - step_began))"
+    done_steps+=("$step")
+  fi
+}
+step_group=
+step_changes=0
+step_began=0
+
+# intend TEXT: a change that is about to be made, or would be.
+intend() {
+  changes=$((changes + 1))
+  if [[ -n $looking ]]; then
+    line "$step_title: $1"
+    event change step "$step" title "$step_title" text "$1"
+    return 1
+  fi
+  journal "$1"
+}
+
+# problem TEXT: what is in the way. In the look everything is gone through first.
+problem() {
+  if [[ -z $looking ]]; then
+    fail "$step_title: $1"
+  fi
+  problems=$((problems + 1))
+  complain refused "$step_title: $1"
+}
+
+# tell_notes FILE TITLE: what the editor told; fails where something is in the way.
+tell_notes() {
+  local level text status=0
+  while read -r level text; do
+    case $level in
+      keep)
+        if [[ -n $looking || -z $run ]]; then
+          complain kept "${2:+$2: }$text"
+        fi
+        ;;
+      conflict)
+        status=1
+        if [[ -n $2 ]]; then
+          problem "$text"
+        else
+          complain refused "$text"
+        fi
+        ;;
+    esac
+  done <"$1"
+  return "$status"
+}
+
+# doing COMMAND...: runs it, and says which command failed on what, with its own words.
+doing() {
+  local status=0
+  journal "$(shown "$@")"
+  "$@" >"$work/output" 2>&1 </dev/null {lock_fd}>&- || status=$?
+  cat -- "$work/output" >>"$run/output" 2>/dev/null || true
+  if ((status)); then
+    fail "$step_title: \`$(shown "$@")\` failed ($status): $(seen "$work/output")"
+  fi
+}
+
+# applied PATH [TEXT]: remembered for later runs: the file's hash, and with a second word its text.
+applied() {
+  local text=${2:+$tree/$1}
+  if [[ -n $text && -e $tree/.own/$1 ]]; then
+    text=$tree/.own/$1
+  fi
+  records+=("$1" "$(sha256_of "$tree/$1")" "$text")
+}
+forgotten() { records+=("$1" - ''); }
+
+keep_records() {
+  local at rows=()
+  for ((at = 0; at < ${#records[@]}; at += 3)); do
+    if [[ ${records[at + 1]} == - && -z ${left_sum[${records[at]}]:-} || ${left_sum[${records[at]}]:-} == "${records[at + 1]}" ]]; then
+      continue
+    fi
+    rows+=("${records[@]:at:3}")
+    left_sum[${records[at]}]=${records[at + 1]}
+  done
+  records=()
+  if ((${#rows[@]} == 0)) || [[ -n $dry_run ]]; then
+    return 0
+  fi
+  mkdir -p -- "$state"
+  if editor record "$state/applied.json" "$host" "${rows[@]}" >"$state/applied.json.new" 2>"$work/error"; then
+    mv -f -- "$state/applied.json.new" "$state/applied.json"
+  else
+    rm -f -- "$state/applied.json.new"
+    complain failed "cannot write $state/applied.json: $(seen "$work/error")"
+    return 1
+  fi
+}
+
+sha256_of() {
+  local sum
+  sum=$(sha256sum -- "$1" 2>/dev/null) || return 1
+  sum=${sum#\\}
+  printf '%s' "${sum%% *}"
+}
+
+# The hash that Proxmox VE itself knows a file by.
+sha1_of() {
+  local sum
+  sum=$(sha1sum -- "$1" 2>/dev/null) || return 1
+  sum=${sum#\\}
+  printf '%s' "${sum%% *}"
+}

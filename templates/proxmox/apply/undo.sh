@@ -1,0 +1,285 @@
+# ---------------------------------------------------------------- the way back of a run
+
+# write_undo FILE: a script of its own, which takes back what this run did. It needs nothing but its folder.
+write_undo() {
+  {
+    printf '#!/bin/bash\n# Takes back the run %s: undo.sh [--dry-run] [--yes] [--json]\n{\n' "${run##*/}"
+    printf 'set -Eeuo pipefail\nexport LC_ALL=C\numask 022\n'
+    printf 'program=undo.sh dry_run= yes= json= confirmed= changes=0 lock_fd=9\n'
+    printf 'root=%q pve=%q state=%q runs=%q host=%q\n' "$root" "$pve" "$state" "$runs" "$host"
+    printf 'editor_text=%q\n' "$editor_text"
+    declare -p "${!gate_@}" "${!hear_@}" "${!show_@}" list_most message_most
+    printf '%s\n' 'planned= work= run= tree= left= as_it_is=() confirms=() only= skip= restarts= download= await= undoing=1 listing=' \
+      "undo_run=${run##*/} fresh= network_timeout=120 step= step_title= skipping= looking= problems=0 reported= in_network=" \
+      'step_group= step_changes=0 step_began=0 done_steps=() wanted_names=() records=() renames=()' \
+      'declare -A left_sum=() noted=() undone_paths=() expected_sum=()' \
+      'notes=() notes_at=() notes_long=() network_paths=()'
+    declare -f
+    printf '%s\n' 'usage() { printf "usage: undo.sh [--dry-run] [--yes] [--json]\n"; }' \
+      'editor_program() { printf %s "$editor_text"; }' \
+      'main "$@" --undo '"${run##*/}" 'exit' '}'
+  } >"$1" || fail "cannot write $run"
+}
+
+list_runs() {
+  local name about
+  while IFS= read -r name; do
+    about=
+    if [[ -e $runs/$name/undone ]]; then
+      about=' (taken back)'
+    fi
+    line "$name$about"
+    event run run "$name" undone# "$([[ -n $about ]] && printf true || printf false)"
+  done < <(run_names)
+}
+
+# undo: everything that the run noted, the last first. What somebody changed since is not overwritten: it is told, and then
+# nothing is done.
+undo() {
+  local name at pass before
+  if [[ -n $undo_run ]]; then
+    if [[ ! $undo_run =~ ^[0-9]{8}T[0-9]{6}Z(-[0-9]{1,2})?$ || ! -d $runs/$undo_run ]]; then
+      decline "there is no run $undo_run; --list shows those that are there"
+    fi
+    run=$runs/$undo_run
+  else
+    while IFS= read -r name; do
+      if [[ ! -e $runs/$name/undone ]]; then
+        run=$runs/$name
+        break
+      fi
+    done < <(run_names)
+    if [[ -z $run ]]; then
+      decline 'there is no run to take back'
+    fi
+  fi
+  if [[ -e $run/undone ]]; then
+    line "${run##*/} is taken back already"
+    return 0
+  fi
+  while IFS= read -r name; do
+    if [[ -s $runs/$name/undo && ! -e $runs/$name/undone && $name != "${run##*/}" && $name > ${run##*/} ]]; then
+      complain note "$name came later and is not taken back: what it changed anew is in the way"
+    fi
+  done < <(run_names)
+  if [[ -z $dry_run && -s $state/network-unconfirmed ]]; then
+    go_back_first
+  fi
+  read_notes
+  step=undo
+  step_title="undo of ${run##*/}"
+  for pass in look act; do
+    looking=
+    if [[ $pass == look ]]; then
+      looking=1
+    fi
+    network_paths=()
+    changes=0
+    for ((at = ${#notes_at[@]} - 1; at >= 0; at--)); do
+      undo_note "${notes[@]:notes_at[at]:notes_long[at]}"
+    done
+    undo_after
+    if [[ $pass == act ]]; then
+      # The guard of the network had its unit in one of them.
+      for ((at = ${#notes_at[@]} - 1; at >= 0; at--)); do
+        if [[ ${notes[notes_at[at]]} == folder ]]; then
+          undo_folder "${notes[notes_at[at] + 1]}"
+        fi
+      done
+      break
+    fi
+    before=$changes
+    if ((problems)); then
+      decline "refused, and nothing was done: $problems of what is above has to be settled first"
+    fi
+    if [[ -n $dry_run ]]; then
+      line "$changes changes, none made (--dry-run)"
+      return 0
+    fi
+    if ((changes)); then
+      agree
+    fi
+  done
+  if [[ -e $run/applied.json ]]; then
+    cp -p -- "$run/applied.json" "$state/applied.json.new" && mv -f -- "$state/applied.json.new" "$state/applied.json"
+  else
+    rm -f -- "$state/applied.json"
+  fi
+  : >"$run/undone" || fail "cannot write $run"
+  line "${run##*/} is taken back: $before changes"
+  event end undone "${run##*/}" changes# "$before"
+}
+
+# read_notes: what `undoable` wrote.
+notes=() notes_at=() notes_long=()
+read_notes() {
+  local word long start
+  notes=() notes_at=() notes_long=()
+  while IFS= read -r -d '' word; do
+    gate number long "$word" || fail "$run/undo cannot be read"
+    start=${#notes[@]}
+    while ((long > 0)) && IFS= read -r -d '' word; do
+      notes+=("$word")
+      long=$((long - 1))
+    done
+    if ((long > 0)); then
+      break
+    fi
+    notes_at+=("$start")
+    notes_long+=("$((${#notes[@]} - start))")
+  done <"$run/undo"
+}
+
+# undo_note WORD...
+undo_note() {
+  case ${1:-} in
+    file) undo_file "${@:2}" ;;
+    folder) undo_folder "$2" ;;
+    config) undo_config "$2" ;;
+    property) undo_property "${@:2}" ;;
+    enable | disable | start | stop) undo_unit "$@" ;;
+    run) if intend "$(shown "${@:2}")"; then doing "${@:2}"; fi ;;
+    stays)
+      if [[ -n $looking ]]; then
+        complain stays "$2 stays"
+      elif [[ $2 =~ ^guest\ ([1-9][0-9]{2,8})$ ]]; then
+        # It is known as ours in later runs, too.
+        mkdir -p -- "$state/making" && : >"$state/making/${BASH_REMATCH[1]}.conf"
+      fi
+      ;;
+    network) ;;
+    *) problem "the note \`${1:-}\` is not known: this undo.sh is of another moxc" ;;
+  esac
+}
+
+# undo_file PATH AFTER
+undo_file() {
+  local path=$1 after=$2 saved=$run/saved/$1 now=- was=-
+  if [[ -e $root/$path ]]; then
+    now=$(sha256_of "$root/$path")
+  fi
+  if [[ -e $saved ]]; then
+    was=$(sha256_of "$saved")
+  fi
+  case $path in
+    # Those are switched together, under guard, as they were before.
+    etc/network/interfaces | etc/systemd/network/*.link)
+      if [[ $now != "$was" ]]; then
+        if [[ $now != "$after" ]]; then
+          problem "/$path was changed since"
+        fi
+        network_paths+=("$path")
+      fi
+      return 0
+      ;;
+  esac
+  if [[ $now == "$was" ]]; then
+    if [[ $was != - && $path != etc/pve/* && $(stat -c %a -- "$saved") != "$(stat -c %a -- "$root/$path")" ]] && intend "the mode of /$path comes back"; then
+      doing chmod --reference="$saved" -- "$root/$path"
+    fi
+    return 0
+  fi
+  # A file that a run changed twice: only its last state is told apart, and that comes first here.
+  if [[ $now != "$after" && -z ${undone_paths[$path]:-} ]]; then
+    problem "/$path was changed since"
+    return 0
+  fi
+  undone_paths[$path]=1
+  note_change "$path"
+  intend "/$path comes back" || return 0
+  if [[ $was == - ]]; then
+    retire_unit_back "$path"
+    rm -f -- "$root/$path" || fail "cannot remove $root/$path"
+  else
+    place "$saved" "$path" "$(stat -c %a -- "$saved")"
+    touch -r "$saved" -- "$root/$path" 2>/dev/null || true
+  fi
+}
+declare -A undone_paths=()
+
+# A unit that came goes again.
+retire_unit_back() {
+  case $1 in
+    etc/systemd/system/*@.* | etc/systemd/system/*/*) ;;
+    etc/systemd/system/*)
+      if systemctl is-enabled --quiet -- "${1##*/}" 2>/dev/null; then
+        doing systemctl disable -- "${1##*/}"
+      fi
+      ;;
+  esac
+}
+
+undo_folder() {
+  if [[ -d $root/$1 && -z $(ls -A -- "$root/$1" 2>/dev/null) ]] && [[ -z $looking ]]; then
+    rmdir -- "$root/$1" || true
+  fi
+}
+
+# undo_config PATH: a guest's configuration, byte for byte: its options are back by commands already.
+undo_config() {
+  if [[ -e $run/saved/$1 && -e $root/$1 && -z $looking ]] && ! cmp -s -- "$run/saved/$1" "$root/$1"; then
+    place "$run/saved/$1" "$1" 640
+  fi
+}
+
+# undo_property PROGRAM DATASET NAME VALUE SOURCE
+undo_property() {
+  local now
+  now=$("$1" get -Hp -o value "$3" "$2" 2>/dev/null) || now=
+  if [[ $now == "$4" ]]; then
+    return 0
+  fi
+  if [[ $1 == zfs && $5 != local && $5 != received ]]; then
+    if intend "$(shown zfs inherit "$3" "$2")"; then
+      doing zfs inherit "$3" "$2"
+    fi
+  elif intend "$(shown "$1" set "$3=$4" "$2")"; then
+    doing "$1" set "$3=$4" "$2"
+  fi
+}
+
+# undo_unit enable|disable|start|stop UNIT: to be done now.
+undo_unit() {
+  local on=1
+  case $1 in
+    enable) if systemctl is-enabled --quiet -- "$2" 2>/dev/null; then return 0; fi ;;
+    disable) if ! systemctl is-enabled --quiet -- "$2" 2>/dev/null; then return 0; fi ;;
+    start) if systemctl is-active --quiet -- "$2" 2>/dev/null; then return 0; fi ;;
+    stop) if ! systemctl is-active --quiet -- "$2" 2>/dev/null; then return 0; fi ;;
+  esac
+  if intend "$(shown systemctl "$1" "$2")"; then
+    doing systemctl "$1" -- "$2"
+  fi
+}
+
+# undo_after: what the files that came back ask for; the network last, under guard again.
+undo_after() {
+  local first=$run path mac old new
+  local -a gateways=() addresses=()
+  reload
+  boot
+  if ((${#network_paths[@]} == 0)); then
+    return 0
+  fi
+  if ! intend "the network goes back (${network_paths[*]}), guarded"; then
+    return 0
+  fi
+  renames=()
+  if [[ -s $run/network/names ]]; then
+    while read -r mac old new; do
+      if [[ $(card_of "$mac") == "$new" ]]; then
+        renames+=("$mac $new $old")
+      fi
+    done <"$run/network/names"
+  fi
+  # The guard keeps what is there now, in a run of its own.
+  begin_undo_run
+  switch_network "$first/saved" "${network_paths[@]}"
+  run=$first
+}
+
+begin_undo_run() {
+  run=$run/undo-network
+  rm -rf -- "$run"
+  (umask 077 && mkdir -p -- "$run/saved" && : >"$run/journal" && : >"$run/undo" && : >"$run/output") || fail "cannot write $run"
+}

@@ -1,0 +1,667 @@
+//! `apply.sh` on a host of fakes with state: what it changes, what it leaves, how it fails, and how it is taken back.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+
+use crate::program::Said;
+use crate::system::{FakeHost, fine, specs};
+
+/// What an installer leaves in `/etc/network/interfaces`.
+const INSTALLED: &str = "auto lo\niface lo inet loopback\n\niface enp5s0 inet manual\n\nauto vmbr0\n\
+    iface vmbr0 inet static\n\taddress 192.168.1.10/24\n\tgateway 192.168.1.1\n\tbridge-ports enp5s0\n\
+    \tbridge-stp off\n\tbridge-fd 0\n\nsource /etc/network/interfaces.d/*\n";
+
+fn homelab() -> FakeHost {
+    let host = FakeHost::new(&specs()["homelab"]);
+    host.write("root/etc/network/interfaces", INSTALLED);
+    host
+}
+
+fn refused(said: &Said, why: &str) {
+    assert_eq!(said.status, Some(3), "{}\n{}", said.out, said.err);
+    assert!(said.err.contains(why), "{why}:\n{}", said.err);
+}
+
+fn failed(said: &Said, why: &str) {
+    assert_eq!(said.status, Some(1), "{}\n{}", said.out, said.err);
+    assert!(said.err.contains(why), "{why}:\n{}", said.err);
+}
+
+/// Takes the last run back.
+fn undo(host: &FakeHost, args: &[&str]) -> Said {
+    let mut all = vec!["--undo"];
+    all.extend(args);
+    host.apply(&all, "")
+}
+
+#[test]
+fn a_run_is_taken_back_byte_for_byte_but_for_what_it_says() {
+    let host = homelab();
+    host.write("root/etc/vzdump.conf", "# mine\ntmpdir: /var/tmp\n");
+    host.write(
+        "root/etc/kernel/cmdline",
+        "root=ZFS=rpool/ROOT/pve-1 boot=zfs quiet\n",
+    );
+    let before = host.files();
+    fine(&host.apply(&[], ""));
+    let after = host.files();
+    assert_ne!(before, after);
+    assert!(after["etc/vzdump.conf"].contains("tmpdir: /var/tmp\n"));
+    assert!(
+        after["etc/kernel/cmdline"].starts_with("root=ZFS=rpool/ROOT/pve-1 boot=zfs quiet"),
+        "{}",
+        after["etc/kernel/cmdline"]
+    );
+    let said = undo(&host, &["--dry-run"]);
+    fine(&said);
+    assert_eq!(host.files(), after);
+    for what in ["guest 110 stays", "guest 120 stays", "zpool create"] {
+        assert!(said.err.contains(what), "{what}:\n{}", said.err);
+    }
+    fine(&undo(&host, &[]));
+    let mut back = host.files();
+    back.retain(|path, _| !path.contains("qemu-server/") && !path.contains("lxc/"));
+    assert_eq!(back, before);
+    // What stayed is known: the next run goes on with it.
+    fine(&host.apply(&[], ""));
+    assert_eq!(host.files(), after);
+}
+
+#[test]
+fn an_undo_never_overwrites_what_somebody_changed_since() {
+    let host = homelab();
+    fine(&host.apply(&[], ""));
+    host.write(
+        "root/etc/modprobe.d/zfs.conf",
+        "options zfs zfs_arc_max=7\n",
+    );
+    let after = host.files();
+    refused(
+        &undo(&host, &[]),
+        "/etc/modprobe.d/zfs.conf was changed since",
+    );
+    assert_eq!(host.files(), after);
+}
+
+#[test]
+fn each_command_that_fails_once_is_told_and_the_next_run_finishes() {
+    let whole = homelab();
+    fine(&whole.apply(&[], ""));
+    for (fail, said_of) in [
+        ("zpool create", "pools and datasets: `bash"),
+        (
+            "update-initramfs",
+            "`update-initramfs -u -k all` failed (255): update-initramfs: made to fail",
+        ),
+        (
+            "systemctl enable -- moxc.target",
+            "`systemctl enable -- moxc.target` failed",
+        ),
+        ("qm create 120", "guest 120 (windows): `qm create 120 "),
+        (
+            "pct create",
+            "guest 110 (services): `pct create 110 local:vztmpl/",
+        ),
+        ("systemd-run", "`systemd-run` failed"),
+        ("ifreload", "the new network did not come up"),
+    ] {
+        let host = homelab();
+        let said = host.apply(&[], fail);
+        failed(&said, said_of);
+        assert!(said.err.contains("run it again"), "{fail}:\n{}", said.err);
+        assert!(!said.err.contains("{lock_fd}"), "{fail}:\n{}", said.err);
+        assert_eq!(
+            host.read("root/etc/network/interfaces"),
+            INSTALLED,
+            "{fail}"
+        );
+        assert!(
+            !host.path("root/var/lib/moxc/network-unconfirmed").exists(),
+            "{fail}"
+        );
+        fine(&host.apply(&[], ""));
+        assert_eq!(host.files(), whole.files(), "{fail}");
+        let said = host.apply(&[], "");
+        fine(&said);
+        assert_eq!(host.changes(), [""; 0], "{fail}:\n{}", said.out);
+    }
+}
+
+/// Runs the script and has the fake of a command end it by a signal.
+fn killed(host: &FakeHost, signal: &str, at: &str) -> Option<i32> {
+    let path = format!(
+        "{}:{}",
+        host.path("bin").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let status = Command::new("bash")
+        .args(["-c", r#"echo $$ >"$FAKE/pid"; exec bash "$0" "$@""#])
+        .arg(host.path("tree/proxmox/apply.sh"))
+        .arg("--root")
+        .arg(host.path("root"))
+        .arg("--yes")
+        .env("PATH", path)
+        .env("FAKE", host.path("."))
+        .env("FAKE_KILL", at)
+        .env("FAKE_SIGNAL", signal)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("bash starts");
+    status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+}
+
+#[test]
+fn a_run_that_is_killed_anywhere_goes_on_where_it_was() {
+    let whole = homelab();
+    fine(&whole.apply(&[], ""));
+    for at in [
+        "zfs create",
+        "update-initramfs",
+        "systemctl start -- moxc.target",
+        "pct create",
+        "qm create 120",
+        "systemctl enable moxc-network-back.service",
+        "systemd-run",
+        "ifreload",
+    ] {
+        let host = homelab();
+        assert_eq!(killed(&host, "KILL", at), Some(137), "{at}");
+        fine(&host.apply(&[], ""));
+        assert_eq!(host.files(), whole.files(), "{at}");
+        fine(&host.apply(&[], ""));
+        assert_eq!(host.changes(), [""; 0], "{at}");
+    }
+}
+
+/// What the host's timer would run.
+fn fire(host: &FakeHost) -> Said {
+    let words = host.read("timer");
+    let mut words = words.lines();
+    Command::new(words.next().expect("a program"))
+        .args(words)
+        .env("FAKE", host.path("."))
+        .env("FAKE_FAIL", "")
+        .stdin(Stdio::null())
+        .output()
+        .expect("it starts")
+        .into()
+}
+
+#[test]
+fn a_network_that_nobody_confirmed_goes_back_without_the_script() {
+    let host = homelab();
+    assert_eq!(killed(&host, "KILL", "ifreload"), Some(137));
+    assert_ne!(host.read("root/etc/network/interfaces"), INSTALLED);
+    assert!(
+        host.path("root/etc/systemd/system/moxc-network-back.service")
+            .exists()
+    );
+    fine(&fire(&host));
+    assert_eq!(host.read("root/etc/network/interfaces"), INSTALLED);
+    assert!(
+        !host
+            .path("root/etc/systemd/system/moxc-network-back.service")
+            .exists()
+    );
+    assert!(!host.path("root/var/lib/moxc/network-unconfirmed").exists());
+    // A timer that fires late, after a confirmed run, does nothing.
+    fine(&host.apply(&[], ""));
+    let confirmed = host.read("root/etc/network/interfaces");
+    fine(&fire(&host));
+    assert_eq!(host.read("root/etc/network/interfaces"), confirmed);
+}
+
+#[test]
+fn a_signal_amid_the_network_goes_back_at_once() {
+    for signal in ["INT", "TERM", "HUP", "PIPE"] {
+        let host = homelab();
+        assert_eq!(killed(&host, signal, "ifreload"), Some(1), "{signal}");
+        assert_eq!(
+            host.read("root/etc/network/interfaces"),
+            INSTALLED,
+            "{signal}"
+        );
+        assert!(
+            !host.path("root/var/lib/moxc/network-unconfirmed").exists(),
+            "{signal}"
+        );
+    }
+}
+
+#[test]
+fn a_network_without_its_addresses_comes_back_as_it_was() {
+    let host = homelab();
+    host.write("no-addresses", "");
+    let said = host.apply(&[], "");
+    failed(&said, "missing addresses: 192.168.1.10/24 on vmbr0");
+    assert!(
+        said.err.contains("the network that worked before is back"),
+        "{}",
+        said.err
+    );
+    assert_eq!(host.read("root/etc/network/interfaces"), INSTALLED);
+}
+
+#[test]
+fn a_new_name_of_a_card_is_there_before_it_is_used() {
+    let host = FakeHost::new(&specs()["mini"]);
+    let script = host.read("tree/proxmox/apply.sh");
+    let cards = script
+        .lines()
+        .find(|line| line.trim_start().starts_with("network 'etc"))
+        .expect("a network");
+    assert!(cards.contains("enlan0="), "{cards}");
+    let installed = INSTALLED.replace("enp5s0", "eno1");
+    host.write("root/etc/network/interfaces", &installed);
+    let said = host.apply(&[], "");
+    fine(&said); // without /sys nothing is known of the cards
+    let host = FakeHost::new(&specs()["mini"]);
+    host.write("root/etc/network/interfaces", &installed);
+    host.write("root/sys/class/net/eno1/address", "52:54:00:00:00:99\n");
+    host.write("root/sys/class/net/eno1/device/vendor", "");
+    refused(&host.apply(&[], ""), "no network card has the MAC address");
+    host.write("root/sys/class/net/eno1/address", "00:00:5e:00:53:01\n");
+    let said = host.apply(&[], "");
+    fine(&said);
+    assert!(
+        said.out.contains("the card eno1 becomes enlan0 at once"),
+        "{}",
+        said.out
+    );
+    assert!(host.path("root/sys/class/net/enlan0").exists());
+    let changes = host.changes();
+    let at = |what: &str| {
+        changes
+            .iter()
+            .position(|call| call.starts_with(what))
+            .unwrap_or_else(|| panic!("{what}: {changes:#?}"))
+    };
+    assert!(at("ip link set dev eno1 name enlan0") < at("ifreload"));
+    assert!(at("systemd-run") < at("ip link set dev eno1 name enlan0"));
+    // Back: names, files and the initial RAM disk.
+    fine(&undo(&host, &[]));
+    assert!(host.path("root/sys/class/net/eno1").exists());
+    assert!(
+        !host
+            .path("root/etc/systemd/network/10-enlan0.link")
+            .exists()
+    );
+    assert_eq!(host.read("root/etc/network/interfaces"), installed);
+}
+
+#[test]
+fn a_host_in_use_is_refused_at_once() {
+    for (path, text, what) in [
+        (
+            "etc/pve/qemu-server/103.conf",
+            "name: winserver\n",
+            "guest 103 (winserver)",
+        ),
+        (
+            "etc/pve/lxc/110.conf",
+            "hostname: other\n",
+            "guest 110 (other)",
+        ),
+        (
+            "etc/pve/storage.cfg",
+            "dir: local\n\tpath /var/lib/vz\n\nnfs: old-nas\n\tserver 10.0.0.9\n\n",
+            "storage old-nas",
+        ),
+        (
+            "etc/network/interfaces",
+            "auto vmbr7\niface vmbr7 inet static\n\taddress 10.7.0.1/24\n\tpost-up iptables -t nat -A POSTROUTING\n",
+            "interface vmbr7",
+        ),
+    ] {
+        let host = homelab();
+        host.write(&format!("root/{path}"), text);
+        let before = host.files();
+        let said = host.apply(&[], "");
+        refused(&said, what);
+        assert!(said.err.contains("moxc plan SPEC --live"), "{}", said.err);
+        assert_eq!(host.files(), before);
+        assert_eq!(host.changes(), [""; 0]);
+    }
+}
+
+#[test]
+fn what_was_changed_by_hand_stays_until_the_spec_says_otherwise() {
+    let spec = &specs()["homelab"];
+    let host = homelab();
+    fine(&host.apply(&[], ""));
+    let path = "root/etc/pve/qemu-server/111.conf";
+    let config = host.read(path);
+    let drifted = config.replace("memory: 16384", "memory: 4096")
+        + "scsi7: other:vm-111-disk-9,size=1G\nwatchdog: model=i6300esb\ntags: mine\n";
+    assert_ne!(drifted, config);
+    host.write(path, &drifted);
+    let said = host.apply(&[], "");
+    fine(&said);
+    assert_eq!(host.changes(), [""; 0], "{}", said.out);
+    assert!(
+        said.err.contains("memory is `4096` by hand"),
+        "{}",
+        said.err
+    );
+    // The spec says otherwise.
+    let changed = spec
+        .replace("= \"16 GiB\"", "= \"12 GiB\"")
+        .replace("size = \"64 GiB\"", "size = \"96 GiB\"");
+    assert_ne!(*spec, changed);
+    host.write(path, &config);
+    host.rebuild(&changed);
+    let said = host.apply(&["--only", "vm/111"], "");
+    fine(&said);
+    let changes = host.changes();
+    assert_eq!(
+        changes,
+        ["qm set 111 --memory 12288", "qm resize 111 scsi0 96G"],
+        "{}",
+        said.out
+    );
+    assert!(
+        said.err
+            .contains("stays when this run is undone: the size of scsi0"),
+        "{}",
+        said.err
+    );
+    // Both differ.
+    let host = homelab();
+    fine(&host.apply(&[], ""));
+    host.write(path, &drifted);
+    host.rebuild(&changed);
+    refused(
+        &host.apply(&[], ""),
+        "memory is `4096`, and the spec says `12288`",
+    );
+}
+
+#[test]
+fn options_of_a_guest_come_back_byte_for_byte() {
+    let host = homelab();
+    fine(&host.apply(&[], ""));
+    let before = host.files();
+    host.rebuild(&specs()["homelab"].replace("= \"16 GiB\"", "= \"12 GiB\""));
+    fine(&host.apply(&["--only", "guests"], ""));
+    assert_ne!(host.files(), before);
+    fine(&undo(&host, &[]));
+    assert_eq!(host.files(), before);
+}
+
+#[test]
+fn what_others_write_is_merged_item_by_item() {
+    let host = homelab();
+    host.write(
+        "root/etc/pve/storage.cfg",
+        "dir: local\n\tpath /var/lib/vz\n\tcontent import,vztmpl\n\tprune-backups keep-last=3\n\nlvmthin: local-lvm\n\tthinpool data\n\tvgname pve\n\tcontent rootdir,images\n\n",
+    );
+    host.write(
+        "root/etc/pve/jobs.cfg",
+        "vzdump: mine\n\tschedule 01:00\n\tall 1\n\n",
+    );
+    host.write("root/etc/pve/datacenter.cfg", "keyboard: de\n");
+    fine(&host.apply(&[], ""));
+    let storage = host.read("root/etc/pve/storage.cfg");
+    assert!(storage.contains("\tcontent import,vztmpl,"), "{storage}");
+    assert!(
+        storage.contains("\tprune-backups keep-last=3\n\nlvmthin: local-lvm\n\tthinpool data\n"),
+        "{storage}"
+    );
+    assert!(storage.contains("zfspool: vm-disks\n"), "{storage}");
+    let jobs = host.read("root/etc/pve/jobs.cfg");
+    assert!(
+        jobs.starts_with("vzdump: mine\n\tschedule 01:00\n\tall 1\n\n"),
+        "{jobs}"
+    );
+    assert_eq!(host.read("root/etc/pve/datacenter.cfg"), "keyboard: de\n");
+    // Proxmox VE writes lists in an order of its own: no difference.
+    let shuffled = storage.replace("content import,vztmpl", "content vztmpl,import");
+    host.write("root/etc/pve/storage.cfg", &shuffled);
+    let said = host.apply(&[], "");
+    fine(&said);
+    assert_eq!(host.changes(), [""; 0], "{}", said.out);
+    assert_eq!(host.read("root/etc/pve/storage.cfg"), shuffled);
+}
+
+#[test]
+fn a_tree_that_is_not_whole_is_refused() {
+    let cut = |host: &FakeHost, path: &str| {
+        let text = host.read(path);
+        host.write(path, &text[..text.len() / 2]);
+    };
+    let host = homelab();
+    cut(&host, "tree/proxmox/usr/local/sbin/zfs-snapshot");
+    fs::remove_file(host.path("tree/proxmox/etc/pve/jobs.cfg")).expect("it is there");
+    let said = host.apply(&[], "");
+    refused(
+        &said,
+        "proxmox/usr/local/sbin/zfs-snapshot is not what was built",
+    );
+    assert!(
+        said.err.contains("proxmox/etc/pve/jobs.cfg is missing"),
+        "{}",
+        said.err
+    );
+    assert_eq!(host.changes(), [""; 0]);
+    let host = homelab();
+    host.write("tree/proxmox/etc/resolv.conf", "nameserver 192.0.2.1\n");
+    refused(
+        &host.apply(&[], ""),
+        "etc/resolv.conf is not as the manifest says",
+    );
+    fine(&host.apply(&["--as-it-is", "proxmox/etc/resolv.conf"], ""));
+    assert_eq!(host.read("root/etc/resolv.conf"), "nameserver 192.0.2.1\n");
+    let host = homelab();
+    fs::remove_file(host.path("tree/manifest.json")).expect("it is there");
+    refused(&host.apply(&[], ""), "manifest");
+}
+
+#[test]
+fn a_script_that_arrives_in_part_does_nothing_and_fails() {
+    let host = homelab();
+    let script = host.read("tree/proxmox/apply.sh");
+    let begins = script.find("\n{").expect("a beginning") + 3;
+    let before = host.files();
+    let step = (script.len() - begins) / 37;
+    for end in (begins..script.len() - 3)
+        .step_by(step)
+        .chain([script.len() - 3])
+    {
+        let mut child = Command::new("bash")
+            .args(["-s", "--", "--yes", "--root"])
+            .arg(host.path("root"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("bash starts");
+        // bash may end before it has read everything.
+        let _ = child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(&script.as_bytes()[..end]);
+        assert_ne!(
+            child.wait().expect("it ends").code(),
+            Some(0),
+            "cut at {end}"
+        );
+    }
+    assert_eq!(host.files(), before);
+}
+
+#[test]
+fn a_template_that_is_not_there_is_told_before_the_first_guest() {
+    let host = homelab();
+    fs::remove_dir_all(host.path("root/var/lib/vz/template/cache")).expect("it is there");
+    let before = host.files();
+    refused(&host.apply(&[], ""), "needs the template local:vztmpl/");
+    assert_eq!(host.files(), before);
+    let said = host.apply(&["--download"], "");
+    fine(&said);
+    assert!(
+        host.changes()
+            .iter()
+            .any(|call| call.starts_with("pveam download local ")),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn steps_can_be_chosen_and_left_out() {
+    let host = homelab();
+    fine(&host.apply(&["--skip", "network,guests,storage"], ""));
+    assert_eq!(host.read("root/etc/network/interfaces"), INSTALLED);
+    assert!(!host.path("root/etc/pve/qemu-server").exists());
+    assert!(host.path("root/etc/pve/storage.cfg").exists());
+}
+
+#[test]
+fn guests_restart_only_where_asked() {
+    let host = homelab();
+    fine(&host.apply(&[], ""));
+    host.write("running-111", "");
+    fine(&host.apply(&[], ""));
+    assert_eq!(host.changes(), [""; 0]);
+    fine(&host.apply(&["--restart", "workstation"], ""));
+    assert!(
+        host.changes()
+            .contains(&"qm reboot 111 --timeout 180".to_owned()),
+        "{:?}",
+        host.changes()
+    );
+}
+
+#[test]
+fn runs_are_kept_tidy_and_events_are_json() {
+    let host = homelab();
+    let said = host.apply(&["--json"], "");
+    fine(&said);
+    for line in said.out.lines() {
+        let event: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(event["event"].is_string(), "{line}");
+    }
+    let applied: serde_json::Value =
+        serde_json::from_str(&host.read("root/var/lib/moxc/applied.json")).expect("JSON");
+    assert_eq!(applied["format"], 1);
+    assert_eq!(
+        applied["files"]["etc/pve/jobs.cfg"]["text"],
+        host.read("tree/proxmox/etc/pve/jobs.cfg")
+    );
+    let runs = host.path("root/var/lib/moxc/runs");
+    let mode = fs::metadata(&runs)
+        .expect("it is there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+    for day in 1..=25 {
+        fs::create_dir(runs.join(format!("202601{day:02}T000000Z"))).expect("a folder");
+    }
+    host.rebuild(&specs()["homelab"].replace("= \"16 GiB\"", "= \"12 GiB\""));
+    fine(&host.apply(&["--only", "guests"], ""));
+    assert_eq!(fs::read_dir(&runs).expect("it is there").count(), 20);
+}
+
+#[test]
+fn the_initial_ram_disk_is_made_anew_only_where_its_files_changed() {
+    let made = |host: &FakeHost| {
+        host.changes()
+            .iter()
+            .any(|call| call.starts_with("update-initramfs"))
+    };
+    let host = homelab();
+    fine(&host.apply(&[], ""));
+    assert!(made(&host));
+    host.rebuild(&specs()["homelab"].replace("= \"16 GiB\"\n", "= \"12 GiB\"\n"));
+    // Cut off between the file and what it asks for: the next run still knows.
+    failed(&host.apply(&[], "update-initramfs"), "update-initramfs");
+    fine(&host.apply(&[], ""));
+    assert!(made(&host));
+    fine(&host.apply(&[], ""));
+    assert!(!made(&host));
+}
+
+#[test]
+fn what_left_the_spec_goes_unless_somebody_changed_it() {
+    let spec = &specs()["homelab"];
+    let host = homelab();
+    fine(&host.apply(&[], ""));
+    let less = spec.replace("arc-max = \"16 GiB\"", "");
+    assert_ne!(*spec, less);
+    host.rebuild(&less);
+    fine(&host.apply(&[], ""));
+    assert!(!host.path("root/etc/modprobe.d/zfs.conf").exists());
+    let host = homelab();
+    fine(&host.apply(&[], ""));
+    host.write(
+        "root/etc/modprobe.d/zfs.conf",
+        "options zfs zfs_arc_max=5\n",
+    );
+    host.rebuild(&less);
+    let said = host.apply(&[], "");
+    fine(&said);
+    assert!(
+        said.err
+            .contains("/etc/modprobe.d/zfs.conf is no longer wanted, but somebody has changed it"),
+        "{}",
+        said.err
+    );
+    assert!(host.path("root/etc/modprobe.d/zfs.conf").exists());
+}
+
+#[test]
+fn the_hosts_file_keeps_what_is_the_users() {
+    let host = homelab();
+    host.write(
+        "root/etc/hosts",
+        "127.0.0.1 localhost\n10.0.0.9 pve1.home.arpa pve1 # old\n10.0.0.5 nas # mine\n",
+    );
+    fine(&host.apply(&[], ""));
+    assert_eq!(
+        host.read("root/etc/hosts"),
+        "127.0.0.1 localhost\n192.168.1.10 pve1.home.arpa pve1\n10.0.0.5 nas # mine\n"
+    );
+}
+
+#[test]
+fn a_host_that_starts_from_another_root_is_refused() {
+    let host = homelab();
+    let other = "root=ZFS=other/ROOT/pve-1 boot=zfs\n";
+    host.write("root/etc/kernel/cmdline", other);
+    refused(
+        &host.apply(&[], ""),
+        "this host starts from `root=ZFS=other/ROOT/pve-1`",
+    );
+    assert_eq!(host.read("root/etc/kernel/cmdline"), other);
+}
+
+#[test]
+fn somebody_elses_firewall_stays() {
+    let cluster = "[OPTIONS]\npolicy_in: DROP\nenable: 1\n\n[IPSET lan]\n\n10.0.0.0/8\n\n[RULES]\n\nIN SSH(ACCEPT) -source +lan\n";
+    let host = FakeHost::new(&specs()["homelab"].replacen(
+        "[containers.services]",
+        "[containers.services]\nfirewall = true",
+        1,
+    ));
+    host.write("root/etc/pve/firewall/cluster.fw", cluster);
+    host.write(
+        "root/etc/pve/nodes/pve1/host.fw",
+        "[OPTIONS]\n\nenable: 1\n",
+    );
+    let said = host.apply(&["--only", "check,jobs"], "");
+    fine(&said);
+    assert_eq!(host.read("root/etc/pve/firewall/cluster.fw"), cluster);
+    assert_eq!(
+        host.read("root/etc/pve/nodes/pve1/host.fw"),
+        "[OPTIONS]\n\nenable: 1\n"
+    );
+}
