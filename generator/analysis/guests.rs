@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Container, Gateway, Guest, GuestKind, Host, Id, MountSource, Task, Vm};
+use crate::model::{Container, Gateway, Guest, GuestKind, Host, Id, MountSource, Vm};
 use crate::pve::PveOption;
 use crate::source::Span;
 use crate::value::{Bus, ByteSize, ContainerOs, Firmware, GuestPath, VmOs};
@@ -279,7 +279,7 @@ fn bind_mounts(host: &Host, guest: &Guest, container: &Container, sink: &mut Sin
         && host
             .schedules
             .values()
-            .any(|s| matches!(s.task, Task::VzdumpBackup { .. }));
+            .any(|s| *s.enabled && s.backup().is_some());
     for mount in container
         .mounts
         .iter()
@@ -574,14 +574,14 @@ fn cycles(host: &Host, sink: &mut Sink) {
 /// Tasks that reach into a guest by its agent.
 fn agent(host: &Host, sink: &mut Sink) {
     for schedule in host.schedules.values() {
-        let (Task::WindowsUpdate { guests, .. } | Task::WindowsMaintenance { guests, .. }) =
-            &schedule.task
-        else {
-            continue;
+        let guests = match (schedule.windows_update(), schedule.windows_maintenance()) {
+            (Some(task), _) => &task.guests,
+            (None, Some(task)) => &task.guests,
+            (None, None) => continue,
         };
-        for id in host.guests_of(guests) {
+        for id in guests.iter() {
             let guest = &host.guests[id];
-            let Some(vm) = guest.vm().filter(|vm| vm.os.is_windows() && !*vm.agent) else {
+            let Some(vm) = guest.vm().filter(|vm| !*vm.agent) else {
                 continue;
             };
             sink.push(

@@ -5,9 +5,7 @@ use std::net::IpAddr;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Running;
-use crate::model::{
-    Bond, Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id, Nic, PortDevice, Task,
-};
+use crate::model::{Bond, Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id, Nic, PortDevice};
 use crate::source::{Span, Spanned};
 use crate::value::{BondMode, Cidr, PciClass, Platform, VlanTag};
 
@@ -864,11 +862,11 @@ fn bridges_that_lead_out(host: &Host) -> BTreeSet<Id<Bridge>> {
 fn wants_internet(host: &Host) -> BTreeMap<Id<Guest>, (Span, String)> {
     let mut wants: BTreeMap<Id<Guest>, (Span, String)> = BTreeMap::new();
     for schedule in host.schedules.values().filter(|s| *s.enabled) {
-        let guests = match &schedule.task {
-            Task::WindowsUpdate { guests, .. } => guests,
-            Task::NixosFlakeUpdate { guests, flake, .. } => {
+        let guests = match (schedule.windows_update(), schedule.nixos_update()) {
+            (Some(task), _) => &task.guests,
+            (None, Some(task)) => {
                 // A flake of the guest's own disk may need nothing from outside.
-                let remote = flake.as_ref().is_some_and(|flake| {
+                let remote = task.flake.as_ref().is_some_and(|flake| {
                     ["github:", "gitlab:", "sourcehut:", "https:", "git+https:"]
                         .iter()
                         .any(|scheme| flake.0.starts_with(scheme))
@@ -876,30 +874,14 @@ fn wants_internet(host: &Host) -> BTreeMap<Id<Guest>, (Span, String)> {
                 if !remote {
                     continue;
                 }
-                guests
+                &task.guests
             }
-            Task::ProxmoxUpdate { .. }
-            | Task::ProxmoxMaintenance
-            | Task::VzdumpBackup { .. }
-            | Task::BackupRehearsal { .. }
-            | Task::ZfsSnapshot { .. }
-            | Task::ZfsScrub { .. }
-            | Task::ZfsTrim { .. }
-            | Task::SmartTest { .. }
-            | Task::WindowsMaintenance { .. } => continue,
+            (None, None) => continue,
         };
-        for id in host.guests_of(guests) {
-            let os_fits = match &schedule.task {
-                Task::WindowsUpdate { .. } => {
-                    host.guests[id].vm().is_some_and(|vm| vm.os.is_windows())
-                }
-                _ => host.guests[id].nixos.is_some(),
-            };
-            if os_fits {
-                wants
-                    .entry(id)
-                    .or_insert_with(|| (schedule.task_span, format!("`{}`", schedule.name.value)));
-            }
+        for id in guests.iter() {
+            wants
+                .entry(id)
+                .or_insert_with(|| (schedule.task_span, format!("`{}`", schedule.name.value)));
         }
     }
     for (id, _, vm) in host.vms() {

@@ -4,7 +4,7 @@
 //! each other by their starts and by how long a run [may take](may_run): its `timeout` where the spec gives one, else an
 //! estimate by its kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,8 @@ use super::storage::pool_offers;
 use crate::calendar::{ClockChangeKind, Elapse, Schedule as Times, TimeSpan, zone_named};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
-    ExternalPlace, Guest, GuestKind, Host, Id, Keep, MountSource, Schedule, StoreRef, Task,
+    BackupRehearsal, ExternalPlace, Guest, GuestKind, Host, Id, Keep, MountSource,
+    NixosFlakeUpdate, Schedule, StoreRef, Task, TaskGuests, WindowsUpdate,
 };
 use crate::source::Spanned;
 use crate::value::{ByteSize, Reboot};
@@ -52,10 +53,11 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
         timed.push(Timed { schedule, starts });
     }
     backups_meet(&timed, &zone, sink);
-    restarts_meet_jobs(host, &timed, &zone, sink);
+    restarts_meet_jobs(&timed, &zone, sink);
     asleep(host, &timed, &zone, sink);
     updates_meet_backups(host, &timed, &zone, sink);
     coverage(host, sink);
+    unwanted(host, sink);
     for schedule in host.schedules.values() {
         retention(host, schedule, sink);
         growth(host, schedule, sink);
@@ -123,7 +125,7 @@ fn clock_changes(
                 dates.push(format!("{date}: the hour comes twice, and so does the run"));
             }
             // A timer of systemd runs once in the doubled hour.
-            ClockChangeKind::Doubled if !matches!(schedule.task, Task::VzdumpBackup { .. }) => {
+            ClockChangeKind::Doubled if schedule.backup().is_none() => {
                 harmless.push(format!("{date}: the hour comes twice, the run once"));
             }
             ClockChangeKind::Doubled => {}
@@ -199,7 +201,7 @@ fn backups_meet(timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
     let within = SignedDuration::from_mins(30);
     let jobs: Vec<_> = timed
         .iter()
-        .filter(|t| matches!(t.schedule.task, Task::VzdumpBackup { .. }) && rare(t))
+        .filter(|t| t.schedule.backup().is_some() && rare(t))
         .collect();
     for (at, job) in jobs.iter().enumerate() {
         for other in &jobs[..at] {
@@ -230,18 +232,17 @@ fn may_run(schedule: &Schedule) -> SignedDuration {
     }
     match schedule.task {
         // A nightly backup of a few guests is done within two hours; so is the largest of them brought back.
-        Task::VzdumpBackup { .. } | Task::BackupRehearsal { .. } => SignedDuration::from_hours(2),
+        Task::VzdumpBackup(_) | Task::BackupRehearsal(_) => SignedDuration::from_hours(2),
         // Packages are fetched and unpacked within half an hour.
-        Task::ProxmoxUpdate { .. }
-        | Task::NixosFlakeUpdate { .. }
-        | Task::WindowsUpdate { .. }
+        Task::ProxmoxUpdate(_)
+        | Task::NixosFlakeUpdate(_)
+        | Task::WindowsUpdate(_)
         | Task::ProxmoxMaintenance
-        | Task::WindowsMaintenance { .. } => SignedDuration::from_mins(30),
+        | Task::WindowsMaintenance(_) => SignedDuration::from_mins(30),
         // These go on after a restart, or cost nothing when they are broken off.
-        Task::ZfsSnapshot { .. }
-        | Task::ZfsScrub { .. }
-        | Task::ZfsTrim { .. }
-        | Task::SmartTest { .. } => SignedDuration::ZERO,
+        Task::ZfsSnapshot(_) | Task::ZfsScrub(_) | Task::ZfsTrim(_) | Task::SmartTest(_) => {
+            SignedDuration::ZERO
+        }
     }
 }
 
@@ -301,30 +302,31 @@ fn meeting(
 }
 
 /// A host that may restart while guests are backed up or updated, or a backup is tried.
-fn restarts_meet_jobs(host: &Host, timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
+fn restarts_meet_jobs(timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
     let updates = timed.iter().filter(|t| {
-        matches!(&t.schedule.task, Task::ProxmoxUpdate { reboot } if **reboot == Reboot::IfNeeded)
+        t.schedule
+            .host_update()
+            .is_some_and(|task| *task.reboot == Reboot::IfNeeded)
             && rare(t)
     });
     for update in updates {
         for job in timed.iter().filter(|t| rare(t)) {
             let (code, what, label, help) = match &job.schedule.task {
-                Task::VzdumpBackup { .. } => (
+                Task::VzdumpBackup(_) => (
                     Code::MOX0705,
                     "backup",
                     "the backup",
                     "let the update start well after the backup; a restart breaks off the backup that runs",
                 ),
-                Task::BackupRehearsal { .. } => (
+                Task::BackupRehearsal(_) => (
                     Code::MOX0705,
                     "rehearsal",
                     "the rehearsal",
                     "let the update start well after the rehearsal; a restart leaves the half-restored guest behind",
                 ),
-                Task::NixosFlakeUpdate { guests, .. } | Task::WindowsUpdate { guests, .. }
-                    if host
-                        .guests_of(guests)
-                        .any(|id| fits(&host.guests[id], &job.schedule.task)) =>
+                Task::NixosFlakeUpdate(NixosFlakeUpdate { guests, .. })
+                | Task::WindowsUpdate(WindowsUpdate { guests, .. })
+                    if !guests.ids.is_empty() =>
                 {
                     (
                         Code::MOX0712,
@@ -333,15 +335,15 @@ fn restarts_meet_jobs(host: &Host, timed: &[Timed<'_>], zone: &TimeZone, sink: &
                         "start them hours apart: a guest that is shut down in the middle of an update may not come back",
                     )
                 }
-                Task::NixosFlakeUpdate { .. }
-                | Task::WindowsUpdate { .. }
-                | Task::ProxmoxUpdate { .. }
+                Task::NixosFlakeUpdate(_)
+                | Task::WindowsUpdate(_)
+                | Task::ProxmoxUpdate(_)
                 | Task::ProxmoxMaintenance
-                | Task::ZfsSnapshot { .. }
-                | Task::ZfsScrub { .. }
-                | Task::ZfsTrim { .. }
-                | Task::SmartTest { .. }
-                | Task::WindowsMaintenance { .. } => continue,
+                | Task::ZfsSnapshot(_)
+                | Task::ZfsScrub(_)
+                | Task::ZfsTrim(_)
+                | Task::SmartTest(_)
+                | Task::WindowsMaintenance(_) => continue,
             };
             let Some((when, length)) = meeting(update, job, what, zone) else {
                 continue;
@@ -405,10 +407,8 @@ pub(super) fn backups_of_hosts(hosts: &[&Host]) -> Vec<(usize, Diagnostic)> {
             .values()
             .filter(|s| *s.enabled && !s.on.is_missing())
         {
-            let Task::VzdumpBackup { storage, .. } = &schedule.task else {
-                continue;
-            };
-            let Some(StoreRef::External(id)) = storage.value else {
+            let target = schedule.backup().and_then(|task| task.storage.value);
+            let Some(StoreRef::External(id)) = target else {
                 continue;
             };
             let (ExternalPlace::Nfs { server, .. }
@@ -473,36 +473,34 @@ fn end() -> Timestamp {
 fn updates_meet_backups(host: &Host, timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
     let within = SignedDuration::from_mins(30);
     for update in timed.iter().filter(|t| rare(t)) {
-        let (Task::NixosFlakeUpdate { guests, .. }
-        | Task::WindowsUpdate { guests, .. }
-        | Task::WindowsMaintenance { guests, .. }) = &update.schedule.task
-        else {
+        let Some(guests) = updated(update.schedule) else {
             continue;
         };
         for job in timed.iter().filter(|t| rare(t)) {
-            let Some(covered) = covered(host, job.schedule).or_else(|| snapshotted(host, job))
+            let held = job
+                .schedule
+                .backup()
+                .map(|task| task.guests.iter().collect());
+            let Some(held): Option<BTreeSet<Id<Guest>>> = held.or_else(|| snapshotted(host, job))
             else {
                 continue;
             };
-            let met = host
-                .guests_of(guests)
-                .filter(|id| covered.contains(id) && fits(&host.guests[*id], &update.schedule.task))
-                .find_map(|id| {
-                    let elsewhere = starts_elsewhere(host, &host.guests[id], update.schedule);
-                    let starts = elsewhere.as_deref().unwrap_or(&update.starts);
-                    let pair = near(&job.starts, starts, within)
-                        .or_else(|| near(starts, &job.starts, within))?;
-                    Some((id, pair))
-                });
+            let met = guests.iter().filter(|id| held.contains(id)).find_map(|id| {
+                let elsewhere = starts_elsewhere(host, &host.guests[id], update.schedule);
+                let starts = elsewhere.as_deref().unwrap_or(&update.starts);
+                let pair = near(&job.starts, starts, within)
+                    .or_else(|| near(starts, &job.starts, within))?;
+                Some((id, pair))
+            });
             let Some((guest, (first, second))) = met else {
                 continue;
             };
-            let (backs_it_up, backup) = if matches!(job.schedule.task, Task::ZfsSnapshot { .. }) {
+            let (backs_it_up, backup) = if job.schedule.snapshots().is_some() {
                 ("takes its snapshot", "snapshot")
             } else {
                 ("backs it up", "backup")
             };
-            let what = if matches!(update.schedule.task, Task::WindowsMaintenance { .. }) {
+            let what = if update.schedule.windows_maintenance().is_some() {
                 "tidied"
             } else {
                 "updated"
@@ -523,10 +521,8 @@ fn updates_meet_backups(host: &Host, timed: &[Timed<'_>], zone: &TimeZone, sink:
 
 /// The guests with a disk of whose dataset a schedule takes snapshots, where it takes so few that one counts: up to four
 /// a day. One of an hourly row has a good one beside it.
-fn snapshotted(host: &Host, job: &Timed<'_>) -> Option<Vec<Id<Guest>>> {
-    let Task::ZfsSnapshot { datasets, .. } = &job.schedule.task else {
-        return None;
-    };
+fn snapshotted(host: &Host, job: &Timed<'_>) -> Option<BTreeSet<Id<Guest>>> {
+    let datasets = &job.schedule.snapshots()?.datasets;
     if job.starts.len() > 4 * usize::try_from(DAYS).unwrap_or(400) {
         return None;
     }
@@ -543,7 +539,7 @@ fn snapshotted(host: &Host, job: &Timed<'_>) -> Option<Vec<Id<Guest>>> {
 /// The starts of a task that runs in a Windows guest of another time zone than the host's, where the schedule names none.
 /// One that the host drives is in the host's.
 fn starts_elsewhere(host: &Host, guest: &Guest, schedule: &Schedule) -> Option<Vec<Timestamp>> {
-    let driven = matches!(&schedule.task, Task::WindowsUpdate { snapshot, .. } if **snapshot);
+    let driven = schedule.windows_update().is_some_and(|task| *task.snapshot);
     let zone = guest.windows()?.timezone.as_str();
     if driven || zone == host.timezone.as_str() {
         return None;
@@ -556,34 +552,12 @@ fn starts_elsewhere(host: &Host, guest: &Guest, schedule: &Schedule) -> Option<V
     Some(times.between(START, end).take(FREQUENT + 1).collect())
 }
 
-fn fits(guest: &Guest, task: &Task) -> bool {
-    match task {
-        Task::NixosFlakeUpdate { .. } => guest.os().is_nixos(),
-        Task::WindowsUpdate { .. } | Task::WindowsMaintenance { .. } => guest.os().is_windows(),
-        Task::ProxmoxUpdate { .. }
-        | Task::ProxmoxMaintenance
-        | Task::VzdumpBackup { .. }
-        | Task::BackupRehearsal { .. }
-        | Task::ZfsSnapshot { .. }
-        | Task::ZfsScrub { .. }
-        | Task::ZfsTrim { .. }
-        | Task::SmartTest { .. } => true,
-    }
-}
-
-/// The guests that a backup job covers, in order: those that want no backup are in none.
-fn covered(host: &Host, schedule: &Schedule) -> Option<Vec<Id<Guest>>> {
-    let Task::VzdumpBackup {
-        guests, exclude, ..
-    } = &schedule.task
-    else {
-        return None;
-    };
-    Some(
-        host.guests_of(guests)
-            .filter(|id| *host.guests[*id].backup && !exclude.iter().any(|e| e.value == *id))
-            .collect(),
-    )
+/// The guests that a task updates or tidies.
+fn updated(schedule: &Schedule) -> Option<&TaskGuests> {
+    let update = schedule.nixos_update().map(|task| &task.guests);
+    let update = update.or_else(|| schedule.windows_update().map(|task| &task.guests));
+    let tidied = || schedule.windows_maintenance().map(|task| &task.guests);
+    update.or_else(tidied).map(|guests| &guests.value)
 }
 
 /// Guests that no backup covers, though they do not say that they want none.
@@ -594,11 +568,16 @@ fn coverage(host: &Host, sink: &mut Sink) {
     }
     let mut backed_up = vec![false; host.guests.len()];
     let mut jobs = 0;
-    for schedule in host.schedules.values().filter(|s| *s.enabled) {
-        for id in covered(host, schedule).into_iter().flatten() {
+    for task in host
+        .schedules
+        .values()
+        .filter(|schedule| *schedule.enabled)
+        .filter_map(Schedule::backup)
+    {
+        for id in task.guests.iter() {
             backed_up[id.index()] = true;
         }
-        jobs += usize::from(matches!(schedule.task, Task::VzdumpBackup { .. }));
+        jobs += 1;
     }
     for (id, guest) in host.guests.iter().filter(|(_, guest)| *guest.backup) {
         if backed_up[id.index()] {
@@ -620,33 +599,62 @@ fn coverage(host: &Host, sink: &mut Sink) {
     }
 }
 
+/// Guests that a backup names, and whose own table says that they want none.
+fn unwanted(host: &Host, sink: &mut Sink) {
+    for schedule in host.schedules.values() {
+        let Some(task) = schedule.backup().filter(|task| !task.guests.all) else {
+            continue;
+        };
+        for id in &task.guests.ids {
+            let guest = &host.guests[id.value];
+            if *guest.backup {
+                continue;
+            }
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0715,
+                    id.span,
+                    format!(
+                        "the backup `{}` names `{}`, which wants none",
+                        schedule.name.value, guest.name.value
+                    ),
+                )
+                .also(guest.backup.span, "`backup = false`")
+                .help(format!(
+                    "remove `backup = false` from `{0}`; or take `{0}` out of `guests`",
+                    guest.name.value
+                )),
+            );
+        }
+    }
+}
+
 /// The store of a job, and what is kept there: by the job, or by the store.
 fn kept(host: &Host, schedule: &Schedule) -> Option<(StoreRef, Option<Spanned<Keep>>)> {
-    let Task::VzdumpBackup { storage, keep, .. } = &schedule.task else {
-        return None;
-    };
-    let store = storage.value?;
+    let task = schedule.backup()?;
+    let store = task.storage.value?;
     let of_store = match store {
         StoreRef::External(id) => host.storage.external[id].keep,
         StoreRef::Dataset(_) => None,
     };
-    Some((store, keep.or(of_store)))
+    Some((store, task.keep.or(of_store)))
 }
 
-/// Rules between whose reaches a hole gapes, and rules that are missing.
+/// Whether a store prunes by jobs of its own.
+fn prunes_itself(host: &Host, store: StoreRef) -> bool {
+    match store {
+        StoreRef::External(id) => {
+            matches!(host.storage.external[id].place, ExternalPlace::Pbs { .. })
+        }
+        StoreRef::Dataset(_) => false,
+    }
+}
+
+/// Rules that leave a time between them of which nothing is kept, and rules that are missing.
 fn retention(host: &Host, schedule: &Schedule, sink: &mut Sink) {
-    let keep = match &schedule.task {
-        Task::VzdumpBackup { .. } => kept(host, schedule).map(|(store, keep)| (keep, matches!(store, StoreRef::External(id) if matches!(host.storage.external[id].place, ExternalPlace::Pbs { .. })))),
-        Task::ZfsSnapshot { keep, .. } => Some((*keep, false)),
-        Task::ProxmoxUpdate { .. }
-        | Task::ProxmoxMaintenance
-        | Task::BackupRehearsal { .. }
-        | Task::ZfsScrub { .. }
-        | Task::ZfsTrim { .. }
-        | Task::SmartTest { .. }
-        | Task::NixosFlakeUpdate { .. }
-        | Task::WindowsUpdate { .. }
-        | Task::WindowsMaintenance { .. } => None,
+    let keep = match schedule.snapshots() {
+        Some(task) => Some((task.keep, false)),
+        None => kept(host, schedule).map(|(store, keep)| (keep, prunes_itself(host, store))),
     };
     let Some((keep, prunes_itself)) = keep else {
         return;
@@ -654,7 +662,7 @@ fn retention(host: &Host, schedule: &Schedule, sink: &mut Sink) {
     let Some(keep) = keep else {
         // A Proxmox Backup Server has prune jobs of its own.
         if host.complete && !prunes_itself {
-            let what = if matches!(schedule.task, Task::ZfsSnapshot { .. }) {
+            let what = if schedule.snapshots().is_some() {
                 "snapshots"
             } else {
                 "backups"
@@ -664,10 +672,10 @@ fn retention(host: &Host, schedule: &Schedule, sink: &mut Sink) {
                 schedule.name.span,
                 format!("nothing removes the {what} of `{}`", schedule.name.value),
             );
-            if let Task::VzdumpBackup { storage, .. } = &schedule.task
-                && storage.is_written()
+            if let Some(task) = schedule.backup()
+                && task.storage.is_written()
             {
-                diagnostic = diagnostic.also(storage.span, "it fills up");
+                diagnostic = diagnostic.also(task.storage.span, "it fills up");
             }
             sink.push(
                 diagnostic
@@ -732,17 +740,14 @@ fn growth(host: &Host, schedule: &Schedule, sink: &mut Sink) {
         ),
         (Some(_) | None, None) => return,
     };
-    let Some(guests) = covered(host, schedule) else {
+    let Some(task) = schedule.backup() else {
         return;
     };
-    let sizes: Vec<(&str, ByteSize)> = guests
+    let sizes: Vec<(&str, ByteSize)> = task
+        .guests
         .iter()
-        .map(|id| {
-            (
-                host.guests[*id].name.value.as_str(),
-                backed_up_size(&host.guests[*id]),
-            )
-        })
+        .map(|id| &host.guests[id])
+        .map(|guest| (guest.name.value.as_str(), backed_up_size(guest)))
         .collect();
     let one: ByteSize = sizes.iter().map(|(_, size)| *size).sum();
     // Compression halves what is compressible, and disks are seldom full: four full copies of the quota are a sure fault.
@@ -800,11 +805,15 @@ fn rehearsals(host: &Host, sink: &mut Sink) {
         return;
     }
     for schedule in host.schedules.values().filter(|s| *s.enabled) {
-        let Task::BackupRehearsal { guest, storage } = &schedule.task else {
+        let Some(BackupRehearsal { guest, storage }) = schedule.rehearsal() else {
             continue;
         };
-        let made = host.schedules.values().filter(|s| *s.enabled).any(|job| {
-            matches!(&job.task, Task::VzdumpBackup { storage: target, .. } if target.value == storage.value) && covered(host, job).is_some_and(|c| c.contains(&guest.value))
+        let mut running = host.schedules.values().filter(|s| *s.enabled);
+        let made = running.any(|job| {
+            job.backup().is_some_and(|task| {
+                task.storage.value == storage.value
+                    && task.guests.iter().any(|id| id == guest.value)
+            })
         });
         if !made {
             let store = storage.value.map_or(String::new(), |store| {

@@ -10,7 +10,7 @@ use crate::calendar::zone_named;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
     Dataset, Disk, ExternalPlace, Guest, GuestKind, Host, Id, MountSource, Pool, Schedule,
-    StoreRef, Task, Vdev, VdevRole,
+    StoreRef, Vdev, VdevRole, ZfsScrub, ZfsSnapshot,
 };
 use crate::pve::Release;
 use crate::source::{Span, Spanned};
@@ -998,7 +998,7 @@ fn snapshots(
 ) {
     let mut told = BTreeSet::new();
     for schedule in host.schedules.values().filter(|s| *s.enabled) {
-        let Task::ZfsSnapshot { datasets, .. } = &schedule.task else {
+        let Some(ZfsSnapshot { datasets, .. }) = schedule.snapshots() else {
             continue;
         };
         for named in datasets {
@@ -1135,23 +1135,13 @@ fn pool_of(host: &Host, store: StoreRef) -> Option<Id<Pool>> {
 }
 
 /// The guests that a backup job holds, and where to.
-fn job(host: &Host, schedule: &Schedule) -> Option<(Vec<Id<Guest>>, StoreRef, Span)> {
-    let Task::VzdumpBackup {
-        guests,
-        exclude,
-        storage,
-        ..
-    } = &schedule.task
-    else {
-        return None;
-    };
-    let store = storage.value.filter(|_| *schedule.enabled)?;
-    let excluded: BTreeSet<Id<Guest>> = exclude.iter().map(|guest| guest.value).collect();
-    let held = host
-        .guests_of(guests)
-        .filter(|id| *host.guests[*id].backup && !excluded.contains(id))
-        .collect();
-    Some((held, store, storage.span))
+fn job(schedule: &Schedule) -> Option<(Vec<Id<Guest>>, StoreRef, Span)> {
+    let task = schedule.backup().filter(|_| *schedule.enabled)?;
+    Some((
+        task.guests.iter().collect(),
+        task.storage.value?,
+        task.storage.span,
+    ))
 }
 
 /// The pools that a guest's backed-up data lies on.
@@ -1194,7 +1184,7 @@ fn names(host: &Host, guests: &[Id<Guest>]) -> String {
 /// Backups on the pool of what they are the backup of.
 fn same_pool(host: &Host, sink: &mut Sink) {
     for schedule in host.schedules.values() {
-        let Some((held, store, span)) = job(host, schedule) else {
+        let Some((held, store, span)) = job(schedule) else {
             continue;
         };
         let Some(pool) = pool_of(host, store) else {
@@ -1232,7 +1222,7 @@ fn nothing_outside(host: &Host, sink: &mut Sink) {
     let mut inside: BTreeMap<Id<Guest>, Span> = BTreeMap::new();
     let mut outside = BTreeSet::new();
     for schedule in host.schedules.values() {
-        let Some((held, store, span)) = job(host, schedule) else {
+        let Some((held, store, span)) = job(schedule) else {
             continue;
         };
         let stays = match store {
@@ -1435,7 +1425,7 @@ fn scrubs(host: &Host, sink: &mut Sink) {
     };
     let mut starts: BTreeMap<Id<Pool>, (Vec<Timestamp>, Span)> = BTreeMap::new();
     for schedule in host.schedules.values().filter(|s| *s.enabled) {
-        let Task::ZfsScrub { pools } = &schedule.task else {
+        let Some(ZfsScrub { pools }) = schedule.scrub() else {
             continue;
         };
         let times = schedule.on.expression().schedule(&zone);

@@ -201,6 +201,7 @@ codes! {
     MOX0712 Warning "a restart while guests are updated";
     MOX0713 Warning "a run that the host sleeps through";
     MOX0714 Warning "hosts that back up to one server together";
+    MOX0715 Error   "a backup of a guest that wants none";
     MOX0720 Error   "a schedule that a backup job cannot have";
     MOX0730 Warning "a trim with nothing to trim";
     MOX0731 Warning "nobody is told that a schedule failed";

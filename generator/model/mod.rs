@@ -20,7 +20,10 @@ pub use guest::{
 };
 pub use hardware::{Cpu, Disk, Hardware, Memory, Nic, PciDevice, UsbDevice};
 pub use network::{Bond, Bridge, Machine, Network, Port, PortDevice};
-pub use schedule::{Guests, Keep, Schedule, Task};
+pub use schedule::{
+    BackupRehearsal, Keep, NixosFlakeUpdate, ProxmoxUpdate, Schedule, SmartTest, Task, TaskGuests,
+    VzdumpBackup, WindowsMaintenance, WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
+};
 pub use storage::{
     Dataset, External, ExternalPlace, Pool, Storage, Store, StoreRef, Vdev, VdevRole,
 };
@@ -192,14 +195,6 @@ impl Host {
                 GuestKind::Container(container) => Some((id, guest, &**container)),
                 GuestKind::Vm(_) => None,
             })
-    }
-
-    /// The guests that a schedule or a job names.
-    pub fn guests_of<'a>(&'a self, guests: &'a Guests) -> Box<dyn Iterator<Item = Id<Guest>> + 'a> {
-        match guests {
-            Guests::All => Box::new(self.guests.iter().map(|(id, _)| id)),
-            Guests::Named(ids) => Box::new(ids.iter().map(|id| id.value)),
-        }
     }
 
     /// The name of a dataset in ZFS: `rpool/vm-disks`.

@@ -30,125 +30,231 @@ pub struct Schedule {
     pub task_span: Span,
 }
 
-/// Guests of a task.
+/// The guests of a task.
 #[derive(Debug, Clone)]
-pub enum Guests {
-    /// Every guest of the host that the task can be about.
-    All,
-    /// By name.
-    Named(Vec<Spanned<Id<Guest>>>),
+pub struct TaskGuests {
+    /// Whether the spec says every guest that the task can be about, instead of names.
+    pub all: bool,
+    /// Those that it is about, in order, each with the place that says so. Of all, only those whose system fits, and for
+    /// a backup that want one and are not excluded; of names, those whose system fits.
+    pub ids: Vec<Spanned<Id<Guest>>>,
+}
+
+impl TaskGuests {
+    /// The guests.
+    pub fn iter(&self) -> impl Iterator<Item = Id<Guest>> + '_ {
+        self.ids.iter().map(|id| id.value)
+    }
 }
 
 /// What runs.
 #[derive(Debug, Clone)]
 pub enum Task {
     /// Updates the host.
-    ProxmoxUpdate {
-        /// Whether it restarts.
-        reboot: Setting<Reboot>,
-    },
+    ProxmoxUpdate(ProxmoxUpdate),
     /// Tidies the host.
     ProxmoxMaintenance,
     /// Backs up guests.
-    VzdumpBackup {
-        /// Which.
-        guests: Setting<Guests>,
-        /// Which not.
-        exclude: Vec<Spanned<Id<Guest>>>,
-        /// Where to.
-        storage: Setting<Option<StoreRef>>,
-        /// How a guest is caught.
-        mode: Setting<BackupMode>,
-        /// How a backup is compressed.
-        compress: Setting<Compress>,
-        /// What is kept.
-        keep: Option<Spanned<Keep>>,
-        /// The notes of a backup.
-        notes: Option<Spanned<Line>>,
-    },
+    VzdumpBackup(VzdumpBackup),
     /// Restores a backup to try it.
-    BackupRehearsal {
-        /// Of which guest.
-        guest: Spanned<Id<Guest>>,
-        /// Where from.
-        storage: Setting<Option<StoreRef>>,
-    },
+    BackupRehearsal(BackupRehearsal),
     /// Takes and prunes snapshots.
-    ZfsSnapshot {
-        /// Of which datasets.
-        datasets: Vec<Spanned<Id<Dataset>>>,
-        /// What is kept.
-        keep: Option<Spanned<Keep>>,
-        /// Also of what lies below.
-        recursive: Setting<bool>,
-    },
+    ZfsSnapshot(ZfsSnapshot),
     /// Reads every block of pools.
-    ZfsScrub {
-        /// Which.
-        pools: Vec<Spanned<Id<Pool>>>,
-    },
+    ZfsScrub(ZfsScrub),
     /// Tells flash what is free.
-    ZfsTrim {
-        /// Of which pools.
-        pools: Vec<Spanned<Id<Pool>>>,
-    },
+    ZfsTrim(ZfsTrim),
     /// Runs disks' self-tests.
-    SmartTest {
-        /// Of which disks.
-        disks: Vec<Spanned<Id<Disk>>>,
-        /// Which test.
-        kind: Setting<SmartKind>,
-    },
+    SmartTest(SmartTest),
     /// Updates NixOS guests.
-    NixosFlakeUpdate {
-        /// Which.
-        guests: Setting<Guests>,
-        /// From which flake.
-        flake: Option<Spanned<FlakeReference>>,
-        /// Whether one that fails goes back.
-        rollback: Setting<bool>,
-        /// Units that must be active.
-        health: Vec<Spanned<UnitName>>,
-        /// Whether it restarts.
-        reboot: Setting<Reboot>,
-    },
+    NixosFlakeUpdate(NixosFlakeUpdate),
     /// Updates Windows guests.
-    WindowsUpdate {
-        /// Which.
-        guests: Setting<Guests>,
-        /// Whether it restarts.
-        reboot: Setting<Reboot>,
-        /// Whether the host drives it, with a snapshot before it.
-        snapshot: Setting<bool>,
-        /// Whether a guest that fails goes back to the snapshot.
-        rollback: Setting<bool>,
-    },
+    WindowsUpdate(WindowsUpdate),
     /// Tidies Windows guests.
-    WindowsMaintenance {
-        /// Which.
-        guests: Setting<Guests>,
-        /// Whether it restarts.
-        reboot: Setting<Reboot>,
-    },
+    WindowsMaintenance(WindowsMaintenance),
+}
+
+/// An update of the host.
+#[derive(Debug, Clone)]
+pub struct ProxmoxUpdate {
+    /// Whether it restarts.
+    pub reboot: Setting<Reboot>,
+}
+
+/// A backup of guests.
+#[derive(Debug, Clone)]
+pub struct VzdumpBackup {
+    /// Which: those that it holds.
+    pub guests: Setting<TaskGuests>,
+    /// Which not, of all.
+    pub exclude: Vec<Spanned<Id<Guest>>>,
+    /// Where to.
+    pub storage: Setting<Option<StoreRef>>,
+    /// How a guest is caught.
+    pub mode: Setting<BackupMode>,
+    /// How a backup is compressed.
+    pub compress: Setting<Compress>,
+    /// What is kept.
+    pub keep: Option<Spanned<Keep>>,
+    /// The notes of a backup.
+    pub notes: Option<Spanned<Line>>,
+}
+
+/// A restore of a backup, to try it.
+#[derive(Debug, Clone)]
+pub struct BackupRehearsal {
+    /// Of which guest.
+    pub guest: Spanned<Id<Guest>>,
+    /// Where from.
+    pub storage: Setting<Option<StoreRef>>,
+}
+
+/// Snapshots that are taken and pruned.
+#[derive(Debug, Clone)]
+pub struct ZfsSnapshot {
+    /// Of which datasets.
+    pub datasets: Vec<Spanned<Id<Dataset>>>,
+    /// What is kept.
+    pub keep: Option<Spanned<Keep>>,
+    /// Also of what lies below.
+    pub recursive: Setting<bool>,
+}
+
+/// Pools that are read through.
+#[derive(Debug, Clone)]
+pub struct ZfsScrub {
+    /// Which.
+    pub pools: Vec<Spanned<Id<Pool>>>,
+}
+
+/// Pools whose flash is told what is free.
+#[derive(Debug, Clone)]
+pub struct ZfsTrim {
+    /// Which.
+    pub pools: Vec<Spanned<Id<Pool>>>,
+}
+
+/// Self-tests of disks.
+#[derive(Debug, Clone)]
+pub struct SmartTest {
+    /// Of which disks.
+    pub disks: Vec<Spanned<Id<Disk>>>,
+    /// Which test.
+    pub kind: Setting<SmartKind>,
+}
+
+/// An update of NixOS guests.
+#[derive(Debug, Clone)]
+pub struct NixosFlakeUpdate {
+    /// Which.
+    pub guests: Setting<TaskGuests>,
+    /// From which flake.
+    pub flake: Option<Spanned<FlakeReference>>,
+    /// Whether one that fails goes back.
+    pub rollback: Setting<bool>,
+    /// Units that must be active.
+    pub health: Vec<Spanned<UnitName>>,
+    /// Whether it restarts.
+    pub reboot: Setting<Reboot>,
+}
+
+/// An update of Windows guests.
+#[derive(Debug, Clone)]
+pub struct WindowsUpdate {
+    /// Which.
+    pub guests: Setting<TaskGuests>,
+    /// Whether it restarts.
+    pub reboot: Setting<Reboot>,
+    /// Whether the host drives it, with a snapshot before it.
+    pub snapshot: Setting<bool>,
+    /// Whether a guest that fails goes back to the snapshot.
+    pub rollback: Setting<bool>,
+}
+
+/// Windows guests that are tidied.
+#[derive(Debug, Clone)]
+pub struct WindowsMaintenance {
+    /// Which.
+    pub guests: Setting<TaskGuests>,
+    /// Whether it restarts.
+    pub reboot: Setting<Reboot>,
 }
 
 impl Task {
     /// Its kind.
     pub fn kind(&self) -> TaskKind {
         match self {
-            Self::ProxmoxUpdate { .. } => TaskKind::ProxmoxUpdate,
+            Self::ProxmoxUpdate(_) => TaskKind::ProxmoxUpdate,
             Self::ProxmoxMaintenance => TaskKind::ProxmoxMaintenance,
-            Self::VzdumpBackup { .. } => TaskKind::VzdumpBackup,
-            Self::BackupRehearsal { .. } => TaskKind::BackupRehearsal,
-            Self::ZfsSnapshot { .. } => TaskKind::ZfsSnapshot,
-            Self::ZfsScrub { .. } => TaskKind::ZfsScrub,
-            Self::ZfsTrim { .. } => TaskKind::ZfsTrim,
-            Self::SmartTest { .. } => TaskKind::SmartTest,
-            Self::NixosFlakeUpdate { .. } => TaskKind::NixosFlakeUpdate,
-            Self::WindowsUpdate { .. } => TaskKind::WindowsUpdate,
-            Self::WindowsMaintenance { .. } => TaskKind::WindowsMaintenance,
+            Self::VzdumpBackup(_) => TaskKind::VzdumpBackup,
+            Self::BackupRehearsal(_) => TaskKind::BackupRehearsal,
+            Self::ZfsSnapshot(_) => TaskKind::ZfsSnapshot,
+            Self::ZfsScrub(_) => TaskKind::ZfsScrub,
+            Self::ZfsTrim(_) => TaskKind::ZfsTrim,
+            Self::SmartTest(_) => TaskKind::SmartTest,
+            Self::NixosFlakeUpdate(_) => TaskKind::NixosFlakeUpdate,
+            Self::WindowsUpdate(_) => TaskKind::WindowsUpdate,
+            Self::WindowsMaintenance(_) => TaskKind::WindowsMaintenance,
         }
     }
+
+    /// The guests that it works on; none where it is about the host, or tries a backup.
+    pub fn guests(&self) -> Option<&Setting<TaskGuests>> {
+        match self {
+            Self::VzdumpBackup(task) => Some(&task.guests),
+            Self::NixosFlakeUpdate(task) => Some(&task.guests),
+            Self::WindowsUpdate(task) => Some(&task.guests),
+            Self::WindowsMaintenance(task) => Some(&task.guests),
+            Self::ProxmoxUpdate(_)
+            | Self::ProxmoxMaintenance
+            | Self::BackupRehearsal(_)
+            | Self::ZfsSnapshot(_)
+            | Self::ZfsScrub(_)
+            | Self::ZfsTrim(_)
+            | Self::SmartTest(_) => None,
+        }
+    }
+}
+
+/// A schedule that runs one kind of task; none where it runs another.
+macro_rules! task_of_kind {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident;)*) => {
+        impl Schedule {
+            $(
+                $(#[$doc])*
+                pub fn $name(&self) -> Option<&$kind> {
+                    if let Task::$kind(task) = &self.task {
+                        Some(task)
+                    } else {
+                        None
+                    }
+                }
+            )*
+        }
+    };
+}
+
+task_of_kind! {
+    /// An update of the host.
+    host_update: ProxmoxUpdate;
+    /// A backup of guests.
+    backup: VzdumpBackup;
+    /// A restore of a backup, to try it.
+    rehearsal: BackupRehearsal;
+    /// Snapshots.
+    snapshots: ZfsSnapshot;
+    /// A scrub of pools.
+    scrub: ZfsScrub;
+    /// A trim of pools.
+    trim: ZfsTrim;
+    /// Self-tests of disks.
+    disk_test: SmartTest;
+    /// An update of NixOS guests.
+    nixos_update: NixosFlakeUpdate;
+    /// An update of Windows guests.
+    windows_update: WindowsUpdate;
+    /// Windows guests that are tidied.
+    windows_maintenance: WindowsMaintenance;
 }
 
 /// What is kept of backups or snapshots.

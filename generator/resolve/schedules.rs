@@ -1,10 +1,16 @@
+use std::collections::BTreeSet;
+
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Arena, Guest, GuestKind, Guests, Host, Id, Schedule, Setting, StoreRef, Task};
+use crate::model::{
+    Arena, BackupRehearsal, Guest, GuestKind, Host, Id, Keep, NixosFlakeUpdate, ProxmoxUpdate,
+    Schedule, Setting, SmartTest, StoreRef, Task, TaskGuests, VzdumpBackup, WindowsMaintenance,
+    WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
+};
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
 use crate::spec::reader::{List, Reference, unknown_reference};
 use crate::spec::schedule::{GuestList, ScheduleSpec};
-use crate::value::{BackupMode, Compress, DatasetUse, Platform, Reboot, SmartKind, TaskKind};
+use crate::value::{BackupMode, Compress, DatasetUse, Reboot, SmartKind, TaskKind};
 
 use super::{Index, choice, list, storage};
 
@@ -251,72 +257,40 @@ impl Resolver<'_> {
 
     fn task(&mut self, kind: TaskKind, body: &ScheduleSpec) -> Option<Task> {
         let reboot = choice(body.reboot, Reboot::Never, body.span);
+        let is_windows = |guest: &Guest| guest.os().is_windows();
         Some(match kind {
-            TaskKind::ProxmoxUpdate => Task::ProxmoxUpdate { reboot },
+            TaskKind::ProxmoxUpdate => Task::ProxmoxUpdate(ProxmoxUpdate { reboot }),
             TaskKind::ProxmoxMaintenance => Task::ProxmoxMaintenance,
-            TaskKind::VzdumpBackup => Task::VzdumpBackup {
-                guests: self.guests(body, |_| true, "a guest"),
-                exclude: self
-                    .index
-                    .guests
-                    .find_all(body.exclude.iter().flat_map(|e| &e.value), self.sink),
-                storage: self.storage(body),
-                mode: choice(body.mode, BackupMode::Snapshot, body.span),
-                compress: choice(body.compress, Compress::Zstd, body.span),
-                keep: body
-                    .keep
-                    .as_ref()
-                    .map(|k| Spanned::new(storage::keep(&k.value, self.sink), k.span)),
-                notes: body.notes.clone(),
-            },
-            TaskKind::BackupRehearsal => Task::BackupRehearsal {
+            TaskKind::VzdumpBackup => Task::VzdumpBackup(self.backup(body)),
+            TaskKind::BackupRehearsal => Task::BackupRehearsal(BackupRehearsal {
                 guest: self.index.guests.find(body.guest.as_ref()?, self.sink)?,
                 storage: self.storage(body),
-            },
-            TaskKind::ZfsSnapshot => Task::ZfsSnapshot {
+            }),
+            TaskKind::ZfsSnapshot => Task::ZfsSnapshot(ZfsSnapshot {
                 datasets: self
                     .index
                     .datasets
                     .find_all(references(body.datasets.as_ref()), self.sink),
-                keep: body
-                    .keep
-                    .as_ref()
-                    .map(|k| Spanned::new(storage::keep(&k.value, self.sink), k.span)),
+                keep: self.keep(body),
                 recursive: Setting::or_default(body.recursive, true, body.span),
-            },
-            TaskKind::ZfsScrub => Task::ZfsScrub {
+            }),
+            TaskKind::ZfsScrub => Task::ZfsScrub(ZfsScrub {
                 pools: self.pools(body, false),
-            },
-            TaskKind::ZfsTrim => Task::ZfsTrim {
+            }),
+            TaskKind::ZfsTrim => Task::ZfsTrim(ZfsTrim {
                 pools: self.pools(body, true),
-            },
-            TaskKind::SmartTest => {
-                let written = self
-                    .index
-                    .disks
-                    .find_all(references(body.disks.as_ref()), self.sink);
-                let disks = if body.disks.is_some() {
-                    written
-                } else {
-                    self.host
-                        .hardware
-                        .disks
-                        .iter()
-                        .map(|(id, _)| Spanned::new(id, body.span))
-                        .collect()
-                };
-                Task::SmartTest {
-                    disks,
-                    kind: choice(body.kind, SmartKind::Short, body.span),
-                }
-            }
-            TaskKind::NixosFlakeUpdate => Task::NixosFlakeUpdate {
+            }),
+            TaskKind::SmartTest => Task::SmartTest(SmartTest {
+                disks: self.disks(body),
+                kind: choice(body.kind, SmartKind::Short, body.span),
+            }),
+            TaskKind::NixosFlakeUpdate => Task::NixosFlakeUpdate(NixosFlakeUpdate {
                 guests: self.guests(body, |guest| guest.os().is_nixos(), "a NixOS guest"),
                 flake: body.flake.clone(),
                 rollback: Setting::or_default(body.rollback, true, body.span),
                 health: list(body.health.as_ref()),
                 reboot,
-            },
+            }),
             TaskKind::WindowsUpdate => {
                 let snapshot = body.snapshot.is_some_and(|snapshot| snapshot.value);
                 if let Some(rollback) = body.rollback.filter(|r| r.value && !snapshot) {
@@ -329,32 +303,63 @@ impl Resolver<'_> {
                         .help("write `snapshot = true` beside it"),
                     );
                 }
-                if let (Some(written), Platform::Nixos) = (
-                    body.snapshot.filter(|snapshot| snapshot.value),
-                    *self.host.platform,
-                ) {
-                    self.sink.push(
-                        Diagnostic::new(
-                            Code::MOX0016,
-                            written.span,
-                            "a NixOS host does not drive updates of Windows",
-                        )
-                        .also(self.host.platform.span, "the host's platform")
-                        .help("remove `snapshot`: the guest then updates itself"),
-                    );
-                }
-                Task::WindowsUpdate {
-                    guests: self.guests(body, |guest| guest.os().is_windows(), "a Windows guest"),
+                Task::WindowsUpdate(WindowsUpdate {
+                    guests: self.guests(body, is_windows, "a Windows guest"),
                     reboot,
                     snapshot: Setting::or_default(body.snapshot, false, body.span),
                     rollback: Setting::or_default(body.rollback, false, body.span),
-                }
+                })
             }
-            TaskKind::WindowsMaintenance => Task::WindowsMaintenance {
-                guests: self.guests(body, |guest| guest.os().is_windows(), "a Windows guest"),
+            TaskKind::WindowsMaintenance => Task::WindowsMaintenance(WindowsMaintenance {
+                guests: self.guests(body, is_windows, "a Windows guest"),
                 reboot,
-            },
+            }),
         })
+    }
+
+    fn backup(&mut self, body: &ScheduleSpec) -> VzdumpBackup {
+        let mut guests = self.guests(body, |_| true, "a guest");
+        let exclude = self
+            .index
+            .guests
+            .find_all(body.exclude.iter().flat_map(|e| &e.value), self.sink);
+        // Who is named is backed up, whatever its table says: the analysis tells of the two.
+        if guests.value.all {
+            let excluded: BTreeSet<Id<Guest>> = exclude.iter().map(|guest| guest.value).collect();
+            let every = &self.host.guests;
+            guests
+                .value
+                .ids
+                .retain(|id| *every[id.value].backup && !excluded.contains(&id.value));
+        }
+        VzdumpBackup {
+            guests,
+            exclude,
+            storage: self.storage(body),
+            mode: choice(body.mode, BackupMode::Snapshot, body.span),
+            compress: choice(body.compress, Compress::Zstd, body.span),
+            keep: self.keep(body),
+            notes: body.notes.clone(),
+        }
+    }
+
+    fn keep(&mut self, body: &ScheduleSpec) -> Option<Spanned<Keep>> {
+        body.keep
+            .as_ref()
+            .map(|keep| Spanned::new(storage::keep(&keep.value, self.sink), keep.span))
+    }
+
+    /// The disks of a task: those named, or all.
+    fn disks(&mut self, body: &ScheduleSpec) -> Vec<Spanned<Id<crate::model::Disk>>> {
+        let written = self
+            .index
+            .disks
+            .find_all(references(body.disks.as_ref()), self.sink);
+        if body.disks.is_some() {
+            return written;
+        }
+        let every = self.host.hardware.disks.iter();
+        every.map(|(id, _)| Spanned::new(id, body.span)).collect()
     }
 
     /// The pools of a task: those named, or all; for a trim all of flash.
@@ -390,39 +395,43 @@ impl Resolver<'_> {
         body: &ScheduleSpec,
         fits: impl Fn(&Guest) -> bool,
         what: &str,
-    ) -> Setting<Guests> {
-        match &body.guests {
-            None => Setting::default(Guests::All, body.span),
-            Some(Spanned {
-                value: GuestList::All,
-                span,
-            }) => Setting::written(Guests::All, *span),
-            Some(Spanned {
-                value: GuestList::Names(names),
-                span,
-            }) => {
-                let ids = self.index.guests.find_all(names, self.sink);
-                for id in &ids {
-                    let guest = &self.host.guests[id.value];
-                    if !fits(guest) {
-                        let os_span = match &guest.kind {
-                            GuestKind::Vm(vm) => vm.os.span,
-                            GuestKind::Container(container) => container.os.span,
-                        };
-                        self.sink.push(
-                            Diagnostic::new(
-                                Code::MOX0110,
-                                id.span,
-                                format!("`{}` is not {what}", guest.name.value),
-                            )
-                            .also(os_span, format!("it runs `{}`", guest.os().as_str()))
-                            .help("remove it from the list"),
-                        );
-                    }
-                }
-                Setting::written(Guests::Named(ids), *span)
+    ) -> Setting<TaskGuests> {
+        let every = |place: Span| {
+            let fitting = self.host.guests.iter().filter(|(_, guest)| fits(guest));
+            TaskGuests {
+                all: true,
+                ids: fitting.map(|(id, _)| Spanned::new(id, place)).collect(),
             }
-        }
+        };
+        let (names, span) = match &body.guests {
+            None => return Setting::default(every(body.span), body.span),
+            Some(written) => match &written.value {
+                GuestList::All => return Setting::written(every(written.span), written.span),
+                GuestList::Names(names) => (names, written.span),
+            },
+        };
+        let mut ids = self.index.guests.find_all(names, self.sink);
+        ids.retain(|id| {
+            let guest = &self.host.guests[id.value];
+            if fits(guest) {
+                return true;
+            }
+            let os_span = match &guest.kind {
+                GuestKind::Vm(vm) => vm.os.span,
+                GuestKind::Container(container) => container.os.span,
+            };
+            self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0110,
+                    id.span,
+                    format!("`{}` is not {what}", guest.name.value),
+                )
+                .also(os_span, format!("it runs `{}`", guest.os().as_str()))
+                .help("remove it from the list"),
+            );
+            false
+        });
+        Setting::written(TaskGuests { all: false, ids }, span)
     }
 
     /// The store that backups go to or come from.

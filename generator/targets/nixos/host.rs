@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::update::timing;
-use crate::model::{Host, Schedule, Task};
+use crate::model::{Host, Schedule, Task, ZfsScrub, ZfsTrim};
 use crate::nix::{Attrs, BuildError, Built, Formals, block, function, mk_default, path};
 use crate::targets::proxmox::automation;
 use crate::targets::proxmox::system::{boot, network};
@@ -170,21 +170,21 @@ fn task(host: &Host, schedule: &Schedule, facts: &mut Attrs) -> Result<(), Build
     let name = schedule.name.as_str();
     let mut task = timing(schedule)?;
     match &schedule.task {
-        Task::ProxmoxUpdate { reboot } => {
+        Task::ProxmoxUpdate(update) => {
             task.set("attribute", mk_default(host.name.as_str()))?;
-            task.set("reboot", mk_default(reboot.as_str()))?;
+            task.set("reboot", mk_default(update.reboot.as_str()))?;
             return facts.set(["services", "moxc", "update", "schedules", name], task);
         }
         Task::ProxmoxMaintenance => {}
-        Task::ZfsSnapshot {
-            datasets,
-            keep,
-            recursive,
-        } => {
-            let names: Vec<String> = datasets.iter().map(|id| host.zfs_name(id.value)).collect();
+        Task::ZfsSnapshot(snapshot) => {
+            let names: Vec<String> = snapshot
+                .datasets
+                .iter()
+                .map(|id| host.zfs_name(id.value))
+                .collect();
             task.set("datasets", names)?;
-            task.set("recursive", mk_default(**recursive))?;
-            if let Some(keep) = keep.filter(|keep| !keep.value.all) {
+            task.set("recursive", mk_default(*snapshot.recursive))?;
+            if let Some(keep) = snapshot.keep.filter(|keep| !keep.value.all) {
                 let rules: BTreeMap<&str, u32> = keep
                     .value
                     .rules()
@@ -195,31 +195,32 @@ fn task(host: &Host, schedule: &Schedule, facts: &mut Attrs) -> Result<(), Build
                 }
             }
         }
-        Task::ZfsScrub { pools } | Task::ZfsTrim { pools } => {
+        Task::ZfsScrub(ZfsScrub { pools }) | Task::ZfsTrim(ZfsTrim { pools }) => {
             let names: Vec<&str> = pools
                 .iter()
                 .map(|id| host.storage.pools[id.value].name.as_str())
                 .collect();
             task.set("pools", names)?;
         }
-        Task::SmartTest { disks, kind } => {
-            let devices: Vec<&str> = disks
+        Task::SmartTest(test) => {
+            let devices: Vec<&str> = test
+                .disks
                 .iter()
                 .map(|id| host.hardware.disks[id.value].device.as_str())
                 .collect();
             task.set("devices", devices)?;
-            task.set("test", mk_default(kind.as_str()))?;
+            task.set("test", mk_default(test.kind.as_str()))?;
         }
         // What is about guests says numbers and stores: the tool's own words.
-        Task::BackupRehearsal { .. } | Task::WindowsUpdate { .. } => {
+        Task::BackupRehearsal(_) | Task::WindowsUpdate(_) => {
             let Some(arguments) = automation::arguments(host, schedule) else {
                 return Ok(());
             };
             task.set("arguments", arguments)?;
         }
-        Task::VzdumpBackup { .. }
-        | Task::NixosFlakeUpdate { .. }
-        | Task::WindowsMaintenance { .. } => return Ok(()),
+        Task::VzdumpBackup(_) | Task::NixosFlakeUpdate(_) | Task::WindowsMaintenance(_) => {
+            return Ok(());
+        }
     }
     task.set("kind", mk_default(schedule.task.kind().as_str()))?;
     facts.set(["services", "moxc", "tasks", "schedules", name], task)

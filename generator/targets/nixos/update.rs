@@ -1,6 +1,6 @@
 //! Updates from a flake.
 
-use crate::model::{Guest, Host, Id, Schedule, Task};
+use crate::model::{Guest, Host, Id, Schedule};
 use crate::nix::{Attrs, BuildError, mk_default};
 use crate::targets::proxmox::automation::on_calendar;
 
@@ -12,30 +12,27 @@ pub(super) fn guest(
     facts: &mut Attrs,
 ) -> Result<(), BuildError> {
     for schedule in host.schedules.values() {
-        let Task::NixosFlakeUpdate {
-            guests,
-            flake,
-            rollback,
-            health,
-            reboot,
-        } = &schedule.task
-        else {
+        let Some(task) = schedule.nixos_update() else {
             continue;
         };
-        if !host.guests_of(guests).any(|other| other == id) {
+        if !task.guests.iter().any(|other| other == id) {
             continue;
         }
         let mut update = timing(schedule)?;
-        if let Some(flake) = flake {
+        if let Some(flake) = &task.flake {
             update.set("flake", mk_default(flake.value.0.as_str()))?;
         }
         update.set("attribute", mk_default(guest.name.as_str()))?;
-        update.set("rollback", mk_default(**rollback))?;
-        if !health.is_empty() {
-            let units: Vec<&str> = health.iter().map(|unit| unit.value.0.as_str()).collect();
+        update.set("rollback", mk_default(*task.rollback))?;
+        if !task.health.is_empty() {
+            let units: Vec<&str> = task
+                .health
+                .iter()
+                .map(|unit| unit.value.0.as_str())
+                .collect();
             update.set("health", units)?;
         }
-        update.set("reboot", mk_default(reboot.as_str()))?;
+        update.set("reboot", mk_default(task.reboot.as_str()))?;
         let name = schedule.name.as_str();
         facts.set(["services", "moxc", "update", "schedules", name], update)?;
     }

@@ -1,7 +1,7 @@
 //! Guests that a restore cannot bring back, and rehearsals that cannot tell.
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, Host, Schedule, Task};
+use crate::model::{BackupRehearsal, Guest, Host, Schedule};
 
 /// Looks whether the backups of a guest that is backed up hold what it starts from. Reports MOX0740, MOX0742.
 pub(super) fn backup(guest: &Guest, sink: &mut Sink) {
@@ -35,7 +35,7 @@ pub(super) fn backup(guest: &Guest, sink: &mut Sink) {
 
 /// Looks whether a rehearsal can tell how it went. Reports MOX0741.
 pub(super) fn rehearsal(host: &Host, schedule: &Schedule, sink: &mut Sink) {
-    let Task::BackupRehearsal { guest, .. } = &schedule.task else {
+    let Some(BackupRehearsal { guest, .. }) = schedule.rehearsal() else {
         return;
     };
     let rehearsed = &host.guests[guest.value];

@@ -10,7 +10,7 @@ mod rollback;
 
 use crate::diagnostics::Sink;
 use crate::facts::Volumes;
-use crate::model::{Dataset, Guest, Guests, Host, Id, Schedule, Task};
+use crate::model::{Dataset, Guest, Host, Id, Schedule};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::targets::Target;
@@ -58,59 +58,28 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
 
 /// The backup jobs that run and cover a guest.
 fn jobs_of(host: &Host, id: Id<Guest>) -> Vec<&Schedule> {
-    let covers = |schedule: &&Schedule| match &schedule.task {
-        Task::VzdumpBackup {
-            guests, exclude, ..
-        } => {
-            let covered = match &guests.value {
-                // A guest with `backup = false` is none of all.
-                Guests::All => *host.guests[id].backup,
-                Guests::Named(named) => named.iter().any(|guest| guest.value == id),
-            };
-            *schedule.enabled && covered && !exclude.iter().any(|excluded| excluded.value == id)
-        }
-        Task::ProxmoxUpdate { .. }
-        | Task::ProxmoxMaintenance
-        | Task::BackupRehearsal { .. }
-        | Task::ZfsSnapshot { .. }
-        | Task::ZfsScrub { .. }
-        | Task::ZfsTrim { .. }
-        | Task::SmartTest { .. }
-        | Task::NixosFlakeUpdate { .. }
-        | Task::WindowsUpdate { .. }
-        | Task::WindowsMaintenance { .. } => false,
+    let holds = |schedule: &&Schedule| {
+        *schedule.enabled
+            && schedule
+                .backup()
+                .is_some_and(|job| job.guests.iter().any(|guest| guest == id))
     };
-    host.schedules.values().filter(covers).collect()
+    host.schedules.values().filter(holds).collect()
 }
 
 /// Whether a schedule takes snapshots of a dataset that holds volumes of a guest.
 fn has_snapshots(host: &Host, datasets: &[Id<Dataset>]) -> bool {
-    host.schedules
-        .values()
-        .any(|schedule| match &schedule.task {
-            Task::ZfsSnapshot {
-                datasets: taken,
-                recursive,
-                ..
-            } => {
-                // A volume lies below its dataset.
-                *schedule.enabled
-                    && **recursive
-                    && taken
-                        .iter()
-                        .any(|dataset| datasets.contains(&dataset.value))
-            }
-            Task::ProxmoxUpdate { .. }
-            | Task::ProxmoxMaintenance
-            | Task::VzdumpBackup { .. }
-            | Task::BackupRehearsal { .. }
-            | Task::ZfsScrub { .. }
-            | Task::ZfsTrim { .. }
-            | Task::SmartTest { .. }
-            | Task::NixosFlakeUpdate { .. }
-            | Task::WindowsUpdate { .. }
-            | Task::WindowsMaintenance { .. } => false,
+    let mut running = host.schedules.values().filter(|schedule| *schedule.enabled);
+    running.any(|schedule| {
+        // A volume lies below its dataset.
+        schedule.snapshots().is_some_and(|task| {
+            *task.recursive
+                && task
+                    .datasets
+                    .iter()
+                    .any(|dataset| datasets.contains(&dataset.value))
         })
+    })
 }
 
 /// Writes it down. Reports what a user's template cannot do.

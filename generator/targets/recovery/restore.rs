@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::facts::Volumes;
 use crate::model::{
-    External, ExternalPlace, Guest, GuestKind, Host, Id, MountSource, Schedule, StoreRef, Task,
+    External, ExternalPlace, Guest, GuestKind, Host, Id, MountSource, Schedule, StoreRef,
 };
 use crate::template::{BuiltIn, one_line};
 use crate::value::DatasetUse;
@@ -226,9 +226,7 @@ pub(super) fn runbook(
     let jobs: Vec<Job> = jobs
         .iter()
         .filter_map(|schedule| {
-            let Task::VzdumpBackup { storage, .. } = &schedule.task else {
-                return None;
-            };
+            let storage = &schedule.backup()?.storage;
             Some(Job {
                 name: one_line(&schedule.name.value),
                 storage: storage.value.map_or_else(

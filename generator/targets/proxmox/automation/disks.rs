@@ -1,16 +1,14 @@
 //! Disks: self-tests.
 
 use super::job::{Access, Job};
-use crate::model::{Disk, Host, Id};
-use crate::source::Spanned;
-use crate::value::SmartKind;
+use crate::model::{Host, SmartTest};
 
 /// Has disks test themselves.
-pub(super) fn smart_test(host: &Host, disks: &[Spanned<Id<Disk>>], kind: SmartKind) -> Job {
+pub(super) fn smart_test(host: &Host, task: &SmartTest) -> Job {
     Job::new("smart-test", Access::Disks)
-        .args(["--kind", kind.as_str(), "--"])
+        .args(["--kind", task.kind.as_str(), "--"])
         .args(
-            disks
+            task.disks
                 .iter()
                 .map(|id| host.hardware.disks[id.value].device.as_str()),
         )

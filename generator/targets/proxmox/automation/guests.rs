@@ -2,7 +2,7 @@
 
 use super::job::{Access, Job};
 use crate::facts::Volumes;
-use crate::model::{Guest, Host, Id, Store, StoreRef};
+use crate::model::{BackupRehearsal, Host, Store};
 
 /// How many spare numbers a rehearsal may choose from.
 const SPARE: u32 = 100;
@@ -10,7 +10,8 @@ const SPARE: u32 = 100;
 const FIRST_SPARE: u32 = 990_000;
 
 /// Restores the newest backup of a guest beside it, and sees whether it starts.
-pub(super) fn rehearsal(host: &Host, guest: Id<Guest>, storage: Option<StoreRef>) -> Job {
+pub(super) fn rehearsal(host: &Host, task: &BackupRehearsal) -> Job {
+    let guest = task.guest.value;
     let first = first_spare(host.guests.values().map(|guest| guest.vmid.get()));
     let mut job = Job::new("backup-rehearsal", Access::System)
         .args(["--guest", &host.guests[guest].vmid.value.to_string()])
@@ -21,7 +22,7 @@ pub(super) fn rehearsal(host: &Host, guest: Id<Guest>, storage: Option<StoreRef>
             &host.storage.datasets[volume.dataset].name.value,
         ]);
     }
-    if let Some(store) = storage.map(|store| host.storage.store(store)) {
+    if let Some(store) = task.storage.map(|store| host.storage.store(store)) {
         job = job.args(["--storage", &store.name().value]);
         let removable = match store {
             Store::External(external) => *external.removable,

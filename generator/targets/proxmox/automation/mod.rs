@@ -97,37 +97,20 @@ pub(in crate::targets) fn arguments(host: &Host, schedule: &Schedule) -> Option<
 /// What runs on the host for a schedule; nothing where Proxmox VE or a guest does it.
 fn job(host: &Host, schedule: &Schedule) -> Option<Job> {
     Some(match &schedule.task {
-        Task::ProxmoxUpdate { reboot } => host_system::update(**reboot),
+        Task::ProxmoxUpdate(task) => host_system::update(*task.reboot),
         Task::ProxmoxMaintenance => host_system::maintenance(),
-        Task::ZfsSnapshot {
-            datasets,
-            keep,
-            recursive,
-        } => zfs::snapshot(
-            host,
-            &schedule.name,
-            datasets,
-            keep.map(|keep| keep.value),
-            **recursive,
-        ),
-        Task::ZfsScrub { pools } => zfs::scrub(host, pools),
-        Task::ZfsTrim { pools } => zfs::trim(host, pools),
-        Task::SmartTest { disks, kind } => disks::smart_test(host, disks, **kind),
-        Task::BackupRehearsal { guest, storage } => {
-            guests::rehearsal(host, guest.value, storage.value)
-        }
-        Task::WindowsUpdate {
-            guests,
-            reboot,
-            snapshot,
-            rollback,
-        } if **snapshot => windows::update(host, schedule, guests, **reboot, **rollback)?,
+        Task::ZfsSnapshot(task) => zfs::snapshot(host, &schedule.name, task),
+        Task::ZfsScrub(task) => zfs::scrub(host, &task.pools),
+        Task::ZfsTrim(task) => zfs::trim(host, &task.pools),
+        Task::SmartTest(task) => disks::smart_test(host, task),
+        Task::BackupRehearsal(task) => guests::rehearsal(host, task),
+        Task::WindowsUpdate(task) if *task.snapshot => windows::update(host, schedule, task)?,
         // A job of Proxmox VE's own scheduler.
-        Task::VzdumpBackup { .. }
+        Task::VzdumpBackup(_)
         // A guest's own timer or scheduled task.
-        | Task::NixosFlakeUpdate { .. }
-        | Task::WindowsUpdate { .. }
-        | Task::WindowsMaintenance { .. } => return None,
+        | Task::NixosFlakeUpdate(_)
+        | Task::WindowsUpdate(_)
+        | Task::WindowsMaintenance(_) => return None,
     })
 }
 
@@ -147,7 +130,7 @@ impl Timed {
             timeout: schedule
                 .timeout
                 .as_ref()
-                .filter(|_| !matches!(schedule.task, Task::WindowsUpdate { .. }))
+                .filter(|_| !matches!(schedule.task, Task::WindowsUpdate(_)))
                 .map(|t| t.value.to_string()),
             span: schedule.span,
         }

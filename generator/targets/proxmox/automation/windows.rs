@@ -1,22 +1,15 @@
 //! Windows guests that the host updates, with a snapshot before it.
 
 use super::job::{Access, Job};
-use crate::model::{Guests, Host, Schedule};
+use crate::model::{Host, Schedule, WindowsUpdate};
 use crate::value::Reboot;
 
-/// Updates guests by their own scheduled task, which has the schedule's name; nothing where no guest is a Windows.
-pub(super) fn update(
-    host: &Host,
-    schedule: &Schedule,
-    guests: &Guests,
-    reboot: Reboot,
-    rollback: bool,
-) -> Option<Job> {
-    let vmids: Vec<String> = host
-        .guests_of(guests)
-        .map(|id| &host.guests[id])
-        .filter(|guest| guest.windows().is_some())
-        .map(|guest| guest.vmid.get().to_string())
+/// Updates guests by their own scheduled task, which has the schedule's name; nothing where there is no Windows guest.
+pub(super) fn update(host: &Host, schedule: &Schedule, task: &WindowsUpdate) -> Option<Job> {
+    let vmids: Vec<String> = task
+        .guests
+        .iter()
+        .map(|id| host.guests[id].vmid.get().to_string())
         .collect();
     if vmids.is_empty() {
         return None;
@@ -26,10 +19,10 @@ pub(super) fn update(
         &schedule.name.value,
         "--snapshot",
     ]);
-    if rollback {
+    if *task.rollback {
         job = job.args(["--rollback-on-failure"]);
     }
-    if reboot == Reboot::IfNeeded {
+    if *task.reboot == Reboot::IfNeeded {
         job = job.args(["--restart"]);
     }
     let limit = schedule.timeout.as_ref().and_then(|t| t.duration());

@@ -2,23 +2,19 @@
 
 use super::job::{Access, Job};
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Dataset, Host, Id, Keep, Pool, Task};
+use crate::model::{Host, Id, Keep, Pool, ZfsSnapshot};
 use crate::source::Spanned;
 
 /// Takes snapshots that bear the schedule's name, and prunes those.
-pub(super) fn snapshot(
-    host: &Host,
-    schedule: &str,
-    datasets: &[Spanned<Id<Dataset>>],
-    keep: Option<Keep>,
-    recursive: bool,
-) -> Job {
+pub(super) fn snapshot(host: &Host, schedule: &str, task: &ZfsSnapshot) -> Job {
     let mut job = Job::new("zfs-snapshot", Access::Zfs).args(["--name", schedule]);
-    if recursive {
+    if *task.recursive {
         job = job.args(["--recursive"]);
     }
     // Without a rule nothing is pruned.
-    for (rule, number) in keep
+    for (rule, number) in task
+        .keep
+        .map(|keep| keep.value)
         .filter(|keep| !keep.all)
         .iter()
         .flat_map(Keep::rules)
@@ -27,7 +23,7 @@ pub(super) fn snapshot(
         job = job.args(["--keep".to_owned(), format!("{rule}={number}")]);
     }
     job.args(["--"])
-        .args(datasets.iter().map(|id| host.zfs_name(id.value)))
+        .args(task.datasets.iter().map(|id| host.zfs_name(id.value)))
 }
 
 /// Reads every block, and waits for what is found.
@@ -47,10 +43,10 @@ pub(super) fn trim(host: &Host, pools: &[Spanned<Id<Pool>>]) -> Job {
 /// Reports MOX0730.
 pub(super) fn report_idle_trims(host: &Host, sink: &mut Sink) {
     for schedule in host.schedules.values() {
-        let Task::ZfsTrim { pools } = &schedule.task else {
+        let Some(task) = schedule.trim() else {
             continue;
         };
-        for id in pools {
+        for id in &task.pools {
             let pool = &host.storage.pools[id.value];
             let mut disks = pool
                 .disks

@@ -1,10 +1,11 @@
 //! `jobs.cfg`: backups at fixed times.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::calendar::ProxmoxSchedule;
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guests, Host, Id, Schedule, Task};
+use crate::model::{Guest, Host, Id, Schedule, VzdumpBackup};
 use crate::pve::{Release, Section, SectionConfig, SectionFile, check_option};
 use crate::source::Span;
 use crate::value::Compress;
@@ -19,8 +20,8 @@ const NOTIFICATIONS_SINCE: Release = Release::new(8, 1);
 pub(super) fn plan(host: &Host, sink: &mut Sink) -> Option<SectionConfig> {
     let mut config = SectionConfig::new(SectionFile::Jobs);
     for schedule in host.schedules.values() {
-        if let Task::VzdumpBackup { .. } = &schedule.task {
-            let Some(section) = job(host, schedule, sink) else {
+        if let Some(task) = schedule.backup() {
+            let Some(section) = job(host, schedule, task, sink) else {
                 continue;
             };
             if let Err(error) = config.push(section) {
@@ -79,19 +80,16 @@ pub(super) fn notification(host: &Host) -> Vec<(&'static str, String, Span)> {
     ]
 }
 
-fn job(host: &Host, schedule: &Schedule, sink: &mut Sink) -> Option<Section> {
-    let Task::VzdumpBackup {
-        guests,
-        exclude,
+fn job(host: &Host, schedule: &Schedule, task: &VzdumpBackup, sink: &mut Sink) -> Option<Section> {
+    let VzdumpBackup {
+        guests: _,
+        exclude: _,
         storage,
         mode,
         compress,
         keep,
         notes,
-    } = &schedule.task
-    else {
-        return None;
-    };
+    } = task;
     for (key, place) in [
         (
             "random-delay",
@@ -154,7 +152,7 @@ fn job(host: &Host, schedule: &Schedule, sink: &mut Sink) -> Option<Section> {
         u8::from(*schedule.persistent),
         schedule.persistent.span,
     );
-    guests_of(&mut job, host, guests, exclude);
+    guests_of(&mut job, host, task);
     if let Some(store) = storage.value {
         job.set(
             "storage",
@@ -181,13 +179,8 @@ fn job(host: &Host, schedule: &Schedule, sink: &mut Sink) -> Option<Section> {
     Some(job.section)
 }
 
-fn guests_of(
-    job: &mut Job<'_>,
-    host: &Host,
-    guests: &crate::model::Setting<Guests>,
-    exclude: &[crate::source::Spanned<Id<crate::model::Guest>>],
-) {
-    let numbers = |ids: &mut dyn Iterator<Item = Id<crate::model::Guest>>| {
+fn guests_of(job: &mut Job<'_>, host: &Host, task: &VzdumpBackup) {
+    let numbers = |ids: &mut dyn Iterator<Item = Id<Guest>>| {
         let mut numbers: Vec<u32> = ids.map(|id| host.guests[id].vmid.get()).collect();
         numbers.sort_unstable();
         numbers.dedup();
@@ -197,25 +190,16 @@ fn guests_of(
             .collect::<Vec<_>>()
             .join(",")
     };
-    match &guests.value {
-        Guests::All => {
-            job.set("all", 1, guests.span);
-            // A guest with `backup = false` is none of all.
-            let out = host
-                .guests
-                .iter()
-                .filter(|(id, guest)| {
-                    !*guest.backup || exclude.iter().any(|excluded| excluded.value == *id)
-                })
-                .map(|(id, _)| id);
-            let excluded = numbers(&mut out.into_iter());
-            if !excluded.is_empty() {
-                job.set("exclude", excluded, guests.span);
-            }
-        }
-        Guests::Named(ids) => {
-            let vmids = numbers(&mut ids.iter().map(|id| id.value));
-            job.set("vmid", vmids, guests.span);
-        }
+    let guests = &task.guests;
+    if !guests.all {
+        job.set("vmid", numbers(&mut guests.iter()), guests.span);
+        return;
+    }
+    job.set("all", 1, guests.span);
+    let held: BTreeSet<Id<Guest>> = guests.iter().collect();
+    let left_out = host.guests.iter().map(|(id, _)| id);
+    let excluded = numbers(&mut left_out.filter(|id| !held.contains(id)));
+    if !excluded.is_empty() {
+        job.set("exclude", excluded, guests.span);
     }
 }

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::diagnostics::Sink;
-use crate::model::{Host, Store, StoreRef, Task};
+use crate::model::{Host, Store, StoreRef};
 use crate::pve::{ConfigFile, check_option};
 use crate::value::{BackupMode, Compress, DatasetUse};
 
@@ -31,30 +31,12 @@ impl Vzdump {
 
 /// Plans the defaults: those of the first backup job, so that a backup by hand is like one of its.
 pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vzdump {
-    let job = host
-        .schedules
-        .values()
-        .find_map(|schedule| match &schedule.task {
-            Task::VzdumpBackup {
-                storage,
-                mode,
-                compress,
-                ..
-            } if *schedule.enabled => Some((storage.value, **mode, **compress, schedule.span)),
-            Task::VzdumpBackup { .. }
-            | Task::ProxmoxUpdate { .. }
-            | Task::ProxmoxMaintenance
-            | Task::BackupRehearsal { .. }
-            | Task::ZfsSnapshot { .. }
-            | Task::ZfsScrub { .. }
-            | Task::ZfsTrim { .. }
-            | Task::SmartTest { .. }
-            | Task::NixosFlakeUpdate { .. }
-            | Task::WindowsUpdate { .. }
-            | Task::WindowsMaintenance { .. } => None,
-        });
-    let (storage, mode, compress, place) =
-        job.unwrap_or((None, BackupMode::Snapshot, Compress::Zstd, host.span));
+    let mut running = host.schedules.values().filter(|schedule| *schedule.enabled);
+    let job = running.find_map(|schedule| Some((schedule.backup()?, schedule.span)));
+    let (storage, mode, compress, place) = match job {
+        Some((job, place)) => (job.storage.value, *job.mode, *job.compress, place),
+        None => (None, BackupMode::Snapshot, Compress::Zstd, host.span),
+    };
     let mut lines = vec![
         ("mode", mode.as_str().to_owned()),
         ("compress", compress_word(compress).to_owned()),

@@ -8,7 +8,7 @@ use super::task::{Principal, Start, Task};
 use crate::calendar::windows::Trigger;
 use crate::calendar::{CannotExpress, TimeSpan};
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{self, Guest, Host, Id, Schedule, Vm, WindowsGuest};
+use crate::model::{Guest, Host, Id, Schedule, Vm, WindowsGuest};
 use crate::output::Mode;
 use crate::powershell;
 use crate::source::{Span, Spanned};
@@ -109,35 +109,21 @@ fn of_schedule(
     schedule: &Schedule,
     sink: &mut Sink,
 ) -> Vec<Planned> {
-    let (guests, reboot, driven) = match &schedule.task {
-        model::Task::WindowsUpdate {
-            guests,
-            reboot,
-            snapshot,
-            ..
-        } => (guests, **reboot, **snapshot),
-        model::Task::WindowsMaintenance { guests, reboot } => (guests, **reboot, false),
-        model::Task::ProxmoxUpdate { .. }
-        | model::Task::ProxmoxMaintenance
-        | model::Task::VzdumpBackup { .. }
-        | model::Task::BackupRehearsal { .. }
-        | model::Task::ZfsSnapshot { .. }
-        | model::Task::ZfsScrub { .. }
-        | model::Task::ZfsTrim { .. }
-        | model::Task::SmartTest { .. }
-        | model::Task::NixosFlakeUpdate { .. } => return Vec::new(),
+    let (guests, reboot, driven) = match (schedule.windows_update(), schedule.windows_maintenance())
+    {
+        (Some(task), _) => (&task.guests, *task.reboot, *task.snapshot),
+        (None, Some(task)) => (&task.guests, *task.reboot, false),
+        (None, None) => return Vec::new(),
     };
-    if !host.guests_of(guests).any(|other| other == id) {
+    if !guests.iter().any(|other| other == id) {
         return Vec::new();
     }
-    let updates = matches!(schedule.task, model::Task::WindowsUpdate { .. });
+    let updates = schedule.windows_update().is_some();
     let packages = updates && !windows.winget.is_empty();
-    // What is wrong with a schedule is wrong for each of its guests: it is told once, and of a guest of another zone again.
+    // What is wrong with a schedule is wrong for each of its guests: it is reported of the first one alone, and of those
+    // whose time zone is their own.
     let mut silent = Sink::new();
-    let mut of_windows = host
-        .guests_of(guests)
-        .filter(|other| host.guests[*other].windows().is_some());
-    let tells = of_windows.next() == Some(id) || windows.timezone.is_written();
+    let tells = guests.iter().next() == Some(id) || windows.timezone.is_written();
     let sink = if tells { sink } else { &mut silent };
     let times = if driven && !packages {
         Some(Start::OnDemand)
