@@ -34,6 +34,11 @@ pub fn check(host: &Host, files: &FileSet, sources: &mut SourceMap, sink: &mut S
             String::from_utf8_lossy(&file.contents),
         );
         for LineFault { range, fault, .. } in faults {
+            let part = kind.part_at(&String::from_utf8_lossy(&file.contents), range.start);
+            let origin = match file.places.nearest(&part) {
+                Some(place) => (place, "from this"),
+                None => (host.span, "the host that it is for"),
+            };
             sink.push(
                 Diagnostic::new(
                     Code::MOX0801,
@@ -41,7 +46,7 @@ pub fn check(host: &Host, files: &FileSet, sources: &mut SourceMap, sink: &mut S
                     "moxc wrote something that Proxmox VE refuses",
                 )
                 .label(fault.message)
-                .also(host.span, "the host that it is for")
+                .also(origin.0, origin.1)
                 .help("this is a fault of moxc, not of the spec: please report it with the spec; nothing was written"),
             );
         }
@@ -80,6 +85,44 @@ impl Kind {
             _ if guest("pve/lxc/") => Self::Guest(GuestKind::Pct),
             _ => return None,
         })
+    }
+
+    /// The part of a file, as [`Places`](crate::source::Places) names it, that the byte `at` of its text lies in.
+    fn part_at(self, text: &str, at: usize) -> String {
+        let up_to = |at: usize| {
+            let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
+            &text[..end]
+        };
+        let lines = up_to(at.min(text.len())).lines();
+        let mut part = String::new();
+        for line in lines {
+            match self {
+                Self::Guest(_) | Self::Vzdump | Self::Datacenter => {
+                    let key = line.split_once(':').map_or("", |(key, _)| key);
+                    key.clone_into(&mut part);
+                }
+                Self::Sections(_) => {
+                    let header = part.split('/').next().unwrap_or_default();
+                    part = match line.strip_prefix(char::is_whitespace) {
+                        Some(property) => {
+                            let key = property.split_whitespace().next().unwrap_or_default();
+                            format!("{header}/{key}")
+                        }
+                        None => line
+                            .split_once(':')
+                            .map_or(line, |(_, id)| id)
+                            .trim()
+                            .to_owned(),
+                    };
+                }
+                Self::Interfaces => {
+                    if let Some(name) = line.strip_prefix("iface ") {
+                        part = name.split(' ').next().unwrap_or_default().to_owned();
+                    }
+                }
+            }
+        }
+        part
     }
 
     fn check(self, release: Release, file: &OutputFile) -> Vec<LineFault> {
@@ -161,6 +204,74 @@ mod tests {
             assert_eq!(told.len(), 1, "{path}: {told:?}");
             assert_eq!(told[0].0, format!("generated {path}"));
             assert_eq!(told[0].2, line, "{path}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn every_line_of_a_host_leads_back_to_the_spec() {
+        let mut sources = SourceMap::new();
+        let file = sources.add("homelab.toml", include_str!("../examples/homelab.toml"));
+        let origin = Origin::of(&sources, &[file]);
+        let mut sink = Sink::new();
+        let plan = compile::check(&sources, file, &origin, &mut sink)
+            .plan
+            .expect("a sound host");
+        let files = crate::targets::emit(
+            &plan,
+            crate::targets::Target::ALL,
+            &crate::template::Templates::built_in(),
+            &mut sink,
+        );
+        let (mut lines, mut exact) = (0, 0);
+        for file in files.iter() {
+            let Some(kind) = Kind::of(file.path.as_str()) else {
+                continue;
+            };
+            let text = String::from_utf8_lossy(&file.contents);
+            let mut at = 0;
+            for line in text.split_inclusive('\n') {
+                let part = kind.part_at(&text, at);
+                at += line.len();
+                if line.trim().is_empty() || line.starts_with('#') {
+                    continue;
+                }
+                let place = file.places.nearest(&part);
+                assert!(place.is_some(), "{}: {line}", file.path);
+                lines += 1;
+                exact += usize::from(!part.is_empty() && file.places.get(&part).is_some());
+            }
+        }
+        assert!(lines > 100 && exact * 10 > lines * 6, "{exact} of {lines}");
+    }
+
+    #[test]
+    fn the_part_of_a_line_is_found() {
+        let storage = "dir: local\n\tpath /var/lib/vz\n\ndir: nas\n\tpath /mnt\n\n";
+        let interfaces =
+            "auto lo\niface lo inet loopback\n\nauto vmbr0\niface vmbr0 inet static\n\taddress 1\n";
+        for (kind, text, line, part) in [
+            (
+                Kind::Guest(GuestKind::Qm),
+                "#notes\ncores: 2\nscsi0: a:b,c=d\n",
+                "scsi0",
+                "scsi0",
+            ),
+            (
+                Kind::Sections(SectionFile::Storage),
+                storage,
+                "\tpath /mnt",
+                "nas/path",
+            ),
+            (
+                Kind::Sections(SectionFile::Storage),
+                storage,
+                "dir: nas",
+                "nas",
+            ),
+            (Kind::Interfaces, interfaces, "\taddress", "vmbr0"),
+        ] {
+            let at = text.find(line).expect("the line");
+            assert_eq!(kind.part_at(text, at), part);
         }
     }
 

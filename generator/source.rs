@@ -3,6 +3,7 @@
 //! Comes in: the text of spec files. Goes out: [`Span`]s that any later stage can carry, and the way from a span back
 //! to a line and a column. Reading files from disk is the command line's work.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, Range};
 
 /// One file of a [`SourceMap`].
@@ -110,6 +111,70 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for Spanned<T> {
         T::json_schema(generator)
     }
 }
+
+/// Where the spec says what a generated file holds, by the parts of the file.
+///
+/// A part is named by its way in the file, with `/` between the steps: an option of a guest (`scsi0`), a section (`nas`)
+/// and its property (`nas/server`), an interface (`vmbr0`). The empty name is the whole file. Two files that differ in
+/// their places alone are the same file, so places compare as equal.
+#[derive(Debug, Clone, Default)]
+pub struct Places(BTreeMap<String, Span>);
+
+impl Places {
+    /// The places of a file of which only the whole is known.
+    pub fn whole(place: Span) -> Self {
+        Self(BTreeMap::from([(String::new(), place)]))
+    }
+
+    /// Says where a part comes from; what was said of it before is forgotten.
+    pub fn set(&mut self, part: impl Into<String>, place: Span) {
+        self.0.insert(part.into(), place);
+    }
+
+    /// Takes in the parts of a section, below its name.
+    pub fn extend_below(&mut self, section: &str, parts: &Self) {
+        for (part, place) in &parts.0 {
+            let part = if part.is_empty() {
+                section.to_owned()
+            } else {
+                format!("{section}/{part}")
+            };
+            self.0.insert(part, *place);
+        }
+    }
+
+    /// Where exactly this part comes from.
+    pub fn get(&self, part: &str) -> Option<Span> {
+        self.0.get(part).copied()
+    }
+
+    /// Where a part comes from, or else what it lies in.
+    pub fn nearest(&self, part: &str) -> Option<Span> {
+        let mut part = part;
+        loop {
+            if let Some(place) = self.get(part) {
+                return Some(place);
+            }
+            if part.is_empty() {
+                return None;
+            }
+            part = part.rsplit_once('/').map_or("", |(outer, _)| outer);
+        }
+    }
+
+    /// Every part whose place is known, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Span)> {
+        self.0.iter().map(|(part, place)| (part.as_str(), *place))
+    }
+}
+
+impl PartialEq for Places {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Places {}
 
 /// A place as people count: lines and columns from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

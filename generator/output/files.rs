@@ -11,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::manifest;
+use crate::source::Places;
 
 /// The longest component in bytes: `NAME_MAX` of Linux, and the limit of ext4, XFS, Btrfs, ZFS, APFS and NTFS alike.
 const LONGEST_COMPONENT: usize = 255;
@@ -257,10 +258,6 @@ impl fmt::Display for Mode {
     }
 }
 
-/// Where a file comes from, in the caller's own numbering.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Origin(pub u32);
-
 /// One file to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputFile {
@@ -272,8 +269,8 @@ pub struct OutputFile {
     pub mode: Mode,
     /// The target that emitted it, as the manifest names it.
     pub target: &'static str,
-    /// What it was made from, so that a later error can point there.
-    pub origin: Vec<Origin>,
+    /// Where the spec says what stands in it.
+    pub places: Places,
 }
 
 impl OutputFile {
@@ -305,14 +302,14 @@ impl OutputFile {
             contents: contents.into(),
             mode,
             target,
-            origin: Vec::new(),
+            places: Places::default(),
         }
     }
 
-    /// The same file, with what it was made from.
+    /// The same file, with where the spec says what stands in it.
     #[must_use]
-    pub fn with_origin(mut self, origin: impl IntoIterator<Item = Origin>) -> Self {
-        self.origin.extend(origin);
+    pub fn with_places(mut self, places: Places) -> Self {
+        self.places = places;
         self
     }
 }
@@ -344,19 +341,15 @@ impl FileSet {
     /// Adds `file`, or says which file of the set it would hide.
     pub fn insert(&mut self, file: OutputFile) -> Result<(), Box<Clash>> {
         if let Some((kind, other)) = self.clash_of(&file.path) {
-            let (other_target, other_origin) = other
+            let other_target = other
                 .and_then(|path| self.files.get(path))
-                .map_or((None, Vec::new()), |other| {
-                    (Some(other.target), other.origin.clone())
-                });
+                .map(|other| other.target);
             return Err(Box::new(Clash {
                 kind,
                 other: other.cloned().unwrap_or_else(manifest::path),
                 path: file.path,
                 target: file.target,
-                origin: file.origin,
                 other_target,
-                other_origin,
             }));
         }
         for folder in file.path.folders() {
@@ -463,14 +456,10 @@ pub struct Clash {
     pub path: RelPath,
     /// The target that emitted it.
     pub target: &'static str,
-    /// What it was made from.
-    pub origin: Vec<Origin>,
     /// The file that was there first.
     pub other: RelPath,
     /// The target that emitted that one; `None` for the manifest.
     pub other_target: Option<&'static str>,
-    /// What that one was made from.
-    pub other_origin: Vec<Origin>,
 }
 
 /// How two files clash.
@@ -638,20 +627,11 @@ mod tests {
     #[test]
     fn a_clash_names_both_sides() {
         let mut set = FileSet::new();
-        set.insert(file("a").with_origin([Origin(1)]))
-            .expect("no clash");
-        let mut second = file("a").with_origin([Origin(2)]);
+        set.insert(file("a")).expect("no clash");
+        let mut second = file("a");
         second.target = "other";
         let clash = set.insert(second).expect_err("the same path");
-        assert_eq!((clash.origin, clash.target), (vec![Origin(2)], "other"));
-        assert_eq!(
-            (clash.other_origin, clash.other_target),
-            (vec![Origin(1)], Some("test"))
-        );
-        assert_eq!(
-            set.get("a").map(|file| file.origin.clone()),
-            Some(vec![Origin(1)])
-        );
+        assert_eq!((clash.target, clash.other_target), ("other", Some("test")));
     }
 
     #[test]

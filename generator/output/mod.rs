@@ -1,7 +1,7 @@
 //! The last two stages: what the targets emitted, and how it gets to the disk.
 //!
 //! In comes a [`FileSet`]; out come a list of [`Change`]s or a finished folder. Nothing here knows the
-//! spec: an [`Origin`] is a number that means something to the caller alone.
+//! spec: the [`Places`](crate::source::Places) of a file are handed through to whoever asks.
 
 mod carry;
 pub mod diff;
@@ -17,7 +17,7 @@ pub mod write;
 pub use diff::{Change, ChangeKind, Comparison, Conflict, Scope, compare};
 pub use digest::Sha256;
 pub use error::{OutputError, Standing};
-pub use files::{Clash, FileSet, Mode, Origin, OutputFile, PathError, RelPath};
+pub use files::{Clash, FileSet, Mode, OutputFile, PathError, RelPath};
 pub use folder::{Contents, Obstacle};
 pub use manifest::{Manifest, ManifestError, Provenance};
 pub use text::DifferingLines;

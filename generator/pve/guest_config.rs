@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::source::{Places, Span};
+
 use super::refusal::check_line_value;
 use super::schema::{ConfigFile, OptionSchema};
 use super::{CannotCarry, PropertyString, Refusal, Release, decode_text, encode_text};
@@ -56,6 +58,7 @@ pub struct GuestConfig {
     options: BTreeMap<String, String>,
     raw: Vec<(String, String)>,
     sections: BTreeMap<String, GuestConfig>,
+    places: Places,
 }
 
 impl GuestConfig {
@@ -68,6 +71,7 @@ impl GuestConfig {
             options: BTreeMap::new(),
             raw: Vec::new(),
             sections: BTreeMap::new(),
+            places: Places::default(),
         }
     }
 
@@ -126,6 +130,16 @@ impl GuestConfig {
             Some(keys) if is_reprinted(self.kind, key) => self.set(key, value.canonical(keys)),
             _ => self.set(key, value),
         }
+    }
+
+    /// Says where the spec decides an option (`description` for the notes; the empty key for all of the guest).
+    pub fn mark(&mut self, key: &str, place: Span) {
+        self.places.set(key, place);
+    }
+
+    /// Where the spec decides the options; of a configuration that was read, nowhere.
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Removes an option, returning its value.

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::source::{Places, Span};
+
 use super::refusal::check_line_value;
 use super::schema::{ConfigFile, MappingKind, OptionSchema};
 use super::{CannotCarry, PropertyString, Refusal, Release, decode_text, encode_text};
@@ -56,6 +58,7 @@ pub struct Section {
     kind: String,
     id: String,
     properties: BTreeMap<String, Vec<String>>,
+    places: Places,
 }
 
 impl Section {
@@ -83,6 +86,7 @@ impl Section {
             kind: kind.to_owned(),
             id: id.to_owned(),
             properties: BTreeMap::new(),
+            places: Places::default(),
         })
     }
 
@@ -140,6 +144,11 @@ impl Section {
             .or_default()
             .push(value);
         Ok(())
+    }
+
+    /// Says where the spec decides a property (the empty key for the section).
+    pub fn mark(&mut self, key: &str, place: Span) {
+        self.places.set(key, place);
     }
 
     /// The first value of a property.
@@ -281,6 +290,15 @@ impl SectionConfig {
     /// The section of this name.
     pub fn get(&self, id: &str) -> Option<&Section> {
         self.sections.iter().find(|section| section.id == id)
+    }
+
+    /// Where the spec decides the sections (`nas`) and their properties (`nas/server`).
+    pub fn places(&self) -> Places {
+        let mut places = Places::default();
+        for section in &self.sections {
+            places.extend_below(&section.id, &section.places);
+        }
+        places
     }
 
     /// All sections in their order.

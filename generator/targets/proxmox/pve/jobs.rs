@@ -47,6 +47,8 @@ impl Job<'_> {
             report_fault(fault, place, self.sink);
         } else if let Err(error) = self.section.set(key, &value) {
             report_refusal(&error, place, self.sink);
+        } else {
+            self.section.mark(key, place);
         }
     }
 }
@@ -129,13 +131,14 @@ fn job(host: &Host, schedule: &Schedule, task: &VzdumpBackup, sink: &mut Sink) -
             return None;
         }
     };
-    let section = match Section::new(SectionFile::Jobs, "vzdump", &schedule.name) {
+    let mut section = match Section::new(SectionFile::Jobs, "vzdump", &schedule.name) {
         Ok(section) => section,
         Err(error) => {
             report_refusal(&error, schedule.name.span, sink);
             return None;
         }
     };
+    section.mark("", schedule.name.span);
     let mut job = Job {
         section,
         release: *host.release,

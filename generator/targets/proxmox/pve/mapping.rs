@@ -401,7 +401,7 @@ fn push(
     release: Release,
     sink: &mut Sink,
 ) {
-    let section = match section {
+    let mut section = match section {
         Ok(section) => section,
         Err(error) => return report_refusal(&error, place, sink),
     };
@@ -415,6 +415,7 @@ fn push(
     if !sound {
         return;
     }
+    section.mark("", place);
     if let Err(error) = config.push(section) {
         report_refusal(&error, place, sink);
     }

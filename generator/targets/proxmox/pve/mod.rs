@@ -24,6 +24,7 @@ use crate::model::{GuestKind, Host};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::pve::{GuestConfig, SectionConfig};
+use crate::source::{Places, Span};
 use crate::targets::Target;
 use crate::template::Templates;
 
@@ -37,6 +38,7 @@ pub use vzdump::Vzdump;
 #[derive(Debug)]
 pub struct Plan {
     host: String,
+    span: Span,
     /// Every guest's file, by VMID.
     pub guests: Vec<(u32, GuestConfig)>,
     /// `storage.cfg`.
@@ -77,7 +79,7 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
     let mut guests = Vec::with_capacity(host.guests.len());
     let mut hooks = Vec::new();
     for (id, guest) in host.guests.iter() {
-        let config = match &guest.kind {
+        let mut config = match &guest.kind {
             GuestKind::Vm(vm) => {
                 hooks.extend(Hook::of(host, guest, vm));
                 qemu::plan(host, id, guest, vm, (&volumes, &mappings), sink)
@@ -86,10 +88,12 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
                 lxc::plan(host, id, guest, container, &volumes, sink)
             }
         };
+        config.mark("", guest.name.span);
         guests.push((guest.vmid.get(), config));
     }
     Plan {
         host: host.name.as_str().to_owned(),
+        span: host.name.span,
         guests,
         storage: storage::plan(host, sink),
         jobs: jobs::plan(host, sink),
@@ -112,10 +116,11 @@ pub fn emit(
     sink: &mut Sink,
 ) {
     // As it is, blank line at the end included: Proxmox VE's printers end each section with one.
-    let mut add = |path: &str, text: String, mode: Mode| {
+    let mut add = |path: &str, text: String, mode: Mode, places: Places| {
         let path = RelPath::new(format!("proxmox/{path}"))
             .expect("a path of numbers, a host name and fixed words");
-        let file = OutputFile::bytes(path, text, mode, Target::Proxmox.as_str());
+        let file =
+            OutputFile::bytes(path, text, mode, Target::Proxmox.as_str()).with_places(places);
         files
             .insert(file)
             .expect("VMIDs are unique, and every other name is written once");
@@ -130,8 +135,10 @@ pub fn emit(
             &format!("etc/pve/{folder}/{vmid}.conf"),
             config.to_string(),
             Mode::Regular,
+            config.places().clone(),
         );
     }
+    let whole = Places::whole(plan.span);
     let sections = [
         ("storage.cfg", Some(&plan.storage)),
         ("jobs.cfg", plan.jobs.as_ref()),
@@ -145,6 +152,7 @@ pub fn emit(
                 &format!("etc/pve/{name}"),
                 config.to_string(),
                 Mode::Regular,
+                config.places(),
             );
         }
     }
@@ -154,24 +162,32 @@ pub fn emit(
             "etc/pve/firewall/cluster.fw",
             cluster.to_owned(),
             Mode::Regular,
+            whole.clone(),
         );
         let path = format!("etc/pve/nodes/{}/host.fw", plan.host);
-        add(&path, host.to_owned(), Mode::Regular);
+        add(&path, host.to_owned(), Mode::Regular, whole.clone());
     }
     for (vmid, rules) in &firewall.guests {
         add(
             &format!("etc/pve/firewall/{vmid}.fw"),
             rules.clone(),
             Mode::Regular,
+            whole.clone(),
         );
     }
     add(
         "etc/vzdump.conf",
         format!("{header}\n{}", plan.vzdump.text()),
         Mode::Regular,
+        whole.clone(),
     );
     if let Answer::File(text) = &plan.answer {
-        add("answer.toml", format!("{header}{text}"), Mode::Regular);
+        add(
+            "answer.toml",
+            format!("{header}{text}"),
+            Mode::Regular,
+            whole.clone(),
+        );
     }
     for hook in &plan.hooks {
         let text = format!("{}\n", templates.render(&hook.script(origin), sink));
@@ -179,6 +195,7 @@ pub fn emit(
             &format!("var/lib/vz/snippets/{}", hook.file()),
             text,
             Mode::Executable,
+            whole.clone(),
         );
     }
 }

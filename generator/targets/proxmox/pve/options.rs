@@ -43,6 +43,7 @@ impl<'a> Options<'a> {
         if let Err(error) = self.config.set(key, &value) {
             return report_refusal(&error, place, self.sink);
         }
+        self.config.mark(key, place);
         if let Err(fault) = check_option(self.file(), self.release, key, &value) {
             self.config.remove(key);
             report_fault(fault, place, self.sink);
@@ -78,6 +79,7 @@ impl<'a> Options<'a> {
         if let Err(error) = set {
             return report_refusal(&error, place, self.sink);
         }
+        self.config.mark(key, place);
         let written = self.config.get(key).unwrap_or_default().to_owned();
         if let Err(fault) = check_option(self.file(), self.release, key, &written) {
             self.config.remove(key);
@@ -99,8 +101,9 @@ impl<'a> Options<'a> {
     /// Sets the notes.
     pub(super) fn describe(&mut self, text: &str, place: Span) {
         if let Err(error) = self.config.set_description(text) {
-            report_refusal(&error, place, self.sink);
+            return report_refusal(&error, place, self.sink);
         }
+        self.config.mark("description", place);
     }
 
     /// Takes in the options that the language has no word for.
@@ -122,6 +125,8 @@ impl<'a> Options<'a> {
                     value.span
                 };
                 report_refusal(&error, place, self.sink);
+            } else {
+                self.config.mark(key, value.span);
             }
         }
     }
@@ -130,6 +135,8 @@ impl<'a> Options<'a> {
     pub(super) fn raw(&mut self, line: &PveOption) {
         if let Err(error) = self.config.add_raw(&line.key, &line.value.value) {
             report_refusal(&error, line.value.span, self.sink);
+        } else {
+            self.config.mark(&line.key, line.value.span);
         }
     }
 }

@@ -62,7 +62,10 @@ struct Storage<'a> {
 impl<'a> Storage<'a> {
     fn new(kind: &str, id: &str, place: Span, release: Release, sink: &'a mut Sink) -> Self {
         let section = match Section::new(SectionFile::Storage, kind, id) {
-            Ok(section) => Some(section),
+            Ok(mut section) => {
+                section.mark("", place);
+                Some(section)
+            }
             Err(error) => {
                 report_refusal(&error, place, sink);
                 None
@@ -84,6 +87,8 @@ impl<'a> Storage<'a> {
             report_fault(fault, place, self.sink);
         } else if let Err(error) = section.set(key, &value) {
             report_refusal(&error, place, self.sink);
+        } else {
+            section.mark(key, place);
         }
     }
 

@@ -14,7 +14,8 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::Host;
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
-use crate::source::Span;
+use crate::source::{Places, Span};
+use crate::targets::Target;
 use crate::template::{BuiltIn, Templates};
 use crate::value::Platform;
 
@@ -119,12 +120,23 @@ impl Tree<'_> {
     }
 
     fn add_at(&mut self, path: &str, text: &str, mode: Mode, span: Span) {
+        self.add_with(path, text, mode, span, Places::whole(span));
+    }
+
+    /// Adds a file of which more is known than what the whole was made from.
+    pub(super) fn add_with(
+        &mut self,
+        path: &str,
+        text: &str,
+        mode: Mode,
+        span: Span,
+        places: Places,
+    ) {
         let problem = match RelPath::new(path) {
             Err(error) => error.to_string(),
-            Ok(path) => match self
-                .files
-                .insert(OutputFile::text(path, text, mode, "proxmox"))
-            {
+            Ok(path) => match self.files.insert(
+                OutputFile::text(path, text, mode, Target::Proxmox.as_str()).with_places(places),
+            ) {
                 Ok(()) => return,
                 Err(clash) => clash.to_string(),
             },

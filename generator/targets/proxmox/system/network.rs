@@ -15,7 +15,7 @@ use crate::pve::interfaces::{
     self, Family, Interface, InterfaceKind, Interfaces, IpVersion, Method,
 };
 use crate::shell::Command;
-use crate::source::Span;
+use crate::source::{Places, Span};
 use crate::value::MacAddress;
 
 use super::{Tree, push};
@@ -24,6 +24,8 @@ use super::{Tree, push};
 #[derive(Debug)]
 pub(super) struct Network {
     interfaces: Interfaces,
+    /// Where the spec says each.
+    places: Places,
     links: Vec<Link>,
     nameservers: Vec<IpAddr>,
     search: Vec<String>,
@@ -68,8 +70,10 @@ pub(in crate::targets) struct Forwarding {
 /// Plans the network.
 pub(super) fn plan(host: &Host, sink: &mut Sink) -> Network {
     let mut interfaces = Interfaces::new();
+    let mut places = Places::default();
     let mut push = |interface: Interface, span: Span| {
         let name = interface.name.clone();
+        places.set(name.as_str(), span);
         if let Err(why) = interfaces.push(interface) {
             sink.push(Diagnostic::new(
                 Code::MOX0825,
@@ -158,6 +162,7 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Network {
     }
     Network {
         interfaces,
+        places,
         links: links(host),
         nameservers: host
             .network
@@ -423,11 +428,12 @@ impl Network {
         let mut interfaces = self.interfaces.clone();
         // A spec's file name may hold a `%` too: see `comment`.
         interfaces.set_header(&tree.header().replace('%', " percent"));
-        tree.add(
+        tree.add_with(
             "etc/network/interfaces",
             &interfaces.to_string(),
             Mode::Regular,
             span,
+            self.places.clone(),
         );
         for link in &self.links {
             // `Type=ether` leaves out bridges and VLANs, which have their port's address.
