@@ -5,8 +5,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Bencher, BenchmarkId, Criterion, Throughput, criterion_main};
-use moxc::analysis::{Analysis, Subject, analyse};
+use moxc::analysis::{Subject, analyse};
 use moxc::diagnostics::Sink;
+use moxc::facts::Facts;
 use moxc::model::Host;
 use moxc::resolve::resolve;
 use moxc::source::SourceMap;
@@ -113,10 +114,10 @@ mac = "02:00:00:00:{high:02X}:{low:02X}"
 }
 
 /// Runs the checks of one subject, and drops what they found outside the measurement.
-fn check(b: &mut Bencher<'_>, analysis: &Analysis<'_>, subject: Subject) {
+fn check(b: &mut Bencher<'_>, facts: &Facts<'_>, subject: Subject) {
     b.iter_with_large_drop(|| {
         let mut sink = Sink::new();
-        black_box(analysis).check(subject, &mut sink);
+        subject.check(black_box(facts), &mut sink);
         sink
     });
 }
@@ -126,7 +127,7 @@ fn analysis(c: &mut Criterion) {
     c.bench_function("check the reference host", |b| {
         b.iter(|| {
             let mut sink = Sink::new();
-            analyse(black_box(&reference), &mut sink);
+            analyse(&Facts::of(black_box(&reference)), &mut sink);
             sink
         });
     });
@@ -138,7 +139,7 @@ fn analysis(c: &mut Criterion) {
         group.bench_with_input(BenchmarkId::from_parameter(guests), host, |b, host| {
             b.iter_with_large_drop(|| {
                 let mut sink = Sink::new();
-                analyse(black_box(host), &mut sink);
+                analyse(&Facts::of(black_box(host)), &mut sink);
                 sink
             });
         });
@@ -150,15 +151,11 @@ fn analysis(c: &mut Criterion) {
         group.measurement_time(Duration::from_secs(1));
         group.warm_up_time(Duration::from_millis(200));
         for (guests, host) in &sizes {
-            let analysis = Analysis::new(host);
+            let facts = Facts::of(host);
             group.throughput(Throughput::Elements(*guests as u64));
-            group.bench_with_input(
-                BenchmarkId::from_parameter(guests),
-                &analysis,
-                |b, analysis| {
-                    check(b, analysis, subject);
-                },
-            );
+            group.bench_with_input(BenchmarkId::from_parameter(guests), &facts, |b, facts| {
+                check(b, facts, subject);
+            });
         }
         group.finish();
     }

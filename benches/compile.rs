@@ -9,6 +9,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_main};
 use moxc::analysis::analyse;
 use moxc::compile;
 use moxc::diagnostics::Sink;
+use moxc::facts::Facts;
 use moxc::origin::Origin;
 use moxc::output::FileSet;
 use moxc::resolve::resolve;
@@ -112,10 +113,11 @@ fn stages(criterion: &mut Criterion) {
     });
     let host = resolve(&spec, &mut Sink::new());
     group.bench_function("analyse", |b| {
-        b.iter(|| analyse(black_box(&host), &mut Sink::new()));
+        b.iter(|| analyse(&Facts::of(black_box(&host)), &mut Sink::new()));
     });
+    let facts = Facts::of(&host);
     group.bench_function("plan", |b| {
-        b.iter(|| black_box(targets::plan(&host, &loaded.origin, &mut Sink::new())));
+        b.iter(|| black_box(targets::plan(&facts, &loaded.origin, &mut Sink::new())));
     });
     let checked = check(&loaded);
     group.bench_function("emit", |b| b.iter(|| black_box(emit(&checked))));

@@ -1,6 +1,7 @@
 //! The stages strung together: every command goes through here.
 
 use crate::diagnostics::Sink;
+use crate::facts::Facts;
 use crate::model::Host;
 use crate::origin::Origin;
 use crate::source::{FileId, SourceMap};
@@ -34,10 +35,11 @@ pub fn check_document(
     let host = resolve::resolve(&spec, if broken { &mut later } else { sink });
     let mut plan = None;
     if !broken {
-        analysis::analyse(&host, sink);
+        let facts = Facts::of(&host);
+        analysis::analyse(&facts, sink);
         // What a target cannot say is told beside every other error, as long as nothing of the model is a stand-in.
         if host.complete {
-            plan = Some(targets::plan(&host, origin, sink)).filter(|_| !sink.has_errors());
+            plan = Some(targets::plan(&facts, origin, sink)).filter(|_| !sink.has_errors());
         }
     }
     Checked {

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::Facts;
 use crate::model::{Container, Gateway, Guest, GuestKind, Host, Id, MountSource, Vm};
 use crate::pve::PveOption;
 use crate::source::Span;
 use crate::value::{Bus, ByteSize, ContainerOs, Firmware, GuestPath, VmOs};
 
-pub(super) fn check(host: &Host, sink: &mut Sink) {
+pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
     for (id, guest) in host.guests.iter() {
         match &guest.kind {
             GuestKind::Vm(vm) => {
@@ -18,7 +20,8 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
                 slots(guest, vm, sink);
             }
             GuestKind::Container(container) => {
-                bind_mounts(host, guest, container, sink);
+                let held = !facts.backups.jobs(id).is_empty();
+                bind_mounts(guest, container, held, sink);
                 features(guest, container, sink);
             }
         }
@@ -234,7 +237,7 @@ const SYSTEM_FOLDERS: [&str; 14] = [
     "/var/lib/vz",
 ];
 
-fn bind_mounts(host: &Host, guest: &Guest, container: &Container, sink: &mut Sink) {
+fn bind_mounts(guest: &Guest, container: &Container, held: bool, sink: &mut Sink) {
     let mut places: BTreeMap<&str, Span> = BTreeMap::new();
     for mount in &container.mounts {
         if let Some(first) = places
@@ -274,16 +277,11 @@ fn bind_mounts(host: &Host, guest: &Guest, container: &Container, sink: &mut Sin
             );
         }
     }
-    // Only where backups are promised is the hole worth a word.
-    let promised = *guest.backup
-        && host
-            .schedules
-            .values()
-            .any(|s| *s.enabled && s.backup().is_some());
+    // Only where a backup holds the guest is the hole worth a word.
     for mount in container
         .mounts
         .iter()
-        .filter(|mount| promised && !mount.backup.is_written() && !*mount.read_only)
+        .filter(|mount| held && !mount.backup.is_written() && !*mount.read_only)
     {
         let span = match &mount.source {
             MountSource::Volume { .. } => continue,

@@ -4,15 +4,16 @@ use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::Running;
+use crate::facts::{Facts, HugePages, pages};
 use crate::model::{Guest, GuestKind, Host, Id, Vm};
 use crate::pve::PveOption;
 use crate::pve::Release;
 use crate::source::Spanned;
 use crate::value::{Balloon, ByteSize, Platform};
 
-pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
-    budget(host, together, sink);
+pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
+    budget(facts, sink);
     for (_, guest, vm) in host.vms() {
         ballooning(guest, vm, sink);
         huge_pages(guest, vm, sink);
@@ -38,37 +39,40 @@ struct Demand {
     most: ByteSize,
     /// What QEMU takes beside it.
     overhead: ByteSize,
+    /// Whether its memory is in huge pages, which are set aside whether it runs or not.
+    in_pages: bool,
 }
 
 fn demand(guest: &Guest) -> Demand {
     // A template is only cloned: Proxmox VE does not start it.
-    if guest.memory.is_missing() || is_template(guest) {
+    if guest.memory.is_missing() || guest.is_template() {
         return Demand::default();
     }
     let most = *guest.memory;
     match &guest.kind {
+        // Its memory is set aside whether it runs or not: see `kept_pages`.
+        GuestKind::Vm(vm) if pages::of_guest(guest, vm).is_some() => Demand {
+            overhead: qemu_overhead(most),
+            in_pages: true,
+            ..Demand::default()
+        },
         GuestKind::Vm(vm) => {
             let kept = match vm.balloon.as_ref().map(|balloon| &balloon.value) {
-                // A passed-through device reaches all of the guest's memory, and huge pages are taken at the start: both
-                // keep the balloon from giving anything back.
-                Some(Balloon::Least(least))
-                    if vm.passthrough.is_empty() && vm.hugepages.is_none() =>
-                {
-                    (*least).min(most)
-                }
+                // A passed-through device reaches all of the guest's memory, so that the balloon gives nothing back.
+                Some(Balloon::Least(least)) if vm.passthrough.is_empty() => (*least).min(most),
                 Some(Balloon::Least(_) | Balloon::Off) | None => most,
             };
             Demand {
                 kept,
                 most,
                 overhead: qemu_overhead(most),
+                in_pages: false,
             }
         }
         // A container's memory is a limit: nothing is taken before it is used.
         GuestKind::Container(_) => Demand {
-            kept: ByteSize::default(),
             most,
-            overhead: ByteSize::default(),
+            ..Demand::default()
         },
     }
 }
@@ -100,8 +104,18 @@ fn cache(host: &Host, memory: ByteSize) -> Option<(ByteSize, &'static str)> {
     })
 }
 
+/// The huge pages of one size, with the words of their line.
+fn kept_pages(pages: &HugePages) -> (String, ByteSize) {
+    let words = format!(
+        "huge pages, kept from the start ({} of {})",
+        pages.count, pages.page
+    );
+    (words, pages.size())
+}
+
 /// The guests that can run together want more memory than there is.
-fn budget(host: &Host, together: &Running, sink: &mut Sink) {
+fn budget(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
     let Some(memory) = host
         .hardware
         .memory
@@ -116,7 +130,7 @@ fn budget(host: &Host, together: &Running, sink: &mut Sink) {
             .iter()
             .map(|demand| {
                 let amount = amount(demand);
-                if amount == ByteSize::default() {
+                if amount == ByteSize::default() && !demand.in_pages {
                     0
                 } else {
                     (amount + demand.overhead).as_bytes()
@@ -124,7 +138,7 @@ fn budget(host: &Host, together: &Running, sink: &mut Sink) {
             })
             .collect()
     };
-    let mut fixed = Vec::new();
+    let mut fixed: Vec<(String, ByteSize)> = facts.pages.iter().map(kept_pages).collect();
     fixed.extend(cache(host, *memory.size).map(|(size, what)| (what.to_owned(), size)));
     fixed.push((
         "the host itself (`reserve`)".to_owned(),
@@ -138,14 +152,14 @@ fn budget(host: &Host, together: &Running, sink: &mut Sink) {
         (Code::MOX0402, |demand: &Demand| demand.most),
     ] {
         let weight = weigh(amount);
-        let mut running = together.heaviest(&weight);
+        let mut running = facts.running.heaviest(&weight);
         running.sort_by_key(|id| (Reverse(weight[id.index()]), *id));
         let guests: ByteSize = running
             .iter()
             .map(|id| ByteSize::bytes(weight[id.index()]))
             .sum();
         let wanted = guests + fixed.iter().map(|(_, size)| *size).sum();
-        if wanted <= *memory.size || running.is_empty() {
+        if wanted <= *memory.size || (running.is_empty() && facts.pages.is_empty()) {
             continue;
         }
         let short = wanted - *memory.size;
@@ -159,17 +173,18 @@ fn budget(host: &Host, together: &Running, sink: &mut Sink) {
             .iter()
             .map(|id| {
                 let demand = demands[id.index()];
+                let own = if demand.in_pages {
+                    "in huge pages".to_owned()
+                } else {
+                    amount(&demand).human().to_string()
+                };
                 let beside = if demand.overhead == ByteSize::default() {
                     String::new()
                 } else {
                     format!(" + {} for QEMU", demand.overhead.human())
                 };
                 (
-                    format!(
-                        "{}: {}{beside}",
-                        host.guests[*id].name.value,
-                        amount(&demand).human()
-                    ),
+                    format!("{}: {own}{beside}", host.guests[*id].name.value),
                     ByteSize::bytes(weight[id.index()]),
                 )
             })
@@ -395,13 +410,6 @@ fn huge_pages(guest: &Guest, vm: &Vm, sink: &mut Sink) {
         .note("Proxmox VE refuses to start a guest with a part of a huge page")
         .help(help),
     );
-}
-
-/// Whether a raw option makes the guest a template.
-pub(super) fn is_template(guest: &Guest) -> bool {
-    guest
-        .option("template")
-        .is_some_and(|option| option.value.as_str() == "1")
 }
 
 /// Whether the guest has NUMA nodes; huge pages bring them along.

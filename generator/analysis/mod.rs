@@ -5,11 +5,14 @@
 //! silent there.
 
 mod guests;
+mod host_tasks;
 mod idmaps;
 mod memory;
 mod network;
+mod nixos;
 mod passthrough;
 mod processor;
+mod recovery;
 mod release;
 mod schedules;
 mod storage;
@@ -18,7 +21,7 @@ mod usb;
 mod variants;
 
 use crate::diagnostics::{Diagnostic, Sink};
-use crate::facts::Running;
+use crate::facts::Facts;
 use crate::model::Host;
 
 /// What a group of checks is about; each is a module.
@@ -74,47 +77,41 @@ impl Subject {
     }
 }
 
-/// A host and what several subjects ask about it, worked out once.
-#[derive(Debug)]
-pub struct Analysis<'a> {
-    host: &'a Host,
-    together: Running,
-}
-
-impl<'a> Analysis<'a> {
-    /// Works out what the checks share: which guests can run at the same time.
-    pub fn new(host: &'a Host) -> Self {
-        Self {
-            host,
-            together: Running::new(host),
-        }
-    }
-
-    /// Runs the checks of one subject.
-    pub fn check(&self, subject: Subject, sink: &mut Sink) {
-        let Self { host, together } = self;
-        match subject {
-            Subject::Release => release::check(host, sink),
-            Subject::Network => network::check(host, together, sink),
-            Subject::Storage => storage::check(host, sink),
-            Subject::Memory => memory::check(host, together, sink),
-            Subject::Processor => processor::check(host, together, sink),
-            Subject::Passthrough => {
+impl Subject {
+    /// Runs the checks of this subject.
+    pub fn check(self, facts: &Facts<'_>, sink: &mut Sink) {
+        let (host, together) = (facts.host, &facts.running);
+        match self {
+            Self::Release => release::check(host, sink),
+            Self::Network => network::check(host, together, sink),
+            Self::Storage => storage::check(host, sink),
+            Self::Memory => memory::check(facts, sink),
+            Self::Processor => processor::check(host, together, sink),
+            Self::Passthrough => {
                 passthrough::check(host, together, sink);
                 usb::check(host, sink);
             }
-            Subject::Guests => guests::check(host, sink),
-            Subject::IdMaps => idmaps::check(host, sink),
-            Subject::Schedules => schedules::check(host, sink),
+            Self::Guests => {
+                guests::check(facts, sink);
+                nixos::check(host, sink);
+            }
+            Self::IdMaps => idmaps::check(host, sink),
+            Self::Schedules => {
+                schedules::check(host, sink);
+                // A rehearsal or a backup that was not understood might be another.
+                if host.complete {
+                    host_tasks::check(facts, sink);
+                    recovery::check(facts, sink);
+                }
+            }
         }
     }
 }
 
 /// Runs every check.
-pub fn analyse(host: &Host, sink: &mut Sink) {
-    let analysis = Analysis::new(host);
+pub fn analyse(facts: &Facts<'_>, sink: &mut Sink) {
     for subject in Subject::ALL {
-        analysis.check(subject, sink);
+        subject.check(facts, sink);
     }
 }
 
@@ -125,14 +122,14 @@ pub fn analyse_fleet(hosts: &[&Host]) -> Vec<(usize, Diagnostic)> {
 }
 
 #[cfg(test)]
-mod testing {
+pub(crate) mod testing {
     use crate::diagnostics::{Code, Sink};
     use crate::model::Host;
     use crate::source::SourceMap;
     use crate::spec::{self, document};
 
     /// A host in few words: a boot mirror of two disks of 1 TB, 64 GiB of memory, and what `more` adds.
-    pub(super) fn host(more: &str) -> Host {
+    pub(crate) fn host(more: &str) -> Host {
         host_of(&format!(
             "[host]\nname = \"pve1\"\nrelease = \"9.2\"\ntimezone = \"Europe/Berlin\"\n\
              [hardware.memory]\nsize = \"64 GiB\"\n\
@@ -144,7 +141,7 @@ mod testing {
     }
 
     /// A host without a fault.
-    pub(super) fn host_of(text: &str) -> Host {
+    pub(crate) fn host_of(text: &str) -> Host {
         let mut sources = SourceMap::new();
         let file = sources.add("host.toml", text);
         let mut sink = Sink::new();
@@ -156,9 +153,9 @@ mod testing {
     }
 
     /// What the checks tell of a code: its message and its notes.
-    pub(super) fn told(host: &Host, code: Code) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn told(host: &Host, code: Code) -> Vec<(String, Vec<String>)> {
         let mut sink = Sink::new();
-        super::analyse(host, &mut sink);
+        super::analyse(&crate::facts::Facts::of(host), &mut sink);
         sink.finish(&crate::diagnostics::Lints::default(), false)
             .into_iter()
             .filter(|(_, diagnostic)| diagnostic.code == code)

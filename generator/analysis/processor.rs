@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::memory::is_template;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Running;
 use crate::model::{Cpu, Guest, GuestKind, Host, Id, Vm};
@@ -245,7 +244,7 @@ const MOST_PER_THREAD: u64 = 4;
 /// Far more virtual processors than threads.
 fn crowded(host: &Host, together: &Running, cpu: &Cpu, threads: u32, sink: &mut Sink) {
     let wants = |guest: &Guest| {
-        if is_template(guest) {
+        if guest.is_template() {
             return 0;
         }
         let processors = match &guest.kind {

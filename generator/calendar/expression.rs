@@ -54,6 +54,14 @@ impl Calendar {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// As systemd runs it: as written, but for steps without an end, in which systemd gets stuck
+    /// ([`with_ends`](Expression::with_ends)).
+    pub fn for_systemd(&self) -> String {
+        self.expression
+            .with_ends()
+            .map_or_else(|| self.text.clone(), |ended| ended.to_string())
+    }
 }
 
 impl fmt::Display for Calendar {

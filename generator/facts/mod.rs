@@ -3,11 +3,48 @@
 //! Comes in: a [`Host`](crate::model::Host). Goes out: facts that more than one reader needs, such as which guests run
 //! together, which volumes a guest has, who shares a folder. Pure: nothing here reports, and nothing knows a target.
 
+mod backups;
 pub mod drives;
 pub mod mounts;
+pub mod pages;
 pub mod running;
 pub mod shares;
+pub mod tasks;
 pub mod volumes;
 
+pub use backups::Backups;
+pub use pages::HugePages;
 pub use running::Running;
 pub use volumes::{Volume, VolumeRole, Volumes};
+
+use crate::model::Host;
+
+/// A host, and what follows from it.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The host itself.
+    pub host: &'a Host,
+    /// Which guests can run at the same time.
+    pub running: Running,
+    /// The huge pages that the host keeps from its start on, larger ones first.
+    pub pages: Vec<HugePages>,
+    /// Which volume each disk of a guest is.
+    pub volumes: Volumes,
+    /// Which copies are made of which guest.
+    pub backups: Backups,
+}
+
+impl<'a> Facts<'a> {
+    /// Works out what follows from a host.
+    pub fn of(host: &'a Host) -> Self {
+        let running = Running::new(host);
+        let volumes = Volumes::of(host);
+        Self {
+            host,
+            pages: pages::of(host, &running),
+            backups: Backups::of(host, &volumes),
+            running,
+            volumes,
+        }
+    }
+}

@@ -661,6 +661,12 @@ impl Guest {
         PveOption::find(&self.options, key)
     }
 
+    /// Whether it is only cloned: Proxmox VE starts no template.
+    pub fn is_template(&self) -> bool {
+        self.option("template")
+            .is_some_and(|option| option.value.as_str() == "1")
+    }
+
     /// What runs in it.
     pub fn os(&self) -> GuestOs {
         match &self.kind {

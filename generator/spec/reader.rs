@@ -406,12 +406,6 @@ impl FromNode for bool {
     }
 }
 
-/// Whether a value that is kept as text is a whole number too large for 64 bits; a date has a `-` inside, or a `:`.
-fn is_digits(text: &str) -> bool {
-    let digits = text.trim_start_matches(['-', '+']);
-    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit() || b == b'_')
-}
-
 /// What the bounds are of: no whole number as such has any.
 fn bounded(what: &str) -> &str {
     if what == "a whole number" {
@@ -436,7 +430,7 @@ fn integer(node: &Node, reader: &mut Reader<'_>, what: &str, least: i64, most: i
             );
             None
         }
-        Value::Datetime(text) if is_digits(text) => {
+        Value::Datetime(_) if node.value.too_large().is_some() => {
             reader.report(
                 Diagnostic::new(Code::MOX0013, node.span, "the number is too large")
                     .help(format!("{} is from {least} to {most}", bounded(what))),
@@ -514,9 +508,7 @@ impl schemars::JsonSchema for VlanTag {
 
 impl FromNode for VmId {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        if let Value::Datetime(text) = &node.value
-            && is_digits(text)
-        {
+        if let Some(text) = node.value.too_large() {
             let message = format!("VMID {text} is out of range");
             let diagnostic = Diagnostic::new(Code::MOX0102, node.span, message);
             let (least, most) = (Self::MIN, Self::MAX);

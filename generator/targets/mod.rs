@@ -1,7 +1,8 @@
 //! The targets: what a host becomes.
 //!
-//! Each plans (`plan`: model → what the target will say, in its own words; may report what it cannot say) and emits
-//! (`emit`: plan → files; pure. What is built in cannot fail there, but a user's template can).
+//! Each plans (`plan(facts, origin, sink)`: what the target will say, in its own words; reports what it cannot say) and
+//! emits (`emit(plan, templates, files, sink)`: files; pure. What is built in cannot fail there, but a user's template
+//! can). What a host is about comes from its [facts](crate::facts); no target knows another.
 
 pub mod nixos;
 pub mod proxmox;
@@ -9,7 +10,7 @@ pub mod recovery;
 pub mod windows;
 
 use crate::diagnostics::Sink;
-use crate::model::Host;
+use crate::facts::Facts;
 use crate::origin::Origin;
 use crate::output::FileSet;
 use crate::template::Templates;
@@ -45,7 +46,6 @@ impl Target {
 /// What every target will say.
 #[derive(Debug)]
 pub struct Plan {
-    origin: Origin,
     proxmox: proxmox::Plan,
     nixos: nixos::Plan,
     windows: windows::Plan,
@@ -53,13 +53,12 @@ pub struct Plan {
 }
 
 /// Plans every target.
-pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
+pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
     Plan {
-        origin: origin.clone(),
-        proxmox: proxmox::plan(host, sink),
-        nixos: nixos::plan(host, origin, sink),
-        windows: windows::plan(host, sink),
-        recovery: recovery::plan(host, sink),
+        proxmox: proxmox::plan(facts, origin, sink),
+        nixos: nixos::plan(facts, origin, sink),
+        windows: windows::plan(facts, origin, sink),
+        recovery: recovery::plan(facts, origin),
     }
 }
 
@@ -68,16 +67,10 @@ pub fn emit(plan: &Plan, targets: &[Target], templates: &Templates, sink: &mut S
     let mut files = FileSet::new();
     for target in targets {
         match target {
-            Target::Proxmox => {
-                proxmox::emit(&plan.proxmox, &plan.origin, templates, &mut files, sink);
-            }
-            Target::Nixos => nixos::emit(&plan.nixos, &mut files),
-            Target::Windows => {
-                windows::emit(&plan.windows, &plan.origin, templates, &mut files, sink);
-            }
-            Target::Recovery => {
-                recovery::emit(&plan.recovery, &plan.origin, templates, &mut files, sink);
-            }
+            Target::Proxmox => proxmox::emit(&plan.proxmox, templates, &mut files, sink),
+            Target::Nixos => nixos::emit(&plan.nixos, templates, &mut files, sink),
+            Target::Windows => windows::emit(&plan.windows, templates, &mut files, sink),
+            Target::Recovery => recovery::emit(&plan.recovery, templates, &mut files, sink),
         }
     }
     files

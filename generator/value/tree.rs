@@ -16,7 +16,7 @@ pub enum Value {
     Float(f64),
     /// `true` or `false`.
     Boolean(bool),
-    /// A date or a time: no key of a spec takes one.
+    /// A date or a time: no key of a spec takes one. Or the digits of a number that is too large to be one.
     Datetime(String),
     /// A list.
     Array(Vec<Node>),
@@ -32,10 +32,21 @@ impl Value {
             Self::Integer(_) => "a whole number",
             Self::Float(_) => "a number with a point",
             Self::Boolean(_) => "a boolean",
+            Self::Datetime(_) if self.too_large().is_some() => "a number that is too large",
             Self::Datetime(_) => "a date or time",
             Self::Array(_) => "a list",
             Self::Table(_) => "a table",
         }
+    }
+
+    /// The digits of a number that no output could hold: TOML's numbers have 64 bits.
+    pub fn too_large(&self) -> Option<&str> {
+        let Self::Datetime(text) = self else {
+            return None;
+        };
+        let digits = text.trim_start_matches(['-', '+']);
+        let number = digits.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+        (number && !digits.is_empty()).then_some(text)
     }
 
     /// As JSON, for raw options that outside programs define.

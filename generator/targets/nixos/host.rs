@@ -8,16 +8,17 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::update::timing;
+use crate::facts::{Facts, tasks};
 use crate::model::{Host, Schedule, Task, ZfsScrub, ZfsTrim};
 use crate::nix::{Attrs, BuildError, Built, Formals, block, function, mk_default, path};
-use crate::targets::proxmox::automation;
 use crate::targets::proxmox::system::{boot, network};
 
 /// The module of the host.
-pub(super) fn module(host: &Host) -> Built {
+pub(super) fn module(known: &Facts<'_>) -> Built {
+    let host = known.host;
     let mut facts = Attrs::new();
     identity(host, &mut facts)?;
-    kernel(host, &mut facts)?;
+    kernel(known, &mut facts)?;
     storage(host, &mut facts)?;
     super::host_network::host(host, &mut facts)?;
     proxmox(host, &mut facts)?;
@@ -28,7 +29,7 @@ pub(super) fn module(host: &Host) -> Built {
         )?;
     }
     for schedule in host.schedules.values() {
-        task(host, schedule, &mut facts)?;
+        task(known, schedule, &mut facts)?;
     }
     let mut body = Attrs::new();
     body.set("imports", [path("./moxc/host.nix")])?;
@@ -78,8 +79,9 @@ fn keymap(layout: &str) -> Option<&'static str> {
     })
 }
 
-fn kernel(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
-    let boot = boot::plan(host);
+fn kernel(known: &Facts<'_>, facts: &mut Attrs) -> Result<(), BuildError> {
+    let host = known.host;
+    let boot = boot::plan(known);
     if !boot.modules().is_empty() {
         facts.set("boot.initrd.kernelModules", boot.modules().to_vec())?;
     }
@@ -166,7 +168,8 @@ fn proxmox(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
 }
 
 /// Sets what the host does by itself. Backups are jobs of Proxmox VE, and guests update themselves.
-fn task(host: &Host, schedule: &Schedule, facts: &mut Attrs) -> Result<(), BuildError> {
+fn task(known: &Facts<'_>, schedule: &Schedule, facts: &mut Attrs) -> Result<(), BuildError> {
+    let host = known.host;
     let name = schedule.name.as_str();
     let mut task = timing(schedule)?;
     match &schedule.task {
@@ -213,10 +216,10 @@ fn task(host: &Host, schedule: &Schedule, facts: &mut Attrs) -> Result<(), Build
         }
         // What is about guests says numbers and stores: the tool's own words.
         Task::BackupRehearsal(_) | Task::WindowsUpdate(_) => {
-            let Some(arguments) = automation::arguments(host, schedule) else {
+            let Some(job) = tasks::job(known, schedule) else {
                 return Ok(());
             };
-            task.set("arguments", arguments)?;
+            task.set("arguments", job.arguments)?;
         }
         Task::VzdumpBackup(_) | Task::NixosFlakeUpdate(_) | Task::WindowsMaintenance(_) => {
             return Ok(());

@@ -34,11 +34,12 @@ mod user_modules;
 mod users;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::Host;
+use crate::facts::Facts;
 use crate::nix::{self, Attrs, BuildError, Built};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::source::Span;
+use crate::template::Templates;
 use crate::value::Platform;
 
 /// The name of the target, as in the manifest.
@@ -52,14 +53,14 @@ pub struct Plan {
 }
 
 /// Plans the modules. Reports what Nix or NixOS does not take (MOX0840 to MOX0844), modules of the user's that cannot be
-/// copied (MOX0847 to MOX0849), and guests that nobody could log into (MOX0690).
-pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
+/// copied (MOX0847 to MOX0849).
+pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
+    let host = facts.host;
     let mut plan = Plan::default();
     let mut names = Vec::new();
     let own = user_modules::collect(host, origin.surroundings(), TARGET, sink);
     for (id, guest) in host.guests.iter() {
         let Some(nixos) = &guest.nixos else { continue };
-        users::check(host, guest, nixos, sink);
         let mut module = module::Module::default();
         match guest::module(host, id, guest, nixos, &own, &mut module) {
             Ok(tree) => {
@@ -95,7 +96,7 @@ pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
             );
             return plan;
         }
-        match host::module(host) {
+        match host::module(facts) {
             Ok(tree) => {
                 let printed = nix::print_file(&origin.header(), &tree);
                 check::host(host, &printed, sink);
@@ -122,7 +123,7 @@ pub fn plan(host: &Host, origin: &Origin, sink: &mut Sink) -> Plan {
 }
 
 /// Writes them down.
-pub fn emit(plan: &Plan, files: &mut FileSet) {
+pub fn emit(plan: &Plan, _: &Templates, files: &mut FileSet, _: &mut Sink) {
     for (path, text) in &plan.files {
         let path = RelPath::new(format!("nixos/{path}"))
             .expect("names of guests are DNS labels, and the others are ours");

@@ -4,7 +4,6 @@ use super::services::package;
 use super::user_modules::UserModules;
 use crate::model::NixosGuest;
 use crate::nix::{Attrs, BuildError, mk_default, path};
-use crate::targets::proxmox::automation::for_systemd;
 
 /// Sets the scripts of a guest. What they are called, and their units, is the work of `nix/modules/automation-scripts.nix`.
 pub(super) fn guest(
@@ -35,7 +34,7 @@ pub(super) fn guest(
             options.set("operators", operators)?;
         }
         if let Some(on) = &script.on {
-            options.set("onCalendar", mk_default(for_systemd(&on.value)))?;
+            options.set("onCalendar", mk_default(on.for_systemd()))?;
         }
         if let Some(timeout) = &script.timeout {
             options.set("timeout", mk_default(timeout.value.to_string()))?;

@@ -47,6 +47,9 @@ fn option(node: &Node) -> Built {
 
 fn plain(node: &Node) -> Built {
     match &node.value {
+        Value::Datetime(_) if node.value.too_large().is_some() => Err(BuildError::IntegerRange(
+            node.value.too_large().unwrap_or_default().to_owned(),
+        )),
         Value::String(text) | Value::Datetime(text) => text.into_expr(),
         Value::Integer(number) => number.into_expr(),
         Value::Float(number) => number.into_expr(),

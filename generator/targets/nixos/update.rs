@@ -1,8 +1,8 @@
 //! Updates from a flake.
 
+use crate::facts::tasks;
 use crate::model::{Guest, Host, Id, Schedule};
 use crate::nix::{Attrs, BuildError, mk_default};
-use crate::targets::proxmox::automation::on_calendar;
 
 /// Sets the schedules that update a guest.
 pub(super) fn guest(
@@ -45,15 +45,15 @@ pub(super) fn timing(schedule: &Schedule) -> Result<Attrs, BuildError> {
     if !*schedule.enabled {
         timing.set("enable", mk_default(false))?;
     }
-    timing.set("onCalendar", mk_default(on_calendar(schedule)))?;
+    timing.set("onCalendar", mk_default(schedule.on.for_systemd()))?;
     if let Some(delay) = &schedule.random_delay {
         timing.set("randomizedDelay", mk_default(delay.value.to_string()))?;
     }
     if !*schedule.persistent {
         timing.set("persistent", mk_default(false))?;
     }
-    if let Some(timeout) = &schedule.timeout {
-        timing.set("timeout", mk_default(timeout.value.to_string()))?;
+    if let Some(limit) = tasks::time_limit(schedule) {
+        timing.set("timeout", mk_default(limit))?;
     }
     Ok(timing)
 }

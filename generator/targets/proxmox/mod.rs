@@ -9,7 +9,7 @@ pub mod pve;
 pub mod system;
 
 use crate::diagnostics::Sink;
-use crate::model::Host;
+use crate::facts::Facts;
 use crate::origin::Origin;
 use crate::output::FileSet;
 use crate::template::Templates;
@@ -17,28 +17,25 @@ use crate::template::Templates;
 /// What will stand on the host.
 #[derive(Debug)]
 pub struct Plan {
+    origin: Origin,
     pve: pve::Plan,
     automation: automation::Plan,
     system: system::Plan,
 }
 
 /// Plans the host's files.
-pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
+pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
     Plan {
-        pve: pve::plan(host, sink),
-        automation: automation::plan(host, sink),
-        system: system::plan(host, sink),
+        origin: origin.clone(),
+        pve: pve::plan(facts, sink),
+        automation: automation::plan(facts),
+        system: system::plan(facts, sink),
     }
 }
 
 /// Writes them down. Reports what a user's template cannot do.
-pub fn emit(
-    plan: &Plan,
-    origin: &Origin,
-    templates: &Templates,
-    files: &mut FileSet,
-    sink: &mut Sink,
-) {
+pub fn emit(plan: &Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
+    let origin = &plan.origin;
     pve::emit(&plan.pve, origin, templates, files, sink);
     automation::emit(&plan.automation, origin, files, sink);
     // Last: its README says what is there.

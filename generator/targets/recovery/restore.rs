@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::facts::Volumes;
-use crate::model::{
-    External, ExternalPlace, Guest, GuestKind, Host, Id, MountSource, Schedule, StoreRef,
-};
+use crate::facts::Facts;
+use crate::model::{External, ExternalPlace, Guest, GuestKind, Host, Id, MountSource, StoreRef};
 use crate::template::{BuiltIn, one_line};
 use crate::value::DatasetUse;
 
@@ -183,14 +181,16 @@ pub(super) fn taken(host: &Host) -> Vec<String> {
         .collect()
 }
 
-/// Plans the script; its header comes when it is written.
+/// Plans the script.
 pub(super) fn script(
-    host: &Host,
+    facts: &Facts<'_>,
     (id, guest): (Id<Guest>, &Guest),
-    volumes: &Volumes,
     taken: &[String],
+    header: &str,
 ) -> RestoreScript {
-    let volumes: Vec<Volume> = volumes
+    let host = facts.host;
+    let volumes: Vec<Volume> = facts
+        .volumes
         .of_guest(id)
         .iter()
         .map(|volume| Volume {
@@ -204,7 +204,7 @@ pub(super) fn script(
         .or(volumes.first())
         .map_or_else(|| "local".to_owned(), |volume| volume.storage.clone());
     RestoreScript {
-        header: String::new(),
+        header: header.to_owned(),
         guest: guest.name.value.clone(),
         vmid: guest.vmid.value.to_string(),
         kind: kind(guest).to_owned(),
@@ -216,15 +216,18 @@ pub(super) fn script(
     }
 }
 
-/// Plans the runbook; its header comes when it is written.
+/// Plans the runbook.
 pub(super) fn runbook(
-    host: &Host,
+    facts: &Facts<'_>,
     (id, guest): (Id<Guest>, &Guest),
-    volumes: &Volumes,
-    jobs: &[&Schedule],
+    header: &str,
 ) -> Runbook {
-    let jobs: Vec<Job> = jobs
+    let host = facts.host;
+    let jobs: Vec<Job> = facts
+        .backups
+        .jobs(id)
         .iter()
+        .map(|job| &host.schedules[*job])
         .filter_map(|schedule| {
             let storage = &schedule.backup()?.storage;
             Some(Job {
@@ -237,7 +240,8 @@ pub(super) fn runbook(
             })
         })
         .collect();
-    let disks = volumes
+    let disks = facts
+        .volumes
         .of_guest(id)
         .iter()
         .map(|volume| {
@@ -254,11 +258,6 @@ pub(super) fn runbook(
             )
         })
         .collect();
-    let datasets: Vec<_> = volumes
-        .of_guest(id)
-        .iter()
-        .map(|volume| volume.dataset)
-        .collect();
     let needs: Vec<&str> = guest
         .needs
         .iter()
@@ -266,7 +265,7 @@ pub(super) fn runbook(
         .collect();
     let losses = losses(host, guest);
     Runbook {
-        header: String::new(),
+        header: header.to_owned(),
         host: host.name.as_str().to_owned(),
         guest: guest.name.value.clone(),
         what: match &guest.kind {
@@ -288,7 +287,7 @@ pub(super) fn runbook(
         needs: needs.join(", "),
         has_losses: !losses.is_empty(),
         losses,
-        has_snapshots: super::has_snapshots(host, &datasets),
+        has_snapshots: facts.backups.has_snapshots(id),
         nixos: guest.os().is_nixos(),
     }
 }

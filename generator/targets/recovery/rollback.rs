@@ -42,8 +42,8 @@ impl BuiltIn for RollbackScript {
     const NAME: &'static str = "recovery/rollback.sh";
 }
 
-/// Plans the script; its header comes when it is written.
-pub(super) fn script(host: &Host, guest: &Guest) -> RollbackScript {
+/// Plans the script.
+pub(super) fn script(host: &Host, guest: &Guest, header: &str) -> RollbackScript {
     // Every one of the host, since a disk may have been moved.
     let storages = host
         .storage
@@ -55,7 +55,7 @@ pub(super) fn script(host: &Host, guest: &Guest) -> RollbackScript {
             zfs: host.zfs_name(id),
         });
     RollbackScript {
-        header: String::new(),
+        header: header.to_owned(),
         guest: guest.name.value.clone(),
         vmid: guest.vmid.value.to_string(),
         kind: kind(guest).to_owned(),

@@ -13,7 +13,7 @@ pub mod scripts;
 pub mod setup;
 
 use crate::diagnostics::Sink;
-use crate::model::Host;
+use crate::facts::Facts;
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::template::Templates;
@@ -28,8 +28,9 @@ pub const GUEST_FOLDER: &str = r"C:\ProgramData\moxc";
 pub const NU: &str = r"C:\Program Files\nu\bin\nu.exe";
 
 /// What will stand there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Plan {
+    origin: Origin,
     guests: Vec<GuestPlan>,
 }
 
@@ -43,8 +44,12 @@ struct GuestPlan {
 }
 
 /// Plans it. Reports what Windows, its installers or cargo would not take (MOX0603, MOX0620 to MOX0639).
-pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
-    let mut plan = Plan::default();
+pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
+    let host = facts.host;
+    let mut plan = Plan {
+        origin: origin.clone(),
+        guests: Vec::new(),
+    };
     for (id, guest, vm) in host.vms() {
         let Some(windows) = &vm.windows else { continue };
         plan.guests.push(GuestPlan {
@@ -57,13 +62,8 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
 }
 
 /// Writes it down. Reports what a user's template cannot do.
-pub fn emit(
-    plan: &Plan,
-    origin: &Origin,
-    templates: &Templates,
-    files: &mut FileSet,
-    sink: &mut Sink,
-) {
+pub fn emit(plan: &Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
+    let origin = &plan.origin;
     for guest in &plan.guests {
         for (path, text) in scripts::files(&guest.scripts, origin) {
             insert(files, &guest.name, &path, text);

@@ -7,16 +7,10 @@
 //!
 //! Each task says by a [`Job`] what runs, and which of systemd's locks it can bear; everything else is the same for all.
 
-mod disks;
-mod guests;
-mod host_system;
-mod job;
-mod windows;
-mod zfs;
-
-use crate::calendar::Calendar;
-use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Host, Schedule, Task};
+use crate::diagnostics::Sink;
+use crate::facts::Facts;
+use crate::facts::tasks::{self, Access, Job};
+use crate::model::Schedule;
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode};
 use crate::source::Span;
@@ -25,7 +19,6 @@ use crate::value::Platform;
 
 use super::system::Tree;
 use crate::systemd::Unit;
-use job::Job;
 
 /// What the host does by itself.
 #[derive(Debug)]
@@ -57,61 +50,16 @@ struct Timer {
     persistent: bool,
 }
 
-/// Plans the units. Reports MOX0730 and MOX0731.
-pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
-    zfs::report_idle_trims(host, sink);
-    let plan = planned(host);
-    let first = plan.timed.iter().find(|timed| timed.timer.is_some());
-    if let (None, Some(first)) = (&plan.email, first) {
-        sink.push(
-            Diagnostic::new(
-                Code::MOX0731,
-                first.span,
-                format!("nobody is told when `{}` fails", first.schedule),
-            )
-            .also(host.name.span, "this host has no `email`")
-            .help("add `email = \"…\"` to `[host]`: what fails is then mailed there"),
-        );
-    }
-    plan
-}
-
-fn planned(host: &Host) -> Plan {
+/// Plans the units.
+pub fn plan(facts: &Facts<'_>) -> Plan {
+    let host = facts.host;
+    let timed = |schedule| Some(Timed::new(schedule, tasks::job(facts, schedule)?));
     Plan {
         span: host.name.span,
         platform: *host.platform,
         email: host.email.as_ref().map(|email| email.value.to_string()),
-        timed: host
-            .schedules
-            .values()
-            .filter_map(|schedule| Some(Timed::new(schedule, job(host, schedule)?)))
-            .collect(),
+        timed: host.schedules.values().filter_map(timed).collect(),
     }
-}
-
-/// The words behind a schedule's tool: for a host that starts its tools in another way.
-pub(in crate::targets) fn arguments(host: &Host, schedule: &Schedule) -> Option<Vec<String>> {
-    job(host, schedule).map(Job::into_arguments)
-}
-
-/// What runs on the host for a schedule; nothing where Proxmox VE or a guest does it.
-fn job(host: &Host, schedule: &Schedule) -> Option<Job> {
-    Some(match &schedule.task {
-        Task::ProxmoxUpdate(task) => host_system::update(*task.reboot),
-        Task::ProxmoxMaintenance => host_system::maintenance(),
-        Task::ZfsSnapshot(task) => zfs::snapshot(host, &schedule.name, task),
-        Task::ZfsScrub(task) => zfs::scrub(host, &task.pools),
-        Task::ZfsTrim(task) => zfs::trim(host, &task.pools),
-        Task::SmartTest(task) => disks::smart_test(host, task),
-        Task::BackupRehearsal(task) => guests::rehearsal(host, task),
-        Task::WindowsUpdate(task) if *task.snapshot => windows::update(host, schedule, task)?,
-        // A job of Proxmox VE's own scheduler.
-        Task::VzdumpBackup(_)
-        // A guest's own timer or scheduled task.
-        | Task::NixosFlakeUpdate(_)
-        | Task::WindowsUpdate(_)
-        | Task::WindowsMaintenance(_) => return None,
-    })
 }
 
 impl Timed {
@@ -122,32 +70,21 @@ impl Timed {
             kind: schedule.task.kind().as_str(),
             job,
             timer: schedule.enabled.then(|| Timer {
-                on: on_calendar(schedule),
+                on: schedule.on.for_systemd(),
                 random_delay: schedule.random_delay.as_ref().map(|d| d.value.to_string()),
                 persistent: *schedule.persistent,
             }),
-            // The tool that updates Windows keeps the time itself, guest by guest: systemd would end it on its way back.
-            timeout: schedule
-                .timeout
-                .as_ref()
-                .filter(|_| !matches!(schedule.task, Task::WindowsUpdate(_)))
-                .map(|t| t.value.to_string()),
+            timeout: tasks::time_limit(schedule),
             span: schedule.span,
         }
     }
 }
 
-/// A schedule's time as systemd runs it: as written, but for steps without an end, in which systemd gets stuck
-/// ([`with_ends`](crate::calendar::Expression::with_ends)).
-pub(in crate::targets) fn on_calendar(schedule: &Schedule) -> String {
-    for_systemd(&schedule.on)
-}
-
-/// A time as systemd runs it, as [`on_calendar`] says.
-pub(in crate::targets) fn for_systemd(on: &Calendar) -> String {
-    on.expression()
-        .with_ends()
-        .map_or_else(|| on.as_str().to_owned(), |ended| ended.to_string())
+/// Locks a service in as far as its access allows.
+fn lock_down(service: &mut Unit, access: Access) {
+    for (key, value) in access.locks() {
+        service.set(key, value);
+    }
 }
 
 /// Writes units and tools down. Reports two files of one name.
@@ -202,7 +139,7 @@ fn failure(plan: &Plan, tree: &mut Tree<'_>) {
     unit.command_with("ExecStart", &command, "%i")
         .set("TimeoutStartSec", "5min")
         .set("Nice", 10);
-    job::lock_down(&mut unit, job::Access::Mail);
+    lock_down(&mut unit, Access::Mail);
     add(tree, "moxc-failure@.service", &unit, plan.span);
 }
 
@@ -220,10 +157,12 @@ impl Timed {
         for (key, value) in job.access.needs() {
             service.set(key, value);
         }
+        let mut command = vec![tools::path(job.tool), "--yes".to_owned()];
+        command.extend_from_slice(&job.arguments);
         service
             .section("Service")
             .set("Type", "oneshot")
-            .command("ExecStart", &job.command);
+            .command("ExecStart", &command);
         if let Some(timeout) = &self.timeout {
             service.set("TimeoutStartSec", timeout);
         }
@@ -231,7 +170,7 @@ impl Timed {
             .set("Nice", 10)
             .set("IOSchedulingClass", "best-effort")
             .set("IOSchedulingPriority", 7);
-        job::lock_down(&mut service, job.access);
+        lock_down(&mut service, job.access);
         add(tree, &format!("{name}.service"), &service, self.span);
 
         let Some(timer) = &self.timer else { return };

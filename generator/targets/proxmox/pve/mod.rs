@@ -19,8 +19,8 @@ pub mod virtiofs;
 pub mod vzdump;
 
 use crate::diagnostics::Sink;
-use crate::facts::Volumes;
-use crate::model::{GuestKind, Host};
+use crate::facts::Facts;
+use crate::model::GuestKind;
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::pve::{GuestConfig, SectionConfig};
@@ -73,8 +73,9 @@ impl Plan {
 
 /// Plans Proxmox VE's own files. Reports what they cannot say: MOX0012, MOX0013, MOX0015, MOX0016, MOX0107 to MOX0109,
 /// MOX0551, MOX0720.
-pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
-    let volumes = Volumes::of(host);
+pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
+    let host = facts.host;
+    let volumes = &facts.volumes;
     let mappings = PciMappings::of(host);
     let mut guests = Vec::with_capacity(host.guests.len());
     let mut hooks = Vec::new();
@@ -82,11 +83,9 @@ pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
         let mut config = match &guest.kind {
             GuestKind::Vm(vm) => {
                 hooks.extend(Hook::of(host, guest, vm));
-                qemu::plan(host, id, guest, vm, (&volumes, &mappings), sink)
+                qemu::plan(host, id, guest, vm, (volumes, &mappings), sink)
             }
-            GuestKind::Container(container) => {
-                lxc::plan(host, id, guest, container, &volumes, sink)
-            }
+            GuestKind::Container(container) => lxc::plan(host, id, guest, container, volumes, sink),
         };
         config.mark("", guest.name.span);
         guests.push((guest.vmid.get(), config));

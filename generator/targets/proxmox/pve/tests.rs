@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::*;
 use crate::compile;
 use crate::diagnostics::{Code, Lints};
-use crate::facts::VolumeRole;
+use crate::facts::{VolumeRole, Volumes};
 use crate::model::Host;
 use crate::source::SourceMap;
 
@@ -124,7 +124,7 @@ fn build_text(text: &str) -> Built {
     let document = crate::spec::document::parse(&sources, file, &mut sink);
     let spec = crate::spec::read(&sources, file, &document, &mut sink).expect("a spec");
     let host = crate::resolve::resolve(&spec, &mut sink);
-    let plan = super::plan(&host, &mut sink);
+    let plan = super::plan(&Facts::of(&host), &mut sink);
     let mut files = FileSet::new();
     emit(
         &plan,
@@ -172,7 +172,7 @@ fn example(text: &str, release: Option<&str>) -> String {
     let host = checked.host.expect("an example is a host");
     assert!(host.complete);
     let mut sink = Sink::new();
-    let plan = super::plan(&host, &mut sink);
+    let plan = super::plan(&Facts::of(&host), &mut sink);
     assert!(!sink.has_errors());
     let mut files = FileSet::new();
     emit(

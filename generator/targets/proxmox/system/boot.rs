@@ -7,12 +7,13 @@
 //! All of it takes effect with the next start, and most of it only once the initial RAM disk has been made anew: the
 //! script that applies the tree sees to that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::model::{Host, Id, PciDevice};
+use crate::facts::Facts;
+use crate::model::{Id, PciDevice};
 use crate::output::Mode;
 use crate::source::Span;
-use crate::value::{ByteSize, CpuVendor, PciClass, PciId};
+use crate::value::{CpuVendor, PciClass, PciId};
 
 use super::{Tree, push};
 
@@ -43,7 +44,8 @@ const SERIAL: &str = "ttyS0,115200n8";
 const VFIO: &[&str] = &["vfio", "vfio_iommu_type1", "vfio_pci"];
 
 /// Plans the boot files.
-pub(in crate::targets) fn plan(host: &Host) -> Boot {
+pub(in crate::targets) fn plan(facts: &Facts<'_>) -> Boot {
+    let host = facts.host;
     let passed: BTreeSet<Id<PciDevice>> = host
         .vms()
         .flat_map(|(_, _, vm)| vm.passed().map(|device| device.value))
@@ -95,7 +97,7 @@ pub(in crate::targets) fn plan(host: &Host) -> Boot {
         }
     }
     boot.by_address.sort();
-    boot.parameters = parameters(host, !passed.is_empty());
+    boot.parameters = parameters(facts, !passed.is_empty());
     boot
 }
 
@@ -139,7 +141,8 @@ fn gpu_blacklist(vendor: Option<u16>) -> &'static [&'static str] {
     }
 }
 
-fn parameters(host: &Host, passes_devices: bool) -> Vec<String> {
+fn parameters(facts: &Facts<'_>, passes_devices: bool) -> Vec<String> {
+    let host = facts.host;
     let mut parameters = Vec::new();
     if passes_devices {
         let vendor = host.hardware.cpu.as_ref().and_then(|cpu| cpu.vendor);
@@ -150,83 +153,15 @@ fn parameters(host: &Host, passes_devices: bool) -> Vec<String> {
         }
         parameters.push("iommu=pt".to_owned());
     }
-    for (page, count) in huge_pages(host) {
-        let size = match page.0.whole_mib() {
-            Some(1024) => "1G",
-            _ => "2M",
-        };
-        parameters.push(format!("hugepagesz={size}"));
-        parameters.push(format!("hugepages={count}"));
+    for pages in &facts.pages {
+        parameters.push(format!("hugepagesz={}", pages.word()));
+        parameters.push(format!("hugepages={}", pages.count));
     }
     if *host.headless {
         parameters.push("console=tty0".to_owned());
         parameters.push(format!("console={SERIAL}"));
     }
     parameters
-}
-
-/// How many pages of each size the virtual machines take that may run at the same time. Larger pages first: they are the
-/// harder ones to find.
-fn huge_pages(host: &Host) -> BTreeMap<std::cmp::Reverse<ByteSize>, u64> {
-    let mut by_size: BTreeMap<_, Vec<(usize, u64)>> = BTreeMap::new();
-    for (id, guest, vm) in host.vms() {
-        if let Some(page) = vm.hugepages {
-            let pages = guest.memory.as_bytes().div_ceil(page.as_bytes().max(1));
-            by_size
-                .entry(std::cmp::Reverse(page.value))
-                .or_default()
-                .push((id.index(), pages));
-        }
-    }
-    let exclusive: BTreeSet<(usize, usize)> = host
-        .guests
-        .iter()
-        .flat_map(|(id, guest)| {
-            let others = guest.exclusive_with.iter().map(|other| other.value.index());
-            others.flat_map(move |other| [(id.index(), other), (other, id.index())])
-        })
-        .collect();
-    by_size
-        .into_iter()
-        .map(|(page, guests)| (page, most_at_once(&guests, &exclusive)))
-        .collect()
-}
-
-/// The largest sum of those that exclude no other. Twenty guests are a million cases; of more the sum of all is taken,
-/// which is never too small.
-fn most_at_once(guests: &[(usize, u64)], exclusive: &BTreeSet<(usize, usize)>) -> u64 {
-    fn best(
-        rest: &[(usize, u64)],
-        taken: &mut Vec<usize>,
-        exclusive: &BTreeSet<(usize, usize)>,
-    ) -> u64 {
-        let Some(((guest, pages), rest)) = rest.split_first() else {
-            return 0;
-        };
-        let conflicts = taken
-            .iter()
-            .any(|other| exclusive.contains(&(*guest, *other)));
-        let has_rivals = rest
-            .iter()
-            .any(|(other, _)| exclusive.contains(&(*guest, *other)));
-        let mut most = 0;
-        if !conflicts {
-            taken.push(*guest);
-            most = pages.saturating_add(best(rest, taken, exclusive));
-            taken.pop();
-            if !has_rivals {
-                return most;
-            }
-        }
-        most.max(best(rest, taken, exclusive))
-    }
-    if guests.len() > 20 {
-        return guests
-            .iter()
-            .map(|(_, pages)| pages)
-            .fold(0, |sum, pages| sum.saturating_add(*pages));
-    }
-    best(guests, &mut Vec::new(), exclusive)
 }
 
 /// What a NixOS host is told, too.
@@ -386,21 +321,3 @@ const HOOK: &str = r#"case "$1" in prereqs) exit 0 ;; esac
 copy_file rule /etc/udev/rules.d/10-vfio.rules
 manual_add_modules vfio_pci
 "#;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn guests_that_exclude_each_other_share_their_pages() {
-        let exclusive = BTreeSet::from([(1, 2), (2, 1), (2, 3), (3, 2)]);
-        assert_eq!(
-            most_at_once(&[(0, 1), (1, 10), (2, 15), (3, 4)], &exclusive),
-            16
-        );
-        assert_eq!(most_at_once(&[(1, 10), (2, 13), (3, 4)], &exclusive), 14);
-        assert_eq!(most_at_once(&[], &exclusive), 0);
-        let many: Vec<_> = (0..30).map(|guest| (guest, 1)).collect();
-        assert_eq!(most_at_once(&many, &exclusive), 30);
-    }
-}

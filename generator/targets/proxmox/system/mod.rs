@@ -11,7 +11,7 @@ pub(in crate::targets) mod network;
 mod zfs;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::Host;
+use crate::facts::Facts;
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::source::{Places, Span};
@@ -42,12 +42,13 @@ impl Plan {
 }
 
 /// Plans the host's system files. Reports MOX0825.
-pub fn plan(host: &Host, sink: &mut Sink) -> Plan {
+pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
+    let host = facts.host;
     Plan {
         span: host.name.span,
         platform: *host.platform,
         network: network::plan(host, sink),
-        boot: boot::plan(host),
+        boot: boot::plan(facts),
         mounts: mounts::plan(host, sink),
         zfs: zfs::plan(host),
         apply: apply::plan(host),

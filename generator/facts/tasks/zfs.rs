@@ -1,7 +1,6 @@
 //! Pools and datasets: snapshots, scrubs, trims.
 
 use super::job::{Access, Job};
-use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Host, Id, Keep, Pool, ZfsSnapshot};
 use crate::source::Spanned;
 
@@ -38,34 +37,6 @@ pub(super) fn trim(host: &Host, pools: &[Spanned<Id<Pool>>]) -> Job {
     Job::new("zfs-trim", Access::Zfs)
         .args(["--"])
         .args(names(host, pools))
-}
-
-/// Reports MOX0730.
-pub(super) fn report_idle_trims(host: &Host, sink: &mut Sink) {
-    for schedule in host.schedules.values() {
-        let Some(task) = schedule.trim() else {
-            continue;
-        };
-        for id in &task.pools {
-            let pool = &host.storage.pools[id.value];
-            let mut disks = pool
-                .disks
-                .iter()
-                .map(|disk| &host.hardware.disks[disk.value]);
-            // A pool whose disks were reported already has none here.
-            if !pool.disks.is_empty() && disks.all(|disk| !disk.kind.is_flash()) {
-                sink.push(
-                    Diagnostic::new(
-                        Code::MOX0730,
-                        id.span,
-                        format!("no disk of `{}` can be trimmed", pool.name.as_str()),
-                    )
-                    .also(pool.name.span, "its disks spin")
-                    .help("leave this pool out"),
-                );
-            }
-        }
-    }
 }
 
 fn names(host: &Host, pools: &[Spanned<Id<Pool>>]) -> impl Iterator<Item = String> {

@@ -1,8 +1,8 @@
 //! Guests: whether their backups bring them back.
 
 use super::job::{Access, Job};
-use crate::facts::Volumes;
-use crate::model::{BackupRehearsal, Host, Store};
+use crate::facts::Facts;
+use crate::model::{BackupRehearsal, Store};
 
 /// How many spare numbers a rehearsal may choose from.
 const SPARE: u32 = 100;
@@ -10,13 +10,14 @@ const SPARE: u32 = 100;
 const FIRST_SPARE: u32 = 990_000;
 
 /// Restores the newest backup of a guest beside it, and sees whether it starts.
-pub(super) fn rehearsal(host: &Host, task: &BackupRehearsal) -> Job {
+pub(super) fn rehearsal(facts: &Facts<'_>, task: &BackupRehearsal) -> Job {
+    let host = facts.host;
     let guest = task.guest.value;
     let first = first_spare(host.guests.values().map(|guest| guest.vmid.get()));
     let mut job = Job::new("backup-rehearsal", Access::System)
         .args(["--guest", &host.guests[guest].vmid.value.to_string()])
         .args(["--range", &format!("{first}-{}", first + SPARE - 1)]);
-    if let Some(volume) = Volumes::of(host).of_guest(guest).first() {
+    if let Some(volume) = facts.volumes.of_guest(guest).first() {
         job = job.args([
             "--disks-to",
             &host.storage.datasets[volume.dataset].name.value,

@@ -1,10 +1,23 @@
-//! Guests that a restore cannot bring back, and rehearsals that cannot tell.
+//! The way back: guests that a restore cannot bring back, and rehearsals that cannot tell.
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::Facts;
 use crate::model::{BackupRehearsal, Guest, Host, Schedule};
 
+pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
+    for (id, guest) in host.guests.iter() {
+        if !facts.backups.jobs(id).is_empty() {
+            backup(guest, sink);
+        }
+    }
+    for schedule in host.schedules.values() {
+        rehearsal(host, schedule, sink);
+    }
+}
+
 /// Looks whether the backups of a guest that is backed up hold what it starts from. Reports MOX0740, MOX0742.
-pub(super) fn backup(guest: &Guest, sink: &mut Sink) {
+fn backup(guest: &Guest, sink: &mut Sink) {
     let Some(vm) = guest.vm() else { return };
     let Some(first) = vm.disks.first().filter(|disk| !*disk.backup) else {
         return;
@@ -34,7 +47,7 @@ pub(super) fn backup(guest: &Guest, sink: &mut Sink) {
 }
 
 /// Looks whether a rehearsal can tell how it went. Reports MOX0741.
-pub(super) fn rehearsal(host: &Host, schedule: &Schedule, sink: &mut Sink) {
+fn rehearsal(host: &Host, schedule: &Schedule, sink: &mut Sink) {
     let Some(BackupRehearsal { guest, .. }) = schedule.rehearsal() else {
         return;
     };

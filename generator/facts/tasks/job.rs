@@ -1,41 +1,36 @@
 //! A job, and how far systemd can lock it in (systemd.exec(5)).
 
-use crate::systemd::Unit;
-use crate::tools;
-
-/// What runs for a schedule.
-#[derive(Debug, Clone)]
-pub(super) struct Job {
-    /// The program with its arguments.
-    pub(super) command: Vec<String>,
+/// What runs for a schedule: a tool of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The tool's name.
+    pub tool: &'static str,
+    /// Its words. Every tool is told with `--yes` besides that nobody is there to answer its questions.
+    pub arguments: Vec<String>,
     /// What it has to reach.
-    pub(super) access: Access,
+    pub access: Access,
 }
 
 impl Job {
-    /// A tool with arguments; nobody is there to answer its questions.
-    pub(super) fn new(tool: &str, access: Access) -> Self {
+    /// A tool without words.
+    pub(super) fn new(tool: &'static str, access: Access) -> Self {
         Self {
-            command: vec![tools::path(tool), "--yes".to_owned()],
+            tool,
+            arguments: Vec::new(),
             access,
         }
     }
 
-    /// The arguments alone, without those of every tool.
-    pub(super) fn into_arguments(self) -> Vec<String> {
-        self.command.into_iter().skip(2).collect()
-    }
-
-    /// Further arguments.
+    /// Further words.
     pub(super) fn args<T: Into<String>>(mut self, args: impl IntoIterator<Item = T>) -> Self {
-        self.command.extend(args.into_iter().map(Into::into));
+        self.arguments.extend(args.into_iter().map(Into::into));
         self
     }
 }
 
 /// What a job has to reach, and so how far it can be locked in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
+pub enum Access {
     /// Pools and datasets: `/dev/zfs`, and nothing else of the machine.
     Zfs,
     /// Disks, by commands of their own (SMART).
@@ -49,7 +44,7 @@ pub(super) enum Access {
 
 impl Access {
     /// What `[Unit]` says of it.
-    pub(super) fn needs(self) -> &'static [(&'static str, &'static str)] {
+    pub fn needs(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Zfs => &[("After", "zfs.target")],
             Self::Disks | Self::Mail => &[],
@@ -60,8 +55,19 @@ impl Access {
         }
     }
 
+    /// Every lock that it can bear, sorted.
+    pub fn locks(self) -> Vec<(&'static str, &'static str)> {
+        let common = match self {
+            Self::Zfs | Self::Disks | Self::Mail => LOCKS,
+            Self::System => &[],
+        };
+        let mut locks: Vec<_> = common.iter().chain(self.own_locks()).copied().collect();
+        locks.sort_unstable();
+        locks
+    }
+
     /// The locks of its own.
-    fn locks(self) -> &'static [(&'static str, &'static str)] {
+    fn own_locks(self) -> &'static [(&'static str, &'static str)] {
         match self {
             // Being root with one capability: CAP_SYS_ADMIN is what the ioctls of /dev/zfs ask for.
             Self::Zfs => &[
@@ -129,16 +135,3 @@ const LOCKS: &[(&str, &str)] = &[
     ("SystemCallErrorNumber", "EPERM"),
     ("UMask", "0077"),
 ];
-
-/// Locks a service in as far as its access allows.
-pub(super) fn lock_down(service: &mut Unit, access: Access) {
-    let common = match access {
-        Access::Zfs | Access::Disks | Access::Mail => LOCKS,
-        Access::System => &[],
-    };
-    let mut locks: Vec<_> = common.iter().chain(access.locks()).collect();
-    locks.sort();
-    for (key, value) in locks {
-        service.set(key, value);
-    }
-}
