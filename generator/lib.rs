@@ -31,6 +31,7 @@ pub mod nix;
 pub mod nu;
 pub mod origin;
 pub mod output;
+pub mod plan;
 pub mod powershell;
 pub mod pve;
 pub mod resolve;

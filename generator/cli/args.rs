@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::diagnostics::render::Format;
+use crate::plan::Cost;
 use crate::targets::Target;
 
 /// A compiler for homelabs: one TOML file in, a Proxmox host's whole configuration out
@@ -88,6 +89,10 @@ pub(super) enum Command {
     Check(Check),
     /// Compile specs to the files of their hosts
     Build(Build),
+    /// Copy what moxc reads of a running host into one tar
+    Collect(Collect),
+    /// Show what differs between a spec and a running host, and what it costs to change it
+    Plan(Plan),
     /// Explain the code of an error or a warning
     Explain(Explain),
     /// Check any Nix file: syntax, names, and options of NixOS
@@ -155,6 +160,49 @@ fn target_parser() -> impl clap::builder::TypedValueParser<Value = Target> {
         *Target::ALL
             .iter()
             .find(|target| target.as_str() == word)
+            .expect("the parser takes these words alone")
+    })
+}
+
+/// Without a host it prints the collector, a POSIX shell script that only reads: run it on the host, as
+/// `ssh root@HOST sh -s <collect.sh >host.tar`. Secrets are blanked on the host.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Collect {
+    /// The host, by the system's own `ssh`: `ssh://root@HOST`, with `:PORT` where it is not 22
+    #[arg(value_name = "HOST")]
+    pub(super) host: Option<String>,
+    /// Write the copy, or the collector, to this file; standard output where left out
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Say what would be read, and read nothing
+    #[arg(long)]
+    pub(super) list: bool,
+}
+
+/// Exit status: 0 nothing differs; 3 something differs; 4 something differs that `--fail-on` names; 1 errors in the
+/// spec; 2 a wrong call, or the copy cannot be read.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    pub(super) specs: Specs,
+    /// The host as it is: a folder laid out as `/`, a tar of one, the text of `pvereport`, or `ssh://root@HOST`
+    #[arg(long, value_name = "LIVE")]
+    pub(super) live: String,
+    /// End with 4 where a change costs one of these
+    #[arg(long, value_name = "COST", value_delimiter = ',', value_parser = cost_parser())]
+    pub(super) fail_on: Vec<Cost>,
+    /// Print Markdown, for a pull request
+    #[arg(long)]
+    pub(super) markdown: bool,
+}
+
+fn cost_parser() -> impl clap::builder::TypedValueParser<Value = Cost> {
+    use clap::builder::TypedValueParser as _;
+    let words = Cost::ALL.iter().map(|cost| cost.as_str());
+    clap::builder::PossibleValuesParser::new(words).map(|word| {
+        *Cost::ALL
+            .iter()
+            .find(|cost| cost.as_str() == word)
             .expect("the parser takes these words alone")
     })
 }

@@ -7,13 +7,17 @@
 mod args;
 mod build;
 mod check;
+mod collect;
 mod explain;
 mod fix;
 mod init;
 mod input;
 mod lint_nix;
+mod live;
 mod load;
 mod manual;
+mod plan;
+mod remote;
 mod surroundings;
 mod terminal;
 
@@ -37,6 +41,10 @@ enum Status {
     Faulty,
     /// The call is wrong, or the system refuses.
     Failed,
+    /// A host differs from its spec.
+    Differs,
+    /// A host differs in a way that `--fail-on` names.
+    Costly,
 }
 
 impl From<Status> for ExitCode {
@@ -45,6 +53,8 @@ impl From<Status> for ExitCode {
             Status::Fine => Self::SUCCESS,
             Status::Faulty => Self::from(1),
             Status::Failed => Self::from(2),
+            Status::Differs => Self::from(3),
+            Status::Costly => Self::from(4),
         }
     }
 }
@@ -81,6 +91,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Init(init) => init::run(init, &mut terminal),
         Command::Check(check) => check::run(check, &mut terminal),
         Command::Build(build) => build::run(build, &mut terminal),
+        Command::Collect(collect) => collect::run(collect, &mut terminal),
+        Command::Plan(plan) => plan::run(plan, &mut terminal),
         Command::Explain(explain) => explain::run(explain, &mut terminal),
         Command::LintNix(lint) => lint_nix::run(lint, &mut terminal),
         Command::Schema(schema) => Ok(manual::schema(schema, &mut terminal)),

@@ -47,6 +47,21 @@ impl Terminal {
         self.out.write(text);
     }
 
+    /// A result that is no text.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.out.write_bytes(bytes);
+    }
+
+    /// How results are shown.
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether more is to be said.
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// What a person likes to read at the end of a result: left out with `-q` and where a program reads the diagnostics.
     pub(super) fn summary(&mut self, text: &str) {
         if !self.quiet && self.for_people() {
@@ -128,8 +143,12 @@ impl<W: Write> Stream<W> {
     }
 
     fn write(&mut self, text: &str) {
+        self.write_bytes(text.as_bytes());
+    }
+
+    fn write_bytes(&mut self, bytes: &[u8]) {
         if !self.closed {
-            let written = self.inner.write_all(text.as_bytes());
+            let written = self.inner.write_all(bytes);
             self.note(written);
         }
     }

@@ -1,6 +1,6 @@
 //! A host that runs: what can be known of it from a copy of its files and the answers of its commands.
 //!
-//! A copy is a folder laid out as `/`, a tar of one, what `moxc collect` writes, or the text of `pvereport`.
+//! A copy is a folder laid out as `/`, a tar of one, what the [collector](collect) writes, or the text of `pvereport`.
 //! All of them become one [`Tree`] of files, and that a [`Snapshot`] of typed values. Nothing here reads a disk or runs
 //! a program: the command line hands over bytes, and a [`Folder`] to walk.
 //!
@@ -8,6 +8,7 @@
 //! absent, or unread with the reason; unread is never taken for absent. Secrets are never kept ([`secrets`]).
 
 pub mod archive;
+pub mod collect;
 mod folder;
 pub mod hardware;
 mod layout;

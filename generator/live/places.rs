@@ -40,6 +40,14 @@ const PLACES: &[Place] = &[
     Place::Folder("var/lib/vz/snippets"),
 ];
 
+/// Every place, for the collector's test.
+#[cfg(test)]
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
+    PLACES.iter().map(|place| match place {
+        Place::File(path) | Place::Folder(path) => *path,
+    })
+}
+
 /// Whether the file at `path` is looked at.
 pub(super) fn is_wanted(path: &str) -> bool {
     PLACES.iter().any(|place| match place {

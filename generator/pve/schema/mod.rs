@@ -426,6 +426,11 @@ impl OptionSchema {
         self.value_type == ValueType::Boolean
     }
 
+    /// Whether it is a number, with or without a fraction.
+    pub(crate) fn is_number(&self) -> bool {
+        matches!(self.value_type, ValueType::Integer | ValueType::Number)
+    }
+
     /// What Proxmox assumes where the option is missing; booleans as `1` and `0`.
     pub fn default(&self) -> Option<&'static str> {
         self.default

@@ -1,0 +1,79 @@
+//! `LIVE`: a copy of a running host, wherever it is.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::remote::Remote;
+use crate::live::{self, Folder, FolderEntry, Snapshot};
+
+/// The largest file that a copy may be, packed or not.
+pub(super) const LARGEST_COPY: u64 = 1 << 30;
+
+/// Reads what `LIVE` names: a folder, a tar, the text of `pvereport`, or a host by `ssh`.
+pub(super) fn read(live: &str) -> Result<Snapshot, Failure> {
+    let path = Path::new(live);
+    let read = if let Some(remote) = Remote::parse(live)? {
+        live::read_file(&remote.collect()?)
+    } else if path.is_dir() {
+        live::read_folder(&Disk(path.to_owned()))
+    } else {
+        let file = fs::File::open(path).map_err(|error| Failure::io("read", path, &error))?;
+        let bytes =
+            read_bounded(file, LARGEST_COPY).map_err(|error| Failure::io("read", path, &error))?;
+        live::read_file(&bytes)
+    };
+    read.map_err(|why| Failure::new(format!("cannot read `{live}` as a copy of a host: {why}")))
+}
+
+/// Reads to the end, or fails where that is too far.
+pub(super) fn read_bounded(from: impl io::Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::other(format!(
+            "it is larger than {} MiB",
+            limit >> 20
+        )));
+    }
+    Ok(bytes)
+}
+
+/// A folder of the disk. Links are seen, never followed.
+#[derive(Debug)]
+struct Disk(PathBuf);
+
+impl Folder for Disk {
+    fn entries(&self, path: &str) -> io::Result<Vec<(String, FolderEntry)>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(self.0.join(path))? {
+            let entry = entry?;
+            // A name that is no UTF-8 is none of Proxmox VE's.
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            let kind = entry.file_type()?;
+            let kind = if kind.is_dir() {
+                FolderEntry::Folder
+            } else if kind.is_file() {
+                FolderEntry::File
+            } else if kind.is_symlink() {
+                let target = fs::read_link(entry.path())?;
+                FolderEntry::Link(target.to_string_lossy().into_owned())
+            } else {
+                FolderEntry::Other
+            };
+            entries.push((name, kind));
+        }
+        entries.sort_by(|one, other| one.0.cmp(&other.0));
+        Ok(entries)
+    }
+
+    fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = fs::File::open(self.0.join(path))?;
+        file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,82 @@
+use super::args::Plan as Args;
+use super::load::{self, Loaded, Unit};
+use super::terminal::Terminal;
+use super::{Failure, Status, live};
+use crate::diagnostics::Sink;
+use crate::diagnostics::render::Format;
+use crate::live::{Item, Snapshot};
+use crate::plan::{self, Plan, Wanted, render};
+use crate::targets::{self, Target};
+use crate::template::Templates;
+
+pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failure> {
+    let loaded = load::load(&args.specs)?;
+    terminal.diagnostics(&loaded.sources, &loaded.found);
+    if loaded.has_errors() {
+        return Ok(Status::Faulty);
+    }
+    let snapshot = live::read(&args.live)?;
+    let unit = host_of(&loaded, &snapshot, &args.live)?;
+    let plan = compare(unit, &snapshot)?;
+    show(args, &plan, &loaded, terminal);
+    let costly = |change| args.fail_on.iter().any(|cost| cost.is_of(change));
+    Ok(if plan.is_same() {
+        Status::Fine
+    } else if plan.changes.iter().any(costly) {
+        Status::Costly
+    } else {
+        Status::Differs
+    })
+}
+
+/// The host of a call that a copy is of: the one that it names, or the only one.
+fn host_of<'a>(
+    loaded: &'a Loaded,
+    snapshot: &Snapshot,
+    live: &str,
+) -> Result<&'a Unit, Failure> {
+    let name = |unit: &Unit| {
+        let host = unit.checked.host.as_ref();
+        host.map_or_else(String::new, |host| host.name.as_str().to_owned())
+    };
+    match (&snapshot.node, &loaded.units[..]) {
+        (Item::Present(node), units) => {
+            units.iter().find(|unit| name(unit) == *node).ok_or_else(|| {
+                let names: Vec<String> =
+                    units.iter().map(|unit| format!("`{}`", name(unit))).collect();
+                Failure::new(format!(
+                    "`{live}` is a copy of the host `{node}`, and the spec is of {}",
+                    names.join(", ")
+                ))
+            })
+        }
+        (_, [only]) => Ok(only),
+        _ => Err(Failure::new(format!(
+            "`{live}` does not say which host it is a copy of: plan with the spec of one host"
+        ))),
+    }
+}
+
+fn compare(unit: &Unit, snapshot: &Snapshot) -> Result<Plan, Failure> {
+    let (Some(host), Some(plan)) = (&unit.checked.host, &unit.checked.plan) else {
+        return Err(Failure::new("the spec holds no host"));
+    };
+    let mut sink = Sink::new();
+    let files = targets::emit(plan, &[Target::Proxmox], &Templates::built_in(), &mut sink);
+    Ok(plan::compare(&Wanted { host, files: &files }, snapshot))
+}
+
+fn show(args: &Args, plan: &Plan, loaded: &Loaded, terminal: &mut Terminal) {
+    let map = loaded.sources.map();
+    if args.markdown {
+        terminal.result(&render::markdown(plan));
+        return;
+    }
+    match terminal.format() {
+        Format::Json => terminal.result(&format!("{}\n", render::json(plan, map))),
+        Format::Sarif => terminal.result(&format!("{:#}\n", render::sarif(plan, map))),
+        Format::Human | Format::Short => {
+            terminal.result(&render::human(plan, terminal.is_verbose()));
+        }
+    }
+}

@@ -1,0 +1,1097 @@
+//! A tree against a host, file by file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::classes::Kind;
+use super::guests::{self, Found, object, program};
+use super::items::{self, Items, Options, Rules, Sides};
+use super::parse::{self, TYPE};
+use super::{
+    Cause, Change, Class, Foreign, Interrupts, Object, Plan, Shown, When, in_order,
+    storage, value,
+};
+use crate::live::{FileText, Item, Snapshot, Unread};
+use crate::model::Host;
+use crate::output::FileSet;
+use crate::pve::schema::{ConfigFile, OptionSchema};
+use crate::pve::{GuestConfig, GuestKind, MappingKind, Release, SectionConfig, SectionFile};
+use crate::shell::Command;
+use crate::source::Span;
+
+/// What a spec wants of a host.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The host as understood.
+    pub host: &'a Host,
+    /// What a build emits for it.
+    pub files: &'a FileSet,
+}
+
+/// What the last run left: `/var/lib/moxc/applied.json` on the host, which holds the tree's own files as they were.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Applied {
+    /// By path, without the leading `/`.
+    #[serde(default)]
+    pub files: BTreeMap<String, AppliedFile>,
+}
+
+/// A file that the last run brought.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct AppliedFile {
+    /// Its digest.
+    #[serde(default)]
+    pub sha256: String,
+    /// Its text, where others write the file, too.
+    #[serde(default)]
+    pub text: Option<String>,
+}
+
+impl Applied {
+    /// Reads the record of a host; none where it has none.
+    pub fn of(live: &Snapshot) -> Option<Self> {
+        let file = live.tree.file("var/lib/moxc/applied.json");
+        serde_json::from_str(&file.present()?.text).ok()
+    }
+
+    fn text(&self, path: &str) -> Option<&str> {
+        self.files.get(path)?.text.as_deref()
+    }
+}
+
+/// Compares what a spec wants with what a host is.
+pub fn compare(wanted: &Wanted<'_>, live: &Snapshot) -> Plan {
+    let compared = Comparison {
+        wanted: *wanted,
+        live,
+        applied: Applied::of(live),
+    };
+    let mut found = Found::default();
+    compared.guests(&mut found);
+    compared.section_files(&mut found);
+    compared.firewall(&mut found);
+    compared.interfaces(&mut found);
+    compared.boot(&mut found);
+    compared.own_files(&mut found);
+    compared.unknown_files(&mut found);
+    storage::compare(wanted.host, live, &mut found);
+    let mut unread: BTreeSet<Unread> = live.unread.iter().cloned().collect();
+    unread.extend(found.unread);
+    found.changes.sort_by(in_order);
+    Plan {
+        host: wanted.host.name.as_str().to_owned(),
+        changes: found.changes,
+        foreign: found.foreign,
+        unread: unread.into_iter().collect(),
+    }
+}
+
+struct Comparison<'a> {
+    wanted: Wanted<'a>,
+    live: &'a Snapshot,
+    applied: Option<Applied>,
+}
+
+/// Where a file of the tree stands on the host; none where it does not.
+fn on_host(path: &str) -> Option<&str> {
+    let path = path.strip_prefix("proxmox/")?;
+    let known = ["etc/", "usr/", "var/"].iter().any(|top| path.starts_with(top));
+    known.then_some(path)
+}
+
+impl<'a> Comparison<'a> {
+    /// The tree's files below a folder of the host, by path.
+    fn files(&self, below: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.wanted.files.iter().filter_map(move |file| {
+            let path = on_host(file.path.as_str())?;
+            let text = std::str::from_utf8(&file.contents).ok()?;
+            path.starts_with(below).then_some((path, text))
+        })
+    }
+
+    fn file(&self, path: &str) -> Option<&'a str> {
+        let file = self.wanted.files.get(&format!("proxmox/{path}"))?;
+        std::str::from_utf8(&file.contents).ok()
+    }
+
+    /// The text of a file on the host: empty where it is missing, none where nobody knows, which is said.
+    fn live_text(&self, path: &str, found: &mut Found) -> Option<String> {
+        match self.live.tree.file(path) {
+            Item::Present(file) => Some(file.text.clone()),
+            Item::Absent => Some(String::new()),
+            Item::Unread(reason) => {
+                found.unread.push(Unread {
+                    path: path.to_owned(),
+                    reason,
+                });
+                None
+            }
+        }
+    }
+
+    fn release(&self) -> Release {
+        let version = self.live.version.present();
+        version
+            .and_then(|version| version.release)
+            .unwrap_or(self.wanted.host.release.value)
+    }
+
+    // Guests.
+
+    fn guests(&self, found: &mut Found) {
+        let empty = crate::live::LiveNode::default();
+        let own = self.live.own().unwrap_or(&empty);
+        let mut known = BTreeSet::new();
+        for (kind, folder) in [
+            (GuestKind::Qm, "etc/pve/qemu-server/"),
+            (GuestKind::Pct, "etc/pve/lxc/"),
+        ] {
+            for (path, text) in self.files(folder) {
+                let name = &path[folder.len()..];
+                let Some(vmid) = name.strip_suffix(".conf").and_then(|number| number.parse().ok())
+                else {
+                    continue;
+                };
+                known.insert(vmid);
+                let config = GuestConfig::parse(kind, text).0;
+                self.guest(vmid, kind, path, &config, own, found);
+            }
+        }
+        for (vmid, guest) in &own.guests {
+            if !known.contains(vmid) {
+                found
+                    .foreign
+                    .push(Foreign::object(object(guest.kind, *vmid), guest.name()));
+            }
+        }
+    }
+
+    fn guest(
+        &self,
+        vmid: u32,
+        kind: GuestKind,
+        path: &str,
+        wanted: &GuestConfig,
+        own: &crate::live::LiveNode,
+        found: &mut Found,
+    ) {
+        let applied = self.applied.as_ref().map(|applied| {
+            let text = applied.text(path)?;
+            Some(GuestConfig::parse(kind, text).0)
+        });
+        let span = self.place(path, "");
+        if let Some(live) = own.guests.get(&vmid).filter(|live| live.kind == kind) {
+            let pair = guests::Pair {
+                host: self.wanted.host.name.as_str(),
+                vmid,
+                release: self.release(),
+                wanted,
+                live,
+                applied: applied.as_ref().map(Option::as_ref),
+                running: self.live.runs(vmid),
+                volumes: self.live.volumes.present().map_or(&[], Vec::as_slice),
+            };
+            let of_guest = guests::compare(&pair, &|option| self.place(path, option));
+            found.changes.extend(of_guest.changes);
+            found.foreign.extend(of_guest.foreign);
+            found.unread.extend(of_guest.unread);
+            return;
+        }
+        let change = |before: Option<String>, class: Class, commands: Vec<Command>| Change {
+            object: object(kind, vmid),
+            option: None,
+            before,
+            after: Some(guest_name(wanted).unwrap_or_default().to_owned()),
+            class,
+            cause: match &applied {
+                None => Cause::Unknown,
+                Some(Some(_)) => Cause::Host,
+                Some(None) => Cause::Spec,
+            },
+            commands,
+            undo: Vec::new(),
+            spec: span,
+            line: None,
+        };
+        if let Some((node, other)) = self.live.guest(vmid) {
+            // One number is one guest in a whole cluster.
+            let name = other.name().unwrap_or("unnamed");
+            let before = format!("{name}, {} on {node}", program(other.kind));
+            found
+                .changes
+                .push(change(Some(before), Class::RECREATE, Vec::new()));
+        } else if let Some(why) = own.unread(kind) {
+            found.unread.push(Unread {
+                path: path.to_owned(),
+                reason: why.to_owned(),
+            });
+        } else {
+            found
+                .changes
+                .push(change(None, Class::NOW, creation(vmid, kind, wanted)));
+        }
+    }
+
+    /// Where the spec says a part of a file of the tree: an option, a section, an interface, or what is around it.
+    fn place(&self, path: &str, part: &str) -> Option<Span> {
+        let file = self.wanted.files.get(&format!("proxmox/{path}"))?;
+        file.places.nearest(part)
+    }
+
+    // Files of sections.
+
+    fn section_files(&self, found: &mut Found) {
+        let mut files = vec![
+            (SectionFile::Storage, "etc/pve/storage.cfg", &self.live.storage),
+            (SectionFile::Jobs, "etc/pve/jobs.cfg", &self.live.jobs),
+        ];
+        for (kind, path) in [
+            (MappingKind::Pci, "etc/pve/mapping/pci.cfg"),
+            (MappingKind::Usb, "etc/pve/mapping/usb.cfg"),
+            (MappingKind::Dir, "etc/pve/mapping/directory.cfg"),
+        ] {
+            if let Some(sections) = self.live.mappings.get(&kind) {
+                files.push((SectionFile::Mapping(kind), path, sections));
+            }
+        }
+        for (file, path, live) in files {
+            let rules = SectionRules {
+                file,
+                node: self.wanted.host.name.as_str(),
+                local_is_ours: self.local_is_ours(),
+            };
+            let read = |text: &str| {
+                let config = SectionConfig::parse(file, text).0;
+                rules.items(&config)
+            };
+            let wanted = self.file(path).map(read).unwrap_or_default();
+            let live = match live {
+                Item::Present(sections) => rules.items(&sections.config),
+                Item::Absent => Items::new(),
+                Item::Unread(reason) => {
+                    found.unread.push(Unread {
+                        path: path.to_owned(),
+                        reason: reason.clone(),
+                    });
+                    continue;
+                }
+            };
+            let applied = self.applied.as_ref().map(|applied| {
+                applied.text(path).map(read).unwrap_or_default()
+            });
+            let mut live = live;
+            rules.add_local(&mut live);
+            let sides = Sides {
+                path,
+                wanted: &wanted,
+                live: &live,
+                applied: applied.as_ref(),
+            };
+            items::compare(&sides, &rules, &|object, option| self.place_of(path, object, option), found);
+        }
+    }
+
+    /// Whether the spec says what the storage `local` is.
+    fn local_is_ours(&self) -> bool {
+        let text = self.file("etc/pve/storage.cfg").unwrap_or_default();
+        let config = SectionConfig::parse(SectionFile::Storage, text).0;
+        config.get("local").is_some_and(|local| {
+            local.properties().any(|(key, _)| !matches!(key, "path" | "content"))
+        })
+    }
+
+    /// Where the spec says an object of a file, or one option of it.
+    fn place_of(&self, path: &str, object: &Object, option: Option<&str>) -> Option<Span> {
+        let name = match object {
+            Object::Storage(name)
+            | Object::Job(name)
+            | Object::Mapping(_, name)
+            | Object::Interface(name) => name.as_str(),
+            Object::Pool(_)
+            | Object::Dataset(_)
+            | Object::Lvm(_)
+            | Object::Vm(_)
+            | Object::Ct(_)
+            | Object::Firewall(_)
+            | Object::Unit(_)
+            | Object::File(_) => "",
+        };
+        match option {
+            Some(option) if !name.is_empty() => self.place(path, &format!("{name}/{option}")),
+            Some(option) => self.place(path, option),
+            None => self.place(path, name),
+        }
+    }
+
+    // The firewall.
+
+    fn firewall(&self, found: &mut Found) {
+        let mut wanted = Items::new();
+        let mut live = Items::new();
+        let mut applied = Items::new();
+        let mut paths = BTreeMap::new();
+        for (path, text) in self.files("etc/pve/") {
+            let Some(object) = firewall_object(path) else {
+                continue;
+            };
+            wanted.insert(object.clone(), parse::firewall(text));
+            if let Item::Unread(reason) = self.live.tree.file(path) {
+                wanted.remove(&object);
+                found.unread.push(Unread {
+                    path: path.to_owned(),
+                    reason,
+                });
+            }
+            paths.insert(object, path.to_owned());
+        }
+        let own = format!("etc/pve/nodes/{}/", self.wanted.host.name.as_str());
+        for (path, file) in &self.live.firewall {
+            if path.starts_with("etc/pve/nodes/") && !path.starts_with(&own) {
+                continue;
+            }
+            if let Some(object) = firewall_object(path) {
+                live.insert(object.clone(), parse::firewall(&file.text));
+                paths.entry(object).or_insert_with(|| path.clone());
+            }
+        }
+        let record = self.applied.as_ref();
+        for (object, path) in &paths {
+            if let Some(text) = record.and_then(|applied| applied.text(path)) {
+                applied.insert(object.clone(), parse::firewall(text));
+            }
+        }
+        for (object, path) in &paths {
+            let only = |items: &Items| -> Items {
+                let mine = items.iter().filter(|(own, _)| *own == object);
+                mine.map(|(own, options)| (own.clone(), options.clone())).collect()
+            };
+            let (wanted, live, applied) = (only(&wanted), only(&live), only(&applied));
+            let sides = Sides {
+                path,
+                wanted: &wanted,
+                live: &live,
+                applied: record.map(|_| &applied),
+            };
+            items::compare(&sides, &FirewallRules, &|object, option| self.place_of(path, object, option), found);
+        }
+    }
+
+    // The network.
+
+    fn interfaces(&self, found: &mut Found) {
+        let path = "etc/network/interfaces";
+        let Some(wanted) = self.file(path) else {
+            return;
+        };
+        let Some(text) = self.live_text(path, found) else {
+            return;
+        };
+        let mut live = parse::interfaces(&text);
+        for file in self.live.interfaces_more.values() {
+            for (object, options) in parse::interfaces(&file.file.text) {
+                live.entry(object).or_default().extend(options);
+            }
+        }
+        let wanted = parse::interfaces(wanted);
+        let applied = self.applied.as_ref().map(|applied| {
+            applied.text(path).map(parse::interfaces).unwrap_or_default()
+        });
+        let sides = Sides {
+            path,
+            wanted: &wanted,
+            live: &live,
+            applied: applied.as_ref(),
+        };
+        items::compare(&sides, &InterfaceRules, &|object, option| self.place_of(path, object, option), found);
+    }
+
+    // What the kernel is told.
+
+    fn boot(&self, found: &mut Found) {
+        self.command_lines(found);
+        let boot = &self.live.boot;
+        let all = |texts: &mut dyn Iterator<Item = &FileText>, read: fn(&str) -> Options| {
+            texts.flat_map(|file| read(&file.text)).collect::<Options>()
+        };
+        let modprobe = all(&mut boot.modprobe.values(), parse::modprobe);
+        for (path, text) in self.files("etc/modprobe.d/") {
+            self.settings(path, parse::modprobe(text), &modprobe, parse::modprobe, found);
+        }
+        let loaded = boot.modules_more.values().chain(boot.modules.present());
+        let modules = all(&mut loaded.into_iter(), parse::modules);
+        for (path, text) in self.files("etc/modules-load.d/") {
+            self.settings(path, parse::modules(text), &modules, parse::modules, found);
+        }
+    }
+
+    /// A file of settings of which it does not matter in which file they stand.
+    fn settings(
+        &self,
+        path: &str,
+        wanted: Options,
+        live: &Options,
+        read: fn(&str) -> Options,
+        found: &mut Found,
+    ) {
+        let object = Object::File(path.to_owned());
+        let here = self.live.tree.file(path);
+        if let Item::Unread(reason) = here {
+            found.unread.push(Unread {
+                path: path.to_owned(),
+                reason,
+            });
+            return;
+        }
+        let own = here.present().map(|file| read(&file.text));
+        let everywhere = wanted.iter().all(|(key, value)| live.get(key) == Some(value));
+        if own.is_none() && everywhere {
+            return;
+        }
+        // Elsewhere set to the same is as good; what only the own file has is compared.
+        let mut seen = own.clone().unwrap_or_default();
+        for (key, value) in &wanted {
+            if live.get(key) == Some(value) {
+                seen.insert(key.clone(), value.clone());
+            }
+        }
+        let applied = self.applied.as_ref().map(|applied| {
+            let text = applied.text(path);
+            text.map(|text| Items::from([(object.clone(), read(text))])).unwrap_or_default()
+        });
+        let wanted = Items::from([(object.clone(), wanted)]);
+        let live = match own {
+            Some(_) => Items::from([(object, seen)]),
+            None => Items::new(),
+        };
+        let sides = Sides {
+            path,
+            wanted: &wanted,
+            live: &live,
+            applied: applied.as_ref(),
+        };
+        items::compare(&sides, &BootRules, &|object, option| self.place_of(path, object, option), found);
+    }
+
+    fn command_lines(&self, found: &mut Found) {
+        let path = "etc/kernel/cmdline";
+        let words = |text: &str| {
+            let mut options = Options::new();
+            parse::tokens(text.split_whitespace(), &mut options);
+            options
+        };
+        if let Some(wanted) = self.file(path)
+            && let Some(live) = self.live_text(path, found)
+        {
+            let object = Object::File(path.to_owned());
+            let wanted = words(wanted);
+            self.words(path, object, wanted, words(&live), &words, found);
+        }
+        let mut wanted = Options::new();
+        for (_, text) in self.files("etc/default/grub") {
+            parse::grub(text, &mut wanted);
+        }
+        let grub = "etc/default/grub";
+        if self.files(grub).next().is_some()
+            && let Some(text) = self.live_text(grub, found)
+        {
+            let mut live = Options::new();
+            parse::grub(&text, &mut live);
+            for file in self.live.boot.grub_more.values() {
+                parse::grub(&file.text, &mut live);
+            }
+            let read = |text: &str| {
+                let mut options = Options::new();
+                parse::grub(text, &mut options);
+                options
+            };
+            self.words(grub, Object::File(grub.to_owned()), wanted, live, &read, found);
+        }
+    }
+
+    fn words(
+        &self,
+        path: &str,
+        object: Object,
+        wanted: Options,
+        live: Options,
+        read: &dyn Fn(&str) -> Options,
+        found: &mut Found,
+    ) {
+        let applied = self.applied.as_ref().map(|applied| {
+            let text = applied.text(path).or_else(|| applied.text("etc/default/grub.d/moxc.cfg"));
+            Items::from([(object.clone(), text.map(read).unwrap_or_default())])
+        });
+        let wanted = Items::from([(object.clone(), wanted)]);
+        let live = Items::from([(object, live)]);
+        let sides = Sides {
+            path,
+            wanted: &wanted,
+            live: &live,
+            applied: applied.as_ref(),
+        };
+        items::compare(&sides, &WordRules, &|object, option| self.place_of(path, object, option), found);
+    }
+
+    // Everything else that moxc brings.
+
+    fn own_files(&self, found: &mut Found) {
+        for file in self.wanted.files.iter() {
+            let (Some(path), Ok(text)) = (
+                on_host(file.path.as_str()),
+                std::str::from_utf8(&file.contents),
+            ) else {
+                continue;
+            };
+            let elsewhere = path.starts_with("etc/pve/")
+                || path.starts_with("etc/modprobe.d/")
+                || path.starts_with("etc/modules-load.d/")
+                || path.starts_with("etc/default/grub")
+                || matches!(path, "etc/network/interfaces" | "etc/kernel/cmdline");
+            if !elsewhere {
+                self.own_file(path, text, found);
+            }
+        }
+    }
+
+    fn own_file(&self, path: &str, wanted: &str, found: &mut Found) {
+        let live = match self.live.tree.file(path) {
+            Item::Present(file) => Some(file.text.clone()),
+            Item::Absent => None,
+            Item::Unread(reason) => {
+                found.unread.push(Unread {
+                    path: path.to_owned(),
+                    reason,
+                });
+                return;
+            }
+        };
+        let (object, read): (Object, fn(&str) -> Options) =
+            if let Some(name) = path.strip_prefix("etc/systemd/system/") {
+                (Object::Unit(name.to_owned()), parse::unit)
+            } else if path.starts_with("etc/systemd/network/") {
+                (Object::File(path.to_owned()), parse::unit)
+            } else if path == "etc/vzdump.conf" {
+                (Object::File(path.to_owned()), keys)
+            } else {
+                (Object::File(path.to_owned()), content)
+            };
+        let of = |text: &str| Items::from([(object.clone(), read(text))]);
+        let whole_is_ours = !matches!(path, "etc/vzdump.conf");
+        let applied = self.applied.as_ref().map(|applied| match applied.files.get(path) {
+            None => Items::new(),
+            Some(file) => match &file.text {
+                Some(text) => of(text),
+                // Only its digest is kept: it is as the last run left it, or nobody knows how it was.
+                None => {
+                    let same = live.as_deref().is_some_and(|live| {
+                        crate::output::Sha256::of(live.as_bytes()).to_string() == file.sha256
+                    });
+                    match (&live, same) {
+                        (Some(live), true) => of(live),
+                        _ => of(wanted),
+                    }
+                }
+            },
+        });
+        let live = live.as_deref().map(of).unwrap_or_default();
+        let wanted = of(wanted);
+        let sides = Sides {
+            path,
+            wanted: &wanted,
+            live: &live,
+            applied: applied.as_ref(),
+        };
+        items::compare(&sides, &OwnRules { path, whole_is_ours }, &|object, option| self.place_of(path, object, option), found);
+    }
+
+    /// Files of Proxmox VE that moxc has no word for.
+    fn unknown_files(&self, found: &mut Found) {
+        for file in self.live.tree.files() {
+            let path = file.path.as_str();
+            let Some(name) = path.strip_prefix("etc/pve/") else {
+                if path.starts_with("etc/network/interfaces.d/") && self.file(path).is_none() {
+                    found
+                        .foreign
+                        .push(Foreign::object(Object::File(path.to_owned()), None));
+                }
+                continue;
+            };
+            let known = name.starts_with("nodes/")
+                || name.starts_with("qemu-server/")
+                || name.starts_with("lxc/")
+                || name.starts_with("firewall/")
+                || name.starts_with('.')
+                || matches!(
+                    name,
+                    "storage.cfg" | "jobs.cfg" | "mapping/pci.cfg" | "mapping/usb.cfg" | "mapping/directory.cfg"
+                        | "pve-root-ca.pem" | "user.cfg" | "vzdump.cron" | "local"
+                );
+            if !known && !file.text.trim().is_empty() && self.file(path).is_none() {
+                found
+                    .foreign
+                    .push(Foreign::object(Object::File(path.to_owned()), None));
+            }
+        }
+    }
+}
+
+fn guest_name(config: &GuestConfig) -> Option<&str> {
+    config.get("name").or(config.get("hostname"))
+}
+
+/// What makes a guest, with its volumes allocated anew.
+fn creation(vmid: u32, kind: GuestKind, wanted: &GuestConfig) -> Vec<Command> {
+    // A container is made from its template, which no file of Proxmox VE names.
+    if kind == GuestKind::Pct {
+        return Vec::new();
+    }
+    let mut command = Command::new(program(kind)).arg("create").arg(vmid);
+    for (key, option) in wanted.options() {
+        command = command.arg(format!("--{key}")).arg(allocated(kind, key, option));
+    }
+    if !wanted.description().is_empty() {
+        command = command.arg("--description").arg(wanted.description());
+    }
+    vec![command]
+}
+
+/// `local-zfs:vm-100-disk-0,size=32G` as `local-zfs:32`: what `qm create` takes for a new volume.
+fn allocated(kind: GuestKind, key: &str, option: &str) -> String {
+    let parts = value::parts(kind.config_file(), key, option);
+    let new = parts.get("file").and_then(|file| {
+        let (store, name) = file.split_once(':')?;
+        let fresh = name.contains("-disk-");
+        let bytes = parts.get("size").and_then(|size| size.parse::<crate::pve::DiskSize>().ok());
+        // A size below a GiB, such as an EFI disk's, is the storage's own matter.
+        let gib = bytes.map_or(1, |size| (size.bytes() >> 30).max(1));
+        fresh.then(|| format!("{store}:{gib}"))
+    });
+    let Some(new) = new else {
+        return option.to_owned();
+    };
+    let rest = option.split(',').skip(1).filter(|part| !part.starts_with("size="));
+    std::iter::once(new.as_str()).chain(rest).collect::<Vec<_>>().join(",")
+}
+
+fn firewall_object(path: &str) -> Option<Object> {
+    if let Some(name) = path.strip_prefix("etc/pve/firewall/") {
+        return Some(Object::Firewall(name.strip_suffix(".fw")?.to_owned()));
+    }
+    (path.starts_with("etc/pve/nodes/") && path.ends_with("/host.fw"))
+        .then(|| Object::Firewall("host".to_owned()))
+}
+
+/// `key: value` lines of a file that Proxmox VE never writes.
+fn keys(text: &str) -> Options {
+    let object = Object::File(String::new());
+    parse::colon_lines(text, object).into_values().next().unwrap_or_default()
+}
+
+/// A whole file, without the line that says who made it.
+fn content(text: &str) -> Options {
+    let ours = text.lines().filter(|line| !line.contains("Generated by moxc "));
+    let text: Vec<&str> = ours.map(str::trim_end).collect();
+    Options::from([("content".to_owned(), text.join("\n").trim().to_owned())])
+}
+
+// The rules of each file.
+
+struct SectionRules<'a> {
+    file: SectionFile,
+    node: &'a str,
+    local_is_ours: bool,
+}
+
+impl SectionRules<'_> {
+    fn object(&self, id: &str) -> Object {
+        match self.file {
+            SectionFile::Storage => Object::Storage(id.to_owned()),
+            SectionFile::Jobs => Object::Job(id.to_owned()),
+            SectionFile::Mapping(kind) => Object::Mapping(kind, id.to_owned()),
+        }
+    }
+
+    fn items(&self, config: &SectionConfig) -> Items {
+        let mut items = parse::sections(config, |id| self.object(id));
+        if let SectionFile::Mapping(_) = self.file {
+            // A node sees to its own lines.
+            for options in items.values_mut() {
+                if let Some(map) = options.get_mut("map") {
+                    let own = map.lines().filter(|line| self.is_own_map(line));
+                    *map = own.collect::<Vec<_>>().join("\n");
+                }
+            }
+            items.retain(|_, options| options.get("map").is_none_or(|map| !map.is_empty()));
+        }
+        items
+    }
+
+    fn is_own_map(&self, line: &str) -> bool {
+        line.split(',')
+            .find_map(|part| part.trim().strip_prefix("node="))
+            .is_none_or(|node| node == self.node)
+    }
+
+    /// `local` is there even where `storage.cfg` does not say so (`PVE::Storage::Plugin`).
+    fn add_local(&self, live: &mut Items) {
+        if self.file == SectionFile::Storage {
+            live.entry(Object::Storage("local".to_owned())).or_insert_with(|| {
+                [(TYPE, "dir"), ("path", "/var/lib/vz"), ("content", "backup,iso,vztmpl")]
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into()
+            });
+        }
+    }
+
+    fn schema_file<'k>(&self, kind: &'k str) -> ConfigFile<'k> {
+        self.file.config_file(kind)
+    }
+
+    fn is_added_to(&self, object: &Object) -> bool {
+        !self.local_is_ours && *object == Object::Storage("local".to_owned())
+    }
+}
+
+/// Lists whose order does not matter.
+fn as_set(value: &str) -> BTreeSet<&str> {
+    value
+        .split([',', ';', ' ', '\n'])
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+impl Rules for SectionRules<'_> {
+    fn class(&self, object: &Object, option: Option<&str>, kind: Kind) -> Class {
+        let schema = |option: &str| match object {
+            Object::Storage(_) => ["dir", "nfs", "cifs", "pbs", "zfspool", "lvm", "lvmthin", "btrfs"]
+                .iter()
+                .find_map(|kind| ConfigFile::Storage(kind).option(option)),
+            _ => None,
+        };
+        match (self.file, option) {
+            (SectionFile::Storage, Some(TYPE)) => Class {
+                interrupts: Interrupts::Nothing,
+                ..Class::RECREATE
+            },
+            (SectionFile::Storage, Some(option))
+                if schema(option).is_some_and(OptionSchema::is_fixed) =>
+            {
+                Class {
+                    interrupts: Interrupts::Nothing,
+                    ..Class::RECREATE
+                }
+            }
+            (SectionFile::Mapping(_), Some("map")) if kind != Kind::Add => Class {
+                shown: Shown::Silent,
+                ..Class::RESTART
+            },
+            _ => Class::NOW,
+        }
+    }
+
+    fn is_same(
+        &self,
+        object: &Object,
+        option: &str,
+        live: Option<&str>,
+        wanted: Option<&str>,
+    ) -> bool {
+        if live == wanted {
+            return true;
+        }
+        if self.is_added_to(object) {
+            return match (option, wanted) {
+                ("content", Some(wanted)) => {
+                    as_set(wanted).is_subset(&as_set(live.unwrap_or_default()))
+                }
+                (_, None) => true,
+                (_, Some(_)) => false,
+            };
+        }
+        let kind = match object {
+            Object::Storage(_) => "dir",
+            Object::Job(_) => "vzdump",
+            _ => "",
+        };
+        let sets = matches!(option, "content" | "nodes" | "vmid" | "exclude" | "exclude-path");
+        match (live, wanted) {
+            (Some(live), Some(wanted)) if sets => as_set(live) == as_set(wanted),
+            (Some(live), Some(wanted)) if option == "map" => same_maps(live, wanted),
+            (Some(live), Some(wanted)) if option == "schedule" => {
+                live.split_whitespace().eq(wanted.split_whitespace())
+            }
+            _ => {
+                let file = self.schema_file(kind);
+                let of = |value: Option<&str>| value.map(|value| value::parts(file, option, value));
+                value::differences(file, option, of(live).as_ref(), of(wanted).as_ref()).is_empty()
+            }
+        }
+    }
+
+    fn set(&self, object: &Object, option: &str, value: Option<&str>) -> Vec<Command> {
+        if option == TYPE || self.class(object, Some(option), Kind::Change).when == When::Recreate {
+            return Vec::new();
+        }
+        let command = match (self.file, object) {
+            (SectionFile::Storage, Object::Storage(name)) => {
+                Command::new("pvesm").arg("set").arg(name)
+            }
+            (_, object) => Command::new("pvesh").arg("set").arg(api_path(object)),
+        };
+        vec![match value {
+            Some(value) => value
+                .lines()
+                .fold(command, |command, line| command.arg(format!("--{option}")).arg(line)),
+            None => command.arg("--delete").arg(option),
+        }]
+    }
+
+    fn create(&self, object: &Object, options: &Options) -> Vec<Command> {
+        let kind = options.get(TYPE).map_or("", String::as_str);
+        let mut command = match object {
+            Object::Storage(name) => Command::new("pvesm").arg("add").arg(kind).arg(name),
+            Object::Job(name) => {
+                let command = Command::new("pvesh").arg("create").arg("/cluster/backup");
+                command.arg("--id").arg(name)
+            }
+            Object::Mapping(kind, name) => {
+                let path = format!("/cluster/mapping/{}", kind.name());
+                let command = Command::new("pvesh").arg("create").arg(path);
+                command.arg("--id").arg(name)
+            }
+            _ => return Vec::new(),
+        };
+        for (key, value) in options.iter().filter(|(key, _)| *key != TYPE) {
+            for line in value.lines() {
+                command = command.arg(format!("--{key}")).arg(line);
+            }
+        }
+        vec![command]
+    }
+
+    fn remove(&self, object: &Object) -> Vec<Command> {
+        vec![match object {
+            Object::Storage(name) => Command::new("pvesm").arg("remove").arg(name),
+            object => Command::new("pvesh").arg("delete").arg(api_path(object)),
+        }]
+    }
+
+    fn key(&self, object: &Object, option: Option<&str>) -> String {
+        let name = match object {
+            Object::Storage(name) | Object::Job(name) | Object::Mapping(_, name) => name.as_str(),
+            _ => "",
+        };
+        option.map_or_else(|| name.to_owned(), |option| format!("{name}\t{option}"))
+    }
+
+    fn shown(&self, _: &Object, options: &Options) -> String {
+        options.get(TYPE).cloned().unwrap_or_default()
+    }
+
+    fn tells_foreign(&self, object: &Object, option: Option<&str>) -> bool {
+        !(self.is_added_to(object) || option.is_none() && *object == Object::Storage("local".to_owned()))
+    }
+}
+
+/// What a mapping says of its device must be what the device is; what it does not say Proxmox VE fills in.
+fn same_maps(live: &str, wanted: &str) -> bool {
+    let parts = |line: &str| -> BTreeMap<String, String> {
+        let pairs = line.split(',').filter_map(|part| part.split_once('='));
+        pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).collect()
+    };
+    let read = |text: &str| text.lines().map(parts).collect::<Vec<_>>();
+    let (live, wanted) = (read(live), read(wanted));
+    live.len() == wanted.len()
+        && wanted.iter().all(|wanted| {
+            live.iter().any(|live| {
+                let filled = |key: &str| matches!(key, "iommugroup" | "subsystem-id" | "id");
+                wanted.iter().all(|(key, value)| live.get(key) == Some(value))
+                    && live.keys().all(|key| wanted.contains_key(key) || filled(key))
+            })
+        })
+}
+
+fn api_path(object: &Object) -> String {
+    match object {
+        Object::Job(name) => format!("/cluster/backup/{name}"),
+        Object::Mapping(kind, name) => format!("/cluster/mapping/{}/{name}", kind.name()),
+        Object::Storage(name) => format!("/storage/{name}"),
+        Object::Pool(_)
+        | Object::Dataset(_)
+        | Object::Lvm(_)
+        | Object::Vm(_)
+        | Object::Ct(_)
+        | Object::Firewall(_)
+        | Object::Unit(_)
+        | Object::File(_)
+        | Object::Interface(_) => String::new(),
+    }
+}
+
+struct FirewallRules;
+
+impl Rules for FirewallRules {
+    fn class(&self, _: &Object, _: Option<&str>, _: Kind) -> Class {
+        Class::NOW
+    }
+
+    fn is_same(&self, _: &Object, option: &str, live: Option<&str>, wanted: Option<&str>) -> bool {
+        // A rule is its own text: where it stands among others' is not ours to say.
+        if option.starts_with('[') {
+            return live.is_some() == wanted.is_some();
+        }
+        live == wanted
+    }
+
+    fn key(&self, _: &Object, option: Option<&str>) -> String {
+        match option {
+            None => String::new(),
+            Some(option) => match option.split_once("] ") {
+                Some((section, line)) => format!("{section}]\t{line}"),
+                None => format!("[OPTIONS]\t{option}"),
+            },
+        }
+    }
+
+    fn shown(&self, _: &Object, options: &Options) -> String {
+        options.keys().cloned().collect::<Vec<_>>().join("; ")
+    }
+}
+
+struct InterfaceRules;
+
+impl Rules for InterfaceRules {
+    fn class(&self, _: &Object, _: Option<&str>, _: Kind) -> Class {
+        Class::NETWORK
+    }
+
+    fn is_same(&self, _: &Object, option: &str, live: Option<&str>, wanted: Option<&str>) -> bool {
+        let canonical = |value: Option<&str>| {
+            let value = value.unwrap_or("");
+            match option {
+                "bridge-ports" | "bond-slaves" | "bridge-vids" => {
+                    let words = as_set(value);
+                    words.into_iter().filter(|word| *word != "none").collect::<Vec<_>>().join(" ")
+                }
+                "bridge-stp" | "bridge-vlan-aware" => {
+                    let on = matches!(value, "yes" | "on" | "1" | "true");
+                    u8::from(on).to_string()
+                }
+                "bridge-fd" | "bond-miimon" => {
+                    let default = if option == "bridge-fd" { "0" } else { "100" };
+                    if value.is_empty() { default.to_owned() } else { value.to_owned() }
+                }
+                "mtu" if value.is_empty() => "1500".to_owned(),
+                _ => value.split_whitespace().collect::<Vec<_>>().join(" "),
+            }
+        };
+        canonical(live) == canonical(wanted)
+    }
+
+    fn set(&self, _: &Object, _: &str, _: Option<&str>) -> Vec<Command> {
+        vec![Command::new("ifreload").arg("-a")]
+    }
+
+    fn create(&self, _: &Object, _: &Options) -> Vec<Command> {
+        vec![Command::new("ifreload").arg("-a")]
+    }
+
+    fn remove(&self, _: &Object) -> Vec<Command> {
+        vec![Command::new("ifreload").arg("-a")]
+    }
+
+    fn key(&self, object: &Object, option: Option<&str>) -> String {
+        let Object::Interface(name) = object else {
+            return String::new();
+        };
+        option.map_or_else(|| name.clone(), |option| format!("{name}\t{option}"))
+    }
+}
+
+struct BootRules;
+
+impl Rules for BootRules {
+    fn class(&self, _: &Object, option: Option<&str>, kind: Kind) -> Class {
+        // The module takes these two while it runs.
+        let at_once = option.is_some_and(|option| option.starts_with("options zfs zfs_arc_m"));
+        if at_once && kind != Kind::Remove {
+            Class::NOW
+        } else {
+            Class::HOST_RESTART
+        }
+    }
+
+    fn set(&self, _: &Object, option: &str, value: Option<&str>) -> Vec<Command> {
+        let parameter = option.strip_prefix("options zfs ");
+        match (parameter, value) {
+            (Some(parameter), Some(value)) if parameter.starts_with("zfs_arc_m") => {
+                let path = format!("/sys/module/zfs/parameters/{parameter}");
+                vec![Command::new("sh").arg("-c").arg(format!("echo {value} > {path}"))]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+struct WordRules;
+
+impl Rules for WordRules {
+    fn class(&self, _: &Object, _: Option<&str>, _: Kind) -> Class {
+        Class::HOST_RESTART
+    }
+
+    fn is_same(&self, _: &Object, _: &str, live: Option<&str>, wanted: Option<&str>) -> bool {
+        match (live, wanted) {
+            (Some(live), Some(wanted)) => as_set(wanted).is_subset(&as_set(live)),
+            (live, wanted) => live == wanted,
+        }
+    }
+}
+
+struct OwnRules<'a> {
+    path: &'a str,
+    whole_is_ours: bool,
+}
+
+impl Rules for OwnRules<'_> {
+    fn class(&self, _: &Object, _: Option<&str>, _: Kind) -> Class {
+        if self.path.starts_with("etc/systemd/network/") {
+            Class::HOST_RESTART
+        } else {
+            Class::NOW
+        }
+    }
+
+    fn create(&self, object: &Object, _: &Options) -> Vec<Command> {
+        reload(object)
+    }
+
+    fn remove(&self, object: &Object) -> Vec<Command> {
+        reload(object)
+    }
+
+    fn set(&self, object: &Object, _: &str, _: Option<&str>) -> Vec<Command> {
+        reload(object)
+    }
+
+    fn shown(&self, _: &Object, options: &Options) -> String {
+        match options.get("content") {
+            Some(content) => format!("{} lines", content.lines().count()),
+            None => options.keys().cloned().collect::<Vec<_>>().join(" "),
+        }
+    }
+
+    fn owns_all(&self) -> bool {
+        self.whole_is_ours
+    }
+}
+
+fn reload(object: &Object) -> Vec<Command> {
+    match object {
+        Object::Unit(_) => vec![Command::new("systemctl").arg("daemon-reload")],
+        _ => Vec::new(),
+    }
+}
+

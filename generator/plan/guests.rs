@@ -1,0 +1,697 @@
+//! Guests: by VMID, option by option.
+
+use std::collections::BTreeSet;
+
+use super::classes::{self, Circumstances, Kind, slowest};
+use super::value::{self, Difference, Parts, WHOLE};
+use super::{Cause, Change, Class, Data, Foreign, Line, Object, Shown, When};
+use crate::live::secrets::is_blanked;
+use crate::live::storage::StoredVolume;
+use crate::live::{LiveGuest, Unread};
+use crate::pve::{DiskSize, GuestConfig, GuestKind, PropertyString, Release};
+use crate::shell::Command;
+use crate::source::Span;
+use crate::value::MacAddress;
+
+/// A guest on both sides, and what is known beside it.
+pub(super) struct Pair<'a> {
+    pub(super) host: &'a str,
+    pub(super) vmid: u32,
+    pub(super) release: Release,
+    pub(super) wanted: &'a GuestConfig,
+    pub(super) live: &'a LiveGuest,
+    /// What the last run left; none where the host has no record of one.
+    pub(super) applied: Option<Option<&'a GuestConfig>>,
+    /// Whether it runs; none where nobody knows: then it is taken for running, which costs more.
+    pub(super) running: Option<bool>,
+    pub(super) volumes: &'a [StoredVolume],
+}
+
+/// What a guest's comparison gives.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) changes: Vec<Change>,
+    pub(super) foreign: Vec<Foreign>,
+    pub(super) unread: Vec<Unread>,
+}
+
+/// The object of a guest.
+pub(super) fn object(kind: GuestKind, vmid: u32) -> Object {
+    match kind {
+        GuestKind::Qm => Object::Vm(vmid),
+        GuestKind::Pct => Object::Ct(vmid),
+    }
+}
+
+/// The program that changes guests of a kind.
+pub(super) fn program(kind: GuestKind) -> &'static str {
+    match kind {
+        GuestKind::Qm => "qm",
+        GuestKind::Pct => "pct",
+    }
+}
+
+/// What Proxmox VE keeps in a guest's file by itself: no difference.
+pub(super) fn is_state(key: &str) -> bool {
+    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    base == "unused"
+        || matches!(
+            key,
+            "meta" | "vmgenid" | "parent" | "lock" | "snaptime" | "snapstate" | "digest" | "vmstate"
+                | "runningmachine" | "runningcpu" | "running-nets-host-mtu"
+        )
+}
+
+const DESCRIPTION: &str = "description";
+const RAW: &str = "lxc";
+
+/// An option's value, the notes and the raw lines of a container among them.
+fn option_of(config: &GuestConfig, key: &str) -> Option<String> {
+    match key {
+        DESCRIPTION => Some(config.description().to_owned()).filter(|text| !text.is_empty()),
+        RAW => {
+            let lines: Vec<String> = config
+                .raw()
+                .map(|(key, value)| format!("{key}: {value}").trim_end().to_owned())
+                .collect();
+            (!lines.is_empty()).then(|| lines.join("\n"))
+        }
+        _ => config.get(key).map(str::to_owned),
+    }
+}
+
+/// Compares a guest.
+pub(super) fn compare(pair: &Pair<'_>, place: &dyn Fn(&str) -> Option<Span>) -> Found {
+    let mut found = Found::default();
+    let amid = circumstances(pair);
+    let live = &pair.live.config;
+    let keys: BTreeSet<&str> = [DESCRIPTION, RAW]
+        .into_iter()
+        .chain(pair.wanted.options().map(|(key, _)| key))
+        .chain(live.options().map(|(key, _)| key))
+        .chain(pair.live.pending().into_iter().flat_map(|pending| {
+            pending.options().map(|(key, _)| key).filter(|key| *key != "delete")
+        }))
+        .filter(|key| !is_state(key))
+        .collect();
+    for key in keys {
+        option(pair, key, &amid, place(key), &mut found);
+    }
+    if let Some(lock) = live.get("lock") {
+        refuse(&mut found, lock);
+    }
+    found
+}
+
+/// Nothing of a locked guest can be changed.
+fn refuse(found: &mut Found, _lock: &str) {
+    for change in &mut found.changes {
+        change.class.when = When::Refused;
+        change.class.shown = Shown::Live;
+    }
+}
+
+fn circumstances(pair: &Pair<'_>) -> Circumstances {
+    let live = &pair.live.config;
+    Circumstances {
+        kind: pair.live.kind,
+        release: pair.release,
+        hotplug: hotplug(live.get("hotplug")),
+        cloud_init_drive: live.options().any(|(_, value)| {
+            let volume = value.split(',').next().unwrap_or_default();
+            volume.rsplit([':', '/']).next().is_some_and(|name| {
+                name == "cloudinit" || name.trim_end_matches(".qcow2").ends_with("-cloudinit")
+            })
+        }),
+        modern_system: takes_usb(live),
+    }
+}
+
+/// `parse_hotplug_features` of qemu-server: `1` is the default, `0` is nothing.
+fn hotplug(value: Option<&str>) -> Vec<String> {
+    match value.unwrap_or("1") {
+        "0" => Vec::new(),
+        "1" => ["network", "disk", "usb"].map(str::to_owned).to_vec(),
+        list => list
+            .split([',', ';', ' '])
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect(),
+    }
+}
+
+/// USB devices are plugged into a machine from 7.1 on, of Linux from 2.6 on or a Windows after 7.
+fn takes_usb(config: &GuestConfig) -> bool {
+    let system = matches!(config.get("ostype"), Some("l26" | "win8" | "win10" | "win11"));
+    let machine = config.get("machine").unwrap_or_default();
+    let machine = machine.split(',').next().unwrap_or_default();
+    let version = machine.rsplit('-').next().unwrap_or_default();
+    let version = version.split('+').next().unwrap_or_default();
+    let mut numbers = version.split('.').map(str::parse::<u32>);
+    let new = match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (7, 1),
+        // Without a number it is the newest.
+        _ => true,
+    };
+    system && new
+}
+
+fn option(
+    pair: &Pair<'_>,
+    key: &str,
+    amid: &Circumstances,
+    spec: Option<Span>,
+    found: &mut Found,
+) {
+    let object = object(pair.live.kind, pair.vmid);
+    let current = option_of(&pair.live.config, key);
+    let wanted = option_of(pair.wanted, key);
+    let waiting = match key {
+        RAW => current.clone(),
+        DESCRIPTION => current.clone(),
+        _ => pair.live.wanted(key).map(str::to_owned),
+    };
+    if [&current, &waiting].into_iter().flatten().any(|value| is_blanked(value)) {
+        if wanted.is_some() {
+            found.unread.push(Unread {
+                path: pair.live.file.path.clone(),
+                reason: format!("`{key}` holds a secret, which is not read"),
+            });
+        }
+        return;
+    }
+    let config_file = pair.live.kind.config_file();
+    let parts = |value: &Option<String>| {
+        value.as_deref().map(|value| {
+            let mut parts = value::parts(config_file, key, value);
+            without_state(key, &mut parts);
+            parts
+        })
+    };
+    let (now, later, after) = (parts(&current), parts(&waiting), parts(&wanted));
+    let differ = |before: &Option<Parts>| {
+        let differences = value::differences(config_file, key, before.as_ref(), after.as_ref());
+        let real = differences.into_iter().filter(|difference| {
+            !is_derived(pair, key, difference, before.is_some()) && !is_ejected(pair, key, difference)
+        });
+        // What a file does not say of a disk's size is known elsewhere, or is no difference.
+        let real = real.filter(|(part, old, new)| {
+            part != "size" || new.is_some() && (old.is_some() || size_of(pair, before).is_some())
+        });
+        real.collect::<Vec<Difference>>()
+    };
+    if wanted.is_none() {
+        return gone(pair, key, amid, &object, current.as_deref(), &now, spec, found);
+    }
+    let by_now = differ(&now);
+    let by_then = differ(&later);
+    if by_now.is_empty() || by_then.is_empty() {
+        if current != waiting && !by_then.is_empty() {
+            found.foreign.push(Foreign {
+                pending: true,
+                ..Foreign::option(object, key, waiting.as_deref().unwrap_or(""))
+            });
+        }
+        return;
+    }
+    let sides = Sides {
+        key,
+        object,
+        before: waiting,
+        before_parts: later,
+        after: wanted,
+        after_parts: after,
+        spec,
+    };
+    changed(pair, amid, sides, by_then, found);
+}
+
+/// The two sides of one option.
+struct Sides<'a> {
+    key: &'a str,
+    object: Object,
+    before: Option<String>,
+    before_parts: Option<Parts>,
+    after: Option<String>,
+    after_parts: Option<Parts>,
+    spec: Option<Span>,
+}
+
+/// An option that the host has and the spec does not.
+#[expect(clippy::too_many_arguments, reason = "one call")]
+fn gone(
+    pair: &Pair<'_>,
+    key: &str,
+    amid: &Circumstances,
+    object: &Object,
+    current: Option<&str>,
+    now: &Option<Parts>,
+    spec: Option<Span>,
+    found: &mut Found,
+) {
+    let (Some(value), Some(_)) = (current, now) else {
+        return;
+    };
+    let config_file = pair.live.kind.config_file();
+    if value::differences(config_file, key, now.as_ref(), None).is_empty() {
+        return;
+    }
+    if pair.live.pending_deletions().contains(&key) {
+        return;
+    }
+    let left = pair.applied.flatten().and_then(|applied| option_of(applied, key));
+    if left.is_none() {
+        found.foreign.push(Foreign::option(object.clone(), key, value));
+        return;
+    }
+    let sides = Sides {
+        key,
+        object: object.clone(),
+        before: Some(value.to_owned()),
+        before_parts: now.clone(),
+        after: None,
+        after_parts: None,
+        spec,
+    };
+    changed(pair, amid, sides, Vec::new(), found);
+}
+
+/// What Proxmox VE writes into a value by itself.
+fn without_state(key: &str, parts: &mut Parts) {
+    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    if parts.get("media").is_some_and(|media| media == "cdrom") || is_cloud_init(parts) {
+        parts.remove("size");
+    }
+    if matches!(base, "efidisk" | "tpmstate") {
+        parts.remove("size");
+        parts.remove("ms-cert");
+    }
+}
+
+fn is_cloud_init(parts: &Parts) -> bool {
+    parts.get("file").is_some_and(|file| file.contains("cloudinit"))
+}
+
+/// A MAC address or a UUID that moxc made up: the one that the host has will do.
+fn is_derived(pair: &Pair<'_>, key: &str, difference: &Difference, there: bool) -> bool {
+    let (part, Some(before), Some(after)) = difference else {
+        return false;
+    };
+    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    match (base, part.as_str()) {
+        _ if !there || before.is_empty() => false,
+        ("net", "macaddr" | "hwaddr") => derived_mac(pair, after),
+        // Version 8 is what moxc writes; Proxmox VE's own are of version 4.
+        ("smbios", "uuid") => after.as_bytes().get(14) == Some(&b'8'),
+        _ => false,
+    }
+}
+
+fn derived_mac(pair: &Pair<'_>, mac: &str) -> bool {
+    (0..64).any(|card| MacAddress::derive(pair.host, pair.vmid, card).to_string() == mac)
+}
+
+/// A disc that was put in by the last run and has been taken out since.
+fn is_ejected(pair: &Pair<'_>, key: &str, difference: &Difference) -> bool {
+    let (part, Some(before), Some(after)) = difference else {
+        return false;
+    };
+    let left = pair.applied.flatten().and_then(|applied| applied.get(key));
+    part == "file"
+        && before == "none"
+        && left.is_some_and(|left| left.split(',').next() == Some(after))
+}
+
+/// A disk's size as its storage tells it.
+fn size_of(pair: &Pair<'_>, parts: &Option<Parts>) -> Option<DiskSize> {
+    let parts = parts.as_ref()?;
+    let volume = parts.get("file").or_else(|| parts.get("volume"))?;
+    let stored = pair.volumes.iter().find(|stored| stored.id == *volume)?;
+    Some(DiskSize::from_bytes(stored.size))
+}
+
+fn changed(
+    pair: &Pair<'_>,
+    amid: &Circumstances,
+    mut sides: Sides<'_>,
+    differences: Vec<Difference>,
+    found: &mut Found,
+) {
+    let kind = Kind::of(sides.before.as_ref(), sides.after.as_ref());
+    let line_after = sides.after.as_deref().map(|after| keeping(pair, &sides, after));
+    let line = Line {
+        path: pair.live.file.path.clone(),
+        key: sides.key.to_owned(),
+        before: sides.before.clone(),
+        after: line_after.clone(),
+    };
+    let before_parts = sides.before_parts.take().unwrap_or_default();
+    let after_parts = sides.after_parts.take().unwrap_or_default();
+    let whole_cause = cause(pair, sides.key, None, sides.before.as_deref(), sides.after.as_deref());
+    if kind != Kind::Change {
+        let parts = if kind == Kind::Add { &after_parts } else { &before_parts };
+        let mut class = classes::of_option(sides.key, whole_part(parts), kind, amid);
+        if is_drive(sides.key) && kind == Kind::Remove && (is_cd(parts) || before_is_elsewhere(pair, parts)) {
+            class.data = Data::Kept;
+        }
+        let class = judged(pair, amid, &sides, class, kind, (&before_parts, &after_parts), None);
+        found.changes.push(Change {
+            object: sides.object.clone(),
+            option: Some(sides.key.to_owned()),
+            before: sides.before.clone(),
+            after: sides.after.clone(),
+            class,
+            cause: whole_cause,
+            commands: set(pair, sides.key, line_after.as_deref(), class),
+            undo: set(pair, sides.key, sides.before.as_deref(), class),
+            spec: sides.spec,
+            line: Some(line),
+        });
+        return;
+    }
+    // Growing and moving have commands of their own; the rest of the line is set as one.
+    let (own, set_as_one): (Vec<Difference>, Vec<Difference>) = differences
+        .into_iter()
+        .partition(|difference| is_own_command(pair, sides.key, difference, &before_parts));
+    for (part, before, after) in own {
+        found.changes.push(own_command(pair, &sides, &line, &before_parts, (part, before, after)));
+    }
+    let line_class = slowest(set_as_one.iter().map(|(part, old, new)| {
+        let of = if part == "file" && is_cd(&after_parts) && is_cd(&before_parts) { "cd" } else { part };
+        let kind = Kind::of(old.as_ref(), new.as_ref());
+        let class = classes::of_option(sides.key, of, kind, amid);
+        judged(pair, amid, &sides, class, kind, (&before_parts, &after_parts), Some(part))
+    }));
+    let Some(class) = line_class else {
+        return;
+    };
+    for (part, before, after) in set_as_one {
+        let option = if part == WHOLE {
+            sides.key.to_owned()
+        } else {
+            format!("{}.{part}", sides.key)
+        };
+        found.changes.push(Change {
+            object: sides.object.clone(),
+            option: Some(option),
+            cause: cause(pair, sides.key, Some(&part), before.as_deref(), after.as_deref()),
+            before,
+            after,
+            class,
+            commands: set(pair, sides.key, line_after.as_deref(), class),
+            undo: set(pair, sides.key, sides.before.as_deref(), class),
+            spec: sides.spec,
+            line: Some(line.clone()),
+        });
+    }
+}
+
+fn whole_part(parts: &Parts) -> &'static str {
+    if is_cd(parts) { "cd" } else { WHOLE }
+}
+
+fn is_cd(parts: &Parts) -> bool {
+    parts.get("media").is_some_and(|media| media == "cdrom")
+}
+
+fn is_drive(key: &str) -> bool {
+    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    matches!(base, "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "mp")
+}
+
+/// Whether the volume goes on in another slot, as a disk that changes its bus does.
+fn before_is_elsewhere(pair: &Pair<'_>, parts: &Parts) -> bool {
+    let config_file = pair.wanted.kind().config_file();
+    let Some(volume) = volume_of(parts) else {
+        return false;
+    };
+    pair.wanted.options().any(|(key, value)| {
+        is_drive(key) && volume_of(&value::parts(config_file, key, value)) == Some(volume)
+    })
+}
+
+fn volume_of(parts: &Parts) -> Option<&str> {
+    parts.get("file").or_else(|| parts.get("volume")).map(String::as_str)
+}
+
+/// What the values themselves, the guest's state and its locks make of a class.
+fn judged(
+    pair: &Pair<'_>,
+    amid: &Circumstances,
+    sides: &Sides<'_>,
+    class: Class,
+    kind: Kind,
+    (before, after): (&Parts, &Parts),
+    part: Option<&str>,
+) -> Class {
+    let key = sides.key;
+    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    let vm = pair.live.kind == GuestKind::Qm;
+    if key == "template" {
+        return Class::NOW.at(When::Refused);
+    }
+    if !vm && key == "unprivileged" || vm && base == "tpmstate" && part == Some("version") {
+        return Class::RECREATE;
+    }
+    if !vm && kind == Kind::Remove && matches!(base, "mp" | "rootfs") && is_protected(pair) {
+        return class.at(When::Refused);
+    }
+    let volume_goes = part.is_some_and(|part| matches!(part, "file" | "volume")) && !is_cd(before);
+    let data = if volume_goes && is_drive(key) && volume_of(before).is_some_and(is_volume) {
+        class.data.max(Data::Detached)
+    } else {
+        class.data
+    };
+    if pair.running == Some(false) {
+        return Class::NOW.with_data(data);
+    }
+    let number = |parts: &Parts| {
+        let value = parts.get(WHOLE).or_else(|| parts.get("current"))?;
+        value.parse::<u64>().ok()
+    };
+    let has = |feature: &str| amid.hotplug.iter().any(|own| own == feature);
+    let refused = |shown| Class {
+        when: When::Refused,
+        shown,
+        interrupts: super::Interrupts::Nothing,
+        data,
+    };
+    match base {
+        _ if !vm => class.with_data(data),
+        "scsi" | "virtio" if kind == Kind::Remove && part.is_none() && has("disk") && boots(pair, key) => {
+            refused(Shown::Pending)
+        }
+        "ide" | "sata" | "scsi" | "virtio" if part == Some("media") => refused(Shown::Pending),
+        "memory" if has("memory") && number(after).is_some_and(|mib| mib < 1024) => {
+            refused(Shown::Pending)
+        }
+        "vcpus" if has("cpu") && number(after) > Some(most_vcpus(pair)) => refused(Shown::Pending),
+        "balloon" if number(after) > Some(memory(pair)) => refused(Shown::Live),
+        "balloon" if class.when == When::Now && (number(before) == Some(0)) != (number(after) == Some(0)) => {
+            Class::RESTART
+        }
+        _ => class.with_data(data),
+    }
+}
+
+/// Whether a drive's text names a volume of a storage, and no path or nothing.
+fn is_volume(text: &str) -> bool {
+    text.contains(':') && !text.starts_with('/')
+}
+
+fn is_protected(pair: &Pair<'_>) -> bool {
+    pair.live.config.get("protection") == Some("1")
+}
+
+fn boots(pair: &Pair<'_>, key: &str) -> bool {
+    let boot = pair.live.config.get("boot").unwrap_or_default();
+    boot.split([',', ';', '='])
+        .any(|word| word == key)
+        || pair.live.config.get("bootdisk") == Some(key)
+}
+
+fn most_vcpus(pair: &Pair<'_>) -> u64 {
+    let number = |key| {
+        let value = pair.live.config.get(key).and_then(|value| value.parse().ok());
+        value.unwrap_or(1u64)
+    };
+    number("sockets") * number("cores")
+}
+
+fn memory(pair: &Pair<'_>) -> u64 {
+    let config = pair.live.wanted("memory").unwrap_or("512");
+    config
+        .split(',')
+        .next()
+        .map(|first| first.trim_start_matches("current="))
+        .and_then(|mib| mib.parse().ok())
+        .unwrap_or(512)
+}
+
+/// Whether a difference is a disk that grows, shrinks, or moves to another storage.
+fn is_own_command(pair: &Pair<'_>, key: &str, difference: &Difference, before: &Parts) -> bool {
+    if !is_drive(key) && key != "rootfs" || is_cd(before) {
+        return false;
+    }
+    match difference {
+        (part, old, Some(_)) if part == "size" => {
+            old.is_some() || size_of(pair, &Some(before.clone())).is_some()
+        }
+        (part, Some(old), Some(new)) if part == "file" || part == "volume" => moves(old, new),
+        _ => false,
+    }
+}
+
+/// Whether one volume is the other on another storage.
+fn moves(old: &str, new: &str) -> bool {
+    match (old.split_once(':'), new.split_once(':')) {
+        (Some((from, old)), Some((to, new))) => from != to && old == new,
+        _ => false,
+    }
+}
+
+fn own_command(
+    pair: &Pair<'_>,
+    sides: &Sides<'_>,
+    line: &Line,
+    before_parts: &Parts,
+    (part, before, after): Difference,
+) -> Change {
+    let kind = pair.live.kind;
+    let call = |verb: &[&str], what: &str| {
+        let command = Command::new(program(kind)).args(verb).arg(pair.vmid);
+        command.arg(sides.key).arg(what)
+    };
+    let wanted = after.clone().unwrap_or_default();
+    let (class, commands, undo) = if part == "size" {
+        let known = before.as_ref().and_then(|size| size.parse().ok());
+        let old: Option<DiskSize> = known.or_else(|| size_of(pair, &Some(before_parts.clone())));
+        let new: Option<DiskSize> = wanted.parse().ok();
+        if new > old {
+            let verb: &[&str] = match kind {
+                GuestKind::Qm => &["disk", "resize"],
+                GuestKind::Pct => &["resize"],
+            };
+            (Class::COMMAND, vec![call(verb, &wanted)], Vec::new())
+        } else {
+            (Class::RECREATE, Vec::new(), Vec::new())
+        }
+    } else {
+        let store = |volume: &str| volume.split(':').next().unwrap_or_default().to_owned();
+        let verb: &[&str] = match kind {
+            GuestKind::Qm => &["disk", "move"],
+            GuestKind::Pct => &["move-volume"],
+        };
+        let to = |volume: &str| vec![call(verb, &store(volume)).args(["--delete", "1"])];
+        let class = if kind == GuestKind::Pct && pair.running != Some(false) {
+            Class::NOW.at(When::Refused)
+        } else {
+            Class::COMMAND
+        };
+        (class, to(&wanted), to(before.as_deref().unwrap_or_default()))
+    };
+    Change {
+        object: sides.object.clone(),
+        option: Some(format!("{}.{part}", sides.key)),
+        cause: cause(pair, sides.key, Some(&part), before.as_deref(), after.as_deref()),
+        before,
+        after,
+        class,
+        commands,
+        undo,
+        spec: sides.spec,
+        line: Some(line.clone()),
+    }
+}
+
+/// The wanted value with what the host adds to it by itself.
+fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str) -> String {
+    let config_file = pair.live.kind.config_file();
+    let Some(keys) = config_file
+        .option(sides.key)
+        .and_then(crate::pve::schema::OptionSchema::sub_options)
+    else {
+        return after.to_owned();
+    };
+    let (Some(before), Ok(_)) = (sides.before.as_deref(), PropertyString::parse(after)) else {
+        return after.to_owned();
+    };
+    let old = value::parts(config_file, sides.key, before);
+    let mut new = value::parts(config_file, sides.key, after);
+    let same_volume = volume_of(&old) == volume_of(&new)
+        || matches!((volume_of(&old), volume_of(&new)), (Some(old), Some(new)) if moves(old, new));
+    if is_drive(sides.key) || sides.key == "rootfs" {
+        // `disk move` and `disk resize` see to these.
+        for part in ["file", "volume", "size", "ms-cert"] {
+            match old.get(part) {
+                Some(value) if same_volume => {
+                    new.insert(part.to_owned(), value.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+    for part in ["macaddr", "hwaddr", "uuid"] {
+        if let (Some(value), Some(given)) = (old.get(part), new.get(part)) {
+            let difference = (part.to_owned(), Some(value.clone()), Some(given.clone()));
+            if is_derived(pair, sides.key, &difference, true) {
+                new.insert(part.to_owned(), value.clone());
+            }
+        }
+    }
+    let mut printed = PropertyString::new();
+    for (name, value) in &new {
+        match printed.clone().with(name, value) {
+            Ok(more) => printed = more,
+            Err(_) => return after.to_owned(),
+        }
+    }
+    printed.canonical(keys)
+}
+
+/// The command that sets an option, or takes it away.
+fn set(pair: &Pair<'_>, key: &str, value: Option<&str>, class: Class) -> Vec<Command> {
+    // Raw lines have no command; what is made anew is not set.
+    if key == RAW || class.when == When::Recreate {
+        return Vec::new();
+    }
+    let command = Command::new(program(pair.live.kind)).arg("set").arg(pair.vmid);
+    vec![match value {
+        Some(value) => command.arg(format!("--{key}")).arg(value),
+        None => command.arg("--delete").arg(key),
+    }]
+}
+
+/// Who changed a value since the last run.
+fn cause(
+    pair: &Pair<'_>,
+    key: &str,
+    part: Option<&str>,
+    before: Option<&str>,
+    after: Option<&str>,
+) -> Cause {
+    let Some(applied) = pair.applied else {
+        return Cause::Unknown;
+    };
+    let left = applied.and_then(|applied| option_of(applied, key));
+    let config_file = pair.live.kind.config_file();
+    match part {
+        Some(part) => {
+            let parts = left.map(|left| value::parts(config_file, key, &left));
+            let left = parts.as_ref().and_then(|parts| parts.get(part));
+            cause_of(left.map(String::as_str), before, after)
+        }
+        None => cause_of(left.as_deref(), before, after),
+    }
+}
+
+/// Of three sides: what the last run left, what is there, what is wanted.
+pub(super) fn cause_of(left: Option<&str>, before: Option<&str>, after: Option<&str>) -> Cause {
+    if left == before {
+        Cause::Spec
+    } else if left == after {
+        Cause::Host
+    } else {
+        Cause::Both
+    }
+}

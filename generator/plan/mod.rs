@@ -1,0 +1,367 @@
+//! What differs between what a spec wants of a host and what the host is, and what it costs to change it.
+//!
+//! Comes in: the files that a build emits, and a [`Snapshot`](crate::live::Snapshot). Goes out: a [`Plan`] of
+//! [`Change`]s by identity, each with when it takes effect, what it interrupts, what becomes of data, the commands and
+//! their undo; and what is foreign. Everything is compared as Proxmox VE understands it, so that spelling, order and
+//! defaults are no difference. Nothing here decides what is done: that is [`crate::apply`]'s.
+
+pub mod classes;
+mod compare;
+mod guests;
+mod items;
+mod parse;
+pub mod render;
+mod storage;
+mod value;
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+pub use classes::Class;
+pub use compare::{Applied, Wanted, compare};
+
+use crate::live::Unread;
+use crate::pve::MappingKind;
+use crate::shell::Command;
+use crate::source::Span;
+
+/// What differs on one host.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The host's name.
+    pub host: String,
+    /// What would change, by object.
+    pub changes: Vec<Change>,
+    /// What the host has and the spec does not: it is left alone.
+    pub foreign: Vec<Foreign>,
+    /// What could not be compared.
+    pub unread: Vec<Unread>,
+}
+
+impl Plan {
+    /// Whether nothing differs.
+    pub fn is_same(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What it is about.
+    pub object: Object,
+    /// Proxmox VE's own name of the option, a sub-option behind a dot; none where the whole object comes or goes.
+    pub option: Option<String>,
+    /// What the host has; none where the option is absent.
+    pub before: Option<String>,
+    /// What the spec wants; none where it is to go.
+    pub after: Option<String>,
+    /// When it takes effect, and what it costs.
+    pub class: Class,
+    /// Who changed something since the last run.
+    pub cause: Cause,
+    /// What brings it about.
+    pub commands: Vec<Command>,
+    /// What takes it back.
+    pub undo: Vec<Command>,
+    /// Where the spec says so.
+    pub spec: Option<Span>,
+    /// The line that holds it, for who changes the host.
+    pub line: Option<Line>,
+}
+
+/// A line of a file on the host, before and after a change: several changes may be of one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The file, without the leading `/`.
+    pub path: String,
+    /// An option of a guest; `SECTION⇥property`; a word of a command line.
+    pub key: String,
+    /// The whole value on the host.
+    pub before: Option<String>,
+    /// The whole value that is wanted.
+    pub after: Option<String>,
+}
+
+/// What a change is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {
+    /// A pool.
+    Pool(String),
+    /// A dataset.
+    Dataset(String),
+    /// A volume group, or a thin pool in one.
+    Lvm(String),
+    /// A storage of Proxmox VE.
+    Storage(String),
+    /// A mapping of devices or folders.
+    Mapping(MappingKind, String),
+    /// A virtual machine.
+    Vm(u32),
+    /// A container.
+    Ct(u32),
+    /// A job.
+    Job(String),
+    /// A file of the firewall: `cluster`, `host`, a VMID.
+    Firewall(String),
+    /// A unit of systemd.
+    Unit(String),
+    /// Any other file, by its path without the leading `/`.
+    File(String),
+    /// An interface.
+    Interface(String),
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pool(name) => write!(f, "pool/{name}"),
+            Self::Dataset(name) => write!(f, "dataset/{name}"),
+            Self::Lvm(name) => write!(f, "lvm/{name}"),
+            Self::Storage(name) => write!(f, "storage/{name}"),
+            Self::Mapping(kind, name) => write!(f, "mapping/{}/{name}", kind.name()),
+            Self::Vm(vmid) => write!(f, "vm/{vmid}"),
+            Self::Ct(vmid) => write!(f, "ct/{vmid}"),
+            Self::Job(name) => write!(f, "job/{name}"),
+            Self::Firewall(name) => write!(f, "firewall/{name}"),
+            Self::Unit(name) => write!(f, "unit/{name}"),
+            Self::File(path) => write!(f, "file/{path}"),
+            Self::Interface(name) => write!(f, "interface/{name}"),
+        }
+    }
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// When a change takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// As soon as it is made.
+    Now,
+    /// A command of its own makes it: growing or moving a disk.
+    Command,
+    /// At the guest's next start.
+    Restart,
+    /// At the host's next start.
+    HostRestart,
+    /// Not while the guest runs, or not at all as it is.
+    Refused,
+    /// Only by making the thing anew.
+    Recreate,
+}
+
+impl When {
+    /// Its word in the plan's JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Command => "command",
+            Self::Restart => "restart",
+            Self::HostRestart => "host-restart",
+            Self::Refused => "refused",
+            Self::Recreate => "recreate",
+        }
+    }
+}
+
+/// How Proxmox VE shows a change until it is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shown {
+    /// It is in force.
+    Live,
+    /// As a pending change.
+    Pending,
+    /// Nowhere.
+    Silent,
+}
+
+impl Shown {
+    /// Its word in the plan's JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Pending => "pending",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+/// What a change interrupts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interrupts {
+    /// Nothing.
+    Nothing,
+    /// A device of the guest.
+    Device,
+    /// The guest.
+    Guest,
+    /// The network.
+    Network,
+    /// The host.
+    Host,
+}
+
+impl Interrupts {
+    /// Its word in the plan's JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Device => "device",
+            Self::Guest => "guest",
+            Self::Network => "network",
+            Self::Host => "host",
+        }
+    }
+}
+
+/// What becomes of data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Data {
+    /// It stays where it is.
+    Kept,
+    /// It stays, and nothing uses it any more.
+    Detached,
+    /// It is gone.
+    Destroyed,
+}
+
+impl Data {
+    /// Its word in the plan's JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Detached => "detached",
+            Self::Destroyed => "destroyed",
+        }
+    }
+}
+
+/// Who changed something since the last run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The spec.
+    Spec,
+    /// Somebody on the host.
+    Host,
+    /// Both, to different values.
+    Both,
+    /// Nobody knows: the host has no record of a last run.
+    Unknown,
+}
+
+impl Cause {
+    /// Its word in the plan's JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Spec => "spec",
+            Self::Host => "host",
+            Self::Both => "both",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Something that the host has and the spec does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Foreign {
+    /// What it is, or what it is of.
+    pub object: Object,
+    /// Its own name, where its object's is a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The option; none where the whole object is foreign.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub option: Option<String>,
+    /// Its value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// Whether it is a change that waits for the guest's next start.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pending: bool,
+}
+
+impl Foreign {
+    /// A whole object.
+    pub fn object(object: Object, name: Option<&str>) -> Self {
+        Self {
+            object,
+            name: name.map(str::to_owned),
+            option: None,
+            before: None,
+            pending: false,
+        }
+    }
+
+    /// An option of an object.
+    pub fn option(object: Object, option: &str, before: &str) -> Self {
+        Self {
+            object,
+            name: None,
+            option: Some(option.to_owned()),
+            before: Some(before.to_owned()),
+            pending: false,
+        }
+    }
+}
+
+/// Objects in the order in which they are built on each other, options by their names.
+fn in_order(one: &Change, other: &Change) -> Ordering {
+    (&one.object, &one.option).cmp(&(&other.object, &other.option))
+}
+
+/// What `--fail-on` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cost {
+    /// The restart of a guest, or making it anew.
+    Restart,
+    /// The restart of the host.
+    HostRestart,
+    /// The network.
+    Network,
+    /// Data that is detached, destroyed, or on something that is made anew.
+    DataLoss,
+}
+
+impl Cost {
+    /// Every cost.
+    pub const ALL: [Self; 4] = [
+        Self::Restart,
+        Self::HostRestart,
+        Self::Network,
+        Self::DataLoss,
+    ];
+
+    /// Its word on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::HostRestart => "host-restart",
+            Self::Network => "network",
+            Self::DataLoss => "data-loss",
+        }
+    }
+
+    /// Whether a change costs this.
+    pub fn is_of(self, change: &Change) -> bool {
+        let class = &change.class;
+        match self {
+            Self::Restart => {
+                class.when == When::Restart || class.interrupts == Interrupts::Guest
+            }
+            Self::HostRestart => class.when == When::HostRestart,
+            Self::Network => class.interrupts == Interrupts::Network,
+            Self::DataLoss => class.data != Data::Kept,
+        }
+    }
+}

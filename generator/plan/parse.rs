@@ -1,0 +1,297 @@
+//! Files of the host as options of objects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Object;
+use super::items::{Items, Options};
+use crate::pve::SectionConfig;
+
+/// The option under which a section's type goes.
+pub(super) const TYPE: &str = "type";
+
+/// `storage.cfg`, `jobs.cfg`, mappings; `object` names what a section is.
+pub(super) fn sections(config: &SectionConfig, object: impl Fn(&str) -> Object) -> Items {
+    let mut items = Items::new();
+    for section in config.sections() {
+        let mut options = Options::from([(TYPE.to_owned(), section.kind().to_owned())]);
+        for (key, value) in section.properties() {
+            let entry = options.entry(key.to_owned()).or_default();
+            if !entry.is_empty() {
+                entry.push('\n');
+            }
+            entry.push_str(value);
+        }
+        items.insert(object(section.id()), options);
+    }
+    items
+}
+
+/// `key: value` lines.
+pub(super) fn colon_lines(text: &str, object: Object) -> Items {
+    let options = lines_of(text)
+        .filter_map(|line| line.split_once(':'))
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+        .collect();
+    Items::from([(object, options)])
+}
+
+/// Lines that say something.
+fn lines_of(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// Words of a kernel's command line, by the name in front of `=`.
+pub(super) fn tokens<'a>(words: impl Iterator<Item = &'a str>, options: &mut Options) {
+    for word in words {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        let entry = options.entry(name.to_owned()).or_default();
+        // `console=` and the like may stand there several times.
+        if !entry.is_empty() {
+            if entry.split(' ').any(|own| own == value) {
+                continue;
+            }
+            entry.push(' ');
+        }
+        entry.push_str(value);
+    }
+}
+
+/// What GRUB's defaults tell the kernel: the words of `GRUB_CMDLINE_LINUX` and `GRUB_CMDLINE_LINUX_DEFAULT`.
+pub(super) fn grub(text: &str, options: &mut Options) {
+    for line in lines_of(text) {
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let Some((name, value)) = line.split_once('=') else {
+            continue;
+        };
+        if !matches!(name, "GRUB_CMDLINE_LINUX" | "GRUB_CMDLINE_LINUX_DEFAULT") {
+            continue;
+        }
+        let value = value.trim().trim_matches(['"', '\'']);
+        tokens(
+            value.split_whitespace().filter(|word| !word.starts_with('$')),
+            options,
+        );
+    }
+}
+
+/// Directives of modprobe.d: `options zfs zfs_arc_max=1` is `options zfs zfs_arc_max`, each parameter by itself.
+pub(super) fn modprobe(text: &str) -> Options {
+    let mut options = Options::new();
+    for line in lines_of(text) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["options", module, ref parameters @ ..] => {
+                for parameter in parameters {
+                    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+                    let module = module.replace('-', "_");
+                    options.insert(format!("options {module} {name}"), value.to_owned());
+                }
+            }
+            [directive, module, ref rest @ ..] => {
+                let module = module.replace('-', "_");
+                let key = format!("{directive} {module}");
+                let rest = rest.join(" ").replace('-', "_");
+                let entry = options.entry(key).or_default();
+                if !entry.is_empty() {
+                    entry.push_str("; ");
+                }
+                entry.push_str(&rest);
+            }
+            [_] | [] => {}
+        }
+    }
+    options
+}
+
+/// Modules to load, by name.
+pub(super) fn modules(text: &str) -> Options {
+    lines_of(text)
+        .filter_map(|line| line.split_whitespace().next())
+        .map(|name| (name.replace('-', "_"), String::new()))
+        .collect()
+}
+
+/// A unit or a `.link` file: `Section.Key`, the values of a key that repeats one below the other.
+pub(super) fn unit(text: &str) -> Options {
+    let mut options = Options::new();
+    let mut section = "";
+    // A line that ends in a backslash goes on with the next.
+    let joined = text.replace("\\\n", " ");
+    for line in joined.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            section = name;
+        } else if let Some((key, value)) = line.split_once('=') {
+            let entry = options.entry(format!("{section}.{}", key.trim())).or_default();
+            if !entry.is_empty() {
+                entry.push('\n');
+            }
+            entry.push_str(value.trim());
+        }
+    }
+    options
+}
+
+/// A file of the firewall: its options, and each rule, alias or member of a set by its section and text.
+pub(super) fn firewall(text: &str) -> Options {
+    let mut options = Options::new();
+    let mut section = String::new();
+    let mut place = 0;
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        if line.starts_with('[') {
+            let end = line.find(']').map_or(line.len(), |end| end + 1);
+            line[..end].clone_into(&mut section);
+            place = 0;
+        } else if section.eq_ignore_ascii_case("[OPTIONS]") {
+            if let Some((key, value)) = line.split_once(':') {
+                options.insert(key.trim().to_owned(), value.trim().to_owned());
+            }
+        } else {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            place += 1;
+            // The first of two equal rules counts.
+            options
+                .entry(format!("{section} {}", words.join(" ")))
+                .or_insert_with(|| place.to_string());
+        }
+    }
+    options
+}
+
+/// `/etc/network/interfaces`: interfaces with their options, those of IPv6 behind `inet6 `.
+pub(super) fn interfaces(text: &str) -> Items {
+    let mut all: BTreeMap<String, Options> = BTreeMap::new();
+    let mut autos = BTreeSet::new();
+    let mut open: Option<(String, &str)> = None;
+    for line in lines_of(text) {
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let rest = rest.trim();
+        match word {
+            "auto" | "allow-hotplug" | "allow-auto" => {
+                open = None;
+                for name in rest.split_whitespace() {
+                    if word != "allow-hotplug" {
+                        autos.insert(name.to_owned());
+                    }
+                }
+            }
+            "iface" => {
+                let mut words = rest.split_whitespace();
+                let name = words.next().unwrap_or_default().to_owned();
+                let family = if words.next() == Some("inet6") { "inet6 " } else { "" };
+                let options = all.entry(name.clone()).or_default();
+                if let Some(method) = words.next().filter(|method| *method != "manual") {
+                    options.insert(format!("{family}method"), method.to_owned());
+                }
+                open = Some((name, family));
+            }
+            "source" | "source-directory" | "mapping" => open = None,
+            _ => {
+                let Some((name, family)) = &open else {
+                    continue;
+                };
+                let key = word.replace('_', "-");
+                let key = match key.as_str() {
+                    "slaves" => "bond-slaves".to_owned(),
+                    "bridge-ports" | "bond-slaves" | "mtu" => key,
+                    _ => format!("{family}{key}"),
+                };
+                let options = all.entry(name.clone()).or_default();
+                let entry = options.entry(key).or_default();
+                if !entry.is_empty() {
+                    entry.push('\n');
+                }
+                entry.push_str(rest);
+            }
+        }
+    }
+    let mut items = Items::new();
+    for (name, mut options) in all {
+        if name == "lo" || name.is_empty() {
+            continue;
+        }
+        if autos.contains(&name) {
+            options.insert("auto".to_owned(), "1".to_owned());
+        }
+        netmask(&mut options);
+        items.insert(Object::Interface(name), options);
+    }
+    items
+}
+
+/// `address` and `netmask` as one.
+fn netmask(options: &mut Options) {
+    let Some(mask) = options.get("netmask").cloned() else {
+        return;
+    };
+    let prefix = match mask.parse::<std::net::Ipv4Addr>() {
+        Ok(mask) => u32::from(mask).leading_ones().to_string(),
+        Err(_) => mask,
+    };
+    if let Some(address) = options.get_mut("address")
+        && !address.contains('/')
+    {
+        *address = format!("{address}/{prefix}");
+        options.remove("netmask");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_stanzas_in_any_spelling() {
+        let one = interfaces(
+            "auto lo\niface lo inet loopback\n\nauto vmbr0\niface vmbr0 inet static\n\taddress 192.0.2.1\n\tnetmask \
+             255.255.255.0\n\tbridge_ports eno1\n\tpost-up a\n\tpost-up b\n\niface vmbr0 inet6 static\n\taddress fd00::1/64\n",
+        );
+        let vmbr0 = &one[&Object::Interface("vmbr0".to_owned())];
+        let shown: Vec<String> = vmbr0.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(
+            shown,
+            [
+                "address=192.0.2.1/24",
+                "auto=1",
+                "bridge-ports=eno1",
+                "inet6 address=fd00::1/64",
+                "inet6 method=static",
+                "method=static",
+                "post-up=a\nb",
+            ]
+        );
+        assert_eq!(one.len(), 1);
+    }
+
+    #[test]
+    fn takes_the_boot_apart() {
+        let mut words = Options::new();
+        grub(
+            "GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT quiet console=tty0 console=ttyS0\"\n",
+            &mut words,
+        );
+        assert_eq!(words["console"], "tty0 ttyS0");
+        assert_eq!(words["quiet"], "");
+        let modprobe = modprobe("# x\noptions vfio-pci ids=10de:1,10de:2 disable_vga=1\nblacklist nouveau\n");
+        assert_eq!(modprobe["options vfio_pci ids"], "10de:1,10de:2");
+        assert!(modprobe.contains_key("blacklist nouveau"));
+    }
+
+    #[test]
+    fn takes_units_and_firewalls_apart() {
+        let unit = unit("# x\n[Unit]\nAfter=a\nAfter=b\n[Service]\nExecStart=/bin/x \\\n  y\n");
+        assert_eq!(unit["Unit.After"], "a\nb");
+        assert!(unit["Service.ExecStart"].ends_with('y'));
+        let fw = firewall("[OPTIONS]\n\nenable: 1\n\n[RULES]\n\nIN  ACCEPT -p tcp # ssh\n[IPSET a]\n192.0.2.1\n");
+        assert_eq!(fw["enable"], "1");
+        assert!(fw.contains_key("[RULES] IN ACCEPT -p tcp") && fw.contains_key("[IPSET a] 192.0.2.1"));
+    }
+}
