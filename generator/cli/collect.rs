@@ -10,7 +10,9 @@ pub(super) fn run(args: &Collect, terminal: &mut Terminal) -> Result<Status, Fai
     let remote = match &args.host {
         None => None,
         Some(host) => Some(Remote::parse(host)?.ok_or_else(|| {
-            Failure::new(format!("`{host}` is no address of a host: write `ssh://root@HOST`"))
+            Failure::new(format!(
+                "`{host}` is no address of a host: write `ssh://root@HOST`"
+            ))
         })?),
     };
     let bytes = match (&remote, args.list) {

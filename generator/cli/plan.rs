@@ -30,25 +30,26 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
 }
 
 /// The host of a call that a copy is of: the one that it names, or the only one.
-fn host_of<'a>(
-    loaded: &'a Loaded,
-    snapshot: &Snapshot,
-    live: &str,
-) -> Result<&'a Unit, Failure> {
+fn host_of<'a>(loaded: &'a Loaded, snapshot: &Snapshot, live: &str) -> Result<&'a Unit, Failure> {
     let name = |unit: &Unit| {
         let host = unit.checked.host.as_ref();
         host.map_or_else(String::new, |host| host.name.as_str().to_owned())
     };
     match (&snapshot.node, &loaded.units[..]) {
         (Item::Present(node), units) => {
-            units.iter().find(|unit| name(unit) == *node).ok_or_else(|| {
-                let names: Vec<String> =
-                    units.iter().map(|unit| format!("`{}`", name(unit))).collect();
-                Failure::new(format!(
-                    "`{live}` is a copy of the host `{node}`, and the spec is of {}",
-                    names.join(", ")
-                ))
-            })
+            units
+                .iter()
+                .find(|unit| name(unit) == *node)
+                .ok_or_else(|| {
+                    let names: Vec<String> = units
+                        .iter()
+                        .map(|unit| format!("`{}`", name(unit)))
+                        .collect();
+                    Failure::new(format!(
+                        "`{live}` is a copy of the host `{node}`, and the spec is of {}",
+                        names.join(", ")
+                    ))
+                })
         }
         (_, [only]) => Ok(only),
         _ => Err(Failure::new(format!(
@@ -63,7 +64,13 @@ fn compare(unit: &Unit, snapshot: &Snapshot) -> Result<Plan, Failure> {
     };
     let mut sink = Sink::new();
     let files = targets::emit(plan, &[Target::Proxmox], &Templates::built_in(), &mut sink);
-    Ok(plan::compare(&Wanted { host, files: &files }, snapshot))
+    Ok(plan::compare(
+        &Wanted {
+            host,
+            files: &files,
+        },
+        snapshot,
+    ))
 }
 
 fn show(args: &Args, plan: &Plan, loaded: &Loaded, terminal: &mut Terminal) {

@@ -48,9 +48,9 @@ impl Remote {
         let is_word = |word: &str| {
             !word.is_empty()
                 && !word.starts_with('-')
-                && word
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'%'))
+                && word.bytes().all(|b| {
+                    b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'%')
+                })
         };
         if !is_word(host) {
             return Err(wrong("write `ssh://root@HOST`"));
@@ -124,14 +124,27 @@ mod tests {
     fn reads_addresses() {
         let of = |text| Remote::parse(text).map_err(|failure| failure.0);
         assert_eq!(of("host.tar"), Ok(None));
-        let remote = of("ssh://root@pve1.example:2222").expect("an address").expect("of a host");
+        let remote = of("ssh://root@pve1.example:2222")
+            .expect("an address")
+            .expect("of a host");
         assert_eq!(
             (remote.user.as_deref(), remote.host(), remote.port),
             (Some("root"), "pve1.example", Some(2222))
         );
-        let remote = of("ssh://[fd00::1]").expect("an address").expect("of a host");
-        assert_eq!((remote.user, remote.host.as_str(), remote.port), (None, "fd00::1", None));
-        for wrong in ["ssh://", "ssh://-oProxyCommand=x", "ssh://-x@host", "ssh://a b", "ssh://a:x"] {
+        let remote = of("ssh://[fd00::1]")
+            .expect("an address")
+            .expect("of a host");
+        assert_eq!(
+            (remote.user, remote.host.as_str(), remote.port),
+            (None, "fd00::1", None)
+        );
+        for wrong in [
+            "ssh://",
+            "ssh://-oProxyCommand=x",
+            "ssh://-x@host",
+            "ssh://a b",
+            "ssh://a:x",
+        ] {
             assert!(of(wrong).is_err(), "{wrong}");
         }
     }

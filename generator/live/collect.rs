@@ -6,7 +6,9 @@ pub const SCRIPT: &str = include_str!("collect.sh");
 /// What the script reads: the patterns of files and the commands, as it says them itself.
 pub fn places() -> String {
     let quoted = |name: &str| {
-        let start = SCRIPT.find(&format!("\n{name}='")).map(|at| at + name.len() + 3);
+        let start = SCRIPT
+            .find(&format!("\n{name}='"))
+            .map(|at| at + name.len() + 3);
         let text = start.map_or("", |start| &SCRIPT[start..]);
         text.split('\'').next().unwrap_or_default()
     };

@@ -9,8 +9,7 @@ use super::guests::{self, Found, object, program};
 use super::items::{self, Items, Options, Rules, Sides};
 use super::parse::{self, TYPE};
 use super::{
-    Cause, Change, Class, Foreign, Interrupts, Object, Plan, Shown, When, in_order,
-    storage, value,
+    Cause, Change, Class, Foreign, Interrupts, Object, Plan, Shown, When, in_order, storage, value,
 };
 use crate::live::{FileText, Item, Snapshot, Unread};
 use crate::model::Host;
@@ -96,7 +95,9 @@ struct Comparison<'a> {
 /// Where a file of the tree stands on the host; none where it does not.
 fn on_host(path: &str) -> Option<&str> {
     let path = path.strip_prefix("proxmox/")?;
-    let known = ["etc/", "usr/", "var/"].iter().any(|top| path.starts_with(top));
+    let known = ["etc/", "usr/", "var/"]
+        .iter()
+        .any(|top| path.starts_with(top));
     known.then_some(path)
 }
 
@@ -149,7 +150,9 @@ impl<'a> Comparison<'a> {
         ] {
             for (path, text) in self.files(folder) {
                 let name = &path[folder.len()..];
-                let Some(vmid) = name.strip_suffix(".conf").and_then(|number| number.parse().ok())
+                let Some(vmid) = name
+                    .strip_suffix(".conf")
+                    .and_then(|number| number.parse().ok())
                 else {
                     continue;
                 };
@@ -243,7 +246,11 @@ impl<'a> Comparison<'a> {
 
     fn section_files(&self, found: &mut Found) {
         let mut files = vec![
-            (SectionFile::Storage, "etc/pve/storage.cfg", &self.live.storage),
+            (
+                SectionFile::Storage,
+                "etc/pve/storage.cfg",
+                &self.live.storage,
+            ),
             (SectionFile::Jobs, "etc/pve/jobs.cfg", &self.live.jobs),
         ];
         for (kind, path) in [
@@ -277,9 +284,10 @@ impl<'a> Comparison<'a> {
                     continue;
                 }
             };
-            let applied = self.applied.as_ref().map(|applied| {
-                applied.text(path).map(read).unwrap_or_default()
-            });
+            let applied = self
+                .applied
+                .as_ref()
+                .map(|applied| applied.text(path).map(read).unwrap_or_default());
             let mut live = live;
             rules.add_local(&mut live);
             let sides = Sides {
@@ -288,7 +296,12 @@ impl<'a> Comparison<'a> {
                 live: &live,
                 applied: applied.as_ref(),
             };
-            items::compare(&sides, &rules, &|object, option| self.place_of(path, object, option), found);
+            items::compare(
+                &sides,
+                &rules,
+                &|object, option| self.place_of(path, object, option),
+                found,
+            );
         }
     }
 
@@ -297,7 +310,9 @@ impl<'a> Comparison<'a> {
         let text = self.file("etc/pve/storage.cfg").unwrap_or_default();
         let config = SectionConfig::parse(SectionFile::Storage, text).0;
         config.get("local").is_some_and(|local| {
-            local.properties().any(|(key, _)| !matches!(key, "path" | "content"))
+            local
+                .properties()
+                .any(|(key, _)| !matches!(key, "path" | "content"))
         })
     }
 
@@ -364,7 +379,8 @@ impl<'a> Comparison<'a> {
         for (object, path) in &paths {
             let only = |items: &Items| -> Items {
                 let mine = items.iter().filter(|(own, _)| *own == object);
-                mine.map(|(own, options)| (own.clone(), options.clone())).collect()
+                mine.map(|(own, options)| (own.clone(), options.clone()))
+                    .collect()
             };
             let (wanted, live, applied) = (only(&wanted), only(&live), only(&applied));
             let sides = Sides {
@@ -373,7 +389,12 @@ impl<'a> Comparison<'a> {
                 live: &live,
                 applied: record.map(|_| &applied),
             };
-            items::compare(&sides, &FirewallRules, &|object, option| self.place_of(path, object, option), found);
+            items::compare(
+                &sides,
+                &FirewallRules,
+                &|object, option| self.place_of(path, object, option),
+                found,
+            );
         }
     }
 
@@ -395,7 +416,10 @@ impl<'a> Comparison<'a> {
         }
         let wanted = parse::interfaces(wanted);
         let applied = self.applied.as_ref().map(|applied| {
-            applied.text(path).map(parse::interfaces).unwrap_or_default()
+            applied
+                .text(path)
+                .map(parse::interfaces)
+                .unwrap_or_default()
         });
         let sides = Sides {
             path,
@@ -403,7 +427,12 @@ impl<'a> Comparison<'a> {
             live: &live,
             applied: applied.as_ref(),
         };
-        items::compare(&sides, &InterfaceRules, &|object, option| self.place_of(path, object, option), found);
+        items::compare(
+            &sides,
+            &InterfaceRules,
+            &|object, option| self.place_of(path, object, option),
+            found,
+        );
     }
 
     // What the kernel is told.
@@ -416,7 +445,13 @@ impl<'a> Comparison<'a> {
         };
         let modprobe = all(&mut boot.modprobe.values(), parse::modprobe);
         for (path, text) in self.files("etc/modprobe.d/") {
-            self.settings(path, parse::modprobe(text), &modprobe, parse::modprobe, found);
+            self.settings(
+                path,
+                parse::modprobe(text),
+                &modprobe,
+                parse::modprobe,
+                found,
+            );
         }
         let loaded = boot.modules_more.values().chain(boot.modules.present());
         let modules = all(&mut loaded.into_iter(), parse::modules);
@@ -444,7 +479,9 @@ impl<'a> Comparison<'a> {
             return;
         }
         let own = here.present().map(|file| read(&file.text));
-        let everywhere = wanted.iter().all(|(key, value)| live.get(key) == Some(value));
+        let everywhere = wanted
+            .iter()
+            .all(|(key, value)| live.get(key) == Some(value));
         if own.is_none() && everywhere {
             return;
         }
@@ -457,7 +494,8 @@ impl<'a> Comparison<'a> {
         }
         let applied = self.applied.as_ref().map(|applied| {
             let text = applied.text(path);
-            text.map(|text| Items::from([(object.clone(), read(text))])).unwrap_or_default()
+            text.map(|text| Items::from([(object.clone(), read(text))]))
+                .unwrap_or_default()
         });
         let wanted = Items::from([(object.clone(), wanted)]);
         let live = match own {
@@ -470,7 +508,12 @@ impl<'a> Comparison<'a> {
             live: &live,
             applied: applied.as_ref(),
         };
-        items::compare(&sides, &BootRules, &|object, option| self.place_of(path, object, option), found);
+        items::compare(
+            &sides,
+            &BootRules,
+            &|object, option| self.place_of(path, object, option),
+            found,
+        );
     }
 
     fn command_lines(&self, found: &mut Found) {
@@ -505,7 +548,14 @@ impl<'a> Comparison<'a> {
                 parse::grub(text, &mut options);
                 options
             };
-            self.words(grub, Object::File(grub.to_owned()), wanted, live, &read, found);
+            self.words(
+                grub,
+                Object::File(grub.to_owned()),
+                wanted,
+                live,
+                &read,
+                found,
+            );
         }
     }
 
@@ -519,7 +569,9 @@ impl<'a> Comparison<'a> {
         found: &mut Found,
     ) {
         let applied = self.applied.as_ref().map(|applied| {
-            let text = applied.text(path).or_else(|| applied.text("etc/default/grub.d/moxc.cfg"));
+            let text = applied
+                .text(path)
+                .or_else(|| applied.text("etc/default/grub.d/moxc.cfg"));
             Items::from([(object.clone(), text.map(read).unwrap_or_default())])
         });
         let wanted = Items::from([(object.clone(), wanted)]);
@@ -530,7 +582,12 @@ impl<'a> Comparison<'a> {
             live: &live,
             applied: applied.as_ref(),
         };
-        items::compare(&sides, &WordRules, &|object, option| self.place_of(path, object, option), found);
+        items::compare(
+            &sides,
+            &WordRules,
+            &|object, option| self.place_of(path, object, option),
+            found,
+        );
     }
 
     // Everything else that moxc brings.
@@ -578,22 +635,25 @@ impl<'a> Comparison<'a> {
             };
         let of = |text: &str| Items::from([(object.clone(), read(text))]);
         let whole_is_ours = !matches!(path, "etc/vzdump.conf");
-        let applied = self.applied.as_ref().map(|applied| match applied.files.get(path) {
-            None => Items::new(),
-            Some(file) => match &file.text {
-                Some(text) => of(text),
-                // Only its digest is kept: it is as the last run left it, or nobody knows how it was.
-                None => {
-                    let same = live.as_deref().is_some_and(|live| {
-                        crate::output::Sha256::of(live.as_bytes()).to_string() == file.sha256
-                    });
-                    match (&live, same) {
-                        (Some(live), true) => of(live),
-                        _ => of(wanted),
+        let applied = self
+            .applied
+            .as_ref()
+            .map(|applied| match applied.files.get(path) {
+                None => Items::new(),
+                Some(file) => match &file.text {
+                    Some(text) => of(text),
+                    // Only its digest is kept: it is as the last run left it, or nobody knows how it was.
+                    None => {
+                        let same = live.as_deref().is_some_and(|live| {
+                            crate::output::Sha256::of(live.as_bytes()).to_string() == file.sha256
+                        });
+                        match (&live, same) {
+                            (Some(live), true) => of(live),
+                            _ => of(wanted),
+                        }
                     }
-                }
-            },
-        });
+                },
+            });
         let live = live.as_deref().map(of).unwrap_or_default();
         let wanted = of(wanted);
         let sides = Sides {
@@ -602,7 +662,15 @@ impl<'a> Comparison<'a> {
             live: &live,
             applied: applied.as_ref(),
         };
-        items::compare(&sides, &OwnRules { path, whole_is_ours }, &|object, option| self.place_of(path, object, option), found);
+        items::compare(
+            &sides,
+            &OwnRules {
+                path,
+                whole_is_ours,
+            },
+            &|object, option| self.place_of(path, object, option),
+            found,
+        );
     }
 
     /// Files of Proxmox VE that moxc has no word for.
@@ -624,8 +692,15 @@ impl<'a> Comparison<'a> {
                 || name.starts_with('.')
                 || matches!(
                     name,
-                    "storage.cfg" | "jobs.cfg" | "mapping/pci.cfg" | "mapping/usb.cfg" | "mapping/directory.cfg"
-                        | "pve-root-ca.pem" | "user.cfg" | "vzdump.cron" | "local"
+                    "storage.cfg"
+                        | "jobs.cfg"
+                        | "mapping/pci.cfg"
+                        | "mapping/usb.cfg"
+                        | "mapping/directory.cfg"
+                        | "pve-root-ca.pem"
+                        | "user.cfg"
+                        | "vzdump.cron"
+                        | "local"
                 );
             if !known && !file.text.trim().is_empty() && self.file(path).is_none() {
                 found
@@ -648,7 +723,9 @@ fn creation(vmid: u32, kind: GuestKind, wanted: &GuestConfig) -> Vec<Command> {
     }
     let mut command = Command::new(program(kind)).arg("create").arg(vmid);
     for (key, option) in wanted.options() {
-        command = command.arg(format!("--{key}")).arg(allocated(kind, key, option));
+        command = command
+            .arg(format!("--{key}"))
+            .arg(allocated(kind, key, option));
     }
     if !wanted.description().is_empty() {
         command = command.arg("--description").arg(wanted.description());
@@ -662,7 +739,9 @@ fn allocated(kind: GuestKind, key: &str, option: &str) -> String {
     let new = parts.get("file").and_then(|file| {
         let (store, name) = file.split_once(':')?;
         let fresh = name.contains("-disk-");
-        let bytes = parts.get("size").and_then(|size| size.parse::<crate::pve::DiskSize>().ok());
+        let bytes = parts
+            .get("size")
+            .and_then(|size| size.parse::<crate::pve::DiskSize>().ok());
         // A size below a GiB, such as an EFI disk's, is the storage's own matter.
         let gib = bytes.map_or(1, |size| (size.bytes() >> 30).max(1));
         fresh.then(|| format!("{store}:{gib}"))
@@ -670,8 +749,14 @@ fn allocated(kind: GuestKind, key: &str, option: &str) -> String {
     let Some(new) = new else {
         return option.to_owned();
     };
-    let rest = option.split(',').skip(1).filter(|part| !part.starts_with("size="));
-    std::iter::once(new.as_str()).chain(rest).collect::<Vec<_>>().join(",")
+    let rest = option
+        .split(',')
+        .skip(1)
+        .filter(|part| !part.starts_with("size="));
+    std::iter::once(new.as_str())
+        .chain(rest)
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 fn firewall_object(path: &str) -> Option<Object> {
@@ -685,12 +770,17 @@ fn firewall_object(path: &str) -> Option<Object> {
 /// `key: value` lines of a file that Proxmox VE never writes.
 fn keys(text: &str) -> Options {
     let object = Object::File(String::new());
-    parse::colon_lines(text, object).into_values().next().unwrap_or_default()
+    parse::colon_lines(text, object)
+        .into_values()
+        .next()
+        .unwrap_or_default()
 }
 
 /// A whole file, without the line that says who made it.
 fn content(text: &str) -> Options {
-    let ours = text.lines().filter(|line| !line.contains("Generated by moxc "));
+    let ours = text
+        .lines()
+        .filter(|line| !line.contains("Generated by moxc "));
     let text: Vec<&str> = ours.map(str::trim_end).collect();
     Options::from([("content".to_owned(), text.join("\n").trim().to_owned())])
 }
@@ -736,11 +826,16 @@ impl SectionRules<'_> {
     /// `local` is there even where `storage.cfg` does not say so (`PVE::Storage::Plugin`).
     fn add_local(&self, live: &mut Items) {
         if self.file == SectionFile::Storage {
-            live.entry(Object::Storage("local".to_owned())).or_insert_with(|| {
-                [(TYPE, "dir"), ("path", "/var/lib/vz"), ("content", "backup,iso,vztmpl")]
+            live.entry(Object::Storage("local".to_owned()))
+                .or_insert_with(|| {
+                    [
+                        (TYPE, "dir"),
+                        ("path", "/var/lib/vz"),
+                        ("content", "backup,iso,vztmpl"),
+                    ]
                     .map(|(key, value)| (key.to_owned(), value.to_owned()))
                     .into()
-            });
+                });
         }
     }
 
@@ -765,9 +860,11 @@ fn as_set(value: &str) -> BTreeSet<&str> {
 impl Rules for SectionRules<'_> {
     fn class(&self, object: &Object, option: Option<&str>, kind: Kind) -> Class {
         let schema = |option: &str| match object {
-            Object::Storage(_) => ["dir", "nfs", "cifs", "pbs", "zfspool", "lvm", "lvmthin", "btrfs"]
-                .iter()
-                .find_map(|kind| ConfigFile::Storage(kind).option(option)),
+            Object::Storage(_) => [
+                "dir", "nfs", "cifs", "pbs", "zfspool", "lvm", "lvmthin", "btrfs",
+            ]
+            .iter()
+            .find_map(|kind| ConfigFile::Storage(kind).option(option)),
             _ => None,
         };
         match (self.file, option) {
@@ -815,7 +912,10 @@ impl Rules for SectionRules<'_> {
             Object::Job(_) => "vzdump",
             _ => "",
         };
-        let sets = matches!(option, "content" | "nodes" | "vmid" | "exclude" | "exclude-path");
+        let sets = matches!(
+            option,
+            "content" | "nodes" | "vmid" | "exclude" | "exclude-path"
+        );
         match (live, wanted) {
             (Some(live), Some(wanted)) if sets => as_set(live) == as_set(wanted),
             (Some(live), Some(wanted)) if option == "map" => same_maps(live, wanted),
@@ -841,9 +941,9 @@ impl Rules for SectionRules<'_> {
             (_, object) => Command::new("pvesh").arg("set").arg(api_path(object)),
         };
         vec![match value {
-            Some(value) => value
-                .lines()
-                .fold(command, |command, line| command.arg(format!("--{option}")).arg(line)),
+            Some(value) => value.lines().fold(command, |command, line| {
+                command.arg(format!("--{option}")).arg(line)
+            }),
             None => command.arg("--delete").arg(option),
         }]
     }
@@ -891,7 +991,8 @@ impl Rules for SectionRules<'_> {
     }
 
     fn tells_foreign(&self, object: &Object, option: Option<&str>) -> bool {
-        !(self.is_added_to(object) || option.is_none() && *object == Object::Storage("local".to_owned()))
+        !(self.is_added_to(object)
+            || option.is_none() && *object == Object::Storage("local".to_owned()))
     }
 }
 
@@ -899,7 +1000,9 @@ impl Rules for SectionRules<'_> {
 fn same_maps(live: &str, wanted: &str) -> bool {
     let parts = |line: &str| -> BTreeMap<String, String> {
         let pairs = line.split(',').filter_map(|part| part.split_once('='));
-        pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).collect()
+        pairs
+            .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+            .collect()
     };
     let read = |text: &str| text.lines().map(parts).collect::<Vec<_>>();
     let (live, wanted) = (read(live), read(wanted));
@@ -907,8 +1010,12 @@ fn same_maps(live: &str, wanted: &str) -> bool {
         && wanted.iter().all(|wanted| {
             live.iter().any(|live| {
                 let filled = |key: &str| matches!(key, "iommugroup" | "subsystem-id" | "id");
-                wanted.iter().all(|(key, value)| live.get(key) == Some(value))
-                    && live.keys().all(|key| wanted.contains_key(key) || filled(key))
+                wanted
+                    .iter()
+                    .all(|(key, value)| live.get(key) == Some(value))
+                    && live
+                        .keys()
+                        .all(|key| wanted.contains_key(key) || filled(key))
             })
         })
 }
@@ -973,7 +1080,11 @@ impl Rules for InterfaceRules {
             match option {
                 "bridge-ports" | "bond-slaves" | "bridge-vids" => {
                     let words = as_set(value);
-                    words.into_iter().filter(|word| *word != "none").collect::<Vec<_>>().join(" ")
+                    words
+                        .into_iter()
+                        .filter(|word| *word != "none")
+                        .collect::<Vec<_>>()
+                        .join(" ")
                 }
                 "bridge-stp" | "bridge-vlan-aware" => {
                     let on = matches!(value, "yes" | "on" | "1" | "true");
@@ -981,7 +1092,11 @@ impl Rules for InterfaceRules {
                 }
                 "bridge-fd" | "bond-miimon" => {
                     let default = if option == "bridge-fd" { "0" } else { "100" };
-                    if value.is_empty() { default.to_owned() } else { value.to_owned() }
+                    if value.is_empty() {
+                        default.to_owned()
+                    } else {
+                        value.to_owned()
+                    }
                 }
                 "mtu" if value.is_empty() => "1500".to_owned(),
                 _ => value.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -1028,7 +1143,11 @@ impl Rules for BootRules {
         match (parameter, value) {
             (Some(parameter), Some(value)) if parameter.starts_with("zfs_arc_m") => {
                 let path = format!("/sys/module/zfs/parameters/{parameter}");
-                vec![Command::new("sh").arg("-c").arg(format!("echo {value} > {path}"))]
+                vec![
+                    Command::new("sh")
+                        .arg("-c")
+                        .arg(format!("echo {value} > {path}")),
+                ]
             }
             _ => Vec::new(),
         }
@@ -1094,4 +1213,3 @@ fn reload(object: &Object) -> Vec<Command> {
         _ => Vec::new(),
     }
 }
-

@@ -57,8 +57,17 @@ pub(super) fn is_state(key: &str) -> bool {
     base == "unused"
         || matches!(
             key,
-            "meta" | "vmgenid" | "parent" | "lock" | "snaptime" | "snapstate" | "digest" | "vmstate"
-                | "runningmachine" | "runningcpu" | "running-nets-host-mtu"
+            "meta"
+                | "vmgenid"
+                | "parent"
+                | "lock"
+                | "snaptime"
+                | "snapstate"
+                | "digest"
+                | "vmstate"
+                | "runningmachine"
+                | "runningcpu"
+                | "running-nets-host-mtu"
         )
 }
 
@@ -90,7 +99,10 @@ pub(super) fn compare(pair: &Pair<'_>, place: &dyn Fn(&str) -> Option<Span>) -> 
         .chain(pair.wanted.options().map(|(key, _)| key))
         .chain(live.options().map(|(key, _)| key))
         .chain(pair.live.pending().into_iter().flat_map(|pending| {
-            pending.options().map(|(key, _)| key).filter(|key| *key != "delete")
+            pending
+                .options()
+                .map(|(key, _)| key)
+                .filter(|key| *key != "delete")
         }))
         .filter(|key| !is_state(key))
         .collect();
@@ -142,7 +154,10 @@ fn hotplug(value: Option<&str>) -> Vec<String> {
 
 /// USB devices are plugged into a machine from 7.1 on, of Linux from 2.6 on or a Windows after 7.
 fn takes_usb(config: &GuestConfig) -> bool {
-    let system = matches!(config.get("ostype"), Some("l26" | "win8" | "win10" | "win11"));
+    let system = matches!(
+        config.get("ostype"),
+        Some("l26" | "win8" | "win10" | "win11")
+    );
     let machine = config.get("machine").unwrap_or_default();
     let machine = machine.split(',').next().unwrap_or_default();
     let version = machine.rsplit('-').next().unwrap_or_default();
@@ -156,13 +171,7 @@ fn takes_usb(config: &GuestConfig) -> bool {
     system && new
 }
 
-fn option(
-    pair: &Pair<'_>,
-    key: &str,
-    amid: &Circumstances,
-    spec: Option<Span>,
-    found: &mut Found,
-) {
+fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, found: &mut Found) {
     let object = object(pair.live.kind, pair.vmid);
     let current = option_of(&pair.live.config, key);
     let wanted = option_of(pair.wanted, key);
@@ -171,7 +180,11 @@ fn option(
         DESCRIPTION => current.clone(),
         _ => pair.live.wanted(key).map(str::to_owned),
     };
-    if [&current, &waiting].into_iter().flatten().any(|value| is_blanked(value)) {
+    if [&current, &waiting]
+        .into_iter()
+        .flatten()
+        .any(|value| is_blanked(value))
+    {
         if wanted.is_some() {
             found.unread.push(Unread {
                 path: pair.live.file.path.clone(),
@@ -192,7 +205,8 @@ fn option(
     let differ = |before: &Option<Parts>| {
         let differences = value::differences(config_file, key, before.as_ref(), after.as_ref());
         let real = differences.into_iter().filter(|difference| {
-            !is_derived(pair, key, difference, before.is_some()) && !is_ejected(pair, key, difference)
+            !is_derived(pair, key, difference, before.is_some())
+                && !is_ejected(pair, key, difference)
         });
         // What a file does not say of a disk's size is known elsewhere, or is no difference.
         let real = real.filter(|(part, old, new)| {
@@ -201,7 +215,16 @@ fn option(
         real.collect::<Vec<Difference>>()
     };
     if wanted.is_none() {
-        return gone(pair, key, amid, &object, current.as_deref(), &now, spec, found);
+        return gone(
+            pair,
+            key,
+            amid,
+            &object,
+            current.as_deref(),
+            &now,
+            spec,
+            found,
+        );
     }
     let by_now = differ(&now);
     let by_then = differ(&later);
@@ -259,9 +282,14 @@ fn gone(
     if pair.live.pending_deletions().contains(&key) {
         return;
     }
-    let left = pair.applied.flatten().and_then(|applied| option_of(applied, key));
+    let left = pair
+        .applied
+        .flatten()
+        .and_then(|applied| option_of(applied, key));
     if left.is_none() {
-        found.foreign.push(Foreign::option(object.clone(), key, value));
+        found
+            .foreign
+            .push(Foreign::option(object.clone(), key, value));
         return;
     }
     let sides = Sides {
@@ -289,7 +317,9 @@ fn without_state(key: &str, parts: &mut Parts) {
 }
 
 fn is_cloud_init(parts: &Parts) -> bool {
-    parts.get("file").is_some_and(|file| file.contains("cloudinit"))
+    parts
+        .get("file")
+        .is_some_and(|file| file.contains("cloudinit"))
 }
 
 /// A MAC address or a UUID that moxc made up: the one that the host has will do.
@@ -338,7 +368,10 @@ fn changed(
     found: &mut Found,
 ) {
     let kind = Kind::of(sides.before.as_ref(), sides.after.as_ref());
-    let line_after = sides.after.as_deref().map(|after| keeping(pair, &sides, after));
+    let line_after = sides
+        .after
+        .as_deref()
+        .map(|after| keeping(pair, &sides, after));
     let line = Line {
         path: pair.live.file.path.clone(),
         key: sides.key.to_owned(),
@@ -347,14 +380,35 @@ fn changed(
     };
     let before_parts = sides.before_parts.take().unwrap_or_default();
     let after_parts = sides.after_parts.take().unwrap_or_default();
-    let whole_cause = cause(pair, sides.key, None, sides.before.as_deref(), sides.after.as_deref());
+    let whole_cause = cause(
+        pair,
+        sides.key,
+        None,
+        sides.before.as_deref(),
+        sides.after.as_deref(),
+    );
     if kind != Kind::Change {
-        let parts = if kind == Kind::Add { &after_parts } else { &before_parts };
+        let parts = if kind == Kind::Add {
+            &after_parts
+        } else {
+            &before_parts
+        };
         let mut class = classes::of_option(sides.key, whole_part(parts), kind, amid);
-        if is_drive(sides.key) && kind == Kind::Remove && (is_cd(parts) || before_is_elsewhere(pair, parts)) {
+        if is_drive(sides.key)
+            && kind == Kind::Remove
+            && (is_cd(parts) || before_is_elsewhere(pair, parts))
+        {
             class.data = Data::Kept;
         }
-        let class = judged(pair, amid, &sides, class, kind, (&before_parts, &after_parts), None);
+        let class = judged(
+            pair,
+            amid,
+            &sides,
+            class,
+            kind,
+            (&before_parts, &after_parts),
+            None,
+        );
         found.changes.push(Change {
             object: sides.object.clone(),
             option: Some(sides.key.to_owned()),
@@ -374,13 +428,31 @@ fn changed(
         .into_iter()
         .partition(|difference| is_own_command(pair, sides.key, difference, &before_parts));
     for (part, before, after) in own {
-        found.changes.push(own_command(pair, &sides, &line, &before_parts, (part, before, after)));
+        found.changes.push(own_command(
+            pair,
+            &sides,
+            &line,
+            &before_parts,
+            (part, before, after),
+        ));
     }
     let line_class = slowest(set_as_one.iter().map(|(part, old, new)| {
-        let of = if part == "file" && is_cd(&after_parts) && is_cd(&before_parts) { "cd" } else { part };
+        let of = if part == "file" && is_cd(&after_parts) && is_cd(&before_parts) {
+            "cd"
+        } else {
+            part
+        };
         let kind = Kind::of(old.as_ref(), new.as_ref());
         let class = classes::of_option(sides.key, of, kind, amid);
-        judged(pair, amid, &sides, class, kind, (&before_parts, &after_parts), Some(part))
+        judged(
+            pair,
+            amid,
+            &sides,
+            class,
+            kind,
+            (&before_parts, &after_parts),
+            Some(part),
+        )
     }));
     let Some(class) = line_class else {
         return;
@@ -394,7 +466,13 @@ fn changed(
         found.changes.push(Change {
             object: sides.object.clone(),
             option: Some(option),
-            cause: cause(pair, sides.key, Some(&part), before.as_deref(), after.as_deref()),
+            cause: cause(
+                pair,
+                sides.key,
+                Some(&part),
+                before.as_deref(),
+                after.as_deref(),
+            ),
             before,
             after,
             class,
@@ -416,7 +494,10 @@ fn is_cd(parts: &Parts) -> bool {
 
 fn is_drive(key: &str) -> bool {
     let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
-    matches!(base, "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "mp")
+    matches!(
+        base,
+        "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "mp"
+    )
 }
 
 /// Whether the volume goes on in another slot, as a disk that changes its bus does.
@@ -431,7 +512,10 @@ fn before_is_elsewhere(pair: &Pair<'_>, parts: &Parts) -> bool {
 }
 
 fn volume_of(parts: &Parts) -> Option<&str> {
-    parts.get("file").or_else(|| parts.get("volume")).map(String::as_str)
+    parts
+        .get("file")
+        .or_else(|| parts.get("volume"))
+        .map(String::as_str)
 }
 
 /// What the values themselves, the guest's state and its locks make of a class.
@@ -478,7 +562,9 @@ fn judged(
     };
     match base {
         _ if !vm => class.with_data(data),
-        "scsi" | "virtio" if kind == Kind::Remove && part.is_none() && has("disk") && boots(pair, key) => {
+        "scsi" | "virtio"
+            if kind == Kind::Remove && part.is_none() && has("disk") && boots(pair, key) =>
+        {
             refused(Shown::Pending)
         }
         "ide" | "sata" | "scsi" | "virtio" if part == Some("media") => refused(Shown::Pending),
@@ -487,7 +573,10 @@ fn judged(
         }
         "vcpus" if has("cpu") && number(after) > Some(most_vcpus(pair)) => refused(Shown::Pending),
         "balloon" if number(after) > Some(memory(pair)) => refused(Shown::Live),
-        "balloon" if class.when == When::Now && (number(before) == Some(0)) != (number(after) == Some(0)) => {
+        "balloon"
+            if class.when == When::Now
+                && (number(before) == Some(0)) != (number(after) == Some(0)) =>
+        {
             Class::RESTART
         }
         _ => class.with_data(data),
@@ -505,14 +594,17 @@ fn is_protected(pair: &Pair<'_>) -> bool {
 
 fn boots(pair: &Pair<'_>, key: &str) -> bool {
     let boot = pair.live.config.get("boot").unwrap_or_default();
-    boot.split([',', ';', '='])
-        .any(|word| word == key)
+    boot.split([',', ';', '=']).any(|word| word == key)
         || pair.live.config.get("bootdisk") == Some(key)
 }
 
 fn most_vcpus(pair: &Pair<'_>) -> u64 {
     let number = |key| {
-        let value = pair.live.config.get(key).and_then(|value| value.parse().ok());
+        let value = pair
+            .live
+            .config
+            .get(key)
+            .and_then(|value| value.parse().ok());
         value.unwrap_or(1u64)
     };
     number("sockets") * number("cores")
@@ -588,12 +680,22 @@ fn own_command(
         } else {
             Class::COMMAND
         };
-        (class, to(&wanted), to(before.as_deref().unwrap_or_default()))
+        (
+            class,
+            to(&wanted),
+            to(before.as_deref().unwrap_or_default()),
+        )
     };
     Change {
         object: sides.object.clone(),
         option: Some(format!("{}.{part}", sides.key)),
-        cause: cause(pair, sides.key, Some(&part), before.as_deref(), after.as_deref()),
+        cause: cause(
+            pair,
+            sides.key,
+            Some(&part),
+            before.as_deref(),
+            after.as_deref(),
+        ),
         before,
         after,
         class,
@@ -655,7 +757,9 @@ fn set(pair: &Pair<'_>, key: &str, value: Option<&str>, class: Class) -> Vec<Com
     if key == RAW || class.when == When::Recreate {
         return Vec::new();
     }
-    let command = Command::new(program(pair.live.kind)).arg("set").arg(pair.vmid);
+    let command = Command::new(program(pair.live.kind))
+        .arg("set")
+        .arg(pair.vmid);
     vec![match value {
         Some(value) => command.arg(format!("--{key}")).arg(value),
         None => command.arg("--delete").arg(key),

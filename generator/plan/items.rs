@@ -135,7 +135,11 @@ pub(super) fn compare(
             before: Some(rules.shown(object, options)),
             after: None,
             class: rules.class(object, None, Kind::Remove),
-            cause: if left == Some(options) { Cause::Spec } else { Cause::Both },
+            cause: if left == Some(options) {
+                Cause::Spec
+            } else {
+                Cause::Both
+            },
             commands: rules.remove(object),
             undo: rules.create(object, options),
             spec: None,
@@ -167,8 +171,11 @@ fn changed(
     found: &mut Found,
 ) {
     let left = sides.applied.map(|applied| applied.get(object));
-    let left_option =
-        |option: &str| left.flatten().and_then(|options| options.get(option)).map(String::as_str);
+    let left_option = |option: &str| {
+        left.flatten()
+            .and_then(|options| options.get(option))
+            .map(String::as_str)
+    };
     let names: std::collections::BTreeSet<&String> = live.keys().chain(wanted.keys()).collect();
     for option in names {
         let before = live.get(option).map(String::as_str);
@@ -187,7 +194,9 @@ fn changed(
             (before, after, left_option(option), rules.owns_all())
         {
             if rules.tells_foreign(object, Some(option)) {
-                found.foreign.push(Foreign::option(object.clone(), option, before));
+                found
+                    .foreign
+                    .push(Foreign::option(object.clone(), option, before));
             }
             continue;
         }

@@ -356,9 +356,7 @@ impl Cost {
     pub fn is_of(self, change: &Change) -> bool {
         let class = &change.class;
         match self {
-            Self::Restart => {
-                class.when == When::Restart || class.interrupts == Interrupts::Guest
-            }
+            Self::Restart => class.when == When::Restart || class.interrupts == Interrupts::Guest,
             Self::HostRestart => class.when == When::HostRestart,
             Self::Network => class.interrupts == Interrupts::Network,
             Self::DataLoss => class.data != Data::Kept,

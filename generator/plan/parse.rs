@@ -70,7 +70,9 @@ pub(super) fn grub(text: &str, options: &mut Options) {
         }
         let value = value.trim().trim_matches(['"', '\'']);
         tokens(
-            value.split_whitespace().filter(|word| !word.starts_with('$')),
+            value
+                .split_whitespace()
+                .filter(|word| !word.starts_with('$')),
             options,
         );
     }
@@ -123,10 +125,15 @@ pub(super) fn unit(text: &str) -> Options {
         if line.is_empty() || line.starts_with(['#', ';']) {
             continue;
         }
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|line| line.strip_suffix(']'))
+        {
             section = name;
         } else if let Some((key, value)) = line.split_once('=') {
-            let entry = options.entry(format!("{section}.{}", key.trim())).or_default();
+            let entry = options
+                .entry(format!("{section}.{}", key.trim()))
+                .or_default();
             if !entry.is_empty() {
                 entry.push('\n');
             }
@@ -186,7 +193,11 @@ pub(super) fn interfaces(text: &str) -> Items {
             "iface" => {
                 let mut words = rest.split_whitespace();
                 let name = words.next().unwrap_or_default().to_owned();
-                let family = if words.next() == Some("inet6") { "inet6 " } else { "" };
+                let family = if words.next() == Some("inet6") {
+                    "inet6 "
+                } else {
+                    ""
+                };
                 let options = all.entry(name.clone()).or_default();
                 if let Some(method) = words.next().filter(|method| *method != "manual") {
                     options.insert(format!("{family}method"), method.to_owned());
@@ -255,7 +266,10 @@ mod tests {
              255.255.255.0\n\tbridge_ports eno1\n\tpost-up a\n\tpost-up b\n\niface vmbr0 inet6 static\n\taddress fd00::1/64\n",
         );
         let vmbr0 = &one[&Object::Interface("vmbr0".to_owned())];
-        let shown: Vec<String> = vmbr0.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let shown: Vec<String> = vmbr0
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         assert_eq!(
             shown,
             [
@@ -280,7 +294,8 @@ mod tests {
         );
         assert_eq!(words["console"], "tty0 ttyS0");
         assert_eq!(words["quiet"], "");
-        let modprobe = modprobe("# x\noptions vfio-pci ids=10de:1,10de:2 disable_vga=1\nblacklist nouveau\n");
+        let modprobe =
+            modprobe("# x\noptions vfio-pci ids=10de:1,10de:2 disable_vga=1\nblacklist nouveau\n");
         assert_eq!(modprobe["options vfio_pci ids"], "10de:1,10de:2");
         assert!(modprobe.contains_key("blacklist nouveau"));
     }
@@ -290,8 +305,12 @@ mod tests {
         let unit = unit("# x\n[Unit]\nAfter=a\nAfter=b\n[Service]\nExecStart=/bin/x \\\n  y\n");
         assert_eq!(unit["Unit.After"], "a\nb");
         assert!(unit["Service.ExecStart"].ends_with('y'));
-        let fw = firewall("[OPTIONS]\n\nenable: 1\n\n[RULES]\n\nIN  ACCEPT -p tcp # ssh\n[IPSET a]\n192.0.2.1\n");
+        let fw = firewall(
+            "[OPTIONS]\n\nenable: 1\n\n[RULES]\n\nIN  ACCEPT -p tcp # ssh\n[IPSET a]\n192.0.2.1\n",
+        );
         assert_eq!(fw["enable"], "1");
-        assert!(fw.contains_key("[RULES] IN ACCEPT -p tcp") && fw.contains_key("[IPSET a] 192.0.2.1"));
+        assert!(
+            fw.contains_key("[RULES] IN ACCEPT -p tcp") && fw.contains_key("[IPSET a] 192.0.2.1")
+        );
     }
 }

@@ -128,11 +128,19 @@ pub fn human(plan: &Plan, verbose: bool) -> String {
 
 /// How many changes there are, and what they cost.
 fn count(plan: &Plan) -> String {
-    let plural = |count: usize, what: &str| {
-        format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    let plural =
+        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let of = |cost: super::Cost| {
+        plan.changes
+            .iter()
+            .filter(|change| cost.is_of(change))
+            .count()
     };
-    let of = |cost: super::Cost| plan.changes.iter().filter(|change| cost.is_of(change)).count();
-    let mut words = format!("{}: {}", shown(&plan.host), plural(plan.changes.len(), "change"));
+    let mut words = format!(
+        "{}: {}",
+        shown(&plan.host),
+        plural(plan.changes.len(), "change")
+    );
     for (cost, what) in [
         (super::Cost::Restart, "wait for a guest's restart"),
         (super::Cost::Network, "load the network anew"),
@@ -161,7 +169,12 @@ fn line(change: &Change) -> String {
                 let _ = write!(words, " goes: {}", short(before));
             }
             (Some(before), Some(after)) => {
-                let _ = write!(words, ": {} is there, {} is wanted", short(before), short(after));
+                let _ = write!(
+                    words,
+                    ": {} is there, {} is wanted",
+                    short(before),
+                    short(after)
+                );
             }
             (None, None) => {}
         },
@@ -239,7 +252,11 @@ pub fn markdown(plan: &Plan) -> String {
         );
     }
     if !plan.foreign.is_empty() {
-        let _ = writeln!(text, "\nOn the host alone, left as it is: {}.", plan.foreign.len());
+        let _ = writeln!(
+            text,
+            "\nOn the host alone, left as it is: {}.",
+            plan.foreign.len()
+        );
     }
     if !plan.unread.is_empty() {
         let _ = writeln!(text, "\nNot compared: {}.", plan.unread.len());

@@ -39,14 +39,25 @@ fn compare_pool(pool: &Pool, live: &Snapshot, properties: &Properties, found: &m
     let name = pool.name.value.as_str();
     let object = Object::Pool(name.to_owned());
     if !properties.contains_key(name) {
-        found.changes.push(made(object, pool.span, pool.layout.value.to_string()));
+        found
+            .changes
+            .push(made(object, pool.span, pool.layout.value.to_string()));
         return;
     }
-    let of_pool = live.zfs.pool_properties.present().and_then(|all| all.get(name));
+    let of_pool = live
+        .zfs
+        .pool_properties
+        .present()
+        .and_then(|all| all.get(name));
     let mut difference = |option: &str, before: &str, after: String, class, span| {
         if before != after && !before.is_empty() {
             let set = |value: &str| {
-                vec![Command::new("zpool").arg("set").arg(format!("{option}={value}")).arg(name)]
+                vec![
+                    Command::new("zpool")
+                        .arg("set")
+                        .arg(format!("{option}={value}"))
+                        .arg(name),
+                ]
             };
             let (commands, undo) = if class == Class::NOW {
                 (set(&after), set(before))
@@ -68,7 +79,11 @@ fn compare_pool(pool: &Pool, live: &Snapshot, properties: &Properties, found: &m
         }
     };
     if let Some(of_pool) = of_pool {
-        let value = |name: &str| of_pool.get(name).map_or("", |property| property.value.as_str());
+        let value = |name: &str| {
+            of_pool
+                .get(name)
+                .map_or("", |property| property.value.as_str())
+        };
         if pool.ashift.given == Given::Written {
             let after = pool.ashift.value.to_string();
             // 0 is what the disks say by themselves.
@@ -78,7 +93,13 @@ fn compare_pool(pool: &Pool, live: &Snapshot, properties: &Properties, found: &m
         }
         if pool.autotrim.given == Given::Written {
             let after = if pool.autotrim.value { "on" } else { "off" };
-            difference("autotrim", value("autotrim"), after.to_owned(), Class::NOW, pool.autotrim.span);
+            difference(
+                "autotrim",
+                value("autotrim"),
+                after.to_owned(),
+                Class::NOW,
+                pool.autotrim.span,
+            );
         }
     }
 }
@@ -145,7 +166,12 @@ fn compare_dataset(pool: &Pool, dataset: &Dataset, properties: &Properties, foun
             continue;
         }
         let set = |value: &str| {
-            vec![Command::new("zfs").arg("set").arg(format!("{option}={value}")).arg(&name)]
+            vec![
+                Command::new("zfs")
+                    .arg("set")
+                    .arg(format!("{option}={value}"))
+                    .arg(&name),
+            ]
         };
         let kind = Kind::of(before.as_ref(), Some(&wanted));
         found.changes.push(Change {

@@ -19,10 +19,15 @@ pub(super) fn parts(file: ConfigFile<'_>, key: &str, value: &str) -> Parts {
         return startup(value);
     }
     // A machine's `memory` has one sub-option, and everybody calls it by the option's name.
-    let keys = schema.and_then(OptionSchema::sub_options).filter(|_| key != "memory");
+    let keys = schema
+        .and_then(OptionSchema::sub_options)
+        .filter(|_| key != "memory");
     let parsed = keys.and_then(|keys| Some((keys, PropertyString::parse(value).ok()?)));
     let Some((keys, parsed)) = parsed else {
-        let value = value.strip_prefix("current=").filter(|_| key == "memory").unwrap_or(value);
+        let value = value
+            .strip_prefix("current=")
+            .filter(|_| key == "memory")
+            .unwrap_or(value);
         let whole = canonical(schema, key, value);
         return BTreeMap::from([(WHOLE.to_owned(), whole)]);
     };
@@ -204,32 +209,88 @@ mod tests {
                 "local:1,size=1024M,backup=1,iothread=on",
                 "size=1G,iothread=1,volume=local:1",
             ),
-            (ConfigFile::Qm, "agent", "enabled=1", "1,fstrim_cloned_disks=0"),
+            (
+                ConfigFile::Qm,
+                "agent",
+                "enabled=1",
+                "1,fstrim_cloned_disks=0",
+            ),
             (ConfigFile::Qm, "tags", "b;A", "a,b"),
             (ConfigFile::Qm, "startup", "1,up=5", "up=5,order=1"),
-            (ConfigFile::Qm, "cpu", "host,flags=+aes;+pcid", "flags=+pcid;+aes,cputype=host"),
+            (
+                ConfigFile::Qm,
+                "cpu",
+                "host,flags=+aes;+pcid",
+                "flags=+pcid;+aes,cputype=host",
+            ),
             (ConfigFile::Qm, "onboot", "yes", "1"),
             (ConfigFile::Pct, "cpulimit", "1.50", "1.5"),
-            (ConfigFile::Pct, "nameserver", "192.0.2.1, 192.0.2.2", "192.0.2.1 192.0.2.2"),
-            (ConfigFile::Pct, "net0", "name=eth0,type=veth", "name=eth0,link_down=0"),
+            (
+                ConfigFile::Pct,
+                "nameserver",
+                "192.0.2.1, 192.0.2.2",
+                "192.0.2.1 192.0.2.2",
+            ),
+            (
+                ConfigFile::Pct,
+                "net0",
+                "name=eth0,type=veth",
+                "name=eth0,link_down=0",
+            ),
         ] {
-            assert_eq!(differ(file, key, one, other), [""; 0], "{key}: {one} {other}");
-            assert_eq!(differ(file, key, other, one), [""; 0], "{key}: {other} {one}");
+            assert_eq!(
+                differ(file, key, one, other),
+                [""; 0],
+                "{key}: {one} {other}"
+            );
+            assert_eq!(
+                differ(file, key, other, one),
+                [""; 0],
+                "{key}: {other} {one}"
+            );
         }
     }
 
     #[test]
     fn a_difference_bears_its_schema_name() {
         for (file, key, one, other, name) in [
-            (ConfigFile::Qm, "net0", "virtio=BC:24:11:00:00:01", "virtio=BC:24:11:00:00:02", "macaddr"),
-            (ConfigFile::Qm, "net0", "virtio=BC:24:11:00:00:01", "e1000=BC:24:11:00:00:01", "model"),
+            (
+                ConfigFile::Qm,
+                "net0",
+                "virtio=BC:24:11:00:00:01",
+                "virtio=BC:24:11:00:00:02",
+                "macaddr",
+            ),
+            (
+                ConfigFile::Qm,
+                "net0",
+                "virtio=BC:24:11:00:00:01",
+                "e1000=BC:24:11:00:00:01",
+                "model",
+            ),
             (ConfigFile::Qm, "scsi0", "local:1", "local:2", "file"),
             (ConfigFile::Qm, "cpu", "host", "max", "cputype"),
-            (ConfigFile::Qm, "scsi0", "local:1", "local:1,detect_zeroes=0", "detect_zeroes"),
-            (ConfigFile::Pct, "mp0", "a:1,mp=/x", "a:1,mp=/x,acl=0", "acl"),
+            (
+                ConfigFile::Qm,
+                "scsi0",
+                "local:1",
+                "local:1,detect_zeroes=0",
+                "detect_zeroes",
+            ),
+            (
+                ConfigFile::Pct,
+                "mp0",
+                "a:1,mp=/x",
+                "a:1,mp=/x,acl=0",
+                "acl",
+            ),
             (ConfigFile::Pct, "memory", "512", "1024", ""),
         ] {
-            assert_eq!(differ(file, key, one, other), [name], "{key}: {one} {other}");
+            assert_eq!(
+                differ(file, key, one, other),
+                [name],
+                "{key}: {one} {other}"
+            );
         }
     }
 }

@@ -124,7 +124,7 @@ impl Tree<'_> {
         self.add_with(path, text, mode, span, Places::whole(span));
     }
 
-    /// Adds a file of which more is known than what the whole was made from.
+    /// Adds a file at the top of the tree, of which more is known than what the whole was made from.
     pub(super) fn add_with(
         &mut self,
         path: &str,

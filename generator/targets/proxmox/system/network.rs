@@ -429,7 +429,7 @@ impl Network {
         // A spec's file name may hold a `%` too: see `comment`.
         interfaces.set_header(&tree.header().replace('%', " percent"));
         tree.add_with(
-            "etc/network/interfaces",
+            "proxmox/etc/network/interfaces",
             &interfaces.to_string(),
             Mode::Regular,
             span,
