@@ -86,6 +86,11 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         "windows/bootstrap.ps1",
         include_str!("../templates/windows/bootstrap.ps1"),
     ),
+    ("agent.sh", include_str!("../nix/modules/scripts/agent.sh")),
+    (
+        "windows/disk.vbs",
+        include_str!("../templates/windows/disk.vbs"),
+    ),
     (
         "windows/drivers.cmd",
         include_str!("../templates/windows/drivers.cmd"),
@@ -95,13 +100,51 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../templates/windows/host/build-iso.sh"),
     ),
     (
+        "windows/push.ps1",
+        include_str!("../templates/windows/push.ps1"),
+    ),
+    (
         "windows/register.ps1",
         include_str!("../templates/windows/register.ps1"),
     ),
 ];
 
 /// The parts of a shell script, which has its interpreter's line itself.
-const PARTS: &[&str] = &["gate.sh", "tool.sh", "guests.sh"];
+const PARTS: &[&str] = &["agent.sh", "gate.sh", "tool.sh", "guests.sh"];
+
+macro_rules! whole {
+    ($($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../templates/", $name)))),*]
+    };
+}
+
+/// Texts without values, which go out as they are below the line that marks a generated file: what a spec says reaches them
+/// as data (docs/decisions/0020). A user may replace them, too.
+pub const WHOLE: &[(&str, &str)] = whole! {
+    "windows/first-logon.nu"
+    "windows/guest-agent.nu"
+    "windows/maintenance.nu"
+    "windows/moxc.nu"
+    "windows/moxc.ps1"
+    "windows/rust.nu"
+    "windows/setup.nu"
+    "windows/steam.nu"
+    "windows/virtiofs.nu"
+    "windows/windows-update.nu"
+    "windows/windows-update.ps1"
+    "windows/winget.nu"
+    "windows/tests/fake-windows.nu"
+    "windows/tests/integration-tests.nu"
+    "windows/tests/machine-tests.nu"
+    "windows/tests/performance-tests.nu"
+    "windows/tests/test-utils.nu"
+    "windows/tests/unit-tests.nu"
+};
+
+/// Every name that a user may bring a text for.
+fn names() -> impl Iterator<Item = &'static str> + Clone {
+    BUILT_IN.iter().chain(WHOLE).map(|(name, _)| *name)
+}
 
 /// The data of a built-in template. Its serialized fields are the contract with a user's template of the same name.
 pub trait BuiltIn: askama::Template + Serialize {
@@ -191,6 +234,8 @@ pub struct Templates {
 #[derive(Debug)]
 struct User {
     files: BTreeMap<&'static str, FileId>,
+    /// Those of [`WHOLE`], with their texts.
+    whole: BTreeMap<&'static str, (FileId, String)>,
     /// One engine a language: tera has one escape function.
     engines: BTreeMap<Language, Tera>,
 }
@@ -208,23 +253,21 @@ impl Templates {
         sink: &mut Sink,
     ) -> Self {
         let mut user = BTreeMap::new();
+        let mut whole = BTreeMap::new();
         for (name, file) in files {
-            match BUILT_IN.iter().find(|(known, _)| *known == name) {
-                Some((known, _)) => {
-                    user.insert(*known, file);
-                }
-                None => sink.push(
+            if let Some((known, _)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+                user.insert(*known, file);
+            } else if let Some((known, _)) = WHOLE.iter().find(|(known, _)| *known == name) {
+                whole.insert(*known, (file, sources.file(file).text().to_owned()));
+            } else {
+                sink.push(
                     Diagnostic::new(
                         Code::MOX0821,
                         Span::new(file, 0..0),
                         format!("no template `{}` to replace", name.escape_debug()),
                     )
-                    .help_if(did_you_mean(
-                        &name,
-                        BUILT_IN.iter().map(|(known, _)| *known),
-                        "template",
-                    )),
-                ),
+                    .help_if(did_you_mean(&name, names(), "template")),
+                );
             }
         }
         let engines = Language::ALL
@@ -234,9 +277,26 @@ impl Templates {
         Self {
             user: Some(User {
                 files: user,
+                whole,
                 engines,
             }),
         }
+    }
+
+    /// A text of [`WHOLE`] as it goes out: `mark` is the line that marks a generated file. Reports MOX0824 of a user's own.
+    pub fn whole(&self, name: &str, mark: &str, sink: &mut Sink) -> String {
+        let built_in = WHOLE.iter().find(|(known, _)| *known == name);
+        let own = self.user.as_ref().and_then(|user| user.whole.get(name));
+        let text = match (own, built_in) {
+            (Some((_, text)), _) => text.as_str(),
+            (None, Some((_, text))) => text,
+            (None, None) => "",
+        };
+        let text = format!("# {mark}\n#\n{}\n", without_last_line_break(text));
+        if let Some((file, _)) = own {
+            check(name, Language::of(name), &text, *file, sink);
+        }
+        text
     }
 
     /// Renders a template; the text has no line break at its end, since the engines differ there. Where a user's own fails, MOX0823 or MOX0824 is reported and the text is empty.

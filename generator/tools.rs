@@ -12,6 +12,9 @@ const LIBRARY: &str = include_str!("../nix/modules/scripts/tool.sh");
 /// What the tools share that deal with guests and their backups.
 const GUESTS: &str = include_str!("../nix/modules/scripts/guests.sh");
 
+/// What the tools share that ask Windows guests by their agent.
+const AGENT: &str = include_str!("../nix/modules/scripts/agent.sh");
+
 /// A program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tool {
@@ -52,7 +55,7 @@ pub const ALL: &[Tool] = tools! {
     "proxmox-update" "brings the packages of a Proxmox VE host up to date"
     "smart-test" "has disks test themselves, and tells what their last test said"
     "vzdump-backup" with GUESTS "backs guests up by hand, one after the other, and looks whether each backup is good"
-    "windows-update" "updates Windows guests from the host: snapshot, update, restart, health check, and the way back"
+    "windows-update" with AGENT "updates Windows guests from the host: snapshot, update, restart, health check, and the way back"
     "zfs-scrub" "has pools read every block and mend what is wrong"
     "zfs-snapshot" "takes snapshots of datasets, and prunes those that it took before"
     "zfs-trim" "tells flash which blocks are free"
@@ -107,7 +110,7 @@ mod tests {
         for text in ALL
             .iter()
             .map(|tool| tool.text)
-            .chain([GATE, LIBRARY, GUESTS])
+            .chain([GATE, LIBRARY, GUESTS, AGENT])
         {
             assert!(!text.starts_with("#!"), "{text}");
         }

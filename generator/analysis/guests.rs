@@ -66,14 +66,26 @@ fn windows_11(guest: &Guest, vm: &Vm, sink: &mut Sink) {
             "at least 64 GiB",
         ));
     }
+    let cores = vm.cores.value.saturating_mul(vm.sockets.value);
+    if cores < 2 {
+        missing.push((
+            vm.cores.span,
+            "one core".to_owned(),
+            "at least two, of one socket or of two",
+        ));
+    }
     for (span, found, wanted) in missing {
-        sink.push(
-            Diagnostic::new(Code::MOX0601, span, format!("Windows 11 with {found}"))
-                .also(vm.os.span, "its setup refuses such a machine")
-                .help(format!(
-                    "it wants {wanted}; Windows 10 and Windows Server want less"
-                )),
-        );
+        let diagnostic = Diagnostic::new(Code::MOX0601, span, format!("Windows 11 with {found}"))
+            .also(vm.os.span, "its setup refuses such a machine")
+            .help(format!(
+                "it wants {wanted}; Windows 10 and Windows Server want less"
+            ));
+        // What is there has been installed somehow.
+        sink.push(if *vm.installed {
+            diagnostic.softened()
+        } else {
+            diagnostic
+        });
     }
 }
 

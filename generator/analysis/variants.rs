@@ -422,6 +422,13 @@ fn guests() -> Vec<Variant> {
         ),
         variant(
             Code::MOX0601,
+            "one core",
+            &windows("memory = \"4 GiB\"\ncpu = { cores = @@ }", "64 GiB"),
+            "1",
+            "2",
+        ),
+        variant(
+            Code::MOX0601,
             "the firmware",
             &windows("memory = \"4 GiB\"\nfirmware = \"@@\"", "64 GiB"),
             "seabios",

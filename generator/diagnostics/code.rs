@@ -181,6 +181,11 @@ codes! {
     MOX0631 Error   "a time zone that Windows does not know";
     MOX0632 Error   "a name that Windows cannot have";
     MOX0633 Warning "a Windows setup that asks for the disk";
+    MOX0634 Warning "a Windows without its discs";
+    MOX0635 Warning "more than a BIOS reaches";
+    MOX0636 Warning "an image by a name that the medium may not have";
+    MOX0637 Error   "remote desktop where Windows has none";
+    MOX0639 Error   "a language that Windows is not displayed in";
     MOX0640 Error   "user numbers mapped twice";
     MOX0641 Warning "user numbers that the host does not hand out";
     MOX0642 Error   "users mapped on a file system that cannot";

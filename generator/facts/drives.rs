@@ -15,6 +15,30 @@ pub fn of_disks(vm: &Vm) -> impl Iterator<Item = (char, &VmDisk)> {
         .zip(vm.disks.iter().skip(1))
 }
 
+/// The serial number by which a guest knows a disk: Windows counts its disks as it finds their controllers, so that a number
+/// says nothing of which one it is. The spec's, else for Windows the disk's name; one that is installed already keeps what
+/// it has. Proxmox VE takes 20 bytes.
+pub fn serial(vm: &Vm, disk: &VmDisk) -> Option<String> {
+    const MOST: usize = 20;
+    if let Some(written) = &disk.serial {
+        return Some(written.as_str().to_owned());
+    }
+    if vm.windows.is_none() || *vm.installed {
+        return None;
+    }
+    let cut = |disk: &VmDisk| disk.name.chars().take(MOST).collect::<String>();
+    let own = cut(disk);
+    let taken = |other: &VmDisk| {
+        let serial = other.serial.as_ref().map(|serial| serial.as_str());
+        other.name != disk.name && serial.map_or_else(|| cut(other), str::to_owned) == own
+    };
+    if !vm.disks.iter().any(taken) {
+        return Some(own);
+    }
+    let at = vm.disks.iter().position(|other| other.name == disk.name)?;
+    Some(format!("moxc-disk{at}"))
+}
+
 /// The letters of shared folders.
 pub fn of_shares(vm: &Vm) -> impl Iterator<Item = char> {
     vm.shares

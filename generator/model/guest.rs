@@ -10,8 +10,9 @@ use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, Cidr, ComputerName, ContainerOs, CpuSet,
     DevicePath, DnsName, FirewallDirection, FirewallLog, FirewallPolicy, FirewallPorts,
     FirewallWord, Firmware, GuestAddress, GuestOs, GuestPath, KeyboardLayout, Line, Locale,
-    MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, SecretName, SshKey, Tag,
-    Text, TimeZoneName, UsbId, VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
+    MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, RemoteAccess, SecretName,
+    SshKey, Tag, Text, TimeZoneName, UsbId, VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser,
+    WingetId,
 };
 
 /// A virtual machine or a container.
@@ -568,12 +569,22 @@ pub struct WindowsGuest {
     pub computer_name: Option<Spanned<ComputerName>>,
     /// The edition that is installed.
     pub edition: Option<Spanned<Line>>,
+    /// The image of the medium by its number.
+    pub image_index: Option<Spanned<u32>>,
+    /// The language of menus, where the spec names one.
+    pub display_language: Option<Spanned<Locale>>,
     /// The secret that holds the product key.
     pub product_key_secret: Option<Spanned<SecretName>>,
     /// The secret that holds the user's first password.
     pub password_secret: Option<Spanned<SecretName>>,
     /// The time zone.
     pub timezone: Setting<TimeZoneName>,
+    /// Whether optional updates are installed, too.
+    pub optional_updates: Setting<bool>,
+    /// How people reach it over the network.
+    pub remote_access: Option<Spanned<RemoteAccess>>,
+    /// Whether Windows may encrypt its disk by itself.
+    pub device_encryption: Setting<bool>,
     /// Packages of winget.
     pub winget: Vec<Spanned<WingetId>>,
     /// Steam.
@@ -589,6 +600,8 @@ pub struct Steam {
     pub span: Span,
     /// Where Steam is installed, where the spec tells.
     pub install_dir: Option<Spanned<GuestPath>>,
+    /// The secret that holds the account's name and password.
+    pub login_secret: Option<Spanned<SecretName>>,
     /// Folders that hold games.
     pub libraries: Vec<Spanned<GuestPath>>,
     /// Games: number and name.

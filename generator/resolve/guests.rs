@@ -251,7 +251,8 @@ impl Resolver<'_> {
             os,
             cores: Setting::or_default(
                 cpu.and_then(|c| c.cores.map(|c| c.map(super::super::spec::reader::Int::get))),
-                1,
+                // Windows 11 refuses one core, and every Windows is slow with it.
+                if windows { 2 } else { 1 },
                 cpu_span,
             ),
             sockets: Setting::or_default(
@@ -1049,11 +1050,28 @@ impl Resolver<'_> {
             keyboard: spec.and_then(|s| s.keyboard.clone()),
             computer_name: spec.and_then(|s| s.computer_name.clone()),
             edition: spec.and_then(|s| s.edition.clone()),
+            image_index: spec
+                .and_then(|s| s.image_index)
+                .map(|n| n.map(super::super::spec::reader::Int::get)),
+            display_language: spec.and_then(|s| s.display_language.clone()),
             product_key_secret: spec.and_then(|s| s.product_key_secret.clone()),
             password_secret: spec.and_then(|s| s.password_secret.clone()),
             timezone: Setting::or_default(
                 spec.and_then(|s| s.timezone.clone()),
                 self.host.timezone.value.clone(),
+                span,
+            ),
+            optional_updates: Setting::or_default(
+                spec.and_then(|s| s.optional_updates),
+                false,
+                span,
+            ),
+            remote_access: spec
+                .and_then(|s| s.remote_access)
+                .map(|access| access.map(|word| word.0)),
+            device_encryption: Setting::or_default(
+                spec.and_then(|s| s.device_encryption),
+                false,
                 span,
             ),
             winget: list(spec.and_then(|s| s.winget.as_ref())),
@@ -1196,6 +1214,7 @@ fn steam(spec: &SteamSpec) -> Steam {
     Steam {
         span: spec.span,
         install_dir: spec.install_dir.clone(),
+        login_secret: spec.login_secret.clone(),
         libraries: list(spec.libraries.as_ref()),
         games: games.collect(),
     }

@@ -9,8 +9,8 @@ use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName, ContainerOs,
     CpuSet, DevicePath, DnsName, EnvironmentName, FirewallDirection, FirewallLog, FirewallPolicy,
     FirewallPorts, FirewallWord, Firmware, GuestAddress, GuestPath, Line, Locale, MacAddress,
-    ModulePath, Name, NixAttribute, OctalMode, Port, ReleaseTag, SecretName, Tag, Text, ValueError,
-    VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
+    ModulePath, Name, NixAttribute, OctalMode, Port, ReleaseTag, RemoteAccess, SecretName, Tag,
+    Text, ValueError, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
 };
 
 table! {
@@ -456,12 +456,22 @@ table! {
         "computer-name" computer_name: opt ComputerName;
         /// The edition that is installed: `Pro`, or the whole name of an image of the medium. `Pro` where left out; of a server, `SERVERSTANDARD`.
         "edition" edition: opt Line;
+        /// The image of the medium by its number, where its name does not tell: `dism /Get-WimInfo` lists them.
+        "image-index" image_index: opt Int<1, 99>;
+        /// The language of menus, which the medium must have; the one nearest to `locale` where left out.
+        "display-language" display_language: opt Locale;
         /// The name of the secret that holds the product key.
         "product-key-secret" product_key_secret: opt SecretName;
         /// The name of the secret that holds the user's first password.
         "password-secret" password_secret: opt SecretName;
         /// The time zone; the host's where left out.
         "timezone" timezone: opt crate::value::TimeZoneName;
+        /// Whether optional updates are installed, too; off where left out.
+        "optional-updates" optional_updates: opt bool;
+        /// How people reach it over the network: `rdp` or `ssh`. Not at all where left out.
+        "remote-access" remote_access: opt OneOf<RemoteAccess>;
+        /// Whether Windows may encrypt its disk by itself, once somebody logs on with an account of Microsoft; off where left out.
+        "device-encryption" device_encryption: opt bool;
         /// Packages of winget, by id.
         "winget" winget: opt List<WingetId>;
         /// Steam and its games.
@@ -474,6 +484,8 @@ table! {
     SteamSpec {
         /// Where Steam is installed.
         "install-dir" install_dir: opt GuestPath;
+        /// The name of the secret that holds the account's name and password, a line each: then Valve's steamcmd installs the games.
+        "login-secret" login_secret: opt SecretName;
         /// Folders that hold games.
         "libraries" libraries: opt List<GuestPath>;
         /// Games.

@@ -282,6 +282,13 @@ choices! {
         /// Hours.
         Long = "long",
     }
+    /// How people reach a Windows guest over the network.
+    RemoteAccess, "a remote access" {
+        /// Windows' own remote desktop.
+        Rdp = "rdp",
+        /// OpenSSH's server.
+        Ssh = "ssh",
+    }
     /// How a guest is caught for a backup.
     BackupMode, "a backup mode" {
         /// While it runs.

@@ -25,8 +25,8 @@ pub use amount::{Balloon, FirewallPorts, Port};
 pub use choice::{
     BackupMode, BondMode, Bus, CacheMode, Choice, Compress, ContainerOs, CpuVendor, DatasetUse,
     DiskKind, ExternalKind, FirewallDirection, FirewallLog, FirewallPolicy, Firmware, GuestOs,
-    HashPolicy, LintChoice, LogLayout, PciClass, Platform, PoolLayout, Reboot, SmartKind, TaskKind,
-    VmOs,
+    HashPolicy, LintChoice, LogLayout, PciClass, Platform, PoolLayout, Reboot, RemoteAccess,
+    SmartKind, TaskKind, VmOs,
 };
 pub use cpuset::CpuSet;
 pub use hours::HoursOff;

@@ -187,12 +187,19 @@ const WINDOWS_ACCOUNTS: &[&str] = &[
     "guest",
     "system",
     "defaultaccount",
+    "defaultuser0",
+    "helpassistant",
+    "local service",
+    "localservice",
+    "network",
+    "network service",
+    "networkservice",
     "none",
     "wdagutilityaccount",
 ];
 
 fn windows_user(text: &str) -> Result<(), Wrong> {
-    let barred = |c: char| c.is_control() || "\"/\\[]:;|=,+*?<>@".contains(c);
+    let barred = |c: char| c.is_control() || "\"/\\[]:;|=,+*?<>@%".contains(c);
     unless(
         !text.is_empty()
             && text.trim() == text
@@ -200,7 +207,7 @@ fn windows_user(text: &str) -> Result<(), Wrong> {
             && !text.ends_with('.')
             && !text.chars().any(barred),
         "a Windows account",
-        "at most 20 characters, none of `\" / \\ [ ] : ; | = , + * ? < > @`",
+        "at most 20 characters, none of `\" / \\ [ ] : ; | = , + * ? < > @ %`",
     )?;
     unless(
         !WINDOWS_ACCOUNTS.contains(&text.to_ascii_lowercase().as_str()),

@@ -2,15 +2,20 @@
 
 <#
 .SYNOPSIS
-Sets this Windows up at its first logon: drivers, guest agent, further disks, WinFsp, Nushell, the scripts and their tasks.
+Sets this Windows up at its first logon: drivers, guest agent, Nushell, the machine's settings, the scripts and their tasks.
 
 .DESCRIPTION
 Setup runs it from the disc of answers. It does one step after the other and stops at the first that fails; run again (a
-task does so at the next logon), it goes on where it stopped. What it did stands in C:\ProgramData\moxc\log\bootstrap.log.
+task does so when Windows starts, and at the user's logon), it goes on where it stopped. What it did stands in
+C:\ProgramData\moxc\log\bootstrap.log, and how it ended in C:\ProgramData\moxc\state\bootstrap.json, where the host looks.
 
-Programs come from the folder moxc\packages of the disc where they lie there, else from winget.
+Programs come from the folder moxc\packages of the disc where they lie there, else from where they are published; either
+way their SHA-256 is the one below. Only where neither works, and only Nushell, winget is asked.
 
 Exit status: 0 done or nothing to do, 1 a step failed, 2 wrong usage or missing rights, 3 done, and Windows must restart.
+
+.PARAMETER Pushed
+The host has brought the files already: leaves out what the disc is for.
 
 .PARAMETER DryRun
 Shows what would be done.
@@ -23,6 +28,7 @@ Shows this.
 #>
 [CmdletBinding(PositionalBinding = $false)]
 param(
+    [switch]$Pushed,
     [switch]$DryRun,
     [switch]$Yes,
     [switch]$Help,
@@ -32,16 +38,20 @@ param(
 
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
+# Its progress bar makes a download ten times as long.
+$ProgressPreference = 'SilentlyContinue'
 
 $user = <@ user @>
-$hasShares = <% if shares %>$true<% else %>$false<% endif %>
-# The disks behind the first, and every letter that they and the shared folders take.
-$disks = @(
-<%- for disk in disks %>
-    @{ Letter = <@ disk.letter @>; Size = [long]<@ disk.size @>; Label = <@ disk.label @> }
+# What is installed from a file: name, file, where it is published, its SHA-256.
+$installers = @(
+<%- for one in installers %>
+    @{ Name = <@ one.name @>; File = <@ one.file @>; Url = <@ one.url @>; Sha256 = <@ one.sha256 @> }
 <%- endfor %>
 )
-$letters = <@ letters @>
+# The Nushell that these scripts were tried with.
+$nuVersion = <@ nu @>
+# Whether Windows brings winget at all.
+$hasWinget = <% if winget %>$true<% else %>$false<% endif %>
 $root = Join-Path $env:ProgramData 'moxc'
 $state = Join-Path $root 'state\bootstrap'
 $nu = Join-Path $env:ProgramFiles 'nu\bin\nu.exe'
@@ -54,6 +64,13 @@ function Write-Line([string]$text) {
     Write-Host ('{0} {1}' -f (Get-Date -Format 'yyyy-MM-ddTHH:mm:ss'), $text)
 }
 
+# How far it is, as one line of JSON in ASCII: the host reads it.
+function Write-State([string]$status, [string]$step, [string]$message) {
+    $json = ConvertTo-Json -InputObject @{ status = $status; step = $step; message = $message } -Compress
+    $ascii = [regex]::Replace($json, '[^\x20-\x7e]', { param($match) '\u{0:x4}' -f [int][char]$match.Value })
+    [IO.File]::WriteAllText((Join-Path $root 'state\bootstrap.json'), $ascii)
+}
+
 function Stop-Usage([string]$message) {
     [Console]::Error.WriteLine("bootstrap.ps1: $message")
     exit 2
@@ -64,6 +81,8 @@ function Invoke-Program([string]$program, [string[]]$arguments, [int[]]$right) {
     $process = Start-Process -FilePath $program -ArgumentList $arguments -Wait -PassThru -NoNewWindow
     if ($process.ExitCode -eq 3010 -or $process.ExitCode -eq 1641) {
         $script:restart = $true
+        # The first logon's script restarts Windows when it is through.
+        Set-Content -LiteralPath (Join-Path $state 'restart') -Value 'wanted'
         return
     }
     if ($right -notcontains $process.ExitCode) {
@@ -86,65 +105,91 @@ function Find-Drive([string]$path) {
     return $null
 }
 
-# A package that the disc of answers brings: the newest of its name.
-function Find-Package([string]$pattern) {
-    $drive = Find-Drive 'moxc\packages'
-    if (-not $drive) {
-        return $null
-    }
-    $found = @(Get-ChildItem -Path (Join-Path $drive "moxc\packages\$pattern") -File -ErrorAction SilentlyContinue | Sort-Object Name)
-    if (-not $found) {
-        return $null
-    }
-    return $found[-1].FullName
+function Test-Hash([string]$path, [string]$sha256) {
+    return ((Get-FileHash -LiteralPath $path -Algorithm SHA256).Hash -eq $sha256)
 }
 
-# winget belongs to each user and comes some minutes after the first logon.
-function Get-Winget {
-    $path = Join-Path $env:LOCALAPPDATA 'Microsoft\WindowsApps\winget.exe'
-    for ($try = 0; $try -lt 20; $try++) {
-        if (Test-Path -LiteralPath $path) {
-            return $path
-        }
+# The file of a pinned installer: the copy that the disc brought, else a download.
+function Get-Installer($pinned) {
+    $file = Join-Path $root ('packages\' + $pinned.File)
+    if ((Test-Path -LiteralPath $file) -and (Test-Hash $file $pinned.Sha256)) {
+        return $file
+    }
+    $null = New-Item -ItemType Directory -Force -Path (Join-Path $root 'packages')
+    # Older Windows offers old protocols first.
+    [Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor [Net.SecurityProtocolType]::Tls12
+    for ($try = 1; ; $try++) {
+        Write-Line "  downloads $($pinned.Url)"
         try {
-            Add-AppxPackage -RegisterByFamilyName -MainPackage 'Microsoft.DesktopAppInstaller_8wekyb3d8bbwe'
+            Invoke-WebRequest -UseBasicParsing -Uri $pinned.Url -OutFile $file
+            break
         }
         catch {
-            Write-Line "  winget is not there yet: $($_.Exception.Message)"
+            if ($try -ge 5) {
+                throw
+            }
+            Write-Line "  $($_.Exception.Message)"
+            # A network takes a moment to come.
+            Start-Sleep -Seconds 15
         }
-        Start-Sleep -Seconds 15
     }
-    throw 'winget does not come: put the installer into the folder packages of the disc (build-iso.sh --packages)'
+    if (-not (Test-Hash $file $pinned.Sha256)) {
+        Remove-Item -LiteralPath $file -Force
+        throw "$($pinned.Url) has another SHA-256 than $($pinned.Sha256)"
+    }
+    return $file
 }
 
-function Install-Package([string]$pattern, [string]$id) {
-    $package = Find-Package $pattern
-    if ($package) {
-        Install-Msi $package
-        return
+# winget, where it is there and knows what it is told: `--disable-interactivity` came with 1.4. It belongs to the user, so
+# that SYSTEM has none.
+function Get-Winget {
+    if (-not $hasWinget) {
+        return $null
     }
-    # -1978335189: there is no newer version. -1978335135: it is installed already.
-    Invoke-Program (Get-Winget) @(
-        'install', '--id', $id, '--exact', '--source', 'winget', '--scope', 'machine', '--silent',
-        '--accept-source-agreements', '--accept-package-agreements', '--disable-interactivity'
-    ) @(0, -1978335189, -1978335135)
+    $path = Join-Path $env:LOCALAPPDATA 'Microsoft\WindowsApps\winget.exe'
+    if (-not (Test-Path -LiteralPath $path)) {
+        return $null
+    }
+    $said = "$(& $path --version)"
+    if ($said -notmatch '^v?(\d+)\.(\d+)') {
+        return $null
+    }
+    if ([int]$Matches[1] -lt 1 -or ([int]$Matches[1] -eq 1 -and [int]$Matches[2] -lt 4)) {
+        return $null
+    }
+    return $path
 }
 
 # ---------------------------------------------------------------- steps
 
-# Whether everything below the folder is there, byte for byte.
+# Every file below a folder, by its path in it.
+function Get-Names([string]$folder) {
+    return @(Get-ChildItem -LiteralPath $folder -Recurse -File | ForEach-Object { $_.FullName.Substring($folder.Length).TrimStart('\') })
+}
+
+# Scripts and tasks of an earlier spec that this one has no more: they would go on running.
+function Get-Stale([string[]]$wanted) {
+    $tasks = Join-Path $root 'tasks'
+    $there = @(Get-ChildItem -LiteralPath $root -File | Where-Object { $_.Extension -in '.nu', '.ps1' } | ForEach-Object { $_.Name })
+    if (Test-Path -LiteralPath $tasks) {
+        $there += @(Get-ChildItem -LiteralPath $tasks -File | Where-Object { $_.Extension -in '.xml', '.ps1' } | ForEach-Object { 'tasks\' + $_.Name })
+    }
+    return @($there | Where-Object { $wanted -notcontains $_ })
+}
+
+# Whether everything below the folder is there, byte for byte, and nothing of an earlier spec.
 function Test-Files([string]$from) {
-    foreach ($file in Get-ChildItem -LiteralPath $from -Recurse -File) {
-        $name = $file.FullName.Substring($from.Length).TrimStart('\')
+    $names = Get-Names $from
+    foreach ($name in $names) {
         $copy = Join-Path $root $name
         if (-not (Test-Path -LiteralPath $copy)) {
             return $false
         }
-        if ((Get-FileHash -LiteralPath $copy).Hash -ne (Get-FileHash -LiteralPath $file.FullName).Hash) {
+        if ((Get-FileHash -LiteralPath $copy).Hash -ne (Get-FileHash -LiteralPath (Join-Path $from $name)).Hash) {
             return $false
         }
     }
-    return $true
+    return (@(Get-Stale $names).Count -eq 0)
 }
 
 function Test-StepFiles {
@@ -156,141 +201,42 @@ function Test-StepFiles {
     return (Test-Files (Join-Path $drive 'moxc\files'))
 }
 
+# Windows itself runs what lies here: nobody but administrators may write (SYSTEM, administrators, users).
+function Protect-Root {
+    Invoke-Program 'icacls.exe' @(
+        "`"$root`"", '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F', '*S-1-5-32-545:(OI)(CI)RX'
+    ) @(0)
+    $secrets = Join-Path $root 'secrets'
+    $null = New-Item -ItemType Directory -Force -Path $secrets
+    Invoke-Program 'icacls.exe' @("`"$secrets`"", '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F') @(0)
+}
+
 function Invoke-StepFiles {
     $drive = Find-Drive 'moxc\files'
     if (-not $drive) {
         throw 'the disc of answers is in no drive'
     }
-    # Windows itself runs what lies here: nobody but administrators may write (SYSTEM, administrators, users).
-    Invoke-Program 'icacls.exe' @(
-        "`"$root`"", '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F', '*S-1-5-32-545:(OI)(CI)RX'
-    ) @(0)
+    Protect-Root
     # What changed is to be done: the first logon runs again.
     Remove-Item -LiteralPath (Join-Path $state 'start') -Force -ErrorAction SilentlyContinue
     $from = Join-Path $drive 'moxc\files'
+    foreach ($name in Get-Stale (Get-Names $from)) {
+        Write-Line "  removes $name"
+        Remove-Item -LiteralPath (Join-Path $root $name) -Force
+    }
     # As bytes: a byte order mark would break Nushell's scripts.
     Copy-Item -Path (Join-Path $from '*') -Destination $root -Recurse -Force
+    foreach ($folder in 'packages', 'secrets') {
+        $more = Join-Path $drive "moxc\$folder"
+        if (Test-Path -LiteralPath $more) {
+            $null = New-Item -ItemType Directory -Force -Path (Join-Path $root $folder)
+            Copy-Item -Path (Join-Path $more '*') -Destination (Join-Path $root $folder) -Force
+        }
+    }
     # What comes from a disc cannot be written.
     Get-ChildItem -LiteralPath $root -Recurse -File | ForEach-Object { $_.IsReadOnly = $false }
     if (-not (Test-Files $from)) {
         throw 'the copy differs from the disc'
-    }
-}
-
-function Test-StepResume {
-    return [bool](Get-ScheduledTask -TaskPath $taskFolder -TaskName $taskName -ErrorAction SilentlyContinue)
-}
-
-# Until everything is done, the next logon goes on. The step that registers the tasks removes this one.
-function Invoke-StepResume {
-    $command = '-NoProfile -ExecutionPolicy Bypass -File "{0}"' -f (Join-Path $root 'bootstrap.ps1')
-    $action = New-ScheduledTaskAction -Execute 'powershell.exe' -Argument $command
-    $trigger = New-ScheduledTaskTrigger -AtLogOn -User $user
-    $principal = New-ScheduledTaskPrincipal -UserId $user -LogonType Interactive -RunLevel Highest
-    $settings = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries
-    $null = Register-ScheduledTask -TaskPath $taskFolder -TaskName $taskName -Action $action -Trigger $trigger -Principal $principal -Settings $settings -Force
-}
-
-function Test-StepDrivers {
-    return [bool](Get-Service -Name 'QEMU-GA' -ErrorAction SilentlyContinue)
-}
-
-# Both parts by themselves: the one installer of all hangs at the first logon of Windows 11 24H2.
-function Invoke-StepDrivers {
-    $drive = Find-Drive 'virtio-win-gt-x64.msi'
-    if (-not $drive) {
-        throw 'the virtio-win disc is in no drive'
-    }
-    Install-Msi (Join-Path $drive 'virtio-win-gt-x64.msi')
-    Install-Msi (Join-Path $drive 'guest-agent\qemu-ga-x86_64.msi')
-    if (-not (Test-StepDrivers)) {
-        throw 'the service of the guest agent is not there'
-    }
-}
-
-# A drive with a file system; a disc in a CD drive is none.
-function Test-Letter([string]$letter) {
-    $volume = Get-Volume -DriveLetter $letter -ErrorAction SilentlyContinue
-    return $volume -and $volume.DriveType -eq 'Fixed' -and $volume.FileSystemType -ne 'Unknown'
-}
-
-function Test-StepDisks {
-    return -not @($disks | Where-Object { -not (Test-Letter $_.Letter) })
-}
-
-# Windows hands the first letters to the discs of the installation.
-function Move-Disc([string]$letter) {
-    $volume = Get-CimInstance -ClassName Win32_Volume -Filter "DriveLetter = '${letter}:'"
-    if (-not $volume) {
-        return
-    }
-    if ($volume.DriveType -ne 5) {
-        throw "the letter ${letter}: belongs to another drive: give that one another letter (diskmgmt.msc), and run this again"
-    }
-    foreach ($free in 'YXWVUTSRQPONMLKJIHGFE'.ToCharArray()) {
-        if (-not $letters.Contains([string]$free) -and -not (Test-Path -LiteralPath "${free}:\") -and
-            -not (Get-CimInstance -ClassName Win32_Volume -Filter "DriveLetter = '${free}:'")) {
-            Set-CimInstance -InputObject $volume -Property @{ DriveLetter = "${free}:" }
-            return
-        }
-    }
-    throw "no letter is free for the disc in ${letter}:"
-}
-
-# The partition of a disk that holds data, or may; what Windows itself reserves is none.
-function Get-Partitions($disk) {
-    return @(Get-Partition -DiskNumber $disk.Number -ErrorAction SilentlyContinue | Where-Object { $_.Type -ne 'Reserved' })
-}
-
-# Only a disk without any partition is taken, and only one of the size that the spec says: of two such ones it does not
-# matter which. A server leaves new disks offline.
-function Invoke-StepDisks {
-    foreach ($wanted in $disks) {
-        $letter = $wanted.Letter
-        if (Test-Letter $letter) {
-            continue
-        }
-        $partition = Get-Partition -DriveLetter $letter -ErrorAction SilentlyContinue
-        if (-not $partition) {
-            Move-Disc $letter
-            $disk = Get-Disk | Where-Object {
-                $_.Size -ge $wanted.Size -and $_.Size -lt $wanted.Size + 1048576 -and -not $_.IsBoot -and -not (Get-Partitions $_)
-            } | Sort-Object Number | Select-Object -First 1
-            if (-not $disk) {
-                throw "there is no empty disk of $($wanted.Size) bytes for ${letter}: ($($wanted.Label)); one that holds partitions is left alone"
-            }
-            if ($disk.IsOffline) {
-                Set-Disk -Number $disk.Number -IsOffline $false
-            }
-            if ($disk.IsReadOnly) {
-                Set-Disk -Number $disk.Number -IsReadOnly $false
-            }
-            if ($disk.PartitionStyle -eq 'RAW') {
-                Initialize-Disk -Number $disk.Number -PartitionStyle GPT
-            }
-            $partition = New-Partition -DiskNumber $disk.Number -UseMaximumSize -DriveLetter $letter
-        }
-        # It has no file system yet: Test-Letter has looked.
-        $null = Format-Volume -Partition $partition -FileSystem NTFS -NewFileSystemLabel $wanted.Label -Confirm:$false
-    }
-}
-
-function Test-StepWinFsp {
-    return [bool](Get-Service -Name 'WinFsp.Launcher' -ErrorAction SilentlyContinue)
-}
-
-function Invoke-StepWinFsp {
-    Install-Package 'winfsp-*.msi' 'WinFsp.WinFsp'
-}
-
-function Test-StepNushell {
-    return (Test-Path -LiteralPath $nu)
-}
-
-function Invoke-StepNushell {
-    Install-Package 'nu-*.msi' 'Nushell.Nushell'
-    if (-not (Test-Path -LiteralPath $nu)) {
-        throw "Nushell was installed, but not at ${nu}: the tasks look for it there"
     }
 }
 
@@ -327,6 +273,86 @@ function Invoke-StepSecrets {
     Set-LocalUser -Name $user -PasswordNeverExpires $true
 }
 
+function Test-StepResume {
+    return [bool](Get-ScheduledTask -TaskPath $taskFolder -TaskName $taskName -ErrorAction SilentlyContinue)
+}
+
+# Until everything is done, the next start goes on, whether somebody logs on or not. The step that registers the tasks
+# removes this one.
+function Invoke-StepResume {
+    $command = '-NoProfile -ExecutionPolicy Bypass -File "{0}"' -f (Join-Path $root 'bootstrap.ps1')
+    $action = New-ScheduledTaskAction -Execute 'powershell.exe' -Argument $command
+    $triggers = @((New-ScheduledTaskTrigger -AtStartup), (New-ScheduledTaskTrigger -AtLogOn -User $user))
+    # SYSTEM, by its SID: its name is another one in every language of Windows.
+    $principal = New-ScheduledTaskPrincipal -UserId 'S-1-5-18' -LogonType ServiceAccount -RunLevel Highest
+    $settings = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries
+    $null = Register-ScheduledTask -TaskPath $taskFolder -TaskName $taskName -Action $action -Trigger $triggers -Principal $principal -Settings $settings -Force
+}
+
+function Test-StepDrivers {
+    return [bool](Get-Service -Name 'QEMU-GA' -ErrorAction SilentlyContinue)
+}
+
+# Both parts by themselves: the one installer of all hangs at the first logon of Windows 11 24H2.
+function Invoke-StepDrivers {
+    $drive = Find-Drive 'virtio-win-gt-x64.msi'
+    if (-not $drive) {
+        throw 'the virtio-win disc is in no drive'
+    }
+    Install-Msi (Join-Path $drive 'virtio-win-gt-x64.msi')
+    Install-Msi (Join-Path $drive 'guest-agent\qemu-ga-x86_64.msi')
+    if (-not (Test-StepDrivers)) {
+        throw 'the service of the guest agent is not there'
+    }
+}
+
+# The version that is there, empty where none is.
+function Get-NuVersion {
+    if (-not (Test-Path -LiteralPath $nu)) {
+        return ''
+    }
+    return "$(& $nu --version)".Trim()
+}
+
+function Test-StepNushell {
+    return ((Get-NuVersion) -eq $nuVersion)
+}
+
+function Invoke-StepNushell {
+    $pinned = $installers | Where-Object { $_.Name -eq 'nushell' }
+    $file = $null
+    try {
+        $file = Get-Installer $pinned
+    }
+    catch {
+        $winget = Get-Winget
+        if (-not $winget) {
+            throw
+        }
+        Write-Line "  $($_.Exception.Message); asks winget"
+        # -1978335189: there is no newer version. -1978335135: it is installed already.
+        Invoke-Program $winget @(
+            'install', '--id', 'Nushell.Nushell', '--version', $nuVersion, '--exact', '--source', 'winget', '--scope', 'machine', '--silent',
+            '--accept-source-agreements', '--accept-package-agreements', '--disable-interactivity'
+        ) @(0, -1978335189, -1978335135)
+    }
+    if ($file) {
+        Install-Msi $file
+    }
+    if ((Get-NuVersion) -ne $nuVersion) {
+        throw "Nushell was installed, but $nu does not say that it is ${nuVersion}: the tasks look for it there"
+    }
+}
+
+# Each of its settings looks first, so that it costs little where there is nothing to do.
+function Test-StepSetup {
+    return $false
+}
+
+function Invoke-StepSetup {
+    Invoke-Program $nu @('--no-config-file', '--no-std-lib', "`"$(Join-Path $root 'setup.nu')`"") @(0, 3)
+}
+
 function Test-StepTasks {
     $said = & powershell.exe -NoProfile -ExecutionPolicy Bypass -File (Join-Path $root 'tasks\register.ps1') -DryRun
     return ("$said" -eq 'nothing to change')
@@ -344,7 +370,13 @@ function Test-StepStart {
 }
 
 function Invoke-StepStart {
-    Start-ScheduledTask -TaskPath $taskFolder -TaskName 'first-logon'
+    try {
+        Start-ScheduledTask -TaskPath $taskFolder -TaskName 'first-logon'
+    }
+    catch {
+        # Nobody is logged on: it starts when its user is.
+        Write-Line "  first-logon: $($_.Exception.Message)"
+    }
     Set-Content -LiteralPath (Join-Path $state 'start') -Value 'done'
 }
 
@@ -362,12 +394,12 @@ if (-not $DryRun -and -not $identity.IsInRole([Security.Principal.WindowsBuiltIn
     Stop-Usage 'run it as administrator'
 }
 
-# The copies of the password go first, whatever fails later.
-$steps = @('Files', 'Secrets', 'Resume', 'Drivers', 'Disks')
-if ($hasShares) {
-    $steps += 'WinFsp'
+# The copies of the password go first, whatever fails later. The agent comes early: by it the host learns of the rest.
+$steps = @('Files', 'Secrets', 'Resume', 'Drivers')
+if ($Pushed) {
+    $steps = @('Secrets')
 }
-$steps += @('Nushell', 'Tasks', 'Start')
+$steps += @('Nushell', 'Setup', 'Tasks', 'Start')
 
 if ($DryRun) {
     foreach ($step in $steps) {
@@ -379,9 +411,18 @@ if ($DryRun) {
 
 $null = New-Item -ItemType Directory -Force -Path $state
 $null = New-Item -ItemType Directory -Force -Path (Join-Path $root 'log')
+# Two of them at once would stand in each other's way: one by the first logon, one by the start of Windows.
+$once = New-Object Threading.Mutex($false, 'Global\moxc-bootstrap')
+if (-not $once.WaitOne(0)) {
+    Write-Output 'another run is at it'
+    exit 0
+}
 Start-Transcript -Path (Join-Path $root 'log\bootstrap.log') -Append | Out-Null
 $name = ''
 try {
+    if ($Pushed) {
+        Remove-Item -LiteralPath (Join-Path $state 'start') -Force -ErrorAction SilentlyContinue
+    }
     foreach ($step in $steps) {
         # The tasks are registered by then, and the one that goes on after a restart is gone for good.
         if ($step -eq 'Resume' -and (Test-StepStart)) {
@@ -392,6 +433,7 @@ try {
             Write-Line "${name}: nothing to do"
             continue
         }
+        Write-State 'running' $name ''
         Write-Line "${name}: begins"
         & "Invoke-Step$step"
         Write-Line "${name}: done"
@@ -399,14 +441,17 @@ try {
 }
 catch {
     Write-Line "${name}: failed: $($_.Exception.Message)"
+    Write-State 'failed' $name $_.Exception.Message
     [Console]::Error.WriteLine("bootstrap.ps1: stopped in step ${name}: $($_.Exception.Message)")
     Stop-Transcript | Out-Null
     exit 1
 }
 Stop-Transcript | Out-Null
 if ($script:restart) {
+    Write-State 'restart' '' ''
     Write-Output 'done; Windows must restart to finish'
     exit 3
 }
+Write-State 'done' '' ''
 Write-Output 'done'
 exit 0

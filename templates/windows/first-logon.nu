@@ -14,7 +14,8 @@ const logon_scripts = [
 ]
 
 # Runs each script of this guest once, in order, and tells at the end what is left to a person. A script that failed does
-# not stop the others. Run again, it goes on with what has not ended well, and with what the spec has changed since.
+# not stop the others. Run again, it goes on with what has failed, and with what the spec has changed since; what was left
+# to a person is said once, and again with --again. Restarts Windows where an installation before it asked for that.
 #
 # Run it as the user, with the rights of an administrator; without them, what serves the machine is left out and said.
 # Ends with 0 (done, or nothing to do), 1 (something failed) or 3 (Windows must restart to finish).
@@ -29,22 +30,34 @@ def main [
 
 # The outcomes of all scripts, each under its script's name.
 export def logon-all [again: bool, open: bool]: nothing -> list<any> {
-  let scripts = ($logon_scripts | where {|row| moxc-beside $"($row.script).nu" | path exists })
+  let scripts = ($logon_scripts | where {|row| $row.script in $moxc_config.scripts and (moxc-beside $"($row.script).nu" | path exists) })
   let results = ($scripts | each {|row| logon-one $row.script $row.title $row.admin $again } | flatten)
-  if not (moxc-is-dry) { logon-report $results $open }
+  let results = [...$results ...(logon-restart)]
+  if not (moxc-is-dry) { logon-report $results $open $again }
   $results
+}
+
+# The restart that an installer of the bootstrap asked for: after all else, and once.
+def logon-restart []: nothing -> list<any> {
+  let mark = (moxc-path $moxc_config.root "state" "bootstrap" "restart")
+  if not ($mark | path exists) { return [] }
+  [(moxc-step "restart" {||
+    if not (moxc-is-dry) { rm --force $mark }
+    moxc-restart-soon
+  })]
 }
 
 def logon-one [script: string, title: string, admin: bool, again: bool]: nothing -> list<any> {
   let mark = (logon-mark $script)
   let before = (try { moxc-kept $"first-logon-($script)" | get mark } catch { "" })
-  if $before == $mark and not $again { return [{what: $title, outcome: "already", detail: "ended well before"}] }
+  if $before == $mark and not $again { return [{what: $title, outcome: "already", detail: "done before"}] }
   if $admin and not (moxc-is-dry) and not (moxc-is-admin) {
     return [{what: $title, outcome: "manual", detail: $"run ($script).nu as an administrator"}]
   }
   moxc-log "info" $"runs ($script).nu"
   let results = (try { logon-run $script } catch {|e| [{what: $script, outcome: "failed", detail: $e.msg}] })
-  let left = ($results | where outcome in ["failed" "manual" "planned"])
+  # What is left to a person has been said: it is no reason to open dialogs at each logon.
+  let left = ($results | where outcome in ["failed" "busy" "planned"])
   if ($left | is-empty) and not (moxc-is-dry) { moxc-keep $"first-logon-($script)" {mark: $mark} }
   $results | each {|r| {what: $"($script): ($r.what)", outcome: $r.outcome, detail: $r.detail} }
 }
@@ -66,9 +79,12 @@ def logon-run [script: string]: nothing -> list<any> {
   $report.results
 }
 
-# The report, for a person: opened where something is left to do.
-def logon-report [results: list<any>, open: bool]: nothing -> nothing {
-  let left = ($results | where outcome in ["failed" "manual" "restart"])
+# The report, for a person: opened where something is left to do that was not left before.
+def logon-report [results: list<any>, open: bool, again: bool]: nothing -> nothing {
+  let left = ($results | where outcome in ["failed" "busy" "manual" "restart"])
+  let known = (try { moxc-kept "first-logon-told" | get told } catch { [] })
+  let told = ($left | each {|r| $r.what })
+  let news = ($told | where {|what| $what not-in $known })
   let lines = (
     if ($left | is-empty) {
       [$"($moxc_config.guest) is set up: ($results | length) things are as they should be."]
@@ -78,14 +94,16 @@ def logon-report [results: list<any>, open: bool]: nothing -> nothing {
         ""
         ...($left | each {|r| $"* ($r.what): ($r.detail)" })
         ""
-        "Then run first-logon.nu again: it goes on with what is left."
+        "Then run `first-logon.nu --again`: it looks whether all is there."
       ]
     }
   )
   let file = (moxc-path $moxc_config.root "first-logon.txt")
   try {
     $lines | str join "\r\n" | save --raw --force $file
-    if $open and ($left | is-not-empty) and not (moxc-is-system) { start $file }
+    if ($news | is-not-empty) { moxc-keep "first-logon-told" {told: ($known ++ $news)} }
+    let tells = (($news | is-not-empty) or ($again and ($left | is-not-empty)))
+    if $open and $tells and not (moxc-is-system) { start $file }
   } catch {|e|
     moxc-log "warn" $"the report cannot be written: ($e.msg)"
   }

@@ -8,6 +8,7 @@
 #   already   there was nothing to do
 #   manual    only a person can do it; the detail says how
 #   restart   done, and Windows must restart to finish
+#   busy      something else is at it: later is better
 #   failed    it did not work; the other steps go on
 #
 # Every name begins with `moxc-`, so that no later keyword of Nushell takes one away.
@@ -17,10 +18,13 @@ use config.nu *
 # The folder of these scripts.
 const moxc_here = path self .
 
+# How often winget is looked for: the Store has been seen to need a quarter of an hour (winget-cli#3902).
+const moxc_winget_tries = 40
+
 # ---------------------------------------------------------------- begin and end
 
 # Runs a script: checks where it runs, runs its steps (a closure that gives a list of outcomes), tells what came of them,
-# and ends with the status 0 (done, or nothing to do), 1 (something failed) or 3 (Windows must restart).
+# and ends with the status 0 (done, or nothing to do), 1 (something failed), 3 (Windows must restart) or 4 (busy).
 export def moxc-main [
   script: string # the script's name, without .nu
   body: closure
@@ -47,13 +51,13 @@ export def moxc-main [
 # The exit status for these outcomes.
 export def moxc-status [results: list<any>]: nothing -> int {
   let outcomes = ($results | each {|r| $r.outcome })
-  if "failed" in $outcomes { 1 } else if "restart" in $outcomes { 3 } else { 0 }
+  if "failed" in $outcomes { 1 } else if "busy" in $outcomes { 4 } else if "restart" in $outcomes { 3 } else { 0 }
 }
 
 # Tells the outcomes, in the log too, and keeps them as `state\<script>.json` for who asks later.
 def moxc-end [results: list<any>]: nothing -> nothing {
   for r in $results {
-    let level = (if $r.outcome == "failed" { "error" } else if $r.outcome == "manual" { "warn" } else { "info" })
+    let level = (if $r.outcome == "failed" { "error" } else if $r.outcome in ["manual" "busy"] { "warn" } else { "info" })
     moxc-log $level $"($r.outcome): (moxc-titled $r)" --quiet
   }
   let says = (moxc-summary $results)
@@ -85,7 +89,7 @@ export def moxc-summary [results: list<any>]: nothing -> string {
     [
       [outcome, text];
       ["done", "done"], ["planned", "to be done"], ["restart", "wait for a restart of Windows"]
-      ["manual", "left to you"], ["failed", "failed"]
+      ["manual", "left to you"], ["busy", "to be tried later"], ["failed", "failed"]
     ]
     | each {|row| {n: (do $count $row.outcome), text: $row.text} }
     | where n > 0
@@ -114,6 +118,9 @@ export def moxc-already [detail: string = ""]: nothing -> record { {outcome: "al
 
 # The outcome of a step that a person must do.
 export def moxc-manual [detail: string]: nothing -> record { {outcome: "manual", detail: $detail} }
+
+# The outcome of a step that found something else at work.
+export def moxc-busy [detail: string]: nothing -> record { {outcome: "busy", detail: $detail} }
 
 # The outcome of a step that a restart of Windows finishes.
 export def moxc-restart [detail: string]: nothing -> record {
@@ -157,7 +164,7 @@ export def moxc-is-older [a: string, b: string]: nothing -> bool {
 # Refuses a Nushell that is too old; says so where it is newer than what was tried.
 export def moxc-check-version [now: string]: nothing -> nothing {
   if (moxc-is-older $now $moxc_config.nu_oldest) {
-    error make {msg: $"Nushell ($now) is too old: these scripts need ($moxc_config.nu_oldest) or newer. Run `winget upgrade Nushell.Nushell`"}
+    error make {msg: $"Nushell ($now) is too old: these scripts need ($moxc_config.nu_oldest) or newer. Run (moxc-path $moxc_config.root 'bootstrap.ps1') as an administrator, which brings the right one"}
   }
   if (moxc-is-older $moxc_config.nu_newest $now) {
     moxc-log "warn" $"Nushell ($now) is newer than ($moxc_config.nu_newest), the newest that these scripts were tried with"
@@ -200,6 +207,10 @@ export def moxc-path [first: string, ...rest: string]: nothing -> string {
   let sign = (if $first =~ '^[A-Za-z]:' { "\\" } else { "/" })
   [($first | str trim --right --char $sign) ...$rest] | str join $sign
 }
+
+# Whether two texts are the same to Windows, which does not mind case. (The commands that change case have other names from
+# version to version of Nushell.)
+export def moxc-same [one: string, other: string]: nothing -> bool { [$one $other] | uniq --ignore-case | length | $in == 1 }
 
 # The folder of a path.
 export def moxc-parent [path: string]: nothing -> string {
@@ -484,6 +495,30 @@ export def moxc-answer [r: record]: nothing -> any {
   $answer
 }
 
+# ---------------------------------------------------------------- pinned installers
+
+# Installs one of the pinned installers (`installers` of config.nu), in silence and for the whole machine.
+export def moxc-install [name: string]: nothing -> record {
+  let pinned = ($moxc_config.installers | where name == $name)
+  if ($pinned | is-empty) { error make {msg: $"no installer is pinned for ($name)"} }
+  let file = (moxc-installer ($pinned | first))
+  let r = (moxc-change "msiexec" ["/i" $file "/qn" "/norestart" "ALLUSERS=1"] {|args| ^msiexec ...$args } --right [0 1641 3010])
+  if $r.exit_code == 0 { moxc-did } else { moxc-restart "installed; Windows must restart to finish" }
+}
+
+# The file of a pinned installer: the copy that the disc of answers brought, else a download. Either has the pinned hash.
+def moxc-installer [pinned: record]: nothing -> string {
+  let kept = (moxc-path $moxc_config.root "packages" $pinned.file)
+  if ($kept | path exists) and (try { moxc-check-hash $kept $pinned.sha256; true } catch { false }) { return $kept }
+  moxc-download $pinned.url $pinned.file {|file| moxc-check-hash $file $pinned.sha256 }
+}
+
+# Fails where a file has another SHA-256.
+export def moxc-check-hash [file: string, wanted: string]: nothing -> nothing {
+  let found = (open --raw $file | hash sha256)
+  if $found != $wanted { error make {msg: $"the SHA-256 is ($found), and should be ($wanted)"} }
+}
+
 # ---------------------------------------------------------------- winget
 
 # What an exit code of winget means. Codes: doc/windows/package-manager/winget/returnCodes.md of winget-cli.
@@ -514,19 +549,40 @@ export def moxc-winget-verdict [code: int]: nothing -> record {
   if ($found | is-empty) { {means: "failed", says: ""} } else { $found | first | select means says }
 }
 
-# Fails where winget is not there; registers it first where the user has not got it yet, as right after the first logon.
+# Fails where winget is not there, or does not know the words that it is told; registers it first where the user has not
+# got it yet, as right after the first logon. The disc of an older Windows brings one that the Store replaces some minutes
+# after the first logon: it is waited for.
 export def moxc-need-winget []: nothing -> nothing {
-  if (which winget | is-not-empty) { return }
+  if (moxc-winget-version) != "" { return }
   if (moxc-is-system) { error make {msg: "winget does not work for SYSTEM: run this as a user"} }
-  moxc-order {do: "register-winget"}
-  if not (moxc-is-dry) and (which winget | is-empty) {
-    error make {msg: "winget is not there: install `App Installer` from the Microsoft Store, and run this again"}
+  if $moxc_config.os == "windows-server-2022" {
+    error make {msg: "winget is not part of Windows Server 2022: install it by hand, and run this again"}
   }
+  if (which winget | is-empty) { moxc-order {do: "register-winget"} }
+  if (moxc-is-dry) { return }
+  moxc-log "info" "waits for the Store to bring winget"
+  let came = (seq 1 $moxc_winget_tries | any {|attempt|
+    let there = ((moxc-winget-version) != "")
+    if not $there and $attempt < $moxc_winget_tries { sleep ($moxc_config.wait_seconds * 1sec) }
+    $there
+  })
+  if not $came {
+    error make {msg: "winget is not there, or older than 1.4: install `App Installer` from the Microsoft Store, and run this again"}
+  }
+}
+
+# winget's version; empty where it is not there, does not run, or is older than 1.4, which does not know
+# `--disable-interactivity` (winget-cli#3801).
+export def moxc-winget-version []: nothing -> string {
+  if (which winget | is-empty) { return "" }
+  let r = (try { moxc-look "winget" ["--version"] {|args| ^winget ...$args } } catch { return "" })
+  let version = ($r.stdout | str trim | str trim --left --char "v")
+  if $r.exit_code != 0 or $version !~ '^[0-9]+\.[0-9]+' or (moxc-is-older $version "1.4.0") { "" } else { $version }
 }
 
 # Whether a package is installed.
 export def moxc-winget-has [id: string]: nothing -> bool {
-  if (which winget | is-empty) { return false }
+  if (moxc-winget-version) == "" { return false }
   let args = ["list" "--id" $id "--exact" "--source" "winget" "--accept-source-agreements" "--disable-interactivity"]
   (moxc-look "winget" $args {|args| ^winget ...$args }).exit_code == 0
 }

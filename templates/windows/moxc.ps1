@@ -26,6 +26,25 @@ function Set-UserVariable($name, $value) {
     [Environment]::SetEnvironmentVariable('MOXC_CHANGED', $null, 'User')
 }
 
+# One family of addresses of a card: what was set by hand, and whether the rest comes by itself.
+function Get-Family($index, $family, $all, $service, $guid) {
+    $place = @{ InterfaceIndex = $index; AddressFamily = $family; ErrorAction = 'SilentlyContinue' }
+    $interface = Get-NetIPInterface @place
+    $key = "HKLM:\SYSTEM\CurrentControlSet\Services\$service\Parameters\Interfaces\$guid"
+    $servers = [string](Get-ItemProperty -LiteralPath $key -Name 'NameServer' -ErrorAction SilentlyContinue).NameServer
+    return @{
+        automatic = ($null -ne $interface -and [string]$interface.Dhcp -eq 'Enabled')
+        addresses = @(Get-NetIPAddress @place | Where-Object { $_.PrefixOrigin -eq 'Manual' } | ForEach-Object { '{0}/{1}' -f $_.IPAddress, $_.PrefixLength })
+        gateways = @(Get-NetRoute @place -DestinationPrefix $all | ForEach-Object { [string]$_.NextHop })
+        servers = @($servers.Split(', '.ToCharArray()) | Where-Object { $_ -ne '' })
+    }
+}
+
+# The partitions of a disk that hold data, or may; what Windows itself reserves is none.
+function Get-Data($number) {
+    Get-Partition -DiskNumber $number -ErrorAction SilentlyContinue | Where-Object { $_.Type -ne 'Reserved' }
+}
+
 function Get-Answer($request) {
     switch ($request.do) {
         'signature' {
@@ -101,6 +120,160 @@ function Get-Answer($request) {
                 }
             })
             return @{ volumes = $volumes }
+        }
+        'cards' {
+            $cards = @(Get-NetAdapter | ForEach-Object {
+                $index = $_.ifIndex
+                @{
+                    mac = ([string]$_.MacAddress).Replace('-', ':').ToUpperInvariant()
+                    index = [int]$index
+                    name = [string]$_.Name
+                    four = Get-Family $index 'IPv4' '0.0.0.0/0' 'Tcpip' $_.InterfaceGuid
+                    six = Get-Family $index 'IPv6' '::/0' 'Tcpip6' $_.InterfaceGuid
+                }
+            })
+            return @{ cards = $cards }
+        }
+        'set-card' {
+            $all = @{ IPv4 = '0.0.0.0/0'; IPv6 = '::/0' }[[string]$request.family]
+            $place = @{ InterfaceIndex = [int]$request.index; AddressFamily = [string]$request.family }
+            Get-NetRoute @place -DestinationPrefix $all -ErrorAction SilentlyContinue | Remove-NetRoute -Confirm:$false
+            Get-NetIPAddress @place -ErrorAction SilentlyContinue | Where-Object { $_.PrefixOrigin -eq 'Manual' } | Remove-NetIPAddress -Confirm:$false
+            $dhcp = 'Disabled'
+            if ($request.automatic) { $dhcp = 'Enabled' }
+            Set-NetIPInterface @place -Dhcp $dhcp
+            foreach ($address in $request.addresses) {
+                $parts = ([string]$address).Split('/')
+                New-NetIPAddress @place -IPAddress $parts[0] -PrefixLength ([int]$parts[1]) | Out-Null
+            }
+            if ($request.gateway -ne '') {
+                New-NetRoute @place -DestinationPrefix $all -NextHop ([string]$request.gateway) | Out-Null
+            }
+            return @{ set = $request.index }
+        }
+        'set-servers' {
+            $index = [int]$request.index
+            # Both families at once: that is how Windows keeps them.
+            Set-DnsClientServerAddress -InterfaceIndex $index -ResetServerAddresses
+            if (@($request.servers).Count -gt 0) {
+                Set-DnsClientServerAddress -InterfaceIndex $index -ServerAddresses @($request.servers | ForEach-Object { [string]$_ })
+            }
+            return @{ set = $request.index }
+        }
+        'disks' {
+            $disks = @(Get-Disk | ForEach-Object {
+                @{
+                    number = [int]$_.Number
+                    serial = ([string]$_.SerialNumber).Trim()
+                    size = [long]$_.Size
+                    system = [bool]($_.IsBoot -or $_.IsSystem)
+                    partitions = @(Get-Data $_.Number).Count
+                }
+            })
+            return @{ disks = $disks }
+        }
+        'letters' {
+            $letters = @(Get-CimInstance -ClassName Win32_Volume | Where-Object { $_.DriveLetter } | ForEach-Object {
+                $letter = ([string]$_.DriveLetter).Substring(0, 1)
+                $partition = Get-Partition -DriveLetter $letter -ErrorAction SilentlyContinue
+                $disk = -1
+                if ($null -ne $partition) { $disk = [int]$partition.DiskNumber }
+                @{
+                    letter = $letter
+                    # Win32_Volume: 3 is a disk, 5 a disc.
+                    kind = [int]$_.DriveType
+                    format = [string]$_.FileSystem
+                    label = [string]$_.Label
+                    disk = $disk
+                }
+            })
+            return @{ letters = $letters }
+        }
+        'move-letter' {
+            $volume = Get-CimInstance -ClassName Win32_Volume | Where-Object { $_.DriveLetter -eq ([string]$request.from + ':') }
+            if ($null -eq $volume) { throw ('no drive ' + $request.from) }
+            Set-CimInstance -InputObject $volume -Property @{ DriveLetter = ([string]$request.to + ':') }
+            return @{ moved = $request.to }
+        }
+        'format-disk' {
+            $number = [int]$request.number
+            if (@(Get-Data $number).Count -gt 0) { throw ('disk ' + $number + ' holds partitions') }
+            $disk = Get-Disk -Number $number
+            # A server leaves new disks offline.
+            if ($disk.IsOffline) { Set-Disk -Number $number -IsOffline $false }
+            if ($disk.IsReadOnly) { Set-Disk -Number $number -IsReadOnly $false }
+            if ($disk.PartitionStyle -eq 'RAW') { Initialize-Disk -Number $number -PartitionStyle GPT }
+            $partition = New-Partition -DiskNumber $number -UseMaximumSize -DriveLetter $request.letter
+            Format-Volume -Partition $partition -FileSystem NTFS -NewFileSystemLabel $request.label -Confirm:$false | Out-Null
+            return @{ formatted = $request.letter }
+        }
+        'format-volume' {
+            $volume = Get-Volume -DriveLetter $request.letter
+            if ($volume.FileSystemType -ne 'Unknown') { throw ($request.letter + ': has a file system') }
+            Format-Volume -DriveLetter $request.letter -FileSystem NTFS -NewFileSystemLabel $request.label -Confirm:$false | Out-Null
+            return @{ formatted = $request.letter }
+        }
+        'place' {
+            $item = Get-Item -LiteralPath $request.path -Force -ErrorAction SilentlyContinue
+            if ($null -eq $item) { return @{ there = $false; link = $false; empty = $false } }
+            $link = [bool]($item.Attributes -band [IO.FileAttributes]::ReparsePoint)
+            $empty = -not $link -and $item.PSIsContainer -and -not (Get-ChildItem -LiteralPath $request.path -Force | Select-Object -First 1)
+            return @{ there = $true; link = $link; empty = [bool]$empty }
+        }
+        'drive' {
+            # A drive of virtio-fs is a logical disk, and no volume.
+            $drive = Get-CimInstance -ClassName Win32_LogicalDisk | Where-Object { $_.DeviceID -eq ([string]$request.letter + ':') }
+            if ($null -eq $drive) { return @{ there = $false; kind = 0; label = '' } }
+            return @{ there = $true; kind = [int]$drive.DriveType; label = [string]$drive.VolumeName }
+        }
+        'remove-empty' {
+            # Fails where it is not empty.
+            [IO.Directory]::Delete([string]$request.path, $false)
+            return @{ removed = $request.path }
+        }
+        'task' {
+            $task = Get-ScheduledTask -TaskPath '\moxc\' -TaskName $request.name -ErrorAction SilentlyContinue
+            return @{ there = ($null -ne $task); running = ($null -ne $task -and [string]$task.State -eq 'Running') }
+        }
+        'event' {
+            if (-not [Diagnostics.EventLog]::SourceExists('moxc')) { New-EventLog -LogName 'Application' -Source 'moxc' }
+            $kind = 'Information'
+            if ($request.warns) { $kind = 'Warning' }
+            Write-EventLog -LogName 'Application' -Source 'moxc' -EventId 1 -EntryType $kind -Message $request.text
+            return @{ written = $true }
+        }
+        'rule' {
+            $rule = Get-NetFirewallRule -Name $request.name -ErrorAction SilentlyContinue
+            if ($null -eq $rule) { return @{ there = $false; port = '' } }
+            $port = [string]($rule | Get-NetFirewallPortFilter).LocalPort
+            return @{ there = ([string]$rule.Enabled -eq 'True'); port = $port }
+        }
+        'set-rule' {
+            Remove-NetFirewallRule -Name $request.name -ErrorAction SilentlyContinue
+            New-NetFirewallRule -Name $request.name -DisplayName $request.title -Direction Inbound -Protocol TCP -LocalPort $request.port -Action Allow -Profile Any | Out-Null
+            return @{ set = $request.name }
+        }
+        'remove-rule' {
+            Remove-NetFirewallRule -Name $request.name -ErrorAction SilentlyContinue
+            return @{ removed = $request.name }
+        }
+        'unset-registry' {
+            Remove-ItemProperty -LiteralPath $request.key -Name $request.name -ErrorAction SilentlyContinue
+            return @{ unset = $request.name }
+        }
+        'expand' {
+            Expand-Archive -LiteralPath $request.file -DestinationPath $request.folder -Force
+            return @{ expanded = $request.folder }
+        }
+        'link' {
+            # A link that is there already is a link alone: what it leads to stays.
+            $there = Get-Item -LiteralPath $request.at -Force -ErrorAction SilentlyContinue
+            if ($null -ne $there) {
+                if (-not ($there.Attributes -band [IO.FileAttributes]::ReparsePoint)) { throw ($request.at + ' is no link') }
+                [IO.Directory]::Delete([string]$request.at, $false)
+            }
+            New-Item -ItemType Junction -Path $request.at -Value $request.to | Out-Null
+            return @{ linked = $request.at }
         }
         'trim' {
             Optimize-Volume -DriveLetter $request.letter -ReTrim

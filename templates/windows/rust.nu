@@ -3,8 +3,8 @@
 use config.nu *
 use moxc.nu *
 
-# Brings the Rust toolchain to what the spec says: Microsoft's build tools where the host is `msvc`, environment
-# variables, rustup with its toolchain, components and targets, and the projects, cloned or created, with their
+# Brings the Rust toolchain to what the spec says: Microsoft's build tools where the host is `msvc`, the C compiler of
+# MSYS2 where it is `gnu`, environment variables, rustup with its toolchain, components and targets, and the projects, cloned or created, with their
 # dependencies fetched.
 #
 # Run it as the user. The build tools need an administrator, and a licence of Visual Studio.
@@ -18,7 +18,15 @@ def main [
 
 # The steps, in an environment as it will be at the next logon.
 export def rust-all [rust: record]: nothing -> list<any> {
-  let tools = (if (rust-wants-build-tools $rust.host) { [(moxc-step "build tools" {|| rust-build-tools $rust.host })] } else { [] })
+  let tools = (
+    if (rust-wants-build-tools $rust.host) {
+      [(moxc-step "build tools" {|| rust-build-tools $rust.host })]
+    } else if ($rust.host | str ends-with "-gnu") {
+      [(moxc-step "MSYS2" {|| rust-msys }) (moxc-step "C compiler" {|| rust-compiler $rust.host })]
+    } else {
+      []
+    }
+  )
   let asked = (try { {variables: (rust-ask-environment $rust.environment), error: ""} } catch {|e| {variables: [], error: $e.msg} })
   if $asked.error != "" { return [...$tools {what: "environment", outcome: "failed", detail: $asked.error}] }
   let wanted = $asked.variables
@@ -78,6 +86,44 @@ def rust-has-build-tools [linker: string]: nothing -> bool {
   let args = ["-products" "*" "-requires" $linker "-property" "installationPath"]
   let r = (moxc-look "vswhere" $args {|args| ^vswhere ...$args })
   $r.exit_code == 0 and ($r.stdout | str trim) != ""
+}
+
+# ---------------------------------------------------------------- the gnu host
+
+# Where MSYS2 installs itself.
+const rust_msys_root = 'C:\msys64'
+
+# Off Windows, MOXC_MSYS makes believe, for tests.
+def rust-msys-root []: nothing -> string { $env.MOXC_MSYS? | default $rust_msys_root }
+
+# rustup brings a linker for the gnu host, and no C compiler: crates that hold C code want one.
+def rust-msys []: nothing -> record {
+  if (moxc-path (rust-msys-root) "usr" "bin" "pacman.exe" | path exists) { return (moxc-already) }
+  moxc-need-winget
+  moxc-winget-install "MSYS2.MSYS2"
+}
+
+# The environment of MSYS2 that has Rust's C runtime (msvcrt): its name, and how its packages begin.
+export def rust-environment-of [host: string]: nothing -> record {
+  if ($host | str starts-with "i686-") { {name: "mingw32", packages: "mingw-w64-i686"} } else { {name: "mingw64", packages: "mingw-w64-x86_64"} }
+}
+
+# Compiler and pkg-config, and their folder at the end of the user's PATH.
+def rust-compiler [host: string]: nothing -> record {
+  let environment = (rust-environment-of $host)
+  let bin = (moxc-path (rust-msys-root) $environment.name "bin")
+  let there = (moxc-path $bin "gcc.exe" | path exists)
+  if not $there {
+    let packages = (["gcc" "pkgconf"] | each {|name| $"($environment.packages)-($name)" })
+    let args = ["-S" "--refresh" "--needed" "--noconfirm" ...$packages]
+    $env.PATH = (moxc-search (moxc-path (rust-msys-root) "usr" "bin"))
+    moxc-change "pacman" $args {|args| ^pacman ...$args }
+    if not (moxc-is-dry) and not (moxc-path $bin "gcc.exe" | path exists) {
+      error make {msg: $"pacman ended well, and there is no gcc in ($bin)"}
+    }
+  }
+  let path = (rust-path $bin)
+  if $there { $path } else { moxc-did $bin }
 }
 
 # ---------------------------------------------------------------- environment

@@ -61,11 +61,7 @@ def virtiofs-winfsp-folder []: nothing -> string {
 
 def virtiofs-install-winfsp []: nothing -> record {
   if (virtiofs-winfsp-folder) != "" { return (moxc-already) }
-  if (moxc-is-system) {
-    error make {msg: "WinFsp is not installed, and winget does not work for SYSTEM: run this script once as an administrator"}
-  }
-  moxc-need-winget
-  moxc-winget-install "WinFsp.WinFsp"
+  moxc-install "winfsp"
 }
 
 # The state of virtio-win's service.
@@ -77,16 +73,43 @@ def virtiofs-ask-service []: nothing -> record {
   $service
 }
 
-# Whether something is mounted at a place.
-def virtiofs-is-there [mount: string]: nothing -> bool {
-  # A letter alone would be the drive's current folder.
-  (if $mount =~ '^[A-Z]:$' { $mount + "\\" } else { $mount }) | path exists
+# Whether the folder is mounted at its place. That something is there says nothing: it may be a disc in a CD drive, or a
+# folder of that name. A drive of virtio-fs has the share's tag as its label; a folder that leads elsewhere is a link.
+def virtiofs-is-there [share: record]: nothing -> bool {
+  if ($share.mount | str length) == 2 {
+    let drive = (moxc-ask {do: "drive", letter: ($share.mount | str substring 0..0)})
+    $drive.there and $drive.kind != 5 and ((moxc-same $drive.label $share.tag) or $drive.label =~ '(?i)virtio')
+  } else {
+    (moxc-ask {do: "place", path: $share.mount}).link
+  }
 }
 
-# Waits until something is mounted there; fails where it does not come.
-def virtiofs-await [mount: string, tries: int]: nothing -> nothing {
-  if not (virtiofs-comes $tries {|| virtiofs-is-there $mount }) {
-    error make {msg: $"nothing came up at ($mount): is the folder shared with this guest on the host? `Get-WinEvent -LogName System` may tell more"}
+# Makes room for a folder: a disc that Windows gave its letter to gets another one; the folder above it is made, and an
+# empty one in its place goes, since WinFsp makes it itself.
+def virtiofs-clear [share: record]: nothing -> nothing {
+  if ($share.mount | str length) == 2 {
+    let letter = ($share.mount | str substring 0..0)
+    let drive = (moxc-ask {do: "drive", letter: $letter})
+    if not $drive.there { return }
+    if $drive.kind != 5 { error make {msg: $"($share.mount) belongs to another drive \(($drive.label)): give that one another letter \(diskmgmt.msc)"} }
+    let taken = ((moxc-ask {do: "letters"}).letters | each {|one| $one.letter })
+    let free = ("YXWVUTSRQPONMLKJIHGFE" | split chars | where {|one| $one not-in $taken and $one not-in $moxc_config.letters })
+    if ($free | is-empty) { error make {msg: $"no letter is free for the disc in ($share.mount)"} }
+    moxc-order {do: "move-letter", from: $letter, to: ($free | first)}
+    return
+  }
+  let place = (moxc-ask {do: "place", path: $share.mount})
+  if $place.there and not $place.link {
+    if not $place.empty { error make {msg: $"($share.mount) is there and holds files: move them away, or mount the folder elsewhere"} }
+    moxc-order {do: "remove-empty", path: $share.mount}
+  }
+  moxc-make-folder (moxc-parent $share.mount)
+}
+
+# Waits until a folder is mounted; fails where it does not come.
+def virtiofs-await [share: record, tries: int]: nothing -> nothing {
+  if not (virtiofs-comes $tries {|| virtiofs-is-there $share }) {
+    error make {msg: $"nothing came up at ($share.mount): is the folder shared with this guest on the host? `Get-WinEvent -LogName System` may tell more"}
   }
 }
 
@@ -113,7 +136,7 @@ def virtiofs-serve [share: record, tries: int]: nothing -> record {
   let place = (moxc-ask {do: "registry", key: $virtiofs_options, name: "MountPoint"}).value
   let service = (virtiofs-ask-service)
   let right = ($place == $share.mount)
-  if $right and $service.running and (virtiofs-is-there $share.mount) { return (moxc-already) }
+  if $right and $service.running and (virtiofs-is-there $share) { return (moxc-already) }
   if not $right {
     moxc-order {do: "set-registry", key: $virtiofs_options, name: "MountPoint", value: $share.mount}
   }
@@ -122,8 +145,9 @@ def virtiofs-serve [share: record, tries: int]: nothing -> record {
     moxc-change "sc" ["stop" $virtiofs_service] {|args| ^sc ...$args } --right [0 1062]
     if not (moxc-is-dry) { virtiofs-await-stop $tries }
   }
+  virtiofs-clear $share
   moxc-change "sc" ["start" $virtiofs_service] {|args| ^sc ...$args } --right [0 1056]
-  if not (moxc-is-dry) { virtiofs-await $share.mount $tries }
+  if not (moxc-is-dry) { virtiofs-await $share $tries }
   moxc-did
 }
 
@@ -161,12 +185,32 @@ def virtiofs-register []: nothing -> record {
   moxc-did
 }
 
+# WinFsp's launcher starts with Windows, and answers some time later: the call is tried again until the folder is there.
 def virtiofs-launch [share: record, tries: int]: nothing -> record {
-  if (virtiofs-is-there $share.mount) { return (moxc-already) }
-  let bin = (moxc-path (virtiofs-winfsp-folder) "bin")
+  if (virtiofs-is-there $share) { return (moxc-already) }
+  virtiofs-clear $share
   let args = ["start" "virtiofs" $"viofs-($share.tag)" $share.tag $share.mount]
-  $env.PATH = (moxc-search $bin)
-  moxc-change "launchctl-x64" $args {|args| ^launchctl-x64 ...$args }
-  if not (moxc-is-dry) { virtiofs-await $share.mount $tries }
+  $env.PATH = (moxc-search (moxc-path (virtiofs-winfsp-folder) "bin"))
+  if (moxc-is-dry) {
+    moxc-change "launchctl-x64" $args {|args| ^launchctl-x64 ...$args }
+    return (moxc-did)
+  }
+  mut last = "the launcher was not called"
+  for attempt in 1..$tries {
+    $last = (try { virtiofs-call $args } catch {|e| $e.msg })
+    if $last == "" { break }
+    moxc-log "warn" $"($share.tag): ($last)"
+    if $attempt < $tries { sleep ($moxc_config.wait_seconds * 100ms) }
+  }
+  if $last != "" { error make {msg: $last} }
+  virtiofs-await $share $tries
   moxc-did
+}
+
+# Nothing where the launcher took the call.
+def virtiofs-call [args: list<string>]: nothing -> string {
+  let launcher = (moxc-ask {do: "service", name: "WinFsp.Launcher"})
+  if $launcher.there and not $launcher.running { return "the service WinFsp.Launcher does not run yet" }
+  moxc-change "launchctl-x64" $args {|args| ^launchctl-x64 ...$args }
+  ""
 }

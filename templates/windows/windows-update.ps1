@@ -1,5 +1,5 @@
 # Windows Update by its documented interface, the COM classes of the Windows Update Agent. The request is JSON in
-# MOXC_REQUEST (`do`: check or install); the answer is one line of JSON, all of it ASCII.
+# MOXC_REQUEST (`do`: check or install; `optional`: optional updates, too); the answer is one line of JSON, all of it ASCII.
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 
@@ -29,7 +29,10 @@ function Get-Answer($request) {
     $session.ClientApplicationID = 'moxc'
     $system = New-Object -ComObject 'Microsoft.Update.SystemInfo'
     # Drivers come from virtio-win and from the makers of the hardware, not from here.
-    $found = $session.CreateUpdateSearcher().Search("IsInstalled=0 and IsHidden=0 and Type='Software'")
+    $criteria = "IsInstalled=0 and IsHidden=0 and Type='Software'"
+    # BrowseOnly: optional updates, as previews of the next month's.
+    if (-not $request.optional) { $criteria += ' and BrowseOnly=0' }
+    $found = $session.CreateUpdateSearcher().Search($criteria)
     $updates = @()
     $wanted = New-Object -ComObject 'Microsoft.Update.UpdateColl'
     foreach ($update in $found.Updates) {
@@ -46,17 +49,21 @@ function Get-Answer($request) {
             code = 0
         }
     }
-    $answer = @{ updates = @($updates); reboot = [bool]$system.RebootRequired }
+    $answer = @{ updates = @($updates); reboot = [bool]$system.RebootRequired; busy = '' }
     if ($request.do -ne 'install' -or $wanted.Count -eq 0) { return $answer }
 
+    $installer = $session.CreateUpdateInstaller()
+    if ($installer.IsBusy) {
+        $answer.busy = 'another installation is running'
+        return $answer
+    }
     $downloader = $session.CreateUpdateDownloader()
     $downloader.Updates = $wanted
     $downloaded = $downloader.Download()
     if ($downloaded.ResultCode -gt 3) {
-        throw ('the download ' + $results[$downloaded.ResultCode] + ': 0x{0:X8}' -f $downloaded.HResult)
+        $code = '0x{0:X8}' -f $downloaded.HResult
+        return @{ error = ('the download ' + $results[$downloaded.ResultCode] + ': ' + $code); code = $code }
     }
-    $installer = $session.CreateUpdateInstaller()
-    if ($installer.IsBusy) { throw 'another installation is running' }
     if ($installer.RebootRequiredBeforeInstallation) {
         $answer.reboot = $true
         return $answer
@@ -86,9 +93,10 @@ function Get-Answer($request) {
 }
 
 try {
-    Write-Answer (Get-Answer (ConvertFrom-Json -InputObject $env:MOXC_REQUEST))
-    exit 0
+    $answer = Get-Answer (ConvertFrom-Json -InputObject $env:MOXC_REQUEST)
+    Write-Answer $answer
+    exit [int]$answer.ContainsKey('error')
 } catch {
-    Write-Answer @{ error = $_.Exception.Message }
+    Write-Answer @{ error = $_.Exception.Message; code = '0x{0:X8}' -f $_.Exception.GetBaseException().HResult }
     exit 1
 }

@@ -19,7 +19,22 @@ def main [
 export def winget-all [ids: list<any>, upgrade: bool]: nothing -> list<any> {
   if ($ids | is-empty) { return [] }
   moxc-need-winget
-  $ids | each {|id| moxc-step $id {|| winget-one $id $upgrade } }
+  [(moxc-step "Nushell stays" {|| winget-pin }) ...($ids | each {|id| moxc-step $id {|| winget-one $id $upgrade } })]
+}
+
+# A newer Nushell may not read these scripts: `winget upgrade --all` must leave it alone.
+def winget-pin []: nothing -> record {
+  if (moxc-look "winget" ["pin" "list" "--id" "Nushell.Nushell" "--exact" "--disable-interactivity"] {|args| ^winget ...$args }).stdout =~ 'Nushell\.Nushell' {
+    return (moxc-already)
+  }
+  let args = ["pin" "add" "--id" "Nushell.Nushell" "--exact" "--accept-source-agreements" "--disable-interactivity"]
+  try {
+    moxc-change "winget" $args {|args| ^winget ...$args }
+    moxc-did
+  } catch {|e|
+    # winget before 1.5 has no pins; nothing else hangs on it.
+    moxc-already $"winget takes no pin: ($e.msg)"
+  }
 }
 
 def winget-one [id: string, upgrade: bool]: nothing -> record {

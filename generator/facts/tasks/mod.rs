@@ -36,6 +36,11 @@ pub fn job(facts: &Facts<'_>, schedule: &Schedule) -> Option<Job> {
     })
 }
 
+/// What looks each day for what a schedule would do, and does nothing; nothing where there is no such look.
+pub fn look(facts: &Facts<'_>, schedule: &Schedule) -> Option<Job> {
+    windows::check(facts.host, schedule)
+}
+
 /// How long systemd lets a schedule's service run; none where it has all the time, or keeps the time itself.
 pub fn time_limit(schedule: &Schedule) -> Option<String> {
     // The tool that updates Windows keeps the time guest by guest: systemd would end it on its way back.

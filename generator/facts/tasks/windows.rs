@@ -4,16 +4,26 @@ use super::job::{Access, Job};
 use crate::model::{Host, Schedule, WindowsUpdate};
 use crate::value::Reboot;
 
-/// Updates guests by their own scheduled task, which has the schedule's name; nothing where there is no Windows guest.
-pub(super) fn update(host: &Host, schedule: &Schedule, task: &WindowsUpdate) -> Option<Job> {
+/// The numbers of a task's guests; nothing where there is no Windows guest.
+fn vmids(host: &Host, task: &WindowsUpdate) -> Option<Vec<String>> {
     let vmids: Vec<String> = task
         .guests
         .iter()
         .map(|id| host.guests[id].vmid.get().to_string())
         .collect();
-    if vmids.is_empty() {
-        return None;
-    }
+    (!vmids.is_empty()).then_some(vmids)
+}
+
+/// Looks which updates wait in the guests of a schedule that installs some, and whether one wants a person.
+pub(super) fn check(host: &Host, schedule: &Schedule) -> Option<Job> {
+    let vmids = vmids(host, schedule.windows_update()?)?;
+    let job = Job::new("windows-update", Access::System);
+    Some(job.args(["--check", "--"]).args(vmids))
+}
+
+/// Updates guests by their own scheduled task, which has the schedule's name; nothing where there is no Windows guest.
+pub(super) fn update(host: &Host, schedule: &Schedule, task: &WindowsUpdate) -> Option<Job> {
+    let vmids = vmids(host, task)?;
     let mut job = Job::new("windows-update", Access::System).args([
         "--task",
         &schedule.name.value,

@@ -19,6 +19,7 @@ const FILES: &[(&str, &str)] = files! {
     "notify.nix"
     "platform.nix"
     "proxmox-host.nix"
+    "scripts/agent.sh"
     "scripts/backup-rehearsal.sh"
     "scripts/etc-check.sh"
     "scripts/gate.sh"

@@ -54,7 +54,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
         let Some(windows) = &vm.windows else { continue };
         plan.guests.push(GuestPlan {
             name: guest.name.value.clone(),
-            scripts: scripts::plan(host, guest, vm, windows, sink),
+            scripts: scripts::plan(host, id, guest, vm, windows, sink),
             setup: setup::plan(host, id, guest, vm, windows, sink),
         });
     }
@@ -65,7 +65,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
 pub fn emit(plan: &Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
     let origin = &plan.origin;
     for guest in &plan.guests {
-        for (path, text) in scripts::files(&guest.scripts, origin) {
+        for (path, text) in scripts::files(&guest.scripts, origin, templates, sink) {
             insert(files, &guest.name, &path, text);
         }
         setup::emit(&guest.setup, origin, templates, files, sink);

@@ -25,7 +25,7 @@ def main [
 
 # The scripts that this guest has.
 def integration-names []: nothing -> list<string> {
-  ["guest-agent" "virtiofs" "winget" "rust" "steam" "windows-update" "maintenance" "first-logon"]
+  ["setup" "guest-agent" "virtiofs" "winget" "rust" "steam" "windows-update" "maintenance" "first-logon"]
   | where {|name| $integration_scripts | path join $"($name).nu" | path exists }
 }
 
@@ -102,24 +102,36 @@ def integration-tree [box: record]: nothing -> list<any> {
 # A machine on which nothing of ours is there yet.
 def integration-empty [box: record]: nothing -> nothing {
   test-answer $box "winget" '^list ' --exit 20
+  integration-still $box
   test-answer $box "powershell" '"do":"service","name":"QEMU-GA"' --stdout (test-service)
   test-answer $box "powershell" '"do":"service"' --stdout (test-service --there --start "Manual")
   test-answer $box "powershell" '"do":"registry"' --stdout '{"value":null}'
   test-answer $box "powershell" '"do":"path"' --stdout '{"now":""}'
   test-answer $box "powershell" '"do":"volumes"' --stdout '{"volumes":[{"letter":"C","size":100,"free":50,"health":"Healthy"}]}'
   test-answer $box "powershell" '"do":"events"' --stdout '{"count":0,"events":[]}'
-  test-answer $box "powershell" '"do":"check"' --stdout '{"updates":[{"title":"KB1","bytes":5000,"left":"","result":"","code":0}],"reboot":false}'
-  test-answer $box "powershell" '"do":"install"' --stdout '{"updates":[{"title":"KB1","bytes":5000,"left":"","result":"succeeded","code":0}],"reboot":false}'
+  test-answer $box "powershell" '"do":"check"' --stdout '{"updates":[{"title":"KB1","bytes":5000,"left":"","result":"","code":0}],"reboot":false,"busy":""}'
+  test-answer $box "powershell" '"do":"install"' --stdout '{"updates":[{"title":"KB1","bytes":5000,"left":"","result":"succeeded","code":0}],"reboot":false,"busy":""}'
   test-answer $box "powershell" '.' --stdout '{}'
   test-answer $box "dism" "AnalyzeComponentStore" --stdout "Component Store Cleanup Recommended : Yes\r\n"
   # The agent's installer, on the image in a drive: off Windows, a file of that name where the script runs.
   "msi" | save ($box.work | path join 'D:\guest-agent\qemu-ga-x86_64.msi')
 }
 
+# What looks, and finds nothing to do.
+def integration-still [box: record]: nothing -> nothing {
+  test-answer $box "powershell" '"do":"task"' --stdout '{"there":false,"running":false}'
+  test-answer $box "powershell" '"do":"place"' --stdout '{"there":false,"link":false,"empty":false}'
+  test-answer $box "powershell" '"do":"letters"' --stdout '{"letters":[]}'
+  test-answer $box "dism" "ScanHealth" --stdout "No component store corruption detected.\r\n"
+}
+
 # A machine on which everything is as it should be.
 def integration-well [box: record]: nothing -> nothing {
   let home = $"($box.folder)/home/.cargo/bin"
   test-answer $box "winget" '^list ' --stdout "found"
+  test-answer $box "winget" '^pin list ' --stdout "Nushell.Nushell"
+  test-answer $box "powershell" '"do":"place"' --stdout '{"there":true,"link":true,"empty":false}'
+  integration-still $box
   test-answer $box "powershell" '"do":"service","name":"QEMU-GA"' --stdout (test-service --there --running)
   test-answer $box "powershell" '"do":"service"' --stdout (test-service --there --running --delayed)
   test-answer $box "powershell" '"name":"InstallDir"' --stdout '{"value":"C:\\Program Files (x86)\\WinFsp\\"}'
@@ -127,7 +139,7 @@ def integration-well [box: record]: nothing -> nothing {
   test-answer $box "powershell" '"do":"path"' --stdout ({now: $home} | to json --raw)
   test-answer $box "powershell" '"do":"volumes"' --stdout '{"volumes":[{"letter":"C","size":100,"free":50,"health":"Healthy"}]}'
   test-answer $box "powershell" '"do":"events"' --stdout '{"count":0,"events":[]}'
-  test-answer $box "powershell" '"do":"check"|"do":"install"' --stdout '{"updates":[],"reboot":false}'
+  test-answer $box "powershell" '"do":"check"|"do":"install"' --stdout '{"updates":[],"reboot":false,"busy":""}'
   test-answer $box "powershell" '.' --stdout '{}'
   test-answer $box "dism" "AnalyzeComponentStore" --stdout "Component Store Cleanup Recommended : No\r\n"
   mkdir $"($box.folder)/Z" $"($box.folder)/src/hello" $"($box.folder)/Steam/steamapps" $"($box.folder)/moxc/state"
@@ -174,13 +186,14 @@ def integration-winget []: nothing -> list<any> {
     (test --box "winget: what is missing is installed, by its exact id and without questions" {|| test-box {|box|
       test-answer $box "winget" "^list --id Git.Git " --stdout "found"
       test-answer $box "winget" "^list " --exit 20
+      test-answer $box "winget" "^pin list " --stdout "Nushell.Nushell"
       let run = (test-run $box "winget")
       test-status $run 0
       test-equal (test-changes $box) [[
         winget install --id Mozilla.Firefox --exact --source winget --silent
         --accept-source-agreements --accept-package-agreements --disable-interactivity
       ]]
-      test-contains $run.printed "winget: 1 done, 1 as they should be"
+      test-contains $run.printed "winget: 1 done, 2 as they should be"
     } })
     (test --box "winget: a second run does nothing" {|| test-box {|box|
       integration-well $box
@@ -265,60 +278,16 @@ def integration-agent []: nothing -> list<any> {
 # ---------------------------------------------------------------- virtio-fs
 
 def integration-virtiofs []: nothing -> list<any> {
-  let several = {|config|
-    let folder = ($config.root | path dirname)
-    $config | upsert shares [
-      {tag: "one", mount: $"($folder)/Y", read_only: false}
-      {tag: "two", mount: $"($folder)/Z", read_only: true}
-    ]
-  }
   [
-    (test --box "virtio-fs: one folder goes by the service, which starts after WinFsp" {|| test-box {|box|
-      mkdir $"($box.folder)/Z"
-      test-answer $box "powershell" '"name":"InstallDir"' --stdout '{"value":"C:\\WinFsp\\"}'
-      integration-empty $box
-      test-status (test-run $box "virtiofs") 0
-      let changes = (test-changes $box)
-      test-equal ($changes | where {|call| $call.0 == "sc" }) [
-        [sc config VirtioFsSvc "start=" "delayed-auto"]
-        [sc start VirtioFsSvc]
-      ]
-      test-contains (test-called $box) $"\"do\":\"set-registry\",\"key\":\"HKLM:\\\\SOFTWARE\\\\VirtIO-FS\",\"name\":\"MountPoint\",\"value\":\"($box.folder)/Z\""
-    } })
     (test --box "virtio-fs: a second run does nothing" {|| test-box {|box|
       integration-well $box
       integration-idle $box "virtiofs"
     } })
-    (test --box "virtio-fs: several folders have an instance each, and the service rests" {|| test-box --change $several {|box|
-      mkdir $"($box.folder)/Y"
-      test-answer $box "powershell" '"name":"InstallDir"' --stdout ({value: $"($box.folder)/WinFsp/"} | to json --raw)
-      test-answer $box "powershell" '"name":"VirtioFsSvc"' --stdout (test-service --there --running --start "Manual")
-      integration-empty $box
-      test-add-fake $box "launchctl-x64" --at $"($box.folder)/WinFsp/bin"
-      test-answer $box "launchctl-x64" "^start virtiofs viofs-two" --touch [$"($box.folder)/Z"]
-      let run = (test-run $box "virtiofs")
-      test-status $run 0
-      let changes = (test-changes $box | where {|call| $call.0 != "powershell" })
-      test-equal $changes [
-        [sc stop VirtioFsSvc]
-        [sc config VirtioFsSvc "start=" disabled]
-        [launchctl-x64 start virtiofs viofs-two two $"($box.folder)/Z"]
-      ]
-      for part in ['"name":"CommandLine","value":"-t %1 -m %2"' '"name":"JobControl","value":1' '"name":"Executable","value":"C:\\virtiofs.exe"'] {
-        test-contains (test-called $box) $part
-      }
-    } })
-    (test --box "virtio-fs: a folder that does not come is told by its place" {|| test-box {|box|
-      test-answer $box "powershell" '"name":"InstallDir"' --stdout '{"value":"C:\\WinFsp\\"}'
-      integration-empty $box
-      let run = (test-run $box "virtiofs" "--tries" "2")
-      test-status $run 1
-      test-contains $run.printed $"nothing came up at ($box.folder)/Z"
-    } })
     (test --box "virtio-fs: WinFsp is installed where it is missing" {|| test-box {|box|
       integration-empty $box
       test-run $box "virtiofs" "--tries" "1"
-      test-contains (test-called $box) "winget install --id WinFsp.WinFsp --exact"
+      test-contains (test-called $box) $"msiexec /i ($box.folder)/moxc/packages/winfsp.msi /qn"
+      test-lacks (test-called $box) "winget"
     } })
     (test --box "virtio-fs: without the service, it is said what installs it" {|| test-box {|box|
       test-answer $box "powershell" '"name":"InstallDir"' --stdout '{"value":"C:\\WinFsp\\"}'
@@ -348,6 +317,16 @@ def integration-rust []: nothing -> list<any> {
       test-equal ($call | take 4) [winget install "--id" "Microsoft.VisualStudio.2022.BuildTools"]
       test-contains ($call | last) "--add Microsoft.VisualStudio.Component.VC.Tools.x86.x64"
       test-contains ($call | last) "--quiet --wait --norestart"
+    } })
+    (test --box "rust: a host of gnu gets a C compiler, and its folder in PATH" {|| test-box --change {|config| $config | upsert rust.host "x86_64-pc-windows-gnu" } {|box|
+      integration-well $box
+      test-add-fake $box "pacman" --at $"($box.folder)/msys64/usr/bin"
+      "" | save $"($box.folder)/msys64/usr/bin/pacman.exe"
+      mkdir $"($box.folder)/msys64/mingw64/bin"
+      test-answer $box "pacman" "." --touch [$"($box.folder)/msys64/mingw64/bin/gcc.exe"]
+      let run = (test-run $box "rust")
+      test-contains (test-called $box) "pacman -S --refresh --needed --noconfirm mingw-w64-x86_64-gcc mingw-w64-x86_64-pkgconf"
+      test-contains (test-called $box) $"\"do\":\"add-path\",\"folder\":\"($box.folder)/msys64/mingw64/bin\""
     } })
     (test --box "rust: a host of gnu wants no build tools" {|| test-box --change {|config| $config | upsert rust.host "x86_64-pc-windows-gnu" } {|box|
       integration-well $box
@@ -503,16 +482,6 @@ def integration-steam []: nothing -> list<any> {
       test-contains $run.printed "Rust (game 252490): Steam has not finished"
       test-equal (test-changes $box) []
     } })
-    (test --box "steam: a library that Steam does not know is one step for a person" {|| test-box --change {|config|
-      $config | upsert steam.libraries ['E:\Games' 'F:']
-    } {|box|
-      integration-well $box
-      "\"libraryfolders\"\n{\n\t\"1\"\n\t{\n\t\t\"path\"\t\t\"e:\\\\games\"\n\t}\n}\n" | save $"($box.folder)/Steam/steamapps/libraryfolders.vdf"
-      let run = (test-run $box "steam")
-      test-status $run 0
-      test-contains $run.printed 'library F:: in Steam, choose Settings, Storage, Add Drive, and name F:\SteamLibrary'
-      test-contains $run.printed "already  library E:"
-    } })
     (test --box "steam: --no-open only says" {|| test-box {|box|
       integration-well $box
       rm $"($box.folder)/Steam/steamapps/appmanifest_252490.acf"
@@ -527,11 +496,11 @@ def integration-steam []: nothing -> list<any> {
 
 def integration-update []: nothing -> list<any> {
   let answer = {|box, reboot|
-    test-answer $box "powershell" '"do":"check"' --stdout ({updates: [{title: "KB1", bytes: 5000, left: "", result: "", code: 0}], reboot: false} | to json --raw)
+    test-answer $box "powershell" '"do":"check"' --stdout ({updates: [{title: "KB1", bytes: 5000, left: "", result: "", code: 0}], reboot: false, busy: ""} | to json --raw)
     test-answer $box "powershell" '"do":"install"' --stdout ({updates: [
       {title: "KB1", bytes: 5000, left: "", result: "succeeded", code: 0}
       {title: "Windows 12", bytes: 1, left: "install it by hand", result: "", code: 0}
-    ], reboot: $reboot} | to json --raw)
+    ], reboot: $reboot, busy: ""} | to json --raw)
   }
   [
     (test --box "windows-update: without --install it only looks" {|| test-box {|box|
@@ -565,13 +534,13 @@ def integration-update []: nothing -> list<any> {
       test-equal (test-calls $box) []
     } })
     (test --box "windows-update: what Windows says of a failure is passed on" {|| test-box {|box|
-      test-answer $box "powershell" "." --exit 1 --stdout '{"error":"Exception from HRESULT: 0x8024402C"}'
+      test-answer $box "powershell" "install" --exit 1 --stdout '{"error":"Exception from HRESULT: 0x80070005","code":"0x80070005"}'
       let run = (test-run $box "windows-update" "--install")
       test-status $run 1
-      test-contains $run.printed "0x8024402C"
+      test-contains $run.printed "0x80070005"
     } })
     (test --box "windows-update: an update that fails is told with its code" {|| test-box {|box|
-      test-answer $box "powershell" "." --stdout ({updates: [{title: "KB1", bytes: 1, left: "", result: "failed", code: -2145124329}], reboot: false} | to json --raw)
+      test-answer $box "powershell" '"do":"install"' --stdout ({updates: [{title: "KB1", bytes: 1, left: "", result: "failed", code: -2145124329}], reboot: false, busy: ""} | to json --raw)
       let run = (test-run $box "windows-update" "--install")
       test-status $run 1
       test-contains $run.printed "KB1: failed (0x80240017)"
@@ -587,6 +556,7 @@ def integration-maintenance []: nothing -> list<any> {
       integration-empty $box
       test-status (test-run $box "maintenance") 0
       rm --recursive ($box.fakes | path join "answers" "dism")
+      test-answer $box "dism" "ScanHealth" --stdout "No component store corruption detected.\r\n"
       integration-idle $box "maintenance"
     } })
     (test --box "maintenance: the component store is cleaned where DISM says so, and volumes are trimmed" {|| test-box {|box|
@@ -631,6 +601,29 @@ def integration-maintenance []: nothing -> list<any> {
       test-status $run 0
       test-contains $run.printed "volume C:: only 3 % free"
       test-contains $run.printed "chkdsk D: /scan"
+    } })
+    (test --box "maintenance: what the scans find is for a person, and nothing is mended" {|| test-box {|box|
+      test-answer $box "dism" "ScanHealth" --stdout "The component store is repairable.\r\n"
+      test-answer $box "sfc" "." --exit 1
+      test-answer $box "chkdsk" "." --exit 3
+      integration-well $box
+      let run = (test-run $box "maintenance")
+      test-status $run 0
+      for part in ["RestoreHealth" "sfc /scannow" "chkdsk C: /spotfix"] { test-contains $run.printed $part }
+      test-equal (test-changes $box) []
+      test-forget $box
+      test-run $box "maintenance" "--no-scan"
+      test-lacks (test-called $box) "sfc"
+    } })
+    (test --box "maintenance: a volume that fills is told before it is full" {|| test-box {|box|
+      integration-well $box
+      let at = ((date now) - 20day | format date "%Y-%m-%dT%H:%M:%S%:z")
+      for case in [[was warns]; [90 true] [52 false] [40 false]] {
+        {seen: [{at: $at, free: $case.was}]} | to json | save --force $"($box.folder)/moxc/state/volume-C.json"
+        let run = (test-run $box "maintenance")
+        test-status $run 0
+        test-equal ($run.printed | str contains "manual   trend of C:") $case.warns
+      }
     } })
     (test --box "maintenance: errors of the event log stand in the log" {|| test-box {|box|
       test-answer $box "powershell" '"do":"events"' --stdout '{"count":3,"events":[{"provider":"disk","id":7,"count":3,"newest":"2026-01-01T00:00:00","message":"bad block"}]}'
@@ -699,6 +692,22 @@ def integration-logon []: nothing -> list<any> {
       rm $"($box.folder)/Steam/steamapps/appmanifest_252490.acf"
       test-status (test-run $box "first-logon") 0
       test-equal (test-calls $box | last) ["xdg-open" $"($box.folder)/moxc/first-logon.txt"]
+      # It has been said: a second logon is quiet.
+      test-forget $box
+      test-status (test-run $box "first-logon") 0
+      test-equal (test-calls $box) []
+      test-status (test-run $box "first-logon" "--again") 0
+      test-equal (test-calls $box | last) ["xdg-open" $"($box.folder)/moxc/first-logon.txt"]
+    } })
+    (test --box "first logon: the restart that an installer asked for comes at its end, and once" {|| test-box {|box|
+      integration-well $box
+      mkdir $"($box.folder)/moxc/state/bootstrap"
+      "wanted" | save $"($box.folder)/moxc/state/bootstrap/restart"
+      test-status (test-run $box "first-logon" "--no-open") 3
+      test-equal (test-calls $box | last | take 4) [shutdown "/r" "/t" "300"]
+      test-forget $box
+      test-status (test-run $box "first-logon" "--no-open") 0
+      test-lacks (test-called $box) "shutdown"
     } })
     (test --box "first logon: a script that breaks is told, and the next is run" {|| test-box {|box|
       if "steam" not-in (integration-names) { return }

@@ -27,10 +27,16 @@ for answer in "$MOXC_FAKES/answers/$name"/*/; do
   [ "$used" -lt "$(cat "$answer/times")" ] || continue
   echo $((used + 1)) >"$answer/used"
   while IFS= read -r file; do [ -z "$file" ] || echo fake >>"$file"; done <"$answer/touch"
+  while IFS= read -r file; do [ -z "$file" ] || cat "$answer/appended" >>"$file"; done <"$answer/appendto"
   cat "$answer/stdout"
   cat "$answer/stderr" >&2
   exit "$(cat "$answer/exit")"
 done
+# What no test has an answer for: a winget, and nothing else at work.
+case "$name $line" in
+  'winget --version') echo v1.8.0 ;;
+  *'"do":"task"'*) echo '{"there":false,"running":false}' ;;
+esac
 exit 0
 '#
 
@@ -117,9 +123,19 @@ export def test-config [folder: string]: nothing -> record {
     nu_oldest: "0.108.0"
     nu_newest: "99.0.0"
     wait_seconds: 0
+    scripts: ["guest-agent" "virtiofs" "winget" "rust" "steam"]
+    installers: [{name: "winfsp", file: "winfsp.msi", url: "http://127.0.0.1:9/winfsp.msi", sha256: ("winfsp" | hash sha256)}]
+    cards: []
+    disks: []
+    letters: ["Z"]
+    updates: {scheduled: false, optional: false}
+    remote: ""
+    ssh_keys: []
     winget: ["Mozilla.Firefox" "Git.Git"]
     steam: {
       setup: "http://127.0.0.1:9/SteamSetup.exe"
+      cmd: "http://127.0.0.1:9/steamcmd.zip"
+      login: false
       install_dir: $"($folder)/Steam"
       libraries: []
       games: [{app_id: 252490, name: "Rust"}]
@@ -153,13 +169,16 @@ def test-make-box [folder: string, change: any]: nothing -> record {
     fakes: ($folder | path join "fakes")
     work: ($folder | path join "work")
   }
+  # A pinned installer that the disc of answers has brought.
+  mkdir $"($folder)/moxc/packages"
+  "winfsp" | save --raw $"($folder)/moxc/packages/winfsp.msi"
   for part in [$box.scripts $box.bin ($box.fakes | path join "answers") $box.work ($folder | path join "temp")] { mkdir $part }
   for file in (ls --full-paths $test_scripts | where type == "file" | get name) { cp $file $box.scripts }
   let config = (test-config $folder)
   let config = (if $change == null { $config } else { do $change $config })
   $"export const moxc_config = ($config | to nuon)\n" | save --force ($box.scripts | path join "config.nu")
   test-launcher $box "nu" $"#!/bin/sh\nexec '($nu.current-exe)' \"$@\"\n"
-  for program in [winget powershell sc msiexec dism shutdown xdg-open] { test-launcher $box $program $test_fake }
+  for program in [winget powershell sc msiexec dism sfc chkdsk icacls shutdown xdg-open] { test-launcher $box $program $test_fake }
   $box
 }
 
@@ -189,6 +208,8 @@ export def test-answer [
   --stderr: string = ""
   --exit: int = 0
   --touch: list<string> = [] # files that the program makes
+  --append-to: list<string> = [] # files that the program adds to
+  --appended: string = "" # what it adds
   --times: int = 1000000
 ]: nothing -> nothing {
   let folder = ($box.fakes | path join "answers" $program)
@@ -197,6 +218,7 @@ export def test-answer [
   mkdir $answer
   let parts = {
     match: $fits, stdout: $stdout, stderr: $stderr, exit: $"($exit)", times: $"($times)"
+    appendto: ($append_to | each {|file| $file + "\n" } | str join), appended: $appended
     touch: ($touch | each {|file| $file + "\n" } | str join)
   }
   for part in ($parts | transpose name text) { $part.text | save --raw --force ($answer | path join $part.name) }
@@ -210,6 +232,9 @@ export def test-run [box: record, script: string, ...args: string]: nothing -> r
     MOXC_FAKES: $box.fakes
     TEMP: $"($box.folder)/temp"
     USERPROFILE: $"($box.folder)/home"
+    ProgramData: $"($box.folder)/data"
+    MOXC_MSYS: $"($box.folder)/msys64"
+    MOXC_MACHINE: $"($box.fakes)/machine.json"
     LOCALAPPDATA: $"($box.folder)/home/local"
     USERNAME: "gamer"
   }
@@ -240,7 +265,8 @@ export def test-forget [box: record]: nothing -> nothing { rm --force ($box.fake
 # The calls that change something. What only looks is told by its words.
 export def test-changes [box: record]: nothing -> list<any> {
   let looks = [
-    '^winget list ' '^powershell .*"do": ?"(service|registry|environment|path|volumes|events|signature|check)"' '^dism .*/AnalyzeComponentStore'
+    '^winget (list |pin list |--version$)' '^dism .*/(AnalyzeComponentStore|ScanHealth)' '^sfc /verifyonly$' '^chkdsk .* /scan$'
+    '^powershell .*"do": ?"(service|registry|environment|path|volumes|events|signature|check|cards|disks|letters|drive|place|task|rule)"'
     '^vswhere ' '^rustup (toolchain|component|target) list' '^rustup default$' '^cargo fetch .*--offline$'
   ]
   test-calls $box | where {|call|
@@ -258,6 +284,52 @@ export def test-tree [folder: string]: nothing -> list<any> {
       [{name: $entry.name, hash: (open --raw $entry.name | hash sha256)}]
     }
   } | flatten
+}
+
+# ---------------------------------------------------------------- a Windows that remembers
+
+# Puts fakes into the box that stand for one machine (fake-windows.nu), and its model.
+export def test-make-machine [box: record, machine: record]: nothing -> nothing {
+  $machine | to json --raw | save --raw --force $"($box.fakes)/machine.json"
+  for program in [powershell sc msiexec winget] { test-machine-program $box $program }
+}
+
+# A program of that machine.
+export def test-machine-program [box: record, program: string, --at: string = ""]: nothing -> nothing {
+  let model = ($test_scripts | path join "tests" "fake-windows.nu")
+  let text = r##'
+#!/bin/sh
+PATH=/usr/local/bin:/usr/bin:/bin
+name=${0##*/}
+{
+  printf '%s\037' "$name" "$@"
+  if [ "$name" = powershell ]; then printf '%s\037' "$MOXC_REQUEST"; fi
+  printf '\036'
+} >>"$MOXC_FAKES/calls"
+args=
+for arg; do
+  arg=$(printf '%s' "$arg" | sed 's/\\/\\\\/g; s/"/\\"/g')
+  args="$args${args:+,}\"$arg\""
+done
+exec "@NU@" --no-config-file --no-std-lib "@MODEL@" "$name" --args "[$args]"
+'##
+  if $at != "" { mkdir $at }
+  test-launcher (if $at == "" { $box } else { {bin: $at} }) $program ($text | str replace "@NU@" $nu.current-exe | str replace "@MODEL@" $model)
+}
+
+# The model as it is now.
+export def test-machine [box: record]: nothing -> record { open --raw $"($box.fakes)/machine.json" | from json }
+
+# Gives the box another config: `change` gets what a guest has that needs little.
+export def test-set-config [box: record, change: closure]: nothing -> nothing {
+  $"export const moxc_config = (do $change (test-config $box.folder) | to nuon)\n" | save --force ($box.scripts | path join "config.nu")
+}
+
+# A pinned installer that the disc has brought into the box of this config.
+export def test-installer [config: record, name: string, file: string]: nothing -> record {
+  mkdir $"($config.root)/packages"
+  $name | save --raw --force $"($config.root)/packages/($file)"
+  {name: $name, file: $file, url: $"http://127.0.0.1:9/($file)", sha256: ($name | hash sha256)}
 }
 
 # What a fake PowerShell answers of a service.

@@ -25,7 +25,7 @@ def unit-versions []: nothing -> list<any> {
     (test "a version is not older than itself" {|| test-equal (moxc-is-older "0.115.1" "0.115.1") false })
     (test "what is no number in a version counts as 0" {|| test-equal (moxc-version-parts "1.x.2") [1 0 2] })
     (test "a Nushell that is too old is refused, with the way out" {||
-      test-fails "winget upgrade" {|| moxc-check-version "0.101.0" }
+      test-fails "bootstrap.ps1" {|| moxc-check-version "0.101.0" }
     })
     (test "this Nushell is taken" {|| moxc-check-version (version | get version) })
   ]

@@ -53,12 +53,19 @@ struct Timer {
 /// Plans the units.
 pub fn plan(facts: &Facts<'_>) -> Plan {
     let host = facts.host;
-    let timed = |schedule| Some(Timed::new(schedule, tasks::job(facts, schedule)?));
     Plan {
         span: host.name.span,
         platform: *host.platform,
         email: host.email.as_ref().map(|email| email.value.to_string()),
-        timed: host.schedules.values().filter_map(timed).collect(),
+        timed: host
+            .schedules
+            .values()
+            .flat_map(|schedule| {
+                let job = tasks::job(facts, schedule).map(|job| Timed::new(schedule, job));
+                let look = tasks::look(facts, schedule).map(|job| Timed::look(schedule, job));
+                [job, look].into_iter().flatten()
+            })
+            .collect(),
     }
 }
 
@@ -79,6 +86,9 @@ impl Timed {
         }
     }
 }
+
+/// When a look at what waits runs: after the guests' own, which is about noon.
+const LOOK: &str = "*-*-* 14:00";
 
 /// Locks a service in as far as its access allows.
 fn lock_down(service: &mut Unit, access: Access) {
@@ -144,6 +154,20 @@ fn failure(plan: &Plan, tree: &mut Tree<'_>) {
 }
 
 impl Timed {
+    /// The daily look that goes with a schedule of updates, and changes nothing.
+    fn look(schedule: &Schedule, job: Job) -> Self {
+        Self {
+            name: format!("moxc-{}-check", *schedule.name),
+            kind: "what waits",
+            timer: schedule.enabled.then(|| Timer {
+                on: LOOK.to_owned(),
+                random_delay: Some("1h".to_owned()),
+                persistent: false,
+            }),
+            ..Self::new(schedule, job)
+        }
+    }
+
     fn emit(&self, tree: &mut Tree<'_>) {
         let Self { name, job, .. } = self;
         let mut service = Unit::new(&tree.header());

@@ -15,8 +15,8 @@ use super::guest::{common, derived_uuid, mebibytes, trunks};
 use super::mapping::{self, PciMappings};
 use super::options::Options;
 use super::virtiofs::Hook;
-use crate::facts::shares;
 use crate::facts::volumes::{self, Volume, VolumeRole, Volumes};
+use crate::facts::{drives, shares};
 
 /// The machine version that a Windows guest keeps. QEMU 8.1 came with Proxmox VE 8.1, and every later release still
 /// brings its machines, so that neither an upgrade of the host nor a new `host.release` changes the guest's hardware
@@ -185,7 +185,7 @@ fn drives(options: &mut Options<'_>, host: &Host, guest: &Guest, vm: &Vm, volume
                 if !has_place(*disk.bus, disk.slot) {
                     continue;
                 }
-                (drive(host, volume, disk), disk.name.span)
+                (drive(host, volume, vm, disk), disk.name.span)
             }
             VolumeRole::Efi => (efi_disk(host, volume, vm), vm.firmware.span),
             VolumeRole::Tpm => (tpm_state(host, volume), vm.tpm.span),
@@ -262,7 +262,12 @@ pub(super) fn more(
     })
 }
 
-fn drive(host: &Host, volume: &Volume, disk: &VmDisk) -> Result<PropertyString, CannotCarry> {
+fn drive(
+    host: &Host,
+    volume: &Volume,
+    vm: &Vm,
+    disk: &VmDisk,
+) -> Result<PropertyString, CannotCarry> {
     let mut drive = PropertyString::with_default(volume.id(host))?;
     if let Some(cache) = disk.cache {
         drive = drive.with("cache", cache.value)?;
@@ -280,7 +285,7 @@ fn drive(host: &Host, volume: &Volume, disk: &VmDisk) -> Result<PropertyString, 
         drive = drive.with_flag("backup", false)?;
     }
     drive = drive
-        .with_some("serial", disk.serial.as_ref().map(|serial| serial.as_str()))?
+        .with_some("serial", drives::serial(vm, disk).as_deref())?
         .with("size", volume.size)?;
     more(drive, &disk.more)
 }

@@ -190,15 +190,16 @@ fn left(host: &Host) -> Vec<String> {
     }
     for (_, guest, vm) in host.vms() {
         let Some(windows) = &vm.windows else { continue };
-        let secrets: Vec<String> = windows::setup::secrets(guest, windows)
+        let secrets: Vec<String> = windows::setup::Secrets::of(guest, windows)
+            .all()
             .into_iter()
             .map(|name| format!("`/etc/moxc/secrets/{name}`"))
             .collect();
         left.push(format!(
-            "for a new {} ({}), put its {} into {} (mode 600), and make its disc of answers: `windows/{}/build-iso.sh`",
+            "for a new {} ({}), put its {} into {} (mode 600), and have it installed: `windows/{}/build-iso.sh --install`",
             guest.vmid.value,
             guest.name.value,
-            if secrets.len() == 1 { "password" } else { "password and product key" },
+            if secrets.len() == 1 { "password" } else { "secrets" },
             secrets.join(" and "),
             guest.name.value,
         ));

@@ -7,7 +7,8 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::drives;
 use crate::model::{Guest, RustSetup, Setting, Steam, Vm, WindowsGuest};
 use crate::source::{Span, Spanned};
-use crate::value::{GuestPath, VmOs};
+use crate::targets::windows::setup::editions;
+use crate::value::{GuestPath, RemoteAccess, VmOs};
 
 /// Checks what the scripts of a guest are to do. Reports MOX0603 and MOX0620 to MOX0627.
 pub(super) fn check(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) {
@@ -20,12 +21,32 @@ pub(super) fn check(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut S
         "package",
         sink,
     );
+    remote_access(guest, vm, windows, sink);
     if let Some(steam) = &windows.steam {
         check_steam(guest, vm, steam, sink);
     }
     if let Some(rust) = &windows.rust {
         check_rust(guest, vm, rust, sink);
     }
+}
+
+/// Windows Home reaches others by remote desktop, and is not reached.
+fn remote_access(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) {
+    let (Some(access), Some(edition)) = (&windows.remote_access, &windows.edition) else {
+        return;
+    };
+    if access.value != RemoteAccess::Rdp || !editions::is_home(vm, windows) {
+        return;
+    }
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0637,
+            access.span,
+            format!("`{}` cannot be reached by remote desktop", guest.name.value),
+        )
+        .also(edition.span, "this edition has no host for it")
+        .help("take `remote-access = \"ssh\"`, or another edition"),
+    );
 }
 
 /// Windows Server 2022 brings no winget (Microsoft's documentation names Windows 10, 11 and Server 2025).

@@ -3,11 +3,12 @@
 //! Fields are there whether the spec has them or not, and keep their types (a text that the spec leaves out is empty):
 //! Nushell checks the types of constants where it reads a script, and the tests put other data in their place.
 
-use crate::facts::shares;
-use crate::model::{Guest, Host, RustSetup, Share, Steam, Vm, WindowsGuest};
+use crate::facts::{drives, shares};
+use crate::model::{Guest, GuestNic, Host, Id, RustSetup, Share, Steam, Vm, VmDisk, WindowsGuest};
 use crate::nu::{self, Literal};
 
 use super::super::GUEST_FOLDER;
+use super::super::setup::installers::{self, Installer};
 
 /// The constant.
 pub(super) const NAME: &str = "moxc_config";
@@ -18,6 +19,9 @@ const STEAM_FOLDER: &str = r"C:\Program Files (x86)\Steam";
 /// Valve's installer, signed by Valve.
 const STEAM_SETUP: &str = "https://cdn.cloudflare.steamstatic.com/client/installer/SteamSetup.exe";
 
+/// Valve's installer of games without a window; the program in the archive is signed by Valve.
+const STEAM_CMD: &str = "https://steamcdn-a.akamaihd.net/client/installer/steamcmd.zip";
+
 /// Where rustup publishes its installer for a host, with its SHA-256 beside it.
 const RUSTUP_DIST: &str = "https://static.rust-lang.org/rustup/dist";
 
@@ -25,8 +29,17 @@ const RUSTUP_DIST: &str = "https://static.rust-lang.org/rustup/dist";
 const WAIT_SECONDS: u32 = 30;
 
 /// What the scripts of a guest know.
-pub(super) fn literal(host: &Host, guest: &Guest, vm: &Vm, windows: &WindowsGuest) -> Literal {
+pub(super) fn literal(
+    host: &Host,
+    id: Id<Guest>,
+    guest: &Guest,
+    vm: &Vm,
+    windows: &WindowsGuest,
+    scripts: &[&'static str],
+) -> Literal {
     let no_games = Literal::List(Vec::new());
+    let remote = windows.remote_access.as_ref();
+    let letters = drives::of_shares(vm).chain(drives::of_disks(vm).map(|(letter, _)| letter));
     Literal::record([
         ("host", host.name.as_str().into()),
         ("guest", guest.name.value.clone().into()),
@@ -36,6 +49,53 @@ pub(super) fn literal(host: &Host, guest: &Guest, vm: &Vm, windows: &WindowsGues
         ("nu_oldest", nu::OLDEST.into()),
         ("nu_newest", nu::NEWEST.into()),
         ("wait_seconds", WAIT_SECONDS.into()),
+        (
+            "scripts",
+            Literal::strings(scripts.iter().filter_map(|name| name.strip_suffix(".nu"))),
+        ),
+        (
+            "installers",
+            installers::of(vm, windows)
+                .iter()
+                .map(installer)
+                .collect::<Vec<_>>()
+                .into(),
+        ),
+        (
+            "cards",
+            guest
+                .network
+                .iter()
+                .map(|nic| card(host, nic))
+                .collect::<Vec<_>>()
+                .into(),
+        ),
+        (
+            "disks",
+            drives::of_disks(vm)
+                .map(|(letter, one)| disk(vm, letter, one))
+                .collect::<Vec<_>>()
+                .into(),
+        ),
+        (
+            "letters",
+            Literal::strings(letters.map(|letter| letter.to_string())),
+        ),
+        (
+            "updates",
+            Literal::record([
+                ("scheduled", is_updated(host, id).into()),
+                ("optional", (*windows.optional_updates).into()),
+            ]),
+        ),
+        (
+            "remote",
+            remote.map_or("", |access| access.value.as_str()).into(),
+        ),
+        (
+            "ssh_keys",
+            Literal::strings(host.ssh_keys.iter().map(|key| key.value.as_str())),
+        ),
         (
             "winget",
             Literal::strings(windows.winget.iter().map(|id| &id.value.0)),
@@ -59,9 +119,83 @@ pub(super) fn literal(host: &Host, guest: &Guest, vm: &Vm, windows: &WindowsGues
     ])
 }
 
+/// Whether a schedule installs its updates: then nothing else does.
+fn is_updated(host: &Host, id: Id<Guest>) -> bool {
+    host.schedules.values().any(|schedule| {
+        let task = schedule.windows_update();
+        *schedule.enabled && task.is_some_and(|task| task.guests.iter().any(|other| other == id))
+    })
+}
+
+fn installer(one: &Installer) -> Literal {
+    Literal::record([
+        ("name", one.name.into()),
+        ("file", one.file().into()),
+        ("url", one.url.into()),
+        ("sha256", one.sha256.into()),
+    ])
+}
+
+/// A network card by its MAC address, with what Windows is to set on it.
+fn card(host: &Host, nic: &GuestNic) -> Literal {
+    let family = |v6: bool| {
+        let address = nic.static_address(v6);
+        let gateway = if v6 { &nic.gateway6 } else { &nic.gateway };
+        let gateway = gateway
+            .as_ref()
+            .filter(|_| address.is_some())
+            .and_then(|gateway| host.gateway_address(gateway.value, nic.bridge.value, v6));
+        Literal::record([
+            ("automatic", address.is_none().into()),
+            (
+                "addresses",
+                Literal::strings(address.map(|cidr| cidr.to_string())),
+            ),
+            (
+                "gateway",
+                gateway.map_or(String::new(), |ip| ip.to_string()).into(),
+            ),
+        ])
+    };
+    Literal::record([
+        ("mac", nic.mac.to_string().to_ascii_uppercase().into()),
+        ("four", family(false)),
+        ("six", family(true)),
+        (
+            "servers",
+            Literal::strings(
+                host.network
+                    .nameservers
+                    .iter()
+                    .map(|ip| ip.value.to_string()),
+            ),
+        ),
+    ])
+}
+
+/// A disk behind the first.
+fn disk(vm: &Vm, letter: char, disk: &VmDisk) -> Literal {
+    // NTFS takes 32 characters as a label.
+    let label: String = disk.name.chars().take(32).collect();
+    Literal::record([
+        ("letter", letter.to_string().into()),
+        (
+            "serial",
+            drives::serial(vm, disk).unwrap_or_default().into(),
+        ),
+        (
+            "size",
+            Literal::Int(i64::try_from(disk.size.as_bytes()).unwrap_or(i64::MAX)),
+        ),
+        ("label", label.into()),
+    ])
+}
+
 fn no_steam(games: Literal) -> Literal {
     Literal::record([
         ("setup", STEAM_SETUP.into()),
+        ("cmd", STEAM_CMD.into()),
+        ("login", false.into()),
         ("install_dir", STEAM_FOLDER.into()),
         ("libraries", Literal::List(Vec::new())),
         ("games", games),
@@ -83,6 +217,8 @@ fn steam(steam: &Steam) -> Literal {
         .collect();
     Literal::record([
         ("setup", STEAM_SETUP.into()),
+        ("cmd", STEAM_CMD.into()),
+        ("login", steam.login_secret.is_some().into()),
         ("install_dir", install_dir.into()),
         (
             "libraries",

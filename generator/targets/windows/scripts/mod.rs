@@ -6,6 +6,7 @@
 //! | script | does | run as |
 //! |---|---|---|
 //! | `moxc.nu`, `moxc.ps1`, `config.nu` | what the others share, what Nushell cannot ask Windows itself, the guest's data | |
+//! | `setup.nu` | network cards, further disks, the policy of updates, remote access | administrator or SYSTEM |
 //! | `guest-agent.nu` | the QEMU guest agent: installed, automatic, running | administrator or SYSTEM |
 //! | `virtiofs.nu` | shared folders at their drive letters; with several, at every start of Windows | administrator or SYSTEM |
 //! | `winget.nu` | packages; `--upgrade` brings newer versions | the user |
@@ -15,17 +16,17 @@
 //! | `maintenance.nu` | component store, temporary files, volumes, event log | SYSTEM |
 //! | `first-logon.nu` | all of the above that the guest needs, once, in order | the user, elevated |
 //!
-//! Each takes `--help`, `--dry-run` and `--json`, and ends with 0 (done, or nothing to do), 1 (something failed), or 3
-//! (done, and Windows must restart to finish).
+//! Each takes `--help`, `--dry-run` and `--json`, and ends with 0 (done, or nothing to do), 1 (something failed), 3
+//! (done, and Windows must restart to finish), or 4 (busy: later is better).
 
 mod check;
 mod config;
 
 use crate::diagnostics::Sink;
-use crate::model::{Guest, Host, Vm, WindowsGuest};
+use crate::model::{Guest, Host, Id, Vm, WindowsGuest};
 use crate::nu;
 use crate::origin::Origin;
-use crate::template::one_line;
+use crate::template::{Templates, one_line};
 
 /// What a guest's scripts are made from.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl Plan {
     pub fn files(&self) -> impl Iterator<Item = &'static str> {
         SHARED
             .iter()
-            .map(|(name, _)| *name)
+            .copied()
             .chain(["config.nu"])
             .chain(self.scripts.iter().copied())
             .chain(
@@ -56,43 +57,31 @@ impl Plan {
     }
 }
 
-macro_rules! files {
-    ($($path:literal)*) => {
-        &[$(($path, include_str!(concat!("../../../../templates/windows/", $path)))),*]
-    };
-}
-
 /// What every guest has.
-const SHARED: &[(&str, &str)] = files! {
-    "moxc.nu"
-    "moxc.ps1"
-};
-
-/// What a guest has that needs it.
-const SCRIPTS: &[(&str, &str)] = files! {
-    "guest-agent.nu"
-    "virtiofs.nu"
-    "winget.nu"
-    "rust.nu"
-    "steam.nu"
-    "windows-update.nu"
-    "windows-update.ps1"
-    "maintenance.nu"
-    "first-logon.nu"
-};
+const SHARED: &[&str] = &["moxc.nu", "moxc.ps1"];
 
 /// The tests of all of them.
-const TESTS: &[(&str, &str)] = files! {
-    "tests/unit-tests.nu"
-    "tests/integration-tests.nu"
-    "tests/performance-tests.nu"
-    "tests/test-utils.nu"
-};
+const TESTS: &[&str] = &[
+    "tests/unit-tests.nu",
+    "tests/integration-tests.nu",
+    "tests/machine-tests.nu",
+    "tests/performance-tests.nu",
+    "tests/fake-windows.nu",
+    "tests/test-utils.nu",
+];
 
 /// Plans the scripts of a guest. Reports what Windows, its installers or cargo would not take (MOX0603, MOX0620 to MOX0627).
-pub fn plan(host: &Host, guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) -> Plan {
+pub fn plan(
+    host: &Host,
+    id: Id<Guest>,
+    guest: &Guest,
+    vm: &Vm,
+    windows: &WindowsGuest,
+    sink: &mut Sink,
+) -> Plan {
     check::check(guest, vm, windows, sink);
     let needed = [
+        ("setup.nu", true),
         ("guest-agent.nu", *vm.agent),
         ("virtiofs.nu", !vm.shares.is_empty()),
         ("winget.nu", !windows.winget.is_empty()),
@@ -102,25 +91,25 @@ pub fn plan(host: &Host, guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &
         ("maintenance.nu", true),
         ("first-logon.nu", true),
     ];
+    let scripts: Vec<&'static str> = needed
+        .into_iter()
+        .filter_map(|(name, needed)| needed.then_some(name))
+        .collect();
     Plan {
-        scripts: needed
-            .into_iter()
-            .filter_map(|(name, needed)| needed.then_some(name))
-            .collect(),
-        config: config::literal(host, guest, vm, windows),
+        config: config::literal(host, id, guest, vm, windows, &scripts),
+        scripts,
     }
 }
 
-/// The files below `windows/<guest>/`: path and text.
-pub fn files(plan: &Plan, origin: &Origin) -> Vec<(String, String)> {
-    let wanted = |name: &str| plan.files().any(|file| file == name);
+/// The files below `windows/<guest>/`: path and text. Reports what a user's own text cannot do.
+pub fn files(
+    plan: &Plan,
+    origin: &Origin,
+    templates: &Templates,
+    sink: &mut Sink,
+) -> Vec<(String, String)> {
     let header = origin.header();
-    let mut files: Vec<(String, String)> = SHARED
-        .iter()
-        .chain(SCRIPTS.iter().filter(|(name, _)| wanted(name)))
-        .chain(TESTS)
-        .map(|(name, text)| ((*name).to_owned(), with_header(&header, text)))
-        .collect();
+    let mark = mark(&header);
     let config = nu::Module::new([
         header.as_str(),
         "",
@@ -131,18 +120,24 @@ pub fn files(plan: &Plan, origin: &Origin) -> Vec<(String, String)> {
         "What the guest is to be.",
         plan.config.clone(),
     );
-    files.push(("config.nu".to_owned(), config.to_string()));
-    files
+    plan.files()
+        .filter(|name| *name != "config.nu")
+        .chain(TESTS.iter().copied())
+        .map(|name| {
+            let text = templates.whole(&format!("windows/{name}"), &mark, sink);
+            (name.to_owned(), text)
+        })
+        .chain([("config.nu".to_owned(), config.to_string())])
+        .collect()
 }
 
-/// A hand-written file below the line that marks a generated one. ASCII, since PowerShell 5.1 takes a file without
-/// byte-order mark for the code page of the machine.
-fn with_header(header: &str, text: &str) -> String {
-    let header: String = one_line(header)
+/// The line that marks a generated file. ASCII, since PowerShell 5.1 takes a file without byte-order mark for the code page
+/// of the machine.
+fn mark(header: &str) -> String {
+    one_line(header)
         .chars()
         .map(|c| if c.is_ascii() { c } else { '?' })
-        .collect();
-    format!("# {header}\n#\n{text}")
+        .collect()
 }
 
 #[cfg(test)]
@@ -151,9 +146,15 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::template::WHOLE;
 
-    fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-        SHARED.iter().chain(SCRIPTS).chain(TESTS)
+    fn all() -> impl Iterator<Item = (&'static str, String)> {
+        WHOLE.iter().map(|(name, _)| {
+            let mark = mark("Generated by moxc from Gemäß ü\nx.");
+            let text = Templates::built_in().whole(name, &mark, &mut Sink::new());
+            let name = name.strip_prefix("windows/").expect("of a Windows guest");
+            (name, text)
+        })
     }
 
     #[test]
@@ -170,7 +171,7 @@ mod tests {
         }
         let sent: BTreeSet<String> = all()
             .filter(|(name, _)| name.ends_with(".nu"))
-            .map(|(name, _)| (*name).to_owned())
+            .map(|(name, _)| name.to_owned())
             .collect();
         assert_eq!(sent, there);
     }
@@ -179,7 +180,7 @@ mod tests {
     #[test]
     fn powershell_gets_ascii() {
         for (name, text) in all().filter(|(name, _)| name.ends_with(".ps1")) {
-            assert!(with_header("Gemäß ü\nx", text).is_ascii(), "{name}");
+            assert!(text.is_ascii(), "{name}");
         }
     }
 
@@ -206,8 +207,11 @@ mod tests {
     #[test]
     fn a_script_opens_with_its_header() {
         for (name, text) in all() {
-            let text = with_header("Generated by moxc.", text);
-            assert!(text.starts_with("# Generated by moxc.\n#\n# "), "{name}");
+            assert!(
+                text.starts_with("# Generated by moxc from Gem?? ? x.\n#\n# "),
+                "{name}: {}",
+                &text[..60]
+            );
             assert!(!text.contains('\r') && text.ends_with('\n'), "{name}");
         }
     }

@@ -2,14 +2,18 @@
 
 use serde::Serialize;
 
-use super::Folder;
+use super::editions::is_server;
+use super::installers::{self, Installer};
 use super::unattend::{self, Driver};
+use super::{Folder, Secrets};
+use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::drives;
 use crate::model::{Guest, Image, Vm, VmDisk, WindowsGuest};
 use crate::output::Mode;
 use crate::powershell;
 use crate::source::Span;
 use crate::template::{BuiltIn, Templates, one_line};
+use crate::value::{Firmware, VmOs};
 
 /// What stands on the disc besides the answers, and what makes it.
 #[derive(Debug)]
@@ -17,40 +21,51 @@ pub(super) struct Media {
     guest: String,
     vmid: u32,
     user: String,
-    shares: bool,
-    disks: Vec<ScriptDisk>,
-    letters: String,
+    installers: Vec<ScriptInstaller>,
+    has_winget: bool,
+    is_server: bool,
+    is_ovmf: bool,
+    has_network: bool,
     driver_folder: &'static str,
     drivers: Vec<Driver>,
+    /// The disk that is wiped, by its serial number and its size, where Setup is told to.
+    system: Option<(String, u64)>,
     drive: String,
-    password_secret: String,
-    key_secret: String,
+    /// Where Proxmox VE has the system disk.
+    system_slot: String,
+    secrets: Secrets,
 }
 
 impl Media {
-    /// That of a guest.
-    pub(super) fn plan(guest: &Guest, vm: &Vm, windows: &WindowsGuest) -> Self {
-        let mut secrets = super::secrets(guest, windows).into_iter();
+    /// That of a guest. Reports MOX0634 and MOX0635.
+    pub(super) fn plan(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) -> Self {
+        discs(guest, vm, windows, sink);
+        large(guest, vm, sink);
+        let system = vm
+            .disks
+            .first()
+            .and_then(|disk| Some((drives::serial(vm, disk)?, disk.size.as_bytes())));
         Self {
             guest: guest.name.value.clone(),
             vmid: guest.vmid.get(),
             user: windows.user.0.clone(),
-            shares: !vm.shares.is_empty(),
-            disks: drives::of_disks(vm)
-                .map(|(letter, disk)| ScriptDisk {
-                    letter,
-                    size: disk.size.as_bytes().to_string(),
-                    label: label(&disk.name),
-                })
+            installers: installers::of(vm, windows)
+                .into_iter()
+                .map(ScriptInstaller::from)
                 .collect(),
-            letters: drives::of_shares(vm)
-                .chain(drives::of_disks(vm).map(|(letter, _)| letter))
-                .collect(),
+            has_winget: *vm.os != VmOs::WindowsServer2022,
+            is_server: is_server(*vm.os),
+            is_ovmf: match *vm.firmware {
+                Firmware::Ovmf => true,
+                Firmware::Seabios => false,
+            },
+            has_network: !guest.network.is_empty(),
             driver_folder: unattend::driver_folder(*vm.os),
             drivers: unattend::drivers(vm),
+            system: system.filter(|_| unattend::one_bus(vm)),
             drive: free_drive(vm),
-            password_secret: secrets.next().unwrap_or_default(),
-            key_secret: secrets.next().unwrap_or_default(),
+            system_slot: vm.disks.first().map(VmDisk::key).unwrap_or_default(),
+            secrets: Secrets::of(guest, windows),
         }
     }
 
@@ -60,13 +75,20 @@ impl Media {
         let bootstrap = BootstrapScript {
             header: powershell::comment(&header),
             user: self.user.clone(),
-            shares: self.shares,
-            disks: self.disks.clone(),
-            letters: self.letters.clone(),
+            installers: self.installers.clone(),
+            nu: installers::NUSHELL_VERSION,
+            winget: self.has_winget,
         };
         let text = templates.render(&bootstrap, folder.sink);
         folder.add("bootstrap.ps1", &text, Mode::Regular, span);
 
+        let push = PushScript {
+            header: powershell::comment(&header),
+        };
+        let text = templates.render(&push, folder.sink);
+        folder.add("push.ps1", &text, Mode::Regular, span);
+
+        let (serial, size) = self.system.clone().unwrap_or_default();
         let drivers = DriversScript {
             header: powershell::comment(&header),
             folder: self.driver_folder,
@@ -76,23 +98,106 @@ impl Media {
                 .iter()
                 .map(|(name, file)| ScriptDriver { name, file })
                 .collect(),
+            wipes: self.system.is_some(),
+            serial,
+            size: size.to_string(),
         };
-        let mut text = templates.render(&drivers, folder.sink);
-        text.push('\n');
-        // cmd.exe loses its place in a script whose lines end in LF alone.
-        folder.add_bytes("drivers.cmd", text.replace('\n', "\r\n").into_bytes(), span);
+        let text = templates.render(&drivers, folder.sink);
+        windows_lines("drivers.cmd", text, span, folder);
+        let disk = DiskScript {
+            header: powershell::comment(&header),
+        };
+        let text = templates.render(&disk, folder.sink);
+        windows_lines("disk.vbs", text, span, folder);
 
         let build = BuildIsoScript {
             header: one_line(&header),
             guest: self.guest.clone(),
             vmid: self.vmid,
+            user: self.user.clone(),
             drive: self.drive.clone(),
-            password_secret: self.password_secret.clone(),
-            key_secret: self.key_secret.clone(),
+            system: self.system_slot.clone(),
+            password_secret: self.secrets.password.clone(),
+            key_secret: self.secrets.key.clone().unwrap_or_default(),
+            steam_secret: self.secrets.steam.clone().unwrap_or_default(),
+            server: self.is_server,
+            ovmf: self.is_ovmf,
+            network: self.has_network,
+            installers: self.installers.clone(),
         };
         let text = templates.render(&build, folder.sink);
         folder.add("build-iso.sh", &text, Mode::Executable, span);
     }
+}
+
+/// A file whose lines end as those of Windows: cmd.exe loses its place in a script whose lines end in LF alone.
+fn windows_lines(name: &str, mut text: String, span: Span, folder: &mut Folder<'_>) {
+    text.push('\n');
+    folder.add_bytes(name, text.replace('\n', "\r\n").into_bytes(), span);
+}
+
+/// A guest that is not described to have what it is installed from.
+fn discs(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) {
+    let name = &guest.name.value;
+    if *vm.installed {
+        return;
+    }
+    let images: Vec<_> = vm.images.iter().filter_map(|i| i.image.as_ref()).collect();
+    let drivers = |image: &str| {
+        let file = image.rsplit(['/', ':']).next().unwrap_or(image);
+        file.to_ascii_lowercase().contains("virtio")
+    };
+    let (span, message) = match images.first() {
+        None => (
+            windows.span,
+            format!("`{name}` has no disc to be installed from"),
+        ),
+        Some(first) if !images.iter().any(|image| drivers(image.value.as_str())) => (
+            first.span,
+            format!("`{name}` has no disc with the drivers of virtio"),
+        ),
+        Some(first) if images.len() == 1 => (
+            first.span,
+            format!("`{name}` has the drivers of virtio, and no disc of Windows"),
+        ),
+        Some(_) => return,
+    };
+    sink.push(
+        Diagnostic::new(Code::MOX0634, span, message)
+            .note("Setup sees no disk without them, and a disc that is put in by hand is none that it starts from")
+            .help("name both: `iso = [\"local:iso/windows.iso\", \"local:iso/virtio-win.iso\"]`"),
+    );
+}
+
+/// What a BIOS reaches of a disk: 2^32 sectors of 512 bytes (Microsoft's KB 2581408).
+const BIOS_REACHES: u64 = 2 << 40;
+
+fn large(guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    let Some(first) = vm.disks.first() else {
+        return;
+    };
+    if *vm.installed
+        || *vm.firmware != Firmware::Seabios
+        || first.size.is_missing()
+        || first.size.as_bytes() <= BIOS_REACHES
+    {
+        return;
+    }
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0635,
+            first.size.span,
+            format!(
+                "Windows uses 2 TiB of the {} of `{}`",
+                *first.size, first.name.value
+            ),
+        )
+        .also(
+            vm.firmware.span,
+            format!("`{}` starts from it by a BIOS", guest.name.value),
+        )
+        .help("take `firmware = \"ovmf\"`, or a smaller first disk and a second one for the rest"),
+    );
 }
 
 /// A slot of the guest that no drive of the spec takes.
@@ -100,7 +205,8 @@ fn free_drive(vm: &Vm) -> String {
     let drives = vm.disks.iter().map(VmDisk::key);
     let drives: Vec<String> = drives.chain(vm.images.iter().map(Image::key)).collect();
     let taken = |key: &String| drives.contains(key);
-    let ide = ["ide0", "ide1", "ide3"].map(str::to_owned);
+    // A q35 machine did not start with odd ones before a later Proxmox VE.
+    let ide = ["ide0", "ide2"].map(str::to_owned);
     let sata = (0..6).map(|number| format!("sata{number}"));
     let mut free = ide.into_iter().chain(sata).filter(|key| !taken(key));
     free.next().unwrap_or_else(|| "ide2".to_owned())
@@ -114,28 +220,36 @@ pub struct BootstrapScript {
     header: String,
     /// The guest's user.
     user: String,
-    /// Whether folders of the host are shared with the guest.
-    shares: bool,
-    /// The disks behind the first.
-    disks: Vec<ScriptDisk>,
-    /// The letters that disks and shared folders take.
-    letters: String,
+    /// What is installed from a file.
+    installers: Vec<ScriptInstaller>,
+    /// The version of Nushell that is among them.
+    nu: &'static str,
+    /// Whether Windows brings winget.
+    winget: bool,
 }
 
-/// A disk in the data of a template.
+/// An installer in the data of a template.
 #[derive(Debug, Clone, Serialize)]
-struct ScriptDisk {
-    /// Its letter.
-    letter: char,
-    /// Its size in bytes, as text: the two engines write numbers differently.
-    size: String,
-    /// The name of its file system.
-    label: String,
+struct ScriptInstaller {
+    /// The word by which the scripts ask for it.
+    name: &'static str,
+    /// Its file's name.
+    file: &'static str,
+    /// Where it is published.
+    url: &'static str,
+    /// Its SHA-256.
+    sha256: &'static str,
 }
 
-/// The label of a disk's file system: NTFS takes 32 characters.
-fn label(name: &str) -> String {
-    name.chars().take(32).collect()
+impl From<Installer> for ScriptInstaller {
+    fn from(one: Installer) -> Self {
+        Self {
+            name: one.name,
+            file: one.file(),
+            url: one.url,
+            sha256: one.sha256,
+        }
+    }
 }
 
 impl BuiltIn for BootstrapScript {
@@ -155,6 +269,12 @@ pub struct DriversScript {
     target: &'static str,
     /// The drivers.
     drivers: Vec<ScriptDriver>,
+    /// Whether Setup wipes a disk.
+    wipes: bool,
+    /// The serial number of that disk.
+    serial: String,
+    /// Its size in bytes, as text: the two engines write numbers differently.
+    size: String,
 }
 
 /// A driver in the data of a template.
@@ -170,6 +290,30 @@ impl BuiltIn for DriversScript {
     const NAME: &'static str = "windows/drivers.cmd";
 }
 
+/// The data of the template of `disk.vbs`, which tells whether the first disk is the right one.
+#[derive(Debug, askama::Template, Serialize)]
+#[template(path = "windows/disk.vbs")]
+pub struct DiskScript {
+    /// The line that marks a generated file.
+    header: String,
+}
+
+impl BuiltIn for DiskScript {
+    const NAME: &'static str = "windows/disk.vbs";
+}
+
+/// The data of the template of `push.ps1`, by which a running guest takes new files.
+#[derive(Debug, askama::Template, Serialize)]
+#[template(path = "windows/push.ps1")]
+pub struct PushScript {
+    /// The line that marks a generated file.
+    header: String,
+}
+
+impl BuiltIn for PushScript {
+    const NAME: &'static str = "windows/push.ps1";
+}
+
 /// The data of the template of `build-iso.sh`.
 #[derive(Debug, askama::Template, Serialize)]
 #[template(path = "windows/host/build-iso.sh")]
@@ -180,12 +324,26 @@ pub struct BuildIsoScript {
     guest: String,
     /// Its number.
     vmid: u32,
+    /// The guest's user in Windows.
+    user: String,
     /// The slot that the disc goes into.
     drive: String,
+    /// The slot of the disk that Windows goes onto; empty where there is none.
+    system: String,
     /// The secret of the user's first password.
     password_secret: String,
     /// The secret of the product key; empty where there is none.
     key_secret: String,
+    /// The secret of Steam's account; empty where there is none.
+    steam_secret: String,
+    /// Whether it is a server, which has rules for passwords.
+    server: bool,
+    /// Whether its firmware is OVMF, which asks for a key before it starts from a disc.
+    ovmf: bool,
+    /// Whether it has a network card.
+    network: bool,
+    /// What the disc brings.
+    installers: Vec<ScriptInstaller>,
 }
 
 impl BuiltIn for BuildIsoScript {

@@ -4,6 +4,8 @@
 //! `bootstrap.ps1`, `build-iso.sh`. The Nushell scripts that the tasks run are the business of the module beside.
 
 mod command_line;
+pub(in crate::targets::windows) mod editions;
+pub mod installers;
 mod locale;
 mod media;
 mod task;
@@ -15,10 +17,11 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, Id, Vm, WindowsGuest};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 use crate::template::Templates;
+use crate::value::SecretName;
 
-pub use media::{BootstrapScript, BuildIsoScript, DriversScript};
+pub use media::{BootstrapScript, BuildIsoScript, DiskScript, DriversScript, PushScript};
 pub use task::{Principal, Start, Task};
 pub use tasks::RegisterScript;
 
@@ -32,7 +35,7 @@ pub struct Plan {
     media: media::Media,
 }
 
-/// Plans it. Reports MOX0630 to MOX0633.
+/// Plans it. Reports MOX0630 to MOX0639.
 pub fn plan(
     host: &Host,
     id: Id<Guest>,
@@ -44,7 +47,7 @@ pub fn plan(
     let zone = windows_zone(guest, windows, sink);
     Plan {
         answers: unattend::Answers::plan(host, guest, vm, windows, zone, sink),
-        media: media::Media::plan(guest, vm, windows),
+        media: media::Media::plan(guest, vm, windows, sink),
         guest: guest.name.value.clone(),
         span: guest.name.span,
         tasks: tasks::plan(host, id, vm, windows, sink),
@@ -70,16 +73,41 @@ fn windows_zone(guest: &Guest, windows: &WindowsGuest, sink: &mut Sink) -> &'sta
     "UTC"
 }
 
-/// The names of the secrets that the disc of answers holds: the user's first password, and the product key where the spec
-/// names one.
-pub fn secrets(guest: &Guest, windows: &WindowsGuest) -> Vec<String> {
-    let key = windows.product_key_secret.as_ref();
-    let password = windows.password_secret.as_ref().map_or_else(
-        || format!("{}-password", guest.name.value),
-        |secret| secret.as_str().to_owned(),
-    );
-    let key = key.map(|secret| secret.as_str().to_owned());
-    [Some(password), key].into_iter().flatten().collect()
+/// The names of the secrets that the disc of answers holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secrets {
+    /// The user's first password.
+    pub password: String,
+    /// The product key, where the spec names one.
+    pub key: Option<String>,
+    /// Name and password of Steam's account, where the spec names one.
+    pub steam: Option<String>,
+}
+
+impl Secrets {
+    /// Those of a guest.
+    pub fn of(guest: &Guest, windows: &WindowsGuest) -> Self {
+        let text = |secret: &Spanned<SecretName>| secret.as_str().to_owned();
+        let steam = windows.steam.as_ref();
+        Self {
+            password: windows
+                .password_secret
+                .as_ref()
+                .map_or_else(|| format!("{}-password", guest.name.value), text),
+            key: windows.product_key_secret.as_ref().map(text),
+            steam: steam
+                .and_then(|steam| steam.login_secret.as_ref())
+                .map(text),
+        }
+    }
+
+    /// All of them.
+    pub fn all(self) -> Vec<String> {
+        [Some(self.password), self.key, self.steam]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
 }
 
 /// Writes it down. Reports what a user's template cannot do, and MOX0825.

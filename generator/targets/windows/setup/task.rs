@@ -99,7 +99,12 @@ impl Task {
                 triggers.with_all(times.iter().map(|trigger| timed(trigger, *delay)))
             }
             Start::Boot => {
-                triggers.with(Element::new("BootTrigger").with(Element::flag("Enabled", true)))
+                // Later than the services that it needs.
+                triggers.with(
+                    Element::new("BootTrigger")
+                        .with(Element::flag("Enabled", true))
+                        .with(Element::text("Delay", "PT30S")),
+                )
             }
             Start::Logon => {
                 let mut logon = Element::new("LogonTrigger").with(Element::flag("Enabled", true));

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Folder;
 use super::task::{Principal, Start, Task};
 use crate::calendar::windows::Trigger;
-use crate::calendar::{CannotExpress, TimeSpan};
+use crate::calendar::{CannotExpress, Expression, TimeSpan};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, Id, Schedule, Vm, WindowsGuest};
 use crate::output::Mode;
@@ -101,6 +101,22 @@ fn upgrade(update: &Task, windows: &WindowsGuest) -> Task {
     }
 }
 
+/// The task that only looks for updates, once a day: what it finds stands in the event log, and where the host asks for it.
+fn look(update: &Task, windows: &WindowsGuest) -> Option<Task> {
+    let noon: Expression = "*-*-* 12:00".parse().ok()?;
+    let triggers = Trigger::express(&noon, Some(windows.timezone.as_str()), FROM).ok()?;
+    Some(Task {
+        name: format!("{}-check", update.name),
+        description: "Looks which updates of Windows wait, and installs none".to_owned(),
+        start: Start::Times(triggers, Some(3600)),
+        limit: Some(LIMIT),
+        catches_up: true,
+        enabled: true,
+        arguments: vec!["--event".to_owned()],
+        ..update.clone()
+    })
+}
+
 /// The tasks of a schedule, where it is about the guest.
 fn of_schedule(
     host: &Host,
@@ -181,7 +197,10 @@ fn of_schedule(
         update.enabled = true;
     }
     let span = schedule.name.span;
-    let tasks = [Some(update), upgrade].into_iter().flatten();
+    let look = (updates && *schedule.enabled)
+        .then(|| look(&update, windows))
+        .flatten();
+    let tasks = [Some(update), upgrade, look].into_iter().flatten();
     tasks.map(|task| Planned { task, span }).collect()
 }
 

@@ -4,6 +4,7 @@
 //! its settings exclude each other. Nothing secret stands in it: `@MOXC_PASSWORD@` and `@MOXC_PRODUCT_KEY@` are filled in
 //! where the disc is made.
 
+use super::editions::{self, Edition, Image, Key, is_server};
 use super::locale::Language;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, Vm, WindowsGuest};
@@ -27,21 +28,10 @@ pub(super) struct Answers {
     user: String,
     zone: &'static str,
     language: Language,
-    image: String,
-    key: Key,
+    edition: Edition,
     disk: Option<Layout>,
+    encrypts: bool,
     drivers: Vec<Driver>,
-}
-
-/// The product key that Setup is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Key {
-    /// One that is filled in where the disc is made.
-    Secret,
-    /// Microsoft's published key of an edition, which installs and does not activate.
-    Published(&'static str),
-    /// None.
-    None,
 }
 
 /// How the first disk is divided.
@@ -55,16 +45,6 @@ enum Layout {
 
 /// A driver of the virtio-win disc: its folder and its file.
 pub(super) type Driver = (&'static str, &'static str);
-
-/// Keys that Microsoft publishes for the setup of each edition ("Key Management Services client activation and product
-/// keys"). The servers' are left out: their evaluation discs refuse them, and need none.
-const PUBLISHED_KEYS: &[(&str, &str)] = &[
-    ("Home", "TX9XD-98N7V-6WMQ6-BX7FG-H8Q99"),
-    ("Pro", "W269N-WFGWX-YVC9B-4J6C9-T83GX"),
-    ("Pro for Workstations", "NRG8B-VKK3Q-CXVCJ-9G2XF-6Q84J"),
-    ("Education", "NW6C2-QMPVW-D7KKK-3GKT6-VCFB2"),
-    ("Enterprise", "NPPR9-FWDCX-D2C8J-H872K-2YT43"),
-];
 
 /// The word for a Windows on the virtio-win disc.
 pub(super) fn driver_folder(os: VmOs) -> &'static str {
@@ -91,12 +71,8 @@ pub(super) fn drivers(vm: &Vm) -> Vec<Driver> {
     drivers
 }
 
-fn is_server(os: VmOs) -> bool {
-    matches!(os, VmOs::WindowsServer2022 | VmOs::WindowsServer2025)
-}
-
 impl Answers {
-    /// Those of a guest. Reports MOX0632 and MOX0633.
+    /// Those of a guest. Reports MOX0632, MOX0633, MOX0636 and MOX0639.
     pub(super) fn plan(
         host: &Host,
         guest: &Guest,
@@ -105,25 +81,16 @@ impl Answers {
         zone: &'static str,
         sink: &mut Sink,
     ) -> Self {
-        let edition = windows.edition.as_ref().map(|edition| edition.as_str());
-        let image = image(*vm.os, edition);
-        let key = match (&windows.product_key_secret, is_server(*vm.os)) {
-            (Some(_), _) => Key::Secret,
-            (None, true) => Key::None,
-            (None, false) => PUBLISHED_KEYS
-                .iter()
-                .find(|(name, _)| image.strip_prefix(product(*vm.os)) == Some(*name))
-                .map_or(Key::None, |(_, key)| Key::Published(key)),
-        };
+        let language = Language::of(host, guest, vm, windows, sink);
         Self {
             os: *vm.os,
             computer: computer_name(guest, windows, sink),
             user: windows.user.0.clone(),
             zone,
-            language: Language::of(host, windows),
-            image,
-            key,
+            edition: editions::of(guest, vm, windows, language.display, sink),
+            language,
             disk: layout(guest, vm, sink),
+            encrypts: *windows.device_encryption,
             drivers: drivers(vm),
         }
     }
@@ -136,7 +103,7 @@ impl Answers {
                 vec![self.setup_language(), self.setup_drivers(), self.setup()],
             ),
             settings("offlineServicing", vec![offline_drivers()]),
-            settings("specialize", vec![self.specialize()]),
+            settings("specialize", vec![self.machine(), self.specialize()]),
             settings("oobeSystem", vec![self.language(), self.first_logon()]),
         ];
         let root = Element::new("unattend")
@@ -180,11 +147,21 @@ impl Answers {
     }
 
     fn setup(&self) -> Element {
-        let image = Element::new("MetaData")
-            .attribute("wcm:action", "add")
-            .with(Element::text("Key", "/IMAGE/NAME"))
-            .with(Element::text("Value", &self.image));
-        let mut os_image = Element::new("OSImage").with(Element::new("InstallFrom").with(image));
+        let mut os_image = Element::new("OSImage");
+        if let Some(image) = &self.edition.image {
+            let (key, value) = match image {
+                Image::Name(name) => ("/IMAGE/NAME", name.clone()),
+                Image::Index(number) => ("/IMAGE/INDEX", number.to_string()),
+            };
+            os_image = os_image.with(
+                Element::new("InstallFrom").with(
+                    Element::new("MetaData")
+                        .attribute("wcm:action", "add")
+                        .with(Element::text("Key", key))
+                        .with(Element::text("Value", value)),
+                ),
+            );
+        }
         let mut setup = component("Microsoft-Windows-Setup");
         if let Some(layout) = self.disk {
             setup = setup.with(disk_configuration(layout));
@@ -197,15 +174,20 @@ impl Answers {
                     )),
             );
         }
-        let mut key = Element::new("ProductKey");
-        match self.key {
-            Key::Secret => key = key.with(Element::text("Key", PRODUCT_KEY)),
-            Key::Published(published) => key = key.with(Element::text("Key", published)),
-            Key::None => {}
-        }
+        let key = Element::new("ProductKey");
+        // Without a key, Setup is to ask for none; one that it does not take is for a person to see.
+        let key = match self.edition.key {
+            Key::Secret => key
+                .with(Element::text("Key", PRODUCT_KEY))
+                .with(Element::text("WillShowUI", "OnError")),
+            Key::Installation(published) => key
+                .with(Element::text("Key", published))
+                .with(Element::text("WillShowUI", "OnError")),
+            Key::None => key.with(Element::text("WillShowUI", "Never")),
+        };
         let user_data = Element::new("UserData")
             .with(Element::flag("AcceptEula", true))
-            .with(key.with(Element::text("WillShowUI", "OnError")));
+            .with(key);
         setup
             .with(Element::new("ImageInstall").with(os_image))
             .with(
@@ -217,6 +199,33 @@ impl Answers {
                 ),
             )
             .with(user_data)
+    }
+
+    /// What is set before anybody logs on. Without a network the first start would stop at the question for one
+    /// (`BypassNRO`, which does no harm where there is one); and Windows 11 from 24H2 on encrypts its disk by itself once
+    /// somebody logs on with an account of Microsoft, so that a restored guest asks for a key that nobody wrote down.
+    fn machine(&self) -> Element {
+        let mut settings = vec![(
+            r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\OOBE",
+            "BypassNRO",
+        )];
+        if !self.encrypts {
+            settings.push((
+                r"HKLM\SYSTEM\CurrentControlSet\Control\BitLocker",
+                "PreventDeviceEncryption",
+            ));
+        }
+        let commands = (1..).zip(settings).map(|(order, (key, name)): (u32, _)| {
+            Element::new("RunSynchronousCommand")
+                .attribute("wcm:action", "add")
+                .with(Element::text("Order", order.to_string()))
+                .with(Element::text(
+                    "Path",
+                    format!("reg.exe add {key} /v {name} /t REG_DWORD /d 1 /f"),
+                ))
+        });
+        component("Microsoft-Windows-Deployment")
+            .with(Element::new("RunSynchronous").with_all(commands))
     }
 
     fn specialize(&self) -> Element {
@@ -291,10 +300,11 @@ fn component(name: &'static str) -> Element {
         .attribute("versionScope", "nonSxS")
 }
 
-/// A command that looks for a file of the disc on every drive, since its letter depends on the other drives.
+/// A command that looks for a file of the disc on every drive, since its letter depends on the other drives. It ends with the
+/// first that it finds, since the disc may move to another letter meanwhile.
 fn from_disc(file: &str, how: &str) -> String {
     format!(
-        r"cmd.exe /c for %d in (C D E F G H I J K L M N O P Q R S T U V W Y Z) do @if exist %d:\{DISC_FOLDER}\{file} {how} %d:\{DISC_FOLDER}\{file}"
+        r"cmd.exe /c for %d in (C D E F G H I J K L M N O P Q R S T U V W Y Z) do @if exist %d:\{DISC_FOLDER}\{file} {how} %d:\{DISC_FOLDER}\{file} & exit"
     )
 }
 
@@ -401,6 +411,13 @@ fn disk_configuration(layout: Layout) -> Element {
     )
 }
 
+/// Whether all disks are of one bus. Else it is not likely that Windows counts the first one of the spec as number 0.
+pub(super) fn one_bus(vm: &Vm) -> bool {
+    vm.disks
+        .first()
+        .is_some_and(|first| vm.disks.iter().all(|disk| *disk.bus == *first.bus))
+}
+
 /// How the first disk is divided; not at all where it is not certain which one Windows takes for the first.
 fn layout(guest: &Guest, vm: &Vm, sink: &mut Sink) -> Option<Layout> {
     let first = vm.disks.first()?;
@@ -425,31 +442,6 @@ fn layout(guest: &Guest, vm: &Vm, sink: &mut Sink) -> Option<Layout> {
         Firmware::Ovmf => Layout::Gpt,
         Firmware::Seabios => Layout::Mbr,
     })
-}
-
-/// What the images of an installation medium are called by.
-fn product(os: VmOs) -> &'static str {
-    match os {
-        VmOs::Windows10 => "Windows 10 ",
-        VmOs::WindowsServer2022 => "Windows Server 2022 ",
-        VmOs::WindowsServer2025 => "Windows Server 2025 ",
-        VmOs::Windows11 | VmOs::Nixos | VmOs::Linux | VmOs::Other => "Windows 11 ",
-    }
-}
-
-/// The image that is installed: by its whole name, or by its edition alone (`Pro`).
-fn image(os: VmOs, edition: Option<&str>) -> String {
-    let default = if is_server(os) {
-        "SERVERSTANDARD"
-    } else {
-        "Pro"
-    };
-    let edition = edition.unwrap_or(default);
-    if edition.starts_with("Windows ") {
-        edition.to_owned()
-    } else {
-        format!("{}{edition}", product(os))
-    }
 }
 
 /// The name that the machine has in Windows: one that `NetBIOS` can carry, and that no account has.
