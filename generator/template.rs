@@ -159,7 +159,9 @@ pub enum Language {
     Bash,
     /// PowerShell: a value is a string.
     PowerShell,
-    /// Prose: a value stands as it is.
+    /// Markdown: a value is text, and never markup of HTML, which Markdown passes on.
+    Markdown,
+    /// Anything else: a value stands as it is.
     Prose,
 }
 
@@ -169,6 +171,7 @@ impl Language {
         match Path::new(name).extension().and_then(|ext| ext.to_str()) {
             Some("sh") => Self::Bash,
             Some("ps1") => Self::PowerShell,
+            Some("md") => Self::Markdown,
             Some(_) | None => Self::Prose,
         }
     }
@@ -182,11 +185,14 @@ impl Language {
             Self::PowerShell => (&[".ps1"], |text, out| {
                 out.write_all(powershell::quote(text).as_bytes())
             }),
+            Self::Markdown => (&[".md"], |text, out| {
+                out.write_all(markdown(text).as_bytes())
+            }),
             Self::Prose => (&[], |text, out| out.write_all(text.as_bytes())),
         }
     }
 
-    const ALL: [Self; 3] = [Self::Bash, Self::PowerShell, Self::Prose];
+    const ALL: [Self; 4] = [Self::Bash, Self::PowerShell, Self::Markdown, Self::Prose];
 }
 
 /// askama's escaper of [`Language::Bash`].
@@ -207,6 +213,35 @@ impl Escaper for PowerShell {
     fn write_escaped_str<W: fmt::Write>(&self, mut dest: W, text: &str) -> fmt::Result {
         dest.write_str(&powershell::quote(text))
     }
+}
+
+/// askama's escaper of [`Language::Markdown`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Markdown;
+
+impl Escaper for Markdown {
+    fn write_escaped_str<W: fmt::Write>(&self, mut dest: W, text: &str) -> fmt::Result {
+        dest.write_str(&markdown(text))
+    }
+}
+
+/// `text` in Markdown without a tag or an entity of HTML. Code between backticks may stand in it.
+pub fn markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '&' if rest
+                .peek()
+                .is_some_and(|next| *next == '#' || next.is_ascii_alphabetic()) =>
+            {
+                out.push_str("&amp;");
+            }
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// askama's escaper of [`Language::Prose`].
@@ -467,7 +502,7 @@ fn check(name: &str, language: Language, text: &str, file: FileId, sink: &mut Si
             "has a character that is not ASCII".into(),
             "write it by its number: `[char]0xE4`",
         ),
-        Language::Bash | Language::PowerShell | Language::Prose => {}
+        Language::Bash | Language::PowerShell | Language::Markdown | Language::Prose => {}
     }
     if !text
         .lines()
