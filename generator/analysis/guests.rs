@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
-use crate::model::{Container, Gateway, Guest, GuestKind, Host, Id, MountSource, Vm};
+use crate::model::{
+    Container, ExternalPlace, Gateway, Guest, GuestKind, Host, Id, MountSource, Vm,
+};
 use crate::pve::PveOption;
 use crate::source::Span;
-use crate::value::{Bus, ByteSize, ContainerOs, Firmware, GuestPath, VmOs};
+use crate::value::{Bus, ByteSize, ContainerOs, Firmware, GuestPath, HostAddress, VmOs};
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
@@ -22,6 +24,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
             GuestKind::Container(container) => {
                 let held = !facts.backups.jobs(id).is_empty();
                 bind_mounts(guest, container, held, sink);
+                served_by_guest(facts.host, id, guest, container, sink);
                 features(guest, container, sink);
             }
         }
@@ -316,6 +319,66 @@ fn bind_mounts(guest: &Guest, container: &Container, held: bool, sink: &mut Sink
             diagnostic
                 .help("if that is known, write `backup = false` in this mount; else give the container a volume (`dataset` and `size`)"),
         );
+    }
+}
+
+/// A folder that another guest of the host serves, in a container that starts before it.
+fn served_by_guest(
+    host: &Host,
+    id: Id<Guest>,
+    guest: &Guest,
+    container: &Container,
+    sink: &mut Sink,
+) {
+    let Some(own) = place(guest) else { return };
+    for mount in &container.mounts {
+        let MountSource::HostPath(path) = &mount.source else {
+            continue;
+        };
+        for store in host.storage.external.values() {
+            let (server, mounted) = match &store.place {
+                ExternalPlace::Nfs { server, path, .. } => (server, path),
+                ExternalPlace::Cifs { server, path, .. } => (server, path),
+                ExternalPlace::Pbs { .. } | ExternalPlace::Dir { .. } => continue,
+            };
+            let mounted = mounted.as_ref().map_or_else(
+                || format!("/mnt/pve/{}", store.name.value),
+                |path| path.as_str().to_owned(),
+            );
+            let server = match &server.value {
+                HostAddress::Ip(address) => *address,
+                HostAddress::Name(_) => continue,
+            };
+            let serves = |other: &Guest| {
+                let mut cards = other.network.iter().flat_map(|nic| nic.static_addresses());
+                cards.any(|address| address.value.address() == server)
+            };
+            let mut others = host.guests.iter();
+            let serving = others.find(|(other, item)| *other != id && serves(item));
+            let Some((_, serving)) = serving.filter(|_| path.is_below(&mounted)) else {
+                continue;
+            };
+            if place(serving).is_some_and(|theirs| theirs < own) {
+                continue;
+            }
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0655,
+                    path.span,
+                    format!(
+                        "`{}` starts before `{}`, which serves this folder",
+                        guest.name.value, serving.name.value
+                    ),
+                )
+                .also(store.name.span, format!("mounted at `{mounted}`"))
+                .also(serving.name.span, "serves it")
+                .note("a container that binds a folder of a store that is not mounted yet does not start, or keeps the empty folder below")
+                .help(format!(
+                    "give `{}` a lower `order` than `{}`, with an `up-delay` that its services need, and say `needs = [\"{}\"]`",
+                    serving.name.value, guest.name.value, serving.name.value
+                )),
+            );
+        }
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
             }
         }
         if sound {
+            half(guest, &lines, sink);
             twice(guest, &lines, "host", sink);
             not_handed_out(guest, &lines, sink);
         }
@@ -172,6 +173,30 @@ fn unreadable(option: &PveOption) -> Diagnostic {
     )
     .note("Proxmox VE refuses to start the container: \"failed to parse idmap\"")
     .help("write `u` or `g`, the first number in the container, the first one on the host, and how many: `\"u 0 100000 65536\"`")
+}
+
+/// Lines for users alone, or for groups: they take the place of all that Proxmox VE would map.
+fn half(guest: &Guest, lines: &[Line], sink: &mut Sink) {
+    let Some(first) = lines.first() else { return };
+    for missing in [Kind::User, Kind::Group] {
+        if lines.iter().any(|line| line.kind == missing) {
+            continue;
+        }
+        let all = match missing {
+            Kind::User => "u 0 100000 65536",
+            Kind::Group => "g 0 100000 65536",
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0647,
+                first.place,
+                format!("no {missing} of `{}` is mapped", guest.name.value),
+            )
+            .label(format!("only {}s are", first.kind))
+            .note("with lines of its own a container has no others: without users or without groups it does not start")
+            .help(format!("add `\"{all}\"`")),
+        );
+    }
 }
 
 /// A number that two lines map: the kernel refuses the whole map.

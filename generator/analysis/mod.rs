@@ -4,6 +4,7 @@
 //! models too ([`Host::complete`](crate::model::Host::complete) is false): one that argues from what is absent stays
 //! silent there.
 
+mod cards;
 mod guests;
 mod host_tasks;
 mod idmaps;
@@ -16,6 +17,7 @@ mod recovery;
 mod release;
 mod schedules;
 mod storage;
+mod systems;
 mod usb;
 #[cfg(test)]
 mod variants;
@@ -83,16 +85,20 @@ impl Subject {
         let (host, together) = (facts.host, &facts.running);
         match self {
             Self::Release => release::check(host, sink),
-            Self::Network => network::check(host, together, sink),
+            Self::Network => {
+                network::check(host, together, sink);
+                cards::check(host, sink);
+            }
             Self::Storage => storage::check(host, sink),
             Self::Memory => memory::check(facts, sink),
             Self::Processor => processor::check(host, together, sink),
             Self::Passthrough => {
                 passthrough::check(host, together, sink);
-                usb::check(host, sink);
+                usb::check(host, together, sink);
             }
             Self::Guests => {
                 guests::check(facts, sink);
+                systems::check(host, sink);
                 nixos::check(host, sink);
             }
             Self::IdMaps => idmaps::check(host, sink),

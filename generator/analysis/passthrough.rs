@@ -22,6 +22,8 @@ pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
             cards(host, guest, vm, sink);
             machine(host, guest, vm, sink);
             express(vm, sink);
+            resets(host, guest, vm, sink);
+            virtual_functions(host, guest, vm, sink);
             needed_by_host(host, guest, vm, sink);
         }
     }
@@ -530,6 +532,93 @@ fn refused(entry: &Passthrough, mapping: bool, name: &Spanned<String>, sink: &mu
             Diagnostic::new(Code::MOX0016, name.span, "`mdev` for several functions at once")
                 .note("Proxmox VE refuses to start the guest: \"cannot use mediated device with multifunction device\"")
                 .help("name one function: `01:00.0`, not `01:00`"),
+        );
+    }
+}
+
+/// Graphics cards of AMD that do not reset, by the device's number: Hawaii, Tonga, Fiji, Polaris, Vega, Navi 10 to 14. Those
+/// from Polaris on are the ones that the kernel module vendor-reset mends.
+const WITHOUT_RESET: [std::ops::RangeInclusive<u16>; 10] = [
+    0x67a0..=0x67be,
+    0x6920..=0x693f,
+    0x7300..=0x730f,
+    0x67c0..=0x67ff,
+    0x6980..=0x699f,
+    0x6860..=0x687f,
+    0x69a0..=0x69af,
+    0x66a0..=0x66af,
+    0x7310..=0x731f,
+    0x7340..=0x7362,
+];
+
+/// The vendor AMD.
+const AMD: u16 = 0x1002;
+
+fn resets(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    for device in vm.passed() {
+        let item = &host.hardware.pci[device.value];
+        let Some(id) = item.id.filter(|id| {
+            id.vendor == AMD
+                && *item.class == PciClass::Gpu
+                && WITHOUT_RESET.iter().any(|range| range.contains(&id.device))
+        }) else {
+            continue;
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0513,
+                id.span,
+                format!("`{}` does not reset: `{}` starts with it once", item.name.value, guest.name.value),
+            )
+            .also(device.span, "given here")
+            .note("cards of AMD up to Navi 14 stay as the guest has left them; its second start hangs or shows nothing until the host is restarted")
+            .help("load the module vendor-reset on the host, or plan a restart of the host for each restart of the guest; then allow this warning"),
+        );
+    }
+}
+
+/// Functions that are not there until the driver of their card is told to make them.
+fn virtual_functions(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    // Vendor and device of common ones (pci.ids: "Virtual Function").
+    const KNOWN: [(u16, u16); 14] = [
+        (0x8086, 0x10ca),
+        (0x8086, 0x10ed),
+        (0x8086, 0x1515),
+        (0x8086, 0x1520),
+        (0x8086, 0x154c),
+        (0x8086, 0x1565),
+        (0x8086, 0x1889),
+        (0x8086, 0x37cd),
+        (0x15b3, 0x1004),
+        (0x15b3, 0x1014),
+        (0x15b3, 0x1016),
+        (0x15b3, 0x1018),
+        (0x15b3, 0x101a),
+        (0x15b3, 0x101e),
+    ];
+    for device in vm.passed() {
+        let item = &host.hardware.pci[device.value];
+        let named = item.model.as_ref().is_some_and(|model| {
+            model
+                .as_str()
+                .to_ascii_lowercase()
+                .contains("virtual function")
+        });
+        let known = item
+            .id
+            .is_some_and(|id| KNOWN.contains(&(id.vendor, id.device)));
+        if !named && !known {
+            continue;
+        }
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0514,
+                item.address.span,
+                format!("`{}` is a virtual function, which nothing makes at boot", item.name.value),
+            )
+            .also(device.span, format!("`{}` takes it", guest.name.value))
+            .note("virtual functions are there once their number has been written to `sriov_numvfs` of the card, after each start of the host; until then the guest does not start")
+            .help("write it by a unit or a udev rule of your own before the guests start, then allow this warning"),
         );
     }
 }

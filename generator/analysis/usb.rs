@@ -1,10 +1,67 @@
-//! USB devices: that each row of the hardware table is a device of its own.
+//! USB devices: that each row of the hardware table is a device of its own, and goes to one guest at a time.
+
+use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Host, UsbDevice};
+use crate::facts::Running;
+use crate::model::{Guest, Host, Id, UsbDevice};
+use crate::source::Span;
 
-pub(super) fn check(host: &Host, sink: &mut Sink) {
+pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
     one_device_twice(host, sink);
+    shared(host, together, sink);
+}
+
+/// A guest that takes a device, and where it says so.
+type Taker = (Id<Guest>, Span);
+
+/// One device, two guests that can run together; or one guest twice.
+fn shared(host: &Host, together: &Running, sink: &mut Sink) {
+    let mut takers: BTreeMap<String, Vec<Taker>> = BTreeMap::new();
+    for (id, _, vm) in host.vms() {
+        for entry in &vm.usb {
+            if let Some(device) = entry.device.identity(host) {
+                takers
+                    .entry(device)
+                    .or_default()
+                    .push((id, entry.device.span()));
+            }
+        }
+    }
+    for (device, takers) in takers {
+        for (at, (guest, place)) in takers.iter().enumerate() {
+            let Some((other, other_place)) = takers[..at]
+                .iter()
+                .find(|(other, _)| other == guest || together.can_run(*guest, *other))
+            else {
+                continue;
+            };
+            let name = &host.guests[*guest].name.value;
+            let other_name = &host.guests[*other].name.value;
+            let (message, help) = if guest == other {
+                (
+                    format!("the USB device {device} is given to `{name}` twice"),
+                    "remove one of them".to_owned(),
+                )
+            } else {
+                (
+                    format!(
+                        "the USB device {device} is given to `{other_name}` and `{name}`, which can run together"
+                    ),
+                    format!(
+                        "if they never run at the same time, say so: `exclusive-with = [\"{other_name}\"]`; of two devices of one make name the sockets (`port`)"
+                    ),
+                )
+            };
+            sink.push(
+                Diagnostic::new(Code::MOX0511, *place, message)
+                    .label("given again")
+                    .also(*other_place, "given here")
+                    .note("QEMU takes the device when the guest starts: the first one loses it, or the second one does not get it")
+                    .help(help),
+            );
+        }
+    }
 }
 
 /// Two rows that one device fits: which of two guests gets it would be chance.

@@ -84,7 +84,7 @@ codes! {
     MOX0106 Error   "unknown reference";
     MOX0107 Error   "newer than the host's release";
     MOX0108 Error   "option that Proxmox VE refuses";
-    MOX0109 Error   "option that moxc sets itself";
+    MOX0109 Error   "an option that a key says, too";
     MOX0110 Error   "a name of the wrong kind";
     MOX0111 Warning "a release without security updates";
     MOX0115 Error   "one USB device, two rows";
@@ -152,6 +152,9 @@ codes! {
     MOX0508 Warning "the host loses its console";
     MOX0509 Warning "the host loses its keyboard";
     MOX0510 Warning "a PCI function past the hardware table";
+    MOX0511 Error   "a USB device given twice";
+    MOX0513 Warning "a graphics card that does not reset";
+    MOX0514 Warning "a virtual function that nothing makes";
     MOX0551 Warning "a device passed through by its address";
     MOX0601 Error   "Windows 11 on a machine that its setup refuses";
     MOX0602 Error   "too many shares for one guest";
@@ -168,6 +171,7 @@ codes! {
     MOX0613 Error   "a guest starts before one that it needs";
     MOX0614 Error   "guests that need each other in a circle";
     MOX0615 Error   "a task needs the guest agent";
+    MOX0616 Error   "an address that is nobody's";
     MOX0620 Error   "a project that cargo refuses";
     MOX0621 Warning "packages for a Windows without winget";
     MOX0622 Error   "a variable that belongs to Windows";
@@ -189,7 +193,18 @@ codes! {
     MOX0640 Error   "user numbers mapped twice";
     MOX0641 Warning "user numbers that the host does not hand out";
     MOX0642 Error   "users mapped on a file system that cannot";
+    MOX0643 Error   "a processor of another maker";
+    MOX0644 Warning "a service without the instructions that it needs";
+    MOX0645 Warning "systemd in a container without nesting";
+    MOX0646 Warning "a network file system that a container cannot mount";
+    MOX0647 Error   "users or groups that nothing maps";
+    MOX0648 Warning "a firewall that filters nothing";
+    MOX0649 Warning "a service without the device that it needs";
+    MOX0650 Warning "a device that only root may use";
+    MOX0651 Warning "a guest with nothing to start from";
+    MOX0653 Warning "firmware that refuses the boot loader";
     MOX0654 Error   "two things of one number";
+    MOX0655 Warning "a folder of a guest that starts later";
     MOX0656 Error   "nothing to boot from by that name";
     MOX0690 Error   "an immutable guest that nobody can log into";
     MOX0701 Error   "a schedule that never runs";

@@ -239,6 +239,11 @@ impl VmDisk {
     pub fn key(&self) -> String {
         format!("{}{}", *self.bus, self.slot)
     }
+
+    /// Whether there is something on it before anything is installed.
+    pub fn is_filled(&self) -> bool {
+        false
+    }
 }
 
 /// A drive for an image of a disc.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::Host;
-use crate::source::Span;
+use crate::model::{Guest, Host, Id};
+use crate::source::{Span, Spanned};
 use crate::value::{MacAddress, VmId};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
@@ -50,54 +50,81 @@ fn vmids(host: &Host, sink: &mut Sink) {
     }
 }
 
+/// Who has a MAC address.
+struct Holder {
+    place: Span,
+    /// Whether the spec says the address.
+    written: bool,
+    /// The guest whose card it is.
+    guest: Option<Id<Guest>>,
+}
+
 fn macs(host: &Host, sink: &mut Sink) {
-    let guests = host.guests.values().flat_map(|guest| {
-        guest.network.iter().map(|nic| {
-            (
-                nic.mac.value,
-                nic.mac.span,
-                nic.mac.is_written() || !guest.vmid.is_missing(),
-                nic.mac.is_written(),
-            )
-        })
-    });
-    let nics = host
-        .hardware
-        .nics
-        .values()
-        .filter_map(|nic| nic.mac.map(|mac| (mac.value, mac.span, true, true)));
-    let machines = host
-        .network
-        .machines
-        .values()
-        .filter_map(|machine| machine.mac.map(|mac| (mac.value, mac.span, true, true)));
-    let mut seen: BTreeMap<MacAddress, (Span, bool)> = BTreeMap::new();
-    let mut all: Vec<_> = nics
-        .chain(machines)
-        .chain(guests)
-        .filter(|(_, _, known, _)| *known)
-        .collect();
-    all.sort_by_key(|(mac, span, ..)| (*mac, *span));
-    for (mac, span, _, written) in all {
-        if let Some((first, first_written)) = seen.insert(mac, (span, written)) {
-            // Two derived ones of one host never meet.
-            let help = if written && first_written {
-                "remove one of the lines: a guest's address is derived where it is left out"
-            } else {
-                "the address of the other card is derived, and happens to be this one: write another `mac`, or leave it out"
-            };
-            sink.push(
-                Diagnostic::new(
-                    Code::MOX0104,
-                    span,
-                    format!("the MAC address {mac} is used twice"),
-                )
-                .label("used again")
-                .also(first, "used first")
-                .help(help),
-            );
+    let of_host = |mac: Spanned<MacAddress>| {
+        let holder = Holder {
+            place: mac.span,
+            written: true,
+            guest: None,
+        };
+        (mac.value, holder)
+    };
+    let nics = host.hardware.nics.values().filter_map(|nic| nic.mac);
+    let machines = host.network.machines.values().filter_map(|m| m.mac);
+    let mut all: Vec<(MacAddress, Holder)> = nics.chain(machines).map(of_host).collect();
+    for (id, guest) in host.guests.iter() {
+        for nic in &guest.network {
+            if nic.mac.is_written() || !guest.vmid.is_missing() {
+                let holder = Holder {
+                    place: nic.mac.span,
+                    written: nic.mac.is_written(),
+                    guest: Some(id),
+                };
+                all.push((nic.mac.value, holder));
+            }
         }
     }
+    all.sort_by_key(|(mac, holder)| (*mac, holder.place));
+    let mut rest = &all[..];
+    while let Some((mac, _)) = rest.first() {
+        let same = rest.iter().take_while(|(other, _)| other == mac).count();
+        let (holders, behind) = rest.split_at(same);
+        rest = behind;
+        for (at, (mac, holder)) in holders.iter().enumerate() {
+            let mut before = holders[..at].iter().map(|(_, other)| other);
+            if let Some(first) = before.find(|other| meet(host, holder, other)) {
+                sink.push(mac_twice(*mac, holder, first));
+            }
+        }
+    }
+}
+
+/// Whether two cards can be on the network together.
+fn meet(host: &Host, a: &Holder, b: &Holder) -> bool {
+    let (Some(a), Some(b)) = (a.guest, b.guest) else {
+        return true;
+    };
+    let excludes = |one: Id<Guest>, other: Id<Guest>| {
+        let mut excluded = host.guests[one].exclusive_with.iter();
+        excluded.any(|guest| guest.value == other)
+    };
+    a == b || !(excludes(a, b) || excludes(b, a))
+}
+
+fn mac_twice(mac: MacAddress, holder: &Holder, first: &Holder) -> Diagnostic {
+    // Two derived ones of one host never meet.
+    let help = if holder.written && first.written {
+        "remove one of the lines: a guest's address is derived where it is left out; two guests that never run together say so by `exclusive-with`"
+    } else {
+        "the address of the other card is derived, and happens to be this one: write another `mac`, or leave it out"
+    };
+    Diagnostic::new(
+        Code::MOX0104,
+        holder.place,
+        format!("the MAC address {mac} is used twice"),
+    )
+    .label("used again")
+    .also(first.place, "used first")
+    .help(help)
 }
 
 #[cfg(test)]

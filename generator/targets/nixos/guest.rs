@@ -5,7 +5,7 @@ use super::module::Module;
 use super::settings::PRIORITY;
 use super::user_modules::UserModules;
 use super::{network, scripts, services, settings, update, users};
-use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm};
+use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm, VmDisk};
 use crate::nix::{
     Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoExpr, at, binary, function, mk_default,
     mk_merge, mk_override, path, reference,
@@ -53,6 +53,29 @@ pub(super) fn module(
         formals.push("pkgs");
     }
     function(Formals::open(formals)?, body)
+}
+
+/// The name of a disk that stays whatever else is plugged in: udev makes it of what QEMU says of the disk, a serial number or,
+/// on the bus `scsi`, the option's own name.
+fn stable_name(disk: &VmDisk) -> String {
+    let serial = disk.serial.as_ref().map(|serial| serial.as_str());
+    match (*disk.bus, serial) {
+        (Bus::Scsi, Some(serial)) => {
+            format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{serial}")
+        }
+        (Bus::Scsi, None) => {
+            format!(
+                "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-{}",
+                disk.key()
+            )
+        }
+        (Bus::Virtio, Some(serial)) => format!("/dev/disk/by-id/virtio-{serial}"),
+        (Bus::Virtio, None) => "/dev/vda".to_owned(),
+        (Bus::Sata | Bus::Ide, Some(serial)) => {
+            format!("/dev/disk/by-id/ata-QEMU_HARDDISK_{serial}")
+        }
+        (Bus::Sata | Bus::Ide, None) => "/dev/sda".to_owned(),
+    }
 }
 
 /// NixOS's own module for the kind of guest, ours, and the user's.
@@ -124,10 +147,7 @@ fn virtual_machine(host: &Host, vm: &Vm, facts: &mut Attrs) -> Result<(), BuildE
         }),
     )?;
     if let Some(disk) = vm.disks.first() {
-        let device = match *disk.bus {
-            Bus::Virtio => "/dev/vda",
-            Bus::Scsi | Bus::Sata | Bus::Ide => "/dev/sda",
-        };
+        let device = stable_name(disk);
         facts.set(
             "services.moxc.virtualMachine.bootDevice",
             mk_default(device),

@@ -31,7 +31,10 @@ pub(super) fn guest(nixos: &NixosGuest, facts: &mut Attrs) -> Result<(), BuildEr
         let mut path = vec!["services"];
         path.extend(dotted(&service.value.0));
         path.push("enable");
-        facts.set(path, mk_default(true))?;
+        // Keys that may log in have switched it on already.
+        if facts.get(&path).is_none() {
+            facts.set(path, mk_default(true))?;
+        }
     }
     for service in &nixos.user_services {
         // The unit itself comes with a package: only its start is added.

@@ -70,17 +70,22 @@ pub(in crate::targets) fn plan(facts: &Facts<'_>) -> Boot {
     for id in &passed {
         let device = &host.hardware.pci[*id];
         let vendor = device.id.map(|id| id.vendor);
+        // The host may need another device of the same make that no table names: the disk that it starts from, the card that it
+        // is reached by.
+        let told_by_make = match *device.class {
+            PciClass::Gpu | PciClass::Audio => !device.all_functions,
+            PciClass::Usb | PciClass::Nic | PciClass::Storage | PciClass::Other => false,
+        };
         match device.id {
             Some(id)
-                if !device.all_functions
+                if told_by_make
                     && !kept(&|other| other.id.is_some_and(|other| other.value == id.value)) =>
             {
                 if seen.insert(id.value) {
                     boot.ids.push(id.value);
                 }
             }
-            // Without an id there is nothing else to go by, and of a whole card the other functions have ids that the spec
-            // does not know.
+            // Of a whole card the other functions have ids that the spec does not know.
             Some(_) | None => boot
                 .by_address
                 .push((kernel_name(device), device.name.value.clone())),
@@ -289,7 +294,7 @@ impl Boot {
 
     fn rules(&self) -> String {
         let mut body =
-            "# The host has another device of the same id, so these are taken by their address.\n"
+            "# These are taken by their address: the host may have others of the same make.\n"
                 .to_owned();
         for (address, name) in &self.by_address {
             push(
