@@ -8,6 +8,7 @@ pub mod drives;
 pub mod mounts;
 pub mod pages;
 pub mod running;
+pub mod secrets;
 pub mod shares;
 pub mod tasks;
 pub mod volumes;

@@ -4,6 +4,8 @@
 //! emits (`emit(plan, templates, files, sink)`: files; pure. What is built in cannot fail there, but a user's template
 //! can). What a host is about comes from its [facts](crate::facts); no target knows another.
 
+pub mod about;
+pub mod guide;
 pub mod nixos;
 pub mod proxmox;
 pub mod recovery;
@@ -26,11 +28,19 @@ pub enum Target {
     Windows,
     /// `restore/` and `rollback/`: the way back of each guest.
     Recovery,
+    /// `README.md`: how the tree is applied, and what is left to do.
+    Guide,
 }
 
 impl Target {
     /// Every target, in the order in which they are built.
-    pub const ALL: &'static [Self] = &[Self::Proxmox, Self::Nixos, Self::Windows, Self::Recovery];
+    pub const ALL: &'static [Self] = &[
+        Self::Proxmox,
+        Self::Nixos,
+        Self::Windows,
+        Self::Recovery,
+        Self::Guide,
+    ];
 
     /// Its word on the command line and in the manifest.
     pub fn as_str(self) -> &'static str {
@@ -39,6 +49,7 @@ impl Target {
             Self::Nixos => "nixos",
             Self::Windows => "windows",
             Self::Recovery => "recovery",
+            Self::Guide => "guide",
         }
     }
 }
@@ -50,15 +61,19 @@ pub struct Plan {
     nixos: nixos::Plan,
     windows: windows::Plan,
     recovery: recovery::Plan,
+    guide: guide::Plan,
 }
 
 /// Plans every target.
 pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
+    let proxmox = proxmox::plan(facts, origin, sink);
+    let about = vec![proxmox.about(facts), windows::Plan::about(facts)];
     Plan {
-        proxmox: proxmox::plan(facts, origin, sink),
+        guide: guide::plan(facts, origin, about, proxmox.has_answers()),
         nixos: nixos::plan(facts, origin, sink),
         windows: windows::plan(facts, origin, sink),
         recovery: recovery::plan(facts, origin),
+        proxmox,
     }
 }
 
@@ -71,6 +86,7 @@ pub fn emit(plan: &Plan, targets: &[Target], templates: &Templates, sink: &mut S
             Target::Nixos => nixos::emit(&plan.nixos, templates, &mut files, sink),
             Target::Windows => windows::emit(&plan.windows, templates, &mut files, sink),
             Target::Recovery => recovery::emit(&plan.recovery, templates, &mut files, sink),
+            Target::Guide => guide::emit(&plan.guide, templates, &mut files, sink),
         }
     }
     files

@@ -12,6 +12,7 @@ use crate::diagnostics::Sink;
 use crate::facts::Facts;
 use crate::origin::Origin;
 use crate::output::FileSet;
+use crate::targets::about::About;
 use crate::template::Templates;
 
 /// What will stand on the host.
@@ -33,11 +34,27 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
     }
 }
 
+impl Plan {
+    /// What the guide of the tree tells of these files.
+    pub fn about(&self, facts: &Facts<'_>) -> About {
+        let mut about = self.pve.about_installation();
+        about.extend(self.system.about(facts.host));
+        about.extend(self.pve.about(facts.host));
+        about.extend(self.system.about_storage());
+        about
+    }
+
+    /// Whether the tree holds answers for Proxmox VE's installer.
+    pub fn has_answers(&self) -> bool {
+        self.pve.has_answers()
+    }
+}
+
 /// Writes them down. Reports what a user's template cannot do.
 pub fn emit(plan: &Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
     let origin = &plan.origin;
     pve::emit(&plan.pve, origin, templates, files, sink);
     automation::emit(&plan.automation, origin, files, sink);
-    // Last: its README says what is there.
+    // Last: the script that applies the tree is made from its files.
     system::emit(&plan.system, origin, templates, files, sink);
 }

@@ -16,6 +16,7 @@ use crate::diagnostics::Sink;
 use crate::facts::Facts;
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
+use crate::targets::about::About;
 use crate::template::Templates;
 
 /// The name of the target, as in the manifest.
@@ -59,6 +60,35 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
         });
     }
     plan
+}
+
+impl Plan {
+    /// What the guide of the tree tells of these guests.
+    pub fn about(facts: &Facts<'_>) -> About {
+        let mut about = About::default();
+        for (_, guest, vm) in facts.host.vms() {
+            let Some(windows) = &vm.windows else { continue };
+            let secrets: Vec<String> = setup::Secrets::of(guest, windows)
+                .all()
+                .into_iter()
+                .map(|name| format!("`/etc/moxc/secrets/{name}`"))
+                .collect();
+            let what = if secrets.len() == 1 {
+                "password"
+            } else {
+                "secrets"
+            };
+            about.left.push(format!(
+                "for a new {} ({}), put its {what} into {} (mode 600), and have it installed: \
+                 `windows/{}/build-iso.sh --install`",
+                guest.vmid.value,
+                guest.name.value,
+                secrets.join(" and "),
+                guest.name.value,
+            ));
+        }
+        about
+    }
 }
 
 /// Writes it down. Reports what a user's template cannot do.

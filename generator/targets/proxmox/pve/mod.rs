@@ -19,13 +19,14 @@ pub mod virtiofs;
 pub mod vzdump;
 
 use crate::diagnostics::Sink;
-use crate::facts::Facts;
-use crate::model::GuestKind;
+use crate::facts::{Facts, shares};
+use crate::model::{GuestKind, Host};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::pve::{GuestConfig, SectionConfig};
 use crate::source::{Places, Span};
 use crate::targets::Target;
+use crate::targets::about::About;
 use crate::template::Templates;
 
 pub use answer::Answer;
@@ -62,12 +63,42 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Why the tree has no `answer.toml`; none where it has one.
-    pub fn answer_is_absent(&self) -> Option<&str> {
+    /// Whether the tree holds answers for Proxmox VE's installer.
+    pub fn has_answers(&self) -> bool {
         match &self.answer {
-            Answer::File(_) => None,
-            Answer::Absent(why) => Some(why),
+            Answer::File(_) => true,
+            Answer::Absent(_) => false,
         }
+    }
+
+    /// Why there are no answers for the installer, where there are none.
+    pub fn about_installation(&self) -> About {
+        let mut about = About::default();
+        if let Answer::Absent(why) = &self.answer {
+            about.lacks("proxmox/answer.toml", why.as_str());
+        }
+        about
+    }
+
+    /// What the guide of the tree tells of the other files.
+    pub fn about(&self, host: &Host) -> About {
+        let mut about = About::default();
+        if self.jobs.is_none() {
+            about.lacks("proxmox/etc/pve/jobs.cfg", "no schedule is a backup");
+        }
+        if self.pci.is_none() {
+            about.lacks(
+                "proxmox/etc/pve/mapping/pci.cfg",
+                "no guest gets a PCI device by a mapping",
+            );
+        }
+        if self.directories.is_none() {
+            about.lacks(
+                "proxmox/etc/pve/mapping/directory.cfg",
+                shares::why_none_is_mapped(host),
+            );
+        }
+        about
     }
 }
 

@@ -13,6 +13,7 @@ use crate::facts::Facts;
 use crate::model::{Id, PciDevice};
 use crate::output::Mode;
 use crate::source::Span;
+use crate::targets::about::About;
 use crate::value::{CpuVendor, PciClass, PciId};
 
 use super::{Tree, push};
@@ -206,6 +207,33 @@ impl Boot {
 }
 
 impl Boot {
+    /// Says which files this host has no reason for.
+    pub(super) fn about(&self, about: &mut About) {
+        if self.modules().is_empty() {
+            about.lacks(
+                "proxmox/etc/modprobe.d/vfio.conf, etc/modules-load.d/vfio.conf",
+                "no guest gets a PCI device",
+            );
+        }
+        if self.zfs().is_empty() {
+            about.lacks(
+                "proxmox/etc/modprobe.d/zfs.conf",
+                "the spec leaves the bounds of the ZFS cache to ZFS",
+            );
+        }
+        if self.parameters.is_empty() {
+            about.lacks(
+                "proxmox/etc/kernel/cmdline",
+                "the kernel needs no parameter",
+            );
+        } else if self.root_pool.is_none() {
+            about.lacks(
+                "proxmox/etc/kernel/cmdline",
+                "the spec has no ZFS pool that the host starts from; GRUB takes etc/default/grub.d/",
+            );
+        }
+    }
+
     /// Writes the files down.
     pub(super) fn emit(&self, span: Span, tree: &mut Tree<'_>) {
         let header = tree.header();

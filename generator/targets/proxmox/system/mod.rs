@@ -1,6 +1,6 @@
 //! The Debian below Proxmox VE: network, boot, ZFS, mounts, and the script that applies the whole tree.
 //!
-//! Comes in: the host. Goes out: files below `proxmox/`, laid out as on the host, and `README.md`. A host of the platform
+//! Comes in: the host. Goes out: files below `proxmox/`, laid out as on the host. A host of the platform
 //! `nixos` gets what is not Debian's alone: the pools, and the script for Proxmox VE's own files; the rest of it is in its
 //! NixOS module.
 
@@ -12,14 +12,15 @@ mod zfs;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
+use crate::model::{GuestKind, Host};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::source::{Places, Span};
 use crate::targets::Target;
-use crate::template::{BuiltIn, Templates};
-use crate::value::Platform;
+use crate::targets::about::About;
+use crate::template::{BuiltIn, Templates, one_line};
+use crate::value::{ContainerOs, Platform};
 
-pub use apply::Readme;
 pub use zfs::CreateScript;
 
 /// What will be written.
@@ -41,6 +42,97 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// What the guide of the tree tells of the host's own system.
+    pub fn about(&self, host: &Host) -> About {
+        let mut about = About {
+            left: left(host),
+            absent: Vec::new(),
+        };
+        match self.platform {
+            Platform::Nixos => about.lacks(
+                "proxmox/etc/network/, etc/modprobe.d/, etc/systemd/",
+                "they are in the host's NixOS module",
+            ),
+            Platform::Proxmox => {
+                self.boot.about(&mut about);
+                if !self.network.pins_names() {
+                    about.lacks(
+                        "proxmox/etc/systemd/network/",
+                        "no network card has its MAC address in the spec, so no name is pinned",
+                    );
+                }
+            }
+        }
+        about
+    }
+
+    /// What the guide of the tree tells of pools and datasets.
+    pub fn about_storage(&self) -> About {
+        let mut about = About::default();
+        if self.zfs.is_empty() {
+            about.lacks(
+                "proxmox/storage/create.sh",
+                "the spec has no pools or datasets that the installer does not make",
+            );
+        }
+        if !self.zfs.has_pools() {
+            about.lacks(
+                "proxmox/storage/disko.nix",
+                "there is no pool but the one that the host starts from",
+            );
+        }
+        about
+    }
+}
+
+/// What a guest needs that no file brings, and what the firmware has to be told.
+fn left(host: &Host) -> Vec<String> {
+    let mut left = Vec::new();
+    for (_, guest, container) in host.containers() {
+        let build = match *container.os {
+            ContainerOs::Nixos => " (built from the guest's NixOS module)",
+            ContainerOs::Debian
+            | ContainerOs::Ubuntu
+            | ContainerOs::Alpine
+            | ContainerOs::Archlinux
+            | ContainerOs::Fedora
+            | ContainerOs::Other => "",
+        };
+        left.push(format!(
+            "put the template `{}` of container {} ({}) into place{build}",
+            one_line(&container.template.to_string()),
+            guest.vmid.value,
+            guest.name.value
+        ));
+    }
+    for (_, guest, vm) in host.vms() {
+        for iso in vm.images.iter().filter_map(|image| image.image.as_ref()) {
+            left.push(format!(
+                "put the image `{}` of {} ({}) into place",
+                one_line(&iso.value.to_string()),
+                guest.vmid.value,
+                guest.name.value
+            ));
+        }
+    }
+    if host.vms().any(|(_, _, vm)| !vm.passthrough.is_empty()) {
+        left.push("switch the IOMMU on in the firmware of the host (VT-d, AMD-Vi)".to_owned());
+        left.push("restart the host once, so that the devices of the guests are free".to_owned());
+    }
+    for guest in host.guests.values() {
+        if let (GuestKind::Vm(vm), None) = (&guest.kind, &guest.autostart)
+            && vm.disks.is_empty()
+        {
+            left.push(format!(
+                "install {} ({}): it has no disk yet",
+                guest.vmid.value, guest.name.value
+            ));
+        }
+    }
+    left
+}
+
 /// Plans the host's system files. Reports MOX0825.
 pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
     let host = facts.host;
@@ -55,8 +147,8 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
     }
 }
 
-/// Writes them down, after every other file of `proxmox/`: the README says what is there. Reports what a user's template
-/// cannot do, and two files of one name.
+/// Writes them down, after every other file of `proxmox/`: the script that applies the tree is made from them. Reports
+/// what a user's template cannot do, and two files of one name.
 pub fn emit(
     plan: &Plan,
     origin: &Origin,
@@ -147,10 +239,5 @@ impl Tree<'_> {
             span,
             format!("this gives a file that cannot be written: {problem}"),
         ));
-    }
-
-    /// Whether the tree holds a file below `proxmox/`.
-    fn has(&self, path: &str) -> bool {
-        self.files.get(&format!("proxmox/{path}")).is_some()
     }
 }

@@ -329,7 +329,7 @@ impl Zfs {
     }
 
     /// Whether disko has a pool to make.
-    fn has_pools(&self) -> bool {
+    pub(super) fn has_pools(&self) -> bool {
         self.pools.iter().any(|pool| !pool.boot)
     }
 

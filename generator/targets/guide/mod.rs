@@ -1,0 +1,139 @@
+//! `README.md` of the tree: how it is applied, which secrets it needs, what is left to do, and why a file is not there.
+//!
+//! Made last, from what each target says of itself ([`About`]): nothing here guesses what another target did.
+
+use serde::Serialize;
+
+use super::about::{About, Absent};
+use crate::diagnostics::Sink;
+use crate::facts::Facts;
+use crate::facts::secrets::{self, Secret};
+use crate::origin::Origin;
+use crate::output::{FileSet, Mode, OutputFile, RelPath};
+use crate::source::Places;
+use crate::targets::Target;
+use crate::template::{BuiltIn, Templates, one_line};
+use crate::value::Platform;
+
+/// What the guide will say.
+#[derive(Debug)]
+pub struct Plan {
+    places: Places,
+    readme: Readme,
+}
+
+/// `README.md`. These fields are the contract with a user's template of the same name.
+#[derive(Debug, askama::Template, Serialize)]
+#[template(path = "README.md")]
+pub struct Readme {
+    /// The line that marks a generated file; safe in a comment.
+    pub header: String,
+    /// The host's name.
+    pub host: String,
+    /// Its name with its domain.
+    pub fqdn: String,
+    /// The Proxmox VE release.
+    pub release: String,
+    /// Whether the host is NixOS.
+    pub nixos: bool,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// Whether there are secrets.
+    pub has_secrets: bool,
+    /// Secrets to place.
+    pub secrets: Vec<Secret>,
+    /// What the user has to do.
+    pub left: Vec<String>,
+    /// Whether there are absent files.
+    pub has_absent: bool,
+    /// Files that other hosts have.
+    pub absent: Vec<Absent>,
+}
+
+impl BuiltIn for Readme {
+    const NAME: &'static str = "README.md";
+}
+
+/// A step of the README.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// Its number, from 1.
+    pub number: usize,
+    /// What to do.
+    pub text: String,
+}
+
+/// Plans it from what the other targets say, in their order. `answers` says whether the tree holds `answer.toml`.
+pub fn plan(facts: &Facts<'_>, origin: &Origin, about: Vec<About>, answers: bool) -> Plan {
+    let host = facts.host;
+    let mut all = About::default();
+    for about in about {
+        all.extend(about);
+    }
+    all.left
+        .push("start the guests: the script makes them and does not start them".to_owned());
+    let secrets: Vec<Secret> = secrets::of(host).collect();
+    let readme = Readme {
+        header: one_line(&origin.header()),
+        host: host.name.as_str().to_owned(),
+        fqdn: host.fqdn(),
+        release: host.release.to_string(),
+        nixos: match *host.platform {
+            Platform::Nixos => true,
+            Platform::Proxmox => false,
+        },
+        steps: steps(facts, answers, !secrets.is_empty()),
+        has_secrets: !secrets.is_empty(),
+        secrets,
+        left: all.left,
+        has_absent: !all.absent.is_empty(),
+        absent: all.absent,
+    };
+    Plan {
+        places: Places::whole(host.name.span),
+        readme,
+    }
+}
+
+fn steps(facts: &Facts<'_>, answers: bool, has_secrets: bool) -> Vec<Step> {
+    let host = facts.host;
+    let name = host.name.as_str();
+    let first = match *host.platform {
+        Platform::Proxmox if answers => "Install Proxmox VE with `proxmox/answer.toml` \
+             (`proxmox-auto-install-assistant prepare-iso`), or go on with a host that runs."
+            .to_owned(),
+        Platform::Proxmox => format!(
+            "Install Proxmox VE {} on the host, or go on with one that runs.",
+            *host.release
+        ),
+        Platform::Nixos => "Install NixOS with the host's own module in `nixos/`.".to_owned(),
+    };
+    let mut steps = vec![
+        first,
+        format!(
+            "Copy this folder to the host: `scp -r {name} root@{}:`.",
+            host.fqdn()
+        ),
+    ];
+    if has_secrets {
+        steps.push("Place the secrets that are listed below.".to_owned());
+    }
+    steps.push(format!(
+        "Look at what would be done: `bash {name}/proxmox/apply.sh --dry-run`."
+    ));
+    steps.push(format!("Do it: `bash {name}/proxmox/apply.sh`."));
+    (1..)
+        .zip(steps)
+        .map(|(number, text)| Step { number, text })
+        .collect()
+}
+
+/// Writes it down. Reports what a user's template cannot do.
+pub fn emit(plan: &Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
+    let text = templates.render(&plan.readme, sink);
+    let path = RelPath::new("README.md").expect("a plain name");
+    let file = OutputFile::text(path, text, Mode::Regular, Target::Guide.as_str());
+    files
+        .insert(file.with_places(plan.places.clone()))
+        .expect("no other target writes a file of that name");
+}
