@@ -65,6 +65,14 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../templates/proxmox/virtiofs.sh"),
     ),
     (
+        "recovery/lib/restore.sh",
+        include_str!("../templates/recovery/lib/restore.sh"),
+    ),
+    (
+        "recovery/lib/rollback.sh",
+        include_str!("../templates/recovery/lib/rollback.sh"),
+    ),
+    (
         "recovery/restore.md",
         include_str!("../templates/recovery/restore.md"),
     ),

@@ -6,6 +6,9 @@
 /// The one place where words from outside become values.
 const GATE: &str = include_str!("../nix/modules/scripts/gate.sh");
 
+/// For shellcheck: what `gate` and `take` make it does not see (SC2154), nor what a tool takes of the libraries.
+const DIRECTIVES: &str = "# shellcheck disable=SC2016,SC2034,SC2119,SC2120,SC2154,SC2317,SC2329";
+
 /// What every tool shares: options, messages, the JSON log, locks, the closing summary, statuses.
 const LIBRARY: &str = include_str!("../nix/modules/scripts/tool.sh");
 
@@ -70,7 +73,7 @@ impl Tool {
     /// The whole program. `header` marks it as a generated file; it holds no line break.
     pub fn script(&self, header: &str) -> String {
         format!(
-            "#!/bin/bash\n# {header}\n#\n{GATE}\n{LIBRARY}\n{}{}",
+            "#!/bin/bash\n# {header}\n#\n# It is one group, so that a file that was cut does nothing but fail.\n#\n{DIRECTIVES}\n{{\n{GATE}\n{LIBRARY}\n{}{}exit\n}}\n",
             self.part, self.text
         )
     }

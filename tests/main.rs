@@ -6,6 +6,7 @@ mod calendar;
 mod checks;
 mod command_line;
 mod errors;
+mod gate;
 mod mutations;
 mod nix;
 mod nix_print;

@@ -31,7 +31,7 @@ type Unwanted<'a> = (&'a dyn Fn(&mut Value), i32, &'a str);
 const NO_TROUBLE: Trouble<'static> = Trouble { fail: "", kill: "" };
 
 /// A host with guests, storages and backups.
-struct FakeHost {
+pub(crate) struct FakeHost {
     folder: tempfile::TempDir,
 }
 
@@ -40,7 +40,7 @@ const FIRST: u64 = 1_790_000_000;
 
 impl FakeHost {
     /// A host for the tree of an example, with all its guests, stopped, and no backup.
-    fn new(example: &str) -> Self {
+    pub(crate) fn new(example: &str) -> Self {
         Self::of_spec(&specs()[example])
     }
 
@@ -120,7 +120,7 @@ impl FakeHost {
         host
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
 
@@ -132,7 +132,7 @@ impl FakeHost {
         serde_json::from_str(&self.read("state.json")).expect("JSON")
     }
 
-    fn change(&self, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Value)) {
         let mut state = fs::read_to_string(self.path("state.json")).map_or_else(
             |_| json!({}),
             |text| serde_json::from_str(&text).expect("JSON"),
@@ -183,12 +183,12 @@ impl FakeHost {
         fs::write(self.file(vmid), format!("{}\n", lines.join("\n"))).expect("a guest");
     }
 
-    fn run_guest(&self, vmid: u32) {
+    pub(crate) fn run_guest(&self, vmid: u32) {
         self.change(|state| state["running"][vmid.to_string()] = json!(1));
     }
 
     /// A backup of a guest as it is now, `age` seconds after [`FIRST`]; its volume.
-    fn back_up(&self, store: &str, vmid: u32, age: u64) -> String {
+    pub(crate) fn back_up(&self, store: &str, vmid: u32, age: u64) -> String {
         let text = fs::read_to_string(self.file(vmid)).expect("a guest");
         let vm = self.file(vmid).to_string_lossy().contains("qemu-server");
         let pbs = self.state()["stores"]
@@ -1558,7 +1558,7 @@ fn a_snapshot_of_proxmox_is_reached_past_newer_ones_of_zfs() {
 }
 
 /// A NixOS guest of fakes, at the third of three generations.
-fn install_nixos(host: &FakeHost, vmid: u32) {
+pub(crate) fn install_nixos(host: &FakeHost, vmid: u32) {
     let profiles = host.path(&format!("guest-{vmid}/profiles"));
     fs::create_dir_all(&profiles).expect("a folder");
     for number in 1..=3 {

@@ -40,12 +40,12 @@ const FAKES: &[&str] = &[
 ];
 
 /// A host whose programs are fakes.
-struct Host {
+pub(crate) struct Host {
     folder: tempfile::TempDir,
 }
 
 impl Host {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let host = Self {
             folder: tempfile::tempdir().expect("a folder"),
         };
@@ -75,11 +75,11 @@ impl Host {
         host
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         fs::write(self.path(path), text).expect("a file");
     }
 
@@ -1061,7 +1061,7 @@ fn a_scrub_or_trim_that_runs_already_is_fine_and_the_rest_is_told() {
 
 // ---------------------------------------------------------------- disks
 
-const HEALTHY: &str = r#"{"device":{"protocol":"ATA"},"smartctl":{"exit_status":0},"smart_status":{"passed":true},
+pub(crate) const HEALTHY: &str = r#"{"device":{"protocol":"ATA"},"smartctl":{"exit_status":0},"smart_status":{"passed":true},
 "ata_smart_data":{"self_test":{"status":{"value":0,"passed":true}},"capabilities":{"self_tests_supported":true}},
 "ata_smart_self_test_log":{"standard":{"table":[{"status":{"value":0,"string":"Completed without error","passed":true}}]}}}"#;
 

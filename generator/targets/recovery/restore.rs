@@ -41,20 +41,30 @@ pub struct RestoreScript {
     pub vmid: String,
     /// What the API calls its kind: `qemu` or `lxc`.
     pub kind: String,
-    /// Whether it is a container.
-    pub container: bool,
-    /// The storages that may hold its backups, in the order of the spec.
-    pub stores: Vec<Store>,
     /// Its disks.
     pub volumes: Vec<Volume>,
     /// Where a disk goes that the spec does not know.
     pub first_storage: String,
-    /// The numbers of the spec's guests, as ranges.
-    pub taken: Vec<String>,
 }
 
 impl BuiltIn for RestoreScript {
     const NAME: &'static str = "recovery/restore.sh";
+}
+
+/// What the scripts that restore a guest share. These fields are the contract with a user's template of the same name.
+#[derive(Debug, Clone, askama::Template, Serialize)]
+#[template(path = "recovery/lib/restore.sh")]
+pub struct RestoreLibrary {
+    /// The line that marks a generated file; safe in a comment.
+    pub header: String,
+    /// The storages that may hold backups, in the order of the spec.
+    pub stores: Vec<Store>,
+    /// The numbers of the spec's guests, as ranges.
+    pub taken: Vec<String>,
+}
+
+impl BuiltIn for RestoreLibrary {
+    const NAME: &'static str = "recovery/lib/restore.sh";
 }
 
 /// A backup job that covers the guest.
@@ -165,8 +175,8 @@ fn describe(store: &External) -> String {
     }
 }
 
-/// The numbers of the spec's guests as ranges, `110-112`: every script has them, and a large host numbers in a row.
-pub(super) fn taken(host: &Host) -> Vec<String> {
+/// The numbers of the spec's guests as ranges, `110-112`: a large host numbers in a row.
+fn taken(host: &Host) -> Vec<String> {
     let numbers: BTreeSet<u32> = host.guests.values().map(|guest| guest.vmid.get()).collect();
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for number in numbers {
@@ -181,11 +191,19 @@ pub(super) fn taken(host: &Host) -> Vec<String> {
         .collect()
 }
 
+/// Plans what all scripts share.
+pub(super) fn library(host: &Host, header: &str) -> RestoreLibrary {
+    RestoreLibrary {
+        header: header.to_owned(),
+        stores: stores(host),
+        taken: taken(host),
+    }
+}
+
 /// Plans the script.
 pub(super) fn script(
     facts: &Facts<'_>,
     (id, guest): (Id<Guest>, &Guest),
-    taken: &[String],
     header: &str,
 ) -> RestoreScript {
     let host = facts.host;
@@ -208,11 +226,8 @@ pub(super) fn script(
         guest: guest.name.value.clone(),
         vmid: guest.vmid.value.to_string(),
         kind: kind(guest).to_owned(),
-        container: guest.container().is_some(),
-        stores: stores(host),
         volumes,
         first_storage,
-        taken: taken.to_vec(),
     }
 }
 

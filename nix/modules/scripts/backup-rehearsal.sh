@@ -31,11 +31,11 @@ option() {
   case $1 in
     --guest) number own ;;
     --storage)
-      value one
+      typed one store
       stores+=("$one")
       ;;
-    --backup) value wanted_backup ;;
-    --disks-to) value disks_to ;;
+    --backup) typed wanted_backup volume ;;
+    --disks-to) typed disks_to store ;;
     --range) value range ;;
     --memory) number memory ;;
     --cores) number cores ;;
@@ -46,35 +46,38 @@ option() {
   esac
 }
 begin "$@"
-if ((${#operands[@]})) || [[ ! $own =~ ^[1-9][0-9]{2,8}$ ]]; then
+if ((${#operands[@]})) || ! gated vmid "$own"; then
   wrong_usage 'say --guest NUMBER, and no other word'
 fi
-if [[ ! $range =~ ^([1-9][0-9]{2,8})-([1-9][0-9]{2,8})$ ]] || ((BASH_REMATCH[1] > BASH_REMATCH[2])); then
+if ! gate vmid first "${range%-*}" || ! gate vmid last "${range#*-}" || ((first > last)); then
   wrong_usage "--range takes two numbers such as 990000-990099, not $range"
 fi
-first=${range%-*} last=${range#*-}
 if ((own >= first && own <= last)); then
   wrong_usage "the guest $own itself is in the range of spare numbers"
 fi
-need awk date perl pct pvesh pvesm qm sort
+need awk perl pct pvesh pvesm qm sort
 
 mark=moxc-rehearsal
 journals=$state_dir/rehearsal
-poll=${MOXC_POLL:-5}
+gate number poll "${MOXC_POLL:-5}" || wrong_usage 'MOXC_POLL is no number'
 
 # is_ours VMID: whether a guest is a copy of an earlier run: it says so itself by tag and by note, or a run that was cut off
 # had begun it and Proxmox VE has not yet written down what it is.
 is_ours() {
-  read_config "${guest_kind[$1]}" "$1"
+  local vmid
+  must vmid vmid "$1" 'the number of a guest'
+  read_config "${guest_kind[$vmid]}" "$vmid"
   if [[ ";${config[tags]:-};" == *";$mark;"* && ${config[description]:-} == "$mark "* ]]; then
     return 0
   fi
-  [[ -e $journals/$1 && -z ${config[name]:-}${config[hostname]:-}${config[tags]:-}${config[description]:-} ]]
+  [[ -e $journals/$vmid && -z ${config[name]:-}${config[hostname]:-}${config[tags]:-}${config[description]:-} ]]
 }
 
 # remove_copy VMID: takes a copy away, with its disks.
 remove_copy() {
-  local vmid=$1 kind=${guest_kind[$1]:-} volumes volume
+  local vmid kind volume
+  must vmid vmid "$1" 'the number of a guest'
+  kind=${guest_kind[$vmid]:-}
   if [[ -n $kind ]]; then
     read_state "$vmid"
     if [[ -n $state_lock ]]; then
@@ -89,12 +92,10 @@ remove_copy() {
     run "$(tool_of "$kind")" destroy "$vmid" --purge 1 --destroy-unreferenced-disks 1 || return 1
   elif [[ -e $journals/$vmid ]]; then
     # The number had neither guest nor volume when the run began.
-    volumes=$(volumes_of "$vmid") || return 1
-    while IFS= read -r volume; do
-      if [[ -n $volume ]]; then
-        run pvesm free "$volume" || return 1
-      fi
-    done <<<"$volumes"
+    volumes_of "$vmid" || return 1
+    for volume in "${volumes[@]}"; do
+      run pvesm free "$volume" || return 1
+    done
   fi
   if [[ -z $dry_run ]]; then
     rm -f -- "$journals/$vmid"
@@ -103,8 +104,10 @@ remove_copy() {
 
 # remove_leftovers: what earlier runs could not take away.
 remove_leftovers() {
-  local vmid file
-  for vmid in $(printf '%s\n' "${!guest_kind[@]}" | sort -n); do
+  local vmid number file
+  guest_numbers
+  for number in "${numbers[@]}"; do
+    must vmid vmid "$number" 'the number of a guest'
     if ((vmid < first || vmid > last)) || [[ ${guest_node[$vmid]:-$node} != "$node" ]]; then
       continue
     fi
@@ -118,28 +121,25 @@ remove_leftovers() {
     fi
   done
   for file in "$journals"/*; do
-    vmid=${file##*/}
-    if [[ -e $file && $vmid =~ ^[0-9]+$ && -z ${guest_kind[$vmid]:-} ]]; then
+    if [[ -e $file ]] && gate vmid vmid "${file##*/}" && [[ -z ${guest_kind[$vmid]:-} ]]; then
       check_idle "$vmid"
       remove_copy "$vmid" || failed "volumes of $vmid, which an earlier run has left, cannot be removed" vmid# "$vmid"
     fi
   done
 }
 
-# spare_number: the first of the range that neither a guest nor a volume has.
+# spare_number: the first of the range that neither a guest nor a volume has, in `vmid`.
 spare_number() {
-  local vmid volumes
   for ((vmid = first; vmid <= last; vmid++)); do
     if [[ -n ${guest_kind[$vmid]:-} || -e $journals/$vmid ]]; then
       continue
     fi
-    volumes=$(volumes_of "$vmid") || return 1
-    if [[ -z $volumes ]]; then
-      printf '%s' "$vmid"
+    volumes_of "$vmid" || die "the volumes of $vmid cannot be listed, so nobody knows whether the number is free"
+    if ((${#volumes[@]} == 0)); then
       return 0
     fi
   done
-  return 1
+  die "no number from $first to $last is free"
 }
 
 lock
@@ -151,9 +151,10 @@ read_guests
 # ---------------------------------------------------------------- which backup
 
 if [[ -n $wanted_backup ]]; then
-  stores=("${wanted_backup%%:*}")
+  must store name "${wanted_backup%%:*}" 'the storage of the backup'
+  stores=("$name")
 elif ((${#stores[@]} == 0)); then
-  for name in $(printf '%s\n' "${!store_content[@]}" | sort); do
+  for name in "${store_names[@]}"; do
     if [[ ,${store_content[$name]}, == *,backup,* ]]; then
       stores+=("$name")
     fi
@@ -178,7 +179,7 @@ kind=${guest_kind[$own]:-}
 if [[ -z $kind ]]; then
   for kind in lxc qemu; do
     find_backups "$kind" "$own" "${stores[@]}"
-    if ((${#backup_volid[@]})); then
+    if ((${#backup_volid[@]} + ${#unlisted[@]})); then
       break
     fi
   done
@@ -187,13 +188,15 @@ else
 fi
 chosen=
 if [[ -n $wanted_backup ]]; then
-  for at in "${!backup_volid[@]}"; do
-    if [[ ${backup_volid[at]} == "$wanted_backup" ]]; then
-      chosen=$at
+  for ((place = 0; place < ${#backup_volid[@]}; place++)); do
+    if [[ ${backup_volid[place]} == "$wanted_backup" ]]; then
+      chosen=$((place))
     fi
   done
+elif ((${#unlisted[@]})); then
+  die "nobody knows which backup of $own is the newest, since not all are told (${unlisted[*]}); say --storage or --backup" vmid# "$own"
 else
-  chosen=$(newest_backup) || true
+  gate number chosen "$(newest_backup)" || true
 fi
 if [[ -z $chosen ]]; then
   die "there is no${wanted_backup:+ such} backup of $own in: ${stores[*]}" vmid# "$own"
@@ -203,7 +206,8 @@ if ((chosen > 0)) && [[ -z $wanted_backup ]]; then
   found "${backup_volid[0]} is newer, but its store has found it damaged" volume "${backup_volid[0]}"
 fi
 printf -v now '%(%s)T' -1
-age=$(((now - backup_time[chosen]) / 86400))
+must seconds made "${backup_time[chosen]}" "the time of $volid"
+age=$(((now - made) / 86400))
 if [[ -n $max_age ]] && ((age > max_age)); then
   found "the newest backup of $own is $age days old" vmid# "$own" volume "$volid"
 fi
@@ -211,38 +215,42 @@ read_backup "$kind" "$volid" || die "$volid cannot be opened" volume "$volid"
 if ((${#backup_drives[@]} == 0)); then
   die "$volid holds no disk" volume "$volid"
 fi
-name=${config[name]:-${config[hostname]:-$own}}
+called=${config[name]:-${config[hostname]:-$own}}
 agent=${config[agent]:-0}
 
 # ---------------------------------------------------------------- is there room?
 
-target=$disks_to
+target=''
 total=0
-for key in "${backup_drives[@]}"; do
-  total=$((total + $(bytes_of "$(option_of "${config[$key]:-}" size)")))
-  target=${target:-${config[$key]%%:*}}
+for drive in "${backup_drives[@]}"; do
+  must key key "$drive" 'a drive'
+  size_of "${config[$key]:-}"
+  total=$((total + volume_bytes))
+  if [[ -z $target ]]; then
+    must store target "${disks_to:-${config[$key]%%:*}}" 'the storage of the disks'
+  fi
 done
+must store archive_store "${volid%%:*}" 'the storage of the backup'
+must bytes archive_bytes "${backup_size[chosen]}" "the size of $volid"
+must bytes available "${store_avail[$target]:-0}" "the room in $target"
 if [[ ${store_state[$target]:-absent} != ok ]]; then
   die "storage $target, where the copy's disks would go, is ${store_state[$target]:-not there}: say --disks-to" storage "$target"
 fi
 # An archive unpacks to some three times its size at most, and never to more than the disks are large.
 room=$total
-if [[ ${store_type[${volid%%:*}]} != pbs ]] && ((backup_size[chosen] * 3 < room)); then
-  room=$((backup_size[chosen] * 3))
+if [[ ${store_type[$archive_store]} != pbs ]] && ((archive_bytes * 3 < room)); then
+  room=$((archive_bytes * 3))
 fi
-if ((store_avail[$target] < room + room / 10)); then
-  die "storage $target has $(shown_size "${store_avail[$target]}") free, and the copy may need $(shown_size "$room")" storage "$target"
+if ((available < room + room / 10)); then
+  die "storage $target has $(shown_size "$available") free, and the copy may need $(shown_size "$room")" storage "$target"
 fi
-own_memory=${config[memory]:-512}
-own_memory=${own_memory#current=}
-own_memory=${own_memory%%,*}
-if [[ ! $own_memory =~ ^[1-9][0-9]{0,8}$ ]]; then
-  own_memory=$memory
-fi
-if ((own_memory < memory)); then
+memory_said=${config[memory]:-512}
+memory_said=${memory_said#current=}
+if gate number own_memory "${memory_said%%,*}" && ((own_memory > 0 && own_memory < memory)); then
   memory=$own_memory
 fi
-free_memory=$(awk '$1 == "MemAvailable:" { print int($2 / 1024) }' "${MOXC_MEMINFO:-/proc/meminfo}")
+free_said=$(awk '$1 == "MemAvailable:" { print int($2 / 1024) }' "${MOXC_MEMINFO:-/proc/meminfo}")
+must number free_memory "$free_said" 'the free memory'
 if ((free_memory < memory + 512)); then
   later "the host has $free_memory MiB of memory free, and the copy needs $memory"
 fi
@@ -253,7 +261,9 @@ fi
 fit_copy() {
   copy_changes "$kind" affinity hugepages keephugepages numa numa{0..7} vcpus watchdog ivshmem balloon shares
   changes_of_copy+=(--memory "$memory")
-  if ((${config[cores]:-$((cores + 1))} > cores)); then
+  local own_cores
+  # Without a number Proxmox VE gives as many as there are.
+  if ! gate number own_cores "${config[cores]:-}" || ((own_cores > cores)); then
     changes_of_copy+=(--cores "$cores")
   fi
   if [[ $kind == qemu && ${config[sockets]:-1} != 1 ]]; then
@@ -278,7 +288,7 @@ check_harmless() {
   done
 }
 
-vmid=$(spare_number) || die "no number from $first to $last is free"
+spare_number
 began=
 # take_away: the copy goes, whatever happened.
 take_away() {
@@ -300,8 +310,8 @@ take_away() {
 }
 at_exit take_away
 
-say "$name ($own) from $volid of $(shown_time "${backup_time[chosen]}") to $vmid" vmid# "$own" copy# "$vmid" volume "$volid" age_days# "$age"
-note="$mark of $name ($own) from $volid. Whoever finds this after the rehearsal may remove it."
+say "$called ($own) from $volid of $(shown_time "$made") to $vmid" vmid# "$own" copy# "$vmid" volume "$volid" age_days# "$age"
+note="$mark of $called ($own) from $volid. Whoever finds this after the rehearsal may remove it."
 if [[ -z $dry_run ]]; then
   mkdir -p -- "$journals"
   printf '%s\n' "$volid" >"$journals/$vmid"
@@ -341,12 +351,14 @@ fi
 # answers: whether the copy says something by itself. A container's systemd says in `about` how it is.
 about=
 answers() {
+  local left=$((timeout - waited + 1))
+  left=$((left < hear_seconds ? left : hear_seconds))
   if [[ $kind == qemu ]]; then
-    qm guest cmd "$vmid" ping >/dev/null 2>&1
+    hear_for "$left" qm guest cmd "$vmid" ping
     return
   fi
   # shellcheck disable=SC2016 # the variables are the container's
-  about=$(pct exec "$vmid" -- /bin/sh -c '
+  hear_for "$left" pct exec "$vmid" -- /bin/sh -c '
     PATH=$PATH:/run/current-system/sw/bin:/usr/bin:/bin
     if ! command -v systemctl >/dev/null; then echo answers; exit 0; fi
     state=$(systemctl is-system-running)
@@ -354,7 +366,8 @@ answers() {
       running) echo "$state" ;;
       degraded) echo "$state: $(systemctl list-units --failed --plain --no-legend | while read -r unit rest; do printf "%s " "$unit"; done)" ;;
       *) exit 1 ;;
-    esac' </dev/null 2>/dev/null)
+    esac' || return 1
+  about=$(text_of "$heard")
 }
 
 has_agent=1
@@ -362,6 +375,7 @@ if [[ $kind == qemu && ! $agent =~ ^(1|enabled=1)(,|$) ]]; then
   has_agent=
   timeout=$((timeout < 60 ? timeout : 60))
 fi
+began_waiting=$SECONDS
 waited=0
 until [[ -n $has_agent ]] && answers; do
   read_state "$vmid"
@@ -375,13 +389,17 @@ until [[ -n $has_agent ]] && answers; do
     die "the copy runs and has not answered in $timeout seconds" volume "$volid"
   fi
   sleep "$poll"
+  # What the copy was waited for counts, too.
   waited=$((waited + (poll > 0 ? poll : 1)))
+  if ((SECONDS - began_waiting > waited)); then
+    waited=$((SECONDS - began_waiting))
+  fi
 done
 if [[ -z $has_agent ]]; then
-  found "the copy of $name ($own) runs, but it has no guest agent that could answer" vmid# "$own" volume "$volid"
+  found "the copy of $called ($own) runs, but it has no guest agent that could answer" vmid# "$own" volume "$volid"
 else
   # Units that want a network have none: that is no fault of the backup.
-  say "$name ($own) comes back from $volid: restored in $((restored - started)) s, answers after $waited s${about:+ ($about)}" \
+  say "$called ($own) comes back from $volid: restored in $((restored - started)) s, answers after $waited s${about:+ ($about)}" \
     vmid# "$own" volume "$volid" restore_seconds# "$((restored - started))" answer_seconds# "$waited" state "$about"
   count 'backups rehearsed'
 fi

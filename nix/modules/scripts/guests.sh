@@ -1,6 +1,6 @@
 # ---------------------------------------------------------------- guests, storages, backups
 #
-# What Proxmox VE says of them: JSON by pvesh, never columns.
+# What Proxmox VE says of them: JSON by pvesh, never columns. Each word of it passes the gate.
 
 node=$(uname -n)
 node=${node%%.*}
@@ -9,7 +9,13 @@ pve_dir=${MOXC_PVE_DIR:-/etc/pve}
 state_dir=${MOXC_STATE_DIR:-/var/lib/moxc}
 
 # api PATH [OPTION VALUE]...: what Proxmox VE answers, as JSON.
-api() { pvesh get "$@" --output-format json; }
+api() {
+  if ! hear_list pvesh get "$@" --output-format json; then
+    lines_of "$heard_err"$'\n' >&2
+    return 1
+  fi
+  printf '%s' "$heard"
+}
 
 # read_guests: every guest of the cluster.
 declare -A guest_kind=() guest_name=() guest_node=() guest_status=() guest_is_template=()
@@ -19,11 +25,21 @@ read_guests() {
   text=$(api /cluster/resources --type vm |
     rows 'row(@$_{qw(vmid type name node status template)}) for sort { $a->{vmid} <=> $b->{vmid} } @$d') ||
     die 'Proxmox VE does not tell its guests: are pve-cluster and pvedaemon running?'
-  while IFS=$'\x1f' read -r vmid kind name on status template; do
-    if [[ -n $vmid ]]; then
-      guest_kind[$vmid]=$kind guest_name[$vmid]=$name guest_node[$vmid]=$on
-      guest_status[$vmid]=$status guest_is_template[$vmid]=$template
-    fi
+  # A number that seems free and is not would be the end of a guest.
+  while take_every 'a guest' vmid:vmid kind:name name:text on:name? status:name? template:flag; do
+    guest_kind[$vmid]=$kind guest_name[$vmid]=$name guest_node[$vmid]=$on
+    guest_status[$vmid]=$status guest_is_template[$vmid]=$template
+  done <<<"$text"
+}
+
+# guest_numbers: those of all guests, in order, in `numbers`.
+numbers=()
+guest_numbers() {
+  local text vmid
+  numbers=()
+  text=$(printf '%s\n' "${!guest_kind[@]}" | sort -n) || die 'the numbers of the guests cannot be sorted'
+  while take_every 'a guest' vmid:vmid; do
+    numbers+=("$vmid")
   done <<<"$text"
 }
 
@@ -38,21 +54,26 @@ tool_of() {
 # read_state VMID: whether it runs, and what holds it.
 state_status='' state_lock=
 read_state() {
-  local text
-  text=$(api "/nodes/$node/${guest_kind[$1]}/$1/status/current" | rows 'row(@$d{qw(status lock)})') ||
-    die "guest $1: Proxmox VE does not tell its state"
-  IFS=$'\x1f' read -r state_status state_lock <<<"$text"
+  local text vmid
+  must vmid vmid "$1" 'the number of a guest'
+  text=$(api "/nodes/$node/${guest_kind[$vmid]}/$vmid/status/current" | rows 'row(@$d{qw(status lock)})') ||
+    die "guest $vmid: Proxmox VE does not tell its state"
+  state_status='' state_lock=
+  take_every "the state of guest $vmid" state_status:name state_lock:name? <<<"$text" ||
+    die "guest $vmid: Proxmox VE does not tell its state"
 }
 
 # check_idle VMID: no task of Proxmox VE is at it.
 check_idle() {
-  local text
-  text=$(api "/nodes/$node/tasks" --source active --vmid "$1" | rows 'row(@$_{qw(type upid)}) for @$d') ||
+  local text task
+  text=$(api "/nodes/$node/tasks" --source active --vmid "$1" | rows 'row($_->{type}) for @$d') ||
     die "guest $1: Proxmox VE does not tell its tasks"
-  if [[ -n $text ]]; then
-    later "guest $1: a task of Proxmox VE is at it (${text%%$'\x1f'*}): nothing was done"
+  if take_every 'a task' task:text <<<"$text"; then
+    later "guest $1: a task of Proxmox VE is at it ($task): nothing was done"
   fi
 }
+
+# ---------------------------------------------------------------- configurations
 
 # What a guest's configuration says: read_config fills these.
 declare -A config=()
@@ -62,13 +83,15 @@ config_raw=()
 take_config() {
   local text=$1 key value
   config=() config_keys=() config_raw=()
-  while IFS=$'\x1f' read -r key value; do
+  while take_every 'an option of a guest' key:key value:line?; do
     case $key in
-      '' | digest) ;;
+      digest) ;;
       lxc.*) config_raw+=("$key: $value") ;;
       *)
+        if [[ -z ${config[$key]+set} ]]; then
+          config_keys+=("$key")
+        fi
         config[$key]=$value
-        config_keys+=("$key")
         ;;
     esac
   done <<<"$text"
@@ -84,32 +107,38 @@ read_config() {
   take_config "$text"
 }
 
-# config_text FILE: the first section of a guest's file, one `key, value` a line; its notes decoded as one line.
-config_text() {
-  perl -e '
-    my $notes = "";
-    while (my $line = <STDIN>) {
-      chomp $line;
+# config_rows [drives]: reads a guest's file, or the configuration in a backup, from standard input: of its first section one
+# row an option, its notes decoded as one line; or with `drives` those whose data a backup of a machine holds. This is the
+# one parser of such files.
+config_rows() {
+  perl -e "$gate_perl"'
+    my $drives = ($ARGV[0] // "") eq "drives";
+    my ($notes, $text) = ("", "");
+    read(STDIN, my $all, 1048577);
+    if (length $all > 1048576) { print STDERR "the configuration is too large\n"; exit 1 }
+    for my $line (split /\n/, $all) {
       last if $line =~ /^\[/;
-      if ($line =~ /^#(?:qmdump#|vzdump#)/) { next }
-      elsif ($line =~ /^#(.*)/) { my $text = $1; $text =~ s/%([0-9A-Fa-f]{2})/chr(hex($1))/ge; $notes .= "$text " }
-      elsif ($line =~ /^([A-Za-z][A-Za-z0-9_.-]*):\s*(.*?)\s*$/) { print "$1\x1f$2\n" }
+      if ($line =~ /^#qmdump#map:([^:]*):/) { $text .= clean($1) . "\n" if $drives }
+      elsif ($drives || $line =~ /^#(?:qmdump#|vzdump#)/) { next }
+      elsif ($line =~ /^#(.*)/) { my $part = $1; $part =~ s/%([0-9A-Fa-f]{2})/chr(hex($1))/ge; $notes .= "$part " }
+      elsif ($line =~ /^([A-Za-z][A-Za-z0-9_.-]*):\s*(.*?)\s*$/) { $text .= "$1\x1f" . clean($2) . "\n" }
     }
-    $notes =~ s/[\x00-\x1f]/ /g;
-    print "description\x1f$notes\n" if $notes =~ /\S/;' <"$1"
+    $notes = clean($notes);
+    $text .= "description\x1f$notes\n" if $notes =~ /\S/;
+    print $text;' "$@"
 }
 
 # is_volume KEY VALUE: whether the value names a volume of a storage that belongs to the guest.
 is_volume() {
-  [[ $1 =~ ^(scsi|virtio|sata|ide|mp)[0-9]+$|^(efidisk0|tpmstate0|rootfs)$ &&
-    $2 =~ ^[A-Za-z][A-Za-z0-9._-]*: && ,$2, != *,media=cdrom,* ]]
+  [[ $1 =~ ^(scsi|virtio|sata|ide|mp)[0-9]+$|^(efidisk0|tpmstate0|rootfs)$ && ,$2, != *,media=cdrom,* ]] &&
+    gated volume "${2%%,*}"
 }
 
 # option_of VALUE NAME: the value of NAME= in a property string.
 option_of() {
-  local part
-  local IFS=,
-  for part in $1; do
+  local part parts
+  IFS=, read -r -a parts <<<"$1"
+  for part in "${parts[@]}"; do
     if [[ $part == "$2="* ]]; then
       printf '%s' "${part#*=}"
       return 0
@@ -117,12 +146,20 @@ option_of() {
   done
 }
 
+# size_of VALUE: how large a volume may grow, in $volume_bytes; 0 where that is not said.
+volume_bytes=0
+size_of() {
+  local size
+  size=$(option_of "$1" size)
+  must size volume_bytes "${size:-0}" "the size of ${1%%,*}"
+}
+
 # without VALUE NAME...: a property string without these options.
 without() {
-  local value=$1 part name text='' skip
+  local parts part name text='' skip
+  IFS=, read -r -a parts <<<"$1"
   shift
-  local IFS=,
-  for part in $value; do
+  for part in "${parts[@]}"; do
     skip=
     for name; do
       if [[ $part == "$name="* ]]; then
@@ -136,36 +173,25 @@ without() {
   printf '%s' "${text#,}"
 }
 
-# bytes_of SIZE: 1536M, 32G
-bytes_of() {
-  case $1 in
-    *K) printf '%s' $((${1%K} << 10)) ;;
-    *M) printf '%s' $((${1%M} << 20)) ;;
-    *G) printf '%s' $((${1%G} << 30)) ;;
-    *T) printf '%s' $((${1%T} << 40)) ;;
-    '' | *[!0-9]*) printf 0 ;;
-    *) printf '%s' "$1" ;;
-  esac
-}
-
-# gib_of SIZE: what pct takes for a new volume.
-gib_of() { awk -v bytes="$(bytes_of "$1")" 'BEGIN { text = sprintf("%.10f", bytes / 1073741824); sub(/0+$/, "", text); sub(/\.$/, "", text); print text }'; }
+# gib_of BYTES: what pct takes for a new volume.
+gib_of() { awk -v bytes="$1" 'BEGIN { text = sprintf("%.10f", bytes / 1073741824); sub(/0+$/, "", text); sub(/\.$/, "", text); print text }'; }
 
 # shown_size BYTES, shown_time SECONDS: for people.
 shown_size() { awk -v bytes="${1:-0}" 'BEGIN { split("B KiB MiB GiB TiB", unit); for (i = 1; bytes >= 1024 && i < 5; i++) bytes /= 1024; printf(i == 1 ? "%d %s" : "%.1f %s", bytes, unit[i]) }'; }
-shown_time() { date -d "@$1" '+%Y-%m-%d %H:%M:%S %Z'; }
+shown_time() { printf '%(%Y-%m-%d %H:%M:%S %Z)T' "$1"; }
+
+# ---------------------------------------------------------------- storages and backups
 
 # read_stores: the state of every storage on this node: ok, disabled, offline; one that is not there has none.
 declare -A store_state=() store_type=() store_content=() store_avail=()
+store_names=()
 read_stores() {
   local text name type content enabled active avail
-  store_state=() store_type=() store_content=() store_avail=()
-  text=$(api "/nodes/$node/storage" | rows 'row(@$_{qw(storage type content enabled active avail)}) for @$d') ||
+  store_state=() store_type=() store_content=() store_avail=() store_names=()
+  text=$(api "/nodes/$node/storage" | rows 'row(@$_{qw(storage type content enabled active avail)}) for sort { $a->{storage} cmp $b->{storage} } @$d') ||
     die 'Proxmox VE does not tell its storages'
-  while IFS=$'\x1f' read -r name type content enabled active avail; do
-    if [[ -z $name ]]; then
-      continue
-    fi
+  while take 'a storage' name:store type:name content:text? enabled:flag? active:flag avail:bytes?; do
+    store_names+=("$name")
     store_type[$name]=$type store_content[$name]=$content store_avail[$name]=${avail:-0}
     if [[ $enabled == 0 ]]; then
       store_state[$name]=disabled
@@ -179,29 +205,35 @@ read_stores() {
 
 # Backups, the newest first; of one second, in the order of the storages that were asked.
 backup_volid=() backup_time=() backup_size=() backup_store=() backup_note=() backup_about=()
+# Storages whose backups were not told, or not all of them. Of those that are known then, none is the newest, none the only
+# one, none of no use.
+unlisted=()
 # find_backups KIND VMID STORAGE...: asks those that are there. A backup that is still being written is none.
 find_backups() {
-  local kind=$1 vmid=$2 store text all='' rank=100 volid time size note about
-  backup_volid=() backup_time=() backup_size=() backup_store=() backup_note=() backup_about=()
+  local kind=$1 vmid=$2 one store text all='' rank=100 volid seconds bytes note about refused
+  backup_volid=() backup_time=() backup_size=() backup_store=() backup_note=() backup_about=() unlisted=()
   shift 2
-  for store; do
+  for one; do
+    must store store "$one" 'a storage'
     rank=$((rank + 1))
     if [[ ${store_state[$store]:-absent} != ok ]]; then
       continue
     fi
     if ! text=$(api "/nodes/$node/storage/$store/content" --content backup --vmid "$vmid" | rows '
+      my ($wanted, $vmid, $store, $rank) = @ARGV;
       for (@$d) {
         my $format = $_->{format} // "";
         my $kind = $_->{subtype} // ($format =~ /^(?:pbs-ct|tar|tgz)/ ? "lxc" : "qemu");
-        next if $kind ne "'"$kind"'" || ($_->{vmid} // '"$vmid"') != '"$vmid"';
-        next if $format =~ /^pbs-/ && ($_->{size} // 0) <= 1;
+        next if $kind ne $wanted || ($_->{vmid} // $vmid) ne $vmid;
+        next if $format =~ /^pbs-/ && ($_->{size} // 0) =~ /^[01]?\z/;
         my @about;
         push @about, "protected" if $_->{protected};
         push @about, "encrypted" if $_->{encrypted};
         push @about, "verification " . $_->{verification}{state} if $_->{verification} && $_->{verification}{state};
-        row($_->{ctime} // 0, '"$rank"', $_->{volid}, $_->{size} // 0, "'"$store"'", join(", ", @about), $_->{notes});
-      }'); then
+        row($_->{ctime} // 0, $rank, $_->{volid}, $_->{size} // 0, $store, join(", ", @about), $_->{notes});
+      }' "$kind" "$vmid" "$store" "$rank"); then
       failed "storage $store: its backups cannot be listed" storage "$store"
+      unlisted+=("storage $store")
       continue
     fi
     if [[ -n $text ]]; then
@@ -211,18 +243,23 @@ find_backups() {
   if [[ -z $all ]]; then
     return 0
   fi
-  while IFS=$'\x1f' read -r time rank volid size store about note; do
-    backup_volid+=("$volid") backup_time+=("$time") backup_size+=("$size") backup_store+=("$store")
+  all=$(printf '%s' "$all" | sort -t $'\x1f' -k 1,1nr -k 2,2n -k 3,3r) || die 'the backups cannot be sorted'
+  refused=$rows_refused
+  while take "a backup of $vmid" seconds:seconds rank:number volid:volume bytes:bytes store:store about:text? note:text?; do
+    backup_volid+=("$volid") backup_time+=("$seconds") backup_size+=("$bytes") backup_store+=("$store")
     backup_about+=("$about") backup_note+=("$note")
-  done < <(printf '%s' "$all" | sort -t $'\x1f' -k 1,1nr -k 2,2n -k 3,3r)
+  done <<<"$all"
+  if [[ $rows_refused != "$refused" ]]; then
+    unlisted+=('a backup was passed over')
+  fi
 }
 
 # newest_backup: the place in the list of the newest that no check of its store has found broken.
 newest_backup() {
-  local at
-  for at in "${!backup_volid[@]}"; do
-    if [[ ${backup_about[at]} != *'verification failed'* ]]; then
-      printf '%s' "$at"
+  local place
+  for ((place = 0; place < ${#backup_volid[@]}; place++)); do
+    if [[ ${backup_about[place]} != *'verification failed'* ]]; then
+      printf '%s' "$place"
       return 0
     fi
   done
@@ -233,10 +270,15 @@ newest_backup() {
 backup_drives=()
 # read_backup KIND VOLID: fails where the backup cannot be opened.
 read_backup() {
-  local raw key value drive
+  local text drives key value drive
   backup_drives=()
-  raw=$(pvesm extractconfig "$2") || return 1
-  take_config "$(config_text /dev/stdin <<<"$raw")"
+  # The configuration lies at the front, but a tape of a container is long where it does not.
+  if ! hear_for 600 pvesm extractconfig "$2"; then
+    warn "$2: ${heard_err##*$'\n'}"
+    return 1
+  fi
+  text=$(config_rows <<<"$heard") && drives=$(config_rows drives <<<"$heard") || return 1
+  take_config "$text"
   if [[ $1 == lxc ]]; then
     for key in "${config_keys[@]}"; do
       value=${config[$key]}
@@ -245,9 +287,11 @@ read_backup() {
       fi
     done
   else
-    while IFS=: read -r _ drive _; do
-      backup_drives+=("$drive")
-    done < <(grep '^#qmdump#map:' <<<"$raw" || true)
+    while take_every "a drive of $2" drive:key; do
+      if [[ -n ${config[$drive]:-} ]]; then
+        backup_drives+=("$drive")
+      fi
+    done <<<"$drives"
   fi
 }
 
@@ -265,11 +309,15 @@ is_in() {
 
 # verify_archive VOLID: reads the whole archive where it is a file; a backup server checks its own.
 verify_archive() {
-  local path
-  if [[ ${store_type[${1%%:*}]:-} == pbs ]]; then
+  local path store
+  must store store "${1%%:*}" 'the storage of the backup'
+  if [[ ${store_type[$store]:-} == pbs ]]; then
     return 0
   fi
-  path=$(pvesm path "$1") || return 1
+  if ! hear pvesm path "$1" || ! gate path path "$heard"; then
+    warn "$1: its file is not known${heard_err:+: ${heard_err##*$'\n'}}"
+    return 1
+  fi
   case $path in
     *.zst) run zstd --test --quiet -- "$path" ;;
     *.gz | *.tgz) run gzip --test -- "$path" ;;
@@ -278,7 +326,7 @@ verify_archive() {
     *) run read_tar "$path" ;;
   esac
 }
-read_tar() { tar --list --file "$1" >/dev/null; }
+read_tar() { show tar --list --file "$1" >/dev/null; }
 
 # copy_changes KIND [KEY...]: what a copy must not keep of `config`, as arguments of `qm set` or `pct set`, in `changes_of_copy`:
 # it starts by nothing and nobody but a person, takes no device and no folder of the host, and its network is unplugged. Each
@@ -337,26 +385,34 @@ copy_changes() {
 # drop_raw_lines VMID: `lxc.` lines, which give a container devices and folders of the host, and which pct cannot take
 # away. Those that say whose files are whose stay.
 drop_raw_lines() {
-  local file=$pve_dir/lxc/$1.conf text
-  text=$(awk '/^\[/ { rest = 1 } rest || !/^lxc\./ || /^lxc\.idmap:/' "$file")
-  printf '%s\n' "$text" >"$file.tmp.$$"
-  mv -f "$file.tmp.$$" "$file"
+  local file=$pve_dir/lxc/$1.conf text new
+  text=$(awk '/^\[/ { rest = 1 } rest || !/^lxc\./ || /^lxc\.idmap:/' "$file") || return 1
+  # In the folder itself, which is not anybody's: a file of Proxmox VE is replaced whole.
+  new=$pve_dir/lxc/$1.conf.tmp.$$
+  printf '%s\n' "$text" >"$new" && mv -f -- "$new" "$file"
 }
 
-# volumes_of VMID: every volume of a number, wherever it lies.
+# volumes_of VMID: every volume of a number, wherever it lies, in `volumes`; fails where not all are known.
+volumes=()
 volumes_of() {
-  local store
-  for store in "${!store_state[@]}"; do
-    if [[ ${store_state[$store]} == ok && ${store_type[$store]} != pbs ]]; then
-      api "/nodes/$node/storage/$store/content" --vmid "$1" |
-        rows 'row($_->{volid}) for grep { ($_->{content} // "") =~ /^(?:images|rootdir)$/ } @$d' || return 1
+  local store text volume
+  volumes=()
+  for store in "${store_names[@]}"; do
+    if [[ ${store_state[$store]} != ok || ${store_type[$store]} == pbs ]]; then
+      continue
     fi
+    text=$(api "/nodes/$node/storage/$store/content" --vmid "$1" |
+      rows 'row($_->{volid}) for grep { ($_->{content} // "") =~ /^(?:images|rootdir)$/ } @$d') || return 1
+    while take_every "a volume of $1" volume:volume; do
+      volumes+=("$volume")
+    done <<<"$text"
   done
 }
 
 # stop_guest VMID NAME: by its own shutdown, after a yes.
 stop_guest() {
-  local vmid=$1 tool
+  local vmid tool
+  must vmid vmid "$1" 'the number of a guest'
   tool=$(tool_of "${guest_kind[$vmid]}")
   read_state "$vmid"
   if [[ $state_status == stopped ]]; then

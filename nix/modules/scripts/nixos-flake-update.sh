@@ -56,9 +56,12 @@ begin "$@"
 if ((${#operands[@]})); then
   wrong_usage "unknown argument ${operands[0]}"
 fi
-: "${attribute:=$(uname -n)}"
+if [[ -z $attribute ]]; then
+  hear uname -n || heard=
+  must name attribute "$heard" 'the name of this machine'
+fi
 
-nix() { command nix --extra-experimental-features 'nix-command flakes' "$@"; }
+nix() { show nix --extra-experimental-features 'nix-command flakes' "$@"; }
 
 # The folder of a flake that is a folder of this machine; fails for any other.
 local_folder() {
@@ -76,16 +79,16 @@ local_folder() {
 # committed FOLDER: what nobody has committed is somebody's unfinished work. The lock file is ours to change.
 committed() {
   local changed
-  if [[ -n $allow_changes ]] || ! git_in "$1" rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+  if [[ -n $allow_changes ]] || ! git_in "$1" rev-parse --is-inside-work-tree; then
     return 0
   fi
-  changed=$(git_in "$1" status --porcelain --untracked-files=no -- . ':(exclude)*flake.lock') || die "git cannot read $1"
-  if [[ -n $changed ]]; then
+  git_in "$1" status --porcelain --untracked-files=no -- . ':(exclude)*flake.lock' || die "git cannot read $1"
+  if [[ -n $heard ]]; then
     refuse "$1 has changes that nobody has committed: commit them, or say --allow-changes"
   fi
 }
 # The folder is somebody's who is not root: git asks whether that is meant.
-git_in() { git -c safe.directory='*' -C "$@"; }
+git_in() { hear_list git -c safe.directory='*' -C "$@"; }
 
 # From inside, since `nix flake update` took the flake as an argument before 2.19 and as an option since.
 update_lock() (
@@ -165,12 +168,10 @@ if folder=$(local_folder "$flake"); then
   dir=$(flake_dir "$flake")
   reference=$flake
 elif [[ $update_inputs ]]; then
-  metadata=$(nix flake metadata --refresh --json "$flake") || die "cannot fetch $flake"
-  fields=$(rows 'row($d->{path}, $d->{locked}{dir} // $d->{resolved}{dir})' <<<"$metadata") || die "nix does not say where $flake lies"
-  IFS=$'\x1f' read -r source dir <<<"$fields"
-  if [[ -z $source ]]; then
-    die "nix does not say where $flake lies"
-  fi
+  gate_hear 3600 "$list_most" nix --extra-experimental-features 'nix-command flakes' flake metadata --refresh --json "$flake" ||
+    die "cannot fetch $flake: $(last_line "$heard_err")"
+  fields=$(rows 'row($d->{path}, $d->{locked}{dir} // $d->{resolved}{dir})' <<<"$heard") || die "nix does not say where $flake lies"
+  take_every "what nix says of $flake" source:path dir:word? <<<"$fields" || die "nix does not say where $flake lies"
   folder=$state/source
   rm -rf -- "$folder"
   cp -r --no-preserve=mode,ownership -- "$source" "$folder"

@@ -75,7 +75,7 @@ worst=0
 worse() {
   local order='3 1 4 5 0'
   if [[ ${order%%"$1"*} < ${order%%"$worst"*} ]]; then
-    worst=$1
+    must status worst "$1" 'a status'
   fi
 }
 
@@ -118,14 +118,18 @@ wrong_usage() {
 
 # count WHAT [NUMBER]: something of the closing summary.
 counted=()
-declare -A count_of=()
+count_of=()
 count() {
-  # Not -v, which would expand what stands in the name once more.
-  if [[ -z ${count_of[$1]+set} ]]; then
-    counted+=("$1")
-    count_of[$1]=0
-  fi
-  count_of[$1]=$((count_of[$1] + ${2:-1}))
+  local more so_far place
+  must number more "${2:-1}" 'a count'
+  for ((place = 0; place < ${#counted[@]}; place++)); do
+    if [[ ${counted[place]} == "$1" ]]; then
+      break
+    fi
+  done
+  must number so_far "${count_of[place]:-0}" 'a count'
+  counted[place]=$1
+  count_of[place]=$((so_far + more))
 }
 
 # ---------------------------------------------------------------- doing
@@ -326,6 +330,16 @@ number() {
   printf -v "$1" '%s' "$number_read"
 }
 
+# typed VAR KIND: a value of a kind of the gate.
+typed() {
+  local name=${words[at]%%=*} typed_read
+  value typed_read
+  if ! gated "$2" "$typed_read"; then
+    wrong_usage "$name takes a $2, not $typed_read"
+  fi
+  printf -v "$1" '%s' "$typed_read"
+}
+
 # one_of VAR WORD...: a value that is one of these words.
 one_of() {
   local variable=$1 name=${words[at]%%=*} word_read word
@@ -388,7 +402,7 @@ begin() {
 # The closing summary.
 stopped_by=
 closing() {
-  local status=$? cleanup what list='' counts='' problems='' trial=false
+  local status=$? cleanup what place list='' counts='' problems='' trial=false
   trap - ERR
   trap '' HUP INT TERM
   set +e
@@ -400,9 +414,9 @@ closing() {
     tell error "stopped by: $stopped_by"
     status=1
   fi
-  for what in "${counted[@]}"; do
-    list+=", $what: ${count_of[$what]}"
-    counts+=,$(json_string "$what"):${count_of[$what]}
+  for ((place = 0; place < ${#counted[@]}; place++)); do
+    list+=", ${counted[place]}: ${count_of[place]}"
+    counts+=,$(json_string "${counted[place]}"):${count_of[place]}
   done
   for what in "${told[@]}"; do problems+=,$(json_string "$what"); done
   what=${list#, }

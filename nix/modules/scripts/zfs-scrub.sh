@@ -28,8 +28,10 @@ lock
 
 started=()
 for pool in "${operands[@]}"; do
-  if ! health=$(zpool list -H -o health -- "$pool" 2>/dev/null); then
-    failed "there is no pool $pool" pool "$pool"
+  if ! hear zpool list -H -o health -- "$pool"; then
+    failed "there is no pool $pool, or it does not answer: $(last_line "$heard_err")" pool "$pool"
+  elif ! gate name health "$heard"; then
+    failed "the pool $pool does not say how it is" pool "$pool"
   elif [[ $health != ONLINE && $health != DEGRADED ]]; then
     failed "the pool $pool is $health: it cannot be scrubbed" pool "$pool" health "$health"
   elif attempt zpool scrub -- "$pool"; then
@@ -59,9 +61,13 @@ still_running() {
 }
 at_exit still_running
 for waiting in "${started[@]}"; do
-  zpool wait -t scrub -- "$waiting"
+  show zpool wait -t scrub -- "$waiting"
   # `zpool status` says by no status that something was found.
-  health=$(zpool status -x -- "$waiting")
+  if ! hear zpool status -x -- "$waiting"; then
+    failed "$waiting: nobody tells what the scrub has found: $(last_line "$heard_err")" pool "$waiting"
+    continue
+  fi
+  health=$heard
   if [[ $health == *"pool '$waiting' is healthy"* ]]; then
     say "$waiting: nothing was wrong" pool "$waiting"
     count 'without a fault'

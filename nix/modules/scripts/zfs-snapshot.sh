@@ -47,14 +47,16 @@ fi
 if ((${#operands[@]} == 0)); then
   wrong_usage 'no dataset is named'
 fi
-need date zfs zpool
+need zfs zpool
 lock
 
 own="^${name//./[.]}-[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}Z\$"
 
 # clock: puts the time into $seconds, and the name of a snapshot of now into $stamp.
 clock() {
-  seconds=$(date +%s)
+  if ! hear date +%s || ! gate seconds seconds "$heard"; then
+    die 'nobody tells the time'
+  fi
   TZ=UTC0 printf -v stamp "$name-%(%Y-%m-%dT%H%M%SZ)T" "$seconds"
 }
 clock
@@ -62,9 +64,15 @@ clock
 # A pool that has stopped makes every command hang that asks for it.
 declare -A pool_is=()
 usable() {
-  local pool=${1%%/*}
+  local pool
+  if ! gate name pool "${1%%/*}"; then
+    failed "$1 is no dataset"
+    return 1
+  fi
   if [[ -z ${pool_is[$pool]+set} ]]; then
-    pool_is[$pool]=$(zpool list -H -o health -- "$pool" 2>/dev/null) || pool_is[$pool]=missing
+    hear zpool list -H -o health -- "$pool" || heard=missing
+    gate name heard "$heard" || heard=unknown
+    pool_is[$pool]=$heard
     case ${pool_is[$pool]} in
       ONLINE | DEGRADED) ;;
       missing) failed "there is no pool $pool" pool "$pool" ;;
@@ -76,20 +84,22 @@ usable() {
 
 # below DATASET: fills `datasets` with it, and with what lies below where that is asked for.
 below() {
-  local listed
+  local below
   datasets=()
   if [[ -z $recursive ]]; then
     datasets=("$1")
-  elif listed=$(zfs list -H -o name -r -t filesystem,volume -- "$1" 2>&1); then
-    mapfile -t datasets <<<"$listed"
+  elif hear_list zfs list -H -o name -r -t filesystem,volume -- "$1"; then
+    while take "a dataset below $1" below:dataset; do
+      datasets+=("$below")
+    done <<<"$heard"
   else
-    failed "$1: ${listed##*$'\n'}" dataset "$1"
+    failed "$1: ${heard_err##*$'\n'}" dataset "$1"
   fi
 }
 
-# take DATASET [-r]: one snapshot, of this moment; the reason for a failure is left in $said. A name that is taken means a
+# take_snapshot DATASET [-r]: one snapshot, of this moment; the reason for a failure is left in $said. A name that is taken means a
 # second run within a second.
-take() {
+take_snapshot() {
   local tries
   for tries in 1 2 3; do
     if attempt zfs snapshot "${@:2}" -- "$1@$stamp"; then
@@ -118,21 +128,21 @@ not_taken() {
 snapshot() {
   local dataset
   if [[ -z $recursive ]]; then
-    if take "$1"; then
+    if take_snapshot "$1"; then
       count 'snapshots taken'
     else
       not_taken "$1"
     fi
     return 0
   fi
-  if take "$1" -r; then
+  if take_snapshot "$1" -r; then
     count 'snapshots taken' "${#datasets[@]}"
     return 0
   fi
   # All or none: one volume that is out of room would keep every other dataset without a snapshot.
   warn "$1: not all at once: ${said%%$'\n'*}" dataset "$1"
   for dataset in "${datasets[@]}"; do
-    if take "$dataset"; then
+    if take_snapshot "$dataset"; then
       count 'snapshots taken'
     else
       not_taken "$dataset"
@@ -142,27 +152,29 @@ snapshot() {
 
 # bucket RULE SECONDS: puts the part of the calendar that the time lies in into $part, in UTC.
 bucket() {
+  local taken
+  must seconds taken "$2" 'the time of a snapshot'
   case $1 in
-    last) part=$2.$((++serial)) ;;
-    hourly) part=$(($2 / 3600)) ;;
-    daily) part=$(($2 / 86400)) ;;
+    last) part=$taken.$((++serial)) ;;
+    hourly) part=$((taken / 3600)) ;;
+    daily) part=$((taken / 86400)) ;;
     # The first of January 1970 was a Thursday; a week begins on Monday.
-    weekly) part=$((($2 / 86400 + 3) / 7)) ;;
-    monthly) TZ=UTC0 printf -v part '%(%Y%m)T' "$2" ;;
-    yearly) TZ=UTC0 printf -v part '%(%Y)T' "$2" ;;
+    weekly) part=$(((taken / 86400 + 3) / 7)) ;;
+    monthly) TZ=UTC0 printf -v part '%(%Y%m)T' "$taken" ;;
+    yearly) TZ=UTC0 printf -v part '%(%Y)T' "$taken" ;;
   esac
 }
 serial=0
 
 # prune DATASET: destroys what no rule keeps, oldest first.
 prune() {
-  local dataset=$1 listed full created holds clones rule most before kept part i
+  local dataset=$1 full created holds clones rule most before kept part i refused=$rows_refused
   local names=() times=() held=() keeps=()
-  if ! listed=$(zfs list -H -p -t snapshot -d 1 -o name,creation,userrefs,clones -s createtxg -- "$dataset" 2>&1); then
-    failed "$dataset: ${listed##*$'\n'}" dataset "$dataset"
+  if ! hear_list zfs list -H -p -t snapshot -d 1 -o name,creation,userrefs,clones -s createtxg -- "$dataset"; then
+    failed "$dataset: ${heard_err##*$'\n'}" dataset "$dataset"
     return 0
   fi
-  while IFS=$'\t' read -r full created holds clones; do
+  while take "a snapshot of $dataset" full:dataset created:seconds holds:name? clones:text?; do
     if [[ $full != "$dataset@"* ]]; then
       continue
     fi
@@ -179,14 +191,20 @@ prune() {
     else
       held+=('')
     fi
-  done <<<"$listed"
+  done <<<"${heard//$'\t'/$'\x1f'}"
+  if [[ $rows_refused != "$refused" ]]; then
+    # The newest may be among those that were passed over.
+    failed "$dataset: nothing is destroyed, since not all of its snapshots are known" dataset "$dataset"
+    return 0
+  fi
   if [[ -n $dry_run && -z $prune_only ]]; then
     # The one that would have been taken.
     names+=("$dataset@$stamp") times+=("$seconds") held+=('')
   fi
   for ((i = ${#names[@]} - 1; i >= 0; i--)); do keeps[i]=; done
   for rule in "${rules[@]}"; do
-    most=${rule#*=} before='' kept=0
+    before='' kept=0
+    must number most "${rule#*=}" 'a rule'
     for ((i = ${#names[@]} - 1; i >= 0 && kept < most; i--)); do
       bucket "${rule%%=*}" "${times[i]}"
       if [[ $part != "$before" ]]; then
@@ -217,16 +235,27 @@ prune() {
 
 # beside DATASET SNAPSHOT SECONDS: tells once that another program takes snapshots here, too. Each prunes its own, but
 # there are twice as many as anybody wanted.
-declare -A beside_told=()
+beside_told=()
+is_among() {
+  local one wanted=$1
+  shift
+  for one; do
+    if [[ $one == "$wanted" ]]; then
+      return 0
+    fi
+  done
+  return 1
+}
 beside() {
-  local other
+  local other about=$1 taken
+  must seconds taken "$3" 'the time of a snapshot'
   case $2 in
     autosnap_*) other=sanoid ;;
     zfs-auto-snap_*) other=zfs-auto-snapshot ;;
     *) return 0 ;;
   esac
-  if ((seconds - $3 < 7 * 86400)) && [[ -z ${beside_told[$1 $other]+set} ]]; then
-    beside_told[$1 $other]=1
+  if ((seconds - taken < 7 * 86400)) && ! is_among "$about $other" "${beside_told[@]}"; then
+    beside_told+=("$about $other")
     warn "$1: $other takes snapshots here as well: one of the two is enough" dataset "$1" other "$other"
   fi
 }
@@ -245,7 +274,7 @@ done
 
 # What had no room may have some now.
 for dataset in "${no_room[@]}"; do
-  if take "$dataset"; then
+  if take_snapshot "$dataset"; then
     count 'snapshots taken'
   else
     failed "$dataset: no snapshot: $reason" dataset "$dataset"

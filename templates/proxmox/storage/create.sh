@@ -3,18 +3,26 @@
 #
 # Makes the pools and datasets of the host. What is there already stays: a second run changes nothing. A disk that holds
 # anything is never touched; every disk is looked at before the first pool is made.
+#
+# It is one group, so that a file that was cut does nothing but fail. What `gate` and `take` make shellcheck does not
+# see (SC2154), nor what the scripts take of the libraries.
+#
+# shellcheck disable=SC2016,SC2034,SC2119,SC2120,SC2154,SC2317,SC2329
+{
 <% include "gate.sh" %>
 
 <% include "tool.sh" %>
 
 usage() {
   cat <<'END'
-usage: create.sh [--dry-run] [--yes]
+usage: create.sh [--dry-run] [--yes] [--as-it-is FILE]...
 
 Makes the ZFS pools and datasets that are missing, and sets the properties that differ.
 
   --dry-run   shows what would be done, and changes nothing
   --yes       asks nothing before a pool is made
+  --as-it-is FILE
+              takes this file of the tree although it was changed by hand
   --help      shows this
 
 No step destroys data, so there is nothing to confirm by name: a disk that holds partitions, a file system, a RAID
@@ -26,62 +34,93 @@ while (($#)); do
   case $1 in
     --dry-run) dry_run=1 ;;
     --yes) yes=1 ;;
+    --as-it-is)
+      as_it_is+=("${2:?--as-it-is takes a file}")
+      shift
+      ;;
     --help | -h) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
   esac
   shift
 done
 
-need awk lsblk readlink wipefs zfs zpool
+need awk flock lsblk paste perl readlink sed sort wipefs zfs zpool
 trap 'warn "stopped: the last command above failed"' ERR
 
-pools=$(zpool list -H -o name)
-datasets=$(zfs list -H -o name -t filesystem,volume)
+tree=$(cd -- "$(dirname -- "$0")/../.." && pwd) || die 'the folder of the tree cannot be found'
+prove_tree "$tree" '' proxmox/storage/create.sh
+lock storage-create
+
+# listed WHAT COMMAND...: the names that a program lists, one a line, in $names. A failed listing is no empty listing.
+names=''
+listed() {
+  local what=$1 name
+  shift
+  hear_list "$@" || die "$what cannot be listed: $(last_line "$heard_err")"
+  names=''
+  while take_every "$what" name:dataset; do
+    names+=$name$'\n'
+  done <<<"$heard"
+}
+listed 'the pools' zpool list -H -o name
+pools=$names
+listed 'the datasets' zfs list -H -o name -t filesystem,volume
+datasets=$names
 made_pools=
 problems=()
 declare -A claimed=()
 
-has_line() { grep -Fxq -e "$2" <<<"$1"; }
+has_line() { [[ $'\n'$1$'\n' == *$'\n'"$2"$'\n'* ]]; }
 pool_exists() { has_line "$pools" "$1"; }
 made_now() { has_line "$made_pools" "$1"; }
 
 # in_pool POOL DISK: whether the disk, or a partition of it, belongs to the pool.
 in_pool() {
-  local real member parent
-  real=$(readlink -f -- "$2")
-  while read -r member; do
+  local real member members parent
+  real=$(readlink -f -- "$2") || die "$2 leads nowhere"
+  hear_list zpool status -P -L "$1" || die "the disks of the pool $1 cannot be listed: $(last_line "$heard_err")"
+  members=$(awk '$1 ~ "^/" { print $1 }' <<<"$heard") || die "the disks of the pool $1 cannot be listed"
+  while take_every "a disk of the pool $1" member:path; do
     if [[ $member == "$real" ]]; then
       return 0
     fi
-    parent=$(lsblk -nro PKNAME "$member" 2>/dev/null | sed -n 1p || true)
-    if [[ -n $parent && /dev/$parent == "$real" ]]; then
+    # A member that is away has no parent any more.
+    hear lsblk -nro PKNAME "$member" || heard=
+    if gate name parent "${heard%%$'\n'*}" && [[ /dev/$parent == "$real" ]]; then
       return 0
     fi
-  done < <(zpool status -P -L "$1" | awk '$1 ~ "^/" { print $1 }')
+  done <<<"$members"
   return 1
 }
 
 # guard USE DISK...: notes a problem for every disk that is not there, not blank, or asked for twice.
 guard() {
-  local use=$1 disk real parts signatures
+  local use=$1 disk target real parts signatures
   shift
   for disk; do
-    if ! lsblk -dnro NAME "$disk" >/dev/null 2>&1; then
+    if ! hear lsblk -dnro NAME "$disk"; then
       problems+=("$use: there is no disk $disk")
       continue
     fi
-    real=$(readlink -f -- "$disk")
+    target=$(readlink -f -- "$disk") || die "$disk leads nowhere"
+    must path real "$target" "what $disk leads to"
     if [[ -n ${claimed[$real]:-} ]]; then
       problems+=("$use: $disk is the disk that ${claimed[$real]} takes")
       continue
     fi
     claimed[$real]=$use
-    parts=$(lsblk -nro NAME "$disk" | tail -n +2 | paste -sd ' ')
+    hear lsblk -nro NAME "$disk" || die "the partitions of $disk cannot be listed: $(last_line "$heard_err")"
+    parts=''
+    if [[ $heard == *$'\n'* ]]; then
+      parts=$(text_of "${heard#*$'\n'}")
+    fi
     if [[ -n $parts ]]; then
       problems+=("$use: $disk has partitions or is in use: $parts")
       continue
     fi
-    signatures=$(wipefs --no-act --noheadings --output TYPE "$disk" | sort -u | paste -sd ' ')
+    hear wipefs --no-act --noheadings --output TYPE "$disk" || die "nobody tells what $disk holds: $(last_line "$heard_err")"
+    signatures=$(sort -u <<<"$heard" | paste -sd ' ') || die "nobody tells what $disk holds"
+    signatures=$(text_of "$signatures")
     if [[ -n $signatures ]]; then
       problems+=("$use: $disk holds $signatures")
     fi
@@ -107,7 +146,8 @@ check_pool() {
   done
 }
 
-# state_of_vdev POOL DISK...: all, none or some of the disks belong to the pool.
+# state_of_vdev POOL DISK...: whether all, none or some of the disks belong to the pool, in $vdev_is.
+vdev_is=''
 state_of_vdev() {
   local pool=$1 disk here=0
   shift
@@ -118,12 +158,11 @@ state_of_vdev() {
       fi
     done
   fi
+  vdev_is=some
   if ((here == 0)); then
-    echo none
+    vdev_is=none
   elif ((here == $#)); then
-    echo all
-  else
-    echo some
+    vdev_is=all
   fi
 }
 
@@ -131,7 +170,8 @@ state_of_vdev() {
 check_vdev() {
   local pool=$1 role=$2
   shift 2
-  case $(state_of_vdev "$pool" "$@") in
+  state_of_vdev "$pool" "$@"
+  case $vdev_is in
     none) guard "$role of pool $pool" "$@" ;;
     some) warn "pool $pool has some disks of its $role vdev and not others: left alone" ;;
   esac
@@ -156,27 +196,35 @@ make_pool() {
 
 # add_vdev POOL ROLE COUNT DISK... WORD...: zpool add, where none of the COUNT disks belongs to the pool.
 add_vdev() {
-  local pool=$1 role=$2 count=$3
+  local pool=$1 role=$2 count disks
+  must number count "$3" 'the number of disks'
   shift 3
+  disks=("$@")
   if made_now "$pool"; then
     return 0
   fi
-  if [[ $(state_of_vdev "$pool" "${@:1:count}") == none ]]; then
+  state_of_vdev "$pool" "${disks[@]:0:count}"
+  if [[ $vdev_is == none ]]; then
     ask "Add a $role vdev to the pool $pool? A special vdev cannot always be taken out again."
-    run zpool add "$pool" "${@:count+1}"
+    run zpool add "$pool" "${disks[@]:count}"
   fi
 }
 
 # pool_property POOL NAME VALUE
 pool_property() {
-  if ! made_now "$1" && [[ $(zpool get -H -o value "$2" "$1") != "$3" ]]; then
+  if made_now "$1"; then
+    return 0
+  fi
+  hear zpool get -H -o value "$2" "$1" || die "$2 of the pool $1 cannot be read: $(last_line "$heard_err")"
+  if [[ $heard != "$3" ]]; then
     run zpool set "$2=$3" "$1"
   fi
 }
 
 # property DATASET NAME VALUE
 property() {
-  if [[ $(zfs get -Hp -o value "$2" "$1") != "$3" ]]; then
+  hear zfs get -Hp -o value "$2" "$1" || die "$2 of $1 cannot be read: $(last_line "$heard_err")"
+  if [[ $heard != "$3" ]]; then
     run zfs set "$2=$3" "$1"
   fi
 }
@@ -200,8 +248,11 @@ make_dataset() {
   fi
   for setting; do
     # ZFS mounts over a folder that is not empty, and what was in it seems lost.
-    if [[ $setting == mountpoint=/* && -d ${setting#*=} && -n $(ls -A -- "${setting#*=}") ]]; then
-      die "dataset $dataset: the folder ${setting#*=} is not empty"
+    if [[ $setting == mountpoint=/* && -d ${setting#*=} ]]; then
+      hear find "${setting#*=}" -mindepth 1 -maxdepth 1 -print -quit || die "the folder ${setting#*=} cannot be looked into"
+      if [[ -n $heard ]]; then
+        die "dataset $dataset: the folder ${setting#*=} is not empty"
+      fi
     fi
     options+=(-o "$setting")
   done
@@ -277,3 +328,5 @@ elif [[ -n $dry_run ]]; then
 else
   say "pools and datasets: $changes changes made"
 fi
+exit
+}

@@ -60,29 +60,35 @@ refresh() {
 refresh
 # Without one, an upgrade takes Debian's newer libraries and leaves Proxmox VE behind.
 # apt expands the name of the field itself.
-components=$("${apt[@]}" indextargets --format '$(COMPONENT)' 'Created-By: Packages') || components=
-if ! grep -q '^pve' <<<"$components"; then
+hear_list "${apt[@]}" indextargets --format '$(COMPONENT)' 'Created-By: Packages' ||
+  die "nobody tells which repositories there are: $(last_line "$heard_err"); nothing was upgraded"
+if [[ $'\n'$heard != *$'\n'pve* ]]; then
   refuse 'no repository of Proxmox VE is set up (pve-enterprise, pve-no-subscription): nothing was upgraded'
 fi
 
 # ---------------------------------------------------------------- upgrade
 
 # An earlier run may have been cut off in the middle of a package.
-if [[ -n $(dpkg --audit) ]]; then
+hear dpkg --audit || die "dpkg does not tell how its packages are: $(last_line "$heard_err")"
+if [[ -n $heard ]]; then
   say 'an earlier upgrade was cut off: it is finished first'
   run dpkg --force-confdef --force-confold --configure -a
 fi
 
-if ! planned=$("${apt[@]}" -s dist-upgrade 2>&1); then
+if ! gate_hear 600 "$list_most" "${apt[@]}" -s dist-upgrade; then
   while IFS= read -r line; do
     if [[ $line == E:* ]]; then
       warn "apt: ${line#E: }"
     fi
-  done <<<"$planned"
+  done <<<"$heard_err"
   refuse 'the upgrade cannot be worked out: nothing was upgraded'
 fi
 installs=() removes=() precious=()
 while read -r action package _; do
+  case $action in
+    Inst | Remv | Purg) must name package "$package" 'a package that apt names' ;;
+    *) continue ;;
+  esac
   case $action in
     Inst) installs+=("$package") ;;
     Remv | Purg)
@@ -94,7 +100,7 @@ while read -r action package _; do
       esac
       ;;
   esac
-done <<<"$planned"
+done <<<"$heard"
 if ((${#precious[@]})); then
   refuse "the upgrade would remove ${precious[*]}: nothing was upgraded"
 fi
@@ -121,14 +127,16 @@ fi
 due=
 is_due() {
   local running newest pinned
-  running=$(uname -r)
+  hear uname -r || heard=
+  must name running "$heard" 'the running kernel'
   if [[ -e $root/run/reboot-required ]]; then
     due='a package asks for it'
     return 0
   fi
-  newest=$(find "$root/boot" -maxdepth 1 -name 'vmlinuz-*' -printf '%f\n' 2>/dev/null | sed 's/^vmlinuz-//' | sort -V | tail -n 1)
+  newest=$(find "$root/boot" -maxdepth 1 -name 'vmlinuz-*' -printf '%f\n' 2>/dev/null | sed 's/^vmlinuz-//' | sort -V | tail -n 1) || newest=
+  gate name newest "$newest" || warn "the kernels in $root/boot cannot be told apart, so nobody knows whether a restart is due"
   # proxmox-boot-tool(8): `kernel pin` has the boot loader take that one.
-  if pinned=$(cat "$root/etc/kernel/proxmox-boot-pin" 2>/dev/null) && [[ -n $pinned ]]; then
+  if [[ -e $root/etc/kernel/proxmox-boot-pin ]] && hear cat "$root/etc/kernel/proxmox-boot-pin" && gate name pinned "$heard"; then
     newest=$pinned
   fi
   if [[ -n $newest && $newest != "$running" ]]; then
@@ -144,8 +152,9 @@ node=${node%%.*}
 guests() {
   local kind
   for kind in qemu lxc; do
-    pvesh get "/nodes/$node/$kind" --output-format json |
-      rows "for (sort { \$a->{vmid} <=> \$b->{vmid} } grep { $1 } @\$d) { row('$kind', \$_->{vmid}, \$_->{name}, \$_->{lock}) }" || return 1
+    hear_list pvesh get "/nodes/$node/$kind" --output-format json || return 1
+    # The condition is one of those below, and nothing from outside.
+    rows "for (sort { \$a->{vmid} <=> \$b->{vmid} } grep { $1 } @\$d) { row(\$ARGV[0], \$_->{vmid}, \$_->{name}, \$_->{lock}) }" "$kind" <<<"$heard" || return 1
   done
 }
 
@@ -165,18 +174,18 @@ restart() {
   if ! locked=$(guests 'defined $_->{lock}') || ! running=$(guests '($_->{status} // "") eq "running"'); then
     die 'the guests cannot be asked for: no restart'
   fi
-  if [[ -n $locked ]]; then
-    IFS=$'\x1f' read -r kind vmid name held <<<"$locked"
+  if take_every 'a guest' kind:name vmid:vmid name:text? held:text? <<<"$locked"; then
     busy "no restart: guest $vmid ($name) is in use ($held)" vmid "$vmid"
     return 0
   fi
-  while IFS=$'\x1f' read -r kind vmid name held; do
-    if [[ -n $vmid ]]; then
-      ran+=("$vmid")
-      own=$(pvesh get "/nodes/$node/$kind/$vmid/config" --output-format json | rows 'row($d->{onboot})') || own=
-      if [[ $own != 1 ]]; then
-        warn "guest $vmid ($name) does not start with the host: start it yourself afterwards" vmid "$vmid"
-      fi
+  while take_every 'a guest' kind:name vmid:vmid name:text? held:text?; do
+    ran+=("$vmid")
+    own=
+    if hear_list pvesh get "/nodes/$node/$kind/$vmid/config" --output-format json; then
+      own=$(rows 'row($d->{onboot})' <<<"$heard") || own=
+    fi
+    if [[ $own != 1 ]]; then
+      warn "guest $vmid ($name) does not start with the host: start it yourself afterwards" vmid "$vmid"
     fi
   done <<<"$running"
   at_exit start_again
@@ -190,8 +199,7 @@ restart() {
       failed 'no restart: nobody knows whether the guests are down'
       return 0
     fi
-    if [[ -n $left ]]; then
-      IFS=$'\x1f' read -r kind vmid name held <<<"$left"
+    if take_every 'a guest' kind:name vmid:vmid name:text? held:text? <<<"$left"; then
       failed "no restart: guest $vmid ($name) does not stop" vmid "$vmid"
       return 0
     fi

@@ -34,19 +34,15 @@ while (($#)); do
 done
 [[ $known ]] || { usage >&2 && exit 2; }
 
-declare -A files=()
 folders=()
 while IFS= read -r line; do
-  case $line in
-    '') ;;
-    */) folders+=("$line") ;;
-    *) files[$line]=1 ;;
-  esac
+  if [[ $line == */ ]]; then
+    folders+=("$line")
+  fi
 done <"$known"
 
 is_known() {
   local name=$1 target folder
-  [[ ! ${files[$name]:-} ]] || return 0
   for folder in "${folders[@]}"; do
     [[ $name != "$folder"* ]] || return 0
   done
@@ -58,10 +54,14 @@ is_known() {
   return 1
 }
 
+# The names that no line of KNOWN is, whole and to the letter: a name that holds a line break is none of them.
+list_unknown() {
+  find "$root/etc/" -xdev -mindepth 1 ! -type d -printf '%P\0' | sort -z | { grep -z -v -x -F -f "$known" || [[ $? == 1 ]]; }
+}
 strays=()
 while IFS= read -r -d '' name; do
   is_known "$name" || strays+=("$name")
-done < <(find "$root/etc/" -xdev -mindepth 1 ! -type d -printf '%P\0' | sort -z)
+done < <(list_unknown || printf 'moxc-etc-check: could not look at every file\0')
 
 if ((${#strays[@]} == 0)); then
   echo "nothing in $root/etc but what the configuration says"

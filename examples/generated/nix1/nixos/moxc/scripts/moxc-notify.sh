@@ -31,13 +31,18 @@ if ((${#operands[@]} != 1)); then
   wrong_usage 'one unit has to be named'
 fi
 unit=${operands[0]}
-if [[ $to == *[$'\r\n']* || $unit == *[$'\r\n']* ]]; then
-  wrong_usage 'neither an address nor a unit has two lines'
+if [[ -n $to ]] && ! gated word "$to" || ! gated line "$unit"; then
+  wrong_usage 'neither an address nor a unit looks so'
 fi
 need systemctl journalctl
 
-status=$(systemctl show --property=ExecMainStatus --value -- "$unit" 2>/dev/null) || status=
-result=$(systemctl show --property=Result --value -- "$unit" 2>/dev/null) || result=
+# property NAME: one of the unit, in $heard.
+property() { hear systemctl show --property="$1" --value -- "$unit" || heard=; }
+
+property ExecMainStatus
+gate status status "$heard" || true
+property Result
+gate name result "$heard" || true
 
 # What the tools' statuses mean.
 case $result:$status in
@@ -49,30 +54,33 @@ case $result:$status in
   timeout:*) what='took too long and was ended' ;;
   *) what="failed (${result:-unknown})" ;;
 esac
-host=$(uname -n)
+hear uname -n || heard=
+gate name host "$heard" || host='a host'
 subject="$host: $unit $what"
 
 message() {
   # The invocation's own lines, where systemd says which they are.
-  local invocation
-  invocation=$(systemctl show --property=InvocationID --value -- "$unit" 2>/dev/null) || invocation=
+  local invocation journal=(journalctl --no-pager --output=short-iso --lines="$lines")
+  property InvocationID
   printf '%s\n\n' "$subject."
   printf 'Result: %s, status %s\n\n' "$result" "$status"
-  if [[ -n $invocation ]]; then
-    journalctl --no-pager --output=short-iso --lines="$lines" "_SYSTEMD_INVOCATION_ID=$invocation" + "INVOCATION_ID=$invocation" || true
+  if gate name invocation "$heard"; then
+    journal+=("_SYSTEMD_INVOCATION_ID=$invocation" + "INVOCATION_ID=$invocation")
   else
-    journalctl --no-pager --output=short-iso --lines="$lines" --unit="$unit" || true
+    journal+=("--unit=$unit")
   fi
+  hear_list "${journal[@]}" || printf '(the journal cannot be read: %s)\n' "$(last_line "$heard_err")"
+  lines_of "$heard"
   printf '\nThe whole of it: journalctl --unit=%s\nOnce more: systemctl start %s\n' "$unit" "$unit"
 }
 
 # send: by the interface that every mail system has. A name in the subject is no header of its own: control characters go.
 send() {
   {
-    printf 'To: %s\nSubject: %s\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n' "$to" "${subject//[[:cntrl:]]/ }"
+    printf 'To: %s\nSubject: %s\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n' "$to" "$(text_of "$subject")"
     printf 'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n'
     message
-  } | sendmail -i -t
+  } | timeout 300 sendmail -i -t
 }
 
 PATH=$PATH:/usr/sbin:/usr/lib:/run/wrappers/bin

@@ -31,7 +31,7 @@ excluded=()
 option() {
   local one
   case $1 in
-    --storage) value storage ;;
+    --storage) typed storage store ;;
     --mode) one_of mode snapshot suspend stop ;;
     --compress) one_of compress zstd gzip lzo 0 ;;
     --notes) value notes ;;
@@ -56,11 +56,11 @@ begin "$@"
 if ((${#operands[@]} == 0)); then
   wrong_usage 'no guest is named'
 fi
-need awk date perl pvesh pvesm sort vzdump
+need awk perl pvesh pvesm sed sort tail vzdump
 
 if [[ -z $storage ]]; then
-  storage=$(sed -n 's/^storage:[[:space:]]*//p' "${MOXC_VZDUMP_CONF:-/etc/vzdump.conf}" 2>/dev/null | tail -n 1)
-  if [[ -z $storage ]]; then
+  configured=$(sed -n 's/^storage:[[:space:]]*//p' "${MOXC_VZDUMP_CONF:-/etc/vzdump.conf}" 2>/dev/null | tail -n 1) || configured=
+  if ! gate store storage "$configured"; then
     wrong_usage 'no --storage, and /etc/vzdump.conf names none'
   fi
 fi
@@ -82,11 +82,13 @@ if [[ ,${store_content[$storage]}, != *,backup,* ]]; then
   refuse "storage $storage is not for backups" storage "$storage"
 fi
 read_guests
+guest_numbers
 
 # numbers_of WORD: the guests of this host that a word means, one a line.
 numbers_of() {
-  local vmid any=
-  for vmid in $(printf '%s\n' "${!guest_kind[@]}" | sort -n); do
+  local vmid number any=
+  for number in "${numbers[@]}"; do
+    must vmid vmid "$number" 'the number of a guest'
     if [[ ${guest_node[$vmid]:-$node} != "$node" ]]; then
       continue
     fi
@@ -101,7 +103,9 @@ numbers_of() {
 left_out=()
 for word in "${excluded[@]}"; do
   found_here=$(numbers_of "$word") || refuse "there is no guest $word here to leave out"
-  readarray -t -O "${#left_out[@]}" left_out <<<"$found_here"
+  while take_every 'a guest' vmid:vmid; do
+    left_out+=("$vmid")
+  done <<<"$found_here"
 done
 wanted=()
 for word in "${operands[@]}"; do
@@ -109,39 +113,45 @@ for word in "${operands[@]}"; do
     failed "there is no guest $word on this host" guest "$word"
     continue
   fi
-  while IFS= read -r vmid; do
-    if [[ -n $vmid ]] && ! is_in "$vmid" "${left_out[@]}" "${wanted[@]}"; then
+  while take_every 'a guest' vmid:vmid; do
+    if ! is_in "$vmid" "${left_out[@]}" "${wanted[@]}"; then
       wanted+=("$vmid")
     fi
   done <<<"$found_here"
 done
 
 # needed_bytes VMID: what a backup will take, as far as that can be known: a tenth more than the last one in this storage,
-# or, for the first one, what the disks hold, half of it where it is compressed.
+# or, for the first one, what the disks hold, half of it where it is compressed. In $needed; fails where nobody tells it.
 needed_bytes() {
-  local vmid=$1 store used total=0
+  local vmid=$1 store used text total=0
+  needed=0
   if ((${#backup_size[@]})); then
-    printf '%s' $((backup_size[0] + backup_size[0] / 10))
+    must bytes needed "${backup_size[0]}" 'the size of a backup'
+    needed=$((needed + needed / 10))
     return 0
   fi
-  for store in "${!store_state[@]}"; do
+  for store in "${store_names[@]}"; do
     if [[ ${store_state[$store]} != ok || ,${store_content[$store]}, != *,images,* && ,${store_content[$store]}, != *,rootdir,* ]]; then
       continue
     fi
-    while IFS= read -r used; do
-      total=$((total + ${used:-0}))
-    done < <(api "/nodes/$node/storage/$store/content" --vmid "$vmid" |
-      rows 'row($_->{used} // $_->{size} // 0) for grep { ($_->{content} // "") =~ /^(?:images|rootdir)$/ } @$d')
+    text=$(api "/nodes/$node/storage/$store/content" --vmid "$vmid" |
+      rows 'row($_->{used} // $_->{size} // 0) for grep { ($_->{content} // "") =~ /^(?:images|rootdir)$/ } @$d') || return 1
+    while take "a volume of $vmid in $store" used:bytes; do
+      total=$((total + used))
+    done <<<"$text"
   done
   if [[ $compress != 0 ]]; then
     total=$((total / 2))
   fi
-  printf '%s' "$total"
+  needed=$total
 }
+needed=0
 
 # back_up VMID
 back_up() {
-  local vmid=$1 name=${guest_name[$1]} kind=${guest_kind[$1]} needed before at new='' size last_size
+  local vmid name kind before place new='' size=0 last_size available sound=1
+  must vmid vmid "$1" 'the number of a guest'
+  name=${guest_name[$vmid]} kind=${guest_kind[$vmid]}
   local arguments=("$vmid" --storage "$storage" --notes-template "$notes" --remove 0 --lockwait $((lock_timeout / 60)))
   read_state "$vmid"
   if [[ -n $state_lock ]]; then
@@ -149,12 +159,21 @@ back_up() {
     return 0
   fi
   find_backups "$kind" "$vmid" "$storage"
+  if ((${#unlisted[@]})); then
+    # Nobody could tell the new one from those before, nor what may go.
+    failed "$name ($vmid): not backed up, since storage $storage does not tell the backups that are there" vmid# "$vmid"
+    return 0
+  fi
   before=("${backup_volid[@]}")
-  last_size=${backup_size[0]:-0}
-  needed=$(needed_bytes "$vmid")
+  must bytes last_size "${backup_size[0]:-0}" 'the size of a backup'
+  if ! needed_bytes "$vmid"; then
+    failed "$name ($vmid): not backed up, since nobody tells how large its disks are" vmid# "$vmid"
+    return 0
+  fi
+  must bytes available "${store_avail[$storage]:-0}" "the room in $storage"
   # A backup server stores what is new alone, and nobody knows before how much that is.
-  if [[ ${store_type[$storage]} != pbs ]] && ((store_avail[$storage] < needed)); then
-    failed "$name ($vmid): storage $storage has $(shown_size "${store_avail[$storage]}") free, and the backup needs about $(shown_size "$needed")" vmid# "$vmid"
+  if [[ ${store_type[$storage]} != pbs ]] && ((available < needed)); then
+    failed "$name ($vmid): storage $storage has $(shown_size "$available") free, and the backup needs about $(shown_size "$needed")" vmid# "$vmid"
     return 0
   fi
   if [[ -n $mode ]]; then
@@ -176,9 +195,14 @@ back_up() {
     return 0
   fi
   find_backups "$kind" "$vmid" "$storage"
-  for at in "${!backup_volid[@]}"; do
-    if [[ -z $new ]] && ! is_in "${backup_volid[at]}" "${before[@]}"; then
-      new=${backup_volid[at]} size=${backup_size[at]}
+  if ((${#unlisted[@]})); then
+    failed "$name ($vmid): vzdump says that all is well, but storage $storage does not tell its backups; older ones are left as they are" vmid# "$vmid"
+    return 0
+  fi
+  for ((place = 0; place < ${#backup_volid[@]}; place++)); do
+    if [[ -z $new ]] && ! is_in "${backup_volid[place]}" "${before[@]}"; then
+      new=${backup_volid[place]}
+      must bytes size "${backup_size[place]}" "the size of $new"
     fi
   done
   if [[ -z $new ]]; then
@@ -191,7 +215,8 @@ back_up() {
       return 0
     fi
     if ((${#backup_drives[@]} == 0)); then
-      found "$name ($vmid): $new holds no disk" vmid# "$vmid" volume "$new"
+      found "$name ($vmid): $new holds no disk; older ones are left as they are" vmid# "$vmid" volume "$new"
+      sound=
     fi
   fi
   if ((size * 10 < last_size)); then
@@ -200,7 +225,7 @@ back_up() {
   fi
   count 'backups made'
   say "  $new, $(shown_size "$size")" vmid# "$vmid" volume "$new" size# "$size"
-  if ((${#keep[@]})) && ! run pvesm prune-backups "$storage" --vmid "$vmid" --type "$kind" "${keep[@]}"; then
+  if [[ -n $sound ]] && ((${#keep[@]})) && ! run pvesm prune-backups "$storage" --vmid "$vmid" --type "$kind" "${keep[@]}"; then
     failed "$name ($vmid): older backups could not be removed" vmid# "$vmid"
   fi
 }

@@ -28,8 +28,10 @@ lock
 
 started=()
 for pool in "${operands[@]}"; do
-  if ! health=$(zpool list -H -o health -- "$pool" 2>/dev/null); then
-    failed "there is no pool $pool" pool "$pool"
+  if ! hear zpool list -H -o health -- "$pool"; then
+    failed "there is no pool $pool, or it does not answer: $(last_line "$heard_err")" pool "$pool"
+  elif ! gate name health "$heard"; then
+    failed "the pool $pool does not say how it is" pool "$pool"
   elif [[ $health != ONLINE && $health != DEGRADED ]]; then
     failed "the pool $pool is $health: it cannot be trimmed" pool "$pool" health "$health"
   elif attempt zpool trim -- "$pool"; then
@@ -50,7 +52,7 @@ done
 if [[ -n $wait_for_end && -z $dry_run ]]; then
   unlock
   for pool in "${started[@]}"; do
-    zpool wait -t trim -- "$pool"
+    show zpool wait -t trim -- "$pool"
     say "$pool: trimmed" pool "$pool"
   done
 fi

@@ -62,12 +62,14 @@ for disk in "${operands[@]}"; do
     continue
   fi
   # Its status is a set of bits, most of which are about the disk and not about the call.
-  answer=$(smartctl --json -i -H -c -l selftest "$disk" 2>/dev/null) || true
-  if ! line=$(rows "$state" <<<"$answer" 2>/dev/null); then
+  hear_list smartctl --json -i -H -c -l selftest "$disk" || true
+  if ! line=$(rows "$state" <<<"$heard" 2>/dev/null); then
     failed "$disk: smartctl gives no answer" disk "$disk"
     continue
   fi
-  IFS=$'\x1f' read -r asked passed has testing last why <<<"$line"
+  if ! take "what $disk says" asked:name passed:name has:name testing:name last:text? why:text? <<<"$line"; then
+    continue
+  fi
   if [[ $asked == no ]]; then
     failed "$disk: cannot be asked: ${why:-no reason given}" disk "$disk"
     continue
