@@ -8,6 +8,7 @@ mod cards;
 mod guests;
 mod host_tasks;
 mod idmaps;
+mod interfaces;
 mod memory;
 mod network;
 mod nixos;
@@ -88,6 +89,7 @@ impl Subject {
             Self::Network => {
                 network::check(host, together, sink);
                 cards::check(host, sink);
+                interfaces::check(host, sink);
             }
             Self::Storage => storage::check(host, sink),
             Self::Memory => memory::check(facts, sink),

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Running;
-use crate::model::{Bond, Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id, Nic, PortDevice};
+use crate::model::{
+    Bond, Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id, Leg, LegId, Link, Nic, PortDevice,
+    Segment,
+};
 use crate::source::{Span, Spanned};
 use crate::value::{BondMode, Cidr, PciClass, Platform, VlanTag};
 
@@ -16,7 +19,7 @@ pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
     gateways(host, sink);
     two_ways_out(host, sink);
     let mut stations = stations(host);
-    stations.sort_by_key(|s| (s.bridge, s.vlan, s.address, s.span));
+    stations.sort_by_key(|s| (s.segment, s.address, s.span));
     addresses_twice(&stations, together, sink);
     handed_out(host, &stations, sink);
     overlapping(host, &stations, sink);
@@ -27,12 +30,14 @@ pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
             trunks(bridge, nic, sink);
             carried(bridge, nic, sink);
             vlan_without_port(host, bridge, nic, sink);
-            vlan_elsewhere(host, bridge, nic, &vlans, sink);
+            vlan_elsewhere(bridge, nic, &vlans, sink);
             guest_names(host, guest, at, nic, bridge, sink);
             guest_packets(guest, nic, bridge, sink);
         }
     }
+    own_vlans_carried(host, sink);
     bridge_packets(host, sink);
+    leg_packets(host, sink);
     port_names(host, sink);
     let out = bridges_that_lead_out(host);
     internet(host, &out, sink);
@@ -142,9 +147,17 @@ fn two_cables(host: &Host, sink: &mut Sink) {
         let Some(first) = bridge.ports.first() else {
             continue;
         };
-        let Some(second) = bridge.ports.iter().find(|port| port.device != first.device) else {
+        let mut further = bridge
+            .ports
+            .iter()
+            .filter(|port| port.device != first.device);
+        let Some(second) = further.next() else {
             continue;
         };
+        // Two cables may be meant as one; whoever plugs in three uses the host as a switch, and knows it.
+        if further.any(|port| port.device != second.device) {
+            continue;
+        }
         sink.push(
             Diagnostic::new(
                 Code::MOX0202,
@@ -165,17 +178,29 @@ fn family(v6: bool) -> &'static str {
 }
 
 fn gateways(host: &Host, sink: &mut Sink) {
-    for (id, bridge) in host.network.bridges.iter() {
-        for (gateway, own, v6) in [
-            (bridge.gateway, bridge.address, false),
-            (bridge.gateway6, bridge.address6, true),
-        ] {
-            let Some(gateway) = gateway else { continue };
-            let Some(address) = known_address(host, gateway, id, v6, sink) else {
+    for leg in host.network.legs() {
+        for v6 in [false, true] {
+            let own = leg.ip.fixed(v6);
+            for route in leg.ip.routes.iter().filter(|route| route.to.is_v6() == v6) {
+                let seen_from = (leg.segment, own.map(|own| own.value));
+                let via = route.via.and_then(|via| {
+                    let address = known_address(host, via, seen_from, v6, sink)?;
+                    Some((via, address))
+                });
+                if let (Some((via, address)), Some(own)) = (via, own) {
+                    reachable(via.span, address, own, sink);
+                }
+            }
+            let Some(gateway) = leg.ip.gateway_of(v6) else {
+                continue;
+            };
+            let seen_from = (leg.segment, own.map(|own| own.value));
+            let Some(address) = known_address(host, gateway, seen_from, v6, sink) else {
                 continue;
             };
             match own {
                 Some(own) => reachable(gateway.span, address, own, sink),
+                None if leg.ip.is_dynamic(v6) => {}
                 // Without a whole spec the address may be one that was not understood. By its link-local address a router
                 // is reached without one.
                 None if host.complete && !is_link_local(address) => sink.push(
@@ -184,11 +209,11 @@ fn gateways(host: &Host, sink: &mut Sink) {
                         gateway.span,
                         format!(
                             "a gateway on `{}`, where the host has no {} address",
-                            bridge.name.value,
+                            leg.name.value,
                             family(v6)
                         ),
                     )
-                    .also(bridge.name.span, "this bridge")
+                    .also(leg.name.span, "this interface")
                     .help(format!(
                         "add `{}`, or remove the gateway",
                         if v6 { "address6" } else { "address" }
@@ -202,7 +227,8 @@ fn gateways(host: &Host, sink: &mut Sink) {
         for nic in &guest.network {
             for (gateway, v6) in [(nic.gateway, false), (nic.gateway6, true)] {
                 let Some(gateway) = gateway else { continue };
-                let Some(address) = known_address(host, gateway, nic.bridge.value, v6, sink) else {
+                let seen_from = (nic.segment(), nic.static_address(v6));
+                let Some(address) = known_address(host, gateway, seen_from, v6, sink) else {
                     continue;
                 };
                 if let Some(own) = nic.static_addresses().find(|own| own.is_v6() == v6) {
@@ -217,11 +243,11 @@ fn gateways(host: &Host, sink: &mut Sink) {
 fn known_address(
     host: &Host,
     gateway: Spanned<Gateway>,
-    bridge: Id<Bridge>,
+    (segment, near): (Segment, Option<Cidr>),
     v6: bool,
     sink: &mut Sink,
 ) -> Option<IpAddr> {
-    let address = host.gateway_address(gateway.value, bridge, v6);
+    let address = host.gateway_address(gateway.value, segment, near, v6);
     if address.is_some() || !host.complete {
         return address;
     }
@@ -245,18 +271,27 @@ fn known_address(
         }
         Gateway::Guest(id) => {
             let guest = &host.guests[id];
-            let bridge = &host.network.bridges[bridge].name.value;
+            let place = match segment.link {
+                Link::Bridge(bridge) => host.network.bridges[bridge].name.value.clone(),
+                Link::Port(_) => host.network.segment_interface(&host.hardware, segment),
+            };
+            let help = match segment.link {
+                Link::Bridge(_) => {
+                    format!(
+                        "give it a card on `{place}` with a fixed address, or name another gateway"
+                    )
+                }
+                Link::Port(_) => "guests are on bridges: name the router's address".to_owned(),
+            };
             (
                 format!(
-                    "`{}` has no fixed {} address on `{bridge}` to be a gateway by",
+                    "`{}` has no fixed {} address on `{place}` to be a gateway by",
                     guest.name.value,
                     family(v6)
                 ),
                 guest.name.span,
                 "the guest",
-                format!(
-                    "give it a card on `{bridge}` with a fixed address, or name another gateway"
-                ),
+                help,
             )
         }
     };
@@ -315,14 +350,14 @@ fn reachable(span: Span, address: IpAddr, own: Spanned<Cidr>, sink: &mut Sink) {
 /// Two default routes of the host.
 fn two_ways_out(host: &Host, sink: &mut Sink) {
     for v6 in [false, true] {
-        let mut ways = host.network.bridges.values().filter_map(|bridge| {
-            let gateway = if v6 { bridge.gateway6 } else { bridge.gateway };
-            gateway.map(|gateway| (bridge, gateway.span))
+        let mut ways = host.network.legs().filter_map(|leg| {
+            let gateway = leg.ip.gateway_of(v6);
+            gateway.map(|gateway| (leg, gateway.span))
         });
         let Some((first, first_span)) = ways.next() else {
             continue;
         };
-        for (bridge, span) in ways {
+        for (leg, span) in ways {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0206,
@@ -330,13 +365,13 @@ fn two_ways_out(host: &Host, sink: &mut Sink) {
                     format!(
                         "`{}` and `{}` both have the host's {} gateway",
                         first.name.value,
-                        bridge.name.value,
+                        leg.name.value,
                         family(v6)
                     ),
                 )
                 .also(first_span, "the first")
                 .note("the host has one default route; Proxmox VE refuses an interfaces file with two")
-                .help("keep the gateway of the bridge that leads to the Internet"),
+                .help("keep the gateway of the one that leads to the Internet; a single network behind the other is a route: `routes`"),
             );
         }
     }
@@ -346,8 +381,7 @@ fn two_ways_out(host: &Host, sink: &mut Sink) {
 
 /// Who has an address, and where.
 struct Station<'a> {
-    bridge: Id<Bridge>,
-    vlan: Option<VlanTag>,
+    segment: Segment,
     address: IpAddr,
     span: Span,
     name: &'a str,
@@ -366,10 +400,9 @@ enum Owner {
 /// of one network stand together.
 fn stations(host: &Host) -> Vec<Station<'_>> {
     let mut stations = Vec::new();
-    for (id, bridge) in host.network.bridges.iter() {
-        stations.extend(bridge.addresses().map(|address| Station {
-            bridge: id,
-            vlan: None,
+    for leg in host.network.legs() {
+        stations.extend(leg.ip.fixed_addresses().map(|address| Station {
+            segment: leg.segment,
             address: address.address(),
             span: address.span,
             name: host.name.as_str(),
@@ -382,8 +415,10 @@ fn stations(host: &Host) -> Vec<Station<'_>> {
         };
         let addresses = machine.address.iter().chain(&machine.address6);
         stations.extend(addresses.map(|address| Station {
-            bridge: bridge.value,
-            vlan: None,
+            segment: Segment {
+                link: Link::Bridge(bridge.value),
+                vlan: None,
+            },
             address: address.value.0,
             span: address.span,
             name: &machine.name.value,
@@ -393,8 +428,7 @@ fn stations(host: &Host) -> Vec<Station<'_>> {
     for (id, guest) in host.guests.iter() {
         for nic in &guest.network {
             stations.extend(nic.static_addresses().map(|address| Station {
-                bridge: nic.bridge.value,
-                vlan: nic.vlan.map(|vlan| vlan.value),
+                segment: nic.segment(),
                 address: address.address(),
                 span: address.span,
                 name: &guest.name.value,
@@ -407,9 +441,7 @@ fn stations(host: &Host) -> Vec<Station<'_>> {
 
 /// One address, two that have it in one network.
 fn addresses_twice(stations: &[Station<'_>], together: &Running, sink: &mut Sink) {
-    let same = |a: &Station<'_>, b: &Station<'_>| {
-        (a.bridge, a.vlan, a.address) == (b.bridge, b.vlan, b.address)
-    };
+    let same = |a: &Station<'_>, b: &Station<'_>| (a.segment, a.address) == (b.segment, b.address);
     for group in stations.chunk_by(same) {
         for (at, station) in group.iter().enumerate() {
             // Of guests that exclude each other one at a time has it, as a spare that stands in for another.
@@ -428,7 +460,7 @@ fn addresses_twice(stations: &[Station<'_>], together: &Running, sink: &mut Sink
     let mut own: Vec<_> = stations.iter().filter(|s| s.owner == Owner::Host).collect();
     own.sort_by_key(|s| (s.address, s.span));
     for pair in own.windows(2) {
-        if pair[0].address == pair[1].address && pair[0].bridge != pair[1].bridge {
+        if pair[0].address == pair[1].address && pair[0].segment != pair[1].segment {
             sink.push(address_twice(pair[0], pair[1]));
         }
     }
@@ -450,8 +482,11 @@ fn address_twice(first: &Station<'_>, second: &Station<'_>) -> Diagnostic {
 
 /// A fixed address that a DHCP server may give to another.
 fn handed_out(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
-    for station in stations.iter().filter(|s| s.vlan.is_none()) {
-        let bridge = &host.network.bridges[station.bridge];
+    for station in stations.iter().filter(|s| s.segment.vlan.is_none()) {
+        let Link::Bridge(bridge) = station.segment.link else {
+            continue;
+        };
+        let bridge = &host.network.bridges[bridge];
         let Some(range) = bridge
             .dhcp_range
             .filter(|range| range.contains(station.address))
@@ -477,27 +512,32 @@ fn handed_out(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
     }
 }
 
-/// Two networks of the host that share addresses: which one a packet takes is chance.
+/// Two networks of the host that share addresses: which one a packet takes is chance, or the smaller one takes it.
 fn overlapping(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
-    let mut networks: Vec<(Id<Bridge>, Spanned<Cidr>)> = host
+    // An address without neighbours is a network of its own: rented servers lead single addresses on to their guests.
+    let is_single = |own: &Cidr| own.network().prefix_len() == own.network().max_prefix_len();
+    let mut networks: Vec<(Leg<'_>, Spanned<Cidr>)> = host
         .network
-        .bridges
-        .iter()
-        .flat_map(|(id, bridge)| bridge.addresses().map(move |address| (id, address)))
+        .legs()
+        .flat_map(|leg| leg.ip.fixed_addresses().map(move |address| (leg, address)))
+        .filter(|(_, own)| !is_single(&own.value))
         .collect();
     // Networks contain each other or are apart: in this order each comes behind those that contain it.
     networks.sort_by_key(|(_, own)| (own.is_v6(), own.network().network(), own.prefix(), own.span));
-    let mut around: Vec<(Id<Bridge>, Spanned<Cidr>)> = Vec::new();
-    for (id, own) in networks {
+    let mut around: Vec<(Leg<'_>, Spanned<Cidr>)> = Vec::new();
+    for (leg, own) in networks {
         while around
             .last()
             .is_some_and(|(_, outer)| !outer.overlaps(own.value))
         {
             around.pop();
         }
-        if let Some((outer_id, outer)) = around.iter().rev().find(|(outer, _)| *outer != id) {
-            let name = &host.network.bridges[id].name.value;
-            let outer_name = &host.network.bridges[*outer_id].name.value;
+        let outer = around.iter().rev().find(|(outer, _)| outer.id != leg.id);
+        if let Some((outer_leg, outer)) = outer {
+            let (name, outer_name) = (&leg.name.value, &outer_leg.name.value);
+            let lost = stations
+                .iter()
+                .find(|s| s.segment == outer_leg.segment && own.contains(s.address));
             if outer.network() == own.network() {
                 sink.push(
                     Diagnostic::new(
@@ -507,13 +547,9 @@ fn overlapping(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
                     )
                     .also(outer.span, "the first")
                     .note("the host sends what is for this network to one of them, whichever came up first")
-                    .help("give each bridge a network of its own; a VLAN or a second cable into one network needs no second address"),
+                    .help("give each a network of its own; a VLAN or a second cable into one network needs no second address"),
                 );
-            } else if let Some(lost) = stations
-                .iter()
-                .find(|s| s.bridge == *outer_id && s.vlan.is_none() && own.contains(s.address))
-            {
-                // One network inside another is sound, as long as nobody is in the wrong one.
+            } else if let Some(lost) = lost {
                 sink.push(
                     Diagnostic::new(
                         Code::MOX0207,
@@ -527,9 +563,24 @@ fn overlapping(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
                     .also(outer.span, format!("{} contains it", outer.network()))
                     .help("move the address out of the smaller network, or make the networks disjoint"),
                 );
+            } else {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0207,
+                        own.span,
+                        format!(
+                            "{} of `{name}` lies inside {} of `{outer_name}`",
+                            own.network(),
+                            outer.network()
+                        ),
+                    )
+                    .also(outer.span, "contains it")
+                    .note("the host looks for these addresses on the one alone, and all others of the larger network look for them on the other")
+                    .help("give each a network of its own"),
+                );
             }
         }
-        around.push((id, own));
+        around.push((leg, own));
     }
 }
 
@@ -600,10 +651,9 @@ fn carried(bridge: &Bridge, nic: &GuestNic, sink: &mut Sink) {
 
 /// Proxmox VE makes the bridge of a VLAN from the VLANs of the ports: without a port there is none.
 fn vlan_without_port(host: &Host, bridge: &Bridge, nic: &GuestNic, sink: &mut Sink) {
-    let Some(tag) = nic
-        .vlan
-        .filter(|_| !*bridge.vlan_aware && bridge.ports.is_empty() && host.complete)
-    else {
+    let Some(tag) = nic.vlan.filter(|_| {
+        !*bridge.vlan_aware && !*bridge.external && bridge.ports.is_empty() && host.complete
+    }) else {
         return;
     };
     sink.push(
@@ -621,25 +671,45 @@ fn vlan_without_port(host: &Host, bridge: &Bridge, nic: &GuestNic, sink: &mut Si
     );
 }
 
-/// The bridges that take in a VLAN of a card or a bond.
-fn vlan_ports(host: &Host) -> BTreeMap<(PortDevice, VlanTag), (Id<Bridge>, Span)> {
+/// Who takes a VLAN of a card or a bond, and where that is said.
+struct VlanPort<'a> {
+    name: &'a str,
+    span: Span,
+    /// Whether it is a bridge, which guests can be on.
+    is_bridge: bool,
+}
+
+/// The bridges and the addresses of the host that take a VLAN of a card or a bond.
+fn vlan_ports(host: &Host) -> BTreeMap<(PortDevice, VlanTag), VlanPort<'_>> {
     let mut ports = BTreeMap::new();
-    for (id, bridge) in host.network.bridges.iter() {
+    for bridge in host.network.bridges.values() {
         for port in &bridge.ports {
             if let Some(tag) = port.vlan {
-                ports.entry((port.device, tag)).or_insert((id, port.span));
+                ports.entry((port.device, tag)).or_insert(VlanPort {
+                    name: &bridge.name.value,
+                    span: port.span,
+                    is_bridge: true,
+                });
             }
+        }
+    }
+    for interface in host.network.interfaces.values() {
+        if let (Link::Port(device), Some(tag)) = (interface.on.value, interface.vlan) {
+            ports.entry((device, tag.value)).or_insert(VlanPort {
+                name: &interface.name.value,
+                span: tag.span,
+                is_bridge: false,
+            });
         }
     }
     ports
 }
 
-/// A VLAN that another bridge takes off the cable before this one sees it.
+/// A VLAN that another interface takes off the cable before this bridge sees it.
 fn vlan_elsewhere(
-    host: &Host,
     bridge: &Bridge,
     nic: &GuestNic,
-    vlans: &BTreeMap<(PortDevice, VlanTag), (Id<Bridge>, Span)>,
+    vlans: &BTreeMap<(PortDevice, VlanTag), VlanPort<'_>>,
     sink: &mut Sink,
 ) {
     let Some(tag) = nic.vlan else { return };
@@ -648,28 +718,61 @@ fn vlan_elsewhere(
         .iter()
         .filter(|port| port.vlan.is_none())
         .find_map(|port| vlans.get(&(port.device, tag.value)));
-    let Some((other, span)) = taken else { return };
-    let other = &host.network.bridges[*other].name.value;
+    let Some(other) = taken else { return };
     let note = if *bridge.vlan_aware {
         "the kernel gives tagged frames to the VLAN interface before the bridge of the card sees them: nothing arrives"
     } else {
         "Proxmox VE refuses to start the guest: the interface of this VLAN \"already exist in bridge\""
+    };
+    let help = if other.is_bridge {
+        format!(
+            "put the card on the bridge `{}`, without `vlan`",
+            other.name
+        )
+    } else {
+        format!(
+            "put the host's address on the VLAN of the bridge: `on = \"{}\"`",
+            bridge.name.value
+        )
     };
     sink.push(
         Diagnostic::new(
             Code::MOX0218,
             tag.span,
             format!(
-                "VLAN {} of `{}` goes to `{other}`",
-                tag.value, bridge.name.value
+                "VLAN {} of `{}` goes to `{}`",
+                tag.value, bridge.name.value, other.name
             ),
         )
-        .also(*span, format!("taken by `{other}`"))
+        .also(other.span, format!("taken by `{}`", other.name))
         .note(note)
-        .help(format!(
-            "put the card on the bridge `{other}`, without `vlan`"
-        )),
+        .help(help),
     );
+}
+
+/// An address of the host in a VLAN that its bridge does not carry.
+fn own_vlans_carried(host: &Host, sink: &mut Sink) {
+    for interface in host.network.interfaces.values() {
+        let (Link::Bridge(bridge), Some(tag)) = (interface.on.value, interface.vlan) else {
+            continue;
+        };
+        let bridge = &host.network.bridges[bridge];
+        let carried = bridge.vids.contains(tag.value) || tag.get() == 1;
+        if *bridge.vlan_aware && !bridge.is_ovs() && !carried {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0209,
+                    tag.span,
+                    format!("`{}` does not carry VLAN {}", bridge.name.value, tag.value),
+                )
+                .also(
+                    bridge.vids.span,
+                    format!("it carries {}", bridge.vids.value),
+                )
+                .help(format!("add {} to `vids`", tag.value)),
+            );
+        }
+    }
 }
 
 // ---------------------------------------------------------------- names
@@ -749,6 +852,19 @@ fn port_names(host: &Host, sink: &mut Sink) {
             );
         }
     }
+    for (id, interface) in host.network.interfaces.iter() {
+        let name = host
+            .network
+            .leg_interface(&host.hardware, LegId::Interface(id));
+        if name.len() > LONGEST_NAME {
+            let place = interface.vlan.map_or(interface.name.span, |vlan| vlan.span);
+            sink.push(
+                name_too_long(place, &name)
+                    .also(interface.on.span, "the name below is part of it")
+                    .help("give the bridge or the card a shorter name"),
+            );
+        }
+    }
 }
 
 // ---------------------------------------------------------------- packet sizes
@@ -757,6 +873,10 @@ fn port_names(host: &Host, sink: &mut Sink) {
 const USUAL_MTU: u32 = 1500;
 
 fn guest_packets(guest: &Guest, nic: &GuestNic, bridge: &Bridge, sink: &mut Sink) {
+    // Of a bridge that somebody else makes only its spec knows what it takes.
+    if *bridge.external && bridge.mtu.is_none() {
+        return;
+    }
     let most = bridge.mtu.map_or(USUAL_MTU, |mtu| mtu.value);
     let Some(mtu) = nic.mtu.filter(|mtu| mtu.value > most) else {
         return;
@@ -813,6 +933,43 @@ fn bridge_packets(host: &Host, sink: &mut Sink) {
     }
 }
 
+/// An address of the host whose packets are larger than what it is on takes.
+fn leg_packets(host: &Host, sink: &mut Sink) {
+    for interface in host.network.interfaces.values() {
+        let Some(mtu) = interface.mtu else { continue };
+        let (name, most) = match interface.on.value {
+            Link::Bridge(bridge) => {
+                let bridge = &host.network.bridges[bridge];
+                let most = bridge
+                    .mtu
+                    .map_or((USUAL_MTU, bridge.name.span), |mtu| (mtu.value, mtu.span));
+                (&bridge.name.value, most)
+            }
+            Link::Port(PortDevice::Bond(bond)) => {
+                let bond = &host.network.bonds[bond];
+                // A bond without one takes what is above it.
+                let Some(most) = bond.mtu else { continue };
+                (&bond.name.value, (most.value, most.span))
+            }
+            Link::Port(PortDevice::Nic(_)) => continue,
+        };
+        if mtu.value > most.0 {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0211,
+                    mtu.span,
+                    format!(
+                        "`{}` sends packets of {} bytes, `{name}` takes {}",
+                        interface.name.value, mtu.value, most.0
+                    ),
+                )
+                .also(most.1, format!("{} bytes", most.0))
+                .help(format!("raise the `mtu` of `{name}` to {}", mtu.value)),
+            );
+        }
+    }
+}
+
 // ---------------------------------------------------------------- who reaches what
 
 /// Whether a guest has a network card of the host for itself.
@@ -830,7 +987,7 @@ fn bridges_that_lead_out(host: &Host) -> BTreeSet<Id<Bridge>> {
         .network
         .bridges
         .iter()
-        .filter(|(_, bridge)| !bridge.ports.is_empty())
+        .filter(|(_, bridge)| !bridge.ports.is_empty() || *bridge.external)
         .map(|(id, _)| id)
         .collect();
     for machine in host.network.machines.values().filter(|m| *m.uplink) {
@@ -840,7 +997,10 @@ fn bridges_that_lead_out(host: &Host) -> BTreeSet<Id<Bridge>> {
     loop {
         let before = out.len();
         for (id, bridge) in host.network.bridges.iter() {
-            if bridge.nat.is_some_and(|nat| out.contains(&nat.value)) {
+            let leads_out = bridge
+                .nat
+                .is_some_and(|nat| leg_leads_out(host, nat.value, &out));
+            if leads_out {
                 out.insert(id);
             }
         }
@@ -855,6 +1015,14 @@ fn bridges_that_lead_out(host: &Host) -> BTreeSet<Id<Bridge>> {
         if out.len() == before {
             return out;
         }
+    }
+}
+
+/// Whether a cable, or whatever a bridge has, leads on from an interface of the host.
+fn leg_leads_out(host: &Host, leg: LegId, out: &BTreeSet<Id<Bridge>>) -> bool {
+    match host.network.leg(leg).segment.link {
+        Link::Bridge(bridge) => out.contains(&bridge),
+        Link::Port(_) => true,
     }
 }
 
@@ -914,10 +1082,13 @@ fn internet(host: &Host, out: &BTreeSet<Id<Bridge>>, sink: &mut Sink) {
                 let bridge = &host.network.bridges[nic.bridge.value];
                 let uplink = host
                     .network
-                    .bridges
-                    .values()
-                    .find(|bridge| bridge.gateway.is_some() && !bridge.ports.is_empty())
-                    .map_or("vmbr0", |bridge| bridge.name.value.as_str());
+                    .legs()
+                    .find(|leg| {
+                        leg.ip.leads_out(false)
+                            && leg_leads_out(host, leg.id, out)
+                            && leg.id != LegId::Bridge(nic.bridge.value)
+                    })
+                    .map_or("vmbr0", |leg| leg.name.value.as_str());
                 (
                     nic.bridge.span,
                     format!("`{}` has no port and no `nat`", bridge.name.value),
@@ -955,39 +1126,39 @@ fn management(host: &Host, out: &BTreeSet<Id<Bridge>>, sink: &mut Sink) {
     let Some(first) = host.network.bridges.values().next() else {
         return;
     };
-    let mut addressed = host
-        .network
-        .bridges
-        .iter()
-        .filter(|(_, bridge)| bridge.addresses().next().is_some())
-        .peekable();
-    let Some((_, bridge)) = addressed.peek().copied() else {
+    // What raw stanzas say, nobody here knows.
+    if host.network.extra.is_some() {
+        return;
+    }
+    let mut addressed = host.network.legs().filter(|leg| leg.ip.is_any()).peekable();
+    let Some(leg) = addressed.peek().copied() else {
         sink.push(
             Diagnostic::new(
                 Code::MOX0213,
                 first.name.span,
-                "no bridge has an address: nobody reaches the host",
+                "no interface has an address: nobody reaches the host",
             )
-            .note("Proxmox VE needs a fixed address to start its own services")
-            .help("give a bridge with a port an `address`, as `\"192.168.1.10/24\"`"),
+            .note("Proxmox VE needs an address of the host to start its own services")
+            .help("give a bridge with a port an `address`, as `\"192.168.1.10/24\"` or `\"dhcp\"`"),
         );
         return;
     };
-    if addressed.any(|(id, _)| out.contains(&id)) {
+    if addressed.any(|leg| leg_leads_out(host, leg.id, out)) {
         return;
     }
-    let own = bridge
-        .addresses()
+    let own = [leg.ip.address, leg.ip.address6]
+        .into_iter()
+        .flatten()
         .next()
-        .map_or(bridge.name.span, |address| address.span);
+        .map_or(leg.name.span, |address| address.span);
     sink.push(
         Diagnostic::new(
             Code::MOX0213,
             own,
             "no cable leads to the host's address: nobody reaches the host",
         )
-        .also(bridge.name.span, "this bridge has no port")
-        .help("give the bridge a port, or put the address on a bridge that has one"),
+        .also(leg.name.span, "this bridge has no port")
+        .help("give the bridge a port, put the address on a bridge that has one, or on a card: `[network.interfaces]`"),
     );
 }
 
@@ -1006,6 +1177,12 @@ fn names_by_slot(host: &Host, sink: &mut Sink) {
     for bond in host.network.bonds.values() {
         for port in &bond.ports {
             used.entry(port.value).or_insert((port.span, &bond.name));
+        }
+    }
+    for interface in host.network.interfaces.values() {
+        if let Link::Port(PortDevice::Nic(nic)) = interface.on.value {
+            used.entry(nic)
+                .or_insert((interface.on.span, &interface.name));
         }
     }
     for (id, (span, user)) in used {

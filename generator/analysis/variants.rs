@@ -169,10 +169,18 @@ fn network() -> Vec<Variant> {
             Code::MOX0207,
             "the host looks for 10.0.5.9 of `nas` on `vmbr1`",
             &(bridge("address = \"10.0.0.1/16\"\n")
-                + "[network.bridges.vmbr1]\naddress = \"10.0.5.1/24\"\n\
-                   [network.machines.nas]\nbridge = \"vmbr0\"\naddress = \"10.0.@@.9\"\n"),
-            "5",
-            "6",
+                + "[network.bridges.vmbr1]\naddress = \"10.@@.5.1/24\"\n\
+                   [network.machines.nas]\nbridge = \"vmbr0\"\naddress = \"10.0.5.9\"\n"),
+            "0",
+            "1",
+        ),
+        variant(
+            Code::MOX0207,
+            "10.0.5.0/24 of `vmbr1` lies inside 10.0.0.0/16 of `vmbr0`",
+            &(bridge("address = \"10.0.0.1/16\"\n")
+                + "[network.bridges.vmbr1]\naddress = \"10.0.5.1/@@\"\n"),
+            "24",
+            "32",
         ),
         variant(
             Code::MOX0209,
@@ -212,7 +220,7 @@ fn network() -> Vec<Variant> {
         ),
         variant(
             Code::MOX0213,
-            "no bridge has an address",
+            "no interface has an address",
             &bridge("@@"),
             "",
             "address = \"192.168.1.10/24\"\n",

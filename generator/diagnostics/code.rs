@@ -106,6 +106,16 @@ codes! {
     MOX0216 Warning "a bond of cards of different speeds";
     MOX0217 Error   "a VLAN on a bridge without a port";
     MOX0218 Error   "a VLAN that another bridge takes";
+    MOX0219 Warning "a shared way out that is not there";
+    MOX0220 Error   "a forwarded port that leads nowhere";
+    MOX0221 Error   "a port forwarded twice";
+    MOX0222 Warning "a forwarded port that the host itself needs";
+    MOX0223 Error   "something that Open vSwitch does not take";
+    MOX0224 Error   "one interface, two stanzas";
+    MOX0225 Warning "a bond mode that harms guests";
+    MOX0226 Error   "a raw line that no stanza can hold";
+    MOX0227 Error   "an address without an interface of its own";
+    MOX0228 Error   "raw lines of ifupdown2 on a NixOS host";
     MOX0301 Error   "too few disks for the layout";
     MOX0302 Error   "a disk used twice";
     MOX0303 Error   "a disk of a pool used elsewhere";

@@ -6,6 +6,7 @@
 mod backups;
 pub mod drives;
 pub mod mounts;
+pub mod network;
 pub mod pages;
 pub mod running;
 pub mod secrets;

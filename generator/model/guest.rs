@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{Bridge, Dataset, Host, Id, Item, Machine, PciDevice, Setting, UsbDevice};
+use super::{
+    Bridge, Dataset, Host, Id, Item, Link, Machine, PciDevice, Segment, Setting, UsbDevice,
+};
 use crate::calendar::{Calendar, TimeSpan};
 use crate::pve::PveOption;
 use crate::source::{Span, Spanned};
@@ -131,6 +133,14 @@ pub struct GuestNic {
 }
 
 impl GuestNic {
+    /// The network that the card is in.
+    pub fn segment(&self) -> Segment {
+        Segment {
+            link: Link::Bridge(self.bridge.value),
+            vlan: self.vlan.map(|tag| tag.value),
+        }
+    }
+
     /// Its fixed address of one family.
     pub fn static_address(&self, v6: bool) -> Option<Cidr> {
         self.static_addresses()

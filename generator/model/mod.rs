@@ -19,7 +19,10 @@ pub use guest::{
     WindowsGuest,
 };
 pub use hardware::{Cpu, Disk, Hardware, Memory, Nic, PciDevice, UsbDevice};
-pub use network::{Bond, Bridge, Machine, Network, Port, PortDevice};
+pub use network::{
+    Addressing, Bond, Bridge, Forward, HostInterface, Leg, LegId, Link, Machine, Network, Port,
+    PortDevice, Route, Segment,
+};
 pub use schedule::{
     BackupRehearsal, Keep, NixosFlakeUpdate, ProxmoxUpdate, Schedule, SmartTest, Task, TaskGuests,
     VzdumpBackup, WindowsMaintenance, WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,

@@ -1,12 +1,13 @@
-//! Bridges, bonds and machines.
+//! Bridges, bonds, the host's own addresses, and machines.
 
 use std::net::IpAddr;
 
 use super::{Arena, Gateway, Id, Item, Nic, Setting};
 use crate::source::{Span, Spanned};
 use crate::value::{
-    AddressRange, BondMode, BridgeName, Cidr, DnsName, HashPolicy, IpAddress, Line, MacAddress,
-    VlanSet, VlanTag,
+    AddressRange, BondMode, BridgeKind, BridgeName, Cidr, DnsName, GuestAddress, HashPolicy,
+    IpAddress, LacpRate, Line, MacAddress, PortRange, Protocol, RouteTarget, Text, VlanSet,
+    VlanTag,
 };
 
 /// How the host and its guests reach each other and the world.
@@ -20,8 +21,12 @@ pub struct Network {
     pub bridges: Arena<Bridge>,
     /// Bonds.
     pub bonds: Arena<Bond>,
+    /// Addresses of the host beside those of its bridges.
+    pub interfaces: Arena<HostInterface>,
     /// Machines that are no guests.
     pub machines: Arena<Machine>,
+    /// Raw stanzas of `/etc/network/interfaces`.
+    pub extra: Option<Spanned<Text>>,
 }
 
 /// A bridge.
@@ -33,16 +38,14 @@ pub struct Bridge {
     pub span: Span,
     /// What it is for.
     pub description: Option<Spanned<Line>>,
+    /// What makes it.
+    pub kind: Setting<BridgeKind>,
+    /// Whether someone else makes it: then nothing is written of it.
+    pub external: Setting<bool>,
     /// Its ports.
     pub ports: Vec<Spanned<Port>>,
-    /// The host's IPv4 address on it.
-    pub address: Option<Spanned<Cidr>>,
-    /// The host's IPv6 address on it.
-    pub address6: Option<Spanned<Cidr>>,
-    /// The host's way out, IPv4.
-    pub gateway: Option<Spanned<Gateway>>,
-    /// The host's way out, IPv6.
-    pub gateway6: Option<Spanned<Gateway>>,
+    /// The host's addresses on it.
+    pub ip: Addressing,
     /// Whether it carries tagged frames.
     pub vlan_aware: Setting<bool>,
     /// The VLANs that it carries, where it is VLAN-aware.
@@ -53,10 +56,124 @@ pub struct Bridge {
     pub mtu: Option<Spanned<u32>>,
     /// The spanning tree protocol.
     pub stp: Setting<bool>,
-    /// The bridge whose way out it shares by masquerading.
-    pub nat: Option<Spanned<Id<Bridge>>>,
+    /// The interface whose way out it shares by masquerading.
+    pub nat: Option<Spanned<LegId>>,
+    /// Ports of that interface that lead to machines on the bridge.
+    pub forward: Vec<Forward>,
     /// Whether cards on it are filtered where they say nothing else.
     pub firewall: Setting<bool>,
+    /// Raw lines of its stanza.
+    pub extra: Vec<Spanned<Line>>,
+}
+
+/// The host's addresses on one interface, and the ways that begin there.
+#[derive(Debug, Clone, Default)]
+pub struct Addressing {
+    /// IPv4.
+    pub address: Option<Spanned<GuestAddress>>,
+    /// IPv6.
+    pub address6: Option<Spanned<GuestAddress>>,
+    /// The way out, IPv4.
+    pub gateway: Option<Spanned<Gateway>>,
+    /// The way out, IPv6.
+    pub gateway6: Option<Spanned<Gateway>>,
+    /// Networks that are reached by another way.
+    pub routes: Vec<Route>,
+}
+
+/// A network that is reached by another way than the gateway.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Where its table stands.
+    pub span: Span,
+    /// The network.
+    pub to: Spanned<RouteTarget>,
+    /// The router; none where the network is on the cable itself.
+    pub via: Option<Spanned<Gateway>>,
+    /// Of two routes to one network the smaller wins.
+    pub metric: Option<Spanned<u32>>,
+}
+
+/// A port of the host that leads to a machine behind it.
+#[derive(Debug, Clone)]
+pub struct Forward {
+    /// Where its table stands.
+    pub span: Span,
+    /// The protocol.
+    pub protocol: Setting<Protocol>,
+    /// The host's port.
+    pub port: Spanned<PortRange>,
+    /// Who answers.
+    pub to: Spanned<Gateway>,
+    /// The port there; the host's where the spec says none.
+    pub to_port: Option<Spanned<PortRange>>,
+}
+
+/// An address of the host on a card, a bond, or a VLAN of one or of a bridge.
+#[derive(Debug, Clone)]
+pub struct HostInterface {
+    /// Its name in the spec.
+    pub name: Spanned<String>,
+    /// Where its table stands.
+    pub span: Span,
+    /// What it is for.
+    pub description: Option<Spanned<Line>>,
+    /// What it is on.
+    pub on: Spanned<Link>,
+    /// The VLAN of it.
+    pub vlan: Option<Spanned<VlanTag>>,
+    /// The addresses.
+    pub ip: Addressing,
+    /// The largest packet, in bytes.
+    pub mtu: Option<Spanned<u32>>,
+    /// Raw lines of its stanza.
+    pub extra: Vec<Spanned<Line>>,
+}
+
+/// What an interface of the host or a card of a guest is plugged into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Link {
+    /// A bridge.
+    Bridge(Id<Bridge>),
+    /// A card or a bond, without a bridge.
+    Port(PortDevice),
+}
+
+/// One network on a cable or a bridge: what is in it hears each other's broadcasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Segment {
+    /// Where.
+    pub link: Link,
+    /// The VLAN there.
+    pub vlan: Option<VlanTag>,
+}
+
+/// One of the host's interfaces that can have addresses: a leg that it stands on in a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LegId {
+    /// A bridge.
+    Bridge(Id<Bridge>),
+    /// One of `[network.interfaces]`.
+    Interface(Id<HostInterface>),
+}
+
+/// A leg of the host, with what bridges and `[network.interfaces]` have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Leg<'a> {
+    /// Which it is.
+    pub id: LegId,
+    /// Its name in the spec.
+    pub name: &'a Spanned<String>,
+    /// The network that it is in.
+    pub segment: Segment,
+    /// Its addresses.
+    pub ip: &'a Addressing,
+    /// The largest packet, in bytes.
+    pub mtu: Option<Spanned<u32>>,
+    /// What it is for.
+    pub description: Option<&'a Line>,
+    /// Raw lines of its stanza.
+    pub extra: &'a [Spanned<Line>],
 }
 
 /// A port of a bridge.
@@ -92,8 +209,12 @@ pub struct Bond {
     pub hash_policy: Option<Setting<HashPolicy>>,
     /// The card that is used while it has a link.
     pub primary: Option<Spanned<Id<Nic>>>,
+    /// How often the switch is asked to answer.
+    pub lacp_rate: Option<Spanned<LacpRate>>,
     /// The largest packet, in bytes.
     pub mtu: Option<Spanned<u32>>,
+    /// Raw lines of its stanza.
+    pub extra: Vec<Spanned<Line>>,
 }
 
 /// A machine that is no guest.
@@ -121,9 +242,162 @@ impl Bridge {
         self.name.value.parse().ok()
     }
 
-    /// The host's addresses on it.
+    /// The host's fixed addresses on it.
     pub fn addresses(&self) -> impl Iterator<Item = Spanned<Cidr>> {
-        self.address.into_iter().chain(self.address6)
+        self.ip.fixed_addresses()
+    }
+
+    /// Whether Open vSwitch makes it.
+    pub fn is_ovs(&self) -> bool {
+        *self.kind == BridgeKind::Ovs
+    }
+}
+
+impl Addressing {
+    /// The address of one family as the spec says it.
+    pub fn address_of(&self, v6: bool) -> Option<Spanned<GuestAddress>> {
+        if v6 { self.address6 } else { self.address }
+    }
+
+    /// The way out of one family.
+    pub fn gateway_of(&self, v6: bool) -> Option<Spanned<Gateway>> {
+        if v6 { self.gateway6 } else { self.gateway }
+    }
+
+    /// The fixed address of one family.
+    pub fn fixed(&self, v6: bool) -> Option<Spanned<Cidr>> {
+        self.address_of(v6).and_then(|address| match address.value {
+            GuestAddress::Static(cidr) => Some(Spanned::new(cidr, address.span)),
+            GuestAddress::Dhcp | GuestAddress::Auto => None,
+        })
+    }
+
+    /// The fixed addresses.
+    pub fn fixed_addresses(&self) -> impl Iterator<Item = Spanned<Cidr>> {
+        [self.fixed(false), self.fixed(true)].into_iter().flatten()
+    }
+
+    /// Whether a server or a router gives the address of one family.
+    pub fn is_dynamic(&self, v6: bool) -> bool {
+        self.address_of(v6).is_some() && self.fixed(v6).is_none()
+    }
+
+    /// Whether there is an address of any kind.
+    pub fn is_any(&self) -> bool {
+        self.address.is_some() || self.address6.is_some()
+    }
+
+    /// Whether the host's way out may begin here: a gateway is said, or whoever gives the address names one.
+    pub fn leads_out(&self, v6: bool) -> bool {
+        self.gateway_of(v6).is_some() || self.is_dynamic(v6)
+    }
+}
+
+impl Leg<'_> {
+    /// The bridge, where it is one.
+    pub fn bridge(&self) -> Option<Id<Bridge>> {
+        match self.id {
+            LegId::Bridge(id) => Some(id),
+            LegId::Interface(_) => None,
+        }
+    }
+}
+
+impl Network {
+    /// Every interface on which the host can have addresses: its own bridges, then `[network.interfaces]`.
+    pub fn legs(&self) -> impl Iterator<Item = Leg<'_>> {
+        let bridges = self
+            .bridges
+            .iter()
+            .filter(|(_, bridge)| !*bridge.external)
+            .map(|(id, _)| LegId::Bridge(id));
+        let interfaces = self.interfaces.iter().map(|(id, _)| LegId::Interface(id));
+        bridges.chain(interfaces).map(|id| self.leg(id))
+    }
+
+    /// One of them.
+    pub fn leg(&self, id: LegId) -> Leg<'_> {
+        match id {
+            LegId::Bridge(bridge) => {
+                let item = &self.bridges[bridge];
+                Leg {
+                    id,
+                    name: &item.name,
+                    segment: Segment {
+                        link: Link::Bridge(bridge),
+                        vlan: None,
+                    },
+                    ip: &item.ip,
+                    mtu: item.mtu,
+                    description: item.description.as_ref().map(|text| &text.value),
+                    extra: &item.extra,
+                }
+            }
+            LegId::Interface(interface) => {
+                let item = &self.interfaces[interface];
+                Leg {
+                    id,
+                    name: &item.name,
+                    segment: item.segment(),
+                    ip: &item.ip,
+                    mtu: item.mtu,
+                    description: item.description.as_ref().map(|text| &text.value),
+                    extra: &item.extra,
+                }
+            }
+        }
+    }
+
+    /// The name of a leg in the kernel: `vmbr0`, `enp5s0`, `bond0.20`. On Open vSwitch a VLAN of a bridge is a port of its
+    /// own, which has the name of the spec.
+    pub fn leg_interface(&self, hardware: &super::Hardware, id: LegId) -> String {
+        match id {
+            LegId::Bridge(bridge) => self.bridges[bridge].name.value.clone(),
+            LegId::Interface(interface) => {
+                let item = &self.interfaces[interface];
+                if self.is_ovs_port(item) {
+                    return item.name.value.clone();
+                }
+                self.segment_interface(hardware, item.segment())
+            }
+        }
+    }
+
+    /// Whether an interface is an internal port of Open vSwitch.
+    pub fn is_ovs_port(&self, interface: &HostInterface) -> bool {
+        match interface.on.value {
+            Link::Bridge(bridge) => self.bridges[bridge].is_ovs(),
+            Link::Port(_) => false,
+        }
+    }
+
+    /// The kernel's name of a card, a bond or a bridge, or of a VLAN of it.
+    pub fn segment_interface(&self, hardware: &super::Hardware, segment: Segment) -> String {
+        match segment.link {
+            Link::Port(device) => self.port_interface(
+                hardware,
+                Port {
+                    device,
+                    vlan: segment.vlan,
+                },
+            ),
+            Link::Bridge(bridge) => {
+                let name = self.bridges[bridge].name.as_str();
+                segment
+                    .vlan
+                    .map_or_else(|| name.to_owned(), |tag| format!("{name}.{tag}"))
+            }
+        }
+    }
+}
+
+impl HostInterface {
+    /// The network that it is in.
+    pub fn segment(&self) -> Segment {
+        Segment {
+            link: self.on.value,
+            vlan: self.vlan.map(|tag| tag.value),
+        }
     }
 }
 
@@ -140,11 +414,13 @@ impl Network {
 }
 
 impl super::Host {
-    /// The address that a gateway stands for: of a machine its own, of a guest the one that it has on `bridge`.
+    /// The address that a gateway stands for, seen from a card in `segment` whose own address is `near`: of a machine its
+    /// own, of a guest the one that it has in that network.
     pub fn gateway_address(
         &self,
         gateway: Gateway,
-        bridge: Id<Bridge>,
+        segment: Segment,
+        near: Option<Cidr>,
         v6: bool,
     ) -> Option<IpAddr> {
         match gateway {
@@ -162,13 +438,28 @@ impl super::Host {
                     .or_else(|| machine.address.as_ref().map(|a| a.value.0))
                     .filter(|address| address.is_ipv6() == v6)
             }
-            Gateway::Guest(id) => self.guests[id]
-                .network
-                .iter()
-                .filter(|nic| nic.bridge.value == bridge)
-                .find_map(|nic| nic.static_address(v6))
-                .map(Cidr::address),
+            Gateway::Guest(id) => {
+                // A card on a trunk has the VLANs' addresses inside the guest, so a VLAN is a preference, not a must.
+                let on_link = self.guests[id]
+                    .network
+                    .iter()
+                    .filter(|nic| Link::Bridge(nic.bridge.value) == segment.link)
+                    .filter_map(|nic| {
+                        let address = nic.static_address(v6)?.address();
+                        let near = near.is_some_and(|near| near.contains(address));
+                        let same = nic.vlan.map(|tag| tag.value) == segment.vlan;
+                        Some(((!near, !same), address))
+                    });
+                on_link.min_by_key(|(rank, _)| *rank).map(|(_, a)| a)
+            }
         }
+    }
+
+    /// The address of a leg's gateway.
+    pub fn leg_gateway(&self, leg: Leg<'_>, v6: bool) -> Option<IpAddr> {
+        let near = leg.ip.fixed(v6).map(|cidr| cidr.value);
+        let gateway = leg.ip.gateway_of(v6)?;
+        self.gateway_address(gateway.value, leg.segment, near, v6)
     }
 }
 
@@ -178,6 +469,11 @@ impl Item for Bridge {
     }
 }
 impl Item for Bond {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+impl Item for HostInterface {
     fn name(&self) -> &str {
         &self.name
     }

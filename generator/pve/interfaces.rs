@@ -16,6 +16,7 @@ use super::{CannotCarry, Refusal};
 pub struct Interfaces {
     header: Vec<String>,
     ifaces: Vec<Interface>,
+    raw: String,
     other_lines: Vec<String>,
 }
 
@@ -64,6 +65,10 @@ pub enum InterfaceKind {
     Bond(Bond),
     /// A Linux bridge.
     Bridge(Bridge),
+    /// A bridge of Open vSwitch, with its ports.
+    OvsBridge(Vec<String>),
+    /// A card, a bond or an internal port that a bridge of Open vSwitch takes.
+    OvsPort(OvsPort),
     /// A VLAN: `<parent>.<id>`, or any name with both fields set (`vlan<id>` needs the parent alone).
     Vlan {
         /// The interface below, unless the name says it.
@@ -73,6 +78,38 @@ pub enum InterfaceKind {
     },
     /// Anything else; printed last, since Proxmox has no place for it in its order.
     Other,
+}
+
+/// What a bridge of Open vSwitch takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OvsPort {
+    /// What it is.
+    pub kind: OvsPortKind,
+    /// The bridge.
+    pub bridge: String,
+    /// `tag=20`, `bond_mode=…`, with blanks between.
+    pub options: Option<String>,
+}
+
+/// What a port of Open vSwitch is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OvsPortKind {
+    /// A card.
+    Card,
+    /// An interface of the host that the bridge itself makes.
+    Internal,
+    /// Several cards as one.
+    Bond(Vec<String>),
+}
+
+impl OvsPortKind {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Card => "OVSPort",
+            Self::Internal => "OVSIntPort",
+            Self::Bond(_) => "OVSBond",
+        }
+    }
 }
 
 /// The options of a bond.
@@ -235,7 +272,12 @@ const RESERVED_OPTIONS: &[&str] = &[
     "gateway",
     "mtu",
     "netmask",
+    "ovs-bonds",
+    "ovs-bridge",
     "ovs-mtu",
+    "ovs-options",
+    "ovs-ports",
+    "ovs-type",
     "slaves",
     "uplink-id",
     "vlan-id",
@@ -264,6 +306,11 @@ impl Interfaces {
         check(&interface)?;
         self.ifaces.push(interface);
         Ok(())
+    }
+
+    /// Sets text that is printed as it is behind the interfaces: stanzas that this type has no fields for.
+    pub fn set_raw(&mut self, text: &str) {
+        text.trim_matches('\n').clone_into(&mut self.raw);
     }
 
     /// Adds a top-level line, such as `source /etc/network/interfaces.d/*`, printed at the end.
@@ -302,8 +349,13 @@ impl Interfaces {
             let rank = match kind {
                 Some(InterfaceKind::Loopback) => 1,
                 Some(InterfaceKind::Card) => 2,
+                Some(InterfaceKind::OvsPort(port)) => match port.kind {
+                    OvsPortKind::Card => 2,
+                    OvsPortKind::Internal => 3,
+                    OvsPortKind::Bond(_) => 4,
+                },
                 Some(InterfaceKind::Bond(_)) => 4,
-                Some(InterfaceKind::Bridge(_)) => 5,
+                Some(InterfaceKind::Bridge(_) | InterfaceKind::OvsBridge(_)) => 5,
                 Some(InterfaceKind::Vlan { .. }) => 6,
                 Some(InterfaceKind::Other) | None => 7,
             };
@@ -312,17 +364,20 @@ impl Interfaces {
         interfaces
     }
 
+    /// What comes up at boot with the bond that it is in.
     fn bond_members(&self) -> BTreeSet<&str> {
         let bonds = self
             .ifaces
             .iter()
             .filter_map(|interface| match &interface.kind {
-                InterfaceKind::Bond(bond) => Some(bond),
+                InterfaceKind::Bond(bond) => Some(&bond.ports),
+                InterfaceKind::OvsPort(OvsPort {
+                    kind: OvsPortKind::Bond(ports),
+                    ..
+                }) => Some(ports),
                 _ => None,
             });
-        bonds
-            .flat_map(|bond| bond.ports.iter().map(String::as_str))
-            .collect()
+        bonds.flatten().map(String::as_str).collect()
     }
 
     /// Reads a file as Proxmox does. Comments outside of stanzas are dropped.
@@ -344,10 +399,17 @@ impl fmt::Display for Interfaces {
         }
         let members = self.bond_members();
         for interface in self.in_print_order() {
-            if interface.auto || members.contains(interface.name.as_str()) {
+            // Proxmox starts a port of Open vSwitch with its bridge, and says so by `auto`.
+            let starts = interface.auto
+                || members.contains(interface.name.as_str())
+                || matches!(interface.kind, InterfaceKind::OvsPort(_));
+            if starts {
                 writeln!(f, "auto {}", interface.name)?;
             }
             print(interface, f)?;
+        }
+        if !self.raw.is_empty() {
+            write!(f, "{}\n\n", self.raw)?;
         }
         self.other_lines
             .iter()
@@ -451,6 +513,22 @@ fn print_kind(
                 _ => {}
             }
         }
+        InterfaceKind::OvsBridge(own) => {
+            writeln!(f, "\tovs_type OVSBridge")?;
+            if !own.is_empty() {
+                writeln!(f, "\tovs_ports {}", ports(own))?;
+            }
+        }
+        InterfaceKind::OvsPort(port) => {
+            if let OvsPortKind::Bond(cards) = &port.kind {
+                writeln!(f, "\tovs_bonds {}", ports(cards))?;
+            }
+            writeln!(f, "\tovs_type {}", port.kind.name())?;
+            writeln!(f, "\tovs_bridge {}", port.bridge)?;
+            if let Some(options) = &port.options {
+                sorted.insert("ovs_options", options.clone());
+            }
+        }
         InterfaceKind::Vlan { raw_device, id } => {
             // What the name says is not said again.
             let dotted = named_vlan(&interface.name).is_some();
@@ -463,8 +541,14 @@ fn print_kind(
         }
         InterfaceKind::Loopback | InterfaceKind::Card | InterfaceKind::Other => {}
     }
+    let of_ovs = matches!(
+        interface.kind,
+        InterfaceKind::OvsBridge(_) | InterfaceKind::OvsPort(_)
+    );
     if let Some(mtu) = interface.mtu {
-        if mtu_in_place {
+        if of_ovs {
+            writeln!(f, "\tovs_mtu {mtu}")?;
+        } else if mtu_in_place {
             writeln!(f, "\tmtu {mtu}")?;
         } else {
             sorted.insert("mtu", mtu.to_string());
@@ -507,6 +591,18 @@ fn check_value(value: &str) -> Result<(), CannotCarry> {
     Ok(())
 }
 
+/// The key and the value of a line that belongs to a stanza; none where it would end or begin one, or Proxmox would lose it.
+pub fn stanza_line(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    let (key, value) = line.split_once(char::is_whitespace)?;
+    (!line.starts_with('#') && !ends_stanza(line)).then(|| (key, value.trim_start()))
+}
+
+/// Whether a key is one that the fields of this module hold, spelt with `-` or `_`.
+pub fn is_reserved(key: &str) -> bool {
+    RESERVED_OPTIONS.contains(&key.replace('_', "-").as_str())
+}
+
 fn check_word(word: &str) -> Result<(), CannotCarry> {
     check_value(word)?;
     if word.contains(char::is_whitespace) {
@@ -532,6 +628,14 @@ fn check(interface: &Interface) -> Result<(), CannotCarry> {
         InterfaceKind::Bridge(bridge) => {
             bridge.ports.iter().try_for_each(|port| check_word(port))?;
             bridge.vids.iter().try_for_each(|vids| check_value(vids))?;
+        }
+        InterfaceKind::OvsBridge(ports) => ports.iter().try_for_each(|port| check_word(port))?,
+        InterfaceKind::OvsPort(port) => {
+            check_word(&port.bridge)?;
+            port.options.iter().try_for_each(|text| check_value(text))?;
+            if let OvsPortKind::Bond(cards) = &port.kind {
+                cards.iter().try_for_each(|card| check_word(card))?;
+            }
         }
         InterfaceKind::Vlan { raw_device, .. } => {
             raw_device.iter().try_for_each(|word| check_word(word))?;
@@ -687,12 +791,38 @@ impl<'a> Reader<'a> {
         Interfaces {
             header: Vec::new(),
             ifaces,
+            raw: String::new(),
             other_lines: self.other_lines,
         }
     }
 }
 
 impl Raw<'_> {
+    /// What of Open vSwitch it is; Proxmox takes only cards, `bond` with a number, and names that are neither.
+    fn ovs(&self) -> Option<InterfaceKind> {
+        let field = |key: &str| self.fields.get(key).copied();
+        let words = |key: &str| {
+            let words: BTreeSet<&str> = field(key)
+                .unwrap_or_default()
+                .split_whitespace()
+                .filter(|word| *word != "none")
+                .collect();
+            words.into_iter().map(str::to_owned).collect()
+        };
+        let kind = match field("ovs-type")? {
+            "OVSBridge" => return Some(InterfaceKind::OvsBridge(words("ovs-ports"))),
+            "OVSPort" => OvsPortKind::Card,
+            "OVSIntPort" => OvsPortKind::Internal,
+            "OVSBond" => OvsPortKind::Bond(words("ovs-bonds")),
+            _ => return None,
+        };
+        Some(InterfaceKind::OvsPort(OvsPort {
+            kind,
+            bridge: field("ovs-bridge")?.to_owned(),
+            options: field("ovs-options").map(str::to_owned),
+        }))
+    }
+
     fn finish(self, name: &str) -> Interface {
         let field = |key: &str| self.fields.get(key).copied();
         let number = |key: &str| field(key).and_then(|value| value.parse().ok());
@@ -711,6 +841,8 @@ impl Raw<'_> {
                 fd: number("bridge-fd"),
                 vids: vlan_aware.then(|| field("bridge-vids").unwrap_or("2-4094").to_owned()),
             })
+        } else if let Some(ovs) = self.ovs() {
+            ovs
         } else if numbered("bond") {
             InterfaceKind::Bond(Bond {
                 ports: owned(&self.slaves),

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Bridge, Host};
+use crate::model::{Host, Link};
 use crate::source::Span;
 use crate::value::{Cidr, MacAddress, VmId};
 
@@ -145,20 +145,22 @@ fn macs(hosts: &[&Host], sink: &mut Sink) {
 /// Static addresses of hosts and guests in one network. A bridge without ports is a network of its own host, where the
 /// same addresses are as good on every host.
 fn addresses(hosts: &[&Host], sink: &mut Sink) {
-    let outside = |bridge: &Bridge| !bridge.ports.is_empty();
     let mut seen: BTreeMap<(IpNet, IpAddr), (usize, Span)> = BTreeMap::new();
     for (at, host) in hosts.iter().enumerate() {
+        let outside = |link: Link| match link {
+            Link::Bridge(bridge) => !host.network.bridges[bridge].ports.is_empty(),
+            Link::Port(_) => true,
+        };
         let own = host
             .network
-            .bridges
-            .values()
-            .filter(|bridge| outside(bridge))
-            .flat_map(|bridge| bridge.address.into_iter().chain(bridge.address6));
+            .legs()
+            .filter(|leg| outside(leg.segment.link))
+            .flat_map(|leg| leg.ip.fixed_addresses());
         let guests = host
             .guests
             .values()
             .flat_map(|guest| &guest.network)
-            .filter(|nic| outside(&host.network.bridges[nic.bridge.value]))
+            .filter(|nic| outside(Link::Bridge(nic.bridge.value)))
             .flat_map(super::super::model::guest::GuestNic::static_addresses);
         for address in own.chain(guests) {
             let cidr: Cidr = address.value;

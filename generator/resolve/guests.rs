@@ -17,7 +17,7 @@ use crate::spec::guest::{
 use crate::spec::reader::{List, OneOrMany, Reference, ShortOrLong};
 use crate::value::Node;
 use crate::value::{
-    Bus, ByteSize, ContainerOs, DatasetUse, Firmware, GuestAddress, Line, MacAddress, VmId, VmOs,
+    Bus, ByteSize, ContainerOs, DatasetUse, Firmware, Line, MacAddress, VmId, VmOs,
 };
 
 use super::devices::{self, Bootable, ImageRow, Wanted};
@@ -746,8 +746,8 @@ impl Resolver<'_> {
             .gateway6
             .as_ref()
             .and_then(|g| network::gateway(g, true, self.index, self.sink));
-        let address = self.address(body.address, false);
-        let address6 = self.address(body.address6, true);
+        let address = network::own_address(body.address, false, self.sink);
+        let address6 = network::own_address(body.address6, true, self.sink);
         let bridge = bridge?;
         let firewall = self.host.network.bridges[bridge.value].firewall;
         let word = |written: Option<&Spanned<Line>>, default: String| {
@@ -867,33 +867,6 @@ impl Resolver<'_> {
         let release = *self.host.release;
         lines.retain(|line| raw::check_lxc_key(line, release, self.sink));
         lines
-    }
-
-    fn address(
-        &mut self,
-        written: Option<Spanned<GuestAddress>>,
-        v6: bool,
-    ) -> Option<Spanned<GuestAddress>> {
-        let address = written?;
-        let wrong = match address.value {
-            GuestAddress::Dhcp => return Some(address),
-            GuestAddress::Auto if v6 => return Some(address),
-            GuestAddress::Static(cidr) if cidr.is_v6() == v6 => return Some(address),
-            GuestAddress::Auto => {
-                Diagnostic::new(Code::MOX0009, address.span, "IPv4 has no `auto`")
-                    .help("write `\"dhcp\"`, or `address6 = \"auto\"`")
-            }
-            GuestAddress::Static(_) if v6 => {
-                Diagnostic::new(Code::MOX0009, address.span, "`address6` is an IPv4 address")
-                    .help("write it under `address`")
-            }
-            GuestAddress::Static(_) => {
-                Diagnostic::new(Code::MOX0009, address.span, "`address` is an IPv6 address")
-                    .help("write it under `address6`")
-            }
-        };
-        self.sink.push(wrong);
-        None
     }
 
     fn nixos(

@@ -17,8 +17,8 @@ mod storage;
 
 use crate::diagnostics::{Code, Diagnostic, LintLevel, Lints, Severity, Sink};
 use crate::model::{
-    Bond, Bridge, Dataset, Disk, External, Guest, Host, Machine, Nic, PciDevice, Pool, Reserve,
-    Setting, UsbDevice,
+    Bond, Bridge, Dataset, Disk, External, Guest, Host, HostInterface, Machine, Nic, PciDevice,
+    Pool, Reserve, Setting, UsbDevice,
 };
 use crate::near::certain;
 use crate::pve::Release;
@@ -37,6 +37,7 @@ struct Index<'a> {
     usb: Names<'a, UsbDevice>,
     bridges: Names<'a, Bridge>,
     bonds: Names<'a, Bond>,
+    interfaces: Names<'a, HostInterface>,
     machines: Names<'a, Machine>,
     pools: Names<'a, Pool>,
     datasets: Names<'a, Dataset>,
@@ -56,6 +57,7 @@ pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
         usb: Names::of("USB device", hardware_spec.and_then(|h| h.usb.as_ref())),
         bridges: Names::of("bridge", network_spec.and_then(|n| n.bridges.as_ref())),
         bonds: Names::of("bond", network_spec.and_then(|n| n.bonds.as_ref())),
+        interfaces: Names::empty("interface"),
         machines: Names::of("machine", network_spec.and_then(|n| n.machines.as_ref())),
         pools: Names::of("pool", storage_spec.and_then(|s| s.pools.as_ref())),
         external: Names::of(
@@ -73,7 +75,9 @@ pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
     index.guests = names;
 
     let hardware = hardware::resolve(file, &index, sink);
-    let network = network::resolve(file, &index, sink);
+    let (interfaces, names) = network::interfaces(file, &index, sink);
+    index.interfaces = names;
+    let network = network::resolve(file, interfaces, &index, sink);
     let storage = storage::resolve(file, &hardware, datasets, &index, sink);
     let host_span = file.host.as_ref().map_or(file.span, |host| host.value.span);
     let host = file.host.as_ref().map(|host| &host.value);

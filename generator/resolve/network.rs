@@ -1,13 +1,27 @@
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Arena, Bond, Bridge, Gateway, Machine, Network, Port, PortDevice, Setting};
-use crate::source::Spanned;
+use crate::model::{
+    Addressing, Arena, Bond, Bridge, Forward, Gateway, HostInterface, LegId, Link, Machine,
+    Network, Port, PortDevice, Route, Setting,
+};
+use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
-use crate::spec::reader::{GatewayName, unknown_reference};
-use crate::value::{BondMode, BridgePort, HashPolicy, VlanSet};
+use crate::spec::network::{
+    BondSpec, BridgeSpec, ForwardSpec, InterfaceSpec, MachineSpec, NetworkSpec, RouteSpec,
+};
+use crate::spec::reader::{GatewayName, Int, List, Reference, unknown_reference};
+use crate::value::{
+    BondMode, BridgeKind, BridgePort, GuestAddress, HashPolicy, Protocol, VlanSet, VlanTag,
+};
 
+use super::references::Names;
 use super::{Index, choice, list};
 
-pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Network {
+pub(super) fn resolve(
+    file: &HostFile,
+    interfaces: Arena<HostInterface>,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) -> Network {
     let domain = file.host.as_ref().and_then(|host| host.domain.clone());
     let Some(spec) = &file.network else {
         return Network {
@@ -15,31 +29,56 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ne
             ..Network::default()
         };
     };
+    let mut search = list(spec.search.as_ref());
+    if spec.search.is_none() {
+        search.extend(domain);
+    }
+    Network {
+        nameservers: list(spec.nameservers.as_ref()),
+        search,
+        bridges: bridges(spec, index, sink),
+        bonds: bonds(spec, index, sink),
+        interfaces,
+        machines: machines(spec, index, sink),
+        extra: spec.extra.clone(),
+    }
+}
+
+fn bridges(spec: &NetworkSpec, index: &Index<'_>, sink: &mut Sink) -> Arena<Bridge> {
     let mut bridges = Vec::new();
     for row in spec.bridges.iter().flat_map(|table| &table.rows) {
         let Some(body) = &row.body else { continue };
-        let ports = body
-            .ports
-            .iter()
-            .flat_map(|ports| &ports.value)
-            .filter_map(|port| self::port(port, index, sink))
-            .collect();
+        let kind = choice(body.kind, BridgeKind::Linux, body.span);
+        let external = Setting::or_default(body.external, false, body.span);
+        if *external {
+            made_elsewhere(body, external.span, sink);
+        }
+        if *kind == BridgeKind::Ovs {
+            not_of_ovs(body, kind.span, sink);
+        }
+        // Every bridge of Open vSwitch carries tagged frames.
+        let aware = *kind == BridgeKind::Ovs;
         bridges.push(Bridge {
             name: row.key.clone(),
             span: body.span,
             description: body.description.clone(),
-            ports,
-            address: family(body.address, false, "address", sink),
-            address6: family(body.address6, true, "address6", sink),
-            gateway: body
-                .gateway
-                .as_ref()
-                .and_then(|g| gateway(g, false, index, sink)),
-            gateway6: body
-                .gateway6
-                .as_ref()
-                .and_then(|g| gateway(g, true, index, sink)),
-            vlan_aware: Setting::or_default(body.vlan_aware, false, body.span),
+            kind,
+            external,
+            ports: body
+                .ports
+                .iter()
+                .flat_map(|ports| &ports.value)
+                .filter_map(|port| self::port(port, index, sink))
+                .collect(),
+            ip: Written {
+                address: body.address,
+                address6: body.address6,
+                gateway: body.gateway.as_ref(),
+                gateway6: body.gateway6.as_ref(),
+                routes: body.routes.as_ref(),
+            }
+            .resolve(index, sink),
+            vlan_aware: Setting::or_default(body.vlan_aware, aware, body.span),
             vids: Setting::or_default(
                 body.vids
                     .as_ref()
@@ -48,90 +87,325 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ne
                 body.span,
             ),
             dhcp_range: body.dhcp_range,
-            mtu: body
-                .mtu
-                .map(|m| m.map(super::super::spec::reader::Int::get)),
+            mtu: body.mtu.map(|m| m.map(Int::get)),
             stp: Setting::or_default(body.stp, false, body.span),
-            nat: body
-                .nat
-                .as_ref()
-                .and_then(|nat| index.bridges.find(nat, sink)),
+            nat: body.nat.as_ref().and_then(|nat| leg(nat, index, sink)),
+            forward: forwards(body, index, sink),
             firewall: Setting::or_default(body.firewall, false, body.span),
+            extra: list(body.extra.as_ref()),
         });
     }
+    Arena::new(bridges)
+}
+
+/// What has no effect on a bridge that somebody else makes.
+fn made_elsewhere(body: &BridgeSpec, external: Span, sink: &mut Sink) {
+    let written = [
+        ("kind", body.kind.as_ref().map(|k| k.span)),
+        ("ports", body.ports.as_ref().map(|p| p.span)),
+        ("address", body.address.map(|a| a.span)),
+        ("address6", body.address6.map(|a| a.span)),
+        ("gateway", body.gateway.as_ref().map(|g| g.span)),
+        ("gateway6", body.gateway6.as_ref().map(|g| g.span)),
+        ("routes", body.routes.as_ref().map(|r| r.span)),
+        ("vids", body.vids.as_ref().map(|v| v.span)),
+        ("stp", body.stp.map(|s| s.span)),
+        ("nat", body.nat.as_ref().map(|n| n.span)),
+        ("forward", body.forward.as_ref().map(|f| f.span)),
+        ("extra", body.extra.as_ref().map(|e| e.span)),
+    ];
+    for (key, span) in written {
+        let Some(span) = span else { continue };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                span,
+                format!("`{key}` of a bridge that somebody else makes"),
+            )
+            .also(external, "`external`: moxc writes nothing of it")
+            .help(format!("remove `{key}`, or `external`")),
+        );
+    }
+}
+
+/// What the kernel's bridges have and those of Open vSwitch do not.
+fn not_of_ovs(body: &BridgeSpec, kind: Span, sink: &mut Sink) {
+    let written = [
+        (
+            "vlan-aware",
+            body.vlan_aware.map(|v| v.span),
+            "remove it: every bridge of Open vSwitch carries tagged frames",
+        ),
+        (
+            "vids",
+            body.vids.as_ref().map(|v| v.span),
+            "remove it: every bridge of Open vSwitch carries all VLANs",
+        ),
+        (
+            "stp",
+            body.stp.map(|s| s.span),
+            "remove it, or say it raw: `extra = [\"ovs_extra set bridge NAME stp_enable=true\"]`",
+        ),
+    ];
+    for (key, span, help) in written {
+        let Some(span) = span else { continue };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                span,
+                format!("`{key}` on a bridge of Open vSwitch"),
+            )
+            .also(kind, "the bridge's kind")
+            .help(help),
+        );
+    }
+}
+
+fn forwards(body: &BridgeSpec, index: &Index<'_>, sink: &mut Sink) -> Vec<Forward> {
+    let Some(written) = body.forward.as_ref() else {
+        return Vec::new();
+    };
+    if body.nat.is_none() && !body.misread.contains(&"nat") {
+        sink.push(
+            Diagnostic::new(Code::MOX0016, written.span, "`forward` without `nat`")
+                .label("ports of which interface?")
+                .help("`nat` names the bridge or the interface whose ports lead here: add `nat = \"vmbr0\"`"),
+        );
+    }
+    let items = written.value.iter();
+    items
+        .filter_map(|item| forward(&item.value, index, sink))
+        .collect()
+}
+
+fn forward(body: &ForwardSpec, index: &Index<'_>, sink: &mut Sink) -> Option<Forward> {
+    let to = match body.to.as_ref()? {
+        to if to.value.is_v6() => gateway(to, true, index, sink),
+        to => gateway(to, false, index, sink),
+    };
+    let port = body.port?.map(|port| port.0);
+    let to_port = body.to_port.map(|port| port.map(|port| port.0));
+    if let Some(other) = to_port.filter(|to| to.value != port.value)
+        && (port.value.count() > 1 || other.value.count() > 1)
+    {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                other.span,
+                "a range of ports that becomes others",
+            )
+            .also(port.span, "the host's")
+            .note("the kernel would pick any port of the range for each connection")
+            .help("leave out `to-port`, so that each port keeps its number, or forward the ports one by one"),
+        );
+    }
+    Some(Forward {
+        span: body.span,
+        protocol: choice(body.protocol, Protocol::Tcp, body.span),
+        port,
+        to: to?,
+        to_port,
+    })
+}
+
+fn bonds(spec: &NetworkSpec, index: &Index<'_>, sink: &mut Sink) -> Arena<Bond> {
     let mut bonds = Vec::new();
     for row in spec.bonds.iter().flat_map(|table| &table.rows) {
         let Some(body) = &row.body else { continue };
-        let mode = choice(body.mode, BondMode::ActiveBackup, body.span);
-        let hash_policy = body
-            .hash_policy
-            .map(|h| Setting::written(h.value.0, h.span));
-        if let Some(hash) = hash_policy.filter(|_| !hashes(*mode)) {
-            sink.push(
-                Diagnostic::new(
-                    Code::MOX0016,
-                    hash.span,
-                    format!("mode `{}` hashes nothing", *mode),
-                )
-                .also(mode.span, "the bond's mode")
-                .help("`hash-policy` goes with `802.3ad` and `balance-xor`"),
-            );
-        }
-        let primary = body.primary.as_ref().and_then(|p| index.nics.find(p, sink));
-        if let Some(primary) = primary.filter(|_| *mode != BondMode::ActiveBackup) {
-            sink.push(
-                Diagnostic::new(
-                    Code::MOX0016,
-                    primary.span,
-                    format!("mode `{}` has no primary port", *mode),
-                )
-                .also(mode.span, "the bond's mode")
-                .help("`primary` goes with `active-backup`"),
-            );
-        }
-        bonds.push(Bond {
-            name: row.key.clone(),
-            span: body.span,
-            ports: index
-                .nics
-                .find_all(body.ports.iter().flat_map(|p| &p.value), sink),
-            hash_policy: hash_policy.or_else(|| {
-                hashes(*mode).then(|| Setting::default(HashPolicy::Layer23, body.span))
-            }),
-            mode,
-            primary,
-            mtu: body
-                .mtu
-                .map(|m| m.map(super::super::spec::reader::Int::get)),
-        });
+        bonds.push(bond(row.key.clone(), body, index, sink));
     }
+    Arena::new(bonds)
+}
+
+fn bond(name: Spanned<String>, body: &BondSpec, index: &Index<'_>, sink: &mut Sink) -> Bond {
+    let mode = choice(body.mode, BondMode::ActiveBackup, body.span);
+    let hash_policy = body
+        .hash_policy
+        .map(|h| Setting::written(h.value.0, h.span));
+    let primary = body.primary.as_ref().and_then(|p| index.nics.find(p, sink));
+    let lacp_rate = body.lacp_rate.map(|rate| rate.map(|rate| rate.0));
+    // Whether a key goes with a mode that was not understood, nobody knows.
+    if !body.misread.contains(&"mode") {
+        let mut alone = |span: Option<Span>, what: &str, help: &str| {
+            let Some(span) = span else { return };
+            let message = format!("mode `{}` {what}", *mode);
+            sink.push(
+                Diagnostic::new(Code::MOX0016, span, message)
+                    .also(mode.span, "the bond's mode")
+                    .help(help),
+            );
+        };
+        alone(
+            hash_policy.map(|h| h.span).filter(|_| !hashes(*mode)),
+            "hashes nothing",
+            "`hash-policy` goes with `802.3ad` and `balance-xor`",
+        );
+        alone(
+            primary
+                .map(|p| p.span)
+                .filter(|_| *mode != BondMode::ActiveBackup),
+            "has no primary port",
+            "`primary` goes with `active-backup`",
+        );
+        alone(
+            lacp_rate
+                .map(|r| r.span)
+                .filter(|_| *mode != BondMode::Lacp),
+            "does not speak LACP",
+            "`lacp-rate` goes with `802.3ad`",
+        );
+    }
+    Bond {
+        name,
+        span: body.span,
+        ports: index
+            .nics
+            .find_all(body.ports.iter().flat_map(|p| &p.value), sink),
+        hash_policy: hash_policy
+            .or_else(|| hashes(*mode).then(|| Setting::default(HashPolicy::Layer23, body.span))),
+        mode,
+        primary,
+        lacp_rate,
+        mtu: body.mtu.map(|m| m.map(Int::get)),
+        extra: list(body.extra.as_ref()),
+    }
+}
+
+/// The rows of `[network.interfaces]` that say what they are on, and the names of all.
+pub(super) fn interfaces<'a>(
+    file: &'a HostFile,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) -> (Arena<HostInterface>, Names<'a, HostInterface>) {
+    let table = file.network.iter().flat_map(|n| &n.interfaces);
+    let mut names = Names::empty("interface");
+    let mut interfaces = Vec::new();
+    for row in table.flat_map(|table| &table.rows) {
+        let interface = row
+            .body
+            .as_ref()
+            .and_then(|body| interface(row.key.clone(), body, index, sink));
+        let id = interface.is_some().then(|| Arena::id_at(interfaces.len()));
+        names.add(&row.key.value, id);
+        interfaces.extend(interface);
+    }
+    (Arena::new(interfaces), names)
+}
+
+fn interface(
+    name: Spanned<String>,
+    body: &InterfaceSpec,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) -> Option<HostInterface> {
+    let vlan = body
+        .vlan
+        .and_then(|tag| VlanTag::new(tag.value.0).map(|value| Spanned::new(value, tag.span)));
+    let on = body.on.as_ref().and_then(|on| link(on, index, sink));
+    let ip = Written {
+        address: body.address,
+        address6: body.address6,
+        gateway: body.gateway.as_ref(),
+        gateway6: body.gateway6.as_ref(),
+        routes: body.routes.as_ref(),
+    }
+    .resolve(index, sink);
+    Some(HostInterface {
+        name,
+        span: body.span,
+        description: body.description.clone(),
+        on: on?,
+        vlan,
+        ip,
+        mtu: body.mtu.map(|m| m.map(Int::get)),
+        extra: list(body.extra.as_ref()),
+    })
+}
+
+fn machines(spec: &NetworkSpec, index: &Index<'_>, sink: &mut Sink) -> Arena<Machine> {
     let mut machines = Vec::new();
     for row in spec.machines.iter().flat_map(|table| &table.rows) {
         let Some(body) = &row.body else { continue };
-        machines.push(Machine {
-            name: row.key.clone(),
-            description: body.description.clone(),
-            bridge: body
-                .bridge
-                .as_ref()
-                .and_then(|b| index.bridges.find(b, sink)),
-            address: body.address,
-            address6: body.address6,
-            mac: body.mac,
-            uplink: Setting::or_default(body.uplink, false, body.span),
-        });
+        machines.push(machine(row.key.clone(), body, index, sink));
     }
-    let mut search = list(spec.search.as_ref());
-    if spec.search.is_none() {
-        search.extend(domain);
+    Arena::new(machines)
+}
+
+fn machine(
+    name: Spanned<String>,
+    body: &MachineSpec,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) -> Machine {
+    Machine {
+        name,
+        description: body.description.clone(),
+        bridge: body
+            .bridge
+            .as_ref()
+            .and_then(|b| index.bridges.find(b, sink)),
+        address: body.address,
+        address6: body.address6,
+        mac: body.mac,
+        uplink: Setting::or_default(body.uplink, false, body.span),
     }
-    Network {
-        nameservers: list(spec.nameservers.as_ref()),
-        search,
-        bridges: Arena::new(bridges),
-        bonds: Arena::new(bonds),
-        machines: Arena::new(machines),
+}
+
+/// The host's addresses on one interface as the spec writes them.
+struct Written<'a> {
+    address: Option<Spanned<GuestAddress>>,
+    address6: Option<Spanned<GuestAddress>>,
+    gateway: Option<&'a Spanned<GatewayName>>,
+    gateway6: Option<&'a Spanned<GatewayName>>,
+    routes: Option<&'a Spanned<List<RouteSpec>>>,
+}
+
+impl Written<'_> {
+    fn resolve(&self, index: &Index<'_>, sink: &mut Sink) -> Addressing {
+        let routes = self.routes.iter().flat_map(|routes| &routes.value);
+        let ip = Addressing {
+            address: own_address(self.address, false, sink),
+            address6: own_address(self.address6, true, sink),
+            gateway: self.gateway.and_then(|g| gateway(g, false, index, sink)),
+            gateway6: self.gateway6.and_then(|g| gateway(g, true, index, sink)),
+            routes: routes
+                .filter_map(|route| self::route(&route.value, index, sink))
+                .collect(),
+        };
+        for v6 in [false, true] {
+            if let (Some(address), Some(gateway)) = (ip.address_of(v6), ip.gateway_of(v6))
+                && ip.is_dynamic(v6)
+            {
+                let key = if v6 { "gateway6" } else { "gateway" };
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0016,
+                        gateway.span,
+                        format!("`{key}` beside an address that comes with one"),
+                    )
+                    .also(address.span, format!("`{}`", address.value))
+                    .help(format!(
+                        "remove `{key}`: whoever gives the address names the way out, too"
+                    )),
+                );
+            }
+        }
+        ip
     }
+}
+
+fn route(body: &RouteSpec, index: &Index<'_>, sink: &mut Sink) -> Option<Route> {
+    let to = body.to?;
+    let via = match &body.via {
+        Some(via) => Some(gateway(via, to.value.is_v6(), index, sink)?),
+        None => None,
+    };
+    Some(Route {
+        span: body.span,
+        to,
+        via,
+        metric: body.metric.map(|metric| metric.map(Int::get)),
+    })
 }
 
 fn hashes(mode: BondMode) -> bool {
@@ -145,31 +419,82 @@ fn hashes(mode: BondMode) -> bool {
     }
 }
 
-/// An address under the key of its family.
-fn family(
-    written: Option<Spanned<crate::value::Cidr>>,
+/// An address under the key of its family, of a guest's card and of the host.
+pub(super) fn own_address(
+    written: Option<Spanned<GuestAddress>>,
     v6: bool,
-    key: &str,
     sink: &mut Sink,
-) -> Option<Spanned<crate::value::Cidr>> {
-    let cidr = written?;
-    if cidr.is_v6() == v6 {
-        return Some(cidr);
-    }
-    let (found, other) = if v6 {
-        ("IPv4", "address")
-    } else {
-        ("IPv6", "address6")
+) -> Option<Spanned<GuestAddress>> {
+    let address = written?;
+    let wrong = match address.value {
+        GuestAddress::Dhcp => return Some(address),
+        GuestAddress::Auto if v6 => return Some(address),
+        GuestAddress::Static(cidr) if cidr.is_v6() == v6 => return Some(address),
+        GuestAddress::Auto => Diagnostic::new(Code::MOX0009, address.span, "IPv4 has no `auto`")
+            .help("write `\"dhcp\"`, or `address6 = \"auto\"`"),
+        GuestAddress::Static(_) if v6 => {
+            Diagnostic::new(Code::MOX0009, address.span, "`address6` is an IPv4 address")
+                .help("write it under `address`")
+        }
+        GuestAddress::Static(_) => {
+            Diagnostic::new(Code::MOX0009, address.span, "`address` is an IPv6 address")
+                .help("write it under `address6`")
+        }
     };
-    sink.push(
-        Diagnostic::new(
-            Code::MOX0009,
-            cidr.span,
-            format!("`{key}` is an {found} address"),
-        )
-        .help(format!("write it under `{other}`")),
-    );
+    sink.push(wrong);
     None
+}
+
+/// The interface whose way out is shared: a bridge or one of `[network.interfaces]`.
+fn leg(name: &Spanned<Reference>, index: &Index<'_>, sink: &mut Sink) -> Option<Spanned<LegId>> {
+    let text = name.value.0.as_str();
+    let leg = match (index.bridges.get(text), index.interfaces.get(text)) {
+        (Some(bridge), _) => LegId::Bridge(bridge?),
+        (None, Some(interface)) => LegId::Interface(interface?),
+        (None, None) => {
+            let known = [index.bridges.names(), index.interfaces.names()];
+            sink.push(unknown_reference(
+                name.span,
+                "bridge or interface",
+                text,
+                &known,
+            ));
+            return None;
+        }
+    };
+    Some(Spanned::new(leg, name.span))
+}
+
+/// What an interface of the host is on: a card, a bond or a bridge.
+fn link(name: &Spanned<Reference>, index: &Index<'_>, sink: &mut Sink) -> Option<Spanned<Link>> {
+    let text = name.value.0.as_str();
+    let link = if let Some(nic) = index.nics.get(text) {
+        Link::Port(PortDevice::Nic(nic?))
+    } else if let Some(bond) = index.bonds.get(text) {
+        Link::Port(PortDevice::Bond(bond?))
+    } else if let Some(bridge) = index.bridges.get(text) {
+        Link::Bridge(bridge?)
+    } else {
+        let known = [
+            index.nics.names(),
+            index.bonds.names(),
+            index.bridges.names(),
+        ];
+        let mut diagnostic =
+            unknown_reference(name.span, "network card, bond or bridge", text, &known);
+        if let Some((parent, tag)) = text.split_once('.')
+            && (index.nics.get(parent).is_some()
+                || index.bonds.get(parent).is_some()
+                || index.bridges.get(parent).is_some())
+        {
+            diagnostic = diagnostic.help(format!(
+                "a VLAN is said by `vlan`: `on = \"{parent}\"`, `vlan = {tag}`"
+            ));
+        }
+        sink.push(diagnostic);
+        return None;
+    };
+    Some(Spanned::new(link, name.span))
 }
 
 fn port(port: &Spanned<BridgePort>, index: &Index<'_>, sink: &mut Sink) -> Option<Spanned<Port>> {

@@ -2,8 +2,8 @@
 
 use super::reader::{GatewayName, Int, List, Named, OneOf, Reference, table};
 use crate::value::{
-    AddressRange, BondMode, BridgeName, BridgePort, Cidr, DnsName, HashPolicy, IpAddress, Line,
-    MacAddress, Name, VlanSet,
+    AddressRange, BondMode, BridgeKind, BridgeName, BridgePort, DnsName, GuestAddress, HashPolicy,
+    IpAddress, LacpRate, Line, MacAddress, Name, PortRange, Protocol, RouteTarget, Text, VlanSet,
 };
 
 table! {
@@ -17,24 +17,34 @@ table! {
         "bridges" bridges: opt Named<BridgeName, BridgeSpec>;
         /// Bonds by name.
         "bonds" bonds: opt Named<BridgeName, BondSpec>;
+        /// Addresses of the host on a card, a bond, or a VLAN of one or of a bridge, by name.
+        "interfaces" interfaces: opt Named<Name, InterfaceSpec>;
         /// Machines that are no guests.
         "machines" machines: opt Named<Name, MachineSpec>;
+        /// Raw stanzas at the end of `/etc/network/interfaces`, as text.
+        "extra" extra: opt Text;
     }
 
     /// One of `[network.bridges]`.
     BridgeSpec {
         /// What it is for.
         "description" description: opt Line;
+        /// What makes it: `linux` is the kernel's own, `ovs` Open vSwitch; `linux` where left out.
+        "kind" kind: opt OneOf<BridgeKind>;
+        /// Whether someone else makes it, SDN for example: nothing is written of it, and guests may use it.
+        "external" external: opt bool;
         /// NICs, bonds, or one VLAN of them (`lan0.30`).
         "ports" ports: opt List<BridgePort>;
-        /// The host's IPv4 address on it.
-        "address" address: opt Cidr;
-        /// The host's IPv6 address on it.
-        "address6" address6: opt Cidr;
+        /// The host's IPv4 address on it, or `dhcp`.
+        "address" address: opt GuestAddress;
+        /// The host's IPv6 address on it, `auto` (from router advertisements) or `dhcp`.
+        "address6" address6: opt GuestAddress;
         /// The host's way out, IPv4.
         "gateway" gateway: opt GatewayName;
         /// The host's way out, IPv6.
         "gateway6" gateway6: opt GatewayName;
+        /// Networks that are reached by another way than the gateway.
+        "routes" routes: opt List<RouteSpec>;
         /// Whether it carries tagged frames.
         "vlan-aware" vlan_aware: opt bool;
         /// The VLANs that a VLAN-aware bridge carries; 2 to 4094 where left out.
@@ -45,10 +55,60 @@ table! {
         "mtu" mtu: opt Int<1280, 65520>;
         /// The spanning tree protocol.
         "stp" stp: opt bool;
-        /// A bridge whose way out is shared by masquerading.
+        /// A bridge or an interface of `[network.interfaces]` whose way out is shared by masquerading.
         "nat" nat: opt Reference;
+        /// Ports of the way out that `nat` names, each with the machine on this bridge that answers there.
+        "forward" forward: opt List<ForwardSpec>;
         /// Whether guests' cards on it are filtered by Proxmox VE's firewall where they say nothing else.
         "firewall" firewall: opt bool;
+        /// Raw lines of its stanza in `/etc/network/interfaces`, as `post-up COMMAND`.
+        "extra" extra: opt List<Line>;
+    }
+
+    /// One of `[network.interfaces]`: an address of the host beside those of its bridges.
+    InterfaceSpec {
+        /// What it is for.
+        "description" description: opt Line;
+        /// The NIC, the bond or the bridge that it is on.
+        "on" on: req Reference;
+        /// The VLAN of it.
+        "vlan" vlan: opt Int<1, 4094>;
+        /// The host's IPv4 address on it, or `dhcp`.
+        "address" address: opt GuestAddress;
+        /// The host's IPv6 address on it, `auto` (from router advertisements) or `dhcp`.
+        "address6" address6: opt GuestAddress;
+        /// The host's way out, IPv4.
+        "gateway" gateway: opt GatewayName;
+        /// The host's way out, IPv6.
+        "gateway6" gateway6: opt GatewayName;
+        /// Networks that are reached by another way than the gateway.
+        "routes" routes: opt List<RouteSpec>;
+        /// The largest packet, in bytes.
+        "mtu" mtu: opt Int<1280, 65520>;
+        /// Raw lines of its stanza in `/etc/network/interfaces`, as `post-up COMMAND`.
+        "extra" extra: opt List<Line>;
+    }
+
+    /// One of `routes`.
+    RouteSpec {
+        /// The network, or one machine.
+        "to" to: req RouteTarget;
+        /// The router: an address, a machine or a guest; left out where the network is on the cable itself.
+        "via" via: opt GatewayName;
+        /// Of two routes to one network the smaller wins.
+        "metric" metric: opt Int<0, 4294967295>;
+    }
+
+    /// One of `forward`.
+    ForwardSpec {
+        /// `tcp`, `udp` or `tcp+udp`; `tcp` where left out.
+        "protocol" protocol: opt OneOf<Protocol>;
+        /// The port of the host, or a range: `"8000-8010"`.
+        "port" port: req PortNumbers;
+        /// The machine on this bridge that answers: its address, or the name of a guest or a machine.
+        "to" to: req GatewayName;
+        /// The machine's port; the host's where left out.
+        "to-port" to_port: opt PortNumbers;
     }
 
     /// One of `[network.bonds]`.
@@ -61,8 +121,12 @@ table! {
         "hash-policy" hash_policy: opt OneOf<HashPolicy>;
         /// The port that is used while it has a link, for `active-backup`.
         "primary" primary: opt Reference;
+        /// How often the switch is asked to answer, for `802.3ad`: `slow` or `fast`; the kernel's `slow` where left out.
+        "lacp-rate" lacp_rate: opt OneOf<LacpRate>;
         /// The largest packet, in bytes.
         "mtu" mtu: opt Int<1280, 65520>;
+        /// Raw lines of its stanza in `/etc/network/interfaces`, as `bond-updelay 200`.
+        "extra" extra: opt List<Line>;
     }
 
     /// One of `[network.machines]`: drawn, and usable as a gateway.
@@ -137,5 +201,43 @@ impl schemars::JsonSchema for VlanIds {
         let set = generator.subschema_for::<VlanSet>();
         let tag = serde_json::json!({ "type": "integer", "minimum": 2, "maximum": 4094 });
         schemars::json_schema!({ "anyOf": [set.clone(), tag, { "type": "array", "items": { "anyOf": [set, tag] } }] })
+    }
+}
+
+/// A port as a number, or a range of ports as a string.
+#[derive(Debug, Clone, Copy)]
+pub struct PortNumbers(pub PortRange);
+
+impl super::reader::FromNode for PortNumbers {
+    fn from_node(
+        node: &crate::value::Node,
+        reader: &mut super::reader::Reader<'_>,
+    ) -> Option<Self> {
+        use crate::value::Value;
+        match &node.value {
+            Value::Integer(_) => Int::<1, 65535>::from_node(node, reader)
+                .and_then(|port| PortRange::one(port.0))
+                .map(Self),
+            Value::String(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_)
+            | Value::Table(_) => PortRange::from_node(node, reader).map(Self),
+        }
+    }
+}
+
+impl schemars::JsonSchema for PortNumbers {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PortNumbers".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let range = generator.subschema_for::<PortRange>();
+        let port = serde_json::json!({ "type": "integer", "minimum": 1, "maximum": 65535 });
+        schemars::json_schema!({ "anyOf": [range, port] })
     }
 }

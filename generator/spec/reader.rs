@@ -913,6 +913,16 @@ pub enum GatewayName {
     Name(String),
 }
 
+impl GatewayName {
+    /// Whether it is an IPv6 address; a name is of either family.
+    pub fn is_v6(&self) -> bool {
+        match self {
+            Self::Address(address) => address.is_ipv6(),
+            Self::Name(_) => false,
+        }
+    }
+}
+
 impl SpecString for GatewayName {
     const CODE: Code = Code::MOX0009;
     const WHAT: &'static str =

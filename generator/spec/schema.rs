@@ -170,6 +170,7 @@ mod tests {
             hardware::HardwareSpec hardware::CpuSpec hardware::MemorySpec hardware::DiskSpec hardware::NicSpec hardware::PciSpec
             hardware::UsbSpec
             network::NetworkSpec network::BridgeSpec network::BondSpec network::MachineSpec
+            network::InterfaceSpec network::RouteSpec network::ForwardSpec
             storage::StorageSpec storage::PoolSpec storage::VdevSpec storage::DatasetSpec storage::ExternalSpec
             guest::VmSpec guest::ContainerSpec guest::VmCpuSpec guest::ContainerCpuSpec guest::VmMemorySpec guest::AutostartSpec
             guest::GuestNicSpec guest::VmDiskSpec guest::ShareSpec guest::RootfsSpec guest::MountSpec guest::ContainerDeviceSpec

@@ -91,6 +91,63 @@ impl SpecString for Cidr {
 }
 spec_string!(Cidr, "Cidr");
 
+/// Where a route leads: a network, `10.8.0.0/24`, or one machine, `10.8.0.1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteTarget(Cidr);
+
+impl RouteTarget {
+    /// The network; of one machine the one that it is alone in.
+    pub fn network(self) -> IpNet {
+        self.0.network()
+    }
+
+    /// Whether it is an IPv6 network.
+    pub fn is_v6(self) -> bool {
+        self.0.is_v6()
+    }
+}
+
+impl fmt::Display for RouteTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl SpecString for RouteTarget {
+    const CODE: Code = Code::MOX0009;
+    const WHAT: &'static str = "a network or an address, as `\"10.8.0.0/24\"` or `\"10.8.0.1\"`";
+
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        if matches!(text, "default" | "0.0.0.0/0" | "::/0") {
+            return Err(ValueError::whole(text, "the way to everything is no route")
+                .help("write `gateway`, or `gateway6`, beside the address"));
+        }
+        let cidr = if text.contains('/') {
+            Cidr::parse(text)?
+        } else {
+            let address = parse_ip(text)?;
+            Cidr(IpNet::from(address))
+        };
+        if cidr.network().addr() != cidr.address() {
+            let meant = cidr.network().to_string();
+            return Err(ValueError::whole(
+                text,
+                format!("`{text}` is an address in a network, not a network"),
+            )
+            .help(format!(
+                "write `\"{meant}\"`, or `\"{}\"` for the one machine",
+                cidr.address()
+            )));
+        }
+        Ok(Self(cidr))
+    }
+
+    fn examples() -> &'static [&'static str] {
+        &["10.8.0.0/24", "10.8.0.1"]
+    }
+}
+spec_string!(RouteTarget, "RouteTarget");
+
 /// Reads an address and marks the octet that is wrong.
 fn parse_ip(text: &str) -> Result<IpAddr, ValueError> {
     if let Ok(address) = text.parse() {
@@ -152,7 +209,7 @@ impl SpecString for IpAddress {
 }
 spec_string!(IpAddress, "IpAddress");
 
-/// How a card of a guest gets its address.
+/// How a card of a guest or an interface of the host gets its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GuestAddress {
     /// It asks a DHCP server.
@@ -362,6 +419,20 @@ mod tests {
             "1.2.3.4/24/1",
         ] {
             assert!(text.parse::<Cidr>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn routes_lead_to_networks_and_machines() {
+        let print = |text: &str| text.parse::<RouteTarget>().map(|to| to.to_string());
+        assert_eq!(print("10.8.0.0/24").unwrap(), "10.8.0.0/24");
+        assert_eq!(print("10.8.0.1").unwrap(), "10.8.0.1/32");
+        assert_eq!(print("fd00:1::").unwrap(), "fd00:1::/128");
+        let error = |text: &str| text.parse::<RouteTarget>().unwrap_err().help.unwrap();
+        assert!(error("10.8.0.1/24").contains("\"10.8.0.0/24\""));
+        assert!(error("default").contains("gateway"));
+        for text in ["", "10.8.0/24", "10.8.0.0/33", "x"] {
+            assert!(print(text).is_err(), "{text}");
         }
     }
 

@@ -127,6 +127,29 @@ choices! {
         /// Not at all.
         Nolog = "nolog",
     }
+    /// What makes a bridge.
+    BridgeKind, "a kind of bridge" {
+        /// The kernel's own.
+        Linux = "linux",
+        /// Open vSwitch.
+        Ovs = "ovs",
+    }
+    /// How often LACP's partner is asked to answer.
+    LacpRate, "a rate of LACP" {
+        /// Every 30 seconds.
+        Slow = "slow",
+        /// Every second.
+        Fast = "fast",
+    }
+    /// What a forwarded port is of.
+    Protocol, "a protocol with ports" {
+        /// TCP.
+        Tcp = "tcp",
+        /// UDP.
+        Udp = "udp",
+        /// Both.
+        Both = "tcp+udp",
+    }
     /// How a bond spreads its traffic.
     BondMode, "a bond's mode" {
         /// One port works, the others wait.

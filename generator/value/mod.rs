@@ -12,6 +12,7 @@ mod mac;
 mod name;
 mod path;
 mod pci;
+mod port;
 mod size;
 mod speed;
 mod text;
@@ -20,13 +21,13 @@ mod usb;
 mod vlan;
 mod word;
 
-pub use address::{AddressRange, Cidr, GuestAddress, HostAddress, IpAddress};
+pub use address::{AddressRange, Cidr, GuestAddress, HostAddress, IpAddress, RouteTarget};
 pub use amount::{Balloon, FirewallPorts, Port};
 pub use choice::{
-    BackupMode, BondMode, Bus, CacheMode, Choice, Compress, ContainerOs, CpuVendor, DatasetUse,
-    DiskKind, ExternalKind, FirewallDirection, FirewallLog, FirewallPolicy, Firmware, GuestOs,
-    HashPolicy, LintChoice, LogLayout, PciClass, Platform, PoolLayout, Reboot, RemoteAccess,
-    SmartKind, TaskKind, VmOs,
+    BackupMode, BondMode, BridgeKind, Bus, CacheMode, Choice, Compress, ContainerOs, CpuVendor,
+    DatasetUse, DiskKind, ExternalKind, FirewallDirection, FirewallLog, FirewallPolicy, Firmware,
+    GuestOs, HashPolicy, LacpRate, LintChoice, LogLayout, PciClass, Platform, PoolLayout, Protocol,
+    Reboot, RemoteAccess, SmartKind, TaskKind, VmOs,
 };
 pub use cpuset::CpuSet;
 pub use hours::HoursOff;
@@ -38,6 +39,7 @@ pub use name::{
 };
 pub use path::{AbsolutePath, DevicePath, GuestPath};
 pub use pci::{PciAddress, PciPlace};
+pub use port::PortRange;
 pub use size::ByteSize;
 pub use speed::LinkSpeed;
 pub use text::{

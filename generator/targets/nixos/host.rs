@@ -11,7 +11,7 @@ use super::update::timing;
 use crate::facts::{Facts, tasks};
 use crate::model::{Host, Schedule, Task, ZfsScrub, ZfsTrim};
 use crate::nix::{Attrs, BuildError, Built, Formals, block, function, mk_default, path};
-use crate::targets::proxmox::system::{boot, network};
+use crate::targets::proxmox::system::boot;
 
 /// The module of the host.
 pub(super) fn module(known: &Facts<'_>) -> Built {
@@ -101,7 +101,7 @@ fn kernel(known: &Facts<'_>, facts: &mut Attrs) -> Result<(), BuildError> {
         facts.set("services.udev.extraRules", block(rules.clone()))?;
         facts.set("boot.initrd.services.udev.rules", block(rules))?;
     }
-    let forwarding = network::forwarding(host);
+    let forwarding = crate::facts::network::forwarding(host);
     if forwarding.v4 {
         facts.set(
             ["boot", "kernel", "sysctl", "net.ipv4.ip_forward"],
@@ -153,7 +153,7 @@ fn storage(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
 fn proxmox(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
     let mut proxmox = Attrs::new();
     // Without an address the node's name stands for nothing, and Proxmox VE does not start.
-    if let Some(line) = network::hosts_line(host) {
+    if let Some(line) = crate::facts::network::hosts_line(host) {
         proxmox.set("enable", mk_default(true))?;
         proxmox.set("ipAddress", mk_default(line.address.to_string()))?;
     }
@@ -161,6 +161,7 @@ fn proxmox(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
         .network
         .bridges
         .values()
+        .filter(|bridge| !*bridge.external)
         .map(|bridge| bridge.name.as_str())
         .collect();
     proxmox.set("bridges", bridges)?;

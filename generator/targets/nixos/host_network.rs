@@ -1,11 +1,12 @@
-//! The host's network in the words of systemd-networkd: cards, bonds, VLANs, bridges, masquerading.
+//! The host's network in the words of systemd-networkd: cards, bonds, VLANs, bridges, addresses, masquerading.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::model::{Bridge, Host, Id};
+use crate::facts::network;
+use crate::model::{Bridge, Host, HostInterface, Id, Leg, LegId, Link as On, Port, Segment};
 use crate::nix::{Attrs, BuildError, mk_default};
-use crate::targets::proxmox::system::network;
+use crate::value::{GuestAddress, VlanTag};
 
 /// What is known of one interface before it is written: keys of its `.network` file.
 #[derive(Default)]
@@ -13,86 +14,40 @@ struct Link {
     bridge: Option<(String, Option<String>)>,
     bond: Option<(String, bool)>,
     vlans: Vec<String>,
+    leg: Option<LegId>,
+    /// Whether Open vSwitch takes it: then it only has to be up.
+    switched: bool,
+}
+
+/// The host's network while it is written.
+struct Networkd<'a> {
+    host: &'a Host,
+    mtus: BTreeMap<String, u32>,
+    links: BTreeMap<String, Link>,
+    systemd: Attrs,
 }
 
 /// Sets the host's network.
 pub(super) fn host(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
-    let mtus = network::mtus(host);
-    let mut systemd = Attrs::new();
-    systemd.set("enable", mk_default(true))?;
-    let mut links: BTreeMap<String, Link> = BTreeMap::new();
-
-    for nic in host.hardware.nics.values() {
-        let name = nic.interface.as_str();
-        if let (Some(mac), false) = (&nic.mac, links.contains_key(name)) {
-            let link = format!("10-{name}");
-            systemd.set(
-                ["links", link.as_str(), "matchConfig", "PermanentMACAddress"],
-                mk_default(mac.value.lower()),
-            )?;
-            systemd.set(
-                ["links", link.as_str(), "linkConfig", "Name"],
-                mk_default(name),
-            )?;
-        }
-        links.entry(name.to_owned()).or_default();
-    }
-    for bond in host.network.bonds.values() {
-        netdev(
-            &mut systemd,
-            &bond.name,
-            "bond",
-            mtus.get(bond.name.as_str()).copied(),
-        )?;
-        let mut config = Attrs::new();
-        config.set("Mode", mk_default(bond.mode.as_str()))?;
-        config.set("MIIMonitorSec", mk_default("100ms"))?;
-        if let Some(hash) = &bond.hash_policy {
-            config.set("TransmitHashPolicy", mk_default(hash.as_str()))?;
-        }
-        let file = format!("20-{}", bond.name.value);
-        systemd.set(["netdevs", file.as_str(), "bondConfig"], config)?;
-        for nic in &bond.ports {
-            let primary = bond
-                .primary
-                .is_some_and(|primary| primary.value == nic.value);
-            let card = host.hardware.nics[nic.value].interface.as_str();
-            links.entry(card.to_owned()).or_default().bond =
-                Some((bond.name.value.clone(), primary));
-        }
-        links.entry(bond.name.value.clone()).or_default();
-    }
-    for bridge in host.network.bridges.values() {
-        let vids = bridge.vlan_aware.then(|| bridge.vids.to_string());
-        for port in &bridge.ports {
-            let name = host.network.port_interface(&host.hardware, port.value);
-            if let Some(tag) = port.value.vlan {
-                let whole = crate::model::Port {
-                    vlan: None,
-                    ..port.value
-                };
-                let below = host.network.port_interface(&host.hardware, whole);
-                let below = links.entry(below).or_default();
-                if !below.vlans.contains(&name) {
-                    below.vlans.push(name.clone());
-                    netdev(&mut systemd, &name, "vlan", mtus.get(&name).copied())?;
-                    let file = format!("20-{name}");
-                    systemd.set(
-                        ["netdevs", file.as_str(), "vlanConfig", "Id"],
-                        mk_default(tag.get()),
-                    )?;
-                }
-            }
-            links.entry(name).or_default().bridge = Some((bridge.name.value.clone(), vids.clone()));
-        }
-    }
-    for (name, link) in &links {
-        lower(&mut systemd, name, link, mtus.get(name).copied())?;
-    }
+    let mut networkd = Networkd {
+        host,
+        mtus: network::mtus(host),
+        links: BTreeMap::new(),
+        systemd: Attrs::new(),
+    };
+    networkd.systemd.set("enable", mk_default(true))?;
+    networkd.cards()?;
+    networkd.bonds()?;
+    networkd.ports()?;
+    networkd.interfaces()?;
+    networkd.lower()?;
     for (id, bridge) in host.network.bridges.iter() {
-        upper(host, &mut systemd, id, bridge)?;
+        if !*bridge.external {
+            networkd.bridge(id, bridge)?;
+        }
     }
-    facts.set("systemd.network", systemd)?;
+    facts.set("systemd.network", networkd.systemd)?;
+    switches(host, facts)?;
 
     facts.set("networking.useNetworkd", mk_default(true))?;
     facts.set("networking.useDHCP", mk_default(false))?;
@@ -116,31 +71,218 @@ pub(super) fn host(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
     } else {
         facts.set("networking.search", search)?;
     }
-    masquerading(host, facts)
+    packet_rules(host, facts)
 }
 
-fn netdev(systemd: &mut Attrs, name: &str, kind: &str, mtu: Option<u32>) -> Result<(), BuildError> {
-    let mut config = Attrs::new();
-    config.set("Name", mk_default(name))?;
-    config.set("Kind", mk_default(kind))?;
-    if let Some(mtu) = mtu {
-        config.set("MTUBytes", mk_default(mtu.to_string()))?;
+impl Networkd<'_> {
+    fn cards(&mut self) -> Result<(), BuildError> {
+        for nic in self.host.hardware.nics.values() {
+            let name = nic.interface.as_str();
+            if let (Some(mac), false) = (&nic.mac, self.links.contains_key(name)) {
+                let link = format!("10-{name}");
+                self.systemd.set(
+                    ["links", link.as_str(), "matchConfig", "PermanentMACAddress"],
+                    mk_default(mac.value.lower()),
+                )?;
+                self.systemd.set(
+                    ["links", link.as_str(), "linkConfig", "Name"],
+                    mk_default(name),
+                )?;
+            }
+            self.links.entry(name.to_owned()).or_default();
+        }
+        Ok(())
     }
-    let file = format!("20-{name}");
-    systemd.set(["netdevs", file.as_str(), "netdevConfig"], config)
+
+    fn bonds(&mut self) -> Result<(), BuildError> {
+        for bond in self.host.network.bonds.values() {
+            let mtu = self.mtus.get(bond.name.as_str()).copied();
+            self.netdev(&bond.name, "bond", mtu)?;
+            let mut config = Attrs::new();
+            config.set("Mode", mk_default(bond.mode.as_str()))?;
+            config.set("MIIMonitorSec", mk_default("100ms"))?;
+            if let Some(hash) = &bond.hash_policy {
+                config.set("TransmitHashPolicy", mk_default(hash.as_str()))?;
+            }
+            if let Some(rate) = bond.lacp_rate {
+                config.set("LACPTransmitRate", mk_default(rate.as_str()))?;
+            }
+            let file = format!("20-{}", bond.name.value);
+            self.systemd
+                .set(["netdevs", file.as_str(), "bondConfig"], config)?;
+            for nic in &bond.ports {
+                let primary = bond
+                    .primary
+                    .is_some_and(|primary| primary.value == nic.value);
+                let card = self.host.hardware.nics[nic.value].interface.as_str();
+                self.links.entry(card.to_owned()).or_default().bond =
+                    Some((bond.name.value.clone(), primary));
+            }
+            self.links.entry(bond.name.value.clone()).or_default();
+        }
+        Ok(())
+    }
+
+    /// What bridges take in.
+    fn ports(&mut self) -> Result<(), BuildError> {
+        let host = self.host;
+        for bridge in host.network.bridges.values() {
+            let vids = bridge.vlan_aware.then(|| bridge.vids.to_string());
+            for port in &bridge.ports {
+                let name = host.network.port_interface(&host.hardware, port.value);
+                if let Some(tag) = port.value.vlan {
+                    let whole = Port {
+                        vlan: None,
+                        ..port.value
+                    };
+                    let below = host.network.port_interface(&host.hardware, whole);
+                    self.vlan(&below, &name, tag)?;
+                }
+                let link = self.links.entry(name).or_default();
+                if bridge.is_ovs() {
+                    link.switched = true;
+                } else {
+                    link.bridge = Some((bridge.name.value.clone(), vids.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Addresses that are on no bridge itself.
+    fn interfaces(&mut self) -> Result<(), BuildError> {
+        let host = self.host;
+        for (id, interface) in host.network.interfaces.iter() {
+            let id = LegId::Interface(id);
+            let name = host.network.leg_interface(&host.hardware, id);
+            if let (Some(tag), false) = (interface.vlan, host.network.is_ovs_port(interface)) {
+                let below = Segment {
+                    vlan: None,
+                    ..interface.segment()
+                };
+                let below = host.network.segment_interface(&host.hardware, below);
+                self.vlan(&below, &name, tag.value)?;
+            }
+            self.links.entry(name).or_default().leg = Some(id);
+        }
+        Ok(())
+    }
+
+    /// A VLAN of an interface, once.
+    fn vlan(&mut self, below: &str, name: &str, tag: VlanTag) -> Result<(), BuildError> {
+        let below = self.links.entry(below.to_owned()).or_default();
+        if below.vlans.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        below.vlans.push(name.to_owned());
+        self.netdev(name, "vlan", self.mtus.get(name).copied())?;
+        let file = format!("20-{name}");
+        self.systemd.set(
+            ["netdevs", file.as_str(), "vlanConfig", "Id"],
+            mk_default(tag.get()),
+        )
+    }
+
+    fn netdev(&mut self, name: &str, kind: &str, mtu: Option<u32>) -> Result<(), BuildError> {
+        let mut config = Attrs::new();
+        config.set("Name", mk_default(name))?;
+        config.set("Kind", mk_default(kind))?;
+        if let Some(mtu) = mtu {
+            config.set("MTUBytes", mk_default(mtu.to_string()))?;
+        }
+        let file = format!("20-{name}");
+        self.systemd
+            .set(["netdevs", file.as_str(), "netdevConfig"], config)
+    }
+
+    /// Cards, bonds and VLANs.
+    fn lower(&mut self) -> Result<(), BuildError> {
+        let links = std::mem::take(&mut self.links);
+        let is_bridge = |name: &str| {
+            let mut bridges = self.host.network.bridges.values();
+            bridges.any(|bridge| bridge.name.value == name)
+        };
+        for (name, link) in &links {
+            if !is_bridge(name) {
+                let mtu = self.mtus.get(name).copied();
+                lower(self.host, &mut self.systemd, name, link, mtu)?;
+            }
+        }
+        self.links = links;
+        Ok(())
+    }
+
+    fn bridge(&mut self, id: Id<Bridge>, bridge: &Bridge) -> Result<(), BuildError> {
+        let name = bridge.name.as_str();
+        if !bridge.is_ovs() {
+            self.netdev(name, "bridge", bridge.mtu.map(|mtu| mtu.value))?;
+            let file = format!("20-{name}");
+            let mut config = Attrs::new();
+            config.set("STP", mk_default(*bridge.stp))?;
+            if !*bridge.stp {
+                config.set("ForwardDelaySec", mk_default(0))?;
+            }
+            if *bridge.vlan_aware {
+                config.set("VLANFiltering", mk_default(true))?;
+            }
+            self.systemd
+                .set(["netdevs", file.as_str(), "bridgeConfig"], config)?;
+        }
+        let mut network = Attrs::new();
+        if let Some(description) = &bridge.description {
+            network.comment(description.value.as_str());
+        }
+        network.set("matchConfig.Name", mk_default(name))?;
+        addresses(
+            self.host,
+            self.host.network.leg(LegId::Bridge(id)),
+            &mut network,
+        )?;
+        let link = self.links.get(name);
+        let vlans = link.map(|link| link.vlans.clone()).unwrap_or_default();
+        // A bridge that carries VLANs lets the host into those that it has addresses in.
+        let own: Vec<VlanTag> = self
+            .host
+            .network
+            .interfaces
+            .values()
+            .filter(|interface| interface.on.value == On::Bridge(id))
+            .filter_map(|interface| interface.vlan.map(|tag| tag.value))
+            .collect();
+        if !vlans.is_empty() {
+            network.set("vlan", vlans)?;
+            if *bridge.vlan_aware {
+                let own: Vec<String> = own.iter().map(ToString::to_string).collect();
+                network.set("bridgeVLANs", bridge_vlans(&own.join(" "))?)?;
+            }
+        }
+        let file = format!("40-{name}");
+        self.systemd.set(["networks", file.as_str()], network)
+    }
 }
 
-/// A card, a bond or a VLAN: it has no address, only what is above it.
-fn lower(systemd: &mut Attrs, name: &str, link: &Link, mtu: Option<u32>) -> Result<(), BuildError> {
-    if link.bridge.is_none() && link.bond.is_none() && link.vlans.is_empty() {
+/// A card, a bond or a VLAN: most have no address, only what is above them.
+fn lower(
+    host: &Host,
+    systemd: &mut Attrs,
+    name: &str,
+    link: &Link,
+    mtu: Option<u32>,
+) -> Result<(), BuildError> {
+    let idle = link.bridge.is_none() && link.bond.is_none() && link.vlans.is_empty();
+    if idle && link.leg.is_none() && !link.switched {
         return Ok(());
     }
+    let leg = link.leg.map(|id| host.network.leg(id));
     let mut network = Attrs::new();
+    if let Some(description) = leg.and_then(|leg| leg.description) {
+        network.comment(description.as_str());
+    }
     network.set("matchConfig.Name", mk_default(name))?;
     if let Some((bridge, vids)) = &link.bridge {
         network.set("networkConfig.Bridge", mk_default(bridge.as_str()))?;
         if let Some(vids) = vids {
-            network.set("bridgeVLANs", vlans(vids)?)?;
+            network.set("bridgeVLANs", bridge_vlans(vids)?)?;
         }
     }
     if let Some((bond, primary)) = &link.bond {
@@ -149,19 +291,24 @@ fn lower(systemd: &mut Attrs, name: &str, link: &Link, mtu: Option<u32>) -> Resu
             network.set("networkConfig.PrimarySlave", mk_default(true))?;
         }
     }
-    network.set("networkConfig.LinkLocalAddressing", mk_default("no"))?;
+    match leg {
+        Some(leg) => addresses(host, leg, &mut network)?,
+        None => network.set("networkConfig.LinkLocalAddressing", mk_default("no"))?,
+    }
     if !link.vlans.is_empty() {
         network.set("vlan", link.vlans.clone())?;
     }
     if let Some(mtu) = mtu {
         network.set("linkConfig.MTUBytes", mk_default(mtu.to_string()))?;
     }
-    network.set("linkConfig.RequiredForOnline", mk_default("no"))?;
+    if leg.is_none() {
+        network.set("linkConfig.RequiredForOnline", mk_default("no"))?;
+    }
     let file = format!("30-{name}");
     systemd.set(["networks", file.as_str()], network)
 }
 
-fn vlans(vids: &str) -> Result<Vec<Attrs>, BuildError> {
+fn bridge_vlans(vids: &str) -> Result<Vec<Attrs>, BuildError> {
     vids.split([' ', ','])
         .filter(|range| !range.is_empty())
         .map(|range| {
@@ -172,98 +319,153 @@ fn vlans(vids: &str) -> Result<Vec<Attrs>, BuildError> {
         .collect()
 }
 
-fn upper(
-    host: &Host,
-    systemd: &mut Attrs,
-    id: Id<Bridge>,
-    bridge: &Bridge,
-) -> Result<(), BuildError> {
-    let name = bridge.name.as_str();
-    netdev(systemd, name, "bridge", bridge.mtu.map(|mtu| mtu.value))?;
-    let file = format!("20-{name}");
-    let mut config = Attrs::new();
-    config.set("STP", mk_default(*bridge.stp))?;
-    if !*bridge.stp {
-        config.set("ForwardDelaySec", mk_default(0))?;
-    }
-    if *bridge.vlan_aware {
-        config.set("VLANFiltering", mk_default(true))?;
-    }
-    systemd.set(["netdevs", file.as_str(), "bridgeConfig"], config)?;
-
-    let mut network = Attrs::new();
-    if let Some(description) = &bridge.description {
-        network.comment(description.value.as_str());
-    }
-    network.set("matchConfig.Name", mk_default(name))?;
-    let addresses: Vec<String> = bridge
-        .addresses()
+/// The addresses of a leg, and the ways that begin there.
+fn addresses(host: &Host, leg: Leg<'_>, network: &mut Attrs) -> Result<(), BuildError> {
+    let fixed: Vec<String> = leg
+        .ip
+        .fixed_addresses()
         .map(|cidr| cidr.value.to_string())
         .collect();
-    if addresses.is_empty() {
+    if !leg.ip.is_any() {
         network.set("networkConfig.LinkLocalAddressing", mk_default("no"))?;
-    } else {
-        network.set("address", addresses)?;
+    } else if !fixed.is_empty() {
+        network.set("address", fixed)?;
     }
-    network.set("networkConfig.IPv6AcceptRA", mk_default(false))?;
-    // Guests come and go: the bridge keeps its address while nothing is plugged into it.
-    network.set("networkConfig.ConfigureWithoutCarrier", mk_default(true))?;
-    let gateways: Vec<String> = [(&bridge.gateway, false), (&bridge.gateway6, true)]
+    let is_dhcp = |v6| {
+        leg.ip
+            .address_of(v6)
+            .is_some_and(|address| address.value == GuestAddress::Dhcp)
+    };
+    match (is_dhcp(false), is_dhcp(true)) {
+        (true, true) => network.set("networkConfig.DHCP", mk_default("yes"))?,
+        (true, false) => network.set("networkConfig.DHCP", mk_default("ipv4"))?,
+        (false, true) => network.set("networkConfig.DHCP", mk_default("ipv6"))?,
+        (false, false) => {}
+    }
+    network.set(
+        "networkConfig.IPv6AcceptRA",
+        mk_default(leg.ip.is_dynamic(true)),
+    )?;
+    if leg.bridge().is_some() {
+        // Guests come and go: the bridge keeps its address while nothing is plugged into it.
+        network.set("networkConfig.ConfigureWithoutCarrier", mk_default(true))?;
+    }
+    let gateways: Vec<String> = [false, true]
         .into_iter()
-        .filter_map(|(gateway, v6)| host.gateway_address(gateway.as_ref()?.value, id, v6))
+        .filter_map(|v6| host.leg_gateway(leg, v6))
         .map(|gateway| gateway.to_string())
         .collect();
     if gateways.is_empty() {
-        network.set("linkConfig.RequiredForOnline", mk_default("no"))?;
+        if !leg.ip.is_dynamic(false) && !leg.ip.is_dynamic(true) {
+            network.set("linkConfig.RequiredForOnline", mk_default("no"))?;
+        }
     } else {
         network.set("gateway", gateways)?;
     }
-    let file = format!("40-{name}");
-    systemd.set(["networks", file.as_str()], network)
+    let routes = network::routes(host, leg)
+        .into_iter()
+        .map(|route| {
+            let mut attrs = Attrs::new();
+            attrs.set("Destination", mk_default(route.to))?;
+            match route.via {
+                Some(via) => attrs.set("Gateway", mk_default(via.to_string()))?,
+                None => attrs.set("Scope", mk_default("link"))?,
+            }
+            if let Some(metric) = route.metric {
+                attrs.set("Metric", mk_default(metric))?;
+            }
+            Ok(attrs)
+        })
+        .collect::<Result<Vec<_>, BuildError>>()?;
+    if !routes.is_empty() {
+        network.set("routes", routes)?;
+    }
+    Ok(())
 }
 
-/// Bridges whose way out is another bridge's. NixOS knows one such other; the rules for a further one are added.
-fn masquerading(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
-    let bridges = &host.network.bridges;
-    let mut by_way_out: BTreeMap<&str, Vec<&Bridge>> = BTreeMap::new();
-    for bridge in bridges.values() {
-        if let Some(out) = bridge.nat {
-            by_way_out
-                .entry(bridges[out.value].name.as_str())
-                .or_default()
-                .push(bridge);
+/// Bridges of Open vSwitch, which systemd-networkd does not make.
+fn switches(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
+    for (id, bridge) in host.network.bridges.iter() {
+        if !bridge.is_ovs() || *bridge.external {
+            continue;
         }
+        let mut interfaces = Attrs::new();
+        for port in &bridge.ports {
+            let name = host.network.port_interface(&host.hardware, port.value);
+            interfaces.set([name.as_str()], Attrs::new())?;
+        }
+        let own = host.network.interfaces.values();
+        for interface in own.filter(|interface| interface.on.value == On::Bridge(id)) {
+            interfaces.set([interface.name.as_str()], internal_port(interface)?)?;
+        }
+        let mut switch = Attrs::new();
+        switch.set("interfaces", interfaces)?;
+        facts.set(["networking", "vswitches", bridge.name.as_str()], switch)?;
     }
-    let mut ways_out = by_way_out.into_iter();
-    let Some((first, inside)) = ways_out.next() else {
+    Ok(())
+}
+
+fn internal_port(interface: &HostInterface) -> Result<Attrs, BuildError> {
+    let mut port = Attrs::new();
+    port.set("type", mk_default("internal"))?;
+    if let Some(tag) = interface.vlan {
+        port.set("vlan", mk_default(tag.value.get()))?;
+    }
+    Ok(port)
+}
+
+/// Shared ways out and forwarded ports: the rules that a Debian host has, in the chains that NixOS empties before it fills
+/// them again.
+fn packet_rules(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
+    let rules: Vec<network::PacketRule> = host
+        .network
+        .bridges
+        .iter()
+        .flat_map(|(id, _)| network::packet_rules(host, id))
+        .collect();
+    if rules.is_empty() {
         return Ok(());
-    };
-    let names: Vec<&str> = inside.iter().map(|bridge| bridge.name.as_str()).collect();
+    }
     let mut nat = Attrs::new();
     nat.set("enable", mk_default(true))?;
-    nat.set("externalInterface", mk_default(first))?;
-    nat.set("internalInterfaces", names)?;
-    if inside.iter().any(|bridge| bridge.address6.is_some()) {
+    if rules.iter().any(|rule| rule.v6) {
         nat.set("enableIPv6", mk_default(true))?;
     }
-    let mut further = String::new();
-    for (out, inside) in ways_out {
-        for cidr in inside.iter().flat_map(|bridge| bridge.addresses()) {
-            let program = if cidr.value.is_v6() {
-                "ip6tables"
-            } else {
-                "iptables"
-            };
-            writeln!(
-                further,
-                "{program} -w -t nat -A nixos-nat-post -s {} -o {out} -j MASQUERADE",
-                cidr.value.network()
-            )
-            .expect("a string takes all text");
+    let (mut start, mut stop) = (String::new(), String::new());
+    for rule in &rules {
+        let command = |action: &str, chain: &str| {
+            let program = if rule.v6 { "ip6tables" } else { "iptables" };
+            crate::shell::Command::new(program)
+                .args(["-w", "-t", rule.table, action, chain])
+                .args(&rule.words)
+        };
+        match own_chain(rule) {
+            Some(chain) => line(&mut start, command("-A", chain)),
+            None => {
+                let there = command("-C", rule.chain);
+                let add = command(if rule.first { "-I" } else { "-A" }, rule.chain);
+                line(&mut start, format_args!("{there} 2>/dev/null || {add}"));
+                let delete = command("-D", rule.chain);
+                line(&mut stop, format_args!("{delete} 2>/dev/null || true"));
+            }
         }
     }
-    if !further.is_empty() {
-        nat.set("extraCommands", crate::nix::block(further))?;
+    nat.set("extraCommands", crate::nix::block(start))?;
+    if !stop.is_empty() {
+        nat.set("extraStopCommands", crate::nix::block(stop))?;
     }
     facts.set("networking.nat", nat)
+}
+
+fn line(text: &mut String, line: impl std::fmt::Display) {
+    writeln!(text, "{line}").expect("a string takes all text");
+}
+
+/// The chain of NixOS' own that hangs on one of the table `nat`.
+fn own_chain(rule: &network::PacketRule) -> Option<&'static str> {
+    match (rule.table, rule.chain) {
+        ("nat", "PREROUTING") => Some("nixos-nat-pre"),
+        ("nat", "POSTROUTING") => Some("nixos-nat-post"),
+        _ => None,
+    }
 }

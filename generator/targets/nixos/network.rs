@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::model::{Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id};
+use crate::model::{Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id, Link};
 use crate::nix::{Attrs, BuildError, mk_default};
 use crate::value::{Cidr, GuestAddress};
 
@@ -65,7 +65,12 @@ fn card(host: &Host, guest: &Guest, nic: &GuestNic) -> Result<Attrs, BuildError>
     let (near, far): (Vec<IpAddr>, Vec<IpAddr>) = [(&nic.gateway, false), (&nic.gateway6, true)]
         .into_iter()
         .filter_map(|(gateway, v6)| {
-            host.gateway_address(gateway.as_ref()?.value, nic.bridge.value, v6)
+            host.gateway_address(
+                gateway.as_ref()?.value,
+                nic.segment(),
+                nic.static_address(v6),
+                v6,
+            )
         })
         .partition(|gateway| is_near(*gateway, &addresses));
     for (key, gateways) in [("gateways", near), ("onLinkGateways", far)] {
@@ -140,15 +145,15 @@ fn clients(host: &Host, router: Id<Guest>) -> Vec<Client> {
             }
         }
     }
-    for (bridge, item) in host.network.bridges.iter() {
-        for (gateway, address, v6) in [
-            (&item.gateway, &item.address, false),
-            (&item.gateway6, &item.address6, true),
-        ] {
-            if is_router(gateway.as_ref().map(|g| g.value)) {
+    for leg in host.network.legs() {
+        let Link::Bridge(bridge) = leg.segment.link else {
+            continue;
+        };
+        for v6 in [false, true] {
+            if is_router(leg.ip.gateway_of(v6).map(|g| g.value)) {
                 clients.push(Client {
                     bridge,
-                    address: address.map(|a| a.value),
+                    address: leg.ip.fixed(v6).map(|a| a.value),
                     v6,
                 });
             }

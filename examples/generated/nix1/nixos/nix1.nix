@@ -19,10 +19,9 @@
     ];
     nat = {
       enable = lib.mkDefault true;
-      externalInterface = lib.mkDefault "vmbr0";
-      internalInterfaces = [
-        "vmbr1"
-      ];
+      extraCommands = ''
+        iptables -w -t nat -A nixos-nat-post -s 10.99.0.0/24 -o vmbr0 -j MASQUERADE
+      '';
     };
   };
   time.timeZone = lib.mkDefault "Europe/Berlin";

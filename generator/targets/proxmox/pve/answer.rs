@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Bridge, Disk, Host, Id, Nic, Pool, PortDevice};
+use crate::model::{Disk, Host, Id, Leg, Link, Nic, Pool, PortDevice};
 use crate::pve::Release;
 use crate::pve::schema::answer_key;
 use crate::value::{Cidr, Platform, PoolLayout};
@@ -135,10 +135,19 @@ fn timezone(host: &Host) -> &str {
 }
 
 fn network(host: &Host) -> Result<toml::Table, String> {
-    let (bridge, address, gateway) = management(host).ok_or(
-        "no bridge has a fixed address and a gateway, which the installed machine would be reached by",
-    )?;
-    let nic = installation_nic(host, bridge)?;
+    let mut table = toml::Table::new();
+    let Some((leg, address, gateway)) = management(host) else {
+        // The installer asks a server, too, and keeps what it was given as a fixed address.
+        if host.network.legs().any(|leg| leg.ip.is_dynamic(false)) {
+            table.insert("source".to_owned(), "from-dhcp".into());
+            return Ok(table);
+        }
+        return Err(
+            "no bridge and no interface has a fixed address and a gateway, which the installed machine would be reached by"
+                .to_owned(),
+        );
+    };
+    let nic = installation_nic(host, leg)?;
     let (property, pattern) = nic_filter(nic)?;
     let dns = host
         .network
@@ -147,7 +156,6 @@ fn network(host: &Host) -> Result<toml::Table, String> {
         .map_or(gateway, |server| server.value.0);
     let mut filter = toml::Table::new();
     filter.insert(property.to_owned(), pattern.into());
-    let mut table = toml::Table::new();
     table.insert("source".to_owned(), "from-answer".into());
     table.insert("cidr".to_owned(), address.to_string().into());
     table.insert("gateway".to_owned(), gateway.to_string().into());
@@ -156,40 +164,38 @@ fn network(host: &Host) -> Result<toml::Table, String> {
     Ok(table)
 }
 
-/// The bridge that the host's way out is on, its address and its gateway there; IPv4 first.
-pub fn management(host: &Host) -> Option<(&Bridge, Cidr, std::net::IpAddr)> {
-    for v6 in [false, true] {
-        for (id, bridge) in host.network.bridges.iter() {
-            let (address, gateway) = if v6 {
-                (bridge.address6, bridge.gateway6)
-            } else {
-                (bridge.address, bridge.gateway)
-            };
-            let (Some(address), Some(gateway)) = (address, gateway) else {
-                continue;
-            };
-            if let Some(gateway) = host.gateway_address(gateway.value, id, v6) {
-                return Some((bridge, address.value, gateway));
-            }
-        }
-    }
-    None
+/// The interface that the host's way out is on, its address and its gateway there; IPv4 first.
+pub fn management(host: &Host) -> Option<(Leg<'_>, Cidr, std::net::IpAddr)> {
+    [false, true].into_iter().find_map(|v6| {
+        host.network.legs().find_map(|leg| {
+            let address = leg.ip.fixed(v6)?;
+            Some((leg, address.value, host.leg_gateway(leg, v6)?))
+        })
+    })
 }
 
 /// The card that the installer puts its own bridge on. Of a bond one card does until the bond is there.
-fn installation_nic<'a>(host: &'a Host, bridge: &Bridge) -> Result<&'a Nic, String> {
-    let name = &bridge.name.value;
-    let port = bridge.ports.first().ok_or_else(|| {
-        format!(
-            "the bridge `{name}` has no port, so that the installer has no card for its address"
-        )
-    })?;
-    if port.vlan.is_some() {
+fn installation_nic<'a>(host: &'a Host, leg: Leg<'_>) -> Result<&'a Nic, String> {
+    let name = &leg.name.value;
+    let (device, vlan) = match leg.segment.link {
+        Link::Port(device) => (device, leg.segment.vlan),
+        Link::Bridge(bridge) => {
+            let bridge = &host.network.bridges[bridge];
+            let port = bridge.ports.first().ok_or_else(|| {
+                format!(
+                    "the bridge `{}` has no port, so that the installer has no card for its address",
+                    bridge.name.value
+                )
+            })?;
+            (port.device, port.vlan.or(leg.segment.vlan))
+        }
+    };
+    if vlan.is_some() {
         return Err(format!(
             "the address of `{name}` is in a VLAN, and the installer knows none"
         ));
     }
-    match port.device {
+    match device {
         PortDevice::Nic(id) => Ok(&host.hardware.nics[id]),
         PortDevice::Bond(id) => {
             let first = host.network.bonds[id].ports.first();

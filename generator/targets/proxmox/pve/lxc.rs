@@ -161,7 +161,9 @@ fn net(host: &Host, nic: &GuestNic) -> Result<PropertyString, CannotCarry> {
         GuestAddress::Auto => "auto".to_owned(),
     };
     let gateway = |gateway: Option<crate::source::Spanned<crate::model::Gateway>>, v6| {
-        gateway.and_then(|gateway| host.gateway_address(gateway.value, bridge, v6))
+        gateway.and_then(|gateway| {
+            host.gateway_address(gateway.value, nic.segment(), nic.static_address(v6), v6)
+        })
     };
     let mut net = PropertyString::new()
         .with("name", &*nic.interface)?

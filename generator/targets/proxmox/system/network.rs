@@ -9,14 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{self, Bridge, Host, Id, Port};
+use crate::facts::network::{self as facts, Forwarding, HostsLine};
+use crate::model::{
+    Bond, Bridge, Host, HostInterface, Id, Leg, LegId, Link as On, Nic, Port, PortDevice,
+};
 use crate::output::Mode;
 use crate::pve::interfaces::{
-    self, Family, Interface, InterfaceKind, Interfaces, IpVersion, Method,
+    self, Family, Interface, InterfaceKind, Interfaces, IpVersion, Method, OvsPort, OvsPortKind,
 };
 use crate::shell::Command;
-use crate::source::{Places, Span};
-use crate::value::MacAddress;
+use crate::source::{Places, Span, Spanned};
+use crate::value::{BondMode, GuestAddress, Line, MacAddress};
 
 use super::{Tree, push};
 
@@ -30,24 +33,18 @@ pub(super) struct Network {
     nameservers: Vec<IpAddr>,
     search: Vec<String>,
     forwarding: Forwarding,
+    /// Interfaces that listen to routers though the host is one.
+    listeners: Vec<String>,
     /// The line of `/etc/hosts` that pve-cluster needs; none where no bridge has an address.
     pub(super) hosts_line: Option<HostsLine>,
     /// What must answer after the network has been brought up anew.
     pub(super) reachable: Vec<Reachable>,
 }
 
-/// The node's own line of `/etc/hosts`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::targets) struct HostsLine {
-    pub(in crate::targets) address: IpAddr,
-    pub(super) fqdn: String,
-    pub(super) name: String,
-}
-
 /// An address of the host and, where it has one, the gateway behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reachable {
-    pub(super) bridge: String,
+    pub(super) interface: String,
     pub(super) address: String,
     pub(super) gateway: Option<IpAddr>,
 }
@@ -60,109 +57,40 @@ struct Link {
     span: Span,
 }
 
-/// The families in which the host passes packets on.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(in crate::targets) struct Forwarding {
-    pub(in crate::targets) v4: bool,
-    pub(in crate::targets) v6: bool,
-}
-
 /// Plans the network.
 pub(super) fn plan(host: &Host, sink: &mut Sink) -> Network {
-    let mut interfaces = Interfaces::new();
-    let mut places = Places::default();
-    let mut push = |interface: Interface, span: Span| {
-        let name = interface.name.clone();
-        places.set(name.as_str(), span);
-        if let Err(why) = interfaces.push(interface) {
-            sink.push(Diagnostic::new(
-                Code::MOX0825,
-                span,
-                format!("`/etc/network/interfaces` cannot hold `{name}`: {why}"),
-            ));
-        }
+    let mut file = File {
+        host,
+        mtus: facts::mtus(host),
+        interfaces: Interfaces::new(),
+        places: Places::default(),
+        sink,
     };
-    let mtus = mtus(host);
-    let mtu = |name: &str| mtus.get(name).copied();
-    for nic in host.hardware.nics.values() {
-        push(
-            Interface {
-                auto: false,
-                mtu: mtu(nic.interface.as_str()),
-                comments: comment(nic.model.as_ref().map(|model| model.as_str())),
-                ..Interface::new(nic.interface.as_str(), InterfaceKind::Card)
-            },
-            nic.name.span,
-        );
+    for (id, nic) in host.hardware.nics.iter() {
+        file.nic(id, nic);
     }
-    for bond in host.network.bonds.values() {
-        let card = |nic: Id<model::Nic>| host.hardware.nics[nic].interface.as_str().to_owned();
-        push(
-            Interface {
-                mtu: mtu(&bond.name),
-                ..Interface::new(
-                    bond.name.value.clone(),
-                    InterfaceKind::Bond(interfaces::Bond {
-                        ports: bond.ports.iter().map(|nic| card(nic.value)).collect(),
-                        mode: bond.mode.as_str().to_owned(),
-                        miimon: None,
-                        xmit_hash_policy: bond.hash_policy.map(|hash| hash.as_str().to_owned()),
-                        primary: bond.primary.map(|nic| card(nic.value)),
-                    }),
-                )
-            },
-            bond.span,
-        );
+    for (id, bond) in host.network.bonds.iter() {
+        file.bond(id, bond);
     }
     for (id, bridge) in host.network.bridges.iter() {
-        push(
-            Interface {
-                mtu: bridge.mtu.map(|mtu| mtu.value),
-                families: families(host, id, bridge),
-                comments: comment(bridge.description.as_ref().map(|text| text.as_str())),
-                ..Interface::new(
-                    bridge.name.value.clone(),
-                    InterfaceKind::Bridge(interfaces::Bridge {
-                        ports: bridge
-                            .ports
-                            .iter()
-                            .map(|port| port_name(host, port.value))
-                            .collect(),
-                        stp: *bridge.stp,
-                        fd: None,
-                        vids: bridge.vlan_aware.then(|| bridge.vids.to_string()),
-                    }),
-                )
-            },
-            bridge.span,
-        );
-    }
-    // One VLAN may be a port of one bridge only; a second is reported by the analysis.
-    let mut vlans = BTreeSet::new();
-    for bridge in host.network.bridges.values() {
-        for port in bridge.ports.iter().filter(|port| port.vlan.is_some()) {
-            let name = port_name(host, port.value);
-            if vlans.insert(name.clone()) {
-                push(
-                    Interface {
-                        auto: true,
-                        mtu: mtu(&name),
-                        ..Interface::new(
-                            name,
-                            InterfaceKind::Vlan {
-                                raw_device: None,
-                                id: None,
-                            },
-                        )
-                    },
-                    port.span,
-                );
-            }
+        if !*bridge.external {
+            file.bridge(id, bridge);
         }
     }
+    file.vlans();
+    if let Some(extra) = &host.network.extra {
+        file.interfaces.set_raw(extra.as_str());
+    }
+    // SDN writes its bridges there, and so do people; Proxmox's own file has the line, too.
+    let known = host.network.extra.as_ref();
+    if !known.is_some_and(|extra| extra.as_str().lines().any(|line| line.trim() == SOURCE)) {
+        file.interfaces
+            .push_line(SOURCE)
+            .expect("a line that begins no stanza");
+    }
     Network {
-        interfaces,
-        places,
+        interfaces: file.interfaces,
+        places: file.places,
         links: links(host),
         nameservers: host
             .network
@@ -176,9 +104,345 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Network {
             .iter()
             .map(|domain| domain.as_str().to_owned())
             .collect(),
-        forwarding: forwarding(host),
-        hosts_line: hosts_line(host),
+        forwarding: facts::forwarding(host),
+        listeners: facts::router_listeners(host),
+        hosts_line: facts::hosts_line(host),
         reachable: reachable(host),
+    }
+}
+
+/// The files that others put beside this one.
+const SOURCE: &str = "source /etc/network/interfaces.d/*";
+
+/// `/etc/network/interfaces` while it is made.
+struct File<'a> {
+    host: &'a Host,
+    mtus: BTreeMap<String, u32>,
+    interfaces: Interfaces,
+    places: Places,
+    sink: &'a mut Sink,
+}
+
+impl File<'_> {
+    fn push(&mut self, interface: Interface, span: Span) {
+        let name = interface.name.clone();
+        self.places.set(name.as_str(), span);
+        if let Err(why) = self.interfaces.push(interface) {
+            self.sink.push(Diagnostic::new(
+                Code::MOX0825,
+                span,
+                format!("`/etc/network/interfaces` cannot hold `{name}`: {why}"),
+            ));
+        }
+    }
+
+    fn nic(&mut self, id: Id<Nic>, nic: &Nic) {
+        let device = PortDevice::Nic(id);
+        let name = nic.interface.as_str();
+        let leg = leg_on(self.host, device);
+        let kind = match ovs_bridge_of(self.host, device) {
+            Some(bridge) => InterfaceKind::OvsPort(OvsPort {
+                kind: OvsPortKind::Card,
+                bridge,
+                options: None,
+            }),
+            None => InterfaceKind::Card,
+        };
+        let model = nic.model.as_ref().map(|model| model.as_str());
+        let interface = Interface {
+            auto: leg.is_some(),
+            mtu: self.mtus.get(name).copied(),
+            families: leg.map(|leg| self.families(leg)).unwrap_or_default(),
+            comments: comment(
+                leg.and_then(|leg| leg.description)
+                    .map_or(model, |text| Some(text.as_str())),
+            ),
+            ..Interface::new(name, kind)
+        };
+        self.push(interface, nic.name.span);
+    }
+
+    fn bond(&mut self, id: Id<Bond>, bond: &Bond) {
+        let device = PortDevice::Bond(id);
+        let card = |nic: Id<Nic>| self.host.hardware.nics[nic].interface.as_str().to_owned();
+        let ports: Vec<String> = bond.ports.iter().map(|nic| card(nic.value)).collect();
+        let leg = leg_on(self.host, device);
+        let kind = match ovs_bridge_of(self.host, device) {
+            Some(bridge) => InterfaceKind::OvsPort(OvsPort {
+                kind: OvsPortKind::Bond(ports),
+                bridge,
+                options: Some(ovs_bond_options(*bond.mode).to_owned()),
+            }),
+            None => InterfaceKind::Bond(interfaces::Bond {
+                ports,
+                mode: bond.mode.as_str().to_owned(),
+                miimon: None,
+                xmit_hash_policy: bond.hash_policy.map(|hash| hash.as_str().to_owned()),
+                primary: bond.primary.map(|nic| card(nic.value)),
+            }),
+        };
+        let mut families = leg.map(|leg| self.families(leg)).unwrap_or_default();
+        if let Some(rate) = bond.lacp_rate {
+            first(&mut families)
+                .options
+                .push(("bond-lacp-rate".to_owned(), rate.as_str().to_owned()));
+        }
+        add_lines(first(&mut families), &bond.extra);
+        let interface = Interface {
+            mtu: self.mtus.get(bond.name.as_str()).copied(),
+            comments: comment(leg.and_then(|leg| leg.description).map(Line::as_str)),
+            families,
+            ..Interface::new(bond.name.value.clone(), kind)
+        };
+        self.push(interface, bond.span);
+    }
+
+    fn bridge(&mut self, id: Id<Bridge>, bridge: &Bridge) {
+        let mut ports: Vec<String> = bridge
+            .ports
+            .iter()
+            .map(|port| port_name(self.host, port.value))
+            .collect();
+        let kind = if bridge.is_ovs() {
+            let own = self.host.network.interfaces.iter();
+            let own = own.filter(|(_, interface)| interface.on.value == On::Bridge(id));
+            ports.extend(own.map(|(id, _)| leg_name(self.host, LegId::Interface(id))));
+            InterfaceKind::OvsBridge(ports)
+        } else {
+            InterfaceKind::Bridge(interfaces::Bridge {
+                ports,
+                stp: *bridge.stp,
+                fd: None,
+                vids: bridge.vlan_aware.then(|| bridge.vids.to_string()),
+            })
+        };
+        let leg = self.host.network.leg(LegId::Bridge(id));
+        let mut families = self.families(leg);
+        for (rule, add) in facts::packet_rules(self.host, id)
+            .iter()
+            .flat_map(|rule| [(rule, true), (rule, false)])
+        {
+            let version = if rule.v6 {
+                IpVersion::V6
+            } else {
+                IpVersion::V4
+            };
+            let at = families
+                .iter()
+                .position(|family| family.version == version)
+                .unwrap_or(0);
+            let option = if add { applied(rule) } else { taken_back(rule) };
+            if let Some(family) = families.get_mut(at) {
+                family.options.push(option);
+            }
+        }
+        for family in &mut families {
+            // All that comes up, then all that goes: people read the one without the other.
+            family.options.sort_by_key(|(key, _)| key == "post-down");
+            // A rule is taken back in the order in which none is left that another stands on.
+        }
+        add_lines(first(&mut families), leg.extra);
+        let interface = Interface {
+            mtu: bridge.mtu.map(|mtu| mtu.value),
+            comments: comment(bridge.description.as_ref().map(|text| text.as_str())),
+            families,
+            ..Interface::new(bridge.name.value.clone(), kind)
+        };
+        self.push(interface, bridge.span);
+    }
+
+    /// VLANs: ports of bridges, and addresses of the host. One VLAN may be a port of one bridge only; a second is reported by
+    /// the analysis.
+    fn vlans(&mut self) {
+        let mut named = BTreeSet::new();
+        let host = self.host;
+        for bridge in host.network.bridges.values() {
+            for port in bridge.ports.iter().filter(|port| port.vlan.is_some()) {
+                let name = port_name(host, port.value);
+                if named.insert(name.clone()) {
+                    let interface = Interface {
+                        mtu: self.mtus.get(&name).copied(),
+                        ..Interface::new(name, VLAN)
+                    };
+                    self.push(interface, port.span);
+                }
+            }
+        }
+        for (id, interface) in host.network.interfaces.iter() {
+            let id = LegId::Interface(id);
+            let name = leg_name(host, id);
+            let kind = match self.internal_port(interface) {
+                Some(port) => InterfaceKind::OvsPort(port),
+                None if interface.vlan.is_none() => continue,
+                None => VLAN,
+            };
+            if !named.insert(name.clone()) {
+                continue;
+            }
+            let leg = host.network.leg(id);
+            let families = self.families(leg);
+            let interface = Interface {
+                mtu: self.mtus.get(&name).copied(),
+                comments: comment(leg.description.map(Line::as_str)),
+                families,
+                ..Interface::new(name, kind)
+            };
+            self.push(interface, leg.name.span);
+        }
+    }
+
+    /// An interface of the host on a bridge of Open vSwitch is a port that the bridge itself makes.
+    fn internal_port(&self, interface: &HostInterface) -> Option<OvsPort> {
+        let On::Bridge(bridge) = interface.on.value else {
+            return None;
+        };
+        self.host.network.is_ovs_port(interface).then(|| OvsPort {
+            kind: OvsPortKind::Internal,
+            bridge: self.host.network.bridges[bridge].name.value.clone(),
+            options: interface.vlan.map(|tag| format!("tag={}", tag.value)),
+        })
+    }
+
+    /// The stanzas of a leg: one for each family that it has an address in.
+    fn families(&self, leg: Leg<'_>) -> Vec<Family> {
+        let mut families = Vec::new();
+        for (v6, version) in [(false, IpVersion::V4), (true, IpVersion::V6)] {
+            let gateway = self.host.leg_gateway(leg, v6);
+            let family = match leg.ip.address_of(v6).map(|address| address.value) {
+                Some(GuestAddress::Static(cidr)) => Family::fixed(version, cidr).gateway(gateway),
+                Some(GuestAddress::Dhcp) => Family::new(version, Method::Dhcp),
+                Some(GuestAddress::Auto) => Family::new(version, Method::Auto),
+                // By its link-local address a router is reached without an address of the host's own.
+                None => match gateway {
+                    Some(gateway) => Family::new(version, Method::Manual).option(
+                        "post-up",
+                        ip(v6)
+                            .args(["route", "replace", "default", "via", &gateway.to_string()])
+                            .args(["dev", &leg_name(self.host, leg.id)]),
+                    ),
+                    None => continue,
+                },
+            };
+            families.push(family);
+        }
+        for route in facts::routes(self.host, leg) {
+            let version = if route.v6 {
+                IpVersion::V6
+            } else {
+                IpVersion::V4
+            };
+            let mut command = ip(route.v6).args(["route", "replace", &route.to]);
+            if let Some(via) = route.via {
+                command = command.args(["via", &via.to_string()]);
+            }
+            command = command.args(["dev", &leg_name(self.host, leg.id)]);
+            if let Some(metric) = route.metric {
+                command = command.args(["metric", &metric.to_string()]);
+            }
+            let of_family = families.iter_mut().find(|family| family.version == version);
+            let option = ("post-up".to_owned(), command.to_string());
+            match of_family {
+                Some(family) => family.options.push(option),
+                None => first(&mut families).options.push(option),
+            }
+        }
+        if leg.bridge().is_none() {
+            add_lines(first(&mut families), leg.extra);
+        }
+        first(&mut families);
+        families
+    }
+}
+
+const VLAN: InterfaceKind = InterfaceKind::Vlan {
+    raw_device: None,
+    id: None,
+};
+
+/// The first stanza, which is `inet manual` where there is none yet.
+fn first(families: &mut Vec<Family>) -> &mut Family {
+    if families.is_empty() {
+        families.push(Family::new(IpVersion::V4, Method::Manual));
+    }
+    &mut families[0]
+}
+
+/// Adds raw lines, whose form the analysis has looked at.
+fn add_lines(family: &mut Family, lines: &[Spanned<Line>]) {
+    let lines = lines
+        .iter()
+        .filter_map(|line| interfaces::stanza_line(line.as_str()));
+    family
+        .options
+        .extend(lines.map(|(key, value)| (key.to_owned(), value.to_owned())));
+}
+
+fn ip(v6: bool) -> Command {
+    if v6 {
+        Command::new("ip").args(["-6"])
+    } else {
+        Command::new("ip")
+    }
+}
+
+/// A rule as a command of `iptables`, with `-A`, `-C` or `-D`.
+fn packet_filter(rule: &facts::PacketRule, action: &str) -> Command {
+    Command::new(if rule.v6 { "ip6tables" } else { "iptables" })
+        .args(["-t", rule.table, action, rule.chain])
+        .args(&rule.words)
+}
+
+/// `ifreload` runs `post-up` again on an interface that is up, so a rule that is there is not added a second time.
+fn applied(rule: &facts::PacketRule) -> (String, String) {
+    let there = packet_filter(rule, "-C");
+    let add = packet_filter(rule, if rule.first { "-I" } else { "-A" });
+    (
+        "post-up".to_owned(),
+        format!("{there} 2>/dev/null || {add}"),
+    )
+}
+
+fn taken_back(rule: &facts::PacketRule) -> (String, String) {
+    (
+        "post-down".to_owned(),
+        packet_filter(rule, "-D").to_string(),
+    )
+}
+
+/// The leg that is a card or a bond itself.
+fn leg_on(host: &Host, device: PortDevice) -> Option<Leg<'_>> {
+    host.network.legs().find(|leg| {
+        leg.bridge().is_none() && leg.segment.vlan.is_none() && leg.segment.link == On::Port(device)
+    })
+}
+
+fn leg_name(host: &Host, leg: LegId) -> String {
+    host.network.leg_interface(&host.hardware, leg)
+}
+
+/// The bridge of Open vSwitch that takes a card or a bond.
+fn ovs_bridge_of(host: &Host, device: PortDevice) -> Option<String> {
+    let mut bridges = host
+        .network
+        .bridges
+        .values()
+        .filter(|bridge| bridge.is_ovs());
+    bridges
+        .find(|bridge| bridge.ports.iter().any(|port| port.device == device))
+        .map(|bridge| bridge.name.value.clone())
+}
+
+/// A bond's mode in the words of Open vSwitch (ovs-vswitchd.conf.db(5), `bond_mode` and `lacp`).
+fn ovs_bond_options(mode: BondMode) -> &'static str {
+    match mode {
+        BondMode::Lacp => "bond_mode=balance-tcp lacp=active",
+        BondMode::BalanceXor => "bond_mode=balance-slb",
+        // The others are reported by the analysis: Open vSwitch has no word for them.
+        BondMode::ActiveBackup
+        | BondMode::BalanceRr
+        | BondMode::Broadcast
+        | BondMode::BalanceTlb
+        | BondMode::BalanceAlb => "bond_mode=active-backup",
     }
 }
 
@@ -204,122 +468,6 @@ fn comment(text: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// The MTU of whatever lies below a bridge that has one: a port that carries less would drop the bridge's packets.
-pub(in crate::targets) fn mtus(host: &Host) -> BTreeMap<String, u32> {
-    let mut mtus: BTreeMap<String, u32> = BTreeMap::new();
-    let mut raise = |name: String, mtu: u32| {
-        let known = mtus.entry(name).or_insert(mtu);
-        *known = (*known).max(mtu);
-    };
-    for bond in host.network.bonds.values() {
-        if let Some(mtu) = bond.mtu {
-            raise(bond.name.value.clone(), mtu.value);
-        }
-    }
-    for bridge in host.network.bridges.values() {
-        let Some(mtu) = bridge.mtu else { continue };
-        for port in &bridge.ports {
-            raise(port_name(host, port.value), mtu.value);
-            raise(
-                port_name(
-                    host,
-                    Port {
-                        vlan: None,
-                        ..port.value
-                    },
-                ),
-                mtu.value,
-            );
-        }
-    }
-    for bond in host.network.bonds.values() {
-        if let Some(mtu) = mtus.get(bond.name.value.as_str()).copied() {
-            for nic in &bond.ports {
-                let name = host.hardware.nics[nic.value].interface.as_str().to_owned();
-                let known = mtus.entry(name).or_insert(mtu);
-                *known = (*known).max(mtu);
-            }
-        }
-    }
-    mtus
-}
-
-/// The stanzas of a bridge: one for each family that it has an address in.
-fn families(host: &Host, id: Id<Bridge>, bridge: &Bridge) -> Vec<Family> {
-    let mut families = Vec::new();
-    for (cidr, gateway, v6) in [
-        (bridge.address, &bridge.gateway, false),
-        (bridge.address6, &bridge.gateway6, true),
-    ] {
-        let Some(cidr) = cidr else { continue };
-        let version = if v6 { IpVersion::V6 } else { IpVersion::V4 };
-        let gateway = gateway
-            .as_ref()
-            .and_then(|gateway| host.gateway_address(gateway.value, id, v6));
-        let mut family = Family::fixed(version, cidr.value).gateway(gateway);
-        if let Some(out) = bridge.nat {
-            for (key, command) in
-                masquerading(host, id, &cidr.network().trunc().to_string(), out.value, v6)
-            {
-                family = family.option(key, command);
-            }
-        }
-        families.push(family);
-    }
-    if families.is_empty() {
-        families.push(Family::new(IpVersion::V4, Method::Manual));
-    }
-    families
-}
-
-/// The commands that share `out`'s way out with a bridge, as pve-network.adoc has them. `ifreload` runs `post-up` again on
-/// an interface that is up, so a rule that is there is not added a second time.
-fn masquerading(
-    host: &Host,
-    bridge: Id<Bridge>,
-    network: &str,
-    out: Id<Bridge>,
-    v6: bool,
-) -> Vec<(&'static str, String)> {
-    let program = if v6 { "ip6tables" } else { "iptables" };
-    let rule = |table: &str, action: &str, chain: &str, rest: &[&str]| {
-        Command::new(program)
-            .args(["-t", table, action, chain])
-            .args(rest)
-    };
-    let out = host.network.bridges[out].name.as_str();
-    let mut rules = vec![(
-        "nat",
-        "-A",
-        "POSTROUTING",
-        vec!["-s", network, "-o", out, "-j", "MASQUERADE"],
-    )];
-    // A guest's packets pass the firewall bridge (`fwbr…`) first, and would be tracked there before they are translated.
-    let filtered = host
-        .guests
-        .values()
-        .flat_map(|guest| &guest.network)
-        .any(|nic| nic.bridge.value == bridge && *nic.firewall);
-    if filtered {
-        rules.push((
-            "raw",
-            "-I",
-            "PREROUTING",
-            vec!["-i", "fwbr+", "-j", "CT", "--zone", "1"],
-        ));
-    }
-    let mut commands = Vec::new();
-    for (table, add, chain, rest) in &rules {
-        let there = rule(table, "-C", chain, rest);
-        let add = rule(table, add, chain, rest);
-        commands.push(("post-up", format!("{there} 2>/dev/null || {add}")));
-    }
-    for (table, _, chain, rest) in &rules {
-        commands.push(("post-down", rule(table, "-D", chain, rest).to_string()));
-    }
-    commands
-}
-
 /// The cards whose names are pinned: those with an address. Of two of one name the first counts; the analysis tells.
 fn links(host: &Host) -> Vec<Link> {
     let mut names = BTreeSet::new();
@@ -337,72 +485,14 @@ fn links(host: &Host) -> Vec<Link> {
         .collect()
 }
 
-/// The host passes packets on for a bridge with masquerading, and where it is a guest's gateway.
-pub(in crate::targets) fn forwarding(host: &Host) -> Forwarding {
-    let mut forwarding = Forwarding::default();
-    for bridge in host
-        .network
-        .bridges
-        .values()
-        .filter(|bridge| bridge.nat.is_some())
-    {
-        forwarding.v4 |= bridge.address.is_some();
-        forwarding.v6 |= bridge.address6.is_some();
-    }
-    for nic in host.guests.values().flat_map(|guest| &guest.network) {
-        let bridge = &host.network.bridges[nic.bridge.value];
-        for (gateway, v6) in [(&nic.gateway, false), (&nic.gateway6, true)] {
-            let gateway = gateway
-                .as_ref()
-                .and_then(|gateway| host.gateway_address(gateway.value, nic.bridge.value, v6));
-            let is_host = gateway.is_some_and(|gateway| {
-                bridge
-                    .addresses()
-                    .any(|address| address.address() == gateway)
-            });
-            if v6 {
-                forwarding.v6 |= is_host;
-            } else {
-                forwarding.v4 |= is_host;
-            }
-        }
-    }
-    forwarding
-}
-
-/// The address that the node's name stands for: that of the way out, else the first there is.
-pub(in crate::targets) fn hosts_line(host: &Host) -> Option<HostsLine> {
-    let bridges = || host.network.bridges.values();
-    let address = bridges()
-        .filter(|bridge| bridge.gateway.is_some())
-        .find_map(|bridge| bridge.address)
-        .or_else(|| {
-            bridges()
-                .filter(|bridge| bridge.gateway6.is_some())
-                .find_map(|bridge| bridge.address6)
-        })
-        .or_else(|| bridges().find_map(|bridge| bridge.addresses().next()))?;
-    Some(HostsLine {
-        address: address.address(),
-        fqdn: host.fqdn(),
-        name: host.name.as_str().to_owned(),
-    })
-}
-
 fn reachable(host: &Host) -> Vec<Reachable> {
     let mut reachable = Vec::new();
-    for (id, bridge) in host.network.bridges.iter() {
-        for (cidr, gateway, v6) in [
-            (bridge.address, &bridge.gateway, false),
-            (bridge.address6, &bridge.gateway6, true),
-        ] {
-            let Some(cidr) = cidr else { continue };
+    for leg in host.network.legs() {
+        for cidr in leg.ip.fixed_addresses() {
             reachable.push(Reachable {
-                bridge: bridge.name.value.clone(),
+                interface: leg_name(host, leg.id),
                 address: cidr.value.to_string(),
-                gateway: gateway
-                    .as_ref()
-                    .and_then(|gateway| host.gateway_address(gateway.value, id, v6)),
+                gateway: host.leg_gateway(leg, cidr.is_v6()),
             });
         }
     }
@@ -466,6 +556,13 @@ impl Network {
             }
             if self.forwarding.v6 {
                 text.push_str("net.ipv6.conf.all.forwarding = 1\n");
+            }
+            for interface in &self.listeners {
+                // With slashes a dot belongs to the interface's name (sysctl.d(5)).
+                push(
+                    &mut text,
+                    format_args!("net/ipv6/conf/{interface}/accept_ra = 2\n"),
+                );
             }
             tree.add(
                 "etc/sysctl.d/80-forwarding.conf",

@@ -18,10 +18,9 @@
     ];
     nat = {
       enable = lib.mkDefault true;
-      externalInterface = lib.mkDefault "vmbr0";
-      internalInterfaces = [
-        "vmbr3"
-      ];
+      extraCommands = ''
+        iptables -w -t nat -A nixos-nat-post -s 10.30.0.0/24 -o vmbr0 -j MASQUERADE
+      '';
     };
   };
   time.timeZone = lib.mkDefault "Europe/Berlin";

@@ -1,0 +1,599 @@
+//! The host's own interfaces: what addresses are on, shared ways out, forwarded ports, Open vSwitch, raw lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::network::{forward_address, own_service};
+use crate::model::{
+    Bond, Bridge, Forward, Host, HostInterface, Id, LegId, Link, PortDevice, Segment,
+};
+use crate::pve::interfaces::{Interfaces, is_reserved, stanza_line};
+use crate::source::{Span, Spanned};
+use crate::value::{BondMode, Line, Platform, Protocol};
+
+pub(super) fn check(host: &Host, sink: &mut Sink) {
+    for interface in host.network.interfaces.values() {
+        on_its_own(host, interface, sink);
+    }
+    one_interface_twice(host, sink);
+    for (id, bridge) in host.network.bridges.iter() {
+        shared_way_out(host, id, bridge, sink);
+        for forward in &bridge.forward {
+            forwarded_to(host, id, bridge, forward, sink);
+            host_needs(host, bridge, forward, sink);
+        }
+        ovs_ports(host, bridge, sink);
+    }
+    forwarded_twice(host, sink);
+    for (id, bond) in host.network.bonds.iter() {
+        bond_below_bridge(host, id, bond, sink);
+    }
+    raw_lines(host, sink);
+    raw_stanzas(host, sink);
+    said_to_ifupdown(host, sink);
+}
+
+// ---------------------------------------------------------------- what an address is on
+
+/// An address is on an interface that nobody else has: no port of a bridge, no member of a bond, no bridge itself.
+fn on_its_own(host: &Host, interface: &HostInterface, sink: &mut Sink) {
+    let name = &interface.name.value;
+    let taken = |place: Span, what: String, help: String| {
+        Diagnostic::new(
+            Code::MOX0227,
+            interface.on.span,
+            format!("`{name}` has no interface of its own"),
+        )
+        .also(place, what)
+        .help(help)
+    };
+    match interface.on.value {
+        Link::Bridge(id) => {
+            let bridge = &host.network.bridges[id];
+            let of = &bridge.name.value;
+            if *bridge.external {
+                sink.push(taken(
+                    bridge.external.span,
+                    format!("`{of}` is made elsewhere"),
+                    "who makes the bridge gives the host its address there".to_owned(),
+                ));
+            } else if interface.vlan.is_none() && !bridge.is_ovs() {
+                sink.push(taken(
+                    bridge.name.span,
+                    format!("`{of}` itself"),
+                    format!("write the address into `[network.bridges.{of}]`, or add `vlan`"),
+                ));
+            }
+        }
+        Link::Port(device) => {
+            if let PortDevice::Nic(nic) = device
+                && let Some((bond, place)) = bond_of(host, nic)
+            {
+                sink.push(taken(
+                    place,
+                    format!("a port of the bond `{bond}`"),
+                    format!("put it on the bond: `on = \"{bond}\"`"),
+                ));
+            } else if let Some((bridge, place)) = bridge_of(host, interface.segment()) {
+                sink.push(
+                    taken(
+                        place,
+                        format!("a port of the bridge `{bridge}`"),
+                        format!("write the address into `[network.bridges.{bridge}]`"),
+                    )
+                    .note("what comes in by a port goes to its bridge: an address on the port hears nothing"),
+                );
+            }
+        }
+    }
+}
+
+fn bond_of(host: &Host, nic: Id<crate::model::Nic>) -> Option<(&str, Span)> {
+    host.network.bonds.values().find_map(|bond| {
+        let port = bond.ports.iter().find(|port| port.value == nic)?;
+        Some((bond.name.value.as_str(), port.span))
+    })
+}
+
+fn bridge_of(host: &Host, segment: Segment) -> Option<(&str, Span)> {
+    host.network.bridges.values().find_map(|bridge| {
+        let port = bridge
+            .ports
+            .iter()
+            .find(|port| Link::Port(port.device) == segment.link && port.vlan == segment.vlan)?;
+        Some((bridge.name.value.as_str(), port.span))
+    })
+}
+
+/// Two rows for one interface, or a port of Open vSwitch with the name of another interface.
+fn one_interface_twice(host: &Host, sink: &mut Sink) {
+    let mut seen: BTreeMap<String, (&str, Span)> = BTreeMap::new();
+    for bridge in host.network.bridges.values() {
+        seen.insert(
+            bridge.name.value.clone(),
+            (&bridge.name.value, bridge.name.span),
+        );
+    }
+    for bond in host.network.bonds.values() {
+        seen.insert(bond.name.value.clone(), (&bond.name.value, bond.name.span));
+    }
+    let mut told = |name: &str, place: Span, first: &str, first_place: Span| {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0224,
+                place,
+                format!("`{name}` and `{first}` are one interface"),
+            )
+            .also(first_place, "the first")
+            .help("one interface has one row; a further address is a raw line: `extra = [\"post-up ip address add 192.0.2.5/24 dev vmbr0\"]`"),
+        );
+    };
+    for (id, interface) in host.network.interfaces.iter() {
+        // The bridge itself is another check's.
+        if interface.vlan.is_none()
+            && matches!(interface.on.value, Link::Bridge(_))
+            && !host.network.is_ovs_port(interface)
+        {
+            continue;
+        }
+        let kernel = host
+            .network
+            .leg_interface(&host.hardware, LegId::Interface(id));
+        let name = (interface.name.value.as_str(), interface.name.span);
+        match seen.get(&kernel) {
+            // A bond may have its address by a row of its own name.
+            Some((first, place)) if !is_bond(host, interface, first) => {
+                told(name.0, name.1, first, *place);
+            }
+            Some(_) | None => {
+                seen.insert(kernel, name);
+            }
+        }
+    }
+}
+
+/// Whether an interface is the bond of this name itself.
+fn is_bond(host: &Host, interface: &HostInterface, name: &str) -> bool {
+    match interface.on.value {
+        Link::Port(PortDevice::Bond(bond)) => {
+            host.network.bonds[bond].name.value == name && interface.vlan.is_none()
+        }
+        Link::Port(PortDevice::Nic(_)) | Link::Bridge(_) => false,
+    }
+}
+
+// ---------------------------------------------------------------- shared ways out
+
+/// A way out is shared in the families that it has.
+fn shared_way_out(host: &Host, id: Id<Bridge>, bridge: &Bridge, sink: &mut Sink) {
+    let Some(nat) = bridge.nat else { return };
+    let name = &bridge.name.value;
+    if nat.value == LegId::Bridge(id) {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                nat.span,
+                format!("`{name}` shares its own way out"),
+            )
+            .help("name the bridge or the interface that leads to the Internet"),
+        );
+        return;
+    }
+    let out = host.network.leg(nat.value);
+    if !bridge.ip.is_any() && host.complete {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0219,
+                nat.span,
+                format!("`{name}` shares a way out, and the host has no address on it"),
+            )
+            .also(bridge.name.span, "this bridge")
+            .note("the host passes on only what its guests send to it")
+            .help("add `address`, as `\"10.10.0.1/24\"`: it is the guests' gateway"),
+        );
+    }
+    for v6 in [false, true] {
+        let Some(own) = bridge.ip.address_of(v6) else {
+            continue;
+        };
+        if out.ip.address_of(v6).is_some() || !host.complete {
+            continue;
+        }
+        let (family, key, examples) = if v6 {
+            ("IPv6", "address6", "`\"auto\"`, `\"dhcp\"` or an address")
+        } else {
+            ("IPv4", "address", "`\"dhcp\"` or an address")
+        };
+        let mut diagnostic = Diagnostic::new(
+            Code::MOX0219,
+            own.span,
+            format!(
+                "`{name}` shares an {family} way out that `{}` does not have",
+                out.name.value
+            ),
+        )
+        .also(nat.span, format!("`{}` has no `{key}`", out.name.value));
+        if v6 {
+            diagnostic = diagnostic.note(
+                "a host that passes IPv6 on no longer listens to the advertisements of routers, unless it is told to: an address that the kernel found by itself would go",
+            );
+        }
+        sink.push(diagnostic.help(format!(
+            "say `{key}` of `{}`: {examples}; or remove `{key}` here",
+            out.name.value
+        )));
+    }
+}
+
+// ---------------------------------------------------------------- forwarded ports
+
+/// A forwarded port leads to another machine on the bridge.
+fn forwarded_to(host: &Host, id: Id<Bridge>, bridge: &Bridge, forward: &Forward, sink: &mut Sink) {
+    if !host.complete {
+        return;
+    }
+    let found = [false, true]
+        .into_iter()
+        .find_map(|v6| forward_address(host, id, forward, v6));
+    let wrong = |message: String| {
+        Diagnostic::new(Code::MOX0220, forward.to.span, message)
+            .also(bridge.name.span, "on this bridge")
+    };
+    let name = &bridge.name.value;
+    let Some(address) = found else {
+        sink.push(
+            wrong(format!("nobody on `{name}` answers for this port"))
+                .label("no fixed address there")
+                .help("give the guest a card on the bridge with a fixed address, or write an address of its network"),
+        );
+        return;
+    };
+    let own = bridge.ip.fixed(address.is_ipv6());
+    match own {
+        Some(own) if own.address() == address => sink.push(
+            wrong(format!("{address} is the host itself")).help("name the guest that answers"),
+        ),
+        Some(own) if !own.contains(address) => sink.push(
+            wrong(format!("{address} is not in {}", own.network()))
+                .also(own.span, "the bridge's network")
+                .help(
+                    "forward to a machine on this bridge; a port for another bridge stands there",
+                ),
+        ),
+        Some(_) => {}
+        None => sink.push(
+            wrong(format!(
+                "{address} cannot be on `{name}`, where the host has no {} address",
+                if address.is_ipv6() { "IPv6" } else { "IPv4" }
+            ))
+            .help(format!(
+                "add `{}` to the bridge",
+                if address.is_ipv6() {
+                    "address6"
+                } else {
+                    "address"
+                }
+            )),
+        ),
+    }
+}
+
+/// A port at which the host itself is looked after.
+fn host_needs(host: &Host, bridge: &Bridge, forward: &Forward, sink: &mut Sink) {
+    let by_tcp = match *forward.protocol {
+        Protocol::Tcp | Protocol::Both => true,
+        Protocol::Udp => false,
+    };
+    let Some((port, service)) = own_service(forward.port.value).filter(|_| by_tcp) else {
+        return;
+    };
+    // By another address it is still there.
+    let others = host
+        .network
+        .legs()
+        .filter(|leg| Some(leg.id) != bridge.nat.map(|nat| nat.value) && leg.ip.gateway.is_some());
+    if others.count() > 0 {
+        return;
+    }
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0222,
+            forward.port.span,
+            format!("port {port} is where the host answers with {service}"),
+        )
+        .note("from outside the guest answers there, and the host no longer")
+        .help("choose another port: `port = 2222`, `to-port = 22`"),
+    );
+}
+
+/// One port, two machines.
+fn forwarded_twice(host: &Host, sink: &mut Sink) {
+    let mut seen: Vec<(LegId, &Forward, bool)> = Vec::new();
+    for (id, bridge) in host.network.bridges.iter() {
+        let Some(nat) = bridge.nat else { continue };
+        for forward in &bridge.forward {
+            let v6 = forward_address(host, id, forward, true).is_some();
+            let first = seen.iter().find(|(out, first, family)| {
+                *out == nat.value
+                    && *family == v6
+                    && first.port.overlaps(forward.port.value)
+                    && meet(*first.protocol, *forward.protocol)
+            });
+            if let Some((_, first, _)) = first {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0221,
+                        forward.port.span,
+                        format!("port {} is forwarded twice", forward.port.value),
+                    )
+                    .also(first.port.span, "forwarded first")
+                    .note("the first rule takes every connection")
+                    .help("give one of them another port of the host"),
+                );
+            }
+            seen.push((nat.value, forward, v6));
+        }
+    }
+}
+
+fn meet(a: Protocol, b: Protocol) -> bool {
+    a == b || a == Protocol::Both || b == Protocol::Both
+}
+
+// ---------------------------------------------------------------- bonds and Open vSwitch
+
+/// Modes that change or multiply the addresses of guests (kernel documentation, networking/bonding.rst: `balance-alb`
+/// rewrites answers to ARP, `balance-tlb` and `balance-rr` send one machine's frames by several cards, so that the switch
+/// sees its address jump).
+fn bond_below_bridge(host: &Host, id: Id<Bond>, bond: &Bond, sink: &mut Sink) {
+    let why = match *bond.mode {
+        BondMode::BalanceAlb => {
+            "it answers for the cards with addresses in turn, and rewrites the answers of guests with them: guests lose their connections"
+        }
+        BondMode::BalanceTlb | BondMode::BalanceRr => {
+            "it sends the frames of one guest by several cards, and the switch sees the guest's address jump from port to port"
+        }
+        BondMode::ActiveBackup | BondMode::BalanceXor | BondMode::Broadcast | BondMode::Lacp => {
+            return;
+        }
+    };
+    let below = host.network.bridges.values().find(|bridge| {
+        !bridge.is_ovs()
+            && bridge
+                .ports
+                .iter()
+                .any(|port| port.device == PortDevice::Bond(id))
+    });
+    let Some(bridge) = below else { return };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0225,
+            bond.mode.span,
+            format!(
+                "mode `{}` below the bridge `{}`",
+                bond.mode.value, bridge.name.value
+            ),
+        )
+        .also(bridge.name.span, "its guests send by this bond")
+        .note(why)
+        .help("use `active-backup`, or `802.3ad` where the switch speaks LACP"),
+    );
+}
+
+/// What Open vSwitch takes as a port, and in which words.
+fn ovs_ports(host: &Host, bridge: &Bridge, sink: &mut Sink) {
+    if !bridge.is_ovs() {
+        return;
+    }
+    for port in &bridge.ports {
+        if let Some(tag) = port.vlan {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0223,
+                    port.span,
+                    format!("VLAN {tag} of a card as a port of Open vSwitch"),
+                )
+                .also(bridge.kind.span, "the bridge's kind")
+                .help("make the whole card the port, and give guests' cards and `[network.interfaces]` the `vlan`"),
+            );
+        }
+        let PortDevice::Bond(id) = port.device else {
+            continue;
+        };
+        let bond = &host.network.bonds[id];
+        let known = match *bond.mode {
+            BondMode::ActiveBackup | BondMode::BalanceXor | BondMode::Lacp => true,
+            BondMode::BalanceRr
+            | BondMode::Broadcast
+            | BondMode::BalanceTlb
+            | BondMode::BalanceAlb => false,
+        };
+        if !known {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0223,
+                    bond.mode.span,
+                    format!("Open vSwitch has no bond of the mode `{}`", bond.mode.value),
+                )
+                .also(port.span, "a port of Open vSwitch")
+                .help("use `active-backup`, `balance-xor` (by the guests' addresses) or `802.3ad`"),
+            );
+        }
+        for (key, span) in [
+            (
+                "hash-policy",
+                bond.hash_policy.filter(|h| h.is_written()).map(|h| h.span),
+            ),
+            ("primary", bond.primary.map(|primary| primary.span)),
+            ("lacp-rate", bond.lacp_rate.map(|rate| rate.span)),
+        ] {
+            if let Some(span) = span {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0223,
+                        span,
+                        format!("`{key}` of a bond that Open vSwitch makes"),
+                    )
+                    .also(port.span, "a port of Open vSwitch")
+                    .help(format!(
+                        "remove `{key}`, or write it raw: `extra = [\"ovs_extra …\"]`"
+                    )),
+                );
+            }
+        }
+    }
+    for interface in host.network.interfaces.values() {
+        if interface.on.value == Link::Bridge(bridge_id(host, bridge))
+            && let Err(error) = interface.name.value.parse::<crate::value::BridgeName>()
+        {
+            sink.push(
+                Diagnostic::new(Code::MOX0012, interface.name.span, error.message)
+                    .label("the name of the port in the kernel, too")
+                    .help_if(error.help),
+            );
+        }
+    }
+}
+
+fn bridge_id(host: &Host, wanted: &Bridge) -> Id<Bridge> {
+    let mut bridges = host.network.bridges.iter();
+    bridges
+        .find(|(_, bridge)| bridge.name.span == wanted.name.span)
+        .map(|(id, _)| id)
+        .expect("a bridge of the host")
+}
+
+// ---------------------------------------------------------------- raw lines
+
+/// What has raw lines, and the lines.
+fn lines_of(host: &Host) -> impl Iterator<Item = &Spanned<Line>> {
+    let legs = host.network.legs().flat_map(|leg| leg.extra);
+    let bonds = host.network.bonds.values().flat_map(|bond| &bond.extra);
+    legs.chain(bonds)
+}
+
+/// A raw line is one line of the stanza, and none that moxc writes itself.
+fn raw_lines(host: &Host, sink: &mut Sink) {
+    for line in lines_of(host) {
+        let text = line.value.as_str();
+        let Some((key, _)) = stanza_line(text).filter(|_| !text.ends_with('\\')) else {
+            sink.push(
+                Diagnostic::new(Code::MOX0226, line.span, "no line of a stanza")
+                    .note("a line has a key and a value; `auto`, `iface`, `source` and comments end a stanza, a `\\` at the end would join the next line to it")
+                    .help("write one option, as `post-up ethtool -K enp1s0 tso off`; whole stanzas go into `[network] extra`"),
+            );
+            continue;
+        };
+        if is_reserved(key) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0109,
+                    line.span,
+                    format!("`{key}` is a line that moxc writes itself"),
+                )
+                .help("the spec has a key for it: `address`, `gateway`, `ports`, `mtu`, `vids`, `mode`, `vlan` …; a second address is `post-up ip address add ADDRESS dev INTERFACE`"),
+            );
+        }
+        as_template(text, line.span, sink);
+    }
+}
+
+/// ifupdown2 hands a file with a `%` anywhere in it to Mako, a language of templates: there `${…}` is Python that root runs,
+/// and a line that begins with `%` a statement (`networkinterfaces.py`, `read_filedata`).
+fn as_template(text: &str, place: Span, sink: &mut Sink) {
+    if text.contains('%') {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0226,
+                place,
+                "a `%` in `/etc/network/interfaces`",
+            )
+            .note("ifupdown2 takes the whole file for a template then, and runs what it finds in `${…}`")
+            .help("put the command into a script of its own, and name the script here"),
+        );
+    }
+}
+
+/// Raw stanzas are of interfaces that the spec does not make.
+fn raw_stanzas(host: &Host, sink: &mut Sink) {
+    let Some(extra) = &host.network.extra else {
+        return;
+    };
+    as_template(extra.as_str(), extra.span, sink);
+    let raw = Interfaces::parse(extra.as_str());
+    let own = own_interfaces(host);
+    let mut told: BTreeSet<&str> = BTreeSet::new();
+    for interface in raw.iter() {
+        let Some((name, place)) = own.get_key_value(&interface.name) else {
+            continue;
+        };
+        if !told.insert(name) {
+            continue;
+        }
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0224,
+                extra.span,
+                format!("`{name}` has a stanza here, and one that the spec makes"),
+            )
+            .also(*place, "made from this")
+            .note("Proxmox VE puts both together with its next change, and keeps one address of each family")
+            .help("write what is missing as `extra` of the interface"),
+        );
+    }
+}
+
+/// The interfaces that moxc writes stanzas of.
+fn own_interfaces(host: &Host) -> BTreeMap<String, Span> {
+    let mut own = BTreeMap::new();
+    for nic in host.hardware.nics.values() {
+        own.insert(nic.interface.as_str().to_owned(), nic.name.span);
+    }
+    for bond in host.network.bonds.values() {
+        own.insert(bond.name.value.clone(), bond.name.span);
+    }
+    for port in host.network.bridges.values().flat_map(|b| &b.ports) {
+        let name = host.network.port_interface(&host.hardware, port.value);
+        own.entry(name).or_insert(port.span);
+    }
+    for leg in host.network.legs() {
+        let name = host.network.leg_interface(&host.hardware, leg.id);
+        own.insert(name, leg.name.span);
+    }
+    own
+}
+
+/// Raw lines are ifupdown2's, which a NixOS host does not have.
+fn said_to_ifupdown(host: &Host, sink: &mut Sink) {
+    if *host.platform != Platform::Nixos {
+        return;
+    }
+    let stanzas = host.network.extra.iter().map(|extra| extra.span);
+    let places = lines_of(host).map(|line| line.span).chain(stanzas);
+    for place in places {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0228,
+                place,
+                "a raw line for ifupdown2 on a NixOS host",
+            )
+            .note("the host's network is made by systemd-networkd")
+            .help("remove it here, and set the options of `systemd.network` in a module of your own beside the generated one"),
+        );
+    }
+    for bridge in host.network.bridges.values().filter(|b| b.is_ovs()) {
+        for port in &bridge.ports {
+            if let PortDevice::Bond(_) = port.device {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0228,
+                        port.span,
+                        "a bond of Open vSwitch on a NixOS host",
+                    )
+                    .note("`networking.vswitches` has no bonds")
+                    .help("make the bond the port of a bridge of the kernel: remove `kind`"),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! What follows from the host's network, whoever writes it down: packet sizes, forwarding, rules for packets, routes, and
+//! the address that the node's name stands for.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::model::{Bridge, Forward, Host, Id, Leg, LegId, Link, Port, PortDevice};
+use crate::value::{PortRange, Protocol};
+
+/// The node's own line of `/etc/hosts`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostsLine {
+    /// The address.
+    pub address: IpAddr,
+    /// Name and domain.
+    pub fqdn: String,
+    /// The name.
+    pub name: String,
+}
+
+/// The families in which the host passes packets on.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Forwarding {
+    /// IPv4.
+    pub v4: bool,
+    /// IPv6.
+    pub v6: bool,
+}
+
+/// A rule of `iptables`, or of `ip6tables`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PacketRule {
+    /// Whether it is one of `ip6tables`.
+    pub v6: bool,
+    /// The table, as `nat`.
+    pub table: &'static str,
+    /// The chain, as `POSTROUTING`.
+    pub chain: &'static str,
+    /// Whether it comes before the rules that are there.
+    pub first: bool,
+    /// What it matches and what it does.
+    pub words: Vec<String>,
+}
+
+/// A route of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostRoute {
+    /// The network.
+    pub to: String,
+    /// The router; none where the network is on the cable itself.
+    pub via: Option<IpAddr>,
+    /// Of two routes to one network the smaller wins.
+    pub metric: Option<u32>,
+    /// Whether it is one of IPv6.
+    pub v6: bool,
+}
+
+/// The MTU of whatever lies below a bridge, a bond or an address that has one: a port that carries less would drop the
+/// packets.
+pub fn mtus(host: &Host) -> BTreeMap<String, u32> {
+    let mut mtus: BTreeMap<String, u32> = BTreeMap::new();
+    let mut raise = |name: String, mtu: u32| {
+        let known = mtus.entry(name).or_insert(mtu);
+        *known = (*known).max(mtu);
+    };
+    let name = |device, vlan| {
+        host.network
+            .port_interface(&host.hardware, Port { device, vlan })
+    };
+    let mut of_bonds = BTreeMap::new();
+    let mut raise_device = |device: PortDevice, mtu: u32| {
+        if let PortDevice::Bond(bond) = device {
+            let known = of_bonds.entry(bond).or_insert(mtu);
+            *known = (*known).max(mtu);
+        }
+        raise(name(device, None), mtu);
+    };
+    for (id, bond) in host.network.bonds.iter() {
+        if let Some(mtu) = bond.mtu {
+            raise_device(PortDevice::Bond(id), mtu.value);
+        }
+    }
+    for bridge in host.network.bridges.values() {
+        let Some(mtu) = bridge.mtu else { continue };
+        for port in &bridge.ports {
+            raise_device(port.device, mtu.value);
+        }
+    }
+    for interface in host.network.interfaces.values() {
+        if let (Some(mtu), Link::Port(device)) = (interface.mtu, interface.on.value) {
+            raise_device(device, mtu.value);
+        }
+    }
+    // VLANs of their own, once the devices below them are known.
+    for bridge in host.network.bridges.values() {
+        let Some(mtu) = bridge.mtu else { continue };
+        for port in bridge.ports.iter().filter(|port| port.vlan.is_some()) {
+            raise(name(port.device, port.vlan), mtu.value);
+        }
+    }
+    for (id, interface) in host.network.interfaces.iter() {
+        if let Some(mtu) = interface.mtu {
+            raise(
+                host.network
+                    .leg_interface(&host.hardware, LegId::Interface(id)),
+                mtu.value,
+            );
+        }
+    }
+    for (bond, mtu) in of_bonds {
+        for nic in &host.network.bonds[bond].ports {
+            raise(name(PortDevice::Nic(nic.value), None), mtu);
+        }
+    }
+    mtus
+}
+
+/// The host passes packets on for a bridge with masquerading, and where it is a guest's gateway.
+pub fn forwarding(host: &Host) -> Forwarding {
+    let mut forwarding = Forwarding::default();
+    for bridge in host
+        .network
+        .bridges
+        .values()
+        .filter(|bridge| bridge.nat.is_some())
+    {
+        forwarding.v4 |= bridge.ip.address.is_some();
+        forwarding.v6 |= bridge.ip.address6.is_some();
+    }
+    let own: Vec<_> = host
+        .network
+        .legs()
+        .flat_map(|leg| {
+            leg.ip
+                .fixed_addresses()
+                .map(move |a| (leg.segment, a.address()))
+        })
+        .collect();
+    for nic in host.guests.values().flat_map(|guest| &guest.network) {
+        for (gateway, v6) in [(&nic.gateway, false), (&nic.gateway6, true)] {
+            let gateway = gateway.as_ref().and_then(|gateway| {
+                host.gateway_address(gateway.value, nic.segment(), nic.static_address(v6), v6)
+            });
+            let is_host = gateway.is_some_and(|gateway| own.contains(&(nic.segment(), gateway)));
+            if v6 {
+                forwarding.v6 |= is_host;
+            } else {
+                forwarding.v4 |= is_host;
+            }
+        }
+    }
+    forwarding
+}
+
+/// The interfaces whose IPv6 way out comes from a router: one that passes packets on listens to routers only where it is
+/// told to (`accept_ra` of the kernel's ip-sysctl.rst).
+pub fn router_listeners(host: &Host) -> Vec<String> {
+    if !forwarding(host).v6 {
+        return Vec::new();
+    }
+    host.network
+        .legs()
+        .filter(|leg| leg.ip.is_dynamic(true))
+        .map(|leg| host.network.leg_interface(&host.hardware, leg.id))
+        .collect()
+}
+
+/// The address that the node's name stands for: that of the way out, else the first there is. None where a server gives
+/// the address of the way out: only the host knows it.
+pub fn hosts_line(host: &Host) -> Option<HostsLine> {
+    let legs = || host.network.legs();
+    let out = |v6: bool| {
+        legs()
+            .filter(|leg| leg.ip.gateway_of(v6).is_some())
+            .find_map(|leg| leg.ip.fixed(v6))
+    };
+    let address = out(false).or_else(|| out(true)).or_else(|| {
+        let given = legs().any(|leg| leg.ip.is_dynamic(false) || leg.ip.is_dynamic(true));
+        legs()
+            .find_map(|leg| leg.ip.fixed_addresses().next())
+            .filter(|_| !given)
+    })?;
+    Some(HostsLine {
+        address: address.address(),
+        fqdn: host.fqdn(),
+        name: host.name.as_str().to_owned(),
+    })
+}
+
+/// The routes that begin at a leg.
+pub fn routes(host: &Host, leg: Leg<'_>) -> Vec<HostRoute> {
+    leg.ip
+        .routes
+        .iter()
+        .map(|route| {
+            let v6 = route.to.is_v6();
+            let near = leg.ip.fixed(v6).map(|cidr| cidr.value);
+            HostRoute {
+                to: route.to.to_string(),
+                via: route
+                    .via
+                    .and_then(|via| host.gateway_address(via.value, leg.segment, near, v6)),
+                metric: route.metric.map(|metric| metric.value),
+                v6,
+            }
+        })
+        .collect()
+}
+
+/// The rules that a bridge needs: its way out shared, and ports of that way out led to it. The masquerading is that of
+/// pve-network.adoc.
+pub fn packet_rules(host: &Host, id: Id<Bridge>) -> Vec<PacketRule> {
+    let bridge = &host.network.bridges[id];
+    let Some(nat) = bridge.nat else {
+        return Vec::new();
+    };
+    let out = host.network.leg_interface(&host.hardware, nat.value);
+    let mut rules = Vec::new();
+    for v6 in [false, true] {
+        let Some(own) = bridge.ip.fixed(v6) else {
+            continue;
+        };
+        let network = own.network().to_string();
+        rules.push(rule(
+            v6,
+            "nat",
+            "POSTROUTING",
+            &["-s", &network, "-o", &out, "-j", "MASQUERADE"],
+        ));
+        // A guest's packets pass the firewall bridge (`fwbr…`) first, and would be tracked there before they are translated.
+        let filtered = host
+            .guests
+            .values()
+            .flat_map(|guest| &guest.network)
+            .any(|nic| nic.bridge.value == id && *nic.firewall);
+        if filtered {
+            let zone = ["-i", "fwbr+", "-j", "CT", "--zone", "1"];
+            rules.push(PacketRule {
+                first: true,
+                ..rule(v6, "raw", "PREROUTING", &zone)
+            });
+        }
+        let wanted = host
+            .network
+            .leg(nat.value)
+            .ip
+            .fixed(v6)
+            .map(|own| own.address().to_string());
+        let before = rules.len();
+        for forward in &bridge.forward {
+            rules.extend(forwards(host, id, forward, (&out, wanted.as_deref()), v6));
+        }
+        // A guest that asks for the host's own address is answered by its neighbour, which would answer it past the host:
+        // such a connection comes from the host. Where a server gives the host's address, guests ask each other.
+        if rules.len() > before && wanted.is_some() {
+            rules.push(rule(
+                v6,
+                "nat",
+                "POSTROUTING",
+                &[
+                    "-s",
+                    &network,
+                    "-d",
+                    &network,
+                    "-m",
+                    "conntrack",
+                    "--ctstate",
+                    "DNAT",
+                    "-j",
+                    "MASQUERADE",
+                ],
+            ));
+        }
+    }
+    rules
+}
+
+fn rule(v6: bool, table: &'static str, chain: &'static str, words: &[&str]) -> PacketRule {
+    PacketRule {
+        v6,
+        table,
+        chain,
+        first: false,
+        words: words.iter().map(|word| (*word).to_owned()).collect(),
+    }
+}
+
+/// The rules of one forwarded port, one a protocol. Only what asks for the host's own address there is led on: by its
+/// address, and where a server gives that, by its being an address of the host. A rule for all that comes in by the
+/// interface would also take what a bridge passes on to its other guests.
+fn forwards(
+    host: &Host,
+    bridge: Id<Bridge>,
+    forward: &Forward,
+    (out, wanted): (&str, Option<&str>),
+    v6: bool,
+) -> Vec<PacketRule> {
+    let Some(to) = forward_address(host, bridge, forward, v6) else {
+        return Vec::new();
+    };
+    let to_port = forward
+        .to_port
+        .map(|port| port.value)
+        .or_else(|| Some(forward.port.value).filter(|port| port.count() == 1))
+        .filter(|port| port.count() == 1);
+    let answer = match (to, to_port) {
+        (IpAddr::V4(_), Some(port)) => format!("{to}:{port}"),
+        (IpAddr::V6(_), Some(port)) => format!("[{to}]:{port}"),
+        (IpAddr::V4(_) | IpAddr::V6(_), None) => to.to_string(),
+    };
+    let port = forward.port.spelled(':');
+    let protocols: &[&str] = match *forward.protocol {
+        Protocol::Tcp => &["tcp"],
+        Protocol::Udp => &["udp"],
+        Protocol::Both => &["tcp", "udp"],
+    };
+    protocols
+        .iter()
+        .map(|protocol| {
+            let mut words = match wanted {
+                Some(address) => vec!["-d", address],
+                None => vec!["-i", out, "-m", "addrtype", "--dst-type", "LOCAL"],
+            };
+            words.extend(["-p", protocol, "--dport", &port, "-j", "DNAT"]);
+            words.extend(["--to-destination", &answer]);
+            rule(v6, "nat", "PREROUTING", &words)
+        })
+        .collect()
+}
+
+/// The address of one family that a forwarded port leads to.
+pub fn forward_address(
+    host: &Host,
+    bridge: Id<Bridge>,
+    forward: &Forward,
+    v6: bool,
+) -> Option<IpAddr> {
+    let leg = host.network.leg(LegId::Bridge(bridge));
+    let near = leg.ip.fixed(v6).map(|cidr| cidr.value);
+    host.gateway_address(forward.to.value, leg.segment, near, v6)
+        .filter(|address| address.is_ipv6() == v6)
+}
+
+/// Ports of the host at which it is looked after: SSH, and Proxmox VE's web interface.
+pub fn own_service(port: PortRange) -> Option<(u16, &'static str)> {
+    [(22, "SSH"), (8006, "Proxmox VE's web interface")]
+        .into_iter()
+        .find(|(number, _)| port.contains(*number))
+}
