@@ -1,6 +1,6 @@
 //! The host's own interfaces: what addresses are on, shared ways out, forwarded ports, Open vSwitch, raw lines.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::network::{forward_address, own_service};
@@ -516,30 +516,25 @@ fn as_template(text: &str, place: Span, sink: &mut Sink) {
 
 /// Raw stanzas are of interfaces that the spec does not make.
 fn raw_stanzas(host: &Host, sink: &mut Sink) {
-    let Some(extra) = &host.network.extra else {
-        return;
-    };
-    as_template(extra.as_str(), extra.span, sink);
-    let raw = Interfaces::parse(extra.as_str());
     let own = own_interfaces(host);
-    let mut told: BTreeSet<&str> = BTreeSet::new();
-    for interface in raw.iter() {
-        let Some((name, place)) = own.get_key_value(&interface.name) else {
-            continue;
-        };
-        if !told.insert(name) {
-            continue;
+    for text in host.network.raw_stanzas(&host.kept) {
+        as_template(text.as_str(), text.span, sink);
+        let raw = Interfaces::parse(text.as_str());
+        for interface in raw.iter() {
+            let Some((name, place)) = own.get_key_value(&interface.name) else {
+                continue;
+            };
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0224,
+                    text.span,
+                    format!("`{name}` has a stanza here, and one that the spec makes"),
+                )
+                .also(*place, "made from this")
+                .note("Proxmox VE puts both together with its next change, and keeps one address of each family")
+                .help("write what is missing as `extra` of the interface"),
+            );
         }
-        sink.push(
-            Diagnostic::new(
-                Code::MOX0224,
-                extra.span,
-                format!("`{name}` has a stanza here, and one that the spec makes"),
-            )
-            .also(*place, "made from this")
-            .note("Proxmox VE puts both together with its next change, and keeps one address of each family")
-            .help("write what is missing as `extra` of the interface"),
-        );
     }
 }
 
@@ -568,7 +563,8 @@ fn said_to_ifupdown(host: &Host, sink: &mut Sink) {
     if *host.platform != Platform::Nixos {
         return;
     }
-    let stanzas = host.network.extra.iter().map(|extra| extra.span);
+    let stanzas = host.network.raw_stanzas(&host.kept);
+    let stanzas = stanzas.into_iter().map(|text| text.span);
     let places = lines_of(host).map(|line| line.span).chain(stanzas);
     for place in places {
         sink.push(

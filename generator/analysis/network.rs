@@ -1127,7 +1127,7 @@ fn management(host: &Host, out: &BTreeSet<Id<Bridge>>, sink: &mut Sink) {
         return;
     };
     // What raw stanzas say, nobody here knows.
-    if host.network.extra.is_some() {
+    if !host.network.raw_stanzas(&host.kept).is_empty() {
         return;
     }
     let mut addressed = host.network.legs().filter(|leg| leg.ip.is_any()).peekable();

@@ -5,6 +5,7 @@
 //! once, targets never do.
 
 mod arena;
+pub mod boot;
 pub mod guest;
 pub mod hardware;
 pub mod network;
@@ -12,6 +13,7 @@ pub mod schedule;
 pub mod storage;
 
 pub use arena::{Arena, Id, Item};
+pub use boot::{Boot, Kept, KeptText, ModuleOptions};
 pub use guest::{
     Autostart, Container, ContainerDevice, ContainerMount, FirewallRule, Gateway, Guest,
     GuestFirewall, GuestKind, GuestNic, GuestUsb, Image, MountSource, NixosGuest, NixosScript,
@@ -155,6 +157,10 @@ pub struct Host {
     pub lints: Lints,
     /// What is in the machine.
     pub hardware: Hardware,
+    /// What the kernel is told.
+    pub boot: Boot,
+    /// What is kept of the host's own files.
+    pub kept: Vec<Kept>,
     /// Bridges, bonds, machines.
     pub network: Network,
     /// Pools, datasets, stores.

@@ -391,6 +391,20 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Raw stanzas of `/etc/network/interfaces`: those of `extra`, and those that are kept.
+    pub fn raw_stanzas<'a>(&'a self, kept: &'a [super::Kept]) -> Vec<&'a Spanned<Text>> {
+        let kept = kept
+            .iter()
+            .filter(|kept| kept.path.as_str() == "etc/network/interfaces")
+            .filter_map(|kept| match &kept.what {
+                super::KeptText::Text(text) => Some(text),
+                super::KeptText::Lines(_) | super::KeptText::Sections(_) => None,
+            });
+        self.extra.iter().chain(kept).collect()
+    }
+}
+
 impl HostInterface {
     /// The network that it is in.
     pub fn segment(&self) -> Segment {

@@ -4,6 +4,7 @@
 //! (`MOX01xx`) and keys that do not go together; what spans several parts of a host is the [analysis](crate::analysis)'s.
 //! A faulty spec still gives a model, with what could be understood, so that its other faults are found in the same run.
 
+mod boot;
 mod devices;
 pub mod fleet;
 mod guests;
@@ -121,6 +122,8 @@ pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
         powered_off: host.and_then(|h| h.powered_off),
         lints: lints(file, sink),
         hardware,
+        boot: boot::boot(file, sink),
+        kept: boot::kept(file, sink),
         network,
         storage,
         guests: crate::model::Arena::default(),

@@ -3,6 +3,7 @@
 //! Comes in: a [`document::Document`]. Goes out: a [`HostSpec`](HostFile), in which every key is optional (a required
 //! one that is missing has been reported), values with rules have been parsed, and names are not yet looked up.
 
+pub mod boot;
 pub mod document;
 pub mod fleet;
 mod foreign;
@@ -34,6 +35,8 @@ table! {
         "lints" lints: opt host::LintsSpec;
         /// What is in the machine.
         "hardware" hardware: opt hardware::HardwareSpec;
+        /// What the kernel is told.
+        "boot" boot: opt boot::BootSpec;
         /// How the host and its guests reach each other.
         "network" network: opt network::NetworkSpec;
         /// Pools, datasets and stores elsewhere.
@@ -44,6 +47,8 @@ table! {
         "containers" containers: opt Named<GuestName, guest::ContainerSpec>;
         /// What runs when, by name.
         "schedules" schedules: opt Named<Name, schedule::ScheduleSpec>;
+        /// What stands in files of the host beside what moxc writes, word for word, by the file's path.
+        "keep" keep: opt boot::KeepTable;
     }
 }
 

@@ -7,7 +7,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use super::fleet::{self, FleetSpec};
-use super::{HostFile, guest, hardware, host, network, schedule, storage};
+use super::{HostFile, boot, guest, hardware, host, network, schedule, storage};
 
 /// A table of the spec: its type, and its keys with whether each must be there.
 pub(super) type Table = (&'static str, &'static [(&'static str, bool)]);
@@ -16,6 +16,7 @@ pub(super) type Table = (&'static str, &'static [(&'static str, bool)]);
 fn tables() -> BTreeMap<&'static str, &'static [(&'static str, bool)]> {
     [
         super::TABLES,
+        boot::TABLES,
         host::TABLES,
         hardware::TABLES,
         network::TABLES,
@@ -166,7 +167,7 @@ mod tests {
             )*};
         }
         compare! {
-            host::HostSpec host::ReserveSpec
+            host::HostSpec host::ReserveSpec boot::BootSpec boot::KeptSpec
             hardware::HardwareSpec hardware::CpuSpec hardware::MemorySpec hardware::DiskSpec hardware::NicSpec hardware::PciSpec
             hardware::UsbSpec
             network::NetworkSpec network::BridgeSpec network::BondSpec network::MachineSpec

@@ -34,8 +34,8 @@ pub use hours::HoursOff;
 pub use id::{PciId, VmId};
 pub use mac::MacAddress;
 pub use name::{
-    BridgeName, DatasetPath, DnsName, GuestName, HostName, InterfaceName, Name, PoolName,
-    StorageName, Tag,
+    BridgeName, DatasetPath, DnsName, GuestName, HostName, InterfaceName, KeptPath,
+    KernelParameter, ModuleName, Name, PoolName, StorageName, Tag,
 };
 pub use path::{AbsolutePath, DevicePath, GuestPath};
 pub use pci::{PciAddress, PciPlace};

@@ -134,6 +134,57 @@ name!(
 );
 
 name!(
+    /// A module of the kernel.
+    ModuleName,
+    "a kernel module, as `\"nct6775\"`",
+    "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+    |text| {
+        let fits = (1..=63).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        if fits { Ok(()) } else {
+            Err(ValueError::whole(text, format!("`{}` is not a kernel module", text.escape_debug()))
+                .help("`lsmod` lists the modules that are loaded: letters, digits, `_` and `-`"))
+        }
+    }
+);
+
+name!(
+    /// A parameter of the kernel's command line, in the characters that every boot loader passes on as they are.
+    KernelParameter,
+    "a parameter of the kernel, as `\"pcie_acs_override=downstream\"`",
+    "^[!#%&()*+,./0-9:;<=>?@A-Z\\[\\]^_a-z{|}~-]+$",
+    |text| {
+        if text.is_empty() {
+            return Err(ValueError::whole(text, "a parameter of the kernel is empty").help("remove it"));
+        }
+        let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '"' | '\'' | '\\' | '$' | '`');
+        let Some((at, c)) = text.char_indices().find(|(_, c)| odd(*c)) else { return Ok(()) };
+        let error = ValueError::at(char_range(text, at), format!("a parameter of the kernel has no {}", shown(c)));
+        Err(if c == ' ' {
+            error.help("each parameter is an entry of the list of its own")
+        } else {
+            error.help("boot loaders read the command line in their own ways: quotes, `$` and `\\` do not pass all of them")
+        })
+    }
+);
+
+name!(
+    /// A file of the host whose text is kept, below its root.
+    KeptPath,
+    "a file of the host, as `\"etc/vzdump.conf\"`",
+    "^etc/[A-Za-z0-9_.@+:/-]+$",
+    |text| {
+        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.@+:/-".contains(&b));
+        let parts = text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if plain && parts && text.starts_with("etc/") && text.len() <= 200 { Ok(()) } else {
+            Err(ValueError::whole(text, format!("`{}` is not a file that is kept", text.escape_debug()))
+                .help("write its path without the first `/`, below `etc`: `[keep.\"etc/vzdump.conf\"]`"))
+        }
+    }
+);
+
+name!(
     /// A ZFS pool, by the rules of `zpool create`.
     PoolName,
     "a ZFS pool's name, as `\"rpool\"`",

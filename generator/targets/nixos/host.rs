@@ -85,6 +85,9 @@ fn kernel(known: &Facts<'_>, facts: &mut Attrs) -> Result<(), BuildError> {
     if !boot.modules().is_empty() {
         facts.set("boot.initrd.kernelModules", boot.modules().to_vec())?;
     }
+    if !boot.wanted_modules().is_empty() {
+        facts.set("boot.kernelModules", boot.wanted_modules().to_vec())?;
+    }
     let modprobe = boot.modprobe();
     if !modprobe.is_empty() {
         facts.set("boot.extraModprobeConfig", block(modprobe))?;

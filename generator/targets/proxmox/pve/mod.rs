@@ -10,6 +10,7 @@ pub mod answer;
 pub mod firewall;
 mod guest;
 mod jobs;
+pub(in crate::targets::proxmox) mod keep;
 pub mod lxc;
 pub mod mapping;
 mod options;
@@ -23,7 +24,7 @@ use crate::facts::{Facts, shares};
 use crate::model::{GuestKind, Host};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
-use crate::pve::{GuestConfig, SectionConfig};
+use crate::pve::{GuestConfig, MappingKind, SectionConfig, SectionFile};
 use crate::source::{Places, Span};
 use crate::targets::Target;
 use crate::targets::about::About;
@@ -108,6 +109,9 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
     let host = facts.host;
     let volumes = &facts.volumes;
     let mappings = PciMappings::of(host);
+    let kept = |name: &str, file, config, sink: &mut Sink| {
+        keep::sections(host, &format!("etc/pve/{name}"), file, config, sink)
+    };
     let mut guests = Vec::with_capacity(host.guests.len());
     let mut hooks = Vec::new();
     for (id, guest) in host.guests.iter() {
@@ -121,15 +125,32 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
         config.mark("", guest.name.span);
         guests.push((guest.vmid.get(), config));
     }
+    let storage = storage::plan(host, sink);
+    let storage = kept("storage.cfg", SectionFile::Storage, Some(storage), sink)
+        .unwrap_or_else(|| SectionConfig::new(SectionFile::Storage));
+    let jobs = jobs::plan(host, sink);
+    let jobs = kept("jobs.cfg", SectionFile::Jobs, jobs, sink);
+    let mapping = SectionFile::Mapping;
+    let pci = mapping::pci(host, &mappings, sink);
+    let pci = kept("mapping/pci.cfg", mapping(MappingKind::Pci), pci, sink);
+    let usb = mapping::usb(host, sink);
+    let usb = kept("mapping/usb.cfg", mapping(MappingKind::Usb), usb, sink);
+    let directories = mapping::directories(host, sink);
+    let directories = kept(
+        "mapping/directory.cfg",
+        mapping(MappingKind::Dir),
+        directories,
+        sink,
+    );
     Plan {
         host: host.name.as_str().to_owned(),
         span: host.name.span,
         guests,
-        storage: storage::plan(host, sink),
-        jobs: jobs::plan(host, sink),
-        pci: mapping::pci(host, &mappings, sink),
-        usb: mapping::usb(host, sink),
-        directories: mapping::directories(host, sink),
+        storage,
+        jobs,
+        pci,
+        usb,
+        directories,
         firewall: firewall::plan(host),
         vzdump: vzdump::plan(host, sink),
         answer: answer::plan(host),

@@ -16,6 +16,8 @@ use super::options::report_fault;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vzdump {
     lines: Vec<(&'static str, String)>,
+    /// Lines of the host's own file.
+    kept: Vec<String>,
 }
 
 impl Vzdump {
@@ -24,6 +26,9 @@ impl Vzdump {
         let mut text = String::new();
         for (key, value) in &self.lines {
             writeln!(text, "{key}: {value}").expect("a string takes all text");
+        }
+        for line in &self.kept {
+            writeln!(text, "{line}").expect("a string takes all text");
         }
         text
     }
@@ -54,7 +59,12 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vzdump {
             report_fault(fault, place, sink);
         }
     }
-    Vzdump { lines }
+    let own: Vec<&str> = lines.iter().map(|(key, _)| *key).collect();
+    let kept = super::keep::lines(host, "etc/vzdump.conf", &own, sink)
+        .into_iter()
+        .map(|line| line.as_str().to_owned())
+        .collect();
+    Vzdump { lines, kept }
 }
 
 /// The first store for backups that is always there.

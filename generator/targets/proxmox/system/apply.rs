@@ -93,7 +93,7 @@ impl Apply {
             addresses: network
                 .reachable
                 .iter()
-                .map(|one| format!("{}={}", one.bridge, one.address))
+                .map(|one| format!("{}={}", one.interface, one.address))
                 .collect(),
             gateways,
         }

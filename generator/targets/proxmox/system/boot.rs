@@ -10,11 +10,11 @@
 use std::collections::BTreeSet;
 
 use crate::facts::Facts;
-use crate::model::{Id, PciDevice};
+use crate::model::{Id, ModuleOptions, PciDevice};
 use crate::output::Mode;
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 use crate::targets::about::About;
-use crate::value::{CpuVendor, PciClass, PciId};
+use crate::value::{CpuVendor, ModuleName, PciClass, PciId};
 
 use super::{Tree, push};
 
@@ -33,6 +33,10 @@ pub(in crate::targets) struct Boot {
     arc_max: Option<u64>,
     arc_min: Option<u64>,
     parameters: Vec<String>,
+    /// What the spec says of modules.
+    modules: Vec<String>,
+    options: Vec<String>,
+    kept_out: Vec<String>,
     serial: bool,
     /// The ZFS pool that the host starts from.
     root_pool: Option<String>,
@@ -104,7 +108,31 @@ pub(in crate::targets) fn plan(facts: &Facts<'_>) -> Boot {
     }
     boot.by_address.sort();
     boot.parameters = parameters(facts, !passed.is_empty());
+    // The kernel takes the last of two that contradict each other: the spec's own words.
+    for parameter in &host.boot.kernel_params {
+        let parameter = parameter.as_str().to_owned();
+        boot.parameters.retain(|known| *known != parameter);
+        boot.parameters.push(parameter);
+    }
+    let names = |modules: &[Spanned<ModuleName>]| -> Vec<String> {
+        modules
+            .iter()
+            .map(|name| name.as_str().to_owned())
+            .collect()
+    };
+    boot.modules = names(&host.boot.modules);
+    boot.kept_out = names(&host.boot.blacklist);
+    boot.options = host.boot.module_options.iter().map(options_line).collect();
     boot
+}
+
+/// The line of modprobe.d(5) with the options of a module.
+fn options_line(of: &ModuleOptions) -> String {
+    let mut line = format!("options {}", of.module.as_str());
+    for (name, value) in &of.options {
+        push(&mut line, format_args!(" {}={}", name.value, value.value));
+    }
+    line
 }
 
 /// What udev matches a device's name in the kernel with; `*` for each function of a whole card.
@@ -183,12 +211,29 @@ impl Boot {
 
     /// The lines of modprobe.d(5), without blacklists.
     pub(in crate::targets) fn modprobe(&self) -> String {
-        self.vfio() + &self.zfs()
+        let mut body = self.vfio() + &self.zfs();
+        for line in &self.options {
+            push(&mut body, format_args!("{line}\n"));
+        }
+        body
+    }
+
+    /// Modules that the spec wants at boot.
+    pub(in crate::targets) fn wanted_modules(&self) -> &[String] {
+        &self.modules
     }
 
     /// Modules that are never loaded by themselves.
-    pub(in crate::targets) fn blacklist(&self) -> impl Iterator<Item = &'static str> {
-        self.blacklist.iter().copied()
+    pub(in crate::targets) fn blacklist(&self) -> impl Iterator<Item = &str> {
+        let own = self.kept_out.iter().map(String::as_str);
+        let known = self
+            .kept_out
+            .iter()
+            .map(String::as_str)
+            .collect::<BTreeSet<_>>();
+        let gpus = self.blacklist.iter().copied();
+        gpus.filter(move |module| !known.contains(module))
+            .chain(own)
     }
 
     /// Parameters of the kernel.
@@ -254,6 +299,23 @@ impl Boot {
                 push(&mut body, format_args!("blacklist {module}\n"));
             }
             add("etc/modprobe.d/blacklist-gpu.conf", body, Mode::Regular);
+        }
+        if !self.modules.is_empty() {
+            add(
+                "etc/modules-load.d/moxc.conf",
+                format!("{}\n", self.modules.join("\n")),
+                Mode::Regular,
+            );
+        }
+        if !self.options.is_empty() || !self.kept_out.is_empty() {
+            let mut body = String::new();
+            for line in &self.options {
+                push(&mut body, format_args!("{line}\n"));
+            }
+            for module in &self.kept_out {
+                push(&mut body, format_args!("blacklist {module}\n"));
+            }
+            add("etc/modprobe.d/moxc.conf", body, Mode::Regular);
         }
         if self.arc_max.is_some() || self.arc_min.is_some() {
             let body = format!("# The ZFS cache, in bytes.\n{}", self.zfs());

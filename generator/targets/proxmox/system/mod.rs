@@ -6,6 +6,7 @@
 
 mod apply;
 pub(in crate::targets) mod boot;
+mod keep;
 mod mounts;
 pub(in crate::targets) mod network;
 mod zfs;
@@ -32,6 +33,7 @@ pub struct Plan {
     boot: boot::Boot,
     mounts: Vec<mounts::Mount>,
     zfs: zfs::Zfs,
+    kept: Vec<keep::File>,
     apply: apply::Apply,
 }
 
@@ -143,6 +145,7 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
         boot: boot::plan(facts),
         mounts: mounts::plan(host, sink),
         zfs: zfs::plan(host),
+        kept: keep::plan(host, sink),
         apply: apply::plan(host),
     }
 }
@@ -172,6 +175,9 @@ pub fn emit(
         Platform::Nixos => {}
     }
     plan.zfs.emit(plan.span, templates, &mut tree);
+    for file in &plan.kept {
+        file.emit(&mut tree);
+    }
     plan.apply.emit(plan, templates, &mut tree);
 }
 

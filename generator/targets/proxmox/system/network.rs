@@ -63,7 +63,7 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Network {
         host,
         mtus: facts::mtus(host),
         interfaces: Interfaces::new(),
-        places: Places::default(),
+        places: Places::whole(host.name.span),
         sink,
     };
     for (id, nic) in host.hardware.nics.iter() {
@@ -78,12 +78,17 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Network {
         }
     }
     file.vlans();
-    if let Some(extra) = &host.network.extra {
-        file.interfaces.set_raw(extra.as_str());
-    }
+    let raw = host.network.raw_stanzas(&host.kept);
+    let texts: Vec<&str> = raw
+        .iter()
+        .map(|text| text.as_str().trim_matches('\n'))
+        .collect();
+    file.interfaces.set_raw(&texts.join("\n\n"));
     // SDN writes its bridges there, and so do people; Proxmox's own file has the line, too.
-    let known = host.network.extra.as_ref();
-    if !known.is_some_and(|extra| extra.as_str().lines().any(|line| line.trim() == SOURCE)) {
+    if !texts
+        .iter()
+        .any(|text| text.lines().any(|line| line.trim() == SOURCE))
+    {
         file.interfaces
             .push_line(SOURCE)
             .expect("a line that begins no stanza");

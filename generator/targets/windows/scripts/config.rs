@@ -144,7 +144,9 @@ fn card(host: &Host, nic: &GuestNic) -> Literal {
         let gateway = gateway
             .as_ref()
             .filter(|_| address.is_some())
-            .and_then(|gateway| host.gateway_address(gateway.value, nic.bridge.value, v6));
+            .and_then(|gateway| {
+                host.gateway_address(gateway.value, nic.segment(), nic.static_address(v6), v6)
+            });
         Literal::record([
             ("automatic", address.is_none().into()),
             (
