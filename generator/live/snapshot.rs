@@ -121,6 +121,19 @@ impl LiveGuest {
         }
     }
 
+    /// A guest by the text of its file alone.
+    pub fn of_text(vmid: u32, kind: GuestKind, text: &str) -> Self {
+        let folder = match kind {
+            GuestKind::Qm => "qemu-server",
+            GuestKind::Pct => "lxc",
+        };
+        let mut tree = Tree::new();
+        let path = format!("etc/pve/{folder}/{vmid}.conf");
+        tree.add_file(&path, text.as_bytes());
+        let file = tree.file(&path);
+        Self::read(vmid, kind, file.present().expect("it was added just now"))
+    }
+
     /// Changes that wait for the next start.
     pub fn pending(&self) -> Option<&GuestConfig> {
         let name = match self.kind {

@@ -86,6 +86,33 @@ pub fn compare(wanted: &Wanted<'_>, live: &Snapshot) -> Plan {
     }
 }
 
+/// What it costs to make a guest that is `live` the one that is `wanted`, both as the texts of their files.
+///
+/// What the spec of a host does not say of a guest is somebody else's; here, all is taken for said.
+pub fn changes_of_guest(
+    kind: GuestKind,
+    release: Release,
+    running: Option<bool>,
+    live: &str,
+    wanted: &str,
+) -> Vec<Change> {
+    let vmid = 100;
+    let live = crate::live::LiveGuest::of_text(vmid, kind, live);
+    let wanted = GuestConfig::parse(kind, wanted).0;
+    let applied = live.config.clone();
+    let pair = guests::Pair {
+        host: "",
+        vmid,
+        release,
+        wanted: &wanted,
+        live: &live,
+        applied: Some(Some(&applied)),
+        running,
+        volumes: &[],
+    };
+    guests::compare(&pair, &|_| None).changes
+}
+
 struct Comparison<'a> {
     wanted: Wanted<'a>,
     live: &'a Snapshot,

@@ -73,6 +73,8 @@ pub(super) fn is_state(key: &str) -> bool {
 
 const DESCRIPTION: &str = "description";
 const RAW: &str = "lxc";
+/// A container's variables, and how its file spells each of them.
+const ENVIRONMENT: (&str, &str) = ("env", "lxc.environment.runtime");
 
 /// An option's value, the notes and the raw lines of a container among them.
 fn option_of(config: &GuestConfig, key: &str) -> Option<String> {
@@ -81,9 +83,15 @@ fn option_of(config: &GuestConfig, key: &str) -> Option<String> {
         RAW => {
             let lines: Vec<String> = config
                 .raw()
+                .filter(|(key, _)| *key != ENVIRONMENT.1)
                 .map(|(key, value)| format!("{key}: {value}").trim_end().to_owned())
                 .collect();
             (!lines.is_empty()).then(|| lines.join("\n"))
+        }
+        _ if key == ENVIRONMENT.0 && config.kind() == GuestKind::Pct => {
+            let own = config.raw().filter(|(key, _)| *key == ENVIRONMENT.1);
+            let values: Vec<&str> = own.map(|(_, value)| value).collect();
+            (!values.is_empty()).then(|| values.join("\n"))
         }
         _ => config.get(key).map(str::to_owned),
     }
@@ -94,7 +102,7 @@ pub(super) fn compare(pair: &Pair<'_>, place: &dyn Fn(&str) -> Option<Span>) -> 
     let mut found = Found::default();
     let amid = circumstances(pair);
     let live = &pair.live.config;
-    let keys: BTreeSet<&str> = [DESCRIPTION, RAW]
+    let keys: BTreeSet<&str> = [DESCRIPTION, RAW, ENVIRONMENT.0]
         .into_iter()
         .chain(pair.wanted.options().map(|(key, _)| key))
         .chain(live.options().map(|(key, _)| key))
@@ -165,8 +173,8 @@ fn takes_usb(config: &GuestConfig) -> bool {
     let mut numbers = version.split('.').map(str::parse::<u32>);
     let new = match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (7, 1),
-        // Without a number it is the newest.
-        _ => true,
+        // Without a number it is the newest, but for a Windows: that keeps the machine that it was set up on.
+        _ => config.get("ostype") == Some("l26"),
     };
     system && new
 }
@@ -176,8 +184,8 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
     let current = option_of(&pair.live.config, key);
     let wanted = option_of(pair.wanted, key);
     let waiting = match key {
-        RAW => current.clone(),
-        DESCRIPTION => current.clone(),
+        RAW | DESCRIPTION => current.clone(),
+        _ if key == ENVIRONMENT.0 => current.clone(),
         _ => pair.live.wanted(key).map(str::to_owned),
     };
     if [&current, &waiting]
@@ -210,7 +218,9 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
         });
         // What a file does not say of a disk's size is known elsewhere, or is no difference.
         let real = real.filter(|(part, old, new)| {
-            part != "size" || new.is_some() && (old.is_some() || size_of(pair, before).is_some())
+            part != "size"
+                || !(is_drive(key) || key == "rootfs")
+                || new.is_some() && (old.is_some() || size_of(pair, before).is_some())
         });
         real.collect::<Vec<Difference>>()
     };
@@ -436,7 +446,7 @@ fn changed(
             (part, before, after),
         ));
     }
-    let line_class = slowest(set_as_one.iter().map(|(part, old, new)| {
+    let class_of = |(part, old, new): &Difference| {
         let of = if part == "file" && is_cd(&after_parts) && is_cd(&before_parts) {
             "cd"
         } else {
@@ -453,11 +463,16 @@ fn changed(
             (&before_parts, &after_parts),
             Some(part),
         )
-    }));
-    let Some(class) = line_class else {
+    };
+    let own_classes: Vec<Class> = set_as_one.iter().map(class_of).collect();
+    let Some(slow) = slowest(own_classes.iter().copied()) else {
         return;
     };
-    for (part, before, after) in set_as_one {
+    // One part that waits, or is refused, holds the whole line back. Else each is in force when it is.
+    let whole =
+        slow.shown == Shown::Pending || slow.when == When::Refused || slow.when == When::Recreate;
+    for ((part, before, after), own) in set_as_one.into_iter().zip(own_classes) {
+        let class = if whole { slow } else { own };
         let option = if part == WHOLE {
             sides.key.to_owned()
         } else {
@@ -534,11 +549,16 @@ fn judged(
     if key == "template" {
         return Class::NOW.at(When::Refused);
     }
-    if !vm && key == "unprivileged" || vm && base == "tpmstate" && part == Some("version") {
+    let new_version = base == "tpmstate"
+        && part == Some("version")
+        && kind == Kind::Change
+        && volume_of(before) == volume_of(after);
+    if !vm && key == "unprivileged" || vm && new_version {
         return Class::RECREATE;
     }
-    if !vm && kind == Kind::Remove && matches!(base, "mp" | "rootfs") && is_protected(pair) {
-        return class.at(When::Refused);
+    let is_new = part.is_none() && kind == Kind::Add;
+    if !vm && !is_new && matches!(base, "mp" | "rootfs") && is_protected(pair) {
+        return Class::NOW.at(When::Refused);
     }
     let volume_goes = part.is_some_and(|part| matches!(part, "file" | "volume")) && !is_cd(before);
     let data = if volume_goes && is_drive(key) && volume_of(before).is_some_and(is_volume) {
@@ -731,6 +751,14 @@ fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str) -> String {
                 }
                 _ => {}
             }
+        }
+    }
+    // What the host spells out and is meant anyhow stays, so that the line changes where it has to and nowhere else.
+    for (part, value) in &old {
+        if !new.contains_key(part)
+            && value::default(config_file, sides.key, part).as_ref() == Some(value)
+        {
+            new.insert(part.clone(), value.clone());
         }
     }
     for part in ["macaddr", "hwaddr", "uuid"] {

@@ -20,7 +20,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 pub use classes::Class;
-pub use compare::{Applied, Wanted, compare};
+pub use compare::{Applied, Wanted, changes_of_guest, compare};
 
 use crate::live::Unread;
 use crate::pve::MappingKind;
@@ -363,3 +363,6 @@ impl Cost {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

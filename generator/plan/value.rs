@@ -144,6 +144,8 @@ pub(super) fn default(file: ConfigFile<'_>, key: &str, part: &str) -> Option<Str
         "cache" if drive => Some("none".to_owned()),
         "discard" if drive => Some("ignore".to_owned()),
         "type" if base == "net" => Some("veth".to_owned()),
+        // A watchdog is a device: that one is there is no default.
+        "model" if base == "watchdog" => None,
         // The installer of a release picks it; what is left out is another thing in each.
         "version" if base == "tpmstate" => None,
         "cpuunits" | "hotplug" if part == WHOLE && schema.default().is_none() => None,

@@ -34,7 +34,7 @@ UUID = "de363f9f-f951-4138-840c-9de404c7f25c"
 BASE = {
     "qemu": {
         "boot": "order=scsi0", "cores": "4", "memory": "4096", "name": "a", "scsihw": "virtio-scsi-single",
-        "scsi0": "local-lvm:vm-100-disk-0,size=32G", "numa": "1", "sockets": "1",
+        "scsi0": "local-lvm:vm-100-disk-0,size=32G", "numa": "1", "sockets": "1", "net9": "virtio=BC:24:11:00:00:09,bridge=vmbr0",
     },
     "lxc": {
         "arch": "amd64", "cores": "2", "hostname": "a", "memory": "512", "ostype": "debian",
@@ -98,13 +98,14 @@ SUBS = {
     "sub-device-id": ["0x0001", "0x0002"], "sub-vendor-id": ["0x0001", "0x0002"], "mapping": ["aa", "bb"], "dirid": ["share", "other"],
     "user": ["local:snippets/u.yaml", "local:snippets/v.yaml"], "meta": ["local:snippets/u.yaml", "local:snippets/v.yaml"],
     "vendor-ci": ["local:snippets/u.yaml", "local:snippets/v.yaml"], "network": ["local:snippets/u.yaml", "local:snippets/v.yaml"],
-    "type": ["q35", "pc"], "cpus": ["0-1", "0-2"], "hostnodes": ["0", "0-1"], "order": ["scsi0", "scsi0;net0"], "legacy": ["c", "cn"],
+    "type": ["q35", "pc"], "cpus": ["0-1", "0-2"], "hostnodes": ["0", "0-1"], "order": ["scsi0", "scsi0;net9"], "legacy": ["c", "cn"],
     "uuid": [UUID, UUID.replace("d", "a")], "size": ["32", "64"], "current": ["4096", "8192"], "clipboard": ["vnc"], "detect_zeroes": ["0", "1"],
 }
 for word in ("manufacturer", "version", "family", "sku"):
     SUBS[word] = ["YWFh", "YmJi"]
 # A sub-option that means nothing without another one.
 WITH = {
+    "aw-bits": "viommu=intel",
     "gw": "ip=10.0.0.2/24", "gw6": "ip6=fd00::2/64", "mbps_max": "mbps=1", "mbps_rd_max": "mbps_rd=1", "mbps_wr_max": "mbps_wr=1",
     "iops_max": "iops=10", "iops_rd_max": "iops_rd=10", "iops_wr_max": "iops_wr=10", "bps_max_length": "mbps=1,mbps_max=2",
     "bps_rd_max_length": "mbps_rd=1,mbps_rd_max=2", "bps_wr_max_length": "mbps_wr=1,mbps_wr_max=2",
@@ -365,4 +366,5 @@ def main():
     (pathlib.Path(__file__).parent / "classes.json").write_text(text)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,478 @@
+use std::collections::BTreeMap;
+use std::io;
+
+use super::*;
+use crate::live::{Folder, FolderEntry, Snapshot, read_folder};
+use crate::output::FileSet;
+use crate::pve::GuestKind;
+use crate::source::SourceMap;
+use crate::targets::{self, Target};
+use crate::template::Templates;
+
+/// A copy of a host in memory.
+#[derive(Debug, Clone, Default)]
+struct Files(BTreeMap<String, String>);
+
+impl Folder for Files {
+    fn entries(&self, path: &str) -> io::Result<Vec<(String, FolderEntry)>> {
+        let prefix = if path.is_empty() {
+            String::new()
+        } else {
+            format!("{path}/")
+        };
+        let mut entries = BTreeMap::new();
+        for path in self.0.keys() {
+            let Some(rest) = path.strip_prefix(&prefix) else {
+                continue;
+            };
+            let kind = match rest.contains('/') {
+                true => FolderEntry::Folder,
+                false => FolderEntry::File,
+            };
+            entries.insert(rest.split('/').next().unwrap_or_default().to_owned(), kind);
+        }
+        Ok(entries.into_iter().collect())
+    }
+
+    fn read(&self, path: &str, _: usize) -> io::Result<Vec<u8>> {
+        Ok(self.0[path].clone().into_bytes())
+    }
+}
+
+/// A spec, and a host that is as it says.
+struct Pair {
+    sources: SourceMap,
+    host: crate::model::Host,
+    files: FileSet,
+    live: Files,
+}
+
+impl Pair {
+    fn of(spec: &str) -> Self {
+        let mut sources = SourceMap::new();
+        let file = sources.add("host.toml", spec);
+        let origin = crate::origin::Origin::of(&sources, &[file]);
+        let mut sink = crate::diagnostics::Sink::new();
+        let checked = crate::compile::check(&sources, file, &origin, &mut sink);
+        let plan = checked.plan.expect("the spec has no errors");
+        let mut sink = crate::diagnostics::Sink::new();
+        let files = targets::emit(&plan, &[Target::Proxmox], &Templates::built_in(), &mut sink);
+        let host = checked.host.expect("the spec has a host");
+        let mut live = Files::default();
+        let node = host.name.as_str().to_owned();
+        for file in files.iter() {
+            let text = String::from_utf8_lossy(&file.contents).into_owned();
+            let Some(path) = file.path.as_str().strip_prefix("proxmox/") else {
+                continue;
+            };
+            let path = match path.strip_prefix("etc/pve/") {
+                Some(rest) if rest.starts_with("qemu-server/") || rest.starts_with("lxc/") => {
+                    format!("etc/pve/nodes/{node}/{rest}")
+                }
+                _ => path.to_owned(),
+            };
+            if path.starts_with("etc/") || path.starts_with("usr/") || path.starts_with("var/") {
+                live.0.insert(path, text);
+            }
+        }
+        live.0
+            .insert("etc/hostname".to_owned(), format!("{node}\n"));
+        live.0
+            .insert(".moxc/running".to_owned(), "100\n201\n".to_owned());
+        Self {
+            sources,
+            host,
+            files,
+            live,
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        read_folder(&self.live).expect("a host")
+    }
+
+    fn plan(&self) -> Plan {
+        let wanted = Wanted {
+            host: &self.host,
+            files: &self.files,
+        };
+        compare(&wanted, &self.snapshot())
+    }
+
+    /// The same with one file changed.
+    fn with(&self, path: &str, change: impl FnOnce(&str) -> String) -> Plan {
+        let mut live = self.live.clone();
+        let text = live.0.get_mut(path).unwrap_or_else(|| panic!("no {path}"));
+        let changed = change(text);
+        assert_ne!(*text, changed, "{path} is as it was");
+        *text = changed;
+        let wanted = Wanted {
+            host: &self.host,
+            files: &self.files,
+        };
+        compare(&wanted, &read_folder(&live).expect("a host"))
+    }
+}
+
+const SPEC: &str = include_str!("../../examples/homelab.toml");
+
+fn lines(plan: &Plan) -> Vec<String> {
+    plan.changes
+        .iter()
+        .map(|change| {
+            let words = change.class.words().join(" ");
+            let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+            format!(
+                "{} {}: {} > {}: {words}",
+                change.object,
+                change.option.as_deref().unwrap_or("*"),
+                value(&change.before),
+                value(&change.after)
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_host_that_is_as_its_spec_says_has_no_difference() {
+    for spec in [
+        SPEC,
+        include_str!("../../examples/bighost.toml"),
+        include_str!("../../examples/mini.toml"),
+    ] {
+        let pair = Pair::of(spec);
+        let plan = pair.plan();
+        assert_eq!(lines(&plan), [""; 0]);
+        assert_eq!(plan.foreign, []);
+    }
+}
+
+/// What Proxmox VE writes by itself, and what spells the same in another way.
+#[test]
+fn state_and_spelling_are_no_difference() {
+    let pair = Pair::of(SPEC);
+    for path in pair.live.0.keys().filter(|path| path.ends_with(".conf")) {
+        let Some((_, name)) = path.rsplit_once('/') else {
+            continue;
+        };
+        if !name.starts_with(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
+        let plan = pair.with(path, |text| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            let notes = lines.iter().take_while(|line| line.starts_with('#')).count();
+            lines[notes..].reverse();
+            for line in &mut lines[notes..] {
+                if line.starts_with("net") {
+                    *line = line.replace("BC:24:11", "bc:24:11");
+                } else if let Some(at) = line.find(",size=").filter(|_| !line.starts_with("args")) {
+                    let end = line[at + 1..].find(',').map_or(line.len(), |end| at + 1 + end);
+                    line.replace_range(at..end, "");
+                } else if *line == "onboot: 1" {
+                    *line = "onboot: yes".to_owned();
+                }
+            }
+            let state = "meta: creation-qemu=9.0.2,ctime=1700000000\nunused0: local-zfs:vm-1-disk-9\nparent: before\n";
+            let sections = "\n[PENDING]\n\n[special:cloudinit]\nname: old\n\n[before]\n#notes\nmemory: 16\nsnaptime: 1\n";
+            format!("{}\n{state}{sections}", lines.join("\n"))
+        });
+        assert_eq!(lines(&plan), [""; 0], "{path}");
+    }
+}
+
+fn guest_path(pair: &Pair, kind: &str) -> String {
+    let mut paths = pair.live.0.keys();
+    let path = paths.find(|path| path.contains(kind) && path.ends_with(".conf"));
+    path.expect("there is a guest").clone()
+}
+
+/// Every line of every guest that is taken away is found once, at its place, and nothing else is.
+#[test]
+fn a_line_that_is_gone_is_found_once() {
+    let pair = Pair::of(SPEC);
+    for (path, text) in pair
+        .live
+        .0
+        .iter()
+        .filter(|(path, _)| path.contains("/nodes/"))
+    {
+        if !path.ends_with(".conf") {
+            continue;
+        }
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (key, value) = line.split_once(": ").expect("a line of a guest");
+            let plan = pair.with(path, |text| text.replacen(&format!("{line}\n"), "", 1));
+            let kind = if path.contains("/lxc/") {
+                GuestKind::Pct
+            } else {
+                GuestKind::Qm
+            };
+            let file = kind.config_file();
+            let parts = super::value::parts(file, key, value);
+            let default = super::value::differences(file, key, None, Some(&parts)).is_empty();
+            let expected = usize::from(!default && !super::guests::is_state(key));
+            let found = lines(&plan);
+            assert_eq!(found.len(), expected, "{path} {line}: {found:?}");
+            if let [change] = &plan.changes[..] {
+                let option = if key.starts_with("lxc.") { "lxc" } else { key };
+                let own = change.option.as_deref().unwrap_or_default();
+                assert_eq!(own.split('.').next(), Some(option), "{line}");
+                assert!(change.spec.is_some(), "{line} leads nowhere");
+            }
+        }
+    }
+}
+
+#[test]
+fn differences_bear_proxmox_names_and_classes() {
+    let pair = Pair::of(SPEC);
+    let vm = guest_path(&pair, "/qemu-server/");
+    let text = &pair.live.0[&vm];
+    let vmid: u32 = vm
+        .rsplit('/')
+        .next()
+        .and_then(|name| name.strip_suffix(".conf"))
+        .and_then(|number| number.parse().ok())
+        .expect("a VMID");
+    let one = |plan: &Plan| {
+        let found = lines(plan);
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].clone()
+    };
+    let memory = text
+        .lines()
+        .find_map(|line| line.strip_prefix("memory: "))
+        .expect("it has memory");
+    let mut running = pair.live.clone();
+    running
+        .0
+        .insert(".moxc/running".to_owned(), format!("{vmid}\n"));
+    let pair = Pair {
+        live: running,
+        ..pair
+    };
+    let plan = pair.with(&vm, |text| {
+        text.replace(&format!("memory: {memory}"), "memory: 256")
+    });
+    assert_eq!(
+        one(&plan),
+        format!("vm/{vmid} memory: 256 > {memory}: restart pending guest kept")
+    );
+    let commands: Vec<String> = plan.changes[0]
+        .commands
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(commands, [format!("qm set {vmid} --memory {memory}")]);
+    let undo: Vec<String> = plan.changes[0]
+        .undo
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(undo, [format!("qm set {vmid} --memory 256")]);
+    let plan = pair.with(&vm, |text| text.replacen("bridge=vmbr", "bridge=vmbr9", 1));
+    assert!(one(&plan).ends_with("now live device kept"), "{plan:?}");
+    assert!(plan.changes[0].option.as_deref() == Some("net0.bridge"));
+}
+
+#[test]
+fn what_the_host_has_beyond_the_spec_is_foreign() {
+    let pair = Pair::of(SPEC);
+    let vm = guest_path(&pair, "/qemu-server/");
+    let plan = pair.with(&vm, |text| {
+        format!("{text}hookscript: local:snippets/mine.sh\n")
+    });
+    assert_eq!(lines(&plan), [""; 0]);
+    assert_eq!(plan.foreign.len(), 1);
+    assert_eq!(plan.foreign[0].option.as_deref(), Some("hookscript"));
+    let mut live = pair.live.clone();
+    let node = pair.host.name.as_str();
+    live.0.insert(
+        format!("etc/pve/nodes/{node}/qemu-server/999.conf"),
+        "name: theirs\nmemory: 128\n".to_owned(),
+    );
+    live.0
+        .insert("etc/pve/sdn/zones.cfg".to_owned(), "simple: z\n".to_owned());
+    let pair = Pair { live, ..pair };
+    let plan = pair.plan();
+    assert!(plan.is_same());
+    let foreign: Vec<String> = plan
+        .foreign
+        .iter()
+        .map(|foreign| foreign.object.to_string())
+        .collect();
+    assert_eq!(foreign, ["vm/999", "file/etc/pve/sdn/zones.cfg"]);
+}
+
+#[test]
+fn three_sides_tell_who_changed_something() {
+    let pair = Pair::of(SPEC);
+    let vm = guest_path(&pair, "/qemu-server/");
+    let name = vm.rsplit('/').next().unwrap_or_default();
+    let path = format!("etc/pve/qemu-server/{name}");
+    let text = pair.live.0[&vm].clone();
+    let cause = |applied: &str, live: &str| {
+        let with = |cores: &str| {
+            text.lines()
+                .map(|line| {
+                    if line.starts_with("cores: ") {
+                        cores
+                    } else {
+                        line
+                    }
+                })
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        let record =
+            serde_json::json!({"format": 1, "files": { path.clone(): {"text": with(applied)} }});
+        let mut files = pair.live.clone();
+        files
+            .0
+            .insert("var/lib/moxc/applied.json".to_owned(), record.to_string());
+        files.0.insert(vm.clone(), with(live));
+        let wanted = Wanted {
+            host: &pair.host,
+            files: &pair.files,
+        };
+        let plan = compare(&wanted, &read_folder(&files).expect("a host"));
+        let change = plan
+            .changes
+            .iter()
+            .find(|change| change.option.as_deref() == Some("cores"));
+        change.map(|change| change.cause)
+    };
+    let wanted = text
+        .lines()
+        .find(|line| line.starts_with("cores: "))
+        .expect("it has cores");
+    assert_eq!(cause("cores: 31", "cores: 31"), Some(Cause::Spec));
+    assert_eq!(cause(wanted, "cores: 31"), Some(Cause::Host));
+    assert_eq!(cause("cores: 30", "cores: 31"), Some(Cause::Both));
+    assert_eq!(cause("cores: 30", wanted), None);
+}
+
+fn changed_guest(live: &str, wanted: &str) -> Vec<(String, [&'static str; 4], Vec<String>)> {
+    changes_of_guest(
+        GuestKind::Qm,
+        crate::pve::Release::NEWEST,
+        Some(true),
+        live,
+        wanted,
+    )
+    .into_iter()
+    .map(|change| {
+        let commands = change.commands.iter().map(ToString::to_string).collect();
+        (
+            change.option.unwrap_or_default(),
+            change.class.words(),
+            commands,
+        )
+    })
+    .collect()
+}
+
+#[test]
+fn disks_grow_move_and_are_never_taken_for_others() {
+    let disk = "boot: order=scsi9\nscsi1: tank:vm-100-disk-1,size=8G\n";
+    for (wanted, option, class, command) in [
+        (
+            "tank:vm-100-disk-1,size=16G",
+            "scsi1.size",
+            ["command", "live", "nothing", "kept"],
+            Some("qm disk resize 100 scsi1 16G"),
+        ),
+        (
+            "tank:vm-100-disk-1,size=4G",
+            "scsi1.size",
+            ["recreate", "live", "guest", "kept"],
+            None,
+        ),
+        (
+            "fast:vm-100-disk-1,size=8G",
+            "scsi1.file",
+            ["command", "live", "nothing", "kept"],
+            Some("qm disk move 100 scsi1 fast --delete 1"),
+        ),
+        (
+            "tank:vm-100-disk-7,size=8G",
+            "scsi1.file",
+            ["now", "live", "device", "detached"],
+            Some("qm set 100 --scsi1 'tank:vm-100-disk-7,size=8G'"),
+        ),
+    ] {
+        let found = changed_guest(disk, &format!("boot: order=scsi9\nscsi1: {wanted}\n"));
+        assert_eq!(
+            found,
+            [(
+                option.to_owned(),
+                class,
+                command.map(str::to_owned).into_iter().collect::<Vec<_>>()
+            )],
+            "{wanted}"
+        );
+    }
+    let found = changed_guest(
+        "scsi1: tank:vm-100-disk-1\n",
+        "scsi1: tank:vm-100-disk-1,size=8G\n",
+    );
+    assert_eq!(found, [], "a size that the file leaves out is none");
+    let found = changed_guest(disk, "boot: order=scsi9\n");
+    assert_eq!(found[0].1, ["now", "live", "device", "detached"]);
+}
+
+#[test]
+fn a_line_is_as_late_as_its_latest_part() {
+    let found = changed_guest(
+        "scsi1: tank:vm-100-disk-1,size=8G\n",
+        "scsi1: tank:vm-100-disk-1,size=8G,cache=writeback,serial=abc\n",
+    );
+    for (option, class, _) in found {
+        assert_eq!(class, ["restart", "pending", "guest", "kept"], "{option}");
+    }
+}
+
+#[test]
+fn the_built_in_table_is_read_and_says_where_it_is_from() {
+    for release in classes::releases() {
+        assert!(
+            classes::sources(&release.to_string())
+                .is_some_and(|sources| sources.contains_key("qemu-server"))
+        );
+    }
+}
+
+#[test]
+fn the_json_is_what_others_read() {
+    let pair = Pair::of(SPEC);
+    let vm = guest_path(&pair, "/qemu-server/");
+    let plan = pair.with(&vm, |text| text.replacen("cores: ", "cores: 3", 1));
+    let json = render::json(&plan, &pair.sources);
+    assert_eq!(json["same"], false);
+    let change = &json["changes"][0];
+    for key in [
+        "object",
+        "option",
+        "before",
+        "after",
+        "when",
+        "shown",
+        "interrupts",
+        "data",
+        "cause",
+        "commands",
+        "undo",
+        "spec",
+    ] {
+        assert!(!change[key].is_null(), "{key}");
+    }
+    assert_eq!(change["spec"]["file"], "host.toml");
+    assert!(render::human(&plan, true).contains("undo: qm set"));
+    assert!(render::markdown(&plan).contains("| `vm/"));
+    assert_eq!(
+        render::sarif(&plan, &pair.sources)["runs"][0]["results"]
+            .as_array()
+            .map(Vec::len),
+        Some(1)
+    );
+}
