@@ -314,16 +314,21 @@ fn every_script_loads_and_tells_its_options() {
 const PROGRAMS: &[&str] = &[
     "SteamSetup.exe",
     "cargo",
+    "chkdsk",
     "dism",
     "git",
+    "icacls",
     "launchctl-x64",
     "msiexec",
     "nu",
+    "pacman",
     "powershell",
     "rustup",
     "rustup-init.exe",
     "sc",
+    "sfc",
     "shutdown",
+    "steamcmd",
     "vswhere",
     "winget",
 ];
@@ -597,6 +602,19 @@ impl<'a> Guest<'a> {
 
     /// What a fake answers to calls that fit a regular expression: the first that fits counts.
     fn answer(&self, program: &str, fits: &str, stdout: &str, exit: u8, touch: &[&Path]) {
+        self.answer_when(None, program, fits, stdout, exit, touch);
+    }
+
+    /// The same, which counts only while a file is there.
+    fn answer_when(
+        &self,
+        when: Option<&Path>,
+        program: &str,
+        fits: &str,
+        stdout: &str,
+        exit: u8,
+        touch: &[&Path],
+    ) {
         let folder = self.path("fakes/answers").join(program);
         fs::create_dir_all(&folder).unwrap();
         let folder = folder.join(format!("{:03}", fs::read_dir(&folder).unwrap().count()));
@@ -611,9 +629,46 @@ impl<'a> Guest<'a> {
             ("stderr", ""),
             ("exit", &exit.to_string()),
             ("times", "1000000"),
+            ("appendto", ""),
+            ("appended", ""),
+            (
+                "when",
+                &when.map_or_else(String::new, |file| file.display().to_string()),
+            ),
             ("touch", &touch),
         ] {
             fs::write(folder.join(name), text).unwrap();
+        }
+    }
+
+    /// The folder of MSYS2, and where its compiler will be.
+    fn msys(&self) -> PathBuf {
+        for folder in ["msys64/usr/bin", "msys64/mingw64/bin"] {
+            fs::create_dir_all(self.path(folder)).unwrap();
+        }
+        self.path("msys64/mingw64/bin/gcc.exe")
+    }
+
+    /// What looks, and finds nothing to do: no task runs, no letter is taken. The shared folders are there, or come with
+    /// the files of their mounts.
+    fn still(&self, mounts: Option<&[PathBuf]>) {
+        for (at, (letter, tag)) in [("Y", "one"), ("Z", "two")].into_iter().enumerate() {
+            let there = json!({"there": true, "kind": 3, "label": tag}).to_string();
+            let fits = format!("\"do\":\"drive\",\"letter\":\"{letter}\"");
+            let when = mounts.map(|mounts| mounts[at].as_path());
+            self.answer_when(when, "powershell", &fits, &there, 0, &[]);
+        }
+        for (what, answer) in [
+            ("drive", json!({"there": false, "kind": 0, "label": ""})),
+            ("letters", json!({"letters": []})),
+            ("task", json!({"there": false, "running": false})),
+            (
+                "place",
+                json!({"there": false, "link": false, "empty": false}),
+            ),
+        ] {
+            let fits = format!("\"do\":\"{what}\"");
+            self.answer("powershell", &fits, &answer.to_string(), 0, &[]);
         }
     }
 
@@ -641,6 +696,9 @@ impl<'a> Guest<'a> {
             .env("MOXC_FAKES", self.path("fakes"))
             .env("TEMP", self.path("temp"))
             .env("USERPROFILE", self.path("home"))
+            .env("LOCALAPPDATA", self.path("home/local"))
+            .env("ProgramData", self.path("data"))
+            .env("MOXC_MSYS", self.path("msys64"))
             .env("USERNAME", "gamer");
     }
 
@@ -717,8 +775,15 @@ impl<'a> Guest<'a> {
                     let request: Value = serde_json::from_str(call.last().unwrap()).unwrap();
                     !LOOKS.contains(&request["do"].as_str().unwrap())
                 }
-                "winget" => call[1] != "list",
-                "dism" => !line.ends_with("/AnalyzeComponentStore"),
+                "winget" => {
+                    !matches!(call[1].as_str(), "list" | "--version")
+                        && !line.contains(" pin list ")
+                }
+                "dism" => {
+                    !line.ends_with("/AnalyzeComponentStore") && !line.ends_with("/ScanHealth")
+                }
+                "sfc" => !line.ends_with("/verifyonly"),
+                "chkdsk" => !line.ends_with("/scan"),
                 "rustup" => call.last().unwrap() != "default" && !line.contains(" list"),
                 "cargo" => !line.ends_with("--locked --offline"),
                 "vswhere" => false,
@@ -780,6 +845,13 @@ const LOOKS: &[&str] = &[
     "volumes",
     "events",
     "check",
+    "cards",
+    "disks",
+    "letters",
+    "drive",
+    "place",
+    "task",
+    "rule",
 ];
 
 /// The constant of a guest's config.nu, as Nushell reads it.
@@ -873,6 +945,10 @@ fn empty<'a>(nu: &'a Nu, tree: &Tree) -> Guest<'a> {
         text_of(&guest.config["steam"], "install_dir")
     ));
     guest.answer("winget", "^list ", "", 20, &[]);
+    guest.answer("winget", "^--version$", "v1.8.0", 0, &[]);
+    let compiler = guest.msys();
+    guest.answer("pacman", ".", "", 0, &[&compiler]);
+    guest.still(Some(&mounts));
     for (fits, answer) in [
         (
             "\"do\":\"service\"",
@@ -903,7 +979,7 @@ fn empty<'a>(nu: &'a Nu, tree: &Tree) -> Guest<'a> {
         ),
         (
             "\"do\":\"(check|install)\"",
-            json!({"updates": [], "reboot": false}).to_string(),
+            json!({"updates": [], "reboot": false, "busy": ""}).to_string(),
         ),
         (".", json!({}).to_string()),
     ] {
@@ -982,6 +1058,13 @@ fn complete<'a>(nu: &'a Nu, tree: &Tree) -> Guest<'a> {
         &json!({"at": text(&now.stdout).trim()}).to_string(),
     );
     fs::write(guest.path("home/.cargo/bin/rustup.exe"), "").unwrap();
+    let compiler = guest.msys();
+    fs::write(&compiler, "").unwrap();
+    fs::write(guest.path("msys64/usr/bin/pacman.exe"), "").unwrap();
+    let msys = compiler.parent().unwrap().display().to_string();
+    guest.answer("winget", "^--version$", "v1.8.0", 0, &[]);
+    guest.answer("winget", "^pin list ", "Nushell.Nushell", 0, &[]);
+    guest.still(None);
     let variables: Vec<Value> = rust["environment"]
         .as_array()
         .unwrap()
@@ -1017,7 +1100,7 @@ fn complete<'a>(nu: &'a Nu, tree: &Tree) -> Guest<'a> {
         ),
         (
             "\"do\":\"path\"",
-            json!({"now": r"C:\x;%USERPROFILE%/.cargo/bin"}).to_string(),
+            json!({"now": format!(r"C:\x;%USERPROFILE%/.cargo/bin;{msys}")}).to_string(),
         ),
         (
             "\"do\":\"volumes\"",
@@ -1030,7 +1113,7 @@ fn complete<'a>(nu: &'a Nu, tree: &Tree) -> Guest<'a> {
         ),
         (
             "\"do\":\"(check|install)\"",
-            json!({"updates": [], "reboot": false}).to_string(),
+            json!({"updates": [], "reboot": false, "busy": ""}).to_string(),
         ),
     ] {
         guest.answer("powershell", fits, &answer, 0, &[]);
@@ -1082,7 +1165,7 @@ fn what_a_spec_says_arrives_as_it_was_written() {
         let installed: Vec<String> = guest
             .calls_of("winget")
             .into_iter()
-            .filter(|call| call[0] == "install")
+            .filter(|call| call[0] == "install" && call[2] != "MSYS2.MSYS2")
             .map(|call| call[2].clone())
             .collect();
         let packages: Vec<String> = windows["winget"]
@@ -1099,11 +1182,15 @@ fn what_a_spec_says_arrives_as_it_was_written() {
             setup[0].join(" "),
             format!("/S /D={}", written(&windows["steam"]["install-dir"]))
         );
-        let steps = report["results"].to_string();
+        // Steam's own list, in which a backslash is written twice.
+        let list = guest.disk(&format!(
+            "{}\\steamapps\\libraryfolders.vdf",
+            written(&windows["steam"]["install-dir"])
+        ));
+        let list = fs::read_to_string(list).unwrap();
         for library in windows["steam"]["libraries"].as_array().unwrap() {
-            let told = format!("name {}", written(library));
-            let told = json!(told).to_string();
-            assert!(steps.contains(told.trim_matches('"')), "{told}: {steps}");
+            let line = format!("\"{}", written(library).replace('\\', "\\\\"));
+            assert!(list.contains(&line), "{line}: {list}");
         }
         let dialog = report["results"]
             .as_array()
@@ -1252,7 +1339,7 @@ fn a_second_run_does_nothing() {
                 guest.answer(
                     "dism",
                     ".",
-                    "Component Store Cleanup Recommended : No\r\n",
+                    "Component Store Cleanup Recommended : No\r\nNo component store corruption detected.\r\n",
                     0,
                     &[],
                 );
@@ -1312,9 +1399,17 @@ fn each_program_that_fails_is_told_with_its_last_words() {
             let guest = empty(&nu, &tree);
             let answers = guest.path("fakes/answers").join(program);
             let _ = fs::remove_dir_all(&answers);
+            // It is asked for its version, and for what is there, before it is told to install.
+            let fits = if program == "winget" {
+                guest.answer("winget", "^list ", "", 20, &[]);
+                guest.answer("winget", "^--version$", "v1.8.0", 0, &[]);
+                "^install "
+            } else {
+                "."
+            };
             guest.answer(
                 program,
-                ".",
+                fits,
                 "first\r\n  the last words of it \r\n\r\n",
                 9,
                 &[],
@@ -1381,22 +1476,18 @@ fn the_short_suites_of_every_guest_are_green() {
 #[ignore = "needs nu; run by tests/run"]
 fn every_script_holds_its_tests_with_the_oldest_nushell() {
     let [oldest, _] = Nu::all();
-    suite(
-        &oldest,
-        &Tree::hostile().guest("hostile"),
-        "integration-tests.nu",
-    );
+    for name in ["integration-tests.nu", "machine-tests.nu"] {
+        suite(&oldest, &Tree::hostile().guest("hostile"), name);
+    }
 }
 
 #[test]
 #[ignore = "needs nu; run by tests/run"]
 fn every_script_holds_its_tests_with_the_newest_nushell() {
     let [_, newest] = Nu::all();
-    suite(
-        &newest,
-        &Tree::hostile().guest("hostile"),
-        "integration-tests.nu",
-    );
+    for name in ["integration-tests.nu", "machine-tests.nu"] {
+        suite(&newest, &Tree::hostile().guest("hostile"), name);
+    }
 }
 
 #[test]

@@ -1258,7 +1258,7 @@ impl Disc {
         for name in ["qm", "pvesh", "pvesm", "curl"] {
             std::fs::copy(&fake, at("bin").join(name)).expect("a file");
         }
-        let config = "name: desk\nboot: order=scsi0;ide2;ide0\nscsi0: vm-disks:vm-120-disk-1,serial=system,size=100G\nide2: local:iso/win11.iso,media=cdrom\nide0: local:iso/virtio-win.iso,media=cdrom\n";
+        let config = "name: desk\nagent: 1\nboot: order=scsi0;ide2;ide0\nscsi0: vm-disks:vm-120-disk-1,serial=system,size=100G\nide2: local:iso/win11.iso,media=cdrom\nide0: local:iso/virtio-win.iso,media=cdrom\n";
         std::fs::write(at("config"), config).expect("a file");
         std::fs::write(at("disk"), vec![0; 1 << 20]).expect("a file");
         std::fs::write(at("story"), DONE).expect("a file");
@@ -1543,7 +1543,7 @@ fn play_setup(disc: &Disc, os: &str) {
             .descendants()
             .filter(|n| n.tag_name().name() == element)
             .filter_map(|n| n.text())
-            .find(|text| text.contains(r"\moxc\"))
+            .find(|text| text.contains(&format!(r"\moxc\{file}")))
             .unwrap_or_else(|| panic!("{os}: no command runs {file}"));
         assert!(
             command.contains(file) && command.ends_with("& exit"),
@@ -1695,7 +1695,7 @@ fn nothing_is_installed_where_something_could_be_lost() {
     };
     refused(&|disc| disc.put("status", "running"), 3, "is not off");
     refused(
-        &|disc| disc.put("config", "name: desk\nlock: backup\n"),
+        &|disc| disc.put("config", "name: desk\nagent: 1\nlock: backup\n"),
         4,
         "locked (backup)",
     );
@@ -1703,13 +1703,17 @@ fn nothing_is_installed_where_something_could_be_lost() {
         &|disc| {
             disc.put(
                 "config",
-                "name: desk\nscsi0: vm-disks:x,size=1G\nide2: local:iso/w.iso,media=cdrom\n",
+                "name: desk\nagent: 1\nscsi0: vm-disks:x,size=1G\nide2: local:iso/w.iso,media=cdrom\n",
             )
         },
         1,
         "has not both discs",
     );
-    refused(&|disc| disc.put("config", "name: desk\n"), 1, "has no disk");
+    refused(
+        &|disc| disc.put("config", "name: desk\nagent: 1\n"),
+        1,
+        "has no disk",
+    );
     // Data on the disk, of which --yes says nothing: its number has to be typed, and then Setup is told so by the disc.
     let disc = refused(
         &|disc| disc.put("disk", "data"),

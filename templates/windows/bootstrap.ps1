@@ -350,7 +350,18 @@ function Test-StepSetup {
 }
 
 function Invoke-StepSetup {
-    Invoke-Program $nu @('--no-config-file', '--no-std-lib', "`"$(Join-Path $root 'setup.nu')`"") @(0, 3)
+    try {
+        Invoke-Program $nu @('--no-config-file', '--no-std-lib', "`"$(Join-Path $root 'setup.nu')`"") @(0, 3)
+    }
+    catch {
+        # What it says itself is of more use than its status.
+        $report = [IO.File]::ReadAllText((Join-Path $root 'state\setup.json')) | ConvertFrom-Json
+        $failed = @($report.results | Where-Object { $_.outcome -eq 'failed' } | ForEach-Object { "$($_.what): $($_.detail)" })
+        if ($failed.Count -eq 0) {
+            throw
+        }
+        throw ($failed -join '; ')
+    }
 }
 
 function Test-StepTasks {

@@ -4,7 +4,7 @@ Holds a generated tree against Windows itself: what no other system can say of i
 
 .DESCRIPTION
 Run it as administrator on a machine that may be thrown away: it registers tasks and makes a user. It asks the parser of
-the PowerShell that runs it, the Task Scheduler, and every nu.exe that is named. It changes nothing else.
+the PowerShell that runs it, the Task Scheduler, and every nu.exe that is named. What else it makes, it removes.
 
 on-windows.ps1 -Tree generated\pve1\windows\windows -User gamer -Nu a\nu.exe, b\nu.exe
 #>
@@ -131,6 +131,92 @@ Test-That 'bootstrap.ps1 refuses words that it does not know' {
     Assert-Status 2 'bootstrap.ps1'
 }
 
+# What the scripts ask of Windows, by the PowerShell that they ask.
+$questions = @(
+    '{"do":"cards"}', '{"do":"disks"}', '{"do":"letters"}', '{"do":"volumes"}', '{"do":"path"}',
+    '{"do":"drive","letter":"C"}', '{"do":"place","path":"C:\\Windows"}', '{"do":"rule","name":"moxc-none"}',
+    '{"do":"task","name":"none"}', '{"do":"service","name":"Schedule"}', '{"do":"events","days":1}',
+    '{"do":"registry","key":"HKLM:\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion","name":"ProductName"}',
+    '{"do":"environment","variables":[{"name":"MOXC_X","value":"%TEMP%"}]}'
+)
+foreach ($question in $questions) {
+    Test-That "moxc.ps1 answers $question" {
+        $env:MOXC_REQUEST = $question
+        $said = powershell.exe -NoProfile -ExecutionPolicy Bypass -File (Join-Path $Tree 'moxc.ps1')
+        $env:MOXC_REQUEST = ''
+        $answer = "$said" | ConvertFrom-Json
+        if ($LASTEXITCODE -or $answer.PSObject.Properties.Name -contains 'error') {
+            throw "$said"
+        }
+    }
+}
+Test-That 'a registry value, a rule of the firewall and a link come and go' {
+    $ask = {
+        param($request)
+        $env:MOXC_REQUEST = ConvertTo-Json -InputObject $request -Compress
+        $said = powershell.exe -NoProfile -ExecutionPolicy Bypass -File (Join-Path $Tree 'moxc.ps1')
+        $env:MOXC_REQUEST = ''
+        if ($LASTEXITCODE) {
+            throw "$said"
+        }
+        "$said" | ConvertFrom-Json
+    }
+    $key = 'HKLM:\SOFTWARE\moxc-trial'
+    $null = & $ask @{ do = 'set-registry'; key = $key; name = 'x'; value = 1 }
+    if ((& $ask @{ do = 'registry'; key = $key; name = 'x' }).value -ne 1) {
+        throw 'the value is not there'
+    }
+    $null = & $ask @{ do = 'unset-registry'; key = $key; name = 'x' }
+    if ($null -ne (& $ask @{ do = 'registry'; key = $key; name = 'x' }).value) {
+        throw 'the value is still there'
+    }
+    Remove-Item -Path $key
+    $null = & $ask @{ do = 'set-rule'; name = 'moxc-trial'; title = 'trial'; port = '47001' }
+    if ((& $ask @{ do = 'rule'; name = 'moxc-trial' }).port -ne '47001') {
+        throw 'the rule is not there'
+    }
+    $null = & $ask @{ do = 'remove-rule'; name = 'moxc-trial' }
+    $to = Join-Path ([IO.Path]::GetTempPath()) 'moxc-to'
+    $at = Join-Path ([IO.Path]::GetTempPath()) 'moxc-at'
+    $null = New-Item -ItemType Directory -Force -Path $to
+    $null = & $ask @{ do = 'link'; at = $at; to = $to }
+    # A second time it is made anew.
+    $null = & $ask @{ do = 'link'; at = $at; to = $to }
+    if (-not (& $ask @{ do = 'place'; path = $at }).link) {
+        throw 'there is no link'
+    }
+    [IO.Directory]::Delete($at, $false)
+    Remove-Item -LiteralPath $to
+}
+Test-That 'disk.vbs tells that disk 0 is another one' {
+    cscript.exe //nologo (Join-Path $Tree 'disk.vbs') 'no-such-serial' '1' | Out-Null
+    Assert-Status 1 'disk.vbs'
+}
+Test-That 'disk.vbs knows disk 0 by its size and serial number' {
+    $disk = Get-CimInstance -ClassName Win32_DiskDrive | Where-Object { $_.Index -eq 0 }
+    cscript.exe //nologo (Join-Path $Tree 'disk.vbs') "$($disk.SerialNumber)".Trim() "$($disk.Size)"
+    # It holds partitions.
+    Assert-Status 3 'disk.vbs'
+}
+Test-That 'push.ps1 takes files by its standard input, as the agent hands them over' {
+    $root = Join-Path $env:ProgramData 'moxc'
+    $null = New-Item -ItemType Directory -Force -Path $root
+    $encode = { param($bytes) [Convert]::ToBase64String($bytes) }
+    $text = [Text.Encoding]::UTF8.GetBytes('# trial')
+    $hash = [BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($text)).Replace('-', '').ToLowerInvariant()
+    $script = & $encode ([IO.File]::ReadAllBytes((Join-Path $Tree 'push.ps1')))
+    $name = & $encode ([Text.Encoding]::UTF8.GetBytes('tasks/trial.ps1'))
+    $receiver = '$l=@($input); if ($l.Count -eq 0) { $l=[Console]::In.ReadToEnd().Split([char]10) }; & ([scriptblock]::Create([Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($l[0])))) $l'
+    foreach ($part in @("put`n$hash $name $(& $encode $text)", "settle`n$hash $name")) {
+        $said = "$script`n$part`n" | powershell.exe -NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -Command $receiver
+        $answer = "$said" | ConvertFrom-Json
+        if ($answer.error -or $answer.files[0].sha256 -ne $hash) {
+            throw "$said"
+        }
+    }
+    Remove-Item -LiteralPath $root -Recurse -Force
+}
+
 foreach ($program in $Nu) {
     $version = & $program --version
     foreach ($file in Get-ChildItem -LiteralPath $Tree -Filter '*.nu') {
@@ -140,6 +226,13 @@ foreach ($program in $Nu) {
             if ($LASTEXITCODE -and $file.Name -notin 'moxc.nu', 'config.nu') {
                 throw "status $LASTEXITCODE"
             }
+        }
+    }
+    Test-That "nu $version tries the settings of the machine" {
+        $said = & $program --no-config-file --no-std-lib (Join-Path $Tree 'setup.nu') --dry-run --json
+        $report = "$said" | ConvertFrom-Json
+        if ($report.script -ne 'setup' -or -not $report.dry_run) {
+            throw "$said"
         }
     }
     Test-That "nu $version tries the first logon" {

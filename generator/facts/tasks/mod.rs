@@ -36,6 +36,11 @@ pub fn job(facts: &Facts<'_>, schedule: &Schedule) -> Option<Job> {
     })
 }
 
+/// When such a look runs: after the guests' own, which is about noon.
+pub const LOOK_AT: &str = "*-*-* 14:00";
+/// How much later at most, at random.
+pub const LOOK_DELAY: &str = "1h";
+
 /// What looks each day for what a schedule would do, and does nothing; nothing where there is no such look.
 pub fn look(facts: &Facts<'_>, schedule: &Schedule) -> Option<Job> {
     windows::check(facts.host, schedule)

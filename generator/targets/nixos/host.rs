@@ -175,6 +175,22 @@ fn proxmox(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
 fn task(known: &Facts<'_>, schedule: &Schedule, facts: &mut Attrs) -> Result<(), BuildError> {
     let host = known.host;
     let name = schedule.name.as_str();
+    if let Some(job) = tasks::look(known, schedule).filter(|_| *schedule.enabled) {
+        let mut look = Attrs::new();
+        look.set("kind", mk_default(schedule.task.kind().as_str()))?;
+        look.set("onCalendar", mk_default(tasks::LOOK_AT))?;
+        look.set("randomizedDelay", mk_default(tasks::LOOK_DELAY))?;
+        look.set("persistent", mk_default(false))?;
+        look.set("arguments", job.arguments)?;
+        let path = [
+            "services",
+            "moxc",
+            "tasks",
+            "schedules",
+            &format!("{name}-check"),
+        ];
+        facts.set(path, look)?;
+    }
     let mut task = timing(schedule)?;
     match &schedule.task {
         Task::ProxmoxUpdate(update) => {

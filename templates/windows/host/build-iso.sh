@@ -438,18 +438,22 @@ await_setup() {
 }
 
 install_guest() {
-  local count where what
+  local there where what
   need qm pvesh perl
   lock "windows-$vmid"
   read_guest
+  what=$(configured agent)
+  if [[ ! $what =~ ^(enabled=)?1(,|$) ]]; then
+    die "guest $vmid has no agent, which tells how far Windows is: agent = true in the spec, and apply it"
+  fi
   if ! is_off; then
     refuse "guest $vmid is not off: an installation begins with a start"
   fi
   if [[ -z $system || -z $(configured "$system") ]]; then
     die "guest $vmid has no disk to install Windows on"
   fi
-  count=$(discs | grep -vcF " $volume" || true)
-  if ((count < 2)); then
+  mapfile -t there < <(discs | grep -vF " $volume")
+  if ((${#there[@]} < 2)); then
     die "guest $vmid has not both discs, Windows' own and that of virtio-win: name them by iso in the spec, and apply it"
   fi
   what=$(configured "$drive")
@@ -500,7 +504,7 @@ receiver='$l=@($input); if ($l.Count -eq 0) { $l=[Console]::In.ReadToEnd().Split
 declare -A wanted=() agrees=()
 removed=()
 to_guest() {
-  local status=0 line kind='' name='' hash=''
+  local status=0 line kind='' name='' hash='' said=''
   agrees=() removed=()
   guest_input=$1
   in_guest "$vmid" 300 powershell.exe -NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -Command "$receiver" || status=$?
@@ -509,21 +513,21 @@ to_guest() {
     problem='the agent does not answer'
     return 1
   fi
-  line=$(guest_json 'row("error", $d->{error} // "", ""); row("file", $_->{path}, $_->{sha256}) for @{$d->{files}}; row("removed", $_, "") for @{$d->{removed}}') || {
+  line=$(guest_json 'row("error", "", "", $d->{error}); row("file", $_->{path}, $_->{sha256}, "") for @{$d->{files}}; row("removed", "", "", $_) for @{$d->{removed}}') || {
     problem='its answer is none'
     return 1
   }
   problem=
-  while take "an answer of guest $vmid" kind:name name:text hash:word?; do
+  while take "an answer of guest $vmid" kind:name name:word? hash:word? said:text; do
     case $kind in
-      error) problem=$name ;;
+      error) problem=$said ;;
       # A name is looked up among ours, and is nothing else.
       file)
-        if gated word "$name" && [[ -n $hash && ${wanted[$name]:-} == "$hash" ]]; then
+        if [[ -n $name && -n $hash && ${wanted[$name]:-} == "$hash" ]]; then
           agrees[$name]=1
         fi
         ;;
-      removed) removed+=("$name") ;;
+      removed) removed+=("$said") ;;
     esac
   done <<<"$line"
   if [[ -n $problem ]]; then
@@ -540,7 +544,7 @@ job() {
 }
 
 push() {
-  local name hash sent=0 size=0 changed=()
+  local file raw name='' hash='' sent=0 size=0 names=() changed=()
   need qm perl base64 sha256sum
   lock "windows-$vmid"
   read_guest
@@ -552,22 +556,19 @@ push() {
   fi
   work=$(mktemp -d -p "${TMPDIR:-/tmp}" moxc-push.XXXXXXXX)
   at_exit tidy
-  while IFS= read -r -d '' name; do
-    hash=$(sha256sum <"$here/$name")
-    must word hash "${hash%% *}" "the SHA-256 of $name"
-    must word name "$name" 'a file of the tree'
+  while IFS= read -r -d '' file; do
+    raw=$(sha256sum <"$here/$file")
+    must word hash "${raw%% *}" "the SHA-256 of $file"
+    must word name "$file" 'a file of the tree'
     wanted[$name]=$hash
+    names+=("$file")
   done < <(guest_files)
   job hashes
   to_guest "$work/job" || die "guest $vmid: $problem"
-  for name in "${!wanted[@]}"; do
+  for file in "${names[@]}"; do
+    must word name "$file" 'a file of the tree'
     if [[ -z ${agrees[$name]:-} ]]; then
       changed+=("$name")
-    fi
-  done
-  mapfile -t changed < <(printf '%s\n' "${changed[@]}" | sort)
-  for name in "${changed[@]}"; do
-    if [[ -n $name ]]; then
       announce send "$name"
     fi
   done
@@ -576,13 +577,11 @@ push() {
   fi
   # In parts: the agent takes a limited amount at once.
   job put
-  for name in "${changed[@]}"; do
-    if [[ -z $name ]]; then
-      continue
-    fi
+  for file in "${changed[@]}"; do
+    must word name "$file" 'a file of the tree'
     printf '%s %s %s\n' "${wanted[$name]}" "$(printf '%s' "$name" | base64_of)" "$(base64_of <"$here/$name")" >>"$work/job"
-    size=$(stat -c %s "$work/job")
-    must bytes size "$size" 'the size of a file'
+    raw=$(stat -c %s "$work/job")
+    must bytes size "$raw" 'the size of a file'
     sent=1
     if ((size > 300000)); then
       to_guest "$work/job" || die "guest $vmid: $problem"
@@ -594,16 +593,18 @@ push() {
     to_guest "$work/job" || die "guest $vmid: $problem"
   fi
   job settle
-  for name in "${!wanted[@]}"; do
+  for file in "${names[@]}"; do
+    must word name "$file" 'a file of the tree'
     printf '%s %s\n' "${wanted[$name]}" "$(printf '%s' "$name" | base64_of)" >>"$work/job"
   done
   to_guest "$work/job" || die "guest $vmid: $problem"
-  for name in "${!wanted[@]}"; do
+  for file in "${names[@]}"; do
+    must word name "$file" 'a file of the tree'
     if [[ -z ${agrees[$name]:-} ]]; then
       die "guest $vmid has not $name as it was sent"
     fi
   done
-  for name in "${removed[@]}"; do say "removed $name" vmid "$vmid"; done
+  for file in "${removed[@]}"; do say "removed $file" vmid "$vmid"; done
   settle_guest
 }
 

@@ -65,7 +65,7 @@ def main [
 
 # The scripts that this guest has.
 def performance-names []: nothing -> list<string> {
-  ["guest-agent" "virtiofs" "winget" "rust" "steam" "windows-update" "maintenance" "first-logon"]
+  ["setup" "guest-agent" "virtiofs" "winget" "rust" "steam" "windows-update" "maintenance" "first-logon"]
   | where {|name| $performance_scripts | path join $"($name).nu" | path exists }
 }
 
@@ -84,12 +84,14 @@ def performance-bare [config: record]: nothing -> record {
 
 # A machine on which all services run.
 def performance-answers [box: record]: nothing -> nothing {
-  test-answer $box "winget" "." --stdout "found"
+  test-answer $box "winget" "^--version$" --stdout "v1.8.0"
+  test-answer $box "winget" "." --stdout "found Nushell.Nushell"
+  test-answer $box "dism" "ScanHealth" --stdout "No component store corruption detected."
   test-answer $box "powershell" '"do":"service"' --stdout (test-service --there --running --delayed)
   test-answer $box "powershell" '"do":"volumes"' --stdout '{"volumes":[]}'
   test-answer $box "powershell" '"do":"events"' --stdout '{"count":0,"events":[]}'
   test-answer $box "powershell" '"do":"path"' --stdout '{"now":""}'
-  test-answer $box "powershell" '.' --stdout '{"updates":[],"reboot":false}'
+  test-answer $box "powershell" '.' --stdout '{"updates":[],"reboot":false,"busy":"","there":false,"running":false,"link":false,"empty":false,"value":null,"port":""}'
 }
 
 # The memory and the processor time of a run, as the system's own `time` tells them; null where it has none.

@@ -22,6 +22,8 @@ line="$*"
 if [ "$name" = powershell ]; then line="$line $MOXC_REQUEST"; fi
 for answer in "$MOXC_FAKES/answers/$name"/*/; do
   [ -d "$answer" ] || continue
+  # One that counts only while a file is there.
+  if [ -s "$answer/when" ] && [ ! -e "$(cat "$answer/when")" ]; then continue; fi
   printf '%s\n' "$line" | grep -Eq -e "$(cat "$answer/match")" || continue
   used=$(cat "$answer/used" 2>/dev/null || echo 0)
   [ "$used" -lt "$(cat "$answer/times")" ] || continue
@@ -218,6 +220,7 @@ export def test-answer [
   mkdir $answer
   let parts = {
     match: $fits, stdout: $stdout, stderr: $stderr, exit: $"($exit)", times: $"($times)"
+    when: ""
     appendto: ($append_to | each {|file| $file + "\n" } | str join), appended: $appended
     touch: ($touch | each {|file| $file + "\n" } | str join)
   }

@@ -87,9 +87,6 @@ impl Timed {
     }
 }
 
-/// When a look at what waits runs: after the guests' own, which is about noon.
-const LOOK: &str = "*-*-* 14:00";
-
 /// Locks a service in as far as its access allows.
 fn lock_down(service: &mut Unit, access: Access) {
     for (key, value) in access.locks() {
@@ -160,8 +157,8 @@ impl Timed {
             name: format!("moxc-{}-check", *schedule.name),
             kind: "what waits",
             timer: schedule.enabled.then(|| Timer {
-                on: LOOK.to_owned(),
-                random_delay: Some("1h".to_owned()),
+                on: tasks::LOOK_AT.to_owned(),
+                random_delay: Some(tasks::LOOK_DELAY.to_owned()),
                 persistent: false,
             }),
             ..Self::new(schedule, job)
