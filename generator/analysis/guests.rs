@@ -58,14 +58,11 @@ fn windows_11(guest: &Guest, vm: &Vm, sink: &mut Sink) {
             "at least 4 GiB",
         ));
     }
-    if let Some(disk) = vm
-        .disks
-        .first()
-        .filter(|disk| !disk.size.is_missing() && *disk.size < ByteSize::gib(64))
-    {
+    let size = vm.disks.first().and_then(|disk| disk.placement()?.size());
+    if let Some(size) = size.filter(|size| size.value < ByteSize::gib(64)) {
         missing.push((
-            disk.size.span,
-            format!("a first disk of {}", disk.size.value),
+            size.span,
+            format!("a first disk of {}", size.value),
             "at least 64 GiB",
         ));
     }

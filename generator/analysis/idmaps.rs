@@ -352,16 +352,18 @@ fn mount(
         return;
     };
     for external in host.storage.external.values() {
-        let (what, own) = match &external.place {
-            ExternalPlace::Nfs { path, .. } => ("NFS", path),
-            ExternalPlace::Cifs { path, .. } => ("SMB", path),
-            ExternalPlace::Pbs { .. } | ExternalPlace::Dir { .. } => continue,
+        let what = match &external.place {
+            ExternalPlace::Nfs { .. } => "NFS",
+            ExternalPlace::Cifs { .. } => "SMB",
+            ExternalPlace::Cephfs { .. } => "CephFS",
+            ExternalPlace::Pbs { .. }
+            | ExternalPlace::Dir { .. }
+            | ExternalPlace::Btrfs { .. }
+            | ExternalPlace::Rbd { .. }
+            | ExternalPlace::Iscsi
+            | ExternalPlace::Esxi { .. } => continue,
         };
-        let mounted = own.as_ref().map_or_else(
-            || format!("/mnt/pve/{}", external.name.value),
-            |path| path.as_str().to_owned(),
-        );
-        if path.is_below(&mounted) {
+        if let Some(mounted) = external.folder().filter(|m| path.is_below(m.as_str())) {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0642,

@@ -14,7 +14,7 @@ use crate::calendar::{ClockChangeKind, Elapse, Schedule as Times, TimeSpan, zone
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
     BackupRehearsal, ExternalPlace, Guest, GuestKind, Host, Id, Keep, MountSource,
-    NixosFlakeUpdate, Schedule, StoreRef, Task, TaskGuests, WindowsUpdate,
+    NixosFlakeUpdate, Placement, Schedule, StoreRef, Task, TaskGuests, WindowsUpdate,
 };
 use crate::source::Spanned;
 use crate::value::{ByteSize, Reboot};
@@ -529,7 +529,7 @@ fn snapshotted(host: &Host, job: &Timed<'_>) -> Option<BTreeSet<Id<Guest>>> {
     let holds = |guest: &Guest| {
         guest.vm().is_some_and(|vm| {
             let mut disks = vm.disks.iter();
-            disks.any(|disk| datasets.iter().any(|d| d.value == disk.dataset.value))
+            disks.any(|disk| datasets.iter().any(|d| Some(d.value) == disk.dataset()))
         })
     };
     let guests = host.guests.iter().filter(|(_, guest)| holds(guest));
@@ -633,11 +633,7 @@ fn unwanted(host: &Host, sink: &mut Sink) {
 fn kept(host: &Host, schedule: &Schedule) -> Option<(StoreRef, Option<Spanned<Keep>>)> {
     let task = schedule.backup()?;
     let store = task.storage.value?;
-    let of_store = match store {
-        StoreRef::External(id) => host.storage.external[id].keep,
-        StoreRef::Dataset(_) => None,
-    };
-    Some((store, task.keep.or(of_store)))
+    Some((store, task.keep.or(host.storage.store(store).keep())))
 }
 
 /// Whether a store prunes by jobs of its own.
@@ -646,7 +642,7 @@ fn prunes_itself(host: &Host, store: StoreRef) -> bool {
         StoreRef::External(id) => {
             matches!(host.storage.external[id].place, ExternalPlace::Pbs { .. })
         }
-        StoreRef::Dataset(_) => false,
+        StoreRef::Dataset(_) | StoreRef::Lvm(_) | StoreRef::Local => false,
     }
 }
 
@@ -778,12 +774,18 @@ fn growth(host: &Host, schedule: &Schedule, sink: &mut Sink) {
 
 /// The size of a guest's volumes that backups hold.
 fn backed_up_size(guest: &Guest) -> ByteSize {
+    let told = |placement: &Placement| {
+        placement
+            .size()
+            .map_or_else(ByteSize::default, |size| size.value)
+    };
     match &guest.kind {
         GuestKind::Vm(vm) => vm
             .disks
             .iter()
             .filter(|disk| *disk.backup)
-            .map(|disk| *disk.size)
+            .filter_map(|disk| disk.placement()?.size())
+            .map(|size| size.value)
             .sum(),
         GuestKind::Container(container) => {
             let volumes = container
@@ -791,10 +793,10 @@ fn backed_up_size(guest: &Guest) -> ByteSize {
                 .iter()
                 .filter(|mount| *mount.backup)
                 .map(|mount| match &mount.source {
-                    MountSource::Volume { size, .. } => **size,
+                    MountSource::Volume(placement) => told(placement),
                     MountSource::Share(_) | MountSource::HostPath(_) => ByteSize::default(),
                 });
-            volumes.sum::<ByteSize>() + *container.rootfs_size
+            volumes.sum::<ByteSize>() + told(&container.rootfs)
         }
     }
 }

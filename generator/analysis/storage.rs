@@ -8,9 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::zone_named;
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::{VolumeRole, Volumes};
 use crate::model::{
-    Dataset, Disk, ExternalPlace, Guest, GuestKind, Host, Id, MountSource, Pool, Schedule,
-    StoreRef, Vdev, VdevRole, ZfsScrub, ZfsSnapshot,
+    Dataset, Disk, ExternalPlace, Guest, GuestKind, Host, Id, MountSource, Placement, Pool,
+    Schedule, StoreRef, Vdev, VdevRole, VolumeSource, ZfsScrub, ZfsSnapshot,
 };
 use crate::pve::Release;
 use crate::source::{Span, Spanned};
@@ -624,69 +625,85 @@ fn volume_block(host: &Host, dataset: &Dataset) -> ByteSize {
     )
 }
 
-/// A volume of a guest.
+/// A volume of a guest whose size is known.
 struct Volume<'a> {
     guest: &'a str,
     disk: &'a str,
-    dataset: Id<Dataset>,
+    store: StoreRef,
     size: ByteSize,
     span: Span,
-    /// Whether it is a zvol; a container's is a file system, of which nothing is reserved.
-    zvol: bool,
+    /// Whether it is a block device; a container's on ZFS is a file system, of which nothing is reserved.
+    block: bool,
 }
 
 impl Volume<'_> {
     fn name(&self) -> String {
         format!("{}.{}", self.guest, self.disk)
     }
+
+    fn dataset(&self) -> Option<Id<Dataset>> {
+        match self.store {
+            StoreRef::Dataset(id) => Some(id),
+            StoreRef::Lvm(_) | StoreRef::External(_) | StoreRef::Local => None,
+        }
+    }
 }
 
 fn volumes(host: &Host) -> Vec<Volume<'_>> {
+    let all = Volumes::of(host);
     let mut volumes = Vec::new();
-    for guest in host.guests.values() {
-        let name = guest.name.value.as_str();
-        match &guest.kind {
-            GuestKind::Vm(vm) => {
-                for disk in vm.disks.iter().filter(|disk| !disk.size.is_missing()) {
-                    volumes.push(Volume {
-                        guest: name,
-                        disk: &disk.name,
-                        dataset: disk.dataset.value,
-                        size: *disk.size,
-                        span: disk.size.span,
-                        zvol: true,
-                    });
-                }
+    for (id, guest) in host.guests.iter() {
+        for volume in all.of_guest(id) {
+            let Some(size) = volume.size else { continue };
+            let Some((disk, placement)) = of_role(guest, volume.role) else {
+                continue;
+            };
+            let missing = match &placement.volume {
+                VolumeSource::New { size, .. } => size.is_missing(),
+                VolumeSource::Existing { .. } => false,
+            };
+            if missing {
+                continue;
             }
-            GuestKind::Container(container) => {
-                if !container.rootfs_size.is_missing() {
-                    volumes.push(Volume {
-                        guest: name,
-                        disk: "rootfs",
-                        dataset: container.rootfs.value,
-                        size: *container.rootfs_size,
-                        span: container.rootfs_size.span,
-                        zvol: false,
-                    });
-                }
-                for mount in &container.mounts {
-                    if let MountSource::Volume { dataset, size } = &mount.source
-                        && !size.is_missing()
-                    {
-                        volumes.push(Volume {
-                            guest: name,
-                            disk: &mount.name,
-                            dataset: dataset.value,
-                            size: **size,
-                            span: size.span,
-                            zvol: false,
-                        });
-                    }
-                }
-            }
+            volumes.push(Volume {
+                guest: guest.name.value.as_str(),
+                disk,
+                store: volume.store,
+                size: ByteSize::bytes(size.bytes()),
+                span: placement
+                    .size()
+                    .map_or(placement.store.span, |size| size.span),
+                block: guest.vm().is_some(),
+            });
         }
     }
     volumes
+}
+
+/// What a volume is called, and where the spec places it.
+fn of_role(guest: &Guest, role: VolumeRole) -> Option<(&str, &Placement)> {
+    match (&guest.kind, role) {
+        (GuestKind::Vm(vm), VolumeRole::Disk(at)) => {
+            let disk = vm.disks.get(at)?;
+            Some((disk.name.value.as_str(), disk.placement()?))
+        }
+        (GuestKind::Vm(vm), VolumeRole::Efi) => Some(("efi", &vm.efi.as_ref()?.placement)),
+        (GuestKind::Vm(vm), VolumeRole::Tpm) => Some(("tpm", &vm.tpm_state.as_ref()?.placement)),
+        (GuestKind::Container(container), VolumeRole::Rootfs) => {
+            Some(("rootfs", &container.rootfs))
+        }
+        (GuestKind::Container(container), VolumeRole::Mount(at)) => {
+            let mount = container.mounts.get(at)?;
+            match &mount.source {
+                MountSource::Volume(placement) => Some((mount.name.value.as_str(), placement)),
+                MountSource::Share(_) | MountSource::HostPath(_) => None,
+            }
+        }
+        (GuestKind::Vm(_), VolumeRole::Rootfs | VolumeRole::Mount(_))
+        | (GuestKind::Container(_), VolumeRole::Efi | VolumeRole::Tpm | VolumeRole::Disk(_)) => {
+            None
+        }
+    }
 }
 
 /// The thick volumes of a dataset.
@@ -751,20 +768,21 @@ fn plans<'a>(host: &'a Host, volumes: &[Volume<'_>]) -> BTreeMap<Id<Pool>, Plan<
     let mut thick: BTreeMap<Id<Dataset>, Thick> = BTreeMap::new();
     let mut grown: BTreeMap<Id<Dataset>, ByteSize> = BTreeMap::new();
     for volume in volumes {
-        let dataset = &host.storage.datasets[volume.dataset];
+        let Some(id) = volume.dataset() else { continue };
+        let dataset = &host.storage.datasets[id];
         let Some(plan) = plans.get(&dataset.pool.value) else {
             continue;
         };
-        let full = if volume.zvol {
+        let full = if volume.block {
             plan.geometry
                 .thick_volume(volume.size, volume_block(host, dataset))
         } else {
             volume.size
         };
-        let sum = grown.entry(volume.dataset).or_default();
+        let sum = grown.entry(id).or_default();
         *sum = *sum + full;
-        if volume.zvol && !*dataset.thin {
-            let entry = thick.entry(volume.dataset).or_default();
+        if volume.block && !*dataset.thin {
+            let entry = thick.entry(id).or_default();
             entry.sum = entry.sum + full;
             entry.lines.push((
                 format!(
@@ -1012,7 +1030,7 @@ fn snapshots(
             let block = volume_block(host, dataset);
             let own: Vec<(String, ByteSize)> = volumes
                 .iter()
-                .filter(|volume| volume.zvol && volume.dataset == named.value)
+                .filter(|volume| volume.block && volume.dataset() == Some(named.value))
                 .map(|volume| {
                     (
                         format!("{}, written once over", volume.name()),
@@ -1117,6 +1135,9 @@ fn padding(host: &Host, dataset: &Dataset, sink: &mut Sink) {
 fn pool_of(host: &Host, store: StoreRef) -> Option<Id<Pool>> {
     match store {
         StoreRef::Dataset(id) => Some(host.storage.datasets[id].pool.value),
+        StoreRef::Lvm(_) => None,
+        // The root file system: on the pool that the host starts from, where it has one.
+        StoreRef::Local => host.storage.boot_pool().map(|(id, _)| id),
         StoreRef::External(id) => {
             let ExternalPlace::Dir {
                 path, device: None, ..
@@ -1146,26 +1167,33 @@ fn job(schedule: &Schedule) -> Option<(Vec<Id<Guest>>, StoreRef, Span)> {
 
 /// The pools that a guest's backed-up data lies on.
 fn data_pools(host: &Host, guest: &Guest) -> BTreeSet<Id<Pool>> {
-    let pool = |dataset: Id<Dataset>| host.storage.datasets[dataset].pool.value;
-    match &guest.kind {
-        GuestKind::Vm(vm) => vm
-            .disks
-            .iter()
-            .filter(|disk| *disk.backup)
-            .map(|disk| pool(disk.dataset.value))
-            .collect(),
-        GuestKind::Container(container) => container
-            .mounts
-            .iter()
-            .filter(|mount| *mount.backup)
-            .filter_map(|mount| match &mount.source {
-                MountSource::Volume { dataset, .. } => Some(dataset.value),
-                MountSource::Share(_) | MountSource::HostPath(_) => None,
-            })
-            .chain([container.rootfs.value])
-            .map(pool)
-            .collect(),
-    }
+    backed_up(guest)
+        .filter_map(|placement| pool_of(host, placement.store.value))
+        .collect()
+}
+
+/// Where the volumes of a guest lie that backups hold.
+fn backed_up(guest: &Guest) -> impl Iterator<Item = &Placement> {
+    let disks = guest
+        .vm()
+        .into_iter()
+        .flat_map(|vm| &vm.disks)
+        .filter(|disk| *disk.backup)
+        .filter_map(|disk| disk.placement());
+    let mounts = guest
+        .container()
+        .into_iter()
+        .flat_map(|container| &container.mounts)
+        .filter(|mount| *mount.backup)
+        .filter_map(|mount| match &mount.source {
+            MountSource::Volume(placement) => Some(placement),
+            MountSource::Share(_) | MountSource::HostPath(_) => None,
+        });
+    let rootfs = guest
+        .container()
+        .into_iter()
+        .map(|container| &container.rootfs);
+    disks.chain(mounts).chain(rootfs)
 }
 
 /// Names of guests, a few of many.
@@ -1226,7 +1254,7 @@ fn nothing_outside(host: &Host, sink: &mut Sink) {
             continue;
         };
         let stays = match store {
-            StoreRef::Dataset(_) => true,
+            StoreRef::Dataset(_) | StoreRef::Lvm(_) | StoreRef::Local => true,
             // A folder without a device of its own may be anything, as a share that the host mounts itself.
             StoreRef::External(_) => pool_of(host, store).is_some(),
         };

@@ -34,7 +34,7 @@ impl Backups {
         }
         let holds = |(id, _): (Id<Guest>, &Guest)| {
             let mut volumes = volumes.of_guest(id).iter();
-            volumes.any(|volume| taken[volume.dataset.index()])
+            volumes.any(|volume| volume.dataset().is_some_and(|id| taken[id.index()]))
         };
         Self {
             jobs,

@@ -34,7 +34,17 @@ fn secret(store: &External) -> Option<Secret> {
             "",
             format!("the password of the backup server {}", server.value),
         ),
-        ExternalPlace::Nfs { .. } | ExternalPlace::Dir { .. } => return None,
+        // `ESXiPlugin.pm`, `on_add_hook`.
+        ExternalPlace::Esxi { server, .. } => (
+            "",
+            format!("the password of the ESXi host {}", server.value),
+        ),
+        ExternalPlace::Nfs { .. }
+        | ExternalPlace::Dir { .. }
+        | ExternalPlace::Btrfs { .. }
+        | ExternalPlace::Cephfs { .. }
+        | ExternalPlace::Rbd { .. }
+        | ExternalPlace::Iscsi => return None,
     };
     store.secret.as_ref().map(|name| Secret {
         name: name.as_str().to_owned(),

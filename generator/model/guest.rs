@@ -3,18 +3,19 @@
 use std::net::IpAddr;
 
 use super::{
-    Bridge, Dataset, Host, Id, Item, Link, Machine, PciDevice, Segment, Setting, UsbDevice,
+    Bridge, Dataset, Disk, Host, Id, Item, Link, Machine, PciDevice, Placement, Segment, Setting,
+    UsbDevice,
 };
 use crate::calendar::{Calendar, TimeSpan};
 use crate::pve::PveOption;
 use crate::source::{Span, Spanned};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, Cidr, ComputerName, ContainerOs, CpuSet,
-    DevicePath, DnsName, FirewallDirection, FirewallLog, FirewallPolicy, FirewallPorts,
+    DevicePath, DnsName, EfiType, FirewallDirection, FirewallLog, FirewallPolicy, FirewallPorts,
     FirewallWord, Firmware, GuestAddress, GuestOs, GuestPath, KeyboardLayout, Line, Locale,
     MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, RemoteAccess, SecretName,
-    SshKey, Tag, Text, TimeZoneName, UsbId, VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser,
-    WingetId,
+    SshKey, Tag, Text, TimeZoneName, TpmVersion, UsbId, VlanSet, VlanTag, VmId, VmOs, VolumeId,
+    WindowsUser, WingetId,
 };
 
 /// A virtual machine or a container.
@@ -183,8 +184,12 @@ pub struct Vm {
     pub firmware: Setting<Firmware>,
     /// Its machine type: `q35`, `i440fx`, or a pinned one.
     pub machine: Setting<String>,
-    /// Whether it has a TPM 2.0.
+    /// Where the settings of OVMF lie; none with another firmware, and where the spec wants none.
+    pub efi: Option<EfiDisk>,
+    /// Whether it has a TPM.
     pub tpm: Setting<bool>,
+    /// Where the state of its TPM lies; none without one, and where there is no store for it.
+    pub tpm_state: Option<TpmState>,
     /// Whether its firmware brings the keys of Secure Boot.
     pub secure_boot: Setting<bool>,
     /// Whether the QEMU guest agent runs in it.
@@ -220,10 +225,8 @@ pub struct Vm {
 pub struct VmDisk {
     /// Its name in the spec.
     pub name: Spanned<String>,
-    /// The dataset that it lies in.
-    pub dataset: Spanned<Id<Dataset>>,
-    /// Its size.
-    pub size: Setting<ByteSize>,
+    /// What it is.
+    pub source: DiskSource,
     /// Its bus.
     pub bus: Setting<Bus>,
     /// Whether the guest sees flash.
@@ -406,6 +409,59 @@ pub struct FirewallRule {
     pub enabled: Setting<bool>,
 }
 
+/// What a disk of a virtual machine is.
+#[derive(Debug, Clone)]
+pub enum DiskSource {
+    /// A volume of a store.
+    Volume(Placement),
+    /// A disk of the host, handed over whole.
+    Device(Spanned<Id<Disk>>),
+}
+
+impl VmDisk {
+    /// Where its volume lies; none for a disk of the host.
+    pub fn placement(&self) -> Option<&Placement> {
+        match &self.source {
+            DiskSource::Volume(placement) => Some(placement),
+            DiskSource::Device(_) => None,
+        }
+    }
+
+    /// The dataset that it lies in, where it lies in one.
+    pub fn dataset(&self) -> Option<Id<Dataset>> {
+        self.placement().and_then(Placement::dataset)
+    }
+
+    /// Its size, where the spec tells.
+    pub fn size(&self) -> Option<Spanned<ByteSize>> {
+        self.placement().and_then(Placement::size)
+    }
+}
+
+/// Where the settings of OVMF lie.
+#[derive(Debug, Clone)]
+pub struct EfiDisk {
+    /// Where the spec says it; the firmware's place otherwise.
+    pub span: Span,
+    /// The volume.
+    pub placement: Placement,
+    /// How much flash OVMF sees.
+    pub kind: Setting<EfiType>,
+    /// Whether Microsoft's and the distributions' keys of Secure Boot are in it.
+    pub pre_enrolled_keys: Setting<bool>,
+}
+
+/// Where the state of a TPM lies.
+#[derive(Debug, Clone)]
+pub struct TpmState {
+    /// Where the spec says it; the guest's table otherwise.
+    pub span: Span,
+    /// The volume.
+    pub placement: Placement,
+    /// The TPM's version.
+    pub version: Setting<TpmVersion>,
+}
+
 /// A folder of the host inside a virtual machine.
 #[derive(Debug, Clone)]
 pub struct Share {
@@ -434,10 +490,8 @@ pub struct Container {
     pub unprivileged: Setting<bool>,
     /// Features of Proxmox VE.
     pub features: Vec<Spanned<Line>>,
-    /// The dataset of its root file system.
-    pub rootfs: Spanned<Id<Dataset>>,
-    /// The size of its root file system.
-    pub rootfs_size: Setting<ByteSize>,
+    /// Its root file system.
+    pub rootfs: Placement,
     /// Further file systems, in order.
     pub mounts: Vec<ContainerMount>,
     /// Devices of the host.
@@ -472,13 +526,8 @@ pub struct ContainerMount {
 /// What a container mounts.
 #[derive(Debug, Clone)]
 pub enum MountSource {
-    /// A volume of its own.
-    Volume {
-        /// The dataset that it lies in.
-        dataset: Spanned<Id<Dataset>>,
-        /// Its size.
-        size: Setting<ByteSize>,
-    },
+    /// A volume of a store.
+    Volume(Placement),
     /// A shared dataset, as it is.
     Share(Spanned<Id<Dataset>>),
     /// A folder of the host.

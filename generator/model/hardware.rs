@@ -63,6 +63,8 @@ pub struct Disk {
     pub size: Setting<ByteSize>,
     /// A stable path.
     pub device: Setting<DevicePath>,
+    /// The one partition of it that is meant, where it is not the whole disk.
+    pub partition: Option<Spanned<u32>>,
     /// What it is called.
     pub model: Option<Spanned<Line>>,
     /// Its serial number.
@@ -155,6 +157,22 @@ impl PciDevice {
         PciPlace {
             address: *self.address,
             all_functions: self.all_functions,
+        }
+    }
+}
+
+impl Disk {
+    /// The path of what is meant: the disk, or its partition. Links below `/dev/disk` end in `-part3`, names that end in a
+    /// digit take a `p` (`/dev/nvme0n1p3`), others the number alone.
+    pub fn path(&self) -> String {
+        let device = self.device.as_str();
+        match self.partition.map(|number| number.value) {
+            None => device.to_owned(),
+            Some(number) if device.starts_with("/dev/disk/") => format!("{device}-part{number}"),
+            Some(number) if device.ends_with(|c: char| c.is_ascii_digit()) => {
+                format!("{device}p{number}")
+            }
+            Some(number) => format!("{device}{number}"),
         }
     }
 }

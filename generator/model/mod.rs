@@ -15,10 +15,10 @@ pub mod storage;
 pub use arena::{Arena, Id, Item};
 pub use boot::{Boot, Kept, KeptText, ModuleOptions};
 pub use guest::{
-    Autostart, Container, ContainerDevice, ContainerMount, FirewallRule, Gateway, Guest,
-    GuestFirewall, GuestKind, GuestNic, GuestUsb, Image, MountSource, NixosGuest, NixosScript,
-    NixosUser, PassedDevice, Passthrough, RustSetup, Share, Steam, UsbSource, Vm, VmDisk,
-    WindowsGuest,
+    Autostart, Container, ContainerDevice, ContainerMount, DiskSource, EfiDisk, FirewallRule,
+    Gateway, Guest, GuestFirewall, GuestKind, GuestNic, GuestUsb, Image, MountSource, NixosGuest,
+    NixosScript, NixosUser, PassedDevice, Passthrough, RustSetup, Share, Steam, TpmState,
+    UsbSource, Vm, VmDisk, WindowsGuest,
 };
 pub use hardware::{Cpu, Disk, Hardware, Memory, Nic, PciDevice, UsbDevice};
 pub use network::{
@@ -30,7 +30,8 @@ pub use schedule::{
     VzdumpBackup, WindowsMaintenance, WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
 };
 pub use storage::{
-    Dataset, External, ExternalPlace, Pool, Storage, Store, StoreRef, Vdev, VdevRole,
+    Dataset, Encryption, External, ExternalPlace, Import, Local, LocalStatement, Lvm, Medium,
+    Placement, Pool, Storage, Store, StoreRef, Vdev, VdevRole, VolumeSource,
 };
 
 use crate::diagnostics::Lints;
@@ -206,14 +207,14 @@ impl Host {
             })
     }
 
-    /// The name of a dataset in ZFS: `rpool/vm-disks`.
+    /// The name of a dataset in ZFS: `rpool/vm-disks`, or `tank` for a pool's root.
     pub fn zfs_name(&self, dataset: Id<Dataset>) -> String {
         let dataset = &self.storage.datasets[dataset];
-        format!(
-            "{}/{}",
-            self.storage.pools[dataset.pool.value].name.as_str(),
-            dataset.path.as_str()
-        )
+        let pool = self.storage.pools[dataset.pool.value].name.as_str();
+        match &dataset.path.value {
+            Some(path) => format!("{pool}/{}", path.as_str()),
+            None => pool.to_owned(),
+        }
     }
 
     /// Where a dataset is mounted on the host. A dataset of zvols alone has no files but the same rule.

@@ -1,14 +1,16 @@
 //! Pools, datasets and stores elsewhere.
 
 use super::{Arena, Disk, Id, Item, Keep, Setting};
+use crate::pve::PveOption;
 use crate::source::{Span, Spanned};
 use crate::value::{
-    AbsolutePath, ByteSize, DatasetPath, DatasetUse, DevicePath, HostAddress, Line, LogLayout,
-    Name, PoolLayout, SecretName,
+    AbsolutePath, ByteSize, DatasetPath, DatasetUse, DevicePath, ExternalKind, HostAddress,
+    ImageFormat, ImageSource, Line, LogLayout, Name, PoolLayout, SecretName, Sha256Sum, VolumeName,
+    ZfsAclType, ZfsCipher, ZfsKey, ZfsSync, ZfsXattr,
 };
 
 /// Where bytes lie.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Storage {
     /// The most that the ZFS cache takes.
     pub arc_max: Option<Spanned<ByteSize>>,
@@ -18,8 +20,12 @@ pub struct Storage {
     pub pools: Arena<Pool>,
     /// Datasets.
     pub datasets: Arena<Dataset>,
+    /// Volume groups and thin pools of LVM.
+    pub lvm: Arena<Lvm>,
     /// Stores elsewhere.
     pub external: Arena<External>,
+    /// Proxmox VE's own store `local`.
+    pub local: Local,
 }
 
 /// A ZFS pool.
@@ -37,7 +43,7 @@ pub struct Pool {
     pub boot: Setting<bool>,
     /// The sector size as a power of two.
     pub ashift: Setting<u8>,
-    /// The compression.
+    /// The compression of its root dataset.
     pub compression: Setting<String>,
     /// Whether freed blocks are told to the disks.
     pub autotrim: Setting<bool>,
@@ -94,8 +100,8 @@ pub struct Dataset {
     pub pool: Spanned<Id<Pool>>,
     /// What it is for.
     pub uses: Vec<Spanned<DatasetUse>>,
-    /// Its name below the pool.
-    pub path: Setting<DatasetPath>,
+    /// Its name below the pool; none for the pool's own root.
+    pub path: Setting<Option<DatasetPath>>,
     /// The most that it takes.
     pub quota: Option<Spanned<ByteSize>>,
     /// What is kept free for it.
@@ -110,6 +116,87 @@ pub struct Dataset {
     pub compression: Option<Spanned<String>>,
     /// Whether volumes take space only as they fill.
     pub thin: Setting<bool>,
+    /// Whether reading a file notes the time.
+    pub atime: Option<Spanned<bool>>,
+    /// When writes are on the disks.
+    pub sync: Option<Spanned<ZfsSync>>,
+    /// Which access lists it knows.
+    pub acltype: Option<Spanned<ZfsAclType>>,
+    /// How extended attributes lie in it.
+    pub xattr: Option<Spanned<ZfsXattr>>,
+    /// Its encryption.
+    pub encryption: Option<Encryption>,
+    /// Further properties of ZFS, and of the user's.
+    pub properties: Vec<(Spanned<String>, Spanned<Line>)>,
+    /// Whether Proxmox VE passes it over.
+    pub disabled: Setting<bool>,
+    /// Options of the storage that are said by Proxmox VE's own names.
+    pub schema: Vec<PveOption>,
+}
+
+/// How a dataset is encrypted. What lies below it is, too.
+#[derive(Debug, Clone)]
+pub struct Encryption {
+    /// Where it stands.
+    pub span: Span,
+    /// Where the key is.
+    pub key: Setting<ZfsKey>,
+    /// The cipher, where the spec names one.
+    pub cipher: Option<Spanned<ZfsCipher>>,
+}
+
+/// A volume group of LVM, or a thin pool in one; a storage of Proxmox VE of the same name.
+#[derive(Debug, Clone)]
+pub struct Lvm {
+    /// Its name in the spec.
+    pub name: Spanned<String>,
+    /// Where its table stands.
+    pub span: Span,
+    /// The volume group.
+    pub group: Setting<Name>,
+    /// The thin pool in it; without one, volumes are thick.
+    pub thin_pool: Option<Spanned<Name>>,
+    /// What it is for.
+    pub uses: Vec<Spanned<DatasetUse>>,
+    /// The disks that the group is made of; none where it is there already.
+    pub disks: Vec<Spanned<Id<Disk>>>,
+    /// How large the thin pool is, or the part of the group that is for guests.
+    pub size: Option<Spanned<ByteSize>>,
+    /// Whether the installer made it.
+    pub boot: Setting<bool>,
+    /// Whether Proxmox VE passes it over.
+    pub disabled: Setting<bool>,
+    /// Options of the storage that are said by Proxmox VE's own names.
+    pub schema: Vec<PveOption>,
+}
+
+/// Proxmox VE's own store `local`: a folder of the root file system.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// `local`; at its table, or at the file's start where it has none.
+    pub name: Spanned<String>,
+    /// What it is for, where the spec has a table of it; else it is left as it is.
+    pub stated: Option<LocalStatement>,
+}
+
+/// What the spec says of `local`.
+#[derive(Debug, Clone)]
+pub struct LocalStatement {
+    /// Where its table stands.
+    pub span: Span,
+    /// What it is for.
+    pub uses: Vec<Spanned<DatasetUse>>,
+    /// How many backups are kept of each guest, where the job does not say.
+    pub keep: Option<Spanned<Keep>>,
+    /// Whether Proxmox VE passes it over.
+    pub disabled: Setting<bool>,
+    /// Options of the storage that are said by Proxmox VE's own names.
+    pub schema: Vec<PveOption>,
+}
+
+impl Local {
+    /// Where it lies.
+    pub const PATH: &'static str = "/var/lib/vz";
 }
 
 /// A store elsewhere; a storage of Proxmox VE of the same name.
@@ -131,6 +218,66 @@ pub struct External {
     pub secret: Option<Spanned<SecretName>>,
     /// Mount options.
     pub options: Option<Spanned<Line>>,
+    /// The fingerprint of the key that encrypts backups.
+    pub encryption_key: Option<Spanned<String>>,
+    /// Whether Proxmox VE passes it over.
+    pub disabled: Setting<bool>,
+    /// Options of the storage that are said by Proxmox VE's own names.
+    pub schema: Vec<PveOption>,
+}
+
+impl External {
+    /// What kind of store it is.
+    pub fn kind(&self) -> ExternalKind {
+        match self.place {
+            ExternalPlace::Nfs { .. } => ExternalKind::Nfs,
+            ExternalPlace::Cifs { .. } => ExternalKind::Cifs,
+            ExternalPlace::Pbs { .. } => ExternalKind::Pbs,
+            ExternalPlace::Dir { .. } => ExternalKind::Dir,
+            ExternalPlace::Btrfs { .. } => ExternalKind::Btrfs,
+            ExternalPlace::Cephfs { .. } => ExternalKind::Cephfs,
+            ExternalPlace::Rbd { .. } => ExternalKind::Rbd,
+            ExternalPlace::Iscsi => ExternalKind::Iscsi,
+            ExternalPlace::Esxi { .. } => ExternalKind::Esxi,
+        }
+    }
+
+    /// The server that it is on, where it has one.
+    pub fn server(&self) -> Option<&Setting<HostAddress>> {
+        match &self.place {
+            ExternalPlace::Nfs { server, .. }
+            | ExternalPlace::Cifs { server, .. }
+            | ExternalPlace::Pbs { server, .. }
+            | ExternalPlace::Esxi { server, .. } => Some(server),
+            ExternalPlace::Dir { .. }
+            | ExternalPlace::Btrfs { .. }
+            | ExternalPlace::Cephfs { .. }
+            | ExternalPlace::Rbd { .. }
+            | ExternalPlace::Iscsi => None,
+        }
+    }
+
+    /// Where its files are on the host, for stores of files: as the spec says, or where Proxmox VE mounts by itself.
+    pub fn folder(&self) -> Option<AbsolutePath> {
+        match &self.place {
+            ExternalPlace::Nfs { path, .. }
+            | ExternalPlace::Cifs { path, .. }
+            | ExternalPlace::Cephfs { path, .. } => Some(path.as_ref().map_or_else(
+                || {
+                    let path = format!("/mnt/pve/{}", self.name.value);
+                    path.parse().expect("a storage's name is a plain component")
+                },
+                |path| path.value.clone(),
+            )),
+            ExternalPlace::Dir { path, .. } | ExternalPlace::Btrfs { path } => {
+                Some(path.value.clone())
+            }
+            ExternalPlace::Pbs { .. }
+            | ExternalPlace::Rbd { .. }
+            | ExternalPlace::Iscsi
+            | ExternalPlace::Esxi { .. } => None,
+        }
+    }
 }
 
 /// Where a store elsewhere is.
@@ -178,47 +325,282 @@ pub enum ExternalPlace {
         /// Its file system.
         fs: Option<Spanned<Name>>,
     },
+    /// A folder of the host on btrfs.
+    Btrfs {
+        /// The folder.
+        path: Setting<AbsolutePath>,
+    },
+    /// Ceph's file system; monitors are options of Proxmox VE.
+    Cephfs {
+        /// Where it is mounted, where the spec tells.
+        path: Option<Spanned<AbsolutePath>>,
+        /// The user.
+        username: Option<Spanned<Line>>,
+    },
+    /// Ceph's block devices; pool and monitors are options of Proxmox VE.
+    Rbd {
+        /// The namespace in the pool.
+        namespace: Option<Spanned<Line>>,
+        /// The user.
+        username: Option<Spanned<Line>>,
+    },
+    /// An iSCSI target; portal and target are options of Proxmox VE.
+    Iscsi,
+    /// An ESXi host.
+    Esxi {
+        /// The host.
+        server: Setting<HostAddress>,
+        /// The user.
+        username: Option<Spanned<Line>>,
+    },
 }
 
-/// A reference to a dataset or to a store elsewhere, by the name that both share.
+/// A reference to anything that is a storage of Proxmox VE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StoreRef {
     /// A dataset.
     Dataset(Id<Dataset>),
+    /// A volume group of LVM, or a thin pool.
+    Lvm(Id<Lvm>),
     /// A store elsewhere.
     External(Id<External>),
+    /// Proxmox VE's own `local`.
+    Local,
 }
 
-/// A dataset or a store elsewhere.
+/// Anything that is a storage of Proxmox VE.
 #[derive(Debug, Clone, Copy)]
 pub enum Store<'a> {
     /// A dataset.
     Dataset(&'a Dataset),
+    /// A volume group of LVM, or a thin pool.
+    Lvm(&'a Lvm),
     /// A store elsewhere.
     External(&'a External),
+    /// Proxmox VE's own `local`.
+    Local(&'a Local),
 }
 
-impl Store<'_> {
+/// How a store keeps volumes of guests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    /// Zvols, and datasets for containers.
+    Zfs,
+    /// Logical volumes, thick.
+    Lvm,
+    /// Logical volumes of a thin pool.
+    LvmThin,
+    /// Files in a folder for each guest.
+    Files,
+    /// Raw files, and subvolumes for containers.
+    Btrfs,
+    /// Block devices of Ceph.
+    Rbd,
+    /// The disks of a target, which are there already.
+    Luns,
+    /// None: backups, files or machines to import.
+    Nothing,
+}
+
+impl Medium {
+    /// The formats of images that a store of this kind holds; empty where the word has no place.
+    pub fn formats(self) -> &'static [ImageFormat] {
+        match self {
+            Self::Files => &[ImageFormat::Qcow2, ImageFormat::Raw, ImageFormat::Vmdk],
+            Self::Btrfs => &[ImageFormat::Raw],
+            Self::Zfs | Self::Lvm | Self::LvmThin | Self::Rbd | Self::Luns | Self::Nothing => &[],
+        }
+    }
+
+    /// Whether new volumes can be made in it.
+    pub fn makes_volumes(self) -> bool {
+        match self {
+            Self::Zfs | Self::Lvm | Self::LvmThin | Self::Files | Self::Btrfs | Self::Rbd => true,
+            Self::Luns | Self::Nothing => false,
+        }
+    }
+}
+
+impl<'a> Store<'a> {
     /// Its name; the storage's name in Proxmox VE.
-    pub fn name(&self) -> &Spanned<String> {
+    pub fn name(&self) -> &'a Spanned<String> {
         match self {
             Self::Dataset(dataset) => &dataset.name,
+            Self::Lvm(lvm) => &lvm.name,
             Self::External(external) => &external.name,
+            Self::Local(local) => &local.name,
         }
     }
 
-    /// What it is for.
-    pub fn uses(&self) -> &[Spanned<DatasetUse>] {
+    /// What it is for. Of a `local` without a table nothing is known.
+    pub fn uses(&self) -> &'a [Spanned<DatasetUse>] {
         match self {
             Self::Dataset(dataset) => &dataset.uses,
+            Self::Lvm(lvm) => &lvm.uses,
             Self::External(external) => &external.uses,
+            Self::Local(local) => local.stated.as_ref().map_or(&[], |stated| &stated.uses),
         }
     }
 
-    /// Whether it is for `wanted`.
+    /// Whether it is for `wanted`. A `local` without a table is for whatever is put there.
     pub fn is_for(&self, wanted: DatasetUse) -> bool {
-        self.uses().iter().any(|u| u.value == wanted)
+        match self {
+            Self::Local(Local { stated: None, .. }) => wanted != DatasetUse::Share,
+            Self::Dataset(_) | Self::Lvm(_) | Self::External(_) | Self::Local(_) => {
+                self.uses().iter().any(|u| u.value == wanted)
+            }
+        }
     }
+
+    /// What a diagnostic calls it.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::Dataset(_) => "dataset",
+            Self::Lvm(_) => "LVM store",
+            Self::External(_) => "external store",
+            Self::Local(_) => "store",
+        }
+    }
+
+    /// How it keeps volumes of guests.
+    pub fn medium(&self) -> Medium {
+        match self {
+            Self::Dataset(_) => Medium::Zfs,
+            Self::Lvm(lvm) if lvm.thin_pool.is_some() => Medium::LvmThin,
+            Self::Lvm(_) => Medium::Lvm,
+            Self::External(external) => match external.kind() {
+                ExternalKind::Nfs | ExternalKind::Cifs | ExternalKind::Dir => Medium::Files,
+                ExternalKind::Btrfs => Medium::Btrfs,
+                ExternalKind::Rbd => Medium::Rbd,
+                ExternalKind::Iscsi => Medium::Luns,
+                ExternalKind::Pbs | ExternalKind::Cephfs | ExternalKind::Esxi => Medium::Nothing,
+            },
+            Self::Local(_) => Medium::Files,
+        }
+    }
+
+    /// The word of Proxmox VE's `storage.cfg` for its kind.
+    pub fn pve_type(&self) -> &'static str {
+        match self {
+            Self::Dataset(dataset) if dataset.holds_volumes() => "zfspool",
+            Self::Dataset(_) | Self::Local(_) => "dir",
+            Self::Lvm(lvm) if lvm.thin_pool.is_some() => "lvmthin",
+            Self::Lvm(_) => "lvm",
+            Self::External(external) => external.kind().as_str(),
+        }
+    }
+
+    /// Whether Proxmox VE passes it over.
+    pub fn is_disabled(&self) -> bool {
+        match self {
+            Self::Dataset(dataset) => *dataset.disabled,
+            Self::Lvm(lvm) => *lvm.disabled,
+            Self::External(external) => *external.disabled,
+            Self::Local(local) => local.stated.as_ref().is_some_and(|s| *s.disabled),
+        }
+    }
+
+    /// Whether its absence is no failure.
+    pub fn is_removable(&self) -> bool {
+        match self {
+            Self::External(external) => *external.removable,
+            Self::Dataset(_) | Self::Lvm(_) | Self::Local(_) => false,
+        }
+    }
+
+    /// How many backups it keeps of each guest, where the job does not say.
+    pub fn keep(&self) -> Option<Spanned<Keep>> {
+        match self {
+            Self::External(external) => external.keep,
+            Self::Local(local) => local.stated.as_ref().and_then(|stated| stated.keep),
+            Self::Dataset(_) | Self::Lvm(_) => None,
+        }
+    }
+
+    /// Options of the storage that are said by Proxmox VE's own names.
+    pub fn schema(&self) -> &'a [PveOption] {
+        match self {
+            Self::Dataset(dataset) => &dataset.schema,
+            Self::Lvm(lvm) => &lvm.schema,
+            Self::External(external) => &external.schema,
+            Self::Local(local) => local.stated.as_ref().map_or(&[], |stated| &stated.schema),
+        }
+    }
+}
+
+/// Where a volume of a guest lies, and which it is.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    /// The store.
+    pub store: Spanned<StoreRef>,
+    /// The volume in it.
+    pub volume: VolumeSource,
+}
+
+impl Placement {
+    /// A volume that is made, of a size.
+    pub fn new(store: Spanned<StoreRef>, size: Setting<ByteSize>) -> Self {
+        Self {
+            store,
+            volume: VolumeSource::New {
+                size,
+                format: None,
+                import: None,
+            },
+        }
+    }
+
+    /// The dataset that it lies in, where it lies in one.
+    pub fn dataset(&self) -> Option<Id<Dataset>> {
+        match self.store.value {
+            StoreRef::Dataset(id) => Some(id),
+            StoreRef::Lvm(_) | StoreRef::External(_) | StoreRef::Local => None,
+        }
+    }
+
+    /// Its size, where the spec tells.
+    pub fn size(&self) -> Option<Spanned<ByteSize>> {
+        match &self.volume {
+            VolumeSource::New { size, .. } => {
+                (!size.is_missing()).then(|| Spanned::new(size.value, size.span))
+            }
+            VolumeSource::Existing { size, .. } => *size,
+        }
+    }
+}
+
+/// Which volume of a store it is.
+#[derive(Debug, Clone)]
+pub enum VolumeSource {
+    /// One that is made, with the next free number.
+    New {
+        /// Its size.
+        size: Setting<ByteSize>,
+        /// Its format, where the spec names one.
+        format: Option<Spanned<ImageFormat>>,
+        /// What fills it.
+        import: Option<Import>,
+    },
+    /// One that is there.
+    Existing {
+        /// Its name in the store.
+        name: Spanned<VolumeName>,
+        /// Its size, where the spec tells.
+        size: Option<Spanned<ByteSize>>,
+    },
+}
+
+/// An image that fills a new disk.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// Where it stands.
+    pub span: Span,
+    /// Where the image is.
+    pub from: Setting<ImageSource>,
+    /// Its checksum.
+    pub sha256: Option<Spanned<Sha256Sum>>,
+    /// Its format, where its name does not tell.
+    pub format: Option<Spanned<ImageFormat>>,
 }
 
 impl Storage {
@@ -226,21 +608,41 @@ impl Storage {
     pub fn store(&self, store: StoreRef) -> Store<'_> {
         match store {
             StoreRef::Dataset(id) => Store::Dataset(&self.datasets[id]),
+            StoreRef::Lvm(id) => Store::Lvm(&self.lvm[id]),
             StoreRef::External(id) => Store::External(&self.external[id]),
+            StoreRef::Local => Store::Local(&self.local),
         }
     }
 
-    /// Every store: datasets, then those elsewhere.
+    /// Every store of the spec: datasets, LVM, those elsewhere; `local` last, where it has a table.
     pub fn stores(&self) -> impl Iterator<Item = (StoreRef, Store<'_>)> {
         let datasets = self
             .datasets
             .iter()
             .map(|(id, dataset)| (StoreRef::Dataset(id), Store::Dataset(dataset)));
-        datasets.chain(
-            self.external
-                .iter()
-                .map(|(id, external)| (StoreRef::External(id), Store::External(external))),
-        )
+        let lvm = self
+            .lvm
+            .iter()
+            .map(|(id, lvm)| (StoreRef::Lvm(id), Store::Lvm(lvm)));
+        let external = self
+            .external
+            .iter()
+            .map(|(id, external)| (StoreRef::External(id), Store::External(external)));
+        let local = self
+            .local
+            .stated
+            .iter()
+            .map(|_| (StoreRef::Local, Store::Local(&self.local)));
+        datasets.chain(lvm).chain(external).chain(local)
+    }
+
+    /// The store of a name; `local` is always one.
+    pub fn find(&self, name: &str) -> Option<StoreRef> {
+        let dataset = self.datasets.find(name).map(StoreRef::Dataset);
+        dataset
+            .or_else(|| self.lvm.find(name).map(StoreRef::Lvm))
+            .or_else(|| self.external.find(name).map(StoreRef::External))
+            .or_else(|| (name == "local").then_some(StoreRef::Local))
     }
 
     /// The pool that Proxmox VE is installed on.
@@ -267,6 +669,11 @@ impl Item for Pool {
     }
 }
 impl Item for Dataset {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+impl Item for Lvm {
     fn name(&self) -> &str {
         &self.name
     }

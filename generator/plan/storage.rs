@@ -128,9 +128,9 @@ fn made(object: Object, span: Span, what: String) -> Change {
 }
 
 fn compare_dataset(pool: &Pool, dataset: &Dataset, properties: &Properties, found: &mut Found) {
-    let name = match dataset.path.value.as_str() {
-        "" => pool.name.value.clone(),
-        path => format!("{}/{path}", pool.name.value),
+    let name = match &dataset.path.value {
+        None => pool.name.value.clone(),
+        Some(path) => format!("{}/{path}", pool.name.value),
     };
     let object = Object::Dataset(name.clone());
     let Some(own) = properties.get(&name) else {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Place;
 use super::property::{PropertyError, parts};
 use crate::source::{Span, Spanned};
 
@@ -12,9 +13,42 @@ pub struct PveOption {
     pub key: Spanned<String>,
     /// Its value, as Proxmox VE's files write it.
     pub value: Spanned<String>,
+    /// Which bytes of the value stand where, for one that the spec says in pieces: a table, a list.
+    pieces: Vec<(Range<usize>, Span)>,
 }
 
 impl PveOption {
+    /// An option whose value the spec says in one piece.
+    pub fn new(key: Spanned<String>, value: Spanned<String>) -> Self {
+        Self::in_pieces(key, value, Vec::new())
+    }
+
+    /// An option whose value the spec says in pieces: which bytes of it stand where.
+    pub fn in_pieces(
+        key: Spanned<String>,
+        value: Spanned<String>,
+        pieces: Vec<(Range<usize>, Span)>,
+    ) -> Self {
+        Self { key, value, pieces }
+    }
+
+    /// Where a fault of the option stands in the spec.
+    pub fn place(&self, place: &Place) -> Span {
+        match place {
+            Place::Key => self.key.span,
+            Place::Value(range) => self.place_of(range.clone()),
+        }
+    }
+
+    /// Where some bytes of the value stand in the spec.
+    fn place_of(&self, range: Range<usize>) -> Span {
+        let piece = self
+            .pieces
+            .iter()
+            .find(|(piece, _)| piece.start <= range.start && range.end <= piece.end);
+        piece.map_or_else(|| place_inside(&self.value, range), |(_, span)| *span)
+    }
+
     /// The option of a list, by its name.
     pub fn find<'a>(options: &'a [Self], key: &str) -> Option<&'a Self> {
         options.iter().find(|option| option.key.value == key)
@@ -36,7 +70,7 @@ impl PveOption {
             .map(|part| {
                 let part = part?;
                 let start = part.value_start();
-                let place = place_inside(&self.value, start..part.range.end);
+                let place = self.place_of(start..part.range.end);
                 let value = Spanned::new(part.value.to_owned(), place);
                 Ok((part.key.map(str::to_owned), value))
             })

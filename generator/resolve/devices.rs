@@ -243,9 +243,11 @@ pub(super) fn passed(
         }
         ShortOrLong::Long(spec) => {
             let device = index.pci.find(spec.device.as_ref()?, sink)?;
-            let rom = spec.rom_file.as_ref().map(|file| PveOption {
-                key: Spanned::new("romfile".to_owned(), file.span),
-                value: Spanned::new(file.value.as_str().to_owned(), file.span),
+            let rom = spec.rom_file.as_ref().map(|file| {
+                PveOption::new(
+                    Spanned::new("romfile".to_owned(), file.span),
+                    Spanned::new(file.value.as_str().to_owned(), file.span),
+                )
             });
             Some(Passthrough {
                 span: spec.span,
@@ -299,10 +301,10 @@ pub(super) fn passed_raw(option: &PveOption, host: &Host) -> Option<Passthrough>
             }
             Some("pcie") => entry.pcie = flag,
             Some("x-vga") => entry.x_vga = flag,
-            Some(key) => entry.more.push(PveOption {
-                key: Spanned::new(key.to_owned(), value.span),
+            Some(key) => entry.more.push(PveOption::new(
+                Spanned::new(key.to_owned(), value.span),
                 value,
-            }),
+            )),
         }
     }
     Some(entry)
@@ -391,10 +393,10 @@ pub(super) fn usb_raw(option: &PveOption, host: &Host) -> Option<UsbRow> {
             Some("usb3") => {
                 row.usb3 = parse_boolean(&value.value).map(|on| Spanned::new(on, value.span));
             }
-            Some(key) => row.more.push(PveOption {
-                key: Spanned::new(key.to_owned(), value.span),
+            Some(key) => row.more.push(PveOption::new(
+                Spanned::new(key.to_owned(), value.span),
                 value,
-            }),
+            )),
         }
     }
     Some(row)

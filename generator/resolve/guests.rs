@@ -3,24 +3,27 @@ use std::collections::{BTreeMap, HashSet};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::guest::RustProject;
 use crate::model::{
-    Arena, Autostart, Container, ContainerDevice, ContainerMount, Dataset, Guest, GuestKind,
-    GuestNic, GuestUsb, Host, Id, Image, MountSource, NixosGuest, NixosScript, NixosUser,
-    Passthrough, RustSetup, Setting, Share, Steam, Vm, VmDisk, WindowsGuest,
+    Arena, Autostart, Container, ContainerDevice, ContainerMount, Disk, DiskSource, EfiDisk, Guest,
+    GuestKind, GuestNic, GuestUsb, Host, Id, Image, MountSource, NixosGuest, NixosScript,
+    NixosUser, Passthrough, Placement, RustSetup, Setting, Share, Steam, StoreRef, TpmState, Vm,
+    VmDisk, WindowsGuest,
 };
 use crate::pve::{PveOption, Release};
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
 use crate::spec::guest::{
-    AutostartSpec, ContainerSpec, GuestNicSpec, MountSpec, NixosSpec, RustSpec, SteamSpec,
-    VmDiskSpec, VmSpec, WindowsSpec,
+    AutostartSpec, ContainerSpec, GuestNicSpec, MountSpec, NixosSpec, RootfsSpec, RustSpec,
+    SteamSpec, VmDiskSpec, VmSpec, WindowsSpec,
 };
 use crate::spec::reader::{List, OneOrMany, Reference, ShortOrLong};
 use crate::value::Node;
 use crate::value::{
-    Bus, ByteSize, ContainerOs, DatasetUse, Firmware, Line, MacAddress, VmId, VmOs,
+    Bus, ByteSize, ContainerOs, DatasetUse, EfiType, Firmware, Line, MacAddress, TpmVersion, VmId,
+    VmOs,
 };
 
 use super::devices::{self, Bootable, ImageRow, Wanted};
+use super::place::{PlaceKeys, Purpose, expect_use};
 use super::raw::{self, RawContainer, RawRow, RawVm};
 use super::references::Names;
 use super::{Index, choice, list, network};
@@ -28,8 +31,8 @@ use super::{Index, choice, list, network};
 /// A guest that is understood well enough to be named.
 pub(super) enum GuestRow<'a> {
     Vm(&'a Spanned<String>, RawVm<'a>),
-    /// With the dataset of its root file system.
-    Container(&'a Spanned<String>, RawContainer<'a>, Spanned<Id<Dataset>>),
+    /// With the store of its root file system.
+    Container(&'a Spanned<String>, RawContainer<'a>, Spanned<StoreRef>),
 }
 
 impl<'a> GuestRow<'a> {
@@ -77,8 +80,7 @@ pub(super) fn rows<'a>(
         let rootfs = body
             .as_ref()
             .and_then(|raw| raw.body.rootfs.as_ref())
-            .and_then(|r| r.value.dataset.as_ref());
-        let rootfs = rootfs.and_then(|dataset| index.datasets.find(dataset, sink));
+            .and_then(|rootfs| rootfs_keys(&rootfs.value).required(index, sink));
         match (body, rootfs) {
             (Some(body), Some(rootfs)) => rows.push(GuestRow::Container(&row.key, body, rootfs)),
             (body, _) => {
@@ -116,6 +118,44 @@ pub(super) fn rows<'a>(
         }
     }
     (rows, rootless, names)
+}
+
+/// The root file system of a container.
+const ROOTFS: Purpose = Purpose {
+    wanted: DatasetUse::Containers,
+    what: "a container's root file system",
+    fixed: None,
+};
+/// A further volume of a container.
+const VOLUME: Purpose = Purpose {
+    wanted: DatasetUse::Containers,
+    what: "a container's volume",
+    fixed: None,
+};
+/// A disk of a virtual machine.
+const DISK: Purpose = Purpose {
+    wanted: DatasetUse::VmDisks,
+    what: "a virtual machine's disk",
+    fixed: None,
+};
+/// The state of a TPM; its size is of `PVE::QemuServer::Drive`.
+const TPM: Purpose = Purpose {
+    wanted: DatasetUse::VmDisks,
+    what: "the state of a TPM",
+    fixed: Some(ByteSize::mib(4)),
+};
+
+fn rootfs_keys(spec: &RootfsSpec) -> PlaceKeys<'_> {
+    PlaceKeys {
+        span: spec.span,
+        misread: &spec.misread,
+        dataset: spec.dataset.as_ref(),
+        store: spec.store.as_ref(),
+        volume: spec.volume.as_ref(),
+        size: spec.size,
+        format: None,
+        import: None,
+    }
 }
 
 struct Resolver<'a> {
@@ -247,6 +287,15 @@ impl Resolver<'_> {
             bootable.order(written, self.sink)
         });
         let (agent, agent_more) = agent(body, &raw);
+        let secure_boot = Setting::or_default(
+            body.secure_boot,
+            windows && *firmware == Firmware::Ovmf,
+            body.span,
+        );
+        let beside = disks
+            .iter()
+            .find_map(|disk| disk.placement().map(|placement| placement.store));
+        let (tpm, tpm_state) = self.tpm(body, tpm_default, beside);
         let vm = Vm {
             os,
             cores: Setting::or_default(
@@ -287,12 +336,10 @@ impl Resolver<'_> {
                 "q35".to_owned(),
                 body.span,
             ),
-            tpm: Setting::or_default(body.tpm, tpm_default, body.span),
-            secure_boot: Setting::or_default(
-                body.secure_boot,
-                windows && *firmware == Firmware::Ovmf,
-                body.span,
-            ),
+            efi: self.efi(body, &firmware, &secure_boot, beside),
+            tpm,
+            tpm_state,
+            secure_boot,
             firmware,
             agent,
             agent_more,
@@ -355,7 +402,7 @@ impl Resolver<'_> {
         &mut self,
         name: &Spanned<String>,
         raw: RawContainer<'_>,
-        rootfs: Spanned<Id<Dataset>>,
+        rootfs: Spanned<StoreRef>,
     ) -> Guest {
         let body = &*raw.body;
         let os = Setting::or_missing(
@@ -365,12 +412,13 @@ impl Resolver<'_> {
         );
         let vmid = vmid(body.vmid, body.span);
         let cpu = body.cpu.as_ref().map(|cpu| &cpu.value);
-        self.expect_use(
-            rootfs,
-            DatasetUse::Containers,
-            "a container's root file system",
-        );
-        let size = body.rootfs.as_ref().and_then(|r| r.value.size);
+        let rootfs = match &body.rootfs {
+            Some(spec) => rootfs_keys(&spec.value).placement(rootfs, ROOTFS, self.host, self.sink),
+            None => Placement::new(
+                rootfs,
+                Setting::or_missing(None, ByteSize::gib(8), body.span),
+            ),
+        };
         let mut mounts: Vec<ContainerMount> = Vec::new();
         let mut wanted = Vec::new();
         for row in body.mounts.iter().flat_map(|table| &table.rows) {
@@ -399,7 +447,6 @@ impl Resolver<'_> {
             unprivileged: Setting::or_default(body.unprivileged, true, body.span),
             features: list(body.features.as_ref()),
             rootfs,
-            rootfs_size: Setting::or_missing(size, ByteSize::gib(8), body.span),
             mounts,
             devices,
             lxc,
@@ -526,22 +573,11 @@ impl Resolver<'_> {
                 );
             }
         }
-        let dataset = self
-            .index
-            .datasets
-            .find(body.dataset.as_ref()?, self.sink)?;
-        self.expect_use(dataset, DatasetUse::VmDisks, "a virtual machine's disk");
-        let storage = &self.host.storage;
-        let pool = &storage.pools[storage.datasets[dataset.value].pool.value];
-        let flash = !pool.disks.is_empty()
-            && pool
-                .disks
-                .iter()
-                .all(|disk| self.host.hardware.disks[disk.value].kind.is_flash());
+        let source = self.disk_source(body)?;
+        let flash = self.is_flash(&source);
         Some(VmDisk {
             name: name.clone(),
-            dataset,
-            size: Setting::or_missing(body.size, ByteSize::gib(32), body.span),
+            source,
             bus,
             ssd: Setting::or_default(body.ssd, flash && has_ssd, body.span),
             discard: Setting::or_default(body.discard, true, body.span),
@@ -554,12 +590,223 @@ impl Resolver<'_> {
         })
     }
 
+    /// What a disk is: a volume of a store, or a disk of the host.
+    fn disk_source(&mut self, body: &VmDiskSpec) -> Option<DiskSource> {
+        let keys = PlaceKeys {
+            span: body.span,
+            misread: &body.misread,
+            dataset: body.dataset.as_ref(),
+            store: body.store.as_ref(),
+            volume: body.volume.as_ref(),
+            size: body.size,
+            format: body.format.map(|format| format.map(|one| one.0)),
+            import: body.import.as_ref(),
+        };
+        let Some(device) = &body.device else {
+            if body.misread.contains(&"device") {
+                return None;
+            }
+            let store = keys.required(self.index, self.sink)?;
+            let placement = keys.placement(store, DISK, self.host, self.sink);
+            return Some(DiskSource::Volume(placement));
+        };
+        let beside = [
+            ("dataset", keys.dataset.map(|k| k.span)),
+            ("store", keys.store.map(|k| k.span)),
+            ("volume", keys.volume.map(|k| k.span)),
+            ("size", keys.size.map(|k| k.span)),
+            ("format", keys.format.map(|k| k.span)),
+            ("import", keys.import.map(|k| k.span)),
+        ];
+        for (key, span) in beside {
+            if let Some(span) = span {
+                self.sink.push(
+                    Diagnostic::new(Code::MOX0016, span, format!("`{key}` beside `device`"))
+                        .also(device.span, "a disk of the host, handed over whole")
+                        .help("remove one of them"),
+                );
+            }
+        }
+        let disk = self.index.disks.find(device, self.sink)?;
+        Some(DiskSource::Device(disk))
+    }
+
+    /// Whether a disk lies on flash, as far as the spec tells.
+    fn is_flash(&self, source: &DiskSource) -> bool {
+        let hardware = &self.host.hardware;
+        let all_flash = |disks: &[Spanned<Id<Disk>>]| {
+            !disks.is_empty()
+                && disks
+                    .iter()
+                    .all(|disk| hardware.disks[disk.value].kind.is_flash())
+        };
+        match source {
+            DiskSource::Device(disk) => hardware.disks[disk.value].kind.is_flash(),
+            DiskSource::Volume(placement) => match placement.store.value {
+                StoreRef::Dataset(id) => {
+                    let storage = &self.host.storage;
+                    all_flash(&storage.pools[storage.datasets[id].pool.value].disks)
+                }
+                StoreRef::Lvm(id) => all_flash(&self.host.storage.lvm[id].disks),
+                StoreRef::External(_) | StoreRef::Local => false,
+            },
+        }
+    }
+
+    /// Where the settings of OVMF lie.
+    fn efi(
+        &mut self,
+        body: &VmSpec,
+        firmware: &Setting<Firmware>,
+        secure_boot: &Setting<bool>,
+        beside: Option<Spanned<StoreRef>>,
+    ) -> Option<EfiDisk> {
+        let written = body.efi.as_ref();
+        if let (Some(written), Firmware::Seabios) = (written, **firmware) {
+            if !matches!(written.value, ShortOrLong::Short(false)) {
+                self.sink.push(
+                    Diagnostic::new(Code::MOX0016, written.span, "`efi` of a guest without OVMF")
+                        .also(firmware.span, "its firmware is `seabios`")
+                        .help("set `firmware = \"ovmf\"`, or remove `efi`"),
+                );
+            }
+            return None;
+        }
+        let table = match written.map(|written| &written.value) {
+            _ if **firmware == Firmware::Seabios => return None,
+            Some(ShortOrLong::Short(false)) => return None,
+            Some(ShortOrLong::Short(true)) | None => None,
+            Some(ShortOrLong::Long(table)) => Some(table),
+        };
+        let span = written.map_or(firmware.span, |written| written.span);
+        let kind = choice(table.and_then(|t| t.kind), EfiType::Large, span);
+        let purpose = Purpose {
+            wanted: DatasetUse::VmDisks,
+            what: "the settings of OVMF",
+            // The file of OVMF's variables: `OVMF_VARS_4M.fd` has 528 KiB, `OVMF_VARS-pure-efi.fd` 128 KiB.
+            fixed: Some(ByteSize::kib(match *kind {
+                EfiType::Small => 128,
+                EfiType::Large => 528,
+            })),
+        };
+        let keys = PlaceKeys {
+            span,
+            misread: table.map_or(&[], |t| &t.misread),
+            dataset: table.and_then(|t| t.dataset.as_ref()),
+            store: table.and_then(|t| t.store.as_ref()),
+            volume: table.and_then(|t| t.volume.as_ref()),
+            size: table.and_then(|t| t.size),
+            format: table.and_then(|t| t.format.map(|format| format.map(|one| one.0))),
+            import: None,
+        };
+        let placement = self.state_volume(&keys, purpose, beside)?;
+        let pre_enrolled_keys = Setting::or_default(
+            table.and_then(|t| t.pre_enrolled_keys),
+            **secure_boot,
+            secure_boot.span,
+        );
+        if pre_enrolled_keys.is_written()
+            && secure_boot.is_written()
+            && *pre_enrolled_keys != **secure_boot
+        {
+            self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0016,
+                    pre_enrolled_keys.span,
+                    "`pre-enrolled-keys` and `secure-boot` differ",
+                )
+                .also(secure_boot.span, "they say the same")
+                .help("remove one of them"),
+            );
+        }
+        Some(EfiDisk {
+            span,
+            placement,
+            kind,
+            pre_enrolled_keys,
+        })
+    }
+
+    /// Whether there is a TPM, and where its state lies.
+    fn tpm(
+        &mut self,
+        body: &VmSpec,
+        default: bool,
+        beside: Option<Spanned<StoreRef>>,
+    ) -> (Setting<bool>, Option<TpmState>) {
+        let written = body.tpm.as_ref();
+        let (on, table) = match written.map(|written| &written.value) {
+            None => (Setting::default(default, body.span), None),
+            Some(ShortOrLong::Short(on)) => (
+                Setting::written(*on, written.map_or(body.span, |w| w.span)),
+                None,
+            ),
+            Some(ShortOrLong::Long(table)) => (Setting::written(true, table.span), Some(table)),
+        };
+        if !*on {
+            return (on, None);
+        }
+        let keys = PlaceKeys {
+            span: on.span,
+            misread: table.map_or(&[], |t| &t.misread),
+            dataset: table.and_then(|t| t.dataset.as_ref()),
+            store: table.and_then(|t| t.store.as_ref()),
+            volume: table.and_then(|t| t.volume.as_ref()),
+            size: table.and_then(|t| t.size),
+            format: None,
+            import: None,
+        };
+        let state = self
+            .state_volume(&keys, TPM, beside)
+            .map(|placement| TpmState {
+                span: on.span,
+                placement,
+                version: choice(table.and_then(|t| t.version), TpmVersion::V20, on.span),
+            });
+        (on, state)
+    }
+
+    /// A small volume of the machine itself: where the spec says, or beside the first disk.
+    fn state_volume(
+        &mut self,
+        keys: &PlaceKeys<'_>,
+        purpose: Purpose,
+        beside: Option<Spanned<StoreRef>>,
+    ) -> Option<Placement> {
+        if keys.names_a_store() {
+            let store = keys.named(self.index, self.sink)?;
+            return Some(keys.placement(store, purpose, self.host, self.sink));
+        }
+        let first = || {
+            let mut stores = self.host.storage.stores();
+            stores
+                .find(|(_, store)| {
+                    store.is_for(DatasetUse::VmDisks) && store.medium().makes_volumes()
+                })
+                .map(|(store, _)| store)
+        };
+        // Disks of an iSCSI target are there already: nothing is made beside them.
+        let store = beside
+            .map(|store| store.value)
+            .filter(|store| self.host.storage.store(*store).medium().makes_volumes())
+            .or_else(first)?;
+        let store = Spanned::new(store, keys.span);
+        Some(keys.placement(store, purpose, self.host, self.sink))
+    }
+
     fn share(&mut self, body: &crate::spec::guest::ShareSpec) -> Option<Share> {
         let dataset = self
             .index
             .datasets
             .find(body.dataset.as_ref()?, self.sink)?;
-        self.expect_use(dataset, DatasetUse::Share, "a shared folder");
+        let store = dataset.map(StoreRef::Dataset);
+        expect_use(
+            self.host,
+            store,
+            DatasetUse::Share,
+            "a shared folder",
+            self.sink,
+        );
         Some(Share {
             span: body.span,
             dataset,
@@ -573,72 +820,9 @@ impl Resolver<'_> {
     }
 
     fn mount(&mut self, name: &Spanned<String>, body: &MountSpec) -> Option<ContainerMount> {
-        let source = match (&body.dataset, &body.host_path) {
-            (Some(dataset), None) => {
-                let dataset = self.index.datasets.find(dataset, self.sink)?;
-                let is_share = self.host.storage.datasets[dataset.value].is_for(DatasetUse::Share);
-                match body.size {
-                    None if is_share => MountSource::Share(dataset),
-                    size => {
-                        self.expect_use(dataset, DatasetUse::Containers, "a container's volume");
-                        if size.is_none() {
-                            self.sink.push(
-                                Diagnostic::new(Code::MOX0004, body.span, "the key `size` is missing")
-                                    .label("in this table")
-                                    .help("a volume has a size; a dataset with `use = \"share\"` is mounted as it is"),
-                            );
-                        }
-                        MountSource::Volume {
-                            dataset,
-                            size: Setting::or_missing(size, ByteSize::gib(8), body.span),
-                        }
-                    }
-                }
-            }
-            (None, Some(path)) => {
-                if let Some(size) = body.size {
-                    self.sink.push(
-                        Diagnostic::new(
-                            Code::MOX0016,
-                            size.span,
-                            "a folder of the host has no size",
-                        )
-                        .also(path.span, "the folder")
-                        .help("remove `size`"),
-                    );
-                }
-                MountSource::HostPath(path.clone())
-            }
-            (Some(dataset), Some(path)) => {
-                self.sink.push(
-                    Diagnostic::new(Code::MOX0016, path.span, "`host-path` beside `dataset`")
-                        .also(dataset.span, "the dataset")
-                        .help("a mount has one source: remove one of them"),
-                );
-                return None;
-            }
-            (None, None)
-                if body
-                    .misread
-                    .iter()
-                    .any(|key| matches!(*key, "dataset" | "host-path")) =>
-            {
-                return None;
-            }
-            (None, None) => {
-                self.sink.push(
-                    Diagnostic::new(
-                        Code::MOX0004,
-                        body.span,
-                        "the key `dataset` or `host-path` is missing",
-                    )
-                    .label("in this table"),
-                );
-                return None;
-            }
-        };
+        let source = self.mount_source(body)?;
         // Proxmox VE backs up volumes alone.
-        let volume = matches!(source, MountSource::Volume { .. });
+        let volume = matches!(source, MountSource::Volume(_));
         if let Some(backup) = body.backup.filter(|b| b.value && !volume) {
             self.sink.push(
                 Diagnostic::new(Code::MOX0016, backup.span, "a bind mount is in no backup").help(
@@ -661,37 +845,71 @@ impl Resolver<'_> {
         })
     }
 
-    /// Reports a dataset that is for something else.
-    fn expect_use(&mut self, dataset: Spanned<Id<Dataset>>, wanted: DatasetUse, what: &str) {
-        let item = &self.host.storage.datasets[dataset.value];
-        // Without a use the dataset was reported already.
-        if let (false, Some(found)) = (
-            item.is_for(wanted) || item.uses.is_empty(),
-            item.uses.first(),
-        ) {
-            let fitting: Vec<String> = self
-                .host
-                .storage
-                .datasets
-                .values()
-                .filter(|d| d.is_for(wanted))
-                .map(|d| format!("`{}`", d.name.value))
-                .collect();
-            let help = if fitting.is_empty() {
-                format!("declare a dataset with `use = \"{wanted}\"`")
-            } else {
-                format!("for that there is {}", fitting.join(", "))
-            };
+    /// What is mounted: a volume, a shared dataset, or a folder of the host.
+    fn mount_source(&mut self, body: &MountSpec) -> Option<MountSource> {
+        let keys = PlaceKeys {
+            span: body.span,
+            misread: &body.misread,
+            dataset: body.dataset.as_ref(),
+            store: body.store.as_ref(),
+            volume: body.volume.as_ref(),
+            size: body.size,
+            format: None,
+            import: None,
+        };
+        let Some(path) = &body.host_path else {
+            if body.misread.contains(&"host-path") {
+                return None;
+            }
+            if !keys.names_a_store() {
+                self.sink.push(
+                    Diagnostic::new(
+                        Code::MOX0004,
+                        body.span,
+                        "the key `dataset`, `store` or `host-path` is missing",
+                    )
+                    .label("in this table"),
+                );
+                return None;
+            }
+            let store = keys.named(self.index, self.sink)?;
+            if let StoreRef::Dataset(id) = store.value
+                && keys.size.is_none()
+                && keys.volume.is_none()
+                && self.host.storage.datasets[id].is_for(DatasetUse::Share)
+            {
+                return Some(MountSource::Share(store.map(|_| id)));
+            }
+            let placement = keys.placement(store, VOLUME, self.host, self.sink);
+            return Some(MountSource::Volume(placement));
+        };
+        if let Some(size) = body.size {
             self.sink.push(
-                Diagnostic::new(
-                    Code::MOX0110,
-                    dataset.span,
-                    format!("the dataset `{}` is not for {what}", item.name.value),
-                )
-                .also(found.span, format!("it is for `{}`", found.value))
-                .help(help),
+                Diagnostic::new(Code::MOX0016, size.span, "a folder of the host has no size")
+                    .also(path.span, "the folder")
+                    .help("remove `size`"),
             );
         }
+        let beside = [
+            ("dataset", keys.dataset.map(|k| k.span)),
+            ("store", keys.store.map(|k| k.span)),
+            ("volume", keys.volume.map(|k| k.span)),
+        ];
+        for (key, span) in beside {
+            if let Some(span) = span {
+                self.sink.push(
+                    Diagnostic::new(
+                        Code::MOX0016,
+                        path.span,
+                        format!("`host-path` beside `{key}`"),
+                    )
+                    .also(span, "the other source")
+                    .help("a mount has one source: remove one of them"),
+                );
+                return None;
+            }
+        }
+        Some(MountSource::HostPath(path.clone()))
     }
 
     fn guests(&mut self, names: Option<&Spanned<List<Reference>>>) -> Vec<Spanned<Id<Guest>>> {
@@ -1100,9 +1318,11 @@ fn agent(body: &VmSpec, raw: &RawVm<'_>) -> (Setting<bool>, Vec<PveOption>) {
 
 /// What a container has options for under another name.
 fn container_options(body: &ContainerSpec, options: &[PveOption]) -> Vec<PveOption> {
-    let option = |key: &str, value: String, span: Span| PveOption {
-        key: Spanned::new(key.to_owned(), span),
-        value: Spanned::new(value, span),
+    let option = |key: &str, value: String, span: Span| {
+        PveOption::new(
+            Spanned::new(key.to_owned(), span),
+            Spanned::new(value, span),
+        )
     };
     let one = |key: &str, line: Option<&Spanned<Line>>| {
         line.map(|line| option(key, line.value.as_str().to_owned(), line.span))

@@ -39,6 +39,9 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
                     "/dev/null".parse().expect("a device"),
                     body.span,
                 ),
+                partition: body
+                    .partition
+                    .map(|p| p.map(super::super::spec::reader::Int::get)),
                 model: body.model.clone(),
                 serial: body.serial.clone(),
                 sector: body

@@ -11,6 +11,7 @@ mod guests;
 mod hardware;
 mod identity;
 mod network;
+pub(crate) mod place;
 mod raw;
 mod references;
 mod schedules;
@@ -18,8 +19,8 @@ mod storage;
 
 use crate::diagnostics::{Code, Diagnostic, LintLevel, Lints, Severity, Sink};
 use crate::model::{
-    Bond, Bridge, Dataset, Disk, External, Guest, Host, HostInterface, Machine, Nic, PciDevice,
-    Pool, Reserve, Setting, UsbDevice,
+    Bond, Bridge, Dataset, Disk, External, Guest, Host, HostInterface, Lvm, Machine, Nic,
+    PciDevice, Pool, Reserve, Setting, UsbDevice,
 };
 use crate::near::certain;
 use crate::pve::Release;
@@ -42,6 +43,7 @@ struct Index<'a> {
     machines: Names<'a, Machine>,
     pools: Names<'a, Pool>,
     datasets: Names<'a, Dataset>,
+    lvm: Names<'a, Lvm>,
     external: Names<'a, External>,
     guests: Names<'a, Guest>,
 }
@@ -61,6 +63,7 @@ pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
         interfaces: Names::empty("interface"),
         machines: Names::of("machine", network_spec.and_then(|n| n.machines.as_ref())),
         pools: Names::of("pool", storage_spec.and_then(|s| s.pools.as_ref())),
+        lvm: Names::of("LVM store", storage_spec.and_then(|s| s.lvm.as_ref())),
         external: Names::of(
             "external store",
             storage_spec.and_then(|s| s.external.as_ref()),
@@ -68,7 +71,7 @@ pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
         datasets: Names::empty("dataset"),
         guests: Names::empty("guest"),
     };
-    // What a name stands for is settled in the order of need: datasets name pools, guests name datasets, and bridges and
+    // What a name stands for is settled in the order of need: datasets name pools, guests name stores, and bridges and
     // guests name each other.
     let (datasets, names) = storage::datasets(file, &index, sink);
     index.datasets = names;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::pve::guest_config::parse_boolean;
 use crate::pve::schema::takes_raw_lxc_key;
-use crate::pve::{ConfigFile, Place, PveOption, Release, check_option, place_inside, report_fault};
+use crate::pve::{ConfigFile, PveOption, Release, check_option, place_inside, report_fault};
 use crate::source::{Span, Spanned};
 use crate::spec::guest::{
     AutostartSpec, ContainerCpuSpec, ContainerDeviceSpec, ContainerSpec, CpuAffinity, GuestNicSpec,
@@ -80,10 +80,7 @@ pub(super) fn options_of(raw: Option<&Spanned<Raw>>, sink: &mut Sink) -> Vec<Pve
         items.iter().map(move |item| (key, item))
     }) {
         if let Some(value) = text_of(node, sink) {
-            options.push(PveOption {
-                key: key.clone(),
-                value: Spanned::new(value, node.span),
-            });
+            options.push(PveOption::new(key.clone(), Spanned::new(value, node.span)));
         }
     }
     options
@@ -205,10 +202,7 @@ impl<'s> Sorter<'s> {
         match check_option(self.file, self.release, &option.key, &option.value) {
             Ok(()) => true,
             Err(fault) => {
-                let place = match &fault.place {
-                    Place::Key => option.key.span,
-                    Place::Value(range) => place_inside(&option.value, range.clone()),
-                };
+                let place = option.place(&fault.place);
                 report_fault(fault, place, self.sink);
                 false
             }
@@ -745,10 +739,7 @@ impl<'s> Sorter<'s> {
 
 /// A sub-option at the place of its value.
 fn sub_option(key: String, value: Spanned<String>) -> PveOption {
-    PveOption {
-        key: Spanned::new(key, value.span),
-        value,
-    }
+    PveOption::new(Spanned::new(key, value.span), value)
 }
 
 /// `order=scsi0;net0`, each at its place; nothing behind it is no device. The older form, letters for kinds of devices, is
@@ -809,10 +800,10 @@ pub(super) fn lxc_line(line: &Spanned<crate::value::Line>, sink: &mut Sink) -> O
     };
     let at = text.value.len() - value.trim_start().len();
     let value_place = place_inside(&text, at..text.value.trim_end().len().max(at));
-    Some(PveOption {
-        key: Spanned::new(key.trim().to_owned(), place_inside(&text, 0..key.len())),
-        value: Spanned::new(value.trim().to_owned(), value_place),
-    })
+    Some(PveOption::new(
+        Spanned::new(key.trim().to_owned(), place_inside(&text, 0..key.len())),
+        Spanned::new(value.trim().to_owned(), value_place),
+    ))
 }
 
 /// Reports a raw key of LXC that Proxmox VE does not take.

@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
-use crate::spec::reader::{List, Reference, unknown_reference};
+use crate::spec::reader::{List, Reference};
 use crate::spec::schedule::{GuestList, ScheduleSpec};
 use crate::value::{BackupMode, Compress, DatasetUse, Reboot, SmartKind, TaskKind};
 
@@ -444,20 +444,10 @@ impl Resolver<'_> {
             };
         };
         let name = &written.value.0;
-        let store = match (self.index.datasets.get(name), self.index.external.get(name)) {
-            (Some(dataset), _) => dataset.map(StoreRef::Dataset),
-            (None, Some(external)) => external.map(StoreRef::External),
-            (None, None) => {
-                let known = [self.index.datasets.names(), self.index.external.names()];
-                self.sink.push(unknown_reference(
-                    written.span,
-                    "dataset or external store",
-                    name,
-                    &known,
-                ));
-                None
-            }
-        };
+        let store = self
+            .index
+            .store_or_report(written, self.sink)
+            .map(|store| store.value);
         if let Some(store) = store {
             let item = self.host.storage.store(store);
             if let (false, Some(found)) = (item.is_for(DatasetUse::Backups), item.uses().first()) {

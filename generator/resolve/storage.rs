@@ -1,13 +1,14 @@
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
-    Arena, Dataset, External, ExternalPlace, Hardware, Keep, Pool, Setting, Storage, Vdev, VdevRole,
+    Arena, Dataset, Encryption, External, ExternalPlace, Hardware, Keep, Local, LocalStatement,
+    Lvm, Pool, Setting, Storage, Vdev, VdevRole,
 };
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
-use crate::spec::reader::{OneOf, OneOrMany};
+use crate::spec::reader::{List, OneOf};
 use crate::spec::schedule::KeepSpec;
-use crate::spec::storage::{ExternalSpec, PoolSpec, VdevSpec};
-use crate::value::{ByteSize, DatasetUse, ExternalKind, LogLayout, PoolLayout};
+use crate::spec::storage::{EncryptionSpec, ExternalSpec, LocalSpec, LvmSpec, PoolSpec, VdevSpec};
+use crate::value::{ByteSize, DatasetUse, ExternalKind, LogLayout, PoolLayout, ZfsKey};
 
 use super::references::Names;
 use super::{Index, choice};
@@ -50,8 +51,14 @@ pub(super) fn datasets<'a>(
             name: row.key.clone(),
             span: body.span,
             pool,
-            uses: uses(body.uses.as_ref()),
-            path: Setting::or_default(body.path.clone(), path, row.key.span),
+            uses: uses(body.uses.as_ref().map(|uses| &uses.value.0)),
+            path: Setting::or_default(
+                body.path
+                    .as_ref()
+                    .map(|path| Spanned::new(path.value.0.clone(), path.span)),
+                Some(path),
+                row.key.span,
+            ),
             quota: body.quota,
             reservation: body.reservation,
             mountpoint: body.mountpoint.clone(),
@@ -62,9 +69,32 @@ pub(super) fn datasets<'a>(
                 .as_ref()
                 .map(|c| Spanned::new(c.value.0.clone(), c.span)),
             thin: Setting::or_default(body.thin, true, body.span),
+            atime: body.atime,
+            sync: body.sync.map(|sync| sync.map(|one| one.0)),
+            acltype: body.acltype.map(|acltype| acltype.map(|one| one.0)),
+            xattr: body.xattr.map(|xattr| xattr.map(|one| one.0)),
+            encryption: body.encryption.as_ref().map(|e| encryption(&e.value)),
+            properties: body
+                .properties
+                .iter()
+                .flat_map(|table| &table.rows)
+                .filter_map(|row| {
+                    Some((row.key.clone(), Spanned::new(row.body.clone()?, row.span)))
+                })
+                .collect(),
+            disabled: Setting::or_default(body.disabled, false, body.span),
+            schema: body.schema.to_vec(),
         });
     }
     (datasets, names)
+}
+
+fn encryption(spec: &EncryptionSpec) -> Encryption {
+    Encryption {
+        span: spec.span,
+        key: Setting::or_missing(spec.key.clone(), ZfsKey::Prompt, spec.span),
+        cipher: spec.cipher.map(|cipher| cipher.map(|one| one.0)),
+    }
 }
 
 /// A block of ZFS: a power of two from 512 bytes to 16 MiB.
@@ -84,12 +114,9 @@ fn block(written: Option<Spanned<ByteSize>>, sink: &mut Sink) -> Option<Spanned<
     None
 }
 
-fn uses(written: Option<&Spanned<OneOrMany<OneOf<DatasetUse>>>>) -> Vec<Spanned<DatasetUse>> {
-    written
-        .iter()
-        .flat_map(|u| &u.value.0)
-        .map(|u| u.map(|one| one.0))
-        .collect()
+fn uses(written: Option<&List<OneOf<DatasetUse>>>) -> Vec<Spanned<DatasetUse>> {
+    let uses = written.into_iter().flatten();
+    uses.map(|u| u.map(|one| one.0)).collect()
 }
 
 pub(super) fn resolve(
@@ -100,12 +127,25 @@ pub(super) fn resolve(
     sink: &mut Sink,
 ) -> Storage {
     let Some(spec) = &file.storage else {
-        return Storage::default();
+        return Storage {
+            arc_max: None,
+            arc_min: None,
+            pools: Arena::default(),
+            datasets: Arena::default(),
+            lvm: Arena::default(),
+            external: Arena::default(),
+            local: local(None, file.span, sink),
+        };
     };
     let mut pools = Vec::new();
     for row in spec.pools.iter().flat_map(|table| &table.rows) {
         let Some(body) = &row.body else { continue };
         pools.push(pool(row.key.clone(), body, hardware, index, sink));
+    }
+    let mut lvm = Vec::new();
+    for row in spec.lvm.iter().flat_map(|table| &table.rows) {
+        let Some(body) = &row.body else { continue };
+        lvm.push(self::lvm(row.key.clone(), body, index, sink));
     }
     let mut external = Vec::new();
     for row in spec.external.iter().flat_map(|table| &table.rows) {
@@ -117,7 +157,59 @@ pub(super) fn resolve(
         arc_min: spec.arc_min,
         pools: Arena::new(pools),
         datasets: Arena::new(datasets),
+        lvm: Arena::new(lvm),
         external: Arena::new(external),
+        local: local(spec.local.as_ref(), file.span, sink),
+    }
+}
+
+fn lvm(name: Spanned<String>, body: &LvmSpec, index: &Index<'_>, sink: &mut Sink) -> Lvm {
+    let disks = index
+        .disks
+        .find_all(body.disks.iter().flat_map(|d| &d.value), sink);
+    let boot = Setting::or_default(body.boot, false, body.span);
+    if let (true, Some(written)) = (*boot, &body.disks) {
+        sink.push(
+            Diagnostic::new(Code::MOX0016, written.span, "`disks` beside `boot = true`")
+                .also(boot.span, "the installer made it")
+                .help("remove `disks`: moxc makes nothing of a group that is there"),
+        );
+    }
+    if let (Some(size), true) = (&body.size, disks.is_empty() && body.disks.is_some()) {
+        sink.push(
+            Diagnostic::new(Code::MOX0016, size.span, "`size` of a group without disks")
+                .help("name the disks that it is made of, or leave `disks` out"),
+        );
+    }
+    Lvm {
+        span: body.span,
+        group: Setting::or_missing(body.group.clone(), "vg".parse().expect("a name"), body.span),
+        thin_pool: body.thin_pool.clone(),
+        uses: uses(body.uses.as_ref().map(|uses| &uses.value.0)),
+        disks,
+        size: body.size,
+        boot,
+        disabled: Setting::or_default(body.disabled, false, body.span),
+        schema: body.schema.to_vec(),
+        name,
+    }
+}
+
+fn local(spec: Option<&Spanned<LocalSpec>>, file: Span, sink: &mut Sink) -> Local {
+    let span = spec.map_or(file, |spec| spec.value.span);
+    Local {
+        name: Spanned::new("local".to_owned(), span),
+        stated: spec.map(|spec| LocalStatement {
+            span,
+            uses: uses(spec.value.uses.as_ref().map(|uses| &uses.value.0)),
+            keep: spec
+                .value
+                .keep
+                .as_ref()
+                .map(|k| Spanned::new(keep(&k.value, sink), k.span)),
+            disabled: Setting::or_default(spec.value.disabled, false, span),
+            schema: spec.value.schema.to_vec(),
+        }),
     }
 }
 
@@ -255,12 +347,28 @@ fn external(name: Spanned<String>, body: &ExternalSpec, sink: &mut Sink) -> Exte
             device: body.device.clone(),
             fs: body.fs.clone(),
         },
+        ExternalKind::Btrfs => ExternalPlace::Btrfs {
+            path: Setting::or_missing(body.path.clone(), "/mnt".parse().expect("a path"), span),
+        },
+        ExternalKind::Cephfs => ExternalPlace::Cephfs {
+            path: body.path.clone(),
+            username: body.username.clone(),
+        },
+        ExternalKind::Rbd => ExternalPlace::Rbd {
+            namespace: body.namespace.clone(),
+            username: body.username.clone(),
+        },
+        ExternalKind::Iscsi => ExternalPlace::Iscsi,
+        ExternalKind::Esxi => ExternalPlace::Esxi {
+            server: server(),
+            username: body.username.clone(),
+        },
     };
     External {
         name,
         span,
         place,
-        uses: uses(body.uses.as_ref()),
+        uses: uses(body.uses.as_ref().map(|uses| &uses.value.0)),
         removable: Setting::or_default(body.removable, false, span),
         keep: body
             .keep
@@ -268,6 +376,12 @@ fn external(name: Spanned<String>, body: &ExternalSpec, sink: &mut Sink) -> Exte
             .map(|k| Spanned::new(keep(&k.value, sink), k.span)),
         secret: body.secret.clone(),
         options: body.options.clone(),
+        encryption_key: body
+            .encryption_key
+            .as_ref()
+            .map(|f| Spanned::new(f.value.0.clone(), f.span)),
+        disabled: Setting::or_default(body.disabled, false, span),
+        schema: body.schema.to_vec(),
     }
 }
 
@@ -281,13 +395,13 @@ type StoreKey = (
 
 /// Which keys a kind of store needs, and which it cannot use.
 fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
-    use ExternalKind::{Cifs, Dir, Nfs, Pbs};
-    let keys: [StoreKey; 12] = [
+    use ExternalKind::{Btrfs, Cephfs, Cifs, Dir, Esxi, Nfs, Pbs, Rbd};
+    let keys: [StoreKey; 13] = [
         (
             "server",
             body.server.as_ref().map(|k| k.span),
-            &[Nfs, Cifs, Pbs],
-            &[Nfs, Cifs, Pbs],
+            &[Nfs, Cifs, Pbs, Esxi],
+            &[Nfs, Cifs, Pbs, Esxi],
         ),
         (
             "export",
@@ -298,8 +412,8 @@ fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
         (
             "path",
             body.path.as_ref().map(|k| k.span),
-            &[Dir],
-            &[Nfs, Cifs, Dir],
+            &[Dir, Btrfs],
+            &[Nfs, Cifs, Dir, Btrfs, Cephfs],
         ),
         ("device", body.device.as_ref().map(|k| k.span), &[], &[Dir]),
         ("fs", body.fs.as_ref().map(|k| k.span), &[], &[Dir]),
@@ -319,13 +433,13 @@ fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
             "namespace",
             body.namespace.as_ref().map(|k| k.span),
             &[],
-            &[Pbs],
+            &[Pbs, Rbd],
         ),
         (
             "username",
             body.username.as_ref().map(|k| k.span),
-            &[],
-            &[Cifs, Pbs],
+            &[Esxi],
+            &[Cifs, Pbs, Esxi, Rbd, Cephfs],
         ),
         (
             "fingerprint",
@@ -334,16 +448,22 @@ fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
             &[Pbs],
         ),
         (
+            "encryption-key",
+            body.encryption_key.as_ref().map(|k| k.span),
+            &[],
+            &[Pbs],
+        ),
+        (
             "secret",
             body.secret.as_ref().map(|k| k.span),
-            &[Pbs],
-            &[Cifs, Pbs],
+            &[Pbs, Esxi],
+            &[Cifs, Pbs, Esxi],
         ),
         (
             "options",
             body.options.as_ref().map(|k| k.span),
             &[],
-            &[Nfs, Cifs],
+            &[Nfs, Cifs, Cephfs],
         ),
     ];
     let Some(kind_span) = body.kind.map(|k| k.span) else {

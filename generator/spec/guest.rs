@@ -7,10 +7,11 @@ use super::reader::{
 use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName, ContainerOs,
-    CpuSet, DevicePath, DnsName, EnvironmentName, FirewallDirection, FirewallLog, FirewallPolicy,
-    FirewallPorts, FirewallWord, Firmware, GuestAddress, GuestPath, Line, Locale, MacAddress,
-    ModulePath, Name, NixAttribute, OctalMode, Port, ReleaseTag, RemoteAccess, SecretName, Tag,
-    Text, ValueError, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
+    CpuSet, DevicePath, DnsName, EfiType, EnvironmentName, FirewallDirection, FirewallLog,
+    FirewallPolicy, FirewallPorts, FirewallWord, Firmware, GuestAddress, GuestPath, ImageFormat,
+    Line, Locale, MacAddress, ModulePath, Name, NixAttribute, OctalMode, Port, ReleaseTag,
+    RemoteAccess, SecretName, Tag, Text, TpmVersion, ValueError, VlanTag, VmId, VmOs, VolumeId,
+    VolumeName, WindowsUser, WingetId,
 };
 
 table! {
@@ -56,8 +57,10 @@ table! {
         "firmware" firmware: opt OneOf<Firmware>;
         /// Its machine type; `q35` where left out, of one version for a new Windows guest.
         "machine" machine: opt Line;
-        /// Whether it has a TPM 2.0; on for Windows 11 and Server 2025.
-        "tpm" tpm: opt bool;
+        /// Where the settings of OVMF lie; beside the first disk where left out. `false`: nowhere, they are lost at each stop.
+        "efi" efi: opt ShortOrLong<bool, EfiSpec>;
+        /// Whether it has a TPM, and where its state lies; on, as 2.0, for Windows 11 and Server 2025.
+        "tpm" tpm: opt ShortOrLong<bool, TpmSpec>;
         /// Whether its firmware brings the keys of Secure Boot; on for Windows with OVMF.
         "secure-boot" secure_boot: opt bool;
         /// Whether the QEMU guest agent runs in it, or a table of how; on where left out.
@@ -312,12 +315,54 @@ table! {
         "slot" slot: opt Int<0, 31>;
     }
 
+    /// `efi` of a virtual machine.
+    EfiSpec {
+        /// The dataset that it lies in; that of the first disk where left out.
+        "dataset" dataset: opt Reference;
+        /// The store that it lies in, where it is no dataset.
+        "store" store: opt Reference;
+        /// The volume, where it is there already.
+        "volume" volume: opt VolumeName;
+        /// The size of a volume that is there already.
+        "size" size: opt ByteSize;
+        /// The format of its image, on a store of files.
+        "format" format: opt OneOf<ImageFormat>;
+        /// How much flash OVMF sees; `4m` where left out.
+        "type" kind: opt OneOf<EfiType>;
+        /// Whether the keys of Secure Boot are in it; as `secure-boot` where left out.
+        "pre-enrolled-keys" pre_enrolled_keys: opt bool;
+    }
+
+    /// `tpm` of a virtual machine.
+    TpmSpec {
+        /// The dataset that its state lies in; that of the first disk where left out.
+        "dataset" dataset: opt Reference;
+        /// The store that its state lies in, where it is no dataset.
+        "store" store: opt Reference;
+        /// The volume, where it is there already.
+        "volume" volume: opt VolumeName;
+        /// The size of a volume that is there already.
+        "size" size: opt ByteSize;
+        /// The version; `v2.0` where left out.
+        "version" version: opt OneOf<TpmVersion>;
+    }
+
     /// One disk of a virtual machine.
     VmDiskSpec {
         /// The dataset that it lies in.
-        "dataset" dataset: req Reference;
-        /// Its size.
-        "size" size: req ByteSize;
+        "dataset" dataset: opt Reference;
+        /// The store that it lies in, where it is no dataset: of `[storage.lvm]`, of `[storage.external]`, or `local`.
+        "store" store: opt Reference;
+        /// The volume, where it is there already: then nothing is made.
+        "volume" volume: opt VolumeName;
+        /// A disk of `[hardware.disks]` that is handed over whole, instead of a volume.
+        "device" device: opt Reference;
+        /// Its size; may be left out beside `volume` and `device`.
+        "size" size: opt ByteSize;
+        /// The format of its image, on a store of files.
+        "format" format: opt OneOf<ImageFormat>;
+        /// An image that fills it when it is made.
+        "import" import: opt super::storage::ImportSpec;
         /// Its bus; `scsi` where left out.
         "bus" bus: opt OneOf<Bus>;
         /// Whether the guest sees flash; as the pool's disks where left out.
@@ -349,15 +394,23 @@ table! {
     /// The root file system of a container.
     RootfsSpec {
         /// The dataset that it lies in.
-        "dataset" dataset: req Reference;
-        /// Its size.
-        "size" size: req ByteSize;
+        "dataset" dataset: opt Reference;
+        /// The store that it lies in, where it is no dataset: of `[storage.lvm]`, of `[storage.external]`, or `local`.
+        "store" store: opt Reference;
+        /// The volume, where it is there already: then nothing is made.
+        "volume" volume: opt VolumeName;
+        /// Its size; may be left out beside `volume`.
+        "size" size: opt ByteSize;
     }
 
-    /// A further file system of a container: a volume of a dataset, or a folder of the host.
+    /// A further file system of a container: a volume of a store, or a folder of the host.
     MountSpec {
         /// The dataset that the volume lies in, or the shared dataset that is mounted as it is.
         "dataset" dataset: opt Reference;
+        /// The store that the volume lies in, where it is no dataset: of `[storage.lvm]`, of `[storage.external]`, or `local`.
+        "store" store: opt Reference;
+        /// The volume, where it is there already: then nothing is made.
+        "volume" volume: opt VolumeName;
         /// The folder of the host.
         "host-path" host_path: opt AbsolutePath;
         /// Where the container mounts it.

@@ -55,6 +55,8 @@ table! {
         "size" size: req ByteSize;
         /// A path that stays when disks are moved: below `/dev/disk/by-id`.
         "device" device: req DevicePath;
+        /// The number of the partition that pools and groups take of it; the whole disk where left out.
+        "partition" partition: opt Int<1, 128>;
         /// What it is called.
         "model" model: opt Line;
         /// Its serial number.

@@ -14,6 +14,7 @@ pub mod network;
 pub mod reader;
 pub mod schedule;
 pub mod schema;
+pub mod schema_keys;
 pub mod storage;
 mod unclosed;
 

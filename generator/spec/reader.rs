@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::document::Broken;
+use super::schema_keys::{self, Beside, SchemaKeys, SchemaTable};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::near::{self, Near, certain, nearest};
 use crate::source::{FileId, SourceMap, Span, Spanned};
@@ -140,6 +141,8 @@ pub struct TableReader<'n> {
     asked: Vec<&'static str>,
     missing: Vec<&'static str>,
     misread: Vec<&'static str>,
+    /// What was read by Proxmox VE's own names.
+    beside: Beside,
 }
 
 impl<'n> TableReader<'n> {
@@ -151,7 +154,15 @@ impl<'n> TableReader<'n> {
             asked: Vec::new(),
             missing: Vec::new(),
             misread: Vec::new(),
+            beside: Beside::default(),
         }
+    }
+
+    /// The keys that nobody asked for so far and that are options of Proxmox VE.
+    pub fn schema<T: SchemaTable>(&mut self, reader: &mut Reader<'_>) -> SchemaKeys<T> {
+        let (keys, beside) = schema_keys::read(self.table, &self.asked, reader);
+        self.beside = beside;
+        keys
     }
 
     /// A key that may be left out.
@@ -201,7 +212,7 @@ impl<'n> TableReader<'n> {
             .filter(|known| !written.contains(known))
             .collect();
         for (key, _) in &self.table.entries {
-            if self.asked.contains(&key.value.as_str()) {
+            if self.asked.contains(&key.value.as_str()) || self.beside.taken.contains(&key.span) {
                 continue;
             }
             if asks_for_secret(&key.value) {
@@ -214,9 +225,22 @@ impl<'n> TableReader<'n> {
                 key.span,
                 format!("unknown key `{}`", key.value.escape_debug()),
             );
+            if let Some(how) = self.beside.said.get(&key.span) {
+                reader.report(
+                    diagnostic.help(format!("Proxmox VE's word: here it is said by {how}")),
+                );
+                continue;
+            }
+            let names = self.beside.names.get_or_init(self.beside.all_names);
             let near = nearest(&key.value, free.iter().copied())
                 .or_else(|| nearest(&key.value, self.asked.iter().copied()));
-            if let Some(near) = near {
+            let near_option = || nearest(&key.value, names.iter().map(String::as_str));
+            if let (None, Some(near)) = (near, near_option()) {
+                diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+                if certain(&key.value, names.iter().map(String::as_str)) == Some(near) {
+                    diagnostic = diagnostic.replace(format!("write `{near}`"), key.span, near);
+                }
+            } else if let Some(near) = near {
                 diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                 let sure = certain(&key.value, self.asked.iter().copied()) == Some(near);
                 if sure && free.contains(&near) {
@@ -226,7 +250,12 @@ impl<'n> TableReader<'n> {
             } else {
                 let mut known = self.asked.clone();
                 known.sort_unstable();
-                diagnostic = diagnostic.help(format!("known here: {}", known.join(", ")));
+                let more = if names.is_empty() {
+                    ""
+                } else {
+                    "; and the options of Proxmox VE, in kebab-case"
+                };
+                diagnostic = diagnostic.help(format!("known here: {}{more}", known.join(", ")));
             }
             reader.report(diagnostic);
         }
@@ -255,9 +284,10 @@ impl<'n> TableReader<'n> {
 /// Declares a table of the spec: the struct, its reader and its JSON Schema from one line a key.
 ///
 /// `"key" field: req Type;` must be there, `opt` may be left out. Every field is an `Option`: a required one is `None`
-/// where its absence or its fault has been reported.
+/// where its absence or its fault has been reported. A last line `..Options` takes in the options of Proxmox VE that
+/// [`Options`](super::schema_keys::SchemaTable) names, as the field `schema`.
 macro_rules! table {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $key:literal $field:ident: $need:ident $type:ty;)* })*) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $key:literal $field:ident: $need:ident $type:ty;)* $(..$options:ident)? })*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, schemars::JsonSchema)]
         #[schemars(deny_unknown_fields)]
@@ -273,6 +303,11 @@ macro_rules! table {
                 #[schemars(rename = $key)]
                 pub $field: Option<$crate::source::Spanned<$type>>,
             )*
+            $(
+                /// Options that are said by Proxmox VE's own names.
+                #[schemars(skip)]
+                pub schema: $crate::spec::schema_keys::SchemaKeys<$options>,
+            )?
         }
 
         impl $name {
@@ -291,6 +326,7 @@ macro_rules! table {
                     span: node.span,
                     misread: Vec::new(),
                     $($field: $crate::spec::reader::table!(@read $need keys, $key, reader),)*
+                    $(schema: keys.schema::<$options>(reader),)?
                 };
                 read.misread = keys.misread();
                 keys.finish(reader);
@@ -300,8 +336,14 @@ macro_rules! table {
     )*
 
         /// The tables of this module, with their keys: for the JSON Schema.
-        pub(super) const TABLES: &[$crate::spec::schema::Table] = &[$((stringify!($name), $name::KEYS)),*];
+        pub(super) const TABLES: &[$crate::spec::schema::Table] = &[$($crate::spec::schema::Table {
+            name: stringify!($name),
+            keys: $name::KEYS,
+            options: $crate::spec::reader::table!(@options $($options)?),
+        }),*];
     };
+    (@options) => { None };
+    (@options $options:ident) => { Some($crate::spec::schema_keys::json_keys::<$options>) };
     (@required req) => { true };
     (@required opt) => { false };
     (@read req $keys:ident, $key:literal, $reader:ident) => { $keys.required($key, $reader) };

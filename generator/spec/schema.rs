@@ -7,13 +7,22 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use super::fleet::{self, FleetSpec};
+use super::schema_keys::JsonKeys;
 use super::{HostFile, boot, guest, hardware, host, network, schedule, storage};
 
-/// A table of the spec: its type, and its keys with whether each must be there.
-pub(super) type Table = (&'static str, &'static [(&'static str, bool)]);
+/// A table of the spec.
+#[derive(Clone, Copy)]
+pub(crate) struct Table {
+    /// Its type.
+    pub(crate) name: &'static str,
+    /// Its keys, with whether each must be there.
+    pub(crate) keys: &'static [(&'static str, bool)],
+    /// The options of Proxmox VE that are keys of it.
+    pub(crate) options: Option<fn() -> JsonKeys>,
+}
 
 /// Every table of a spec, by its type.
-fn tables() -> BTreeMap<&'static str, &'static [(&'static str, bool)]> {
+fn tables() -> BTreeMap<&'static str, Table> {
     [
         super::TABLES,
         boot::TABLES,
@@ -27,7 +36,7 @@ fn tables() -> BTreeMap<&'static str, &'static [(&'static str, bool)]> {
     ]
     .into_iter()
     .flatten()
-    .copied()
+    .map(|table| (table.name, *table))
     .collect()
 }
 
@@ -49,13 +58,36 @@ fn finish(mut schema: Schema, title: &str, keys: &[(&str, bool)]) -> Value {
     let mut schema = schema.to_value();
     require(&mut schema, keys);
     if let Some(Value::Object(definitions)) = schema.get_mut("$defs") {
-        for (name, keys) in tables() {
+        for (name, table) in tables() {
             if let Some(definition) = definitions.get_mut(name) {
-                require(definition, keys);
+                require(definition, table.keys);
+                if let Some(options) = table.options {
+                    take_in(definition, options());
+                }
             }
         }
     }
     schema
+}
+
+/// Adds the options of Proxmox VE to a table.
+fn take_in(table: &mut Value, options: JsonKeys) {
+    let mut add = |word: &str, keys: Vec<(String, Schema)>| {
+        if keys.is_empty() {
+            return;
+        }
+        let into = &mut table[word];
+        if into.is_null() {
+            *into = Value::Object(serde_json::Map::new());
+        }
+        for (key, schema) in keys {
+            if into.get(&key).is_none() {
+                into[key] = schema.to_value();
+            }
+        }
+    };
+    add("properties", options.properties);
+    add("patternProperties", options.patterns);
 }
 
 /// Every field of a table's type may be absent, as a spec may be wrong; here it must be right.
@@ -132,7 +164,8 @@ mod tests {
                     .map(str::to_owned)
             })
             .expect("the keys are named");
-        help.split(", ").map(str::to_owned).collect()
+        let own = help.split(';').next().unwrap_or_default();
+        own.split(", ").map(str::to_owned).collect()
     }
 
     /// The keys that the schema of a table knows, and those that it wants.
@@ -158,8 +191,15 @@ mod tests {
         macro_rules! compare {
             ($($module:ident::$table:ident)*) => {$(
                 let name = stringify!($table);
-                let (known, wanted) = of_schema(&definitions[name]);
-                assert_eq!(known, asked::<$module::$table>(), "{name}");
+                let (mut known, wanted) = of_schema(&definitions[name]);
+                let own = asked::<$module::$table>();
+                // Beside its own keys stand the options of Proxmox VE that it takes in, and nothing else.
+                let options = tables()[name].options.map(|options| options());
+                let options = options.into_iter().flat_map(|options| options.properties);
+                for (option, _) in options.filter(|(option, _)| !own.contains(option)) {
+                    assert!(known.remove(&option), "{name}: {option}");
+                }
+                assert_eq!(known, own, "{name}");
                 let keys = $module::$table::KEYS.iter().filter(|(_, required)| *required);
                 let required: BTreeSet<String> = keys.map(|(key, _)| (*key).to_owned()).collect();
                 assert_eq!(wanted, required, "{name}");
@@ -172,9 +212,10 @@ mod tests {
             hardware::UsbSpec
             network::NetworkSpec network::BridgeSpec network::BondSpec network::MachineSpec
             network::InterfaceSpec network::RouteSpec network::ForwardSpec
-            storage::StorageSpec storage::PoolSpec storage::VdevSpec storage::DatasetSpec storage::ExternalSpec
+            storage::StorageSpec storage::PoolSpec storage::VdevSpec storage::DatasetSpec storage::EncryptionSpec storage::LvmSpec
+            storage::LocalSpec storage::ImportSpec storage::ExternalSpec
             guest::VmSpec guest::ContainerSpec guest::VmCpuSpec guest::ContainerCpuSpec guest::VmMemorySpec guest::AutostartSpec
-            guest::GuestNicSpec guest::VmDiskSpec guest::ShareSpec guest::RootfsSpec guest::MountSpec guest::ContainerDeviceSpec
+            guest::GuestNicSpec guest::EfiSpec guest::TpmSpec guest::VmDiskSpec guest::ShareSpec guest::RootfsSpec guest::MountSpec guest::ContainerDeviceSpec
             guest::NixosSpec guest::NixosUserSpec guest::NixosScriptSpec guest::WindowsSpec guest::SteamSpec guest::GameSpec guest::RustSpec
             guest::ProjectSpec guest::ImageSpec guest::PassthroughSpec guest::GuestUsbSpec guest::AgentSpec
             guest::GuestFirewallSpec guest::FirewallRuleSpec
@@ -208,7 +249,8 @@ mod tests {
         let mut below = Vec::new();
         for (keyword, rule) in keywords {
             match keyword.as_str() {
-                "$schema" | "$defs" | "title" | "description" | "examples" | "default" => {}
+                "$schema" | "$defs" | "title" | "description" | "examples" | "default"
+                | "patternProperties" => {}
                 "$ref" => {
                     let name = rule.as_str().and_then(|r| r.strip_prefix("#/$defs/"));
                     let definition = &root["$defs"][name.expect("a reference to a definition")];
@@ -276,6 +318,14 @@ mod tests {
                 "properties" | "additionalProperties" => {
                     for (key, item) in value.as_object().into_iter().flatten() {
                         let own = &keywords.get("properties").unwrap_or(&Value::Null)[key];
+                        let patterns = keywords.get("patternProperties").and_then(Value::as_object);
+                        let own = patterns
+                            .into_iter()
+                            .flatten()
+                            .find(|(pattern, _)| {
+                                regex::Regex::new(pattern).expect("a pattern").is_match(key)
+                            })
+                            .map_or(own, |(_, rule)| rule);
                         let rule = match (keyword.as_str(), own) {
                             ("additionalProperties", Value::Null) => rule,
                             ("properties", own) if !own.is_null() => own,

@@ -1,9 +1,12 @@
 //! `[storage]`.
 
-use super::reader::{Int, List, Named, OneOf, OneOrMany, Reference, table};
+use super::reader::{FromNode, Int, List, Named, OneOf, OneOrMany, Reader, Reference, table};
+use super::schema_keys::{DatasetOptions, ExternalOptions, LocalOptions, LvmOptions};
 use crate::value::{
-    AbsolutePath, ByteSize, DatasetPath, DatasetUse, DevicePath, ExternalKind, HostAddress, Line,
-    LogLayout, Name, PoolLayout, PoolName, SecretName, StorageName,
+    AbsolutePath, ByteSize, DatasetPath, DatasetUse, DevicePath, ExternalKind, HostAddress,
+    ImageFormat, ImageSource, Line, LogLayout, Name, Node, PoolLayout, PoolName, SecretName,
+    Sha256Sum, SpecString, StorageName, Value, ZfsAclType, ZfsCipher, ZfsKey, ZfsPropertyName,
+    ZfsSync, ZfsXattr,
 };
 
 table! {
@@ -17,8 +20,12 @@ table! {
         "pools" pools: opt Named<PoolName, PoolSpec>;
         /// Datasets by name; each is a storage of Proxmox VE.
         "datasets" datasets: opt Named<StorageName, DatasetSpec>;
+        /// Volume groups and thin pools of LVM by name; each is a storage of Proxmox VE.
+        "lvm" lvm: opt Named<StorageName, LvmSpec>;
         /// Stores elsewhere by name; each is a storage of Proxmox VE.
         "external" external: opt Named<StorageName, ExternalSpec>;
+        /// Proxmox VE's own store `local`, below `/var/lib/vz`; left as it is without this table.
+        "local" local: opt LocalSpec;
     }
 
     /// One of `[storage.pools]`.
@@ -31,9 +38,10 @@ table! {
         "boot" boot: opt bool;
         /// The sector size as a power of two; 12 where left out.
         "ashift" ashift: opt Int<9, 16>;
-        /// The compression; `zstd` where left out.
+        /// The compression; `zstd` where left out and the pool is made, as it is where it is there already.
         "compression" compression: opt ZfsCompression;
-        /// Whether freed blocks are told to the disks; on for flash where left out.
+        /// Whether freed blocks are told to the disks; where left out, on for a pool of flash that is made, and as it is on
+        /// one that is there already.
         "autotrim" autotrim: opt bool;
         /// A vdev for metadata and small blocks.
         "special" special: opt VdevSpec;
@@ -59,8 +67,8 @@ table! {
         "pool" pool: req Reference;
         /// What it is for.
         "use" uses: req OneOrMany<OneOf<DatasetUse>>;
-        /// Its name below the pool; the table's key where left out.
-        "path" path: opt DatasetPath;
+        /// Its name below the pool; the table's key where left out. Empty, it is the pool itself.
+        "path" path: opt DatasetBelow;
         /// The most that it takes.
         "quota" quota: opt ByteSize;
         /// What is kept free for it.
@@ -75,17 +83,80 @@ table! {
         "compression" compression: opt ZfsCompression;
         /// Whether volumes take space only as they fill.
         "thin" thin: opt bool;
+        /// Whether reading a file notes the time.
+        "atime" atime: opt bool;
+        /// When writes are on the disks.
+        "sync" sync: opt OneOf<ZfsSync>;
+        /// Which access lists it knows.
+        "acltype" acltype: opt OneOf<ZfsAclType>;
+        /// How extended attributes lie in it.
+        "xattr" xattr: opt OneOf<ZfsXattr>;
+        /// Its encryption, decided when it is made.
+        "encryption" encryption: opt EncryptionSpec;
+        /// Further properties of ZFS, and of your own (`module:name`).
+        "properties" properties: opt Named<ZfsPropertyName, Line>;
+        /// Whether Proxmox VE passes it over.
+        "disabled" disabled: opt bool;
+        ..DatasetOptions
+    }
+
+    /// `encryption` of a dataset.
+    EncryptionSpec {
+        /// Where the key is: a file of root's, `file:///PATH`, that holds 32 bytes; or `prompt`, a passphrase.
+        "key" key: req ZfsKey;
+        /// The cipher; ZFS's own choice, `aes-256-gcm`, where left out.
+        "cipher" cipher: opt OneOf<ZfsCipher>;
+    }
+
+    /// One of `[storage.lvm]`.
+    LvmSpec {
+        /// The volume group.
+        "group" group: req Name;
+        /// The thin pool in the group; volumes are thick where left out.
+        "thin-pool" thin_pool: opt Name;
+        /// What it is for: `vm-disks`, `containers`.
+        "use" uses: req OneOrMany<OneOf<DatasetUse>>;
+        /// Disks of `[hardware.disks]` that the group is made of; where left out it is there, and moxc makes nothing.
+        "disks" disks: opt List<Reference>;
+        /// How large the thin pool is, or what of the group is there for volumes; where left out, all of it.
+        "size" size: opt ByteSize;
+        /// Whether the installer made it.
+        "boot" boot: opt bool;
+        /// Whether Proxmox VE passes it over.
+        "disabled" disabled: opt bool;
+        ..LvmOptions
+    }
+
+    /// `[storage.local]`: Proxmox VE's own store `local`.
+    LocalSpec {
+        /// What it is for.
+        "use" uses: req OneOrMany<OneOf<DatasetUse>>;
+        /// How many backups are kept of each guest, where the job does not say.
+        "keep" keep: opt super::schedule::KeepSpec;
+        /// Whether Proxmox VE passes it over.
+        "disabled" disabled: opt bool;
+        ..LocalOptions
+    }
+
+    /// `import` of a disk: an image that fills it when it is made.
+    ImportSpec {
+        /// The image: a path on the host, a URL, or a volume of a store.
+        "from" from: req ImageSource;
+        /// Its SHA-256 sum, which is checked before the image is used.
+        "sha256" sha256: opt Sha256Sum;
+        /// Its format; told from the file's name where left out.
+        "format" format: opt OneOf<ImageFormat>;
     }
 
     /// One of `[storage.external]`.
     ExternalSpec {
         /// What it is.
         "kind" kind: req OneOf<ExternalKind>;
-        /// The server: nfs, cifs, pbs.
+        /// The server: nfs, cifs, pbs, esxi.
         "server" server: opt HostAddress;
         /// The export of an NFS server.
         "export" export: opt AbsolutePath;
-        /// Where it is mounted on the host; for `dir`, the folder itself.
+        /// Where it is mounted on the host; for `dir` and `btrfs`, the folder itself.
         "path" path: opt AbsolutePath;
         /// What is mounted at the folder of a `dir`.
         "device" device: opt DevicePath;
@@ -97,22 +168,81 @@ table! {
         "datastore" datastore: opt Name;
         /// The namespace in that datastore.
         "namespace" namespace: opt Line;
-        /// The user at the server: cifs, pbs.
+        /// The user at the server: cifs, pbs, esxi.
         "username" username: opt Line;
         /// The certificate's fingerprint of a Proxmox Backup Server.
         "fingerprint" fingerprint: opt Fingerprint;
-        /// What it is for.
-        "use" uses: req OneOrMany<OneOf<DatasetUse>>;
+        /// What it is for; an empty list where only other stores lie on it.
+        "use" uses: req Uses;
         /// Whether it is unplugged at times: its absence is no failure.
         "removable" removable: opt bool;
         /// How many backups are kept of each guest, where the job does not say.
         "keep" keep: opt super::schedule::KeepSpec;
         /// The name of the secret that holds the password.
         "secret" secret: opt SecretName;
-        /// The mount options of NFS and SMB, as `vers=4.2,soft`.
+        /// The mount options of NFS, SMB and `cephfs`, as `vers=4.2,soft`.
         "options" options: opt Line;
+        /// The fingerprint of the key that encrypts backups to a Proxmox Backup Server, which lies in
+        /// `/etc/pve/priv/storage/NAME.enc`.
+        "encryption-key" encryption_key: opt Fingerprint;
+        /// Whether Proxmox VE passes it over.
+        "disabled" disabled: opt bool;
+        ..ExternalOptions
     }
 }
+
+/// What a store elsewhere is for: one word or a list, which may be empty.
+#[derive(Debug, Clone)]
+pub struct Uses(pub List<OneOf<DatasetUse>>);
+
+impl FromNode for Uses {
+    fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Array(items) if items.is_empty() => Some(Self(Vec::new())),
+            Value::Array(_)
+            | Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Table(_) => OneOrMany::from_node(node, reader).map(|uses| Self(uses.0)),
+        }
+    }
+}
+
+impl schemars::JsonSchema for Uses {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Uses".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        OneOrMany::<OneOf<DatasetUse>>::json_schema(generator)
+    }
+}
+
+/// The name of a dataset below its pool; empty for the pool itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetBelow(pub Option<DatasetPath>);
+
+impl SpecString for DatasetBelow {
+    const CODE: crate::diagnostics::Code = DatasetPath::CODE;
+    const WHAT: &'static str = DatasetPath::WHAT;
+
+    fn parse(text: &str) -> Result<Self, crate::value::ValueError> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        DatasetPath::parse(text)
+            .map(|path| Self(Some(path)))
+            .map_err(|error| match text {
+                "." | "/" => error.help("the pool itself is `path = \"\"`").meant(""),
+                _ => error,
+            })
+    }
+}
+crate::value::spec_string!(DatasetBelow, "DatasetBelow");
 
 /// A value of ZFS's `compression` property.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -214,6 +214,10 @@ choices! {
         Iso = "iso",
         /// Container templates.
         Templates = "templates",
+        /// Hook scripts and cloud-init's own files.
+        Snippets = "snippets",
+        /// Images of disks, from which new disks are filled.
+        Import = "import",
     }
     /// A kind of external store.
     ExternalKind, "a kind of store" {
@@ -224,6 +228,85 @@ choices! {
         /// A Proxmox Backup Server.
         Pbs = "pbs",
         /// A folder of the host, as on a USB disk.
+        Dir = "dir",
+        /// A folder of the host on btrfs, whose volumes are subvolumes.
+        Btrfs = "btrfs",
+        /// Ceph's block devices.
+        Rbd = "rbd",
+        /// Ceph's file system.
+        Cephfs = "cephfs",
+        /// The disks of an iSCSI target.
+        Iscsi = "iscsi",
+        /// An ESXi host, from which virtual machines are imported.
+        Esxi = "esxi",
+    }
+    /// The format of an image on a file store.
+    ImageFormat, "an image's format" {
+        /// The bytes of the disk.
+        Raw = "raw",
+        /// QEMU's own: thin, with snapshots.
+        Qcow2 = "qcow2",
+        /// VMware's.
+        Vmdk = "vmdk",
+    }
+    /// How much flash OVMF sees.
+    EfiType, "a size of OVMF's flash" {
+        /// 2 MB: Proxmox VE's own default, without room for Secure Boot.
+        Small = "2m",
+        /// 4 MB.
+        Large = "4m",
+    }
+    /// The version of a TPM.
+    TpmVersion, "a version of the TPM" {
+        /// TPM 1.2.
+        V12 = "v1.2",
+        /// TPM 2.0.
+        V20 = "v2.0",
+    }
+    /// When writes are on the disks, for ZFS.
+    ZfsSync, "a value of ZFS's `sync`" {
+        /// As the program asks.
+        Standard = "standard",
+        /// Always at once.
+        Always = "always",
+        /// Never at once: what was written in the last seconds is lost when the host fails.
+        Disabled = "disabled",
+    }
+    /// Which access lists a dataset knows.
+    ZfsAclType, "a value of ZFS's `acltype`" {
+        /// None.
+        Off = "off",
+        /// Those of POSIX.
+        Posix = "posix",
+        /// Those of POSIX, by their older name.
+        PosixAcl = "posixacl",
+    }
+    /// The cipher of an encrypted dataset.
+    ZfsCipher, "a cipher of ZFS" {
+        /// ZFS's own choice.
+        On = "on",
+        /// AES with 128 bits, CCM.
+        Aes128Ccm = "aes-128-ccm",
+        /// AES with 192 bits, CCM.
+        Aes192Ccm = "aes-192-ccm",
+        /// AES with 256 bits, CCM.
+        Aes256Ccm = "aes-256-ccm",
+        /// AES with 128 bits, GCM.
+        Aes128Gcm = "aes-128-gcm",
+        /// AES with 192 bits, GCM.
+        Aes192Gcm = "aes-192-gcm",
+        /// AES with 256 bits, GCM: ZFS's own choice.
+        Aes256Gcm = "aes-256-gcm",
+    }
+    /// How extended attributes lie in a dataset.
+    ZfsXattr, "a value of ZFS's `xattr`" {
+        /// As folders of their own, by the older name.
+        On = "on",
+        /// Not at all.
+        Off = "off",
+        /// Beside the file: faster.
+        Sa = "sa",
+        /// As folders of their own.
         Dir = "dir",
     }
     /// The operating system of a virtual machine.

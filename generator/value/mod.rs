@@ -8,6 +8,7 @@ mod choice;
 mod cpuset;
 mod hours;
 mod id;
+mod image;
 mod mac;
 mod name;
 mod path;
@@ -20,18 +21,21 @@ mod tree;
 mod usb;
 mod vlan;
 mod word;
+mod zfs;
 
 pub use address::{AddressRange, Cidr, GuestAddress, HostAddress, IpAddress, RouteTarget};
 pub use amount::{Balloon, FirewallPorts, Port};
 pub use choice::{
     BackupMode, BondMode, BridgeKind, Bus, CacheMode, Choice, Compress, ContainerOs, CpuVendor,
-    DatasetUse, DiskKind, ExternalKind, FirewallDirection, FirewallLog, FirewallPolicy, Firmware,
-    GuestOs, HashPolicy, LacpRate, LintChoice, LogLayout, PciClass, Platform, PoolLayout, Protocol,
-    Reboot, RemoteAccess, SmartKind, TaskKind, VmOs,
+    DatasetUse, DiskKind, EfiType, ExternalKind, FirewallDirection, FirewallLog, FirewallPolicy,
+    Firmware, GuestOs, HashPolicy, ImageFormat, LacpRate, LintChoice, LogLayout, PciClass,
+    Platform, PoolLayout, Protocol, Reboot, RemoteAccess, SmartKind, TaskKind, TpmVersion, VmOs,
+    ZfsAclType, ZfsCipher, ZfsSync, ZfsXattr,
 };
 pub use cpuset::CpuSet;
 pub use hours::HoursOff;
 pub use id::{PciId, VmId};
+pub use image::{ImageSource, Sha256Sum};
 pub use mac::MacAddress;
 pub use name::{
     BridgeName, DatasetPath, DnsName, GuestName, HostName, InterfaceName, KeptPath,
@@ -44,7 +48,7 @@ pub use size::ByteSize;
 pub use speed::LinkSpeed;
 pub use text::{
     CountryCode, Email, FirewallWord, KeyboardLayout, Line, ReleaseTag, SecretName, SshKey, Text,
-    TimeZoneName, VolumeId,
+    TimeZoneName, VolumeId, VolumeName,
 };
 pub use tree::{Node, TableNode, Value};
 pub use usb::{UsbId, UsbPort};
@@ -53,6 +57,7 @@ pub use word::{
     CommandName, ComputerName, EnvironmentName, FlakeReference, Locale, ModulePath, NixAttribute,
     OctalMode, UnitName, WindowsUser, WingetId,
 };
+pub use zfs::{ZfsKey, ZfsPropertyName};
 
 use std::ops::Range;
 

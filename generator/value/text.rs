@@ -199,6 +199,26 @@ text!(
 );
 
 text!(
+    /// The name of a volume inside its store: `vm-100-disk-1`, `100/vm-100-disk-0.qcow2`.
+    VolumeName,
+    MOX0021,
+    "a volume's name, as `\"vm-100-disk-1\"` or `\"100/vm-100-disk-0.qcow2\"`",
+    |text| {
+        if let Some((store, name)) = text.split_once(':') && !store.contains('/') && !name.is_empty() {
+            return Err(ValueError::at(0..store.len() + 1, "a volume is named without its store")
+                .help(format!("write `volume = \"{name}\"`, and the store beside it")));
+        }
+        // It stands in property strings, where a comma would begin the next option.
+        let fits = !text.is_empty() && !text.starts_with('/') && text.split('/').all(|part| !matches!(part, "" | "." | ".."))
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '@'));
+        if fits { Ok(()) } else {
+            Err(ValueError::whole(text, format!("`{}` is not a volume's name", text.escape_debug()))
+                .help("`pvesm list STORE` shows them; write what stands behind the `:`"))
+        }
+    }
+);
+
+text!(
     /// The name of a secret: where the host finds it is said in the generated README.
     SecretName,
     MOX0012,

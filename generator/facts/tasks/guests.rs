@@ -2,7 +2,7 @@
 
 use super::job::{Access, Job};
 use crate::facts::Facts;
-use crate::model::{BackupRehearsal, Store};
+use crate::model::BackupRehearsal;
 
 /// How many spare numbers a rehearsal may choose from.
 const SPARE: u32 = 100;
@@ -18,18 +18,11 @@ pub(super) fn rehearsal(facts: &Facts<'_>, task: &BackupRehearsal) -> Job {
         .args(["--guest", &host.guests[guest].vmid.value.to_string()])
         .args(["--range", &format!("{first}-{}", first + SPARE - 1)]);
     if let Some(volume) = facts.volumes.of_guest(guest).first() {
-        job = job.args([
-            "--disks-to",
-            &host.storage.datasets[volume.dataset].name.value,
-        ]);
+        job = job.args(["--disks-to", volume.store_name(host)]);
     }
     if let Some(store) = task.storage.map(|store| host.storage.store(store)) {
         job = job.args(["--storage", &store.name().value]);
-        let removable = match store {
-            Store::External(external) => *external.removable,
-            Store::Dataset(_) => false,
-        };
-        if removable {
+        if store.is_removable() {
             job = job.args(["--removable"]);
         }
     }

@@ -162,6 +162,12 @@ impl ConfigFile<'_> {
         })
     }
 
+    /// What is known about an option by the name of [`option_names`](Self::option_names), `scsi[n]` included.
+    pub fn schema_of(self, name: &str) -> Option<&'static OptionSchema> {
+        let option = self.table()?.get(name)?;
+        Some(option.in_file(self.document()))
+    }
+
     /// The names of all options, sorted; indexed ones as `scsi[n]`.
     pub fn option_names(self) -> impl Iterator<Item = &'static str> {
         self.table().into_iter().flatten().map(|(name, _)| *name)
@@ -305,13 +311,18 @@ impl Life {
     }
 }
 
+/// The type of an option's value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum ValueType {
+pub enum ValueType {
+    /// A text.
     #[default]
     String,
+    /// `1` or `0`.
     Boolean,
+    /// A whole number.
     Integer,
+    /// A number, with a point where needed.
     Number,
     /// The option may be given several times; the rest of its schema is that of one value.
     Array,
@@ -419,6 +430,26 @@ impl OptionSchema {
     /// Whether it may be given several times.
     pub fn is_repeatable(&self) -> bool {
         self.repeats || self.value_type == ValueType::Array
+    }
+
+    /// The type of its value; of one value, where it may be given several times.
+    pub fn value_type(&self) -> ValueType {
+        self.value_type
+    }
+
+    /// Whether its value is a list of words with commas between.
+    pub fn is_list(&self) -> bool {
+        self.format.is_some_and(|name| name.ends_with("-list"))
+    }
+
+    /// The words that it takes, where they are few.
+    pub fn choices(&self) -> Option<&[&'static str]> {
+        self.values.as_deref()
+    }
+
+    /// The least and the most that it takes.
+    pub fn bounds(&self) -> (Option<f64>, Option<f64>) {
+        (self.minimum, self.maximum)
     }
 
     /// Whether it is `1` or `0`.

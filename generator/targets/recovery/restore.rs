@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::facts::Facts;
-use crate::model::{External, ExternalPlace, Guest, GuestKind, Host, Id, MountSource, StoreRef};
+use crate::model::{
+    External, ExternalPlace, Guest, GuestKind, Host, Id, Local, MountSource, StoreRef,
+};
 use crate::template::{BuiltIn, one_line};
 use crate::value::DatasetUse;
 
@@ -138,17 +140,17 @@ fn stores(host: &Host) -> Vec<Store> {
         .stores()
         .filter(|(_, store)| store.is_for(DatasetUse::Backups))
         .map(|(id, store)| {
-            let (what, removable) = match id {
-                StoreRef::Dataset(id) => (format!("the dataset {}", host.zfs_name(id)), false),
-                StoreRef::External(id) => {
-                    let external = &host.storage.external[id];
-                    (describe(external), *external.removable)
-                }
+            let what = match id {
+                StoreRef::Dataset(id) => format!("the dataset {}", host.zfs_name(id)),
+                // Its type holds no backups; a use that says otherwise is reported.
+                StoreRef::Lvm(id) => format!("the volume group {}", *host.storage.lvm[id].group),
+                StoreRef::External(id) => describe(&host.storage.external[id]),
+                StoreRef::Local => format!("the folder {}", Local::PATH),
             };
             Store {
                 name: store.name().value.clone(),
                 what: one_line(&what),
-                removable,
+                removable: store.is_removable(),
             }
         })
         .collect()
@@ -172,6 +174,12 @@ fn describe(store: &External) -> String {
             Some(device) => format!("the disk {} at {}", device.value, path.value),
             None => format!("the folder {}", path.value),
         },
+        ExternalPlace::Btrfs { path } => format!("the folder {} on btrfs", path.value),
+        ExternalPlace::Cephfs { .. } => "CephFS".to_owned(),
+        // Their types hold no backups; a use that says otherwise is reported.
+        ExternalPlace::Rbd { .. } | ExternalPlace::Iscsi | ExternalPlace::Esxi { .. } => {
+            store.kind().as_str().to_owned()
+        }
     }
 }
 
@@ -213,7 +221,7 @@ pub(super) fn script(
         .iter()
         .map(|volume| Volume {
             key: volume.key.clone(),
-            storage: host.storage.datasets[volume.dataset].name.value.clone(),
+            storage: volume.store_name(host).to_owned(),
         })
         .collect();
     let first_storage = volumes
@@ -261,10 +269,12 @@ pub(super) fn runbook(
         .iter()
         .map(|volume| {
             format!(
-                "`{}` ({}, in `{}`): {}",
+                "`{}` ({}in `{}`): {}",
                 volume.key,
-                volume.size,
-                host.storage.datasets[volume.dataset].name.value,
+                volume
+                    .size
+                    .map_or_else(String::new, |size| format!("{size}, ")),
+                volume.store_name(host),
                 if volume.backup {
                     "in the backups"
                 } else {
@@ -329,10 +339,10 @@ fn losses(host: &Host, guest: &Guest) -> Vec<String> {
             for mount in &container.mounts {
                 let name = one_line(&mount.name.value);
                 match &mount.source {
-                    MountSource::Volume { .. } if !*mount.backup => losses.push(format!(
+                    MountSource::Volume(_) if !*mount.backup => losses.push(format!(
                         "the mount `{name}`: pct empties it in a restore over the container, so the script refuses that; restore beside it (`--vmid new`) and move the mount over (`pct move-volume`)"
                     )),
-                    MountSource::Volume { .. } => {}
+                    MountSource::Volume(_) => {}
                     MountSource::Share(_) | MountSource::HostPath(_) => losses.push(format!(
                         "the mount `{name}`, which lies on the host: it stays as it is"
                     )),

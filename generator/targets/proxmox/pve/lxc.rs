@@ -119,8 +119,8 @@ fn file_systems(options: &mut Options<'_>, host: &Host, container: &Container, v
     let volume = |key: &str| volumes.iter().find(|volume| volume.key == key);
     if let Some(rootfs) = volume("rootfs") {
         let value = PropertyString::with_default(rootfs.id(host))
-            .and_then(|value| value.with("size", rootfs.size));
-        options.property("rootfs", value, container.rootfs.span);
+            .and_then(|value| value.with_some("size", rootfs.size));
+        options.property("rootfs", value, container.rootfs.store.span);
     }
     for mount in &container.mounts {
         let key = format!("mp{}", mount.slot);
@@ -134,12 +134,19 @@ fn mount_value(
     mount: &ContainerMount,
     volume: Option<&Volume>,
 ) -> Result<PropertyString, CannotCarry> {
-    let source = match (&mount.source, volume) {
-        (MountSource::Volume { .. }, Some(volume)) => volume.id(host),
-        (MountSource::Share(dataset) | MountSource::Volume { dataset, .. }, _) => {
-            host.mountpoint(dataset.value).to_string()
-        }
-        (MountSource::HostPath(path), _) => path.to_string(),
+    let source = match &mount.source {
+        MountSource::Volume(placement) => volume.map_or_else(
+            || {
+                host.storage
+                    .store(placement.store.value)
+                    .name()
+                    .value
+                    .clone()
+            },
+            |volume| volume.id(host),
+        ),
+        MountSource::Share(dataset) => host.mountpoint(dataset.value).to_string(),
+        MountSource::HostPath(path) => path.to_string(),
     };
     let mut value = PropertyString::with_default(source)?.with("mp", mount.path.as_str())?;
     // Only volumes can be in a backup, and of those only the ones that are told to be.
@@ -149,7 +156,7 @@ fn mount_value(
     if *mount.read_only {
         value = value.with_flag("ro", true)?;
     }
-    let value = value.with_some("size", volume.map(|volume| volume.size))?;
+    let value = value.with_some("size", volume.and_then(|volume| volume.size))?;
     more(value, &mount.more)
 }
 

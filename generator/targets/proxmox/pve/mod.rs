@@ -43,8 +43,8 @@ pub struct Plan {
     span: Span,
     /// Every guest's file, by VMID.
     pub guests: Vec<(u32, GuestConfig)>,
-    /// `storage.cfg`.
-    pub storage: SectionConfig,
+    /// `storage.cfg`, where the spec has a store.
+    pub storage: Option<SectionConfig>,
     /// `jobs.cfg`, where there are jobs.
     pub jobs: Option<SectionConfig>,
     /// `mapping/pci.cfg`, where a device is passed through.
@@ -191,7 +191,7 @@ pub fn emit(
     }
     let whole = Places::whole(plan.span);
     let sections = [
-        ("storage.cfg", Some(&plan.storage)),
+        ("storage.cfg", plan.storage.as_ref()),
         ("jobs.cfg", plan.jobs.as_ref()),
         ("mapping/pci.cfg", plan.pci.as_ref()),
         ("mapping/usb.cfg", plan.usb.as_ref()),

@@ -108,7 +108,7 @@ impl<'a> Options<'a> {
 
     /// Takes in the options that the language has no word for.
     pub(super) fn others(&mut self, options: &[PveOption]) {
-        for PveOption { key, value } in options {
+        for PveOption { key, value, .. } in options {
             if self.config.get(key).is_some() {
                 self.sink.push(
                     Diagnostic::new(

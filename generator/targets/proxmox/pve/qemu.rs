@@ -6,16 +6,20 @@
 use std::fmt::Write as _;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, GuestNic, Host, Id, Image, UsbSource, Vm, VmDisk};
-use crate::pve::{CannotCarry, ConfigFile, GuestConfig, GuestKind, PropertyString, PveOption};
+use crate::model::{
+    DiskSource, EfiDisk, Guest, GuestNic, Host, Id, Image, TpmState, UsbSource, Vm, VmDisk,
+};
+use crate::pve::{
+    CannotCarry, ConfigFile, DiskSize, GuestConfig, GuestKind, PropertyString, PveOption,
+};
 use crate::source::Span;
-use crate::value::{Balloon, Bus, Firmware, VmOs};
+use crate::value::{Balloon, Bus, EfiType, Firmware, VmOs};
 
 use super::guest::{common, derived_uuid, mebibytes, trunks};
 use super::mapping::{self, PciMappings};
 use super::options::Options;
 use super::virtiofs::Hook;
-use crate::facts::volumes::{self, Volume, VolumeRole, Volumes};
+use crate::facts::volumes::{Volume, VolumeRole, Volumes};
 use crate::facts::{drives, shares};
 
 /// The machine version that a Windows guest keeps. QEMU 8.1 came with Proxmox VE 8.1, and every later release still
@@ -185,24 +189,45 @@ fn drives(options: &mut Options<'_>, host: &Host, guest: &Guest, vm: &Vm, volume
                 if !has_place(*disk.bus, disk.slot) {
                     continue;
                 }
-                (drive(host, volume, vm, disk), disk.name.span)
+                (
+                    drive(&volume.id(host), volume.size, vm, disk),
+                    disk.name.span,
+                )
             }
-            VolumeRole::Efi => (efi_disk(host, volume, vm), vm.firmware.span),
-            VolumeRole::Tpm => (tpm_state(host, volume), vm.tpm.span),
+            VolumeRole::Efi => {
+                let Some(efi) = &vm.efi else { continue };
+                (efi_disk(host, volume, efi), efi.span)
+            }
+            VolumeRole::Tpm => {
+                let Some(tpm) = &vm.tpm_state else { continue };
+                (tpm_state(host, volume, tpm), tpm.span)
+            }
             // Those of containers are not among a virtual machine's.
             VolumeRole::Rootfs | VolumeRole::Mount(_) => continue,
         };
         options.property(&volume.key, value, place);
     }
-    if *vm.tpm && volumes::tpm_dataset(host, vm).is_none() {
+    if *vm.tpm && vm.tpm_state.is_none() {
         options.report(
             Diagnostic::new(
                 Code::MOX0108,
                 vm.tpm.span,
-                format!("no dataset for the TPM of `{}`", guest.name.value),
+                format!("no store for the TPM of `{}`", guest.name.value),
             )
-            .help("give the guest a disk, or declare a dataset with `use = \"vm-disks\"`"),
+            .help(
+                "say where its state lies: `tpm = { store = \"…\" }`; or declare a store with `use = \"vm-disks\"`",
+            ),
         );
+    }
+    for disk in vm
+        .disks
+        .iter()
+        .filter(|disk| has_place(*disk.bus, disk.slot))
+    {
+        if let DiskSource::Device(device) = &disk.source {
+            let path = host.hardware.disks[device.value].path();
+            options.property(&disk.key(), drive(&path, None, vm, disk), device.span);
+        }
     }
     for image in vm
         .images
@@ -263,12 +288,12 @@ pub(super) fn more(
 }
 
 fn drive(
-    host: &Host,
-    volume: &Volume,
+    file: &str,
+    size: Option<DiskSize>,
     vm: &Vm,
     disk: &VmDisk,
 ) -> Result<PropertyString, CannotCarry> {
-    let mut drive = PropertyString::with_default(volume.id(host))?;
+    let mut drive = PropertyString::with_default(file)?;
     if let Some(cache) = disk.cache {
         drive = drive.with("cache", cache.value)?;
     }
@@ -286,24 +311,28 @@ fn drive(
     }
     drive = drive
         .with_some("serial", drives::serial(vm, disk).as_deref())?
-        .with("size", volume.size)?;
+        .with_some("size", size)?;
     more(drive, &disk.more)
 }
 
 /// 4 MB of flash: Proxmox VE's default of 2 MB has no room for Secure Boot.
-fn efi_disk(host: &Host, volume: &Volume, vm: &Vm) -> Result<PropertyString, CannotCarry> {
-    let mut drive = PropertyString::with_default(volume.id(host))?.with("efitype", "4m")?;
-    if *vm.secure_boot {
+fn efi_disk(host: &Host, volume: &Volume, efi: &EfiDisk) -> Result<PropertyString, CannotCarry> {
+    let mut drive = PropertyString::with_default(volume.id(host))?;
+    // Said by nothing, as Proxmox VE says its own default.
+    if *efi.kind != EfiType::Small {
+        drive = drive.with("efitype", *efi.kind)?;
+    }
+    if *efi.pre_enrolled_keys {
         drive = drive.with_flag("pre-enrolled-keys", true)?;
     }
-    drive.with("size", volume.size)
+    drive.with_some("size", volume.size)
 }
 
 /// The version is always said: its default changed with Proxmox VE 8.3.
-fn tpm_state(host: &Host, volume: &Volume) -> Result<PropertyString, CannotCarry> {
+fn tpm_state(host: &Host, volume: &Volume, tpm: &TpmState) -> Result<PropertyString, CannotCarry> {
     PropertyString::with_default(volume.id(host))?
-        .with("size", volume.size)?
-        .with("version", "v2.0")
+        .with_some("size", volume.size)?
+        .with("version", *tpm.version)
 }
 
 fn net(host: &Host, nic: &GuestNic) -> Result<PropertyString, CannotCarry> {

@@ -1,66 +1,152 @@
 //! `storage.cfg`: where Proxmox VE finds and puts volumes, images and backups.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Dataset, External, ExternalPlace, Host, Id, Keep};
+use crate::facts::Volumes;
+use crate::model::{
+    Dataset, External, ExternalPlace, GuestKind, Host, Id, Keep, Local, Lvm, Store, StoreRef,
+};
+use crate::pve::schema::OptionSchema;
 use crate::pve::{
-    CannotCarry, PropertyString, Release, Section, SectionConfig, SectionFile, check_option,
+    CannotCarry, PropertyString, PveOption, Release, Section, SectionConfig, SectionFile,
+    check_option,
 };
 use crate::source::{Span, Spanned};
-use crate::value::DatasetUse;
+use crate::value::{AbsolutePath, DatasetUse};
 
 use super::options::{report_fault, report_refusal};
+use super::virtiofs::Hook;
 
-/// Plans the whole file.
-pub(super) fn plan(host: &Host, sink: &mut Sink) -> SectionConfig {
+/// Plans the whole file; none where the spec has no store.
+pub(super) fn plan(host: &Host, sink: &mut Sink) -> Option<SectionConfig> {
     let mut config = SectionConfig::new(SectionFile::Storage);
-    let release = *host.release;
-    // Proxmox VE adds it where it is absent, and writes it down with the next change. Hook scripts lie in it.
-    let mut local = Storage::new("dir", "local", host.span, release, sink);
-    local.set("path", "/var/lib/vz", host.span);
-    local.set("content", "backup,iso,snippets,vztmpl", host.span);
-    let local = local.section;
-    let mut sections = vec![(local, host.span)];
-    for (id, dataset) in host.storage.datasets.iter() {
-        let storage = of_dataset(host, id, dataset, sink).and_then(|storage| storage.section);
-        sections.push((storage, dataset.name.span));
-    }
-    for external in host.storage.external.values() {
-        let name = &external.name;
-        let dataset = host.storage.datasets.find(name);
-        if let Some(dataset) = dataset.map(|id| &host.storage.datasets[id]) {
-            sink.push(
-                Diagnostic::new(
-                    Code::MOX0103,
-                    name.span,
-                    format!("two stores are called `{}`", name.value),
-                )
-                .label("a store elsewhere")
-                .also(dataset.name.span, "a dataset")
-                .help("rename one: each is the storage of its name in Proxmox VE"),
-            );
+    let mut sections = vec![(local(host, sink), host.storage.local.name.span)];
+    let mut names: BTreeMap<&str, Store<'_>> = BTreeMap::new();
+    for (id, store) in host.storage.stores() {
+        let name = store.name();
+        if let Some(first) = names.get(name.value.as_str()) {
+            report_twice(store, *first, sink);
             continue;
         }
-        sections.push((of_external(external, release, sink).section, name.span));
+        names.insert(&name.value, store);
+        let section = match (id, store) {
+            (StoreRef::Dataset(id), Store::Dataset(dataset)) => of_dataset(host, id, dataset, sink),
+            (_, Store::Lvm(lvm)) => of_lvm(host, lvm, sink),
+            (_, Store::External(external)) => of_external(host, external, sink),
+            (_, Store::Dataset(_) | Store::Local(_)) => continue,
+        };
+        sections.push((section, name.span));
     }
     for (section, place) in sections {
         if let Some(Err(error)) = section.map(|section| config.push(section)) {
             report_refusal(&error, place, sink);
         }
     }
-    config
+    let is_empty = config.sections().next().is_none();
+    (!is_empty).then_some(config)
+}
+
+fn report_twice(store: Store<'_>, first: Store<'_>, sink: &mut Sink) {
+    let label = |store: Store<'_>| match store {
+        Store::Dataset(_) => "a dataset",
+        Store::Lvm(_) => "a store of LVM",
+        Store::External(_) => "a store elsewhere",
+        Store::Local(_) => "Proxmox VE's own",
+    };
+    let name = store.name();
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0103,
+            name.span,
+            format!("two stores are called `{}`", name.value),
+        )
+        .label(label(store))
+        .also(first.name().span, label(first))
+        .help("rename one: each is the storage of its name in Proxmox VE"),
+    );
+}
+
+/// Proxmox VE's own store. Where the spec has no table of it, the file says of it only what is put there from here:
+/// applying adds that to what the host says. Proxmox VE brings the store itself, named in the file or not.
+fn local(host: &Host, sink: &mut Sink) -> Option<Section> {
+    let place = host.storage.local.name.span;
+    let stated = host.storage.local.stated.as_ref();
+    let (words, uses_place) = match stated {
+        Some(stated) => contents(&stated.uses, stated.span),
+        None => {
+            let words: Vec<&str> = put_into_local(host).into_iter().collect();
+            if words.is_empty() {
+                return None;
+            }
+            (words.join(","), place)
+        }
+    };
+    let schema = stated.map_or(&[][..], |stated| &stated.schema);
+    let mut storage = Storage::new("dir", "local", place, *host.release, schema, sink);
+    storage.set("path", Local::PATH, place);
+    storage.set("content", words, uses_place);
+    if let Some(stated) = stated {
+        storage.disabled(&stated.disabled);
+        storage.keep(stated.keep.as_ref());
+    }
+    storage.finish(place)
+}
+
+/// The contents of what the host puts into `local`: disks, root file systems, backups, hook scripts.
+fn put_into_local(host: &Host) -> BTreeSet<&'static str> {
+    let mut contents = BTreeSet::new();
+    let volumes = Volumes::of(host);
+    for (id, guest) in host.guests.iter() {
+        let lies_there = volumes
+            .of_guest(id)
+            .iter()
+            .any(|volume| volume.store == StoreRef::Local);
+        match &guest.kind {
+            GuestKind::Vm(vm) => {
+                if lies_there {
+                    contents.insert("images");
+                }
+                if Hook::of(host, guest, vm).is_some() {
+                    contents.insert("snippets");
+                }
+            }
+            GuestKind::Container(_) if lies_there => {
+                contents.insert("rootdir");
+            }
+            GuestKind::Container(_) => {}
+        }
+    }
+    let backups = host.schedules.values().any(|schedule| {
+        schedule
+            .backup()
+            .is_some_and(|task| task.storage.value == Some(StoreRef::Local))
+    });
+    if backups {
+        contents.insert("backup");
+    }
+    contents
 }
 
 /// A storage in the making.
 struct Storage<'a> {
     section: Option<Section>,
     release: Release,
+    /// What the spec says by Proxmox VE's own names: it stands instead of what is decided here.
+    schema: &'a [PveOption],
     sink: &'a mut Sink,
 }
 
 impl<'a> Storage<'a> {
-    fn new(kind: &str, id: &str, place: Span, release: Release, sink: &'a mut Sink) -> Self {
+    fn new(
+        kind: &str,
+        id: &str,
+        place: Span,
+        release: Release,
+        schema: &'a [PveOption],
+        sink: &'a mut Sink,
+    ) -> Self {
         let section = match Section::new(SectionFile::Storage, kind, id) {
             Ok(mut section) => {
                 section.mark("", place);
@@ -74,6 +160,7 @@ impl<'a> Storage<'a> {
         Self {
             section,
             release,
+            schema,
             sink,
         }
     }
@@ -82,6 +169,9 @@ impl<'a> Storage<'a> {
         let Some(section) = &mut self.section else {
             return;
         };
+        if PveOption::find(self.schema, key).is_some() {
+            return;
+        }
         let value = value.to_string();
         if let Err(fault) = check_option(section.config_file(), self.release, key, &value) {
             report_fault(fault, place, self.sink);
@@ -90,6 +180,47 @@ impl<'a> Storage<'a> {
         } else {
             section.mark(key, place);
         }
+    }
+
+    fn disabled(&mut self, disabled: &crate::model::Setting<bool>) {
+        if **disabled {
+            self.set("disable", 1, disabled.span);
+        }
+    }
+
+    /// Adds what the spec says by Proxmox VE's own names, and looks for what the kind of storage needs besides.
+    fn finish(mut self, table: Span) -> Option<Section> {
+        let mut section = self.section.take()?;
+        for option in self.schema {
+            let checked = check_option(
+                section.config_file(),
+                self.release,
+                &option.key.value,
+                &option.value.value,
+            );
+            if let Err(fault) = checked {
+                let place = option.place(&fault.place);
+                report_fault(fault, place, self.sink);
+            } else if let Err(error) = section.set(&option.key.value, &option.value.value) {
+                report_refusal(&error, option.value.span, self.sink);
+            }
+        }
+        // What a key of moxc's own says is missing only where it was refused, which was reported.
+        for option in ["portal", "target"] {
+            let schema = section.config_file().option(option);
+            if schema.is_some_and(OptionSchema::is_required) && section.get(option).is_none() {
+                self.sink.push(
+                    Diagnostic::new(
+                        Code::MOX0004,
+                        table,
+                        format!("the key `{option}` is missing"),
+                    )
+                    .label("in this table")
+                    .note(format!("{} needs it", section.config_file())),
+                );
+            }
+        }
+        Some(section)
     }
 
     /// The folder of a storage of the kind `dir`. Proxmox VE skips the whole section where it dislikes one (`DirPlugin.pm`,
@@ -150,6 +281,8 @@ fn content(wanted: DatasetUse) -> Option<&'static str> {
         DatasetUse::Backups => Some("backup"),
         DatasetUse::Iso => Some("iso"),
         DatasetUse::Templates => Some("vztmpl"),
+        DatasetUse::Snippets => Some("snippets"),
+        DatasetUse::Import => Some("import"),
         DatasetUse::Share => None,
     }
 }
@@ -170,17 +303,13 @@ fn contents(uses: &[Spanned<DatasetUse>], otherwise: Span) -> (String, Span) {
     (words.join(","), place)
 }
 
-fn of_dataset<'a>(
-    host: &Host,
-    id: Id<Dataset>,
-    dataset: &Dataset,
-    sink: &'a mut Sink,
-) -> Option<Storage<'a>> {
+fn of_dataset(host: &Host, id: Id<Dataset>, dataset: &Dataset, sink: &mut Sink) -> Option<Section> {
     let name = &dataset.name;
     let (words, place) = contents(&dataset.uses, dataset.span);
     let mountpoint = host.mountpoint(id);
+    let kind = Store::Dataset(dataset).pve_type();
     if !dataset.holds_volumes() {
-        let mut storage = Storage::new("dir", name, name.span, *host.release, sink);
+        let mut storage = Storage::new(kind, name, name.span, *host.release, &dataset.schema, sink);
         let path_place = dataset
             .mountpoint
             .as_ref()
@@ -189,11 +318,17 @@ fn of_dataset<'a>(
         storage.set("content", words, place);
         // Else a pool that is not imported would fill the root file system.
         storage.set("is_mountpoint", 1, name.span);
-        return Some(storage);
+        storage.disabled(&dataset.disabled);
+        return storage.finish(dataset.span);
     }
     let volumes = |wanted: DatasetUse| match wanted {
         DatasetUse::VmDisks | DatasetUse::Containers => true,
-        DatasetUse::Backups | DatasetUse::Share | DatasetUse::Iso | DatasetUse::Templates => false,
+        DatasetUse::Backups
+        | DatasetUse::Share
+        | DatasetUse::Iso
+        | DatasetUse::Templates
+        | DatasetUse::Snippets
+        | DatasetUse::Import => false,
     };
     if let Some(files) = dataset.uses.iter().find(|wanted| !volumes(wanted.value)) {
         sink.push(
@@ -207,7 +342,7 @@ fn of_dataset<'a>(
         );
         return None;
     }
-    let mut storage = Storage::new("zfspool", name, name.span, *host.release, sink);
+    let mut storage = Storage::new(kind, name, name.span, *host.release, &dataset.schema, sink);
     storage.set("pool", host.zfs_name(id), name.span);
     storage.set("content", words, place);
     storage.set("mountpoint", mountpoint, name.span);
@@ -215,7 +350,22 @@ fn of_dataset<'a>(
     if let Some(block) = dataset.volblocksize {
         storage.set("blocksize", block_size(block.as_bytes()), block.span);
     }
-    Some(storage)
+    storage.disabled(&dataset.disabled);
+    storage.finish(dataset.span)
+}
+
+fn of_lvm(host: &Host, lvm: &Lvm, sink: &mut Sink) -> Option<Section> {
+    let name = &lvm.name;
+    let (words, place) = contents(&lvm.uses, lvm.span);
+    let kind = Store::Lvm(lvm).pve_type();
+    let mut storage = Storage::new(kind, name, name.span, *host.release, &lvm.schema, sink);
+    storage.set("vgname", &lvm.group.value, lvm.group.span);
+    if let Some(thin_pool) = &lvm.thin_pool {
+        storage.set("thinpool", &thin_pool.value, thin_pool.span);
+    }
+    storage.set("content", words, place);
+    storage.disabled(&lvm.disabled);
+    storage.finish(lvm.span)
 }
 
 /// A power of two as ZFS and Proxmox VE take it: `16k`, `1m`.
@@ -227,22 +377,16 @@ fn block_size(bytes: u64) -> String {
     }
 }
 
-fn of_external<'a>(external: &External, release: Release, sink: &'a mut Sink) -> Storage<'a> {
+fn of_external(host: &Host, external: &External, sink: &mut Sink) -> Option<Section> {
     let name = &external.name;
     let (words, uses_place) = contents(&external.uses, external.span);
-    let kind = match &external.place {
-        ExternalPlace::Nfs { .. } => "nfs",
-        ExternalPlace::Cifs { .. } => "cifs",
-        ExternalPlace::Pbs { .. } => "pbs",
-        ExternalPlace::Dir { .. } => "dir",
-    };
-    let mut storage = Storage::new(kind, name, name.span, release, sink);
+    let kind = Store::External(external).pve_type();
+    let mut storage = Storage::new(kind, name, name.span, *host.release, &external.schema, sink);
     // Where Proxmox VE mounts by itself.
-    let mounted = |path: &Option<Spanned<crate::value::AbsolutePath>>| {
-        path.as_ref().map_or_else(
-            || (format!("/mnt/pve/{}", name.value), name.span),
-            |path| (path.value.to_string(), path.span),
-        )
+    let mounted = |path: &Option<Spanned<AbsolutePath>>| {
+        let place = path.as_ref().map_or(name.span, |path| path.span);
+        let path = external.folder().map(|path| path.to_string());
+        (path.unwrap_or_default(), place)
     };
     match &external.place {
         ExternalPlace::Nfs {
@@ -285,6 +429,9 @@ fn of_external<'a>(external: &External, release: Release, sink: &'a mut Sink) ->
             if let Some(fingerprint) = fingerprint {
                 storage.set("fingerprint", &fingerprint.value, fingerprint.span);
             }
+            if let Some(key) = &external.encryption_key {
+                storage.set("encryption-key", &key.value, key.span);
+            }
         }
         ExternalPlace::Dir { path, device, .. } => {
             storage.folder(path.as_str(), path.span);
@@ -293,11 +440,43 @@ fn of_external<'a>(external: &External, release: Release, sink: &'a mut Sink) ->
                 storage.set("is_mountpoint", 1, path.span);
             }
         }
+        ExternalPlace::Btrfs { path } => {
+            storage.folder(path.as_str(), path.span);
+            if *external.removable {
+                storage.set("is_mountpoint", 1, path.span);
+            }
+        }
+        ExternalPlace::Cephfs { path, username } => {
+            let (path, place) = mounted(path);
+            storage.set("path", path, place);
+            if let Some(username) = username {
+                storage.set("username", &username.value, username.span);
+            }
+        }
+        ExternalPlace::Rbd {
+            namespace,
+            username,
+        } => {
+            if let Some(namespace) = namespace {
+                storage.set("namespace", &namespace.value, namespace.span);
+            }
+            if let Some(username) = username {
+                storage.set("username", &username.value, username.span);
+            }
+        }
+        ExternalPlace::Iscsi => {}
+        ExternalPlace::Esxi { server, username } => {
+            storage.set("server", &server.value, server.span);
+            if let Some(username) = username {
+                storage.set("username", &username.value, username.span);
+            }
+        }
     }
     storage.set("content", words, uses_place);
     if let Some(options) = &external.options {
         storage.set("options", &options.value, options.span);
     }
+    storage.disabled(&external.disabled);
     storage.keep(external.keep.as_ref());
-    storage
+    storage.finish(external.span)
 }

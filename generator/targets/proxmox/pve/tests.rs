@@ -285,7 +285,10 @@ fn volumes_are_numbered_in_the_ascii_order_of_their_keys() {
     let guest = host.guests.find("big").expect("the guest");
     let tpm = volumes.find(guest, "tpmstate0").expect("a TPM");
     assert_eq!(tpm.id(host), "vm-disks:vm-101-disk-12");
-    assert_eq!(tpm.zfs_name(host), "rpool/vm-disks/vm-101-disk-12");
+    assert_eq!(
+        tpm.zfs_name(host).as_deref(),
+        Some("rpool/vm-disks/vm-101-disk-12")
+    );
     assert_eq!((tpm.role, tpm.backup), (VolumeRole::Tpm, true));
     let keys: Vec<&str> = volumes
         .of_guest(guest)
@@ -731,7 +734,7 @@ fn virtiofs_is_native_from_8_4() {
     assert!(
         built
             .file("etc/pve/storage.cfg")
-            .contains("\tcontent backup,iso,snippets,vztmpl\n")
+            .contains("dir: local\n\tpath /var/lib/vz\n\tcontent snippets\n\n")
     );
 }
 
@@ -977,7 +980,8 @@ fn what_the_language_says_is_not_said_twice() {
 fn a_pool_of_volumes_a_folder_and_a_shared_folder() {
     let built = build("9.2", "");
     let file = built.file("etc/pve/storage.cfg");
-    assert!(file.starts_with("dir: local\n\tpath /var/lib/vz\n"));
+    // Nothing is put into `local`: it stays as it is.
+    assert!(!file.contains("local"));
     assert!(file.contains(
         "zfspool: more\n\tpool rpool/more\n\tblocksize 16k\n\tcontent images\n\tmountpoint /rpool/more\n\tsparse 0\n\n"
     ));

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::diagnostics::Sink;
-use crate::model::{Host, Store, StoreRef};
+use crate::model::{Host, StoreRef};
 use crate::pve::{ConfigFile, check_option};
 use crate::value::{BackupMode, Compress, DatasetUse};
 
@@ -71,11 +71,7 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vzdump {
 fn standing_store(host: &Host) -> Option<StoreRef> {
     let mut stores = host.storage.stores();
     let found = stores.find(|(_, store)| {
-        let stays = match store {
-            Store::Dataset(_) => true,
-            Store::External(external) => !*external.removable,
-        };
-        stays && store.is_for(DatasetUse::Backups)
+        !store.is_removable() && !store.is_disabled() && store.is_for(DatasetUse::Backups)
     });
     found.map(|(id, _)| id)
 }

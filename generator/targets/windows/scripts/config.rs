@@ -187,7 +187,11 @@ fn disk(vm: &Vm, letter: char, disk: &VmDisk) -> Literal {
         ),
         (
             "size",
-            Literal::Int(i64::try_from(disk.size.as_bytes()).unwrap_or(i64::MAX)),
+            // Nothing, where the spec does not tell.
+            Literal::Int(
+                disk.size()
+                    .map_or(0, |size| i64::try_from(size.as_bytes()).unwrap_or(i64::MAX)),
+            ),
         ),
         ("label", label.into()),
     ])

@@ -44,7 +44,7 @@ impl Media {
         let system = vm
             .disks
             .first()
-            .and_then(|disk| Some((drives::serial(vm, disk)?, disk.size.as_bytes())));
+            .and_then(|disk| Some((drives::serial(vm, disk)?, disk.size()?.as_bytes())));
         Self {
             guest: guest.name.value.clone(),
             vmid: guest.vmid.get(),
@@ -173,23 +173,20 @@ fn discs(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) {
 const BIOS_REACHES: u64 = 2 << 40;
 
 fn large(guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    let Some(first) = vm.disks.first() else {
+    let first = vm.disks.first();
+    let Some((first, size)) = first.and_then(|first| Some((first, first.size()?))) else {
         return;
     };
-    if *vm.installed
-        || *vm.firmware != Firmware::Seabios
-        || first.size.is_missing()
-        || first.size.as_bytes() <= BIOS_REACHES
-    {
+    if *vm.installed || *vm.firmware != Firmware::Seabios || size.as_bytes() <= BIOS_REACHES {
         return;
     }
     sink.push(
         Diagnostic::new(
             Code::MOX0635,
-            first.size.span,
+            size.span,
             format!(
                 "Windows uses 2 TiB of the {} of `{}`",
-                *first.size, first.name.value
+                size.value, first.name.value
             ),
         )
         .also(

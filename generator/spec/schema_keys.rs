@@ -1,0 +1,479 @@
+//! Options of Proxmox VE as keys of the spec.
+//!
+//! Every option that moxc has no word of its own for is a key of the table that it belongs to, under Proxmox VE's name in
+//! kebab-case (`saferemove_throughput` is `saferemove-throughput`). A table takes them in by the last line of its
+//! [`table!`](super::reader::table), `..Options`, where `Options` says of which objects of the [schema](crate::pve::schema)
+//! they are. Here a key is found and its value takes Proxmox VE's spelling; whether the release has it and takes the value
+//! is judged where the whole option is written down, at the place that [`PveOption::place`] finds.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::marker::PhantomData;
+use std::ops::{Deref, Range};
+
+use schemars::Schema;
+use serde_json::json;
+
+use super::reader::Reader;
+use crate::diagnostics::{Code, Diagnostic};
+use crate::near::nearest;
+use crate::pve::schema::{OptionSchema, SubOptions, ValueType};
+use crate::pve::{ConfigFile, PropertyString, PveOption};
+use crate::source::{Span, Spanned};
+use crate::value::{Node, TableNode, Value};
+
+/// Something of Proxmox VE's schema whose options a table of the spec takes as keys.
+#[derive(Debug, Clone, Copy)]
+pub enum SchemaObject {
+    /// A file, or one kind of section in it.
+    File(ConfigFile<'static>),
+    /// The sub-options of one option: those of a drive, of a network card.
+    Part(ConfigFile<'static>, &'static str),
+}
+
+impl SchemaObject {
+    /// Every option, under Proxmox VE's name.
+    fn options(self) -> Vec<(&'static str, &'static OptionSchema)> {
+        match self {
+            Self::File(file) => file
+                .option_names()
+                .filter_map(|name| Some((name, file.schema_of(name)?)))
+                .collect(),
+            Self::Part(file, option) => file
+                .schema_of(option)
+                .and_then(OptionSchema::sub_options)
+                .map(|options| options.iter().collect())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// What a table takes in from Proxmox VE's schema.
+pub trait SchemaTable {
+    /// Where the options are from; of two with one name the first counts.
+    const OBJECTS: &'static [SchemaObject];
+
+    /// Options that a key of moxc's own says or that moxc writes by itself: Proxmox VE's name, and the way to say it.
+    const SAID: &'static [(&'static str, &'static str)];
+}
+
+/// The keys of a table that are options of Proxmox VE.
+#[derive(Debug, Clone)]
+pub struct SchemaKeys<T> {
+    keys: Vec<PveOption>,
+    table: PhantomData<fn() -> T>,
+}
+
+impl<T> Default for SchemaKeys<T> {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            table: PhantomData,
+        }
+    }
+}
+
+impl<T> Deref for SchemaKeys<T> {
+    type Target = [PveOption];
+    fn deref(&self) -> &[PveOption] {
+        &self.keys
+    }
+}
+
+/// What a key is to a table.
+enum Found {
+    Option(String, &'static OptionSchema),
+    Said(&'static str),
+    Unknown,
+}
+
+/// Proxmox VE's name in the spelling of the spec.
+fn kebab(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+/// How a table says an option in another way.
+fn said<T: SchemaTable>(name: &str) -> Option<&'static str> {
+    let said = T::SAID.iter().find(|(said, _)| *said == name);
+    said.map(|(_, how)| *how)
+}
+
+/// Every option of a table's objects by its key, in the spelling of the spec; those that come in numbers by `key[n]`.
+fn options<T: SchemaTable>() -> BTreeMap<String, (&'static str, &'static OptionSchema)> {
+    let mut options = BTreeMap::new();
+    for (name, schema) in T::OBJECTS.iter().flat_map(|object| object.options()) {
+        options.entry(kebab(name)).or_insert((name, schema));
+    }
+    options
+}
+
+fn find<T: SchemaTable>(
+    options: &BTreeMap<String, (&'static str, &'static OptionSchema)>,
+    key: &str,
+) -> Found {
+    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    let found = options
+        .get(key)
+        .filter(|_| !key.ends_with(']'))
+        .map(|(name, schema)| (*name, (*name).to_owned(), *schema))
+        .or_else(|| {
+            let (name, schema) = options.get(&format!("{base}[n]"))?;
+            let name = name
+                .strip_suffix("[n]")
+                .filter(|_| base.len() < key.len())?;
+            Some((name, format!("{name}{}", &key[base.len()..]), *schema))
+        });
+    match found {
+        None => Found::Unknown,
+        Some((name, option, schema)) => {
+            said::<T>(name).map_or(Found::Option(option, schema), Found::Said)
+        }
+    }
+}
+
+/// Every key that a table takes in, in the spelling of the spec, with its option; sorted.
+fn keys<T: SchemaTable>() -> Vec<(String, &'static OptionSchema)> {
+    options::<T>()
+        .into_iter()
+        .filter(|(_, (name, _))| said::<T>(name.strip_suffix("[n]").unwrap_or(name)).is_none())
+        .map(|(key, (_, schema))| (key, schema))
+        .collect()
+}
+
+/// What [`read`] leaves to the reader of the table: names that may be meant, and the ways to say what moxc has a key for.
+pub(super) struct Beside {
+    /// The keys that were read.
+    pub(super) taken: HashSet<Span>,
+    /// Options that are said in another way, by the place of the key.
+    pub(super) said: HashMap<Span, &'static str>,
+    /// The names that the table would take, for advice.
+    pub(super) names: OnceCell<Vec<String>>,
+    /// Works them out.
+    pub(super) all_names: fn() -> Vec<String>,
+}
+
+impl Default for Beside {
+    fn default() -> Self {
+        Self {
+            taken: HashSet::new(),
+            said: HashMap::new(),
+            names: OnceCell::new(),
+            all_names: Vec::new,
+        }
+    }
+}
+
+/// Reads the keys of a table that are options of Proxmox VE and no keys of its own.
+pub(super) fn read<T: SchemaTable>(
+    table: &TableNode,
+    own: &[&'static str],
+    reader: &mut Reader<'_>,
+) -> (SchemaKeys<T>, Beside) {
+    let mut read = SchemaKeys::default();
+    let mut beside = Beside {
+        all_names: || keys::<T>().into_iter().map(|(key, _)| key).collect(),
+        ..Beside::default()
+    };
+    let mut known = None;
+    for (key, node) in &table.entries {
+        if own.contains(&key.value.as_str()) {
+            continue;
+        }
+        match find::<T>(known.get_or_insert_with(options::<T>), &key.value) {
+            Found::Option(option, schema) => {
+                beside.taken.insert(key.span);
+                read.keys.extend(value(key, option, schema, node, reader));
+            }
+            Found::Said(how) => {
+                beside.said.insert(key.span, how);
+            }
+            Found::Unknown => {}
+        }
+    }
+    (read, beside)
+}
+
+fn value(
+    key: &Spanned<String>,
+    option: String,
+    schema: &'static OptionSchema,
+    node: &Node,
+    reader: &mut Reader<'_>,
+) -> Option<PveOption> {
+    let mut parts = Vec::new();
+    let text = match (&node.value, schema.sub_options()) {
+        (Value::Table(table), Some(options)) => properties(table, options, &mut parts, reader)?,
+        (Value::Array(items), None) if schema.is_list() => list(items, &mut parts, reader)?,
+        _ => scalar(schema, node, reader)?,
+    };
+    Some(PveOption::in_pieces(
+        Spanned::new(option, key.span),
+        Spanned::new(text, node.span),
+        parts,
+    ))
+}
+
+/// A value of one type, in Proxmox VE's spelling.
+fn scalar(schema: &OptionSchema, node: &Node, reader: &mut Reader<'_>) -> Option<String> {
+    let expected = match schema.value_type() {
+        ValueType::Boolean => "true or false",
+        ValueType::Integer => "a whole number",
+        ValueType::Number => "a number",
+        ValueType::String | ValueType::Array if schema.sub_options().is_some() => {
+            "a table, or a text in Proxmox VE's spelling"
+        }
+        ValueType::String | ValueType::Array if schema.is_list() => "a list, or a text",
+        ValueType::String | ValueType::Array => "a text in quotes",
+    };
+    match (&node.value, schema.value_type()) {
+        (Value::Boolean(on), ValueType::Boolean) => Some(u8::from(*on).to_string()),
+        (Value::Integer(number), ValueType::Integer | ValueType::Number) => {
+            Some(number.to_string())
+        }
+        (Value::Float(number), ValueType::Number) => Some(number.to_string()),
+        (Value::String(text), ValueType::String | ValueType::Array) => Some(text.clone()),
+        // The default sub-option of some is a switch: `agent`, `fleecing`.
+        (Value::Boolean(on), ValueType::String | ValueType::Array)
+            if schema.sub_options().is_some() =>
+        {
+            Some(u8::from(*on).to_string())
+        }
+        (
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_)
+            | Value::Table(_),
+            _,
+        ) => {
+            reader.wrong_type(node, expected);
+            None
+        }
+    }
+}
+
+fn list(
+    items: &[Node],
+    parts: &mut Vec<(Range<usize>, Span)>,
+    reader: &mut Reader<'_>,
+) -> Option<String> {
+    let mut text = String::new();
+    let mut sound = true;
+    for item in items {
+        let Value::String(word) = &item.value else {
+            reader.wrong_type(item, "a text in quotes");
+            sound = false;
+            continue;
+        };
+        if !text.is_empty() {
+            text.push(',');
+        }
+        let start = text.len();
+        text.push_str(word);
+        parts.push((start..text.len(), item.span));
+    }
+    sound.then_some(text)
+}
+
+fn properties(
+    table: &TableNode,
+    options: SubOptions,
+    parts: &mut Vec<(Range<usize>, Span)>,
+    reader: &mut Reader<'_>,
+) -> Option<String> {
+    let mut text = String::new();
+    let mut sound = true;
+    for (key, node) in &table.entries {
+        let Some((name, schema)) = options.iter().find(|(name, _)| kebab(name) == key.value) else {
+            let names: Vec<String> = options.iter().map(|(name, _)| kebab(name)).collect();
+            let help = match nearest(&key.value, names.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known here: {}", names.join(", ")),
+            };
+            let message = format!("unknown key `{}`", key.value.escape_debug());
+            reader.report(Diagnostic::new(Code::MOX0002, key.span, message).help(help));
+            sound = false;
+            continue;
+        };
+        let Some(value) = scalar(schema, node, reader) else {
+            sound = false;
+            continue;
+        };
+        match PropertyString::new().with(name, &value) {
+            Ok(part) => {
+                if !text.is_empty() {
+                    text.push(',');
+                }
+                let start = text.len();
+                text.push_str(&part.to_string());
+                parts.push((start..text.len(), node.span));
+            }
+            Err(error) => {
+                let diagnostic = Diagnostic::new(Code::MOX0015, node.span, error.to_string());
+                reader
+                    .report(diagnostic.help(
+                        "Proxmox VE's file format has no quotes: write the value without it",
+                    ));
+                sound = false;
+            }
+        }
+    }
+    sound.then_some(text)
+}
+
+// ---------------------------------------------------------------- JSON Schema
+
+/// The keys of a table for the JSON Schema: plain ones, and patterns for those that come in numbers.
+#[derive(Debug, Default)]
+pub(crate) struct JsonKeys {
+    /// By key.
+    pub(super) properties: Vec<(String, Schema)>,
+    /// By pattern.
+    pub(super) patterns: Vec<(String, Schema)>,
+}
+
+/// What the JSON Schema says of the keys that a table takes in.
+pub(crate) fn json_keys<T: SchemaTable>() -> JsonKeys {
+    let mut found = JsonKeys::default();
+    for (key, schema) in keys::<T>() {
+        let json = json_of(&key, schema);
+        match key.strip_suffix("[n]") {
+            Some(base) => found.patterns.push((format!("^{base}[0-9]{{1,3}}$"), json)),
+            None => found.properties.push((key, json)),
+        }
+    }
+    found
+}
+
+fn json_of(key: &str, schema: &'static OptionSchema) -> Schema {
+    let text = json!({ "type": "string" });
+    let mut value = match schema.value_type() {
+        ValueType::Boolean => json!({ "type": "boolean" }),
+        ValueType::Integer | ValueType::Number => {
+            let kind = if schema.value_type() == ValueType::Integer {
+                "integer"
+            } else {
+                "number"
+            };
+            let mut value = json!({ "type": kind });
+            let (least, most) = schema.bounds();
+            for (word, bound) in [("minimum", least), ("maximum", most)] {
+                if let Some(bound) = bound {
+                    value[word] = json!(bound);
+                }
+            }
+            value
+        }
+        ValueType::String | ValueType::Array => match (schema.sub_options(), schema.choices()) {
+            (Some(options), _) => {
+                let properties: serde_json::Map<String, serde_json::Value> = options
+                    .iter()
+                    .map(|(name, sub)| (kebab(name), json_of(&kebab(name), sub).to_value()))
+                    .collect();
+                json!({ "anyOf": [
+                    text,
+                    { "type": "boolean" },
+                    { "type": "object", "properties": properties, "additionalProperties": false },
+                ] })
+            }
+            (None, Some(choices)) => json!({ "type": "string", "enum": choices }),
+            (None, None) if schema.is_list() => {
+                json!({ "anyOf": [text.clone(), { "type": "array", "items": text }] })
+            }
+            (None, None) => text,
+        },
+    };
+    let since = schema
+        .since()
+        .map(|since| format!(", from {since}"))
+        .unwrap_or_default();
+    let until = schema
+        .until()
+        .map(|until| format!(", up to {until}"))
+        .unwrap_or_default();
+    value["description"] = json!(format!(
+        "`{}` of Proxmox VE{since}{until}.",
+        key.strip_suffix("[n]").unwrap_or(key)
+    ));
+    Schema::try_from(value).expect("an object is a schema")
+}
+
+// ---------------------------------------------------------------- storages
+
+/// What every storage says by keys of moxc's own.
+macro_rules! said_of_storages {
+    ($($more:expr),* $(,)?) => {
+        &[
+            ("content", "`use`"),
+            ("disable", "`disabled = true`"),
+            ("prune-backups", "`keep`"),
+            ("maxfiles", "`keep = { last = … }`"),
+            ("password", "`secret`"),
+            ("keyring", "a file of root's, `/etc/pve/priv/ceph/NAME.keyring`"),
+            ("type", "`kind`"),
+            $($more),*
+        ]
+    };
+}
+
+/// Options of a dataset's storage: `zfspool` for volumes, `dir` for files.
+#[derive(Debug, Clone, Copy)]
+pub struct DatasetOptions;
+
+impl SchemaTable for DatasetOptions {
+    const OBJECTS: &'static [SchemaObject] = &[
+        SchemaObject::File(ConfigFile::Storage("zfspool")),
+        SchemaObject::File(ConfigFile::Storage("dir")),
+    ];
+    const SAID: &'static [(&'static str, &'static str)] = said_of_storages![
+        ("blocksize", "`volblocksize`"),
+        ("sparse", "`thin`"),
+        ("path", "`mountpoint`"),
+        ("is_mountpoint", "nothing: moxc sets it"),
+        ("pool", "`pool` and `path`"),
+    ];
+}
+
+/// Options of a volume group's or a thin pool's storage.
+#[derive(Debug, Clone, Copy)]
+pub struct LvmOptions;
+
+impl SchemaTable for LvmOptions {
+    const OBJECTS: &'static [SchemaObject] = &[
+        SchemaObject::File(ConfigFile::Storage("lvm")),
+        SchemaObject::File(ConfigFile::Storage("lvmthin")),
+    ];
+    const SAID: &'static [(&'static str, &'static str)] =
+        said_of_storages![("vgname", "`group`"), ("thinpool", "`thin-pool`")];
+}
+
+/// Options of Proxmox VE's own `local`.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalOptions;
+
+impl SchemaTable for LocalOptions {
+    const OBJECTS: &'static [SchemaObject] = &[SchemaObject::File(ConfigFile::Storage("dir"))];
+    const SAID: &'static [(&'static str, &'static str)] =
+        said_of_storages![("path", "nothing: it is `/var/lib/vz`")];
+}
+
+/// Options of stores elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct ExternalOptions;
+
+impl SchemaTable for ExternalOptions {
+    const OBJECTS: &'static [SchemaObject] = &[
+        SchemaObject::File(ConfigFile::Storage("dir")),
+        SchemaObject::File(ConfigFile::Storage("nfs")),
+        SchemaObject::File(ConfigFile::Storage("cifs")),
+        SchemaObject::File(ConfigFile::Storage("pbs")),
+        SchemaObject::File(ConfigFile::Storage("btrfs")),
+        SchemaObject::File(ConfigFile::Storage("rbd")),
+        SchemaObject::File(ConfigFile::Storage("cephfs")),
+        SchemaObject::File(ConfigFile::Storage("iscsi")),
+        SchemaObject::File(ConfigFile::Storage("esxi")),
+    ];
+    const SAID: &'static [(&'static str, &'static str)] = said_of_storages![];
+}
