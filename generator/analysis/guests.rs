@@ -333,15 +333,19 @@ fn served_by_guest(
             continue;
         };
         for store in host.storage.external.values() {
-            let (server, mounted) = match &store.place {
-                ExternalPlace::Nfs { server, path, .. } => (server, path),
-                ExternalPlace::Cifs { server, path, .. } => (server, path),
-                ExternalPlace::Pbs { .. } | ExternalPlace::Dir { .. } => continue,
+            let server = match &store.place {
+                ExternalPlace::Nfs { server, .. } | ExternalPlace::Cifs { server, .. } => server,
+                ExternalPlace::Pbs { .. }
+                | ExternalPlace::Dir { .. }
+                | ExternalPlace::Btrfs { .. }
+                | ExternalPlace::Cephfs { .. }
+                | ExternalPlace::Rbd { .. }
+                | ExternalPlace::Iscsi
+                | ExternalPlace::Esxi { .. } => continue,
             };
-            let mounted = mounted.as_ref().map_or_else(
-                || format!("/mnt/pve/{}", store.name.value),
-                |path| path.as_str().to_owned(),
-            );
+            let Some(mounted) = store.folder() else {
+                continue;
+            };
             let server = match &server.value {
                 HostAddress::Ip(address) => *address,
                 HostAddress::Name(_) => continue,
@@ -352,7 +356,7 @@ fn served_by_guest(
             };
             let mut others = host.guests.iter();
             let serving = others.find(|(other, item)| *other != id && serves(item));
-            let Some((_, serving)) = serving.filter(|_| path.is_below(&mounted)) else {
+            let Some((_, serving)) = serving.filter(|_| path.is_below(mounted.as_str())) else {
                 continue;
             };
             if place(serving).is_some_and(|theirs| theirs < own) {

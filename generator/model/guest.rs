@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{
     Bridge, Dataset, Disk, Host, Id, Item, Link, Machine, PciDevice, Placement, Segment, Setting,
-    UsbDevice,
+    UsbDevice, VolumeSource,
 };
 use crate::calendar::{Calendar, TimeSpan};
 use crate::pve::PveOption;
@@ -255,7 +255,13 @@ impl VmDisk {
 
     /// Whether there is something on it before anything is installed.
     pub fn is_filled(&self) -> bool {
-        false
+        match &self.source {
+            DiskSource::Device(_) => true,
+            DiskSource::Volume(placement) => match &placement.volume {
+                VolumeSource::Existing { .. } => true,
+                VolumeSource::New { import, .. } => import.is_some(),
+            },
+        }
     }
 }
 
