@@ -4,6 +4,7 @@ use crate::diagnostics::Sink;
 use crate::facts::Facts;
 use crate::model::Host;
 use crate::origin::Origin;
+use crate::resolve::Addresses;
 use crate::source::{FileId, SourceMap};
 use crate::spec::document::{self, Document};
 use crate::{analysis, resolve, spec, targets};
@@ -12,15 +13,15 @@ use crate::{analysis, resolve, spec, targets};
 /// has been told. The plan is there where nothing is.
 pub fn check(sources: &SourceMap, file: FileId, origin: &Origin, sink: &mut Sink) -> Checked {
     let document = document::parse(sources, file, sink);
-    check_document(sources, file, &document, origin, sink)
+    check_document((sources, file), &document, origin, Addresses::OfHost, sink)
 }
 
 /// [`check`] for a document that has been parsed, and has taken in a fleet's defaults.
 pub fn check_document(
-    sources: &SourceMap,
-    file: FileId,
+    (sources, file): (&SourceMap, FileId),
     document: &Document,
     origin: &Origin,
+    addresses: Addresses,
     sink: &mut Sink,
 ) -> Checked {
     let Some(spec) = spec::read(sources, file, document, sink) else {
@@ -32,7 +33,7 @@ pub fn check_document(
     let broken = !document.broken.is_empty();
     // After a syntax error a name may only seem unknown, and a table empty: what the reader said is enough.
     let mut later = Sink::new();
-    let host = resolve::resolve(&spec, if broken { &mut later } else { sink });
+    let host = resolve::resolve_for(&spec, addresses, if broken { &mut later } else { sink });
     let mut plan = None;
     if !broken {
         let facts = Facts::of(&host);

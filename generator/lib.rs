@@ -6,14 +6,16 @@
 //! |---|---|---|---|
 //! | parse | text → [`spec::document::Document`] | [`spec::document`] | MOX0001 |
 //! | read | document → [`spec::HostFile`], as written | [`spec`] | `MOX00xx` |
-//! | resolve | as written → [`model::Host`], as understood | [`resolve`] | `MOX01xx` |
-//! | analyse | what spans several parts of a host | [`analysis`] | `MOX02xx` to `MOX07xx` |
-//! | plan | host → what each target will say | [`targets`] | what a target cannot say |
-//! | emit | plan → [`output::FileSet`] | [`targets`] | nothing |
-//! | check | files, held against the schema of their reader | [`check`] | `MOX08xx`: a fault of moxc |
+//! | resolve | as written → [`model::Host`], as understood | [`resolve`] | `MOX01xx`, and `MOX00xx` of what a word means |
+//! | derive | what follows from a host → [`facts::Facts`] | [`facts`] | nothing |
+//! | analyse | facts: what spans several parts of a host | [`analysis`] | `MOX02xx` to `MOX07xx` |
+//! | plan | facts → what each target will say | [`targets`] | what a target cannot say |
+//! | emit | plan → [`output::FileSet`] | [`targets`] | what a user's template cannot do (`MOX082x`) |
+//! | check | files, held against the schema of their reader | [`check`]; Nix in [`targets::nixos`] | `MOX08xx`: a fault of moxc |
 //! | diff or write | files and a folder → changes, or the disk | [`output`] | what stands in the way |
 //!
 //! A stage runs to its end and pushes what it finds into a [`diagnostics::Sink`], so that one run shows everything.
+//! [`compile`] strings them together for one host, [`fleet`] for all hosts of a call, which it holds against each other.
 //! Nothing below the [command line](cli) reads the clock, the environment, or a host's name.
 
 pub mod analysis;
@@ -24,6 +26,7 @@ pub mod cli;
 pub mod compile;
 pub mod diagnostics;
 pub mod facts;
+pub mod fleet;
 pub mod live;
 pub mod model;
 pub mod near;

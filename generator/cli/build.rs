@@ -88,7 +88,7 @@ fn replaced(folder: &Path, sources: &mut Sources, sink: &mut Sink) -> Result<Tem
     let mut files = Vec::new();
     for (name, path) in names {
         // One that is no text has been reported.
-        if let Some(file) = sources.read(&path, sink)? {
+        if let Some(file) = load::read(sources, &path, sink)? {
             files.push((name, file));
         }
     }

@@ -112,10 +112,8 @@ fn edited(text: &str, edits: &[&Edit]) -> String {
 }
 
 fn parses(text: &str) -> bool {
-    text.strip_prefix('\u{feff}')
-        .unwrap_or(text)
-        .parse::<toml_edit::DocumentMut>()
-        .is_ok()
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    toml::de::DeTable::parse(text).is_ok()
 }
 
 /// Puts `text` into the file at once: it is the old one or the new one, never half of each.

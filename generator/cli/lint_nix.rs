@@ -31,7 +31,7 @@ pub(super) fn run(args: &LintNix, terminal: &mut Terminal) -> Result<Status, Fai
     let mut sources = Sources::default();
     let mut sink = Sink::new();
     for path in &args.files {
-        if let Some(file) = sources.read(path, &mut sink)? {
+        if let Some(file) = load::read(&mut sources, path, &mut sink)? {
             lint(&sources, file, path, &rules, &mut sink);
         }
     }

@@ -26,7 +26,7 @@ use super::devices::{self, Bootable, ImageRow, Wanted};
 use super::place::{PlaceKeys, Purpose, expect_use};
 use super::raw::{self, RawContainer, RawRow, RawVm};
 use super::references::Names;
-use super::{Index, choice, list, network};
+use super::{Addresses, Index, choice, list, network};
 
 /// A guest that is understood well enough to be named.
 pub(super) enum GuestRow<'a> {
@@ -169,6 +169,7 @@ pub(super) fn resolve(
     rootless: &[RawContainer<'_>],
     host: &Host,
     index: &Index<'_>,
+    addresses: Addresses,
     sink: &mut Sink,
 ) -> Arena<Guest> {
     let mut resolver = Resolver { host, index, sink };
@@ -182,19 +183,27 @@ pub(super) fn resolve(
             GuestRow::Container(name, body, rootfs) => resolver.container(name, body, rootfs),
         })
         .collect();
-    part_addresses(host.name.as_str(), &mut guests);
+    part_addresses(host.name.as_str(), addresses, &mut guests);
     Arena::new(guests)
 }
 
 /// Gives a card whose derived MAC address an earlier guest's card has its second one. Guests come in the order of their
 /// VMIDs, so a guest that is added changes the address of another only where the two meet and it has the lower VMID:
-/// with one of 16 million for each card. An address that is written stays, and so does one that it meets: a check tells.
-fn part_addresses(host: &str, guests: &mut [Guest]) {
+/// with one of 16 million for each card. In a fleet every card has its second one, of 46 bits, which hangs on the card alone
+/// and meets none: hosts and guests come and go beside it. An address that is written stays, and so does one that it meets: a check tells.
+fn part_addresses(host: &str, addresses: Addresses, guests: &mut [Guest]) {
     let mut taken = HashSet::new();
     for guest in guests.iter_mut().filter(|guest| !guest.vmid.is_missing()) {
         let vmid = guest.vmid.get();
         for (at, nic) in guest.network.iter_mut().enumerate() {
-            if nic.mac.is_written() || taken.insert(*nic.mac) {
+            if nic.mac.is_written() {
+                continue;
+            }
+            let first_will_do = match addresses {
+                Addresses::OfHost => taken.insert(*nic.mac),
+                Addresses::OfFleet => false,
+            };
+            if first_will_do {
                 continue;
             }
             nic.mac.value = MacAddress::derive_second(host, vmid, at);

@@ -48,8 +48,22 @@ struct Index<'a> {
     guests: Names<'a, Guest>,
 }
 
-/// Understands a spec. `complete` is false in the result where the sink holds errors.
+/// Among whom the MAC addresses that a spec leaves out are one of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addresses {
+    /// The cards of one host: three bytes of a hash, behind Proxmox's own prefix.
+    OfHost,
+    /// The cards of a whole fleet, whose hosts do not know each other: so many bits that no two meet.
+    OfFleet,
+}
+
+/// Understands the spec of a host that is alone. `complete` is false in the result where the sink holds errors.
 pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
+    resolve_for(file, Addresses::OfHost, sink)
+}
+
+/// [`resolve`] for a host that may be one of a fleet.
+pub fn resolve_for(file: &HostFile, addresses: Addresses, sink: &mut Sink) -> Host {
     let hardware_spec = file.hardware.as_ref();
     let network_spec = file.network.as_ref();
     let storage_spec = file.storage.as_ref();
@@ -132,7 +146,7 @@ pub fn resolve(file: &HostFile, sink: &mut Sink) -> Host {
         guests: crate::model::Arena::default(),
         schedules: crate::model::Arena::default(),
     };
-    model.guests = guests::resolve(rows, &rootless, &model, &index, sink);
+    model.guests = guests::resolve(rows, &rootless, &model, &index, addresses, sink);
     model.schedules = schedules::resolve(file, &model, &index, sink);
     identity::check(&model, sink);
     model.complete = !sink.has_errors();

@@ -1,0 +1,610 @@
+//! Specs → hosts: those of one call, and the fleets among them.
+//!
+//! A fleet's file names its hosts' files, which share its defaults and are held against each other. Everything is read
+//! by a [`Files`], so that a library's user compiles a fleet from wherever its files are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::analysis::analyse_fleet;
+use crate::compile::{self, Checked};
+use crate::diagnostics::render::Found;
+use crate::diagnostics::{Code, Diagnostic, Lints, Severity, Sink, in_order};
+use crate::model::Host;
+use crate::origin::{Origin, Surroundings};
+use crate::resolve::Addresses;
+use crate::resolve::fleet::{self, Kinship};
+use crate::source::{FileId, SourceMap, Span, Spanned};
+use crate::spec;
+use crate::spec::document::{self, Document};
+use crate::value::TableNode;
+
+/// Where specs are read from. The command line has one of the disk.
+pub trait Files {
+    /// What stands in a file; `-` is standard input.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// The names of what is in a folder. Names that are no UTF-8 are left out.
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
+
+    /// Whether there is a file at `path`.
+    fn is_file(&self, path: &Path) -> bool;
+
+    /// What lies around a spec; of standard input (none), around the working folder.
+    fn around(&self, spec: Option<&Path>) -> Arc<dyn Surroundings>;
+}
+
+/// Why a call's specs cannot be read at all.
+#[derive(Debug)]
+pub enum LoadError {
+    /// A file or a folder that the system does not give.
+    Unreadable {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// More files than one call takes.
+    TooMany,
+    /// Standard input is named twice.
+    StandardInputTwice,
+}
+
+impl LoadError {
+    fn of(path: &Path, error: io::Error) -> Self {
+        Self::Unreadable {
+            path: path.to_owned(),
+            error,
+        }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { path, error } => {
+                write!(f, "cannot read `{}`: {error}", path.display())
+            }
+            Self::TooMany => write!(f, "more than {MOST_FILES} files in one call"),
+            Self::StandardInputTwice => {
+                f.write_str("standard input can be read once: `-` is given twice")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// The most spec files of one call: a [`FileId`] counts to 65,535, and the last look at what is emitted may add twenty
+/// files for each host.
+const MOST_FILES: usize = 3_000;
+
+/// The spec files of a call.
+#[derive(Debug, Default)]
+pub struct Sources {
+    map: SourceMap,
+    /// Where a file can be written back; standard input cannot.
+    paths: BTreeMap<FileId, PathBuf>,
+}
+
+impl Sources {
+    /// The texts.
+    pub fn map(&self) -> &SourceMap {
+        &self.map
+    }
+
+    /// For generated files that a diagnostic shows.
+    pub fn map_mut(&mut self) -> &mut SourceMap {
+        &mut self.map
+    }
+
+    /// Where the file lies; none for standard input.
+    pub fn path(&self, file: FileId) -> Option<&Path> {
+        self.paths.get(&file).map(PathBuf::as_path)
+    }
+
+    /// Takes in a file that is no spec; none where it is no text, which is reported.
+    pub fn take(
+        &mut self,
+        path: &Path,
+        bytes: Vec<u8>,
+        sink: &mut Sink,
+    ) -> Result<Option<FileId>, LoadError> {
+        Ok(match self.add(path, bytes, sink)? {
+            Text::Readable(file) => Some(file),
+            Text::Garbled => None,
+        })
+    }
+
+    fn add(&mut self, path: &Path, bytes: Vec<u8>, sink: &mut Sink) -> Result<Text, LoadError> {
+        if self.map.files().count() >= MOST_FILES {
+            return Err(LoadError::TooMany);
+        }
+        let name = if is_standard_input(path) {
+            "<stdin>".to_owned()
+        } else {
+            path.display().to_string()
+        };
+        let (text, bad) = match String::from_utf8(bytes) {
+            Ok(text) => (text, None),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                (
+                    text,
+                    Some((at, error.as_bytes().get(..2).map(<[u8]>::to_vec))),
+                )
+            }
+        };
+        let file = self.map.add(name, text);
+        if !is_standard_input(path) {
+            self.paths.insert(file, path.to_owned());
+        }
+        let Some((at, start)) = bad else {
+            return Ok(Text::Readable(file));
+        };
+        let utf16 = matches!(start.as_deref(), Some([0xff, 0xfe] | [0xfe, 0xff]));
+        let message = if utf16 {
+            "the file is UTF-16"
+        } else {
+            "this is not UTF-8"
+        };
+        // The lossy text has one character of three bytes in the place of what is wrong.
+        let span = Span::new(file, at..at + '\u{fffd}'.len_utf8());
+        sink.push(
+            Diagnostic::new(Code::MOX0001, span, message).help("write it as a text file in UTF-8"),
+        );
+        Ok(Text::Garbled)
+    }
+}
+
+enum Text {
+    Readable(FileId),
+    /// Has been reported.
+    Garbled,
+}
+
+/// One host of a call.
+#[derive(Debug)]
+pub struct Unit {
+    /// Its file.
+    pub file: FileId,
+    /// Where it came from.
+    pub origin: Origin,
+    /// What is known of it.
+    pub checked: Checked,
+    /// How many warnings it has.
+    pub warnings: usize,
+    /// Its part of what has been found so far.
+    told: Range<usize>,
+}
+
+/// All hosts of a call, and all that is wrong with them.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The texts of the specs.
+    pub sources: Sources,
+    /// The hosts.
+    pub units: Vec<Unit>,
+    /// What was found, in the order of its places.
+    pub found: Vec<(Severity, Diagnostic)>,
+}
+
+impl Loaded {
+    /// Whether any of it is an error.
+    pub fn has_errors(&self) -> bool {
+        has_errors(&self.found)
+    }
+}
+
+/// Whether any of what was found is an error.
+pub fn has_errors(found: &Found) -> bool {
+    found
+        .iter()
+        .any(|(severity, _)| *severity == Severity::Error)
+}
+
+/// `-` on the command line.
+pub fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Reads and checks every spec of a call, those of fleets among them.
+pub fn load(
+    specs: &[PathBuf],
+    files: &dyn Files,
+    deny_warnings: bool,
+) -> Result<Loaded, LoadError> {
+    let mut loader = Loader {
+        files,
+        sources: Sources::default(),
+        units: Vec::new(),
+        found: Vec::new(),
+        deny_warnings,
+    };
+    let standard_input = specs.iter().filter(|path| is_standard_input(path));
+    if standard_input.count() > 1 {
+        return Err(LoadError::StandardInputTwice);
+    }
+    for path in specs {
+        let bytes = loader.read(path)?;
+        loader.spec(path, bytes)?;
+    }
+    // Two hosts of one name would be one folder of the output.
+    loader.compare(0, Kinship::SameCall);
+    Ok(Loaded {
+        found: in_order(loader.found),
+        sources: loader.sources,
+        units: loader.units,
+    })
+}
+
+struct Loader<'a> {
+    files: &'a dyn Files,
+    sources: Sources,
+    units: Vec<Unit>,
+    found: Vec<(Severity, Diagnostic)>,
+    deny_warnings: bool,
+}
+
+impl Loader<'_> {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
+        self.files
+            .read(path)
+            .map_err(|error| LoadError::of(path, error))
+    }
+
+    /// A host's spec, or a fleet's.
+    fn spec(&mut self, path: &Path, bytes: Vec<u8>) -> Result<(), LoadError> {
+        let mut sink = Sink::new();
+        let Text::Readable(file) = self.sources.add(path, bytes, &mut sink)? else {
+            self.tell(sink, &Lints::default());
+            return Ok(());
+        };
+        let document = document::parse(&self.sources.map, file, &mut sink);
+        if spec::is_fleet(&document) {
+            return self.fleet(path, file, &document, sink);
+        }
+        self.host(&[file], &document, Addresses::OfHost, sink);
+        Ok(())
+    }
+
+    /// One host: its file, and its fleet's where it has one.
+    fn host(
+        &mut self,
+        files: &[FileId],
+        document: &Document,
+        addresses: Addresses,
+        mut sink: Sink,
+    ) {
+        let around = self.files.around(self.sources.path(files[0]));
+        let origin = Origin::of(&self.sources.map, files).amid(around);
+        let checked = compile::check_document(
+            (&self.sources.map, files[0]),
+            document,
+            &origin,
+            addresses,
+            &mut sink,
+        );
+        let lints = checked
+            .host
+            .as_ref()
+            .map(|host| host.lints.clone())
+            .unwrap_or_default();
+        let told = self.found.len();
+        self.tell(sink, &lints);
+        self.units.push(Unit {
+            file: files[0],
+            origin,
+            checked,
+            warnings: self.found.len() - told,
+            told: told..self.found.len(),
+        });
+    }
+
+    fn fleet(
+        &mut self,
+        path: &Path,
+        file: FileId,
+        document: &Document,
+        mut sink: Sink,
+    ) -> Result<(), LoadError> {
+        let fleet = spec::read_fleet(&self.sources.map, file, document, &mut sink);
+        let Some(fleet) = fleet.filter(|_| document.broken.is_empty()) else {
+            // Hosts without their defaults would have errors that are none.
+            self.tell(sink, &Lints::default());
+            return Ok(());
+        };
+        let defaults = TableNode {
+            entries: fleet
+                .defaults
+                .as_ref()
+                .map(|raw| raw.value.0.clone())
+                .unwrap_or_default(),
+        };
+        let mut paths: Vec<PathBuf> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for pattern in fleet.hosts.iter().flat_map(|hosts| &hosts.value) {
+            let pattern = Spanned::new(pattern.value.as_str(), pattern.span);
+            for host in expand(self.files, path, pattern, &mut sink)? {
+                if seen.insert(host.clone()) {
+                    paths.push(host);
+                }
+            }
+        }
+        if let Some(hosts) = fleet.hosts.as_ref().filter(|hosts| hosts.value.is_empty()) {
+            sink.push(
+                Diagnostic::new(Code::MOX0023, hosts.span, "the fleet names no host")
+                    .help("name the hosts' files: `hosts = [\"hosts/*.toml\"]`"),
+            );
+        }
+        self.tell(sink, &Lints::default());
+        let first = self.units.len();
+        for host in paths {
+            self.member(&host, file, &fleet, &defaults)?;
+        }
+        let hosts: Vec<Range<usize>> = self.units[first..]
+            .iter()
+            .map(|unit| unit.told.clone())
+            .collect();
+        say_once(&mut self.found, &hosts);
+        let kinship = if fleet.cluster.is_some() {
+            Kinship::Cluster
+        } else {
+            Kinship::Fleet
+        };
+        self.compare(first, kinship);
+        Ok(())
+    }
+
+    /// One host of a fleet.
+    fn member(
+        &mut self,
+        path: &Path,
+        fleet_file: FileId,
+        fleet: &spec::fleet::FleetSpec,
+        defaults: &TableNode,
+    ) -> Result<(), LoadError> {
+        let bytes = self.read(path)?;
+        let mut sink = Sink::new();
+        let Text::Readable(file) = self.sources.add(path, bytes, &mut sink)? else {
+            self.tell(sink, &Lints::default());
+            return Ok(());
+        };
+        let mut document = document::parse(&self.sources.map, file, &mut sink);
+        if spec::is_fleet(&document) {
+            let hosts = document
+                .root
+                .get("hosts")
+                .map_or(document.root.span, |n| n.span);
+            let mut diagnostic = Diagnostic::new(Code::MOX0023, hosts, "this is a fleet itself");
+            if let Some(named) = &fleet.hosts {
+                diagnostic = diagnostic.also(named.span, "a fleet's hosts are named here");
+            }
+            sink.push(diagnostic.help("a fleet holds hosts: name their files in one fleet"));
+            self.tell(sink, &Lints::default());
+            return Ok(());
+        }
+        document.root.value.merge_below(defaults);
+        let files = if defaults.entries.is_empty() {
+            vec![file]
+        } else {
+            vec![file, fleet_file]
+        };
+        self.host(&files, &document, Addresses::OfFleet, sink);
+        Ok(())
+    }
+
+    /// Holds the hosts from the one at `first` on against each other.
+    fn compare(&mut self, first: usize, kinship: Kinship) {
+        let hosts: Vec<&Host> = self.units[first..]
+            .iter()
+            .filter_map(|unit| unit.checked.host.as_ref())
+            .collect();
+        let mut sink = Sink::new();
+        fleet::check(&hosts, kinship, &mut sink);
+        let mut told = vec![(Lints::default(), sink)];
+        match kinship {
+            Kinship::SameCall => {}
+            Kinship::Fleet | Kinship::Cluster => {
+                for (at, diagnostic) in analyse_fleet(&hosts) {
+                    let mut sink = Sink::new();
+                    sink.push(diagnostic);
+                    told.push((hosts[at].lints.clone(), sink));
+                }
+            }
+        }
+        for (lints, sink) in told {
+            self.tell(sink, &lints);
+        }
+    }
+
+    fn tell(&mut self, sink: Sink, lints: &Lints) {
+        self.found.extend(sink.finish(lints, self.deny_warnings));
+    }
+}
+
+/// The fewest hosts of which a remark is said once for all.
+const FEW_HOSTS: usize = 3;
+
+/// Leaves one of the warnings that every host of a fleet has, but for names, with a word on how many there are. What
+/// only some hosts have stays, and so does every error.
+fn say_once(found: &mut Vec<(Severity, Diagnostic)>, hosts: &[Range<usize>]) {
+    if hosts.len() < FEW_HOSTS {
+        return;
+    }
+    let mut alike: BTreeMap<(Code, String), Vec<usize>> = BTreeMap::new();
+    let mut having: BTreeMap<(Code, String), usize> = BTreeMap::new();
+    for range in hosts {
+        let mut own = BTreeSet::new();
+        for at in range.clone() {
+            let (severity, diagnostic) = &found[at];
+            if *severity != Severity::Error {
+                let key = (diagnostic.code, without_names(&diagnostic.message));
+                own.insert(key.clone());
+                alike.entry(key).or_default().push(at);
+            }
+        }
+        for key in own {
+            *having.entry(key).or_default() += 1;
+        }
+    }
+    let mut again = BTreeSet::new();
+    for (key, places) in alike {
+        if having.get(&key) != Some(&hosts.len()) {
+            continue;
+        }
+        let (first, others) = places
+            .split_first()
+            .expect("a key comes with its first place");
+        let note = if others.len() + 1 == hosts.len() {
+            format!("all {} hosts of the fleet have this", hosts.len())
+        } else {
+            format!(
+                "all {} hosts of the fleet have this, {} times together",
+                hosts.len(),
+                others.len() + 1
+            )
+        };
+        found[*first].1.notes.push(note);
+        again.extend(others.iter().copied());
+    }
+    let mut at = 0;
+    found.retain(|_| {
+        at += 1;
+        !again.contains(&(at - 1))
+    });
+}
+
+/// A message with its names left out: what stands between backticks, and numbers.
+fn without_names(message: &str) -> String {
+    let outside = message.split('`').step_by(2);
+    let words: Vec<&str> = outside.collect();
+    words.join("`").replace(|c: char| c.is_ascii_digit(), "0")
+}
+
+/// The files that a pattern of a fleet stands for, sorted by name. `*` stands for any part of a file name.
+fn expand(
+    files: &dyn Files,
+    fleet: &Path,
+    pattern: Spanned<&str>,
+    sink: &mut Sink,
+) -> Result<Vec<PathBuf>, LoadError> {
+    let base = if is_standard_input(fleet) {
+        Path::new("")
+    } else {
+        fleet.parent().unwrap_or(Path::new(""))
+    };
+    let (folder, name) = match pattern.value.rsplit_once('/') {
+        Some(("", name)) => (PathBuf::from("/"), name),
+        Some((folder, name)) => (base.join(folder), name),
+        None => (base.to_owned(), pattern.value),
+    };
+    let wrong = |message: String, help: &str| {
+        Diagnostic::new(Code::MOX0023, pattern.span, message).help(help)
+    };
+    if folder.to_string_lossy().contains('*') {
+        sink.push(wrong(
+            format!("`*` in the folder of `{}`", pattern.value),
+            "`*` stands for a part of a file's name: write a pattern for each folder",
+        ));
+        return Ok(Vec::new());
+    }
+    if !name.contains('*') {
+        let path = folder.join(name);
+        if files.is_file(&path) {
+            return Ok(vec![path]);
+        }
+        sink.push(wrong(
+            format!("there is no file `{}`", path.display()),
+            "paths are relative to the fleet's file",
+        ));
+        return Ok(Vec::new());
+    }
+    let shown = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        &folder
+    };
+    let entries = match files.list(shown) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            sink.push(wrong(
+                format!("there is no folder `{}`", shown.display()),
+                "paths are relative to the fleet's file",
+            ));
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(LoadError::of(shown, error)),
+    };
+    let mut paths = Vec::new();
+    for found in entries {
+        let found = found.as_str();
+        // As in a shell, `*` leaves hidden files alone; and a fleet is no host of its own.
+        let hidden = found.starts_with('.') && !name.starts_with('.');
+        let path = folder.join(found);
+        if matches(name, found) && !hidden && files.is_file(&path) && path != fleet {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    if paths.is_empty() {
+        sink.push(wrong(
+            format!("no file is called `{}`", pattern.value),
+            "paths are relative to the fleet's file",
+        ));
+    }
+    Ok(paths)
+}
+
+/// Whether `name` is one that `pattern` stands for.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_part_of_a_name() {
+        for (pattern, name) in [
+            ("*.toml", "a.toml"),
+            ("*.toml", ".toml"),
+            ("pve*.toml", "pve.toml"),
+            ("a*b*c", "aXbYbZc"),
+            ("*", ""),
+            ("plain", "plain"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("*.toml", "a.tom"),
+            ("a*a", "a"),
+            ("a*b*c", "acb"),
+            ("plain", "plainer"),
+            ("pve*.toml", "xpve.toml"),
+        ] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+}
