@@ -1,6 +1,7 @@
 //! Integration tests, one binary.
 
 mod applied;
+mod borders;
 mod broken;
 mod calendar;
 mod checks;

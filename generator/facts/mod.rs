@@ -5,6 +5,7 @@
 
 mod backups;
 pub mod drives;
+pub mod kernel;
 pub mod mounts;
 pub mod network;
 pub mod pages;
@@ -15,6 +16,7 @@ pub mod tasks;
 pub mod volumes;
 
 pub use backups::Backups;
+pub use kernel::Kernel;
 pub use pages::HugePages;
 pub use running::Running;
 pub use volumes::{Volume, VolumeRole, Volumes};
@@ -30,6 +32,8 @@ pub struct Facts<'a> {
     pub running: Running,
     /// The huge pages that the host keeps from its start on, larger ones first.
     pub pages: Vec<HugePages>,
+    /// What its kernel is told when it starts.
+    pub kernel: Kernel,
     /// Which volume each disk of a guest is.
     pub volumes: Volumes,
     /// Which copies are made of which guest.
@@ -41,9 +45,11 @@ impl<'a> Facts<'a> {
     pub fn of(host: &'a Host) -> Self {
         let running = Running::new(host);
         let volumes = Volumes::of(host);
+        let pages = pages::of(host, &running);
         Self {
             host,
-            pages: pages::of(host, &running),
+            kernel: kernel::of(host, &pages),
+            pages,
             backups: Backups::of(host, &volumes),
             running,
             volumes,

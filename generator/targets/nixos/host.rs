@@ -1,6 +1,6 @@
 //! The module of a host that is NixOS itself: the same facts as the files of a Debian host.
 //!
-//! What the kernel is told comes from the plan of those files ([`boot`]); networks are said in systemd-networkd's words
+//! What the kernel is told is one fact for both ([`Kernel`](crate::facts::Kernel)); networks are said in systemd-networkd's words
 //! instead of ifupdown2's. Guests, storages and backup jobs stay Proxmox VE's own files: they are in `proxmox/`.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,6 @@ use super::update::timing;
 use crate::facts::{Facts, tasks};
 use crate::model::{Host, Schedule, Task, ZfsScrub, ZfsTrim};
 use crate::nix::{Attrs, BuildError, Built, Formals, block, function, mk_default, path};
-use crate::targets::proxmox::system::boot;
 
 /// The module of the host.
 pub(super) fn module(known: &Facts<'_>) -> Built {
@@ -81,7 +80,7 @@ fn keymap(layout: &str) -> Option<&'static str> {
 
 fn kernel(known: &Facts<'_>, facts: &mut Attrs) -> Result<(), BuildError> {
     let host = known.host;
-    let boot = boot::plan(known);
+    let boot = &known.kernel;
     if !boot.modules().is_empty() {
         facts.set("boot.initrd.kernelModules", boot.modules().to_vec())?;
     }

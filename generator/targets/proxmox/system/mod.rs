@@ -5,14 +5,14 @@
 //! NixOS module.
 
 mod apply;
-pub(in crate::targets) mod boot;
+mod boot;
 mod keep;
 mod mounts;
 pub(in crate::targets) mod network;
 mod zfs;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::Facts;
+use crate::facts::{Facts, Kernel};
 use crate::model::{GuestKind, Host};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
@@ -30,7 +30,7 @@ pub struct Plan {
     span: Span,
     platform: Platform,
     network: network::Network,
-    boot: boot::Boot,
+    kernel: Kernel,
     mounts: Vec<mounts::Mount>,
     zfs: zfs::Zfs,
     kept: Vec<keep::File>,
@@ -57,7 +57,7 @@ impl Plan {
                 "they are in the host's NixOS module",
             ),
             Platform::Proxmox => {
-                self.boot.about(&mut about);
+                boot::about(&self.kernel, &mut about);
                 if !self.network.pins_names() {
                     about.lacks(
                         "proxmox/etc/systemd/network/",
@@ -142,7 +142,7 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
         span: host.name.span,
         platform: *host.platform,
         network: network::plan(host, sink),
-        boot: boot::plan(facts),
+        kernel: facts.kernel.clone(),
         mounts: mounts::plan(host, sink),
         zfs: zfs::plan(host),
         kept: keep::plan(host, sink),
@@ -167,7 +167,7 @@ pub fn emit(
     match plan.platform {
         Platform::Proxmox => {
             plan.network.emit(plan.span, &mut tree);
-            plan.boot.emit(plan.span, &mut tree);
+            boot::emit(&plan.kernel, plan.span, &mut tree);
             for mount in &plan.mounts {
                 mount.emit(&mut tree);
             }
