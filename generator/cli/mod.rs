@@ -4,7 +4,6 @@
 //! 1 where a spec has errors or an output folder is not what it should be, 2 where the call is wrong or the system
 //! refuses.
 
-mod apply;
 mod args;
 mod build;
 mod check;
@@ -21,7 +20,6 @@ mod plan;
 mod remote;
 mod surroundings;
 mod terminal;
-mod undo;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -43,8 +41,6 @@ enum Status {
     Faulty,
     /// The call is wrong, or the system refuses.
     Failed,
-    /// A person has to decide: nothing was done.
-    Refused,
     /// A host differs from its spec.
     Differs,
     /// A host differs in a way that `--fail-on` names.
@@ -57,7 +53,7 @@ impl From<Status> for ExitCode {
             Status::Fine => Self::SUCCESS,
             Status::Faulty => Self::from(1),
             Status::Failed => Self::from(2),
-            Status::Refused | Status::Differs => Self::from(3),
+            Status::Differs => Self::from(3),
             Status::Costly => Self::from(4),
         }
     }
@@ -97,8 +93,6 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Build(build) => build::run(build, &mut terminal),
         Command::Collect(collect) => collect::run(collect, &mut terminal),
         Command::Plan(plan) => plan::run(plan, &mut terminal),
-        Command::Apply(apply) => apply::run(apply, &mut terminal),
-        Command::Undo(undo) => undo::run(undo, &mut terminal),
         Command::Explain(explain) => explain::run(explain, &mut terminal),
         Command::LintNix(lint) => lint_nix::run(lint, &mut terminal),
         Command::Schema(schema) => Ok(manual::schema(schema, &mut terminal)),

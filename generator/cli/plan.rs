@@ -1,9 +1,7 @@
-use std::fs;
-
 use super::args::Plan as Args;
 use super::load::{self, Loaded, Unit};
 use super::terminal::Terminal;
-use super::{Failure, Status, apply, live};
+use super::{Failure, Status, live};
 use crate::diagnostics::Sink;
 use crate::diagnostics::render::Format;
 use crate::live::{Item, Snapshot};
@@ -20,12 +18,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     let snapshot = live::read(&args.live)?;
     let unit = host_of(&loaded, &snapshot, &args.live)?;
     let plan = compare(unit, &snapshot)?;
-    show(args.markdown, &plan, &loaded, terminal);
-    if let Some(path) = &args.script {
-        let script = apply::script(unit, &snapshot, &args.choice)?;
-        fs::write(path, script).map_err(|error| Failure::io("write", path, &error))?;
-        terminal.remark(&format!("`{}` is what would be run\n", path.display()));
-    }
+    show(args, &plan, &loaded, terminal);
     let costly = |change| args.fail_on.iter().any(|cost| cost.is_of(change));
     Ok(if plan.is_same() {
         Status::Fine
@@ -37,11 +30,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
 }
 
 /// The host of a call that a copy is of: the one that it names, or the only one.
-pub(super) fn host_of<'a>(
-    loaded: &'a Loaded,
-    snapshot: &Snapshot,
-    live: &str,
-) -> Result<&'a Unit, Failure> {
+fn host_of<'a>(loaded: &'a Loaded, snapshot: &Snapshot, live: &str) -> Result<&'a Unit, Failure> {
     let name = |unit: &Unit| {
         let host = unit.checked.host.as_ref();
         host.map_or_else(String::new, |host| host.name.as_str().to_owned())
@@ -69,8 +58,7 @@ pub(super) fn host_of<'a>(
     }
 }
 
-/// What differs.
-pub(super) fn compare(unit: &Unit, snapshot: &Snapshot) -> Result<Plan, Failure> {
+fn compare(unit: &Unit, snapshot: &Snapshot) -> Result<Plan, Failure> {
     let (Some(host), Some(plan)) = (&unit.checked.host, &unit.checked.plan) else {
         return Err(Failure::new("the spec holds no host"));
     };
@@ -85,10 +73,9 @@ pub(super) fn compare(unit: &Unit, snapshot: &Snapshot) -> Result<Plan, Failure>
     ))
 }
 
-/// Shows what differs.
-pub(super) fn show(markdown: bool, plan: &Plan, loaded: &Loaded, terminal: &mut Terminal) {
+fn show(args: &Args, plan: &Plan, loaded: &Loaded, terminal: &mut Terminal) {
     let map = loaded.sources.map();
-    if markdown {
+    if args.markdown {
         terminal.result(&render::markdown(plan));
         return;
     }

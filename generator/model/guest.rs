@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{
     Bridge, Dataset, Disk, Host, Id, Item, Link, Machine, PciDevice, Placement, Segment, Setting,
-    UsbDevice, VolumeSource,
+    StoreRef, UsbDevice, VolumeSource,
 };
 use crate::calendar::{Calendar, TimeSpan};
 use crate::pve::PveOption;
@@ -202,6 +202,8 @@ pub struct Vm {
     pub disks: Vec<VmDisk>,
     /// Installation images and empty drives, in order.
     pub images: Vec<Image>,
+    /// The drive of cloud-init.
+    pub cloud_init: Option<CloudInit>,
     /// What it boots from by option (`scsi0`, `net0`), where the spec says it.
     pub boot: Option<Spanned<Vec<String>>>,
     /// The controller of the disks on the bus `scsi`.
@@ -281,6 +283,49 @@ pub struct Image {
 }
 
 impl Image {
+    /// The option that it is: `ide2`.
+    pub fn key(&self) -> String {
+        format!("{}{}", self.bus, self.slot)
+    }
+}
+
+/// The drive of cloud-init, and what Proxmox VE writes to it.
+#[derive(Debug, Clone)]
+pub struct CloudInit {
+    /// Where it stands.
+    pub span: Span,
+    /// The store that the drive lies in.
+    pub store: Spanned<StoreRef>,
+    /// Its bus.
+    pub bus: Bus,
+    /// Its number on the bus.
+    pub slot: u32,
+    /// What the language says of it; none for a drive that an option names, of which options say the rest.
+    pub stated: Option<CloudInitStated>,
+    /// What else is said of the drive.
+    pub more: Vec<PveOption>,
+}
+
+/// What cloud-init sets up.
+#[derive(Debug, Clone)]
+pub struct CloudInitStated {
+    /// The user who is made.
+    pub user: Option<Spanned<Name>>,
+    /// The secret that holds the user's password.
+    pub password_secret: Option<Spanned<SecretName>>,
+    /// Keys that may log in as the user.
+    pub ssh_keys: Vec<Spanned<SshKey>>,
+    /// Whether packages are brought up to date, where the spec says it.
+    pub upgrade: Option<Spanned<bool>>,
+    /// Name servers, where the spec says them.
+    pub nameserver: Option<Spanned<String>>,
+    /// Domains that names are looked up in, where the spec says them.
+    pub searchdomain: Option<Spanned<String>>,
+    /// Files of the user's own.
+    pub custom: Option<Spanned<Line>>,
+}
+
+impl CloudInit {
     /// The option that it is: `ide2`.
     pub fn key(&self) -> String {
         format!("{}{}", self.bus, self.slot)
@@ -498,6 +543,8 @@ pub struct Container {
     pub features: Vec<Spanned<Line>>,
     /// Its root file system.
     pub rootfs: Placement,
+    /// What else is said of its root file system.
+    pub rootfs_more: Vec<PveOption>,
     /// Further file systems, in order.
     pub mounts: Vec<ContainerMount>,
     /// Devices of the host.

@@ -15,10 +15,10 @@ pub mod storage;
 pub use arena::{Arena, Id, Item};
 pub use boot::{Boot, Kept, KeptText, ModuleOptions};
 pub use guest::{
-    Autostart, Container, ContainerDevice, ContainerMount, DiskSource, EfiDisk, FirewallRule,
-    Gateway, Guest, GuestFirewall, GuestKind, GuestNic, GuestUsb, Image, MountSource, NixosGuest,
-    NixosScript, NixosUser, PassedDevice, Passthrough, RustSetup, Share, Steam, TpmState,
-    UsbSource, Vm, VmDisk, WindowsGuest,
+    Autostart, CloudInit, CloudInitStated, Container, ContainerDevice, ContainerMount, DiskSource,
+    EfiDisk, FirewallRule, Gateway, Guest, GuestFirewall, GuestKind, GuestNic, GuestUsb, Image,
+    MountSource, NixosGuest, NixosScript, NixosUser, PassedDevice, Passthrough, RustSetup, Share,
+    Steam, TpmState, UsbSource, Vm, VmDisk, WindowsGuest,
 };
 pub use hardware::{Cpu, Disk, Hardware, Memory, Nic, PciDevice, UsbDevice};
 pub use network::{

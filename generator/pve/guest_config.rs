@@ -118,6 +118,13 @@ impl GuestConfig {
         Ok(())
     }
 
+    /// Sets an option that Proxmox keeps without a value: it reads and writes one blank then.
+    pub fn set_empty(&mut self, key: &str) -> Result<(), CannotCarry> {
+        self.set(key, 0)?;
+        self.options.insert(key.to_owned(), " ".to_owned());
+        Ok(())
+    }
+
     /// Sets an option to `1` or `0`.
     pub fn set_flag(&mut self, key: &str, on: bool) -> Result<(), CannotCarry> {
         self.set(key, u8::from(on))
@@ -165,9 +172,10 @@ impl GuestConfig {
         if self.kind != GuestKind::Pct || !is_raw_key(key) {
             return Err(CannotCarry::new(key, Refusal::BadName));
         }
-        // LXC knows empty values (they clear a list), and Proxmox lets them through; but it would
-        // write `key: ` with the blank it cuts off elsewhere, so an empty one is refused as well.
-        check_line_value(&value)?;
+        // LXC knows empty values (they clear a list), and Proxmox lets them through.
+        if !value.is_empty() {
+            check_line_value(&value)?;
+        }
         self.push_raw(key, value);
         Ok(())
     }
@@ -430,8 +438,10 @@ fn read_line(kind: GuestKind, line: &str) -> GuestLine<'_> {
         };
     }
     match line.split_once(':') {
-        Some((key, value)) if is_option_key(kind, key) && !value.trim().is_empty() => match key {
+        Some((key, value)) if is_option_key(kind, key) && !value.is_empty() => match key {
             "description" => GuestLine::Description(value.trim()),
+            // Of blanks alone one is left (`:\s*(.+?)\s*$`).
+            _ if value.trim().is_empty() => GuestLine::Option { key, value: " " },
             _ => GuestLine::Option {
                 key,
                 value: value.trim(),

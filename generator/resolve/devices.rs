@@ -73,6 +73,7 @@ pub(super) fn slot<const MOST: i64>(
 }
 
 /// A drive that waits for its number.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
     pub(super) span: Span,
     /// None for an image that goes where there is room.
@@ -219,7 +220,7 @@ pub(super) fn image(
         bus: spec.bus.map(|bus| bus.value.0),
         slot: slot(spec.slot),
         image: spec.image.clone(),
-        more: Vec::new(),
+        more: spec.schema.to_vec(),
     })
 }
 
@@ -255,7 +256,7 @@ pub(super) fn passed(
                 slot: slot(spec.slot),
                 pcie: spec.pcie,
                 x_vga: spec.x_vga,
-                more: rom.into_iter().collect(),
+                more: rom.into_iter().chain(spec.schema.iter().cloned()).collect(),
             })
         }
     }

@@ -3,10 +3,10 @@ use std::collections::{BTreeMap, HashSet};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::guest::RustProject;
 use crate::model::{
-    Arena, Autostart, Container, ContainerDevice, ContainerMount, Disk, DiskSource, EfiDisk, Guest,
-    GuestKind, GuestNic, GuestUsb, Host, Id, Image, MountSource, NixosGuest, NixosScript,
-    NixosUser, Passthrough, Placement, RustSetup, Setting, Share, Steam, StoreRef, TpmState, Vm,
-    VmDisk, WindowsGuest,
+    Arena, Autostart, CloudInit, CloudInitStated, Container, ContainerDevice, ContainerMount, Disk,
+    DiskSource, EfiDisk, Guest, GuestKind, GuestNic, GuestUsb, Host, Id, Image, MountSource,
+    NixosGuest, NixosScript, NixosUser, Passthrough, Placement, RustSetup, Setting, Share, Steam,
+    StoreRef, TpmState, Vm, VmDisk, WindowsGuest,
 };
 use crate::pve::{PveOption, Release};
 use crate::source::{Span, Spanned};
@@ -65,7 +65,8 @@ pub(super) fn rows<'a>(
     for row in file.vms.iter().flat_map(|table| &table.rows) {
         match &row.body {
             Some(body) => {
-                let options = raw::options_of(body.extra.as_ref(), sink);
+                let mut options = body.schema.to_vec();
+                options.extend(raw::options_of(body.extra.as_ref(), sink));
                 let body = raw::vm(body, options, release, sink);
                 rows.push(GuestRow::Vm(&row.key, body));
             }
@@ -74,7 +75,8 @@ pub(super) fn rows<'a>(
     }
     for row in file.containers.iter().flat_map(|table| &table.rows) {
         let body = row.body.as_ref().map(|body| {
-            let options = raw::options_of(body.extra.as_ref(), sink);
+            let mut options = body.schema.to_vec();
+            options.extend(raw::options_of(body.extra.as_ref(), sink));
             raw::container(body, options, release, sink)
         });
         let rootfs = body
@@ -268,15 +270,44 @@ impl Resolver<'_> {
                 disks.push(disk);
             }
         }
+        for (key, row) in &raw.disks {
+            if let Some(mut disk) = self.vm_disk(key, &row.spec) {
+                wanted.push(Wanted {
+                    span: disk.name.span,
+                    bus: Some(*disk.bus),
+                    slot: Some(row.slot),
+                });
+                disk.more.clone_from(&row.more);
+                disks.push(disk);
+            }
+        }
+        wanted.extend(raw.drives.iter().map(|(span, bus, slot)| Wanted {
+            span: *span,
+            bus: Some(*bus),
+            slot: Some(*slot),
+        }));
         let entries = body.iso.iter().flat_map(|iso| &iso.value.0);
-        let images: Vec<ImageRow> = entries
+        let mut images: Vec<ImageRow> = entries
             .filter_map(|entry| devices::image(entry, self.sink))
             .collect();
-        let wanted_images: Vec<Wanted> = images.iter().map(ImageRow::wanted).collect();
+        images.extend(raw.images.iter().map(|image| ImageRow {
+            span: image.span,
+            bus: Some(image.bus),
+            slot: Some(image.slot),
+            image: image.image.clone(),
+            more: image.more.clone(),
+        }));
+        let mut wanted_images: Vec<Wanted> = images.iter().map(ImageRow::wanted).collect();
+        let cloud_init = self.cloud_init(&raw, &disks);
+        wanted_images.extend(cloud_init.iter().map(|(wanted, _)| *wanted));
         let (places, image_places) = devices::plug(&wanted, &wanted_images, self.sink);
         for (disk, (_, slot)) in disks.iter_mut().zip(places) {
             disk.slot = slot;
         }
+        let cloud_init = cloud_init.map(|(_, drive)| {
+            let (bus, slot) = image_places.last().copied().unwrap_or((Bus::Ide, 2));
+            CloudInit { bus, slot, ..drive }
+        });
         let images: Vec<Image> = images
             .into_iter()
             .zip(image_places)
@@ -355,6 +386,7 @@ impl Resolver<'_> {
             display: body.display.clone(),
             disks,
             images,
+            cloud_init,
             boot,
             scsi_controller: Setting::or_default(
                 body.scsi_controller
@@ -428,12 +460,24 @@ impl Resolver<'_> {
                 Setting::or_missing(None, ByteSize::gib(8), body.span),
             ),
         };
+        let schema = body
+            .rootfs
+            .iter()
+            .flat_map(|rootfs| rootfs.value.schema.iter());
+        let rootfs_more = schema.chain(&raw.rootfs).cloned().collect();
         let mut mounts: Vec<ContainerMount> = Vec::new();
         let mut wanted = Vec::new();
         for row in body.mounts.iter().flat_map(|table| &table.rows) {
             let Some(spec) = &row.body else { continue };
             if let Some(mount) = self.mount(&row.key, spec) {
                 wanted.push((mount.name.span, devices::slot(spec.slot)));
+                mounts.push(mount);
+            }
+        }
+        for (key, row) in &raw.mounts {
+            if let Some(mut mount) = self.mount(key, &row.spec) {
+                wanted.push((mount.name.span, Some(row.slot)));
+                mount.more.clone_from(&row.more);
                 mounts.push(mount);
             }
         }
@@ -456,6 +500,7 @@ impl Resolver<'_> {
             unprivileged: Setting::or_default(body.unprivileged, true, body.span),
             features: list(body.features.as_ref()),
             rootfs,
+            rootfs_more,
             mounts,
             devices,
             lxc,
@@ -595,7 +640,7 @@ impl Resolver<'_> {
             backup: Setting::or_default(body.backup, true, body.span),
             serial: body.serial.clone(),
             slot: 0,
-            more: Vec::new(),
+            more: body.schema.to_vec(),
         })
     }
 
@@ -660,6 +705,83 @@ impl Resolver<'_> {
                 StoreRef::External(_) | StoreRef::Local => false,
             },
         }
+    }
+
+    /// The drive of cloud-init before it has a number.
+    fn cloud_init(&mut self, raw: &RawVm<'_>, disks: &[VmDisk]) -> Option<(Wanted, CloudInit)> {
+        let drive = |span, store, stated, more| CloudInit {
+            span,
+            store,
+            bus: Bus::Ide,
+            slot: 0,
+            stated,
+            more,
+        };
+        let written = raw.body.cloud_init.as_ref();
+        if let (Some(written), Some(option)) = (written, &raw.cloud_init) {
+            self.sink.push(
+                Diagnostic::new(Code::MOX0109, option.span, "a second drive of cloud-init")
+                    .also(written.value.span, "the first")
+                    .help("remove one of the two: `cloud-init` is the language's own word"),
+            );
+        }
+        let Some(written) = written else {
+            let option = raw.cloud_init.as_ref()?;
+            let store = self.index.store_or_report(&option.store, self.sink)?;
+            let wanted = Wanted {
+                span: option.span,
+                bus: Some(option.bus),
+                slot: Some(option.slot),
+            };
+            return Some((wanted, drive(option.span, store, None, option.more.clone())));
+        };
+        let spec = &written.value;
+        let keys = PlaceKeys {
+            span: spec.span,
+            misread: &spec.misread,
+            dataset: spec.dataset.as_ref(),
+            store: spec.store.as_ref(),
+            volume: None,
+            size: None,
+            format: None,
+            import: None,
+        };
+        let beside = disks.first().and_then(VmDisk::placement);
+        let store = match beside.map(|placement| placement.store) {
+            Some(store) if !keys.names_a_store() => store,
+            Some(_) | None => keys.required(self.index, self.sink)?,
+        };
+        super::place::expect_use(
+            self.host,
+            store,
+            DatasetUse::VmDisks,
+            "the drive of cloud-init",
+            self.sink,
+        );
+        let words = |lines: Option<&Spanned<OneOrMany<Line>>>| {
+            lines.map(|lines| {
+                let words = lines.value.0.iter().map(|line| line.value.as_str());
+                Spanned::new(words.collect::<Vec<_>>().join(" "), lines.span)
+            })
+        };
+        let stated = CloudInitStated {
+            user: spec.user.clone(),
+            password_secret: spec.password_secret.clone(),
+            ssh_keys: spec
+                .ssh_keys
+                .as_ref()
+                .map_or_else(|| self.host.ssh_keys.clone(), |keys| keys.value.clone()),
+            upgrade: spec.upgrade,
+            nameserver: words(spec.nameserver.as_ref()),
+            searchdomain: words(spec.searchdomain.as_ref()),
+            custom: spec.custom.clone(),
+        };
+        let wanted = Wanted {
+            span: spec.span,
+            bus: spec.bus.map(|bus| bus.value.0),
+            slot: devices::slot(spec.slot),
+        };
+        Some((wanted, drive(spec.span, store, Some(stated), Vec::new())))
     }
 
     /// Where the settings of OVMF lie.
@@ -850,7 +972,7 @@ impl Resolver<'_> {
             read_only: Setting::or_default(body.read_only, false, body.span),
             backup: Setting::or_default(body.backup, volume, body.span),
             slot: 0,
-            more: Vec::new(),
+            more: body.schema.to_vec(),
         })
     }
 
@@ -943,7 +1065,7 @@ impl Resolver<'_> {
         let slots = devices::numbers("net", &wanted, self.sink);
         let mut cards: Vec<GuestNic> = nics
             .iter()
-            .map(|nic| (&nic.value, &[][..]))
+            .map(|nic| (&nic.value, &nic.value.schema[..]))
             .chain(raw.iter().map(|row| (&row.spec, &row.more[..])))
             .zip(slots)
             .filter_map(|((spec, more), slot)| self.nic(spec, more, vmid, slot))
@@ -1319,7 +1441,7 @@ fn agent(body: &VmSpec, raw: &RawVm<'_>) -> (Setting<bool>, Vec<PveOption>) {
         Some((ShortOrLong::Short(on), span)) => (Some(Spanned::new(*on, span)), raw.agent.clone()),
         Some((ShortOrLong::Long(spec), span)) => {
             let enabled = spec.enabled.unwrap_or(Spanned::new(true, span));
-            (Some(enabled), Vec::new())
+            (Some(enabled), spec.schema.to_vec())
         }
     };
     (Setting::or_default(enabled, true, body.span), more)

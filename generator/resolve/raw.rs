@@ -9,15 +9,21 @@ use std::borrow::Cow;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::pve::guest_config::parse_boolean;
 use crate::pve::schema::takes_raw_lxc_key;
-use crate::pve::{ConfigFile, PveOption, Release, check_option, place_inside, report_fault};
+use crate::pve::{
+    ConfigFile, DiskSize, PveOption, Release, check_option, place_inside, report_fault,
+};
 use crate::source::{Span, Spanned};
 use crate::spec::guest::{
-    AutostartSpec, ContainerCpuSpec, ContainerDeviceSpec, ContainerSpec, CpuAffinity, GuestNicSpec,
-    VmCpuSpec, VmMemorySpec, VmSpec,
+    AutostartSpec, ContainerCpuSpec, ContainerDeviceSpec, ContainerSpec, CpuAffinity, EfiSpec,
+    GuestNicSpec, MountSpec, RootfsSpec, TpmSpec, VmCpuSpec, VmDiskSpec, VmMemorySpec, VmSpec,
 };
 use crate::spec::network::VlanIds;
-use crate::spec::reader::{Amount, Int, List, OneOf, OneOrMany, Raw, ShortOrLong};
-use crate::value::{Balloon, ByteSize, Choice, Node, OctalMode, SpecString, Value};
+use crate::spec::reader::{Amount, Int, List, OneOf, OneOrMany, Raw, Reference, ShortOrLong};
+use crate::spec::schema_keys::SchemaKeys;
+use crate::value::{
+    Balloon, Bus, ByteSize, Choice, EfiType, Node, OctalMode, SpecString, Value, VolumeId,
+    VolumeName,
+};
 
 /// A row of a table that an option says, and what of the option has no key there.
 pub(super) struct RawRow<T> {
@@ -35,6 +41,14 @@ pub(super) struct RawVm<'a> {
     pub(super) body: Cow<'a, VmSpec>,
     /// `net0` ….
     pub(super) cards: Vec<RawRow<GuestNicSpec>>,
+    /// `scsi0` … that are disks.
+    pub(super) disks: Vec<(Spanned<String>, RawRow<VmDiskSpec>)>,
+    /// `ide2` … that are drives of discs.
+    pub(super) images: Vec<RawImage>,
+    /// A drive of cloud-init.
+    pub(super) cloud_init: Option<RawCloudInit>,
+    /// Drives that stay options: their numbers are taken.
+    pub(super) drives: Vec<(Span, Bus, Spanned<u32>)>,
     /// `hostpci0` ….
     pub(super) passthrough: Vec<PveOption>,
     /// `usb0` ….
@@ -47,12 +61,34 @@ pub(super) struct RawVm<'a> {
     pub(super) options: Vec<PveOption>,
 }
 
+/// A drive of discs that an option says.
+pub(super) struct RawImage {
+    pub(super) span: Span,
+    pub(super) bus: Bus,
+    pub(super) slot: Spanned<u32>,
+    pub(super) image: Option<Spanned<VolumeId>>,
+    pub(super) more: Vec<PveOption>,
+}
+
+/// A drive of cloud-init that an option says.
+pub(super) struct RawCloudInit {
+    pub(super) span: Span,
+    pub(super) bus: Bus,
+    pub(super) slot: Spanned<u32>,
+    pub(super) store: Spanned<Reference>,
+    pub(super) more: Vec<PveOption>,
+}
+
 /// A container's options of Proxmox VE, sorted by what becomes of them.
 pub(super) struct RawContainer<'a> {
     /// The table with what options say in its words.
     pub(super) body: Cow<'a, ContainerSpec>,
     /// `net0` ….
     pub(super) cards: Vec<RawRow<GuestNicSpec>>,
+    /// `mp0` ….
+    pub(super) mounts: Vec<(Spanned<String>, RawRow<MountSpec>)>,
+    /// What else is said of the root file system.
+    pub(super) rootfs: Vec<PveOption>,
     /// `dev0` ….
     pub(super) devices: Vec<RawRow<ContainerDeviceSpec>>,
     /// Raw lines of LXC.
@@ -118,6 +154,10 @@ pub(super) fn vm<'a>(
     let mut raw = RawVm {
         body: Cow::Borrowed(body),
         cards: Vec::new(),
+        disks: Vec::new(),
+        images: Vec::new(),
+        cloud_init: None,
+        drives: Vec::new(),
         passthrough: Vec::new(),
         usb: Vec::new(),
         serial: Vec::new(),
@@ -151,6 +191,8 @@ pub(super) fn container<'a>(
     let mut raw = RawContainer {
         body: Cow::Borrowed(body),
         cards: Vec::new(),
+        mounts: Vec::new(),
+        rootfs: Vec::new(),
         devices: Vec::new(),
         lxc: Vec::new(),
         options: Vec::new(),
@@ -195,10 +237,6 @@ impl<'s> Sorter<'s> {
 
     /// Holds an option against the schema, at the very part that is wrong.
     fn is_sound(&mut self, option: &PveOption) -> bool {
-        // `boot` with nothing behind it is Proxmox VE's own way to say that there is nothing to boot from.
-        if option.key.value == "boot" && option.value.is_empty() {
-            return true;
-        }
         match check_option(self.file, self.release, &option.key, &option.value) {
             Ok(()) => true,
             Err(fault) => {
@@ -295,7 +333,18 @@ impl<'s> Sorter<'s> {
             Some(("hostpci", _)) => return raw.passthrough.push(option),
             Some(("usb", _)) => return raw.usb.push(option),
             Some(("serial", _)) => return raw.serial.push(option),
-            Some(_) | None => {}
+            Some((base, slot)) => {
+                if let Some(bus) = Bus::of(base) {
+                    return self.drive(option, bus, slot, raw);
+                }
+                if base == "efidisk" {
+                    return self.efi(&option, raw);
+                }
+                if base == "tpmstate" {
+                    return self.tpm(&option, raw);
+                }
+            }
+            None => {}
         }
         let value = &option.value;
         let place = value.span;
@@ -425,7 +474,14 @@ impl<'s> Sorter<'s> {
                 raw.devices.extend(self.device(&option, slot));
                 return;
             }
+            Some(("mp", slot)) => match self.mount(&option, slot) {
+                Some(row) => return raw.mounts.push((option.key, row)),
+                None => return raw.options.push(option),
+            },
             Some(_) | None => {}
+        }
+        if option.key.value == "rootfs" {
+            return self.rootfs(option, raw);
         }
         let value = &option.value;
         let place = value.span;
@@ -663,6 +719,7 @@ impl<'s> Sorter<'s> {
             model: None,
             name: None,
             slot: None,
+            schema: SchemaKeys::default(),
         };
         RawRow {
             slot: Spanned::new(slot, option.key.span),
@@ -707,6 +764,298 @@ impl<'s> Sorter<'s> {
         }
     }
 
+    /// A drive: a disk, a drive of discs, or that of cloud-init.
+    fn drive(&mut self, option: PveOption, bus: Bus, slot: u32, raw: &mut RawVm<'_>) {
+        let span = option.value.span;
+        let slot = Spanned::new(slot, option.key.span);
+        let mut what = None;
+        let mut disc = false;
+        let mut rest = Vec::new();
+        for (key, value) in option.parts().unwrap_or_default() {
+            match key.as_deref() {
+                None | Some("file" | "volume") => what = Some(value),
+                Some("media") => disc = value.value == "cdrom",
+                Some(key) => rest.push((key.to_owned(), value)),
+            }
+        }
+        let Some(what) = what else {
+            return raw.options.push(option);
+        };
+        let store = what.value.split_once(':');
+        let is_cloud_init = store.is_some_and(|(_, volume)| volume.ends_with("cloudinit"));
+        let more = |rest: Vec<(String, Spanned<String>)>| -> Vec<PveOption> {
+            // The size of a disc is only a note of Proxmox VE's.
+            let rest = rest.into_iter().filter(|(key, _)| key != "size");
+            rest.map(|(key, value)| sub_option(key, value)).collect()
+        };
+        if let (Some((store, _)), true) = (store, is_cloud_init) {
+            let place = place_inside(&what, 0..store.len());
+            raw.cloud_init = Some(RawCloudInit {
+                span,
+                bus,
+                slot,
+                store: Spanned::new(Reference(store.to_owned()), place),
+                more: more(rest),
+            });
+        } else if disc && what.value != "cdrom" {
+            let image = match what.value.as_str() {
+                "none" => None,
+                _ => match self.text::<VolumeId>(&what) {
+                    Some(image) => Some(image),
+                    None => return,
+                },
+            };
+            raw.images.push(RawImage {
+                span,
+                bus,
+                slot,
+                image,
+                more: more(rest),
+            });
+        } else {
+            match self.disk(&what, rest, bus, span) {
+                Some((spec, more)) => {
+                    raw.disks.push((option.key, RawRow { slot, spec, more }));
+                }
+                // A path of the host, or its own drive of discs.
+                None => {
+                    raw.drives.push((span, bus, slot));
+                    raw.options.push(option);
+                }
+            }
+        }
+    }
+
+    /// A disk that lies in a store. Proxmox VE's own defaults hold, not those of the language.
+    fn disk(
+        &mut self,
+        what: &Spanned<String>,
+        rest: Vec<(String, Spanned<String>)>,
+        bus: Bus,
+        span: Span,
+    ) -> Option<(VmDiskSpec, Vec<PveOption>)> {
+        let at = self.in_store(what)?;
+        let off = || Some(Spanned::new(false, span));
+        let mut spec = VmDiskSpec {
+            span,
+            misread: Vec::new(),
+            dataset: None,
+            store: Some(at.store),
+            volume: at.volume,
+            device: None,
+            size: at.size,
+            format: None,
+            import: None,
+            bus: Some(Spanned::new(OneOf(bus), span)),
+            ssd: off(),
+            discard: off(),
+            iothread: off(),
+            cache: None,
+            backup: None,
+            serial: None,
+            slot: None,
+            schema: SchemaKeys::default(),
+        };
+        let mut more = Vec::new();
+        for (key, value) in rest {
+            match key.as_str() {
+                "size" => spec.size = disk_size(&value).or(spec.size),
+                "ssd" => spec.ssd = Self::flag(&value),
+                "discard" => {
+                    spec.discard = Some(Spanned::new(value.value == "on", value.span));
+                }
+                "iothread" => spec.iothread = Self::flag(&value),
+                "backup" => spec.backup = Self::flag(&value),
+                "cache" => {
+                    let cache = Choice::of(&value.value);
+                    spec.cache = cache.map(|cache| Spanned::new(OneOf(cache), value.span));
+                }
+                _ => more.push(sub_option(key, value)),
+            }
+        }
+        Some((spec, more))
+    }
+
+    /// `local-lvm:vm-100-disk-0`, or `local-lvm:32`, a new volume of so many GiB.
+    fn in_store(&mut self, what: &Spanned<String>) -> Option<InStore> {
+        let (store, volume) = what.value.split_once(':')?;
+        if store.starts_with('/') {
+            return None;
+        }
+        let at = store.len() + 1;
+        let volume = Spanned::new(volume.to_owned(), place_inside(what, at..what.value.len()));
+        let store = Spanned::new(
+            Reference(store.to_owned()),
+            place_inside(what, 0..store.len()),
+        );
+        let size = volume.value.parse::<f64>().ok().map(|_| {
+            let size = format!("{} GiB", volume.value);
+            Spanned::new(size.parse().unwrap_or_default(), volume.span)
+        });
+        Some(InStore {
+            store,
+            volume: match size {
+                Some(_) => None,
+                None => Some(self.text(&volume)?),
+            },
+            size,
+        })
+    }
+
+    fn efi(&mut self, option: &PveOption, raw: &mut RawVm<'_>) {
+        let span = option.value.span;
+        let mut spec = EfiSpec {
+            span,
+            misread: Vec::new(),
+            dataset: None,
+            store: None,
+            volume: None,
+            size: None,
+            format: None,
+            // Proxmox VE's own default.
+            kind: Some(Spanned::new(OneOf(EfiType::Small), span)),
+            pre_enrolled_keys: Some(Spanned::new(false, span)),
+        };
+        for (key, value) in option.parts().unwrap_or_default() {
+            match key.as_deref() {
+                None | Some("file" | "volume") => {
+                    let Some(at) = self.in_store(&value) else {
+                        return raw.options.push(option.clone());
+                    };
+                    spec.store = Some(at.store);
+                    spec.volume = at.volume;
+                }
+                Some("size") => spec.size = disk_size(&value),
+                Some("efitype") => {
+                    let kind = Choice::of(&value.value);
+                    spec.kind = kind.map(|kind| Spanned::new(OneOf(kind), value.span));
+                }
+                Some("pre-enrolled-keys") => spec.pre_enrolled_keys = Self::flag(&value),
+                // What Proxmox VE adds by itself.
+                Some(_) => {}
+            }
+        }
+        if spec.volume.is_none() {
+            spec.size = None;
+        }
+        let efi = Spanned::new(ShortOrLong::Long(spec), span);
+        self.fill("efidisk0", "efi", &mut raw.body.to_mut().efi, efi);
+    }
+
+    fn tpm(&mut self, option: &PveOption, raw: &mut RawVm<'_>) {
+        let span = option.value.span;
+        let mut spec = TpmSpec {
+            span,
+            misread: Vec::new(),
+            dataset: None,
+            store: None,
+            volume: None,
+            size: None,
+            version: None,
+        };
+        for (key, value) in option.parts().unwrap_or_default() {
+            match key.as_deref() {
+                None | Some("file" | "volume") => {
+                    let Some(at) = self.in_store(&value) else {
+                        return raw.options.push(option.clone());
+                    };
+                    spec.store = Some(at.store);
+                    spec.volume = at.volume;
+                }
+                Some("size") => spec.size = disk_size(&value),
+                Some("version") => {
+                    let version = Choice::of(&value.value);
+                    spec.version = version.map(|one| Spanned::new(OneOf(one), value.span));
+                }
+                Some(_) => {}
+            }
+        }
+        if spec.volume.is_none() {
+            spec.size = None;
+        }
+        let tpm = Spanned::new(ShortOrLong::Long(spec), span);
+        self.fill("tpmstate0", "tpm", &mut raw.body.to_mut().tpm, tpm);
+    }
+
+    /// `mp0 = "/srv/a,mp=/a"`, `mp1 = "local-lvm:vm-101-disk-1,mp=/b,size=8G"`.
+    fn mount(&mut self, option: &PveOption, slot: u32) -> Option<RawRow<MountSpec>> {
+        let span = option.value.span;
+        let mut spec = MountSpec {
+            span,
+            misread: Vec::new(),
+            dataset: None,
+            store: None,
+            volume: None,
+            host_path: None,
+            path: None,
+            size: None,
+            read_only: None,
+            backup: None,
+            slot: None,
+            schema: SchemaKeys::default(),
+        };
+        let mut more = Vec::new();
+        for (key, value) in option.parts().ok()? {
+            match key.as_deref() {
+                None | Some("volume") if value.value.starts_with('/') => {
+                    spec.host_path = Some(self.text(&value)?);
+                }
+                None | Some("volume") => {
+                    let at = self.in_store(&value)?;
+                    spec.store = Some(at.store);
+                    spec.volume = at.volume;
+                    spec.size = at.size;
+                    // Only what is told to be is in a backup.
+                    spec.backup = spec.backup.or(Some(Spanned::new(false, span)));
+                }
+                Some("mp") => spec.path = self.text(&value),
+                Some("size") => spec.size = disk_size(&value).or(spec.size),
+                Some("ro") => spec.read_only = Self::flag(&value),
+                Some("backup") => spec.backup = Self::flag(&value),
+                Some(key) => more.push(sub_option(key.to_owned(), value)),
+            }
+        }
+        if spec.host_path.is_some() {
+            spec.size = None;
+        }
+        Some(RawRow {
+            slot: Spanned::new(slot, option.key.span),
+            spec,
+            more,
+        })
+    }
+
+    fn rootfs(&mut self, option: PveOption, raw: &mut RawContainer<'_>) {
+        let span = option.value.span;
+        let mut spec = RootfsSpec {
+            span,
+            misread: Vec::new(),
+            dataset: None,
+            store: None,
+            volume: None,
+            size: None,
+            schema: SchemaKeys::default(),
+        };
+        let mut more = Vec::new();
+        for (key, value) in option.parts().unwrap_or_default() {
+            match key.as_deref() {
+                None | Some("volume") => {
+                    let Some(at) = self.in_store(&value) else {
+                        return raw.options.push(option);
+                    };
+                    spec.store = Some(at.store);
+                    spec.volume = at.volume;
+                    spec.size = at.size;
+                }
+                Some("size") => spec.size = disk_size(&value).or(spec.size),
+                Some(key) => more.push(sub_option(key.to_owned(), value)),
+            }
+        }
+        let rootfs = Spanned::new(spec, span);
+        self.fill("rootfs", "rootfs", &mut raw.body.to_mut().rootfs, rootfs);
+        raw.rootfs = more;
+    }
+
     fn device(&mut self, option: &PveOption, slot: u32) -> Option<RawRow<ContainerDeviceSpec>> {
         let mut row = RawRow {
             slot: Spanned::new(slot, option.key.span),
@@ -737,6 +1086,19 @@ impl<'s> Sorter<'s> {
     }
 }
 
+/// A volume of a store, by name or by its size.
+struct InStore {
+    store: Spanned<Reference>,
+    volume: Option<Spanned<VolumeName>>,
+    size: Option<Spanned<ByteSize>>,
+}
+
+/// `32G`, as Proxmox VE writes it.
+fn disk_size(value: &Spanned<String>) -> Option<Spanned<ByteSize>> {
+    let size: DiskSize = value.value.parse().ok()?;
+    Some(Spanned::new(ByteSize::bytes(size.bytes()), value.span))
+}
+
 /// A sub-option at the place of its value.
 fn sub_option(key: String, value: Spanned<String>) -> PveOption {
     PveOption::new(Spanned::new(key, value.span), value)
@@ -745,7 +1107,7 @@ fn sub_option(key: String, value: Spanned<String>) -> PveOption {
 /// `order=scsi0;net0`, each at its place; nothing behind it is no device. The older form, letters for kinds of devices, is
 /// none.
 fn boot_order(value: &Spanned<String>) -> Option<List<crate::value::Line>> {
-    if value.value.is_empty() || value.value == "order=" {
+    if value.value.trim().is_empty() || value.value == "order=" {
         return Some(Vec::new());
     }
     let order = value.value.strip_prefix("order=")?;

@@ -4,6 +4,10 @@ use super::reader::{
     Amount, FromNode, GatewayName, Int, List, Named, OneOf, OneOrMany, Raw, Reference, ShortOrLong,
     table,
 };
+use super::schema_keys::{
+    AgentOptions, CardOptions, ContainerOptions, DriveOptions, ImageOptions, MountOptions,
+    PassthroughOptions, RootfsOptions, VmOptions,
+};
 use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName, ContainerOs,
@@ -82,6 +86,8 @@ table! {
         "passthrough" passthrough: opt List<ShortOrLong<Reference, PassthroughSpec>>;
         /// USB devices of `[hardware.usb]`.
         "usb" usb: opt List<ShortOrLong<Reference, GuestUsbSpec>>;
+        /// What cloud-init sets up in it at its first start.
+        "cloud-init" cloud_init: opt CloudInitSpec;
         /// Whether it is there already: rules of a new installation become warnings.
         "installed" installed: opt bool;
         /// Folders of the host, by virtio-fs.
@@ -90,6 +96,7 @@ table! {
         "nixos" nixos: opt NixosSpec;
         /// What a Windows guest is.
         "windows" windows: opt WindowsSpec;
+        ..VmOptions
     }
 
     /// One of `[containers]`.
@@ -154,6 +161,7 @@ table! {
         "ssh-keys" ssh_keys: opt List<crate::value::SshKey>;
         /// What a NixOS guest is.
         "nixos" nixos: opt NixosSpec;
+        ..ContainerOptions
     }
 
     /// `cpu` of a virtual machine.
@@ -216,6 +224,33 @@ table! {
         "bus" bus: opt OneOf<Bus>;
         /// Its number on the bus; a free one where left out.
         "slot" slot: opt Int<0, 30>;
+        ..ImageOptions
+    }
+
+    /// `cloud-init` of a virtual machine: a small drive with what Proxmox VE makes of these keys and of the cards' addresses.
+    CloudInitSpec {
+        /// The dataset that the drive lies in; that of the first disk where left out.
+        "dataset" dataset: opt Reference;
+        /// The store that the drive lies in, where it is no dataset.
+        "store" store: opt Reference;
+        /// The user who is made; the image's own where left out.
+        "user" user: opt Name;
+        /// The name of the secret that holds the user's password.
+        "password-secret" password_secret: opt SecretName;
+        /// Keys that may log in as the user; the host's `ssh-keys` where left out.
+        "ssh-keys" ssh_keys: opt List<crate::value::SshKey>;
+        /// Whether packages are brought up to date at the first start; on where left out, as Proxmox VE does.
+        "upgrade" upgrade: opt bool;
+        /// Its name servers; the host's where left out.
+        "nameserver" nameserver: opt OneOrMany<Line>;
+        /// The domains that it looks names up in; the host's where left out.
+        "searchdomain" searchdomain: opt OneOrMany<Line>;
+        /// Files of your own in the place of those that Proxmox VE makes, as its `cicustom`: `"user=local:snippets/web.yaml"`.
+        "custom" custom: opt Line;
+        /// Its bus; `ide` where left out, and `sata` where that is full.
+        "bus" bus: opt OneOf<Bus>;
+        /// Its number on the bus; a free one where left out.
+        "slot" slot: opt Int<0, 30>;
     }
 
     /// A PCI function or card of a virtual machine.
@@ -230,6 +265,7 @@ table! {
         "x-vga" x_vga: opt bool;
         /// The file of its option ROM, in `/usr/share/kvm`.
         "rom-file" rom_file: opt Line;
+        ..PassthroughOptions
     }
 
     /// A USB device of a virtual machine.
@@ -246,6 +282,7 @@ table! {
     AgentSpec {
         /// Whether the agent runs in the guest; on where left out.
         "enabled" enabled: opt bool;
+        ..AgentOptions
     }
 
     /// `[….firewall]`: what is let through at a guest's cards.
@@ -313,6 +350,7 @@ table! {
         "name" name: opt Line;
         /// Its number among the guest's cards, as in `net0`; a free one where left out.
         "slot" slot: opt Int<0, 31>;
+        ..CardOptions
     }
 
     /// `efi` of a virtual machine.
@@ -379,6 +417,7 @@ table! {
         "serial" serial: opt Name;
         /// Its number on the bus, as in `scsi0`; a free one where left out.
         "slot" slot: opt Int<0, 30>;
+        ..DriveOptions
     }
 
     /// A folder of the host inside a virtual machine.
@@ -401,6 +440,7 @@ table! {
         "volume" volume: opt VolumeName;
         /// Its size; may be left out beside `volume`.
         "size" size: opt ByteSize;
+        ..RootfsOptions
     }
 
     /// A further file system of a container: a volume of a store, or a folder of the host.
@@ -423,6 +463,7 @@ table! {
         "backup" backup: opt bool;
         /// Its number among the container's mounts, as in `mp0`; a free one where left out.
         "slot" slot: opt Int<0, 255>;
+        ..MountOptions
     }
 
     /// A device of the host inside a container.

@@ -186,10 +186,26 @@ impl<'n> TableReader<'n> {
         key: &'static str,
         reader: &mut Reader<'_>,
     ) -> Option<Spanned<T>> {
-        if self.table.get(key).is_none() {
+        if self.table.get(key).is_none() && !self.says_raw(key) {
             self.missing.push(key);
         }
         self.optional(key, reader)
+    }
+
+    /// Whether `extra` says what a key says, under the same name.
+    fn says_raw(&self, key: &str) -> bool {
+        match self.table.get("extra").map(|extra| &extra.value) {
+            Some(Value::Table(extra)) => extra.get(key).is_some(),
+            Some(
+                Value::String(_)
+                | Value::Integer(_)
+                | Value::Float(_)
+                | Value::Boolean(_)
+                | Value::Datetime(_)
+                | Value::Array(_),
+            )
+            | None => false,
+        }
     }
 
     /// The keys that are there but could not be read, so far.

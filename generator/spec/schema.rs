@@ -218,7 +218,7 @@ mod tests {
             guest::GuestNicSpec guest::EfiSpec guest::TpmSpec guest::VmDiskSpec guest::ShareSpec guest::RootfsSpec guest::MountSpec guest::ContainerDeviceSpec
             guest::NixosSpec guest::NixosUserSpec guest::NixosScriptSpec guest::WindowsSpec guest::SteamSpec guest::GameSpec guest::RustSpec
             guest::ProjectSpec guest::ImageSpec guest::PassthroughSpec guest::GuestUsbSpec guest::AgentSpec
-            guest::GuestFirewallSpec guest::FirewallRuleSpec
+            guest::GuestFirewallSpec guest::FirewallRuleSpec guest::CloudInitSpec
             schedule::ScheduleSpec schedule::KeepSpec
         }
         let (known, wanted) = of_schema(&schema);

@@ -42,7 +42,13 @@ impl SchemaObject {
             Self::Part(file, option) => file
                 .schema_of(option)
                 .and_then(OptionSchema::sub_options)
-                .map(|options| options.iter().collect())
+                .map(|options| {
+                    // A second name of a sub-option takes what that one takes.
+                    let meant = |name, own| options.get(options.resolve(name)).unwrap_or(own);
+                    let all = options.iter();
+                    all.map(|(name, schema)| (name, meant(name, schema)))
+                        .collect()
+                })
                 .unwrap_or_default(),
         }
     }
@@ -476,4 +482,188 @@ impl SchemaTable for ExternalOptions {
         SchemaObject::File(ConfigFile::Storage("esxi")),
     ];
     const SAID: &'static [(&'static str, &'static str)] = said_of_storages![];
+}
+/// What writes itself: Proxmox VE keeps it in a guest's file for its own use.
+const STATE: &str = "nothing: Proxmox VE writes it itself";
+
+/// The options of virtual machines.
+#[derive(Debug, Clone)]
+pub struct VmOptions;
+
+impl SchemaTable for VmOptions {
+    const OBJECTS: &'static [SchemaObject] = &[SchemaObject::File(ConfigFile::Qm)];
+    const SAID: &'static [(&'static str, &'static str)] = &[
+        ("affinity", "`cpu.affinity`"),
+        ("bios", "`firmware`"),
+        ("bootdisk", "`boot`"),
+        ("cdrom", "`iso`"),
+        ("cicustom", "`cloud-init.custom`"),
+        ("ciupgrade", "`cloud-init.upgrade`"),
+        ("ciuser", "`cloud-init.user`"),
+        ("cores", "`cpu.cores`"),
+        ("cpulimit", "`cpu.limit`"),
+        ("cpuunits", "`cpu.units`"),
+        ("efidisk0", "`efi`"),
+        ("hostpci", "`passthrough`"),
+        ("ide", "`disks` and `iso`"),
+        ("ipconfig", "`address` and `gateway` of the cards"),
+        ("lock", STATE),
+        ("meta", STATE),
+        ("net", "`network`"),
+        ("onboot", "`autostart`"),
+        ("parent", STATE),
+        ("running-nets-host-mtu", STATE),
+        ("runningcpu", STATE),
+        ("runningmachine", STATE),
+        ("sata", "`disks` and `iso`"),
+        ("scsi", "`disks`"),
+        ("scsihw", "`scsi-controller`"),
+        ("smp", "`cpu.cores`"),
+        ("snaptime", STATE),
+        ("sockets", "`cpu.sockets`"),
+        ("sshkeys", "`cloud-init.ssh-keys`"),
+        ("startup", "`autostart`"),
+        ("tpmstate0", "`tpm`"),
+        ("unused", STATE),
+        ("vga", "`display`"),
+        ("virtio", "`disks`"),
+        ("virtiofs", "`shares`"),
+        ("vmstate", STATE),
+    ];
+}
+
+/// The options of containers.
+#[derive(Debug, Clone)]
+pub struct ContainerOptions;
+
+impl SchemaTable for ContainerOptions {
+    const OBJECTS: &'static [SchemaObject] = &[SchemaObject::File(ConfigFile::Pct)];
+    const SAID: &'static [(&'static str, &'static str)] = &[
+        ("cmode", "`console-mode`"),
+        ("cores", "`cpu.cores`"),
+        ("cpulimit", "`cpu.limit`"),
+        ("cpuunits", "`cpu.units`"),
+        ("dev", "`devices`"),
+        ("hostname", "`name`"),
+        ("lock", STATE),
+        ("mp", "`mounts`"),
+        ("net", "`network`"),
+        ("onboot", "`autostart`"),
+        ("parent", STATE),
+        ("snaptime", STATE),
+        ("startup", "`autostart`"),
+        ("unused", STATE),
+    ];
+}
+
+/// The sub-options of a card, of a virtual machine or of a container.
+#[derive(Debug, Clone)]
+pub struct CardOptions;
+
+impl SchemaTable for CardOptions {
+    const OBJECTS: &'static [SchemaObject] = &[
+        SchemaObject::Part(ConfigFile::Qm, "net[n]"),
+        SchemaObject::Part(ConfigFile::Pct, "net[n]"),
+    ];
+    const SAID: &'static [(&'static str, &'static str)] = &[
+        ("e1000", "`model`"),
+        ("e1000-82540em", "`model`"),
+        ("e1000-82544gc", "`model`"),
+        ("e1000-82545em", "`model`"),
+        ("e1000e", "`model`"),
+        ("gw", "`gateway`"),
+        ("gw6", "`gateway6`"),
+        ("hwaddr", "`mac`"),
+        ("i82551", "`model`"),
+        ("i82557b", "`model`"),
+        ("i82559er", "`model`"),
+        ("ip", "`address`"),
+        ("ip6", "`address6`"),
+        ("macaddr", "`mac`"),
+        ("ne2k_isa", "`model`"),
+        ("ne2k_pci", "`model`"),
+        ("pcnet", "`model`"),
+        ("rtl8139", "`model`"),
+        ("tag", "`vlan`"),
+        ("type", "nothing: it is always `veth`"),
+        ("virtio", "`model`"),
+        ("vmxnet3", "`model`"),
+    ];
+}
+
+/// The sub-options of a disk of a virtual machine, on whatever bus.
+#[derive(Debug, Clone)]
+pub struct DriveOptions;
+
+impl SchemaTable for DriveOptions {
+    const OBJECTS: &'static [SchemaObject] = &[
+        SchemaObject::Part(ConfigFile::Qm, "scsi[n]"),
+        SchemaObject::Part(ConfigFile::Qm, "virtio[n]"),
+        SchemaObject::Part(ConfigFile::Qm, "sata[n]"),
+        SchemaObject::Part(ConfigFile::Qm, "ide[n]"),
+    ];
+    const SAID: &'static [(&'static str, &'static str)] = &[
+        ("file", "`volume`"),
+        ("import-from", "`import`"),
+        ("media", "`iso` of the guest, for a drive of discs"),
+    ];
+}
+
+/// The sub-options of a drive of discs.
+#[derive(Debug, Clone)]
+pub struct ImageOptions;
+
+impl SchemaTable for ImageOptions {
+    const OBJECTS: &'static [SchemaObject] = &[
+        SchemaObject::Part(ConfigFile::Qm, "ide[n]"),
+        SchemaObject::Part(ConfigFile::Qm, "sata[n]"),
+        SchemaObject::Part(ConfigFile::Qm, "scsi[n]"),
+    ];
+    const SAID: &'static [(&'static str, &'static str)] = &[
+        ("file", "`image`"),
+        ("import-from", "nothing: a disc is no disk"),
+        ("media", "nothing: it is always a disc"),
+        ("volume", "`image`"),
+    ];
+}
+
+/// The sub-options of a PCI device.
+#[derive(Debug, Clone)]
+pub struct PassthroughOptions;
+
+impl SchemaTable for PassthroughOptions {
+    const OBJECTS: &'static [SchemaObject] = &[SchemaObject::Part(ConfigFile::Qm, "hostpci[n]")];
+    const SAID: &'static [(&'static str, &'static str)] = &[
+        ("host", "`device`"),
+        ("mapping", "`device`"),
+        ("romfile", "`rom-file`"),
+    ];
+}
+
+/// The sub-options of the guest agent.
+#[derive(Debug, Clone)]
+pub struct AgentOptions;
+
+impl SchemaTable for AgentOptions {
+    const OBJECTS: &'static [SchemaObject] = &[SchemaObject::Part(ConfigFile::Qm, "agent")];
+    const SAID: &'static [(&'static str, &'static str)] = &[];
+}
+
+/// The sub-options of a mount of a container.
+#[derive(Debug, Clone)]
+pub struct MountOptions;
+
+impl SchemaTable for MountOptions {
+    const OBJECTS: &'static [SchemaObject] = &[SchemaObject::Part(ConfigFile::Pct, "mp[n]")];
+    const SAID: &'static [(&'static str, &'static str)] =
+        &[("mp", "`path`"), ("ro", "`read-only`")];
+}
+
+/// The sub-options of a container's root file system.
+#[derive(Debug, Clone)]
+pub struct RootfsOptions;
+
+impl SchemaTable for RootfsOptions {
+    const OBJECTS: &'static [SchemaObject] = &[SchemaObject::Part(ConfigFile::Pct, "rootfs")];
+    const SAID: &'static [(&'static str, &'static str)] = &[];
 }

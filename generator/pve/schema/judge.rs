@@ -37,7 +37,7 @@ pub fn check_option(
     let Some(option) = judge.find(key)? else {
         return Ok(());
     };
-    if option.is_only_a_name() {
+    if option.is_only_a_name() || (key == "boot" && value.trim().is_empty()) {
         return Ok(());
     }
     if key == "content" {

@@ -119,7 +119,8 @@ fn file_systems(options: &mut Options<'_>, host: &Host, container: &Container, v
     let volume = |key: &str| volumes.iter().find(|volume| volume.key == key);
     if let Some(rootfs) = volume("rootfs") {
         let value = PropertyString::with_default(rootfs.id(host))
-            .and_then(|value| value.with_some("size", rootfs.size));
+            .and_then(|value| value.with_some("size", rootfs.size))
+            .and_then(|value| more(value, &container.rootfs_more));
         options.property("rootfs", value, container.rootfs.store.span);
     }
     for mount in &container.mounts {

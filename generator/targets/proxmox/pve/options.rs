@@ -63,6 +63,13 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// Sets an option that has no value, which says something, too.
+    pub(super) fn set_empty(&mut self, key: &str, place: Span) {
+        if let Err(error) = self.config.set_empty(key) {
+            report_refusal(&error, place, self.sink);
+        }
+    }
+
     /// Sets an option to `1` or `0`.
     pub(super) fn flag(&mut self, key: &str, on: bool, place: Span) {
         self.set(key, u8::from(on), place);

@@ -7,13 +7,14 @@ use std::fmt::Write as _;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
-    DiskSource, EfiDisk, Guest, GuestNic, Host, Id, Image, TpmState, UsbSource, Vm, VmDisk,
+    CloudInit, DiskSource, EfiDisk, Guest, GuestNic, Host, Id, Image, TpmState, UsbSource, Vm,
+    VmDisk,
 };
 use crate::pve::{
     CannotCarry, ConfigFile, DiskSize, GuestConfig, GuestKind, PropertyString, PveOption,
 };
 use crate::source::Span;
-use crate::value::{Balloon, Bus, EfiType, Firmware, VmOs};
+use crate::value::{Balloon, Bus, EfiType, Firmware, GuestAddress, VmOs};
 
 use super::guest::{common, derived_uuid, mebibytes, trunks};
 use super::mapping::{self, PciMappings};
@@ -243,11 +244,110 @@ fn drives(options: &mut Options<'_>, host: &Host, guest: &Guest, vm: &Vm, volume
             .and_then(|drive| more(drive, &image.more));
         options.property(&image.key(), value, image.span);
     }
+    if let Some(drive) = vm.cloud_init.as_ref().filter(|d| has_place(d.bus, d.slot)) {
+        cloud_init(options, host, guest, drive);
+    }
     boot(options, guest, vm);
     let has_scsi = vm.disks.iter().any(|disk| *disk.bus == Bus::Scsi);
     if has_scsi || vm.disks.is_empty() || vm.scsi_controller.is_written() {
         options.set("scsihw", &*vm.scsi_controller, vm.scsi_controller.span);
     }
+}
+
+/// The drive of cloud-init, and what Proxmox VE writes to it.
+fn cloud_init(options: &mut Options<'_>, host: &Host, guest: &Guest, drive: &CloudInit) {
+    let store = &host.storage.store(drive.store.value).name().value;
+    let volume = format!("{store}:{}", cloud_init_volume(host, guest, drive));
+    let value = PropertyString::with_default(volume)
+        .and_then(|value| value.with("media", "cdrom"))
+        .and_then(|value| more(value, &drive.more));
+    options.property(&drive.key(), value, drive.span);
+    let Some(stated) = &drive.stated else { return };
+    if let Some(user) = &stated.user {
+        options.set("ciuser", user.as_str(), user.span);
+    }
+    if let Some(upgrade) = stated.upgrade {
+        options.flag("ciupgrade", upgrade.value, upgrade.span);
+    }
+    if let Some(custom) = &stated.custom {
+        options.set("cicustom", custom.as_str(), custom.span);
+    }
+    for (key, words) in [
+        ("nameserver", &stated.nameserver),
+        ("searchdomain", &stated.searchdomain),
+    ] {
+        if let Some(words) = words {
+            options.set(key, &words.value, words.span);
+        }
+    }
+    if let Some(first) = stated.ssh_keys.first() {
+        let keys: Vec<&str> = stated
+            .ssh_keys
+            .iter()
+            .map(|key| key.value.as_str())
+            .collect();
+        options.set("sshkeys", url_encoded(&keys.join("\n")), first.span);
+    }
+    for nic in &guest.network {
+        let value = ipconfig(host, nic);
+        if value.as_ref().is_ok_and(|value| !value.is_empty()) {
+            options.property(&format!("ipconfig{}", nic.slot), value, nic.span);
+        }
+    }
+}
+
+/// As Proxmox VE names it (`PVE::QemuServer::Cloudinit`): on stores of files it is an image below the guest's folder.
+fn cloud_init_volume(host: &Host, guest: &Guest, drive: &CloudInit) -> String {
+    let vmid = guest.vmid.get();
+    if host
+        .storage
+        .store(drive.store.value)
+        .medium()
+        .formats()
+        .is_empty()
+    {
+        format!("vm-{vmid}-cloudinit")
+    } else {
+        format!("{vmid}/vm-{vmid}-cloudinit.qcow2")
+    }
+}
+
+/// The addresses of a card.
+fn ipconfig(host: &Host, nic: &GuestNic) -> Result<PropertyString, CannotCarry> {
+    let address = |address: GuestAddress| match address {
+        GuestAddress::Static(cidr) => cidr.to_string(),
+        GuestAddress::Dhcp => "dhcp".to_owned(),
+        GuestAddress::Auto => "auto".to_owned(),
+    };
+    let mut value = PropertyString::new();
+    for (ip, gw, v6, written, gateway) in [
+        ("ip", "gw", false, nic.address, nic.gateway),
+        ("ip6", "gw6", true, nic.address6, nic.gateway6),
+    ] {
+        let Some(written) = written else { continue };
+        value = value.with(ip, address(written.value))?;
+        let way = gateway
+            .filter(|_| nic.static_address(v6).is_some())
+            .and_then(|gateway| {
+                host.gateway_address(gateway.value, nic.segment(), nic.static_address(v6), v6)
+            });
+        value = value.with_some(gw, way)?;
+    }
+    Ok(value)
+}
+
+/// Percent-encoding as Perl's `URI::Escape` does it, in which Proxmox VE keeps the keys.
+fn url_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            other => write!(encoded, "%{other:02X}").expect("a string takes all text"),
+        }
+    }
+    encoded
 }
 
 /// Whether Proxmox VE has the number on the bus. Where it has not, a check has told that the bus is full.
@@ -261,7 +361,10 @@ fn boot(options: &mut Options<'_>, guest: &Guest, vm: &Vm) {
         return;
     }
     if let Some(order) = &vm.boot {
-        // Nothing behind it is no device at all.
+        if order.value.is_empty() {
+            options.set_empty("boot", order.span);
+            return;
+        }
         options.set(
             "boot",
             format!("order={}", order.value.join(";")),
