@@ -27,6 +27,7 @@ pub mod compile;
 pub mod diagnostics;
 pub mod facts;
 pub mod fleet;
+pub mod graph;
 pub mod live;
 pub mod model;
 pub mod near;

@@ -29,6 +29,10 @@ use crate::source::{FileId, SourceMap, Span};
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("README.md", include_str!("../templates/README.md")),
     (
+        "docs/architecture.md",
+        include_str!("../templates/docs/architecture.md"),
+    ),
+    (
         "proxmox/apply.sh",
         include_str!("../templates/proxmox/apply.sh"),
     ),

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::diagnostics::render::Format;
+use crate::graph::View;
 use crate::plan::Cost;
 use crate::targets::Target;
 
@@ -95,6 +96,8 @@ pub(super) enum Command {
     Plan(Plan),
     /// Explain the code of an error or a warning
     Explain(Explain),
+    /// Draw a host: its network, its storage, what updates and backs up, its hardware, who needs whom
+    Graph(Graph),
     /// Check any Nix file: syntax, names, and options of NixOS
     LintNix(LintNix),
     /// Print the JSON Schema of a spec, for editors
@@ -110,6 +113,58 @@ pub(super) struct Init {
     /// The folder to write `homelab.toml` to; it is made where it is missing
     #[arg(default_value = ".", value_name = "DIR")]
     pub(super) folder: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Graph {
+    #[command(flatten)]
+    pub(super) specs: Specs,
+    /// What the picture is about
+    #[arg(long, value_enum, default_value = "network", value_name = "VIEW")]
+    pub(super) view: GraphView,
+    /// How it is drawn
+    #[arg(long, value_enum, default_value = "mermaid", value_name = "FORMAT")]
+    pub(super) format: GraphFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum GraphView {
+    /// From the Internet by cards and bridges to the guests
+    Network,
+    /// Pools, datasets and stores, and who lies in them
+    Storage,
+    /// What is updated, backed up and brought back, and how
+    Flow,
+    /// What is in the machine, and which guest has it
+    Hardware,
+    /// Who needs whom, and what runs when
+    Dependencies,
+}
+
+impl From<GraphView> for View {
+    fn from(view: GraphView) -> Self {
+        match view {
+            GraphView::Network => Self::Network,
+            GraphView::Storage => Self::Storage,
+            GraphView::Flow => Self::Flow,
+            GraphView::Hardware => Self::Hardware,
+            GraphView::Dependencies => Self::Dependencies,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum GraphFormat {
+    /// A flowchart, as GitHub shows it
+    Mermaid,
+    /// A drawing for light and dark
+    Svg,
+    /// A page of its own around the drawing
+    Html,
+    /// Nodes and edges, for programs
+    Json,
+    /// For Graphviz
+    Dot,
 }
 
 /// The specs that a command is about.

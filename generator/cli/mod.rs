@@ -10,6 +10,7 @@ mod check;
 mod collect;
 mod explain;
 mod fix;
+mod graph;
 mod init;
 mod input;
 mod lint_nix;
@@ -94,6 +95,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Collect(collect) => collect::run(collect, &mut terminal),
         Command::Plan(plan) => plan::run(plan, &mut terminal),
         Command::Explain(explain) => explain::run(explain, &mut terminal),
+        Command::Graph(graph) => graph::run(graph, &mut terminal),
         Command::LintNix(lint) => lint_nix::run(lint, &mut terminal),
         Command::Schema(schema) => Ok(manual::schema(schema, &mut terminal)),
         Command::Completions(completions) => Ok(manual::completions(completions, &mut terminal)),

@@ -5,6 +5,7 @@
 //! can). What a host is about comes from its [facts](crate::facts); no target knows another.
 
 pub mod about;
+pub mod docs;
 pub mod guide;
 pub mod nixos;
 pub mod proxmox;
@@ -28,6 +29,8 @@ pub enum Target {
     Windows,
     /// `restore/` and `rollback/`: the way back of each guest.
     Recovery,
+    /// `docs/`: the host's architecture with its pictures.
+    Docs,
     /// `README.md`: how the tree is applied, and what is left to do.
     Guide,
 }
@@ -39,6 +42,7 @@ impl Target {
         Self::Nixos,
         Self::Windows,
         Self::Recovery,
+        Self::Docs,
         Self::Guide,
     ];
 
@@ -49,6 +53,7 @@ impl Target {
             Self::Nixos => "nixos",
             Self::Windows => "windows",
             Self::Recovery => "recovery",
+            Self::Docs => "docs",
             Self::Guide => "guide",
         }
     }
@@ -61,6 +66,7 @@ pub struct Plan {
     nixos: nixos::Plan,
     windows: windows::Plan,
     recovery: recovery::Plan,
+    docs: docs::Plan,
     guide: guide::Plan,
 }
 
@@ -73,6 +79,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
         nixos: nixos::plan(facts, origin, sink),
         windows: windows::plan(facts, origin, sink),
         recovery: recovery::plan(facts, origin),
+        docs: docs::plan(facts, origin),
         proxmox,
     }
 }
@@ -86,6 +93,7 @@ pub fn emit(plan: &Plan, targets: &[Target], templates: &Templates, sink: &mut S
             Target::Nixos => nixos::emit(&plan.nixos, templates, &mut files, sink),
             Target::Windows => windows::emit(&plan.windows, templates, &mut files, sink),
             Target::Recovery => recovery::emit(&plan.recovery, templates, &mut files, sink),
+            Target::Docs => docs::emit(&plan.docs, templates, &mut files, sink),
             Target::Guide => guide::emit(&plan.guide, templates, &mut files, sink),
         }
     }

@@ -460,6 +460,15 @@ pub enum GuestOs {
     Container(ContainerOs),
 }
 
+impl std::fmt::Display for GuestOs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Vm(os) => os.fmt(f),
+            Self::Container(os) => os.fmt(f),
+        }
+    }
+}
+
 impl GuestOs {
     /// Whether it is NixOS.
     pub fn is_nixos(self) -> bool {

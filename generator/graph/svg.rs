@@ -1,0 +1,204 @@
+//! A graph as SVG: one file for light and dark, text as text.
+
+use std::fmt::Write as _;
+
+use super::layout::{self, Rect, Wire};
+use super::{Graph, NodeKind};
+
+/// Text in XML and HTML.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c if crate::unseen::is_unseen(c) => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The colours: ground, text, lines, and a fill for each family of nodes; contrast of text at least 4.5:1, of lines 3:1.
+const STYLE: &str = "\
+.moxc-graph{--ground:#ffffff;--ink:#1b1f24;--soft:#57606a;--wire:#6e7781;--edge:#8c959f;--net:#ddf4ff;--guest:#dafbe1;\
+--store:#fff8c5;--metal:#f6f8fa;--task:#fbefff}\
+@media (prefers-color-scheme:dark){.moxc-graph{--ground:#0d1117;--ink:#e6edf3;--soft:#9da7b3;--wire:#848d97;\
+--edge:#6e7681;--net:#0c2d4a;--guest:#12361f;--store:#3a2f0b;--metal:#21262d;--task:#2e1a47}}\
+.moxc-graph .ground{fill:var(--ground)}.moxc-graph rect.box{stroke:var(--edge);stroke-width:1.2;fill:var(--metal)}\
+.moxc-graph .net rect.box{fill:var(--net)}.moxc-graph .guest rect.box{fill:var(--guest)}\
+.moxc-graph .store rect.box{fill:var(--store)}.moxc-graph .task rect.box{fill:var(--task)}\
+.moxc-graph .holds rect.box{fill:none;stroke-dasharray:5 4}\
+.moxc-graph text{font:13px ui-sans-serif,system-ui,sans-serif;fill:var(--ink)}\
+.moxc-graph text.small{font-size:11px;fill:var(--soft)}\
+.moxc-graph .wire{fill:none;stroke:var(--wire);stroke-width:1.4}.moxc-graph .tip{fill:var(--wire)}\
+@media (forced-colors:active){.moxc-graph .ground{fill:Canvas}.moxc-graph rect.box{fill:Canvas;stroke:CanvasText}\
+.moxc-graph text,.moxc-graph text.small{fill:CanvasText}.moxc-graph .wire{stroke:CanvasText}.moxc-graph .tip{fill:CanvasText}}";
+
+/// The family of a node, for its colour.
+fn family(kind: NodeKind) -> &'static str {
+    match kind {
+        NodeKind::Internet | NodeKind::Machine | NodeKind::Bond | NodeKind::Bridge => "net",
+        NodeKind::Vm | NodeKind::Container => "guest",
+        NodeKind::Pool | NodeKind::Dataset | NodeKind::Store | NodeKind::Share => "store",
+        NodeKind::Schedule => "task",
+        NodeKind::Host | NodeKind::Nic | NodeKind::Device | NodeKind::Group => "metal",
+    }
+}
+
+/// The drawing.
+pub fn svg(graph: &Graph) -> String {
+    let drawing = layout::draw(graph);
+    let lines = layout::lines(graph);
+    let (width, height) = (drawing.width, drawing.height);
+    let view = graph.view.as_str();
+    let title = escape(&format!("{} of {}", graph.view.title(), graph.host));
+    let mut out = String::new();
+    push(
+        &mut out,
+        &format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"moxc-graph\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+         height=\"{height}\" role=\"img\" aria-labelledby=\"t-{view} d-{view}\">"
+        ),
+    );
+    push(&mut out, &format!("<title id=\"t-{view}\">{title}</title>"));
+    push(
+        &mut out,
+        &format!("<desc id=\"d-{view}\">{}</desc>", escape(&described(graph))),
+    );
+    push(&mut out, &format!("<style>{STYLE}</style>"));
+    push(
+        &mut out,
+        &format!(
+            "<defs><marker id=\"tip-{view}\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
+         orient=\"auto-start-reverse\"><path class=\"tip\" d=\"M0 0 8 4 0 8z\"/></marker></defs>"
+        ),
+    );
+    push(
+        &mut out,
+        &format!("<rect class=\"ground\" x=\"0\" y=\"0\" width=\"{width}\" height=\"{height}\"/>"),
+    );
+    let (holders, boxes): (Vec<&Rect>, Vec<&Rect>) =
+        drawing.boxes.iter().partition(|rect| rect.holds);
+    for rect in holders {
+        node(&mut out, graph, rect, &lines[rect.node]);
+    }
+    for wire in &drawing.wires {
+        edge(&mut out, graph, wire);
+    }
+    for rect in boxes {
+        node(&mut out, graph, rect, &lines[rect.node]);
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn push(out: &mut String, line: &str) {
+    writeln!(out, "{line}").expect("a string takes all text");
+}
+
+/// What a person who does not see the picture is told.
+fn described(graph: &Graph) -> String {
+    let name = |id: &str| {
+        graph
+            .node(id)
+            .map_or(id, |node| node.label.as_str())
+            .to_owned()
+    };
+    let edges: Vec<String> = graph
+        .edges
+        .iter()
+        .map(|edge| {
+            let how = if edge.label.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", edge.label)
+            };
+            format!("{} to {}{how}", name(&edge.from), name(&edge.to))
+        })
+        .collect();
+    format!(
+        "{} things, {} connections: {}.",
+        graph.nodes.len(),
+        edges.len(),
+        edges.join("; ")
+    )
+}
+
+fn node(out: &mut String, graph: &Graph, rect: &Rect, lines: &[String]) {
+    let node = &graph.nodes[rect.node];
+    let name: String = node
+        .id
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let holds = if rect.holds { " holds" } else { "" };
+    push(
+        out,
+        &format!(
+            "<g id=\"n-{}-{name}-{}\" class=\"{}{holds}\" data-id=\"{}\" data-kind=\"{}\">",
+            graph.view.as_str(),
+            rect.node,
+            family(node.kind),
+            escape(&node.id),
+            node.kind.as_str()
+        ),
+    );
+    push(
+        out,
+        &format!(
+            "<rect class=\"box\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"5\"/>",
+            rect.x, rect.y, rect.width, rect.height
+        ),
+    );
+    let x = rect.x + 10;
+    push(
+        out,
+        &format!(
+            "<text x=\"{x}\" y=\"{}\">{}</text>",
+            rect.y + 19,
+            escape(&node.label)
+        ),
+    );
+    for (at, line) in (0..).zip(lines) {
+        let y = rect.y + 35 + 16 * at;
+        push(
+            out,
+            &format!(
+                "<text class=\"small\" x=\"{x}\" y=\"{y}\">{}</text>",
+                escape(line)
+            ),
+        );
+    }
+    push(out, "</g>");
+}
+
+fn edge(out: &mut String, graph: &Graph, wire: &Wire) {
+    let edge = &graph.edges[wire.edge];
+    let mut way = String::new();
+    for (at, (x, y)) in wire.points.iter().enumerate() {
+        let letter = if at == 0 { 'M' } else { 'L' };
+        write!(way, "{letter}{x} {y}").expect("a string takes all text");
+    }
+    push(
+        out,
+        &format!(
+            "<path class=\"wire\" d=\"{way}\" marker-end=\"url(#tip-{})\" data-from=\"{}\" data-to=\"{}\"/>",
+            graph.view.as_str(),
+            escape(&edge.from),
+            escape(&edge.to)
+        ),
+    );
+    if let Some((x, y)) = wire.label {
+        push(
+            out,
+            &format!(
+                "<text class=\"small\" x=\"{x}\" y=\"{y}\" text-anchor=\"end\">{}</text>",
+                escape(&edge.label)
+            ),
+        );
+    }
+}
