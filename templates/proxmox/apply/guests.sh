@@ -3,7 +3,8 @@
 # is_ours PATH: whether an earlier run made this guest, or took it over.
 is_ours() {
   local path=$1
-  [[ -n ${left_sum[$path]:-} || -e $state/making/${path##*/} ]]
+  known "$left_sums" "$path"
+  [[ -n $is_known || -e $state/making/${path##*/} ]]
 }
 
 # guest KIND VMID NAME [OPTION VALUE]...: a guest, made where it is missing, changed where it differs. The options are for
@@ -53,14 +54,10 @@ make_guest() {
     fi
     return 0
   }
+  editor create "$tool" "$tree/$path" >"$work/fields" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
   while IFS= read -r -d '' word; do
     arguments+=("$word")
-  done < <(editor create "$tool" "$tree/$path" 2>"$work/error"; printf 'end\0')
-  # Cut short, where the editor failed.
-  if [[ -s $work/error ]]; then
-    fail "$step_title: $(seen "$work/error")"
-  fi
-  unset 'arguments[-1]'
+  done <"$work/fields"
   create_words "$tool" "$vmid" "$@"
   # On disk first: a guest that this run made and could not note is its own all the same.
   { mkdir -p -- "$state/making" && : >"$state/making/$vmid.conf"; } || fail "cannot write below $state"
@@ -75,7 +72,7 @@ make_guest() {
 # create_words KIND VMID [OPTION VALUE]...: the command, with these in place of what the file says of them.
 create_words() {
   local tool=$1 vmid=$2 at key
-  local -A over=()
+  local over=' '
   shift 2
   words_of_create=("$tool" create "$vmid")
   if [[ $tool == pct ]]; then
@@ -83,11 +80,11 @@ create_words() {
     shift
   fi
   for ((at = 1; at <= $#; at += 2)); do
-    over[${!at}]=1
+    over+="${*:at:1} "
   done
   for ((at = 0; at < ${#arguments[@]}; at += 2)); do
     key=${arguments[at]}
-    if [[ -z ${over[$key]:-} ]]; then
+    if [[ $over != *" $key "* ]]; then
       words_of_create+=("$key" "${arguments[at + 1]}")
     fi
   done
@@ -212,7 +209,7 @@ adopt() {
     path=etc/pve/lxc/$2.conf
   fi
   if [[ -z $skipping && -e $root/$path ]] && ! is_ours "$path"; then
-    left_sum[$path]=adopted
+    left_sums=$'\n'$path$'\t'adopted$left_sums
     if [[ -n $looking ]]; then
       line "$step_title: guest $2 is taken over"
     fi

@@ -35,7 +35,8 @@ network() {
       continue
     fi
     if ! is_expected "$@" left absent; then
-      if [[ ${left_sum[$path]:-} == "$wanted" ]]; then
+      known "$left_sums" "$path"
+      if [[ $is_known == "$wanted" ]]; then
         if [[ -n $looking ]]; then
           complain kept "$step_title: /$path was changed by hand and stays as it is"
         fi
@@ -371,10 +372,11 @@ look_at_network() {
 }
 
 confirm_network() {
-  local answer='' now until
+  local answer='' now until seconds
+  must number seconds "$network_timeout" 'the time to confirm the network'
   if [[ -n $await ]]; then
     printf -v until '%(%s)T' -1
-    until=$((until + network_timeout - 10))
+    until=$((until + seconds - 10))
     event confirm run "${run##*/}" path "$run/confirmed"
     line "waiting for a second connection: $(shown touch "$run/confirmed")"
     while [[ ! -e $run/confirmed ]]; do
@@ -392,8 +394,8 @@ confirm_network() {
   if ! { : </dev/tty; } 2>/dev/null; then
     fail "$step_title: the terminal is gone, and nobody confirmed the new network"
   fi
-  printf 'The new network is up. Keep it? Without an answer it goes back in %s seconds. [y/N] ' "$((network_timeout / 2))" >/dev/tty
-  read -r -t "$((network_timeout / 2))" answer </dev/tty || true
+  printf 'The new network is up. Keep it? Without an answer it goes back in %s seconds. [y/N] ' "$((seconds / 2))" >/dev/tty
+  read -r -t "$((seconds / 2))" answer </dev/tty || true
   case $answer in
     y | Y | yes) ;;
     *) fail "$step_title: the new network was not confirmed" ;;

@@ -88,7 +88,10 @@ problems=0
 reported=
 done_steps=()
 wanted_names=()
-declare -A left_sum=() noted=() expected_sum=()
+# Lists of a path, a tab and what is known of it, a line each; the first counts.
+left_sums=$'\n'
+expected_sums=$'\n'
+noted=' '
 records=()
 
 parse() {
@@ -218,7 +221,7 @@ prepare() {
     editor left "$state/applied.json" "$left" 2>"$work/error" || fail "$(seen "$work/error")"
     local sum path
     while read -r sum path; do
-      left_sum[$path]=$sum
+      left_sums+=$path$'\t'$sum$'\n'
     done <"$left/.sums"
   fi
   # An earlier run that was cut off amid the network: it goes back first, and not in the middle of this one.
@@ -469,13 +472,15 @@ applied() {
 forgotten() { records+=("$1" - ''); }
 
 keep_records() {
-  local at rows=()
+  local at word rows=()
   for ((at = 0; at < ${#records[@]}; at += 3)); do
-    if [[ ${records[at + 1]} == - && -z ${left_sum[${records[at]}]:-} || ${left_sum[${records[at]}]:-} == "${records[at + 1]}" ]]; then
+    known "$left_sums" "${records[at]}"
+    if [[ ${records[at + 1]} == "${is_known:--}" ]]; then
       continue
     fi
     rows+=("${records[@]:at:3}")
-    left_sum[${records[at]}]=${records[at + 1]}
+    word=${records[at + 1]}
+    left_sums=$'\n'${records[at]}$'\t'${word#-}$left_sums
   done
   records=()
   if ((${#rows[@]} == 0)) || [[ -n $dry_run ]]; then
@@ -488,6 +493,16 @@ keep_records() {
     rm -f -- "$state/applied.json.new"
     complain failed "cannot write $state/applied.json: $(seen "$work/error")"
     return 1
+  fi
+}
+
+# known LIST PATH: what the list says of the path, in is_known; nothing where it does not know it.
+is_known=
+known() {
+  local rest=${1#*$'\n'"$2"$'\t'}
+  is_known=
+  if [[ $rest != "$1" ]]; then
+    is_known=${rest%%$'\n'*}
   fi
 }
 

@@ -8,11 +8,11 @@ write_undo() {
     printf 'program=undo.sh dry_run= yes= json= confirmed= changes=0 lock_fd=9\n'
     printf 'root=%q pve=%q state=%q runs=%q host=%q\n' "$root" "$pve" "$state" "$runs" "$host"
     printf 'editor_text=%q\n' "$editor_text"
-    declare -p "${!gate_@}" "${!hear_@}" "${!show_@}" list_most message_most
+    declare -p gate_perl gate_run gate_prove hear_seconds hear_most show_seconds show_most list_most message_most
     printf '%s\n' 'planned= work= run= tree= left= as_it_is=() confirms=() only= skip= restarts= download= await= undoing=1 listing=' \
       "undo_run=${run##*/} fresh= network_timeout=120 step= step_title= skipping= looking= problems=0 reported= in_network=" \
       'step_group= step_changes=0 step_began=0 done_steps=() wanted_names=() records=() renames=()' \
-      'declare -A left_sum=() noted=() undone_paths=() expected_sum=()' \
+      "left_sums=\$'\n' expected_sums=\$'\n' noted=' ' undone_paths=\$'\n' is_known=" \
       'notes=() notes_at=() notes_long=() network_paths=()'
     declare -f
     printf '%s\n' 'usage() { printf "usage: undo.sh [--dry-run] [--yes] [--json]\n"; }' \
@@ -36,7 +36,7 @@ list_runs() {
 # undo: everything that the run noted, the last first. What somebody changed since is not overwritten: it is told, and then
 # nothing is done.
 undo() {
-  local name at pass before
+  local name at pass before start long
   if [[ -n $undo_run ]]; then
     if [[ ! $undo_run =~ ^[0-9]{8}T[0-9]{6}Z(-[0-9]{1,2})?$ || ! -d $runs/$undo_run ]]; then
       decline "there is no run $undo_run; --list shows those that are there"
@@ -76,20 +76,23 @@ undo() {
     network_paths=()
     changes=0
     for ((at = ${#notes_at[@]} - 1; at >= 0; at--)); do
-      undo_note "${notes[@]:notes_at[at]:notes_long[at]}"
+      must number start "${notes_at[at]}" 'a note'
+      must number long "${notes_long[at]}" 'a note'
+      undo_note "${notes[@]:start:long}"
     done
     undo_after
     if [[ $pass == act ]]; then
       # The guard of the network had its unit in one of them.
       for ((at = ${#notes_at[@]} - 1; at >= 0; at--)); do
-        if [[ ${notes[notes_at[at]]} == folder ]]; then
-          undo_folder "${notes[notes_at[at] + 1]}"
+        must number start "${notes_at[at]}" 'a note'
+        if [[ ${notes[start]} == folder ]]; then
+          undo_folder "${notes[start + 1]}"
         fi
       done
       break
     fi
     before=$changes
-    if ((problems)); then
+    if [[ $problems != 0 ]]; then
       decline "refused, and nothing was done: $problems of what is above has to be settled first"
     fi
     if [[ -n $dry_run ]]; then
@@ -180,11 +183,11 @@ undo_file() {
     return 0
   fi
   # A file that a run changed twice: only its last state is told apart, and that comes first here.
-  if [[ $now != "$after" && -z ${undone_paths[$path]:-} ]]; then
+  if [[ $now != "$after" && $undone_paths != *$'\n'"$path"$'\n'* ]]; then
     problem "/$path was changed since"
     return 0
   fi
-  undone_paths[$path]=1
+  undone_paths+=$path$'\n'
   note_change "$path"
   intend "/$path comes back" || return 0
   if [[ $was == - ]]; then
@@ -195,7 +198,7 @@ undo_file() {
     touch -r "$saved" -- "$root/$path" 2>/dev/null || true
   fi
 }
-declare -A undone_paths=()
+undone_paths=$'\n'
 
 # A unit that came goes again.
 retire_unit_back() {

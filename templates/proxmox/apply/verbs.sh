@@ -5,15 +5,15 @@
 
 # A change that wants something done afterwards is noted on disk before the file is replaced, so that a run that is cut off
 # does not forget it.
-is_pending() { [[ -n ${noted[$1]:-} || -e $state/pending-$1 ]]; }
+is_pending() { [[ $noted == *" $1 "* || -e $state/pending-$1 ]]; }
 pending() {
-  noted[$1]=1
+  noted+="$1 "
   if [[ -z $looking ]]; then
     : >"$state/pending-$1" || fail "cannot write below $state"
   fi
 }
 settled() {
-  unset "noted[$1]"
+  noted=${noted/ $1 / }
   rm -f -- "$state/pending-$1"
 }
 
@@ -93,7 +93,10 @@ is_expected() {
     case $base in
       any) return 0 ;;
       absent) if [[ -z $now ]]; then return 0; fi ;;
-      left) if [[ -n $now && ${left_sum[$path]:-} == "$now" ]]; then return 0; fi ;;
+      left)
+        known "$left_sums" "$path"
+        if [[ -n $now && $is_known == "$now" ]]; then return 0; fi
+        ;;
       *) if [[ -n $now && $(sha1_of "$root/$path") == "$base" ]]; then return 0; fi ;;
     esac
   done
@@ -125,7 +128,8 @@ put() {
     return 0
   fi
   if ! is_expected "$@"; then
-    if [[ ${left_sum[$path]:-} == "$wanted" ]]; then
+    known "$left_sums" "$path"
+    if [[ $is_known == "$wanted" ]]; then
       if [[ -n $looking ]]; then
         complain kept "$step_title: /$path was changed by hand and stays as it is"
       fi
@@ -158,7 +162,8 @@ merge() {
   if [[ -n ${4:-} ]]; then
     want=items:$tree/$4
   fi
-  if [[ $policy == new && -e $root/$path && -z ${left_sum[$path]:-} ]]; then
+  known "$left_sums" "$path"
+  if [[ $policy == new && -e $root/$path && -z $is_known ]]; then
     if [[ -n $looking ]]; then
       complain kept "$step_title: /$path is somebody else's and stays as it is"
     fi
@@ -172,7 +177,7 @@ merge() {
   fi
   if [[ -e $tree/$path ]]; then
     applied "$path" text
-  elif [[ -n ${left_sum[$path]:-} ]]; then
+  elif [[ -e $left/$path ]]; then
     forgotten "$path"
   fi
 }
@@ -207,14 +212,16 @@ hosts_line() {
 planned_for() {
   planned=1
   while (($#)); do
-    expected_sum[$1]=$2
+    expected_sums+=$1$'\t'$2$'\n'
     shift 2
   done
 }
 
 # is_as_planned PATH
 is_as_planned() {
-  local expected=${expected_sum[$1]:-=} now=-
+  local expected now=-
+  known "$expected_sums" "$1"
+  expected=${is_known:-=}
   if [[ -z $looking || $expected == = ]]; then
     return 0
   fi
@@ -234,18 +241,20 @@ want() { wanted_names+=("$@"); }
 # drop_stale: what an earlier run brought and nobody wants any more, where nobody has changed it since. What
 # others write, too, is wanted always, and goes item by item.
 drop_stale() {
-  local path now wanted
-  local -A is_wanted=()
+  local path now before wanted=$'\n' one
   if [[ -n $skipping ]]; then
     return 0
   fi
-  for wanted in "${wanted_names[@]}"; do
-    is_wanted[$wanted]=1
+  for one in "${wanted_names[@]}"; do
+    wanted+=$one$'\n'
   done
-  for path in "${!left_sum[@]}"; do
+  while IFS=$'\t' read -r path before; do
+    if [[ -z $path || -z $before ]]; then
+      continue
+    fi
     case $path in
       etc/pve/qemu-server/* | etc/pve/lxc/*)
-        if [[ -z ${is_wanted[$path]:-} && -n $looking && -e $root/$path ]]; then
+        if [[ $wanted != *$'\n'"$path"$'\n'* && -n $looking && -e $root/$path ]]; then
           complain kept "the guest ${path##*/} is no longer in the spec, and stays"
         fi
         continue
@@ -253,7 +262,7 @@ drop_stale() {
       # Proxmox VE would cut its guests off without asking.
       etc/network/interfaces) continue ;;
     esac
-    if [[ -n ${is_wanted[$path]:-} ]]; then
+    if [[ $wanted == *$'\n'"$path"$'\n'* ]]; then
       continue
     fi
     if [[ ! -e $root/$path ]]; then
@@ -261,7 +270,7 @@ drop_stale() {
       continue
     fi
     now=$(sha256_of "$root/$path")
-    if [[ $now != "${left_sum[$path]}" ]]; then
+    if [[ $now != "$before" ]]; then
       if [[ -n $looking ]]; then
         complain kept "/$path is no longer wanted, but somebody has changed it: it stays"
       fi
@@ -276,7 +285,7 @@ drop_stale() {
     retire_unit "$path"
     rm -f -- "$root/$path" || fail "$step_title: cannot remove $root/$path"
     forgotten "$path"
-  done
+  done <<<"$left_sums"
 }
 
 # retire_unit PATH: a unit that goes no longer starts, and no longer runs. A template is none itself, and a job that is at it
@@ -562,7 +571,7 @@ fresh_host() {
       esac
     done < <(awk '$1 == "iface" { print $2 }' "$root/etc/network/interfaces" | sort -u)
   fi
-  if [[ -e $root/etc/network/interfaces && -z ${left_sum[etc/network/interfaces]:-} ]]; then
+  if [[ -e $root/etc/network/interfaces && ! -e $left/etc/network/interfaces ]]; then
     while read -r name; do
       unknown+=("the option $name in /etc/network/interfaces")
     done < <(awk 'NF && $1 !~ /^#/ { print $1 }' "$root/etc/network/interfaces" | sort -u | tr -cd 'a-zA-Z0-9._\n-' |
