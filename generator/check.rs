@@ -117,7 +117,10 @@ impl Kind {
                 }
                 Self::Interfaces => {
                     if let Some(name) = line.strip_prefix("iface ") {
-                        part = name.split(' ').next().unwrap_or_default().to_owned();
+                        name.split(' ')
+                            .next()
+                            .unwrap_or_default()
+                            .clone_into(&mut part);
                     }
                 }
             }

@@ -1,4 +1,5 @@
 //! Integration tests, one binary.
+#![allow(clippy::disallowed_methods)] // it reads and writes files, as nothing of the compiler does
 
 mod applied;
 mod borders;

@@ -252,7 +252,7 @@ impl Kernel {
         let mut body = String::new();
         for (name, value) in [("zfs_arc_min", self.arc_min), ("zfs_arc_max", self.arc_max)] {
             if let Some(value) = value {
-                write!(body, "options zfs {name}={value}\n").expect("a string takes all text");
+                writeln!(body, "options zfs {name}={value}").expect("a string takes all text");
             }
         }
         body
@@ -268,13 +268,13 @@ impl Kernel {
             } else {
                 ""
             };
-            write!(body, "options vfio-pci ids={}{vga}\n", ids.join(","))
+            writeln!(body, "options vfio-pci ids={}{vga}", ids.join(","))
                 .expect("a string takes all text");
         } else if self.disable_vga {
             body.push_str("options vfio-pci disable_vga=1\n");
         }
         for driver in &self.later_drivers {
-            write!(body, "softdep {driver} pre: vfio-pci\n").expect("a string takes all text");
+            writeln!(body, "softdep {driver} pre: vfio-pci").expect("a string takes all text");
         }
         body
     }

@@ -6,6 +6,7 @@
 //! cargo run --example windows-zones -- cldr-core/package/supplemental/windowsZones.json \
 //!   cldr-bcp47/package/bcp47/timezone.json > generator/targets/windows/setup/zones/zones.txt
 //! ```
+#![allow(clippy::disallowed_methods)] // it reads and writes files, as nothing of the compiler does
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
