@@ -246,7 +246,10 @@ fn machine(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
     let gpu = vm
         .passed()
         .find(|device| *host.hardware.pci[device.value].class == PciClass::Gpu);
-    let Some(gpu) = gpu else { return };
+    // Of a system that was not understood nobody knows the firmware.
+    let Some(gpu) = gpu.filter(|_| !vm.os.is_missing()) else {
+        return;
+    };
     let q35 = vm.machine.contains("q35");
     if q35 && *vm.firmware == Firmware::Ovmf {
         return;

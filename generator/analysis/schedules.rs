@@ -147,10 +147,10 @@ fn clock_changes(
     for date in dates {
         diagnostic = diagnostic.note(date);
     }
-    sink.push(
-        diagnostic
-            .help("choose a time before 02:00 or after 03:00, or give it in UTC: `\"02:30 UTC\"`"),
-    );
+    sink.push(diagnostic.help(format!(
+        "choose a time before 02:00 or after 03:00, or give it in UTC: `\"{} UTC\"`",
+        schedule.on.as_str()
+    )));
 }
 
 /// The first pair of starts of which the later comes less than `within` after the earlier, each list in order.

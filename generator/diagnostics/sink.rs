@@ -31,6 +31,16 @@ impl Sink {
         self.diagnostics.len()
     }
 
+    /// Takes back what was found of one code from one count of problems to another: something else explains it.
+    pub fn withdraw(&mut self, found: std::ops::Range<usize>, code: Code) {
+        let mut at = 0;
+        self.diagnostics.retain(|diagnostic| {
+            let keep = diagnostic.code != code || !found.contains(&at);
+            at += 1;
+            keep
+        });
+    }
+
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.diagnostics.is_empty()

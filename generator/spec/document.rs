@@ -83,7 +83,13 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
             continue;
         }
         if broken.lines.len() <= MOST_SYNTAX_ERRORS {
-            sink.push(syntax_error(error.message(), span, sources.text(span)));
+            let slip = slip_of_line(text, sources, span);
+            let told = syntax_error(error.message(), span, sources.text(span));
+            sink.push(if told.help.is_none() {
+                told.help_if(slip)
+            } else {
+                told
+            });
         }
     }
     for open in opens {
@@ -177,6 +183,38 @@ fn syntax_error(message: &str, span: Span, at: &str) -> Diagnostic {
         return error("this is not TOML");
     }
     Diagnostic::new(Code::MOX0001, span, message.replace('\n', ", "))
+}
+
+/// The slips of those who write other languages: a colon for the equals sign, a comma at the end of a line.
+fn slip_of_line(text: &str, sources: &SourceMap, span: Span) -> Option<String> {
+    let number = sources.start(span).line;
+    let line = text.lines().nth(number.checked_sub(1)?)?.trim();
+    let (key, value) = line.split_once(':').unwrap_or((line, ""));
+    let key = key.trim_matches(['"', '\'', ' ']);
+    let is_key = !key.is_empty()
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    if is_key && !value.is_empty() {
+        let value = value.trim().trim_end_matches(',');
+        return Some(format!("TOML writes `=` for the colon: `{key} = {value}`"));
+    }
+    if let Some(bare) = line.strip_suffix(',')
+        && bare.contains('=')
+    {
+        return Some(format!("a line ends without a comma: `{bare}`"));
+    }
+    // `{ "cores": 1 }`
+    let inner = line.split(['{', ',']).find(|part| {
+        part.split_once(':')
+            .is_some_and(|(key, _)| key.trim().starts_with('"') || !key.contains('"'))
+    })?;
+    line.contains('{').then(|| {
+        format!(
+            "TOML writes `=` for the colon: `{}`",
+            inner.trim().replacen(':', " =", 1).replace('"', "")
+        )
+    })
 }
 
 /// What a bare word should be.

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::ops::Range;
 
 use super::document::Broken;
 use super::schema_keys::{self, Beside, SchemaKeys, SchemaTable};
@@ -102,14 +103,23 @@ impl<'a> Reader<'a> {
         );
         let written = self.sources.text(node.span);
         diagnostic = match &node.value {
-            Value::Integer(_) | Value::Float(_) if expected.contains("size") => diagnostic.help(
-                format!("write its unit: `\"{written} GiB\"`, `\"{written} MiB\"`"),
-            ),
+            Value::Integer(number) if expected.contains("size") => {
+                // Proxmox VE counts memory in MiB, and nobody has 4096 GiB of it.
+                let unit = if (256..1 << 24).contains(number) {
+                    "MiB"
+                } else {
+                    "GiB"
+                };
+                diagnostic.help(format!("write its unit: `\"{written} {unit}\"`"))
+            }
+            Value::Float(_) if expected.contains("size") => {
+                diagnostic.help(format!("write its unit: `\"{written} GiB\"`"))
+            }
             Value::Integer(_) | Value::Float(_) if expected.contains("duration") => diagnostic
                 .help(format!(
                     "write its unit: `\"{written}s\"`, `\"{written}min\"`"
                 )),
-            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) if expected.contains('`') => {
+            Value::Integer(_) | Value::Float(_) if expected.contains('`') => {
                 diagnostic.help(format!("put it in quotes: `\"{written}\"`"))
             }
             Value::Array(_) if expected.contains("table") && written.starts_with("[[") => {
@@ -143,6 +153,8 @@ pub struct TableReader<'n> {
     misread: Vec<&'static str>,
     /// What was read by Proxmox VE's own names.
     beside: Beside,
+    /// What was found while a key was read, as counts of the sink's problems.
+    found: Vec<(&'static str, Range<usize>)>,
 }
 
 impl<'n> TableReader<'n> {
@@ -155,6 +167,7 @@ impl<'n> TableReader<'n> {
             missing: Vec::new(),
             misread: Vec::new(),
             beside: Beside::default(),
+            found: Vec::new(),
         }
     }
 
@@ -173,9 +186,12 @@ impl<'n> TableReader<'n> {
     ) -> Option<Spanned<T>> {
         self.asked.push(key);
         let node = self.table.get(key)?;
+        let before = reader.sink.len();
         let read = T::from_node(node, reader).map(|value| Spanned::new(value, node.span));
-        if read.is_none() {
+        // A list or a table of which a part was reported is not what the spec says, either.
+        if read.is_none() || reader.sink.len() > before {
             self.misread.push(key);
+            self.found.push((key, before..reader.sink.len()));
         }
         read
     }
@@ -208,7 +224,7 @@ impl<'n> TableReader<'n> {
         }
     }
 
-    /// The keys that are there but could not be read, so far.
+    /// The keys that are there but could not be read as a whole, so far.
     pub fn misread(&self) -> Vec<&'static str> {
         self.misread.clone()
     }
@@ -227,6 +243,8 @@ impl<'n> TableReader<'n> {
             .copied()
             .filter(|known| !written.contains(known))
             .collect();
+        let mut explained: Vec<Range<usize>> = Vec::new();
+        let mut unknown = Vec::new();
         for (key, _) in &self.table.entries {
             if self.asked.contains(&key.value.as_str()) || self.beside.taken.contains(&key.span) {
                 continue;
@@ -242,13 +260,13 @@ impl<'n> TableReader<'n> {
                 format!("unknown key `{}`", key.value.escape_debug()),
             );
             if let Some(how) = self.beside.said.get(&key.span) {
-                reader.report(
-                    diagnostic.help(format!("Proxmox VE's word: here it is said by {how}")),
-                );
+                unknown
+                    .push(diagnostic.help(format!("Proxmox VE's word: here it is said by {how}")));
                 continue;
             }
             let names = self.beside.names.get_or_init(self.beside.all_names);
-            let near = nearest(&key.value, free.iter().copied())
+            let near = other_word(&key.value, &self.asked)
+                .or_else(|| nearest(&key.value, free.iter().copied()))
                 .or_else(|| nearest(&key.value, self.asked.iter().copied()));
             let near_option = || nearest(&key.value, names.iter().map(String::as_str));
             if let (None, Some(near)) = (near, near_option()) {
@@ -257,6 +275,9 @@ impl<'n> TableReader<'n> {
                     diagnostic = diagnostic.replace(format!("write `{near}`"), key.span, near);
                 }
             } else if let Some(near) = near {
+                // What stands under the one name is missing under the other.
+                let found = self.found.iter().filter(|(key, _)| *key == near);
+                explained.extend(found.map(|(_, found)| found.clone()));
                 diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                 let sure = certain(&key.value, self.asked.iter().copied()) == Some(near);
                 if sure && free.contains(&near) {
@@ -273,6 +294,13 @@ impl<'n> TableReader<'n> {
                 };
                 diagnostic = diagnostic.help(format!("known here: {}{more}", known.join(", ")));
             }
+            unknown.push(diagnostic);
+        }
+        explained.sort_by_key(|found| std::cmp::Reverse(found.start));
+        for found in explained {
+            reader.sink.withdraw(found, Code::MOX0004);
+        }
+        for diagnostic in unknown {
             reader.report(diagnostic);
         }
         for key in self.missing {
@@ -645,8 +673,68 @@ impl schemars::JsonSchema for Amount {
 }
 
 /// The choice that people of the field call `word` elsewhere.
+/// A key by the name that others have for it: Proxmox VE, terraform, or the shops.
+fn other_word(key: &str, known: &[&'static str]) -> Option<&'static str> {
+    const WORDS: [(&str, &str); 40] = [
+        ("ram", "memory"),
+        ("mem", "memory"),
+        ("cpus", "cpu"),
+        ("vcpus", "cpu"),
+        ("processors", "cpu"),
+        ("cores", "cpu"),
+        ("sockets", "cpu"),
+        ("disk", "disks"),
+        ("hdd", "disks"),
+        ("drives", "disks"),
+        ("nic", "network"),
+        ("nics", "network"),
+        ("net", "network"),
+        ("net0", "network"),
+        ("networks", "network"),
+        ("interfaces", "network"),
+        ("cdrom", "iso"),
+        ("image", "iso"),
+        ("onboot", "autostart"),
+        ("start", "autostart"),
+        ("startup", "autostart"),
+        ("ostype", "os"),
+        ("id", "vmid"),
+        ("bios", "firmware"),
+        ("uefi", "firmware"),
+        ("vga", "display"),
+        ("hostpci", "passthrough"),
+        ("pci", "passthrough"),
+        ("hostname", "name"),
+        ("ip", "address"),
+        ("cidr", "address"),
+        ("ipv6", "address6"),
+        ("gw", "gateway"),
+        ("hwaddr", "mac"),
+        ("macaddr", "mac"),
+        ("tag", "vlan"),
+        ("vlan-id", "vlan"),
+        ("dns", "nameservers"),
+        ("slaves", "ports"),
+        ("schedule", "on"),
+    ];
+    let key = key.to_ascii_lowercase();
+    WORDS
+        .iter()
+        .find(|(other, word)| *other == key && known.contains(word))
+        .map(|(_, word)| *word)
+}
+
 fn synonym(word: &str, choices: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    const SYNONYMS: [(&str, &str); 22] = [
+    const SYNONYMS: [(&str, &str); 31] = [
+        ("single", "stripe"),
+        ("jbod", "stripe"),
+        ("striped", "stripe"),
+        ("raid-0", "stripe"),
+        ("raid-1", "mirror"),
+        ("raid-10", "raid10"),
+        ("bond", "active-backup"),
+        ("failover", "active-backup"),
+        ("openvswitch", "ovs"),
         ("raid0", "stripe"),
         ("raid1", "mirror"),
         ("raid5", "raidz1"),

@@ -5,6 +5,8 @@ use serde::Serialize;
 /// What a target leaves to the user, and which files it has no reason to write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
+    /// What must be there before the tree is applied, a sentence each.
+    pub before: Vec<String>,
     /// What the user has to do, a sentence without a full stop each.
     pub left: Vec<String>,
     /// Files that other hosts have.
@@ -31,6 +33,7 @@ impl About {
 
     /// Takes in what a part of the target says.
     pub fn extend(&mut self, more: Self) {
+        self.before.extend(more.before);
         self.left.extend(more.left);
         self.absent.extend(more.absent);
     }

@@ -223,8 +223,11 @@ impl Judge<'_> {
             && !pattern.matches(value)
         {
             let message = format!("`{value}` is not a valid value of `{key}`");
-            let help = format!("it must match `{}`", pattern.text());
-            return Err(OptionFault::at(FaultKind::WrongForm, range, message).with_help(help));
+            let fault = OptionFault::at(FaultKind::WrongForm, range, message);
+            return Err(match form_of(key, pattern.text()) {
+                Some(form) => fault.with_help(form),
+                None => fault,
+            });
         }
         length(spec, key, value, &range)?;
         limits(spec, key, value, &range)?;
@@ -712,4 +715,17 @@ fn split_with_offsets(
         at += entry.len() + 1;
         (start, entry)
     })
+}
+
+/// A form in words. A pattern that only a machine reads helps nobody.
+fn form_of(key: &str, pattern: &str) -> Option<String> {
+    let plain = |text: &str| !text.contains(['\\', '[', '(', '?', '|', '*']);
+    match key {
+        "host" if pattern.contains("spice") => Some(
+            "write vendor and product, as `10c4:ea60`, a socket, as `1-2.4`, or `spice`".to_owned(),
+        ),
+        "id" | "subsystem-id" => Some("write vendor and device, as `10de:2504`".to_owned()),
+        _ if plain(pattern) => Some(format!("it must match `{pattern}`")),
+        _ => None,
+    }
 }

@@ -82,7 +82,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, about: Vec<About>, answers: bool
             Platform::Nixos => true,
             Platform::Proxmox => false,
         },
-        steps: steps(facts, answers, !secrets.is_empty()),
+        steps: steps(facts, answers, !secrets.is_empty(), all.before),
         has_secrets: !secrets.is_empty(),
         secrets,
         left: all.left,
@@ -95,7 +95,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, about: Vec<About>, answers: bool
     }
 }
 
-fn steps(facts: &Facts<'_>, answers: bool, has_secrets: bool) -> Vec<Step> {
+fn steps(facts: &Facts<'_>, answers: bool, has_secrets: bool, before: Vec<String>) -> Vec<Step> {
     let host = facts.host;
     let name = host.name.as_str();
     let first = match *host.platform {
@@ -118,6 +118,7 @@ fn steps(facts: &Facts<'_>, answers: bool, has_secrets: bool) -> Vec<Step> {
     if has_secrets {
         steps.push("Place the secrets that are listed below.".to_owned());
     }
+    steps.extend(before);
     steps.push(format!(
         "Look at what would be done: `bash {name}/proxmox/apply.sh --dry-run`."
     ));

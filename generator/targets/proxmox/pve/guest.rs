@@ -94,10 +94,18 @@ pub(super) fn mebibytes(options: &mut Options<'_>, size: ByteSize, place: Span) 
                 place,
                 format!("{size} is no whole number of MiB"),
             )
-            .help(format!(
-                "Proxmox VE counts memory in MiB: `\"{} MiB\"` is the next below",
-                down.as_bytes() >> 20
-            )),
+            .help(if size.as_bytes() % 1_000_000_000 == 0 {
+                // Whoever says 32 GB of memory means what the module is sold as.
+                format!(
+                    "memory is counted in powers of two: write `\"{} GiB\"`",
+                    size.as_bytes() / 1_000_000_000
+                )
+            } else {
+                format!(
+                    "Proxmox VE counts memory in MiB: `\"{} MiB\"` is the next below",
+                    down.as_bytes() >> 20
+                )
+            }),
         );
     }
     whole

@@ -11,11 +11,14 @@ mod mounts;
 pub(in crate::targets) mod network;
 mod zfs;
 
+use std::collections::BTreeSet;
+
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::{Facts, Kernel};
 use crate::model::{GuestKind, Host};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
+use crate::shell::Command;
 use crate::source::{Places, Span};
 use crate::targets::Target;
 use crate::targets::about::About;
@@ -48,6 +51,7 @@ impl Plan {
     /// What the guide of the tree tells of the host's own system.
     pub fn about(&self, host: &Host) -> About {
         let mut about = About {
+            before: before(host),
             left: left(host),
             absent: Vec::new(),
         };
@@ -88,25 +92,102 @@ impl Plan {
     }
 }
 
+/// The systems whose templates Proxmox VE has for download, by the first word of the file's name.
+const DOWNLOADED: &[&str] = &[
+    "almalinux",
+    "alpine",
+    "archlinux",
+    "centos",
+    "debian",
+    "devuan",
+    "fedora",
+    "gentoo",
+    "opensuse",
+    "rockylinux",
+    "ubuntu",
+];
+
+/// What the script needs: containers are made of their templates, and bridges of Open vSwitch by its own programs.
+fn before(host: &Host) -> Vec<String> {
+    let mut before = Vec::new();
+    let mut known = BTreeSet::new();
+    for (_, guest, container) in host.containers() {
+        let template = container.template.to_string();
+        if container.template.is_missing() || !known.insert(template.clone()) {
+            continue;
+        }
+        let (storage, path) = template.split_once(':').unwrap_or(("local", &template));
+        let file = path.rsplit('/').next().unwrap_or(path);
+        let system = file.split('-').next().unwrap_or(file);
+        before.push(
+            if DOWNLOADED.contains(&system) && *container.os != ContainerOs::Nixos {
+                format!(
+                    "Get the template of container {} ({}): `{}`.",
+                    guest.vmid.value,
+                    guest.name.value,
+                    one_line(
+                        &Command::new("pveam")
+                            .args(["download", storage, file])
+                            .to_string()
+                    )
+                )
+            } else {
+                let build = match *container.os {
+                    ContainerOs::Nixos => " It is built from the guest's NixOS module.",
+                    ContainerOs::Debian
+                    | ContainerOs::Ubuntu
+                    | ContainerOs::Alpine
+                    | ContainerOs::Archlinux
+                    | ContainerOs::Fedora
+                    | ContainerOs::Other => "",
+                };
+                format!(
+                    "Put the template `{}` of container {} ({}) into place.{build}",
+                    one_line(&template),
+                    guest.vmid.value,
+                    guest.name.value
+                )
+            },
+        );
+    }
+    let ovs =
+        host.network.bridges.values().any(|bridge| {
+            bridge.is_ovs() && !*bridge.external && *host.platform == Platform::Proxmox
+        });
+    if ovs {
+        before.push("Install Open vSwitch: `apt install openvswitch-switch`.".to_owned());
+    }
+    before
+}
+
 /// What a guest needs that no file brings, and what the firmware has to be told.
 fn left(host: &Host) -> Vec<String> {
     let mut left = Vec::new();
-    for (_, guest, container) in host.containers() {
-        let build = match *container.os {
-            ContainerOs::Nixos => " (built from the guest's NixOS module)",
-            ContainerOs::Debian
-            | ContainerOs::Ubuntu
-            | ContainerOs::Alpine
-            | ContainerOs::Archlinux
-            | ContainerOs::Fedora
-            | ContainerOs::Other => "",
-        };
-        left.push(format!(
-            "put the template `{}` of container {} ({}) into place{build}",
-            one_line(&container.template.to_string()),
-            guest.vmid.value,
-            guest.name.value
-        ));
+    if *host.platform == Platform::Proxmox {
+        if let Some(email) = &host.email {
+            left.push(format!(
+                "say who gets the mail of backups and of Proxmox VE itself: `pveum user modify root@pam --email {}` (the installer asked for it)",
+                one_line(&email.value.to_string())
+            ));
+        }
+        left.push(
+            "without a subscription, let updates come from `pve-no-subscription` (Updates, Repositories): those of the enterprise repository end with 401"
+                .to_owned(),
+        );
+        let pinned = host.hardware.nics.values().any(|nic| nic.mac.is_some());
+        if pinned {
+            left.push(
+                "a network card has its pinned name from the next start on: where `ip -br link` does not show it yet, restart the host before the network is brought up anew"
+                    .to_owned(),
+            );
+        }
+        let given = |leg: crate::model::Leg<'_>| leg.ip.is_dynamic(false);
+        if host.network.legs().any(given) {
+            left.push(format!(
+                "let the DHCP server always give the host the same address, and have `/etc/hosts` say it of `{}`: Proxmox VE looks itself up there",
+                host.name.as_str()
+            ));
+        }
     }
     for (_, guest, vm) in host.vms() {
         for iso in vm.images.iter().filter_map(|image| image.image.as_ref()) {
