@@ -405,7 +405,7 @@ setup_state() {
   local line
   setup_status='' setup_step='' setup_message=''
   in_guest "$vmid" 60 cmd.exe /c type "$guest_root\\state\\bootstrap.json" || return 1
-  line=$(guest_json 'row(map { "$_" } @$d{qw(status step message)})') || return 1
+  line=$(guest_json 'row((map { my $word = $_ // ""; $word =~ /^[a-z-]{1,20}\z/ ? $word : "" } @$d{qw(status step)}), "$d->{message}")') || return 1
   take "guest $vmid" setup_status:name? setup_step:name? setup_message:text <<<"$line"
 }
 
