@@ -275,15 +275,28 @@ const WORDS: &[&str] = &[
     "@",
 ];
 
-/// How many of the words are tried at each place; the rest are tried at others of the same script.
-const EACH: usize = 2;
+/// How many of the words are tried at each place; the rest are tried at others of the same script. More of them by
+/// `MOXC_WORDS`.
+fn each() -> usize {
+    let set = std::env::var("MOXC_WORDS").ok();
+    set.map_or(1, |text| text.parse().expect("a number"))
+}
+
+/// The scenes whose name holds `MOXC_SCENE`; else all.
+fn chosen() -> Vec<Scene> {
+    let part = std::env::var("MOXC_SCENE").unwrap_or_default();
+    let mut scenes = scenes();
+    scenes.retain(|scene| scene.name.contains(&part));
+    assert!(!scenes.is_empty(), "no scene holds {part}");
+    scenes
+}
 
 #[test]
 #[ignore = "needs perl and flock; takes minutes; run by tests/run"]
 fn a_hostile_word_at_any_place_runs_nothing_and_reaches_no_terminal() {
     let mut wrong = Vec::new();
     let mut tried = 0;
-    for scene in scenes() {
+    for scene in chosen() {
         let (said, folder) = scene.run(&[]);
         assert_eq!(
             looks_wrong(&said),
@@ -302,8 +315,8 @@ fn a_hostile_word_at_any_place_runs_nothing_and_reaches_no_terminal() {
             said.err
         );
         for (at, place) in places.iter().enumerate() {
-            for step in 0..EACH {
-                let word = WORDS[(at * EACH + step) % WORDS.len()];
+            for step in 0..each() {
+                let word = WORDS[(at + step * 5) % WORDS.len()];
                 let hit = tempfile::tempdir().expect("a folder");
                 let hit = hit.path().join("hit");
                 fs::create_dir_all(hit.parent().expect("a folder")).expect("a folder");
@@ -387,7 +400,7 @@ fn changes(calls: &[String]) -> Vec<String> {
 fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_listing() {
     let mut wrong = Vec::new();
     let mut tried = 0;
-    for scene in scenes() {
+    for scene in chosen() {
         let (fine, folder) = scene.run(&[]);
         let calls = lines(folder.path().join("calls"));
         let done = changes(&lines(folder.path().join("log")));

@@ -300,7 +300,7 @@ fn what_is_proved_is_copied_and_what_came_from_elsewhere_is_named() {
         "{}",
         said.err
     );
-    let said = prove("as_it_is=(proxmox/etc/added)");
+    let said = prove("as_it_is=(proxmox/etc/added)\nMOXC_PROVED=/elsewhere");
     assert_eq!(said.status, Some(0), "{}", said.err);
     assert_eq!(
         fs::read(copied.path("proved/proxmox/etc/added")).expect("a copy"),

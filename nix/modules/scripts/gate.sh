@@ -366,7 +366,11 @@ gate_take() {
 # names each. The names in $as_it_is are taken although they were changed by hand; never missing or cut ones.
 as_it_is=()
 prove_tree() {
-  local tree=$1 problems kind path count=0 status=0
+  local tree=$1 copy=$2 problems kind path count=0 status=0
+  # What a run has proved and copied, the scripts that it calls there need not prove again.
+  if [[ $tree == "${MOXC_PROVED:-}" ]]; then
+    return 0
+  fi
   problems=$(perl -MJSON::PP -MDigest::SHA=sha256_hex -e "$gate_perl$gate_prove" "$@" -- "${as_it_is[@]}") || status=$?
   if ((status)) && [[ -z $problems ]]; then
     refuse "$tree cannot be compared with its manifest: Perl does not run"
@@ -394,6 +398,9 @@ prove_tree() {
   fi
   if ((count || status)); then
     refuse "$tree is not the whole of one build, so nothing was done: build it anew and copy all of it. What you have changed by hand is taken by --as-it-is FILE"
+  fi
+  if [[ -n $copy ]]; then
+    export MOXC_PROVED=$copy
   fi
 }
 gate_prove='

@@ -34,6 +34,7 @@ let
         builtins.readFile ./scripts/gate.sh
         + builtins.readFile ./scripts/tool.sh
         + lib.optionalString (lib.elem name ofGuests) (builtins.readFile ./scripts/guests.sh)
+        + lib.optionalString (name == "windows-update") (builtins.readFile ./scripts/agent.sh)
         + builtins.readFile (./scripts + "/${name}.sh");
     };
 
