@@ -61,7 +61,7 @@ pub(super) fn datasets<'a>(
             ),
             quota: body.quota,
             reservation: body.reservation,
-            mountpoint: body.mountpoint.clone(),
+            mountpoint: body.mountpoint.clone().map(|at| at.map(Into::into)),
             recordsize,
             volblocksize,
             compression: body
@@ -311,17 +311,18 @@ fn external(name: Spanned<String>, body: &ExternalSpec, sink: &mut Sink) -> Exte
             span,
         )
     };
+    let path = body.path.clone().map(|at| at.map(Into::into));
     let place = match kind {
         ExternalKind::Nfs => ExternalPlace::Nfs {
             server: server(),
             export: Setting::or_missing(body.export.clone(), "/".parse().expect("a path"), span),
-            path: body.path.clone(),
+            path,
         },
         ExternalKind::Cifs => ExternalPlace::Cifs {
             server: server(),
             share: Setting::or_missing(body.share.clone(), "share".parse().expect("a share"), span),
             username: body.username.clone(),
-            path: body.path.clone(),
+            path,
         },
         ExternalKind::Pbs => ExternalPlace::Pbs {
             server: server(),
@@ -343,15 +344,15 @@ fn external(name: Spanned<String>, body: &ExternalSpec, sink: &mut Sink) -> Exte
                 .map(|f| Spanned::new(f.value.0.clone(), f.span)),
         },
         ExternalKind::Dir => ExternalPlace::Dir {
-            path: Setting::or_missing(body.path.clone(), "/mnt".parse().expect("a path"), span),
+            path: Setting::or_missing(path, "/mnt".parse().expect("a path"), span),
             device: body.device.clone(),
             fs: body.fs.clone(),
         },
         ExternalKind::Btrfs => ExternalPlace::Btrfs {
-            path: Setting::or_missing(body.path.clone(), "/mnt".parse().expect("a path"), span),
+            path: Setting::or_missing(path, "/mnt".parse().expect("a path"), span),
         },
         ExternalKind::Cephfs => ExternalPlace::Cephfs {
-            path: body.path.clone(),
+            path,
             username: body.username.clone(),
         },
         ExternalKind::Rbd => ExternalPlace::Rbd {

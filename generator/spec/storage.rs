@@ -4,9 +4,9 @@ use super::reader::{FromNode, Int, List, Named, OneOf, OneOrMany, Reader, Refere
 use super::schema_keys::{DatasetOptions, ExternalOptions, LocalOptions, LvmOptions};
 use crate::value::{
     AbsolutePath, ByteSize, DatasetPath, DatasetUse, DevicePath, ExternalKind, HostAddress,
-    ImageFormat, ImageSource, Line, LogLayout, Name, Node, PoolLayout, PoolName, SecretName,
-    Sha256Sum, SpecString, StorageName, Value, ZfsAclType, ZfsCipher, ZfsKey, ZfsPropertyName,
-    ZfsSync, ZfsXattr,
+    ImageFormat, ImageSource, Line, LogLayout, MountPoint, Name, Node, PoolLayout, PoolName,
+    SecretName, Sha256Sum, SpecString, StorageName, Value, ZfsAclType, ZfsCipher, ZfsKey,
+    ZfsPropertyName, ZfsSync, ZfsXattr,
 };
 
 table! {
@@ -74,7 +74,7 @@ table! {
         /// What is kept free for it.
         "reservation" reservation: opt ByteSize;
         /// Where it is mounted; ZFS's own default where left out.
-        "mountpoint" mountpoint: opt AbsolutePath;
+        "mountpoint" mountpoint: opt MountPoint;
         /// The largest block of a file.
         "recordsize" recordsize: opt ByteSize;
         /// The block of a zvol.
@@ -157,7 +157,7 @@ table! {
         /// The export of an NFS server.
         "export" export: opt AbsolutePath;
         /// Where it is mounted on the host; for `dir` and `btrfs`, the folder itself.
-        "path" path: opt AbsolutePath;
+        "path" path: opt MountPoint;
         /// What is mounted at the folder of a `dir`.
         "device" device: opt DevicePath;
         /// The file system on that device.

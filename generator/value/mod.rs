@@ -41,7 +41,7 @@ pub use name::{
     BridgeName, DatasetPath, DnsName, GuestName, HostName, InterfaceName, KeptPath,
     KernelParameter, ModuleName, Name, PoolName, StorageName, Tag,
 };
-pub use path::{AbsolutePath, DevicePath, GuestPath};
+pub use path::{AbsolutePath, DevicePath, GuestPath, MountPoint};
 pub use pci::{PciAddress, PciPlace};
 pub use port::PortRange;
 pub use size::ByteSize;

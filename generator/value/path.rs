@@ -82,6 +82,95 @@ impl SpecString for AbsolutePath {
 }
 spec_string!(AbsolutePath, "AbsolutePath");
 
+/// A folder of the host where something of the spec's may be mounted: none that belongs to the system.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MountPoint(AbsolutePath);
+
+impl MountPoint {
+    /// Folders of the system, with all that lies below them.
+    const TREES: &'static [&'static str] = &[
+        "/bin",
+        "/boot",
+        "/dev",
+        "/etc",
+        "/lib",
+        "/lib32",
+        "/lib64",
+        "/libx32",
+        "/nix",
+        "/proc",
+        "/run",
+        "/sbin",
+        "/sys",
+        "/usr",
+        "/var/lib/dpkg",
+        "/var/lib/lxc",
+        "/var/lib/lxcfs",
+        "/var/lib/moxc",
+        "/var/lib/pve-cluster",
+        "/var/lib/pve-manager",
+        "/var/lib/systemd",
+    ];
+    /// Folders of the system that others may stand below.
+    const FOLDERS: &'static [&'static str] = &[
+        "/",
+        "/home",
+        "/media",
+        "/mnt",
+        "/opt",
+        "/root",
+        "/srv",
+        "/tmp",
+        "/var",
+        "/var/cache",
+        "/var/lib",
+        "/var/lib/vz",
+        "/var/log",
+        "/var/spool",
+        "/var/tmp",
+    ];
+
+    /// The path.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl From<MountPoint> for AbsolutePath {
+    fn from(place: MountPoint) -> Self {
+        place.0
+    }
+}
+
+impl fmt::Display for MountPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl SpecString for MountPoint {
+    const CODE: Code = Code::MOX0020;
+    const WHAT: &'static str = "a folder of the host, as `\"/mnt/data\"`";
+
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        let path = AbsolutePath::parse(text)?;
+        let taken = Self::FOLDERS.contains(&path.as_str())
+            || Self::TREES.iter().any(|tree| path.is_below(tree));
+        if taken {
+            return Err(
+                ValueError::whole(text, format!("`{path}` belongs to the system"))
+                    .help("take a folder of its own, as `/srv/data` or `/mnt/data`: what is mounted over one of the system's hides what lies in it"),
+            );
+        }
+        Ok(Self(path))
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some("^/")
+    }
+}
+spec_string!(MountPoint, "MountPoint");
+
 /// A device node on the host: a path below `/dev`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DevicePath(String);
@@ -223,6 +312,38 @@ mod tests {
                 .is_below("/mnt")
         );
         assert!(!"/mnt2".parse::<AbsolutePath>().unwrap().is_below("/mnt"));
+    }
+
+    #[test]
+    fn nothing_is_mounted_over_the_system() {
+        for good in [
+            "/srv/data",
+            "/mnt/usb",
+            "/tank",
+            "/var/lib/vz/dump",
+            "/etcetera",
+            "/home/x",
+        ] {
+            assert!(good.parse::<MountPoint>().is_ok(), "{good}");
+        }
+        for bad in [
+            "/",
+            "/etc",
+            "/etc/",
+            "/etc/pve",
+            "/usr/local",
+            "/boot/efi",
+            "/var",
+            "/var/lib/vz",
+            "/var/lib/moxc/x",
+            "/mnt",
+            "/nix/store",
+            "/proc/1",
+            "/run/lock",
+        ] {
+            let error = bad.parse::<MountPoint>().expect_err(bad);
+            assert!(error.message.contains("belongs to the system"), "{bad}");
+        }
     }
 
     #[test]

@@ -72,6 +72,10 @@ text!(
         if text == "mail@example.invalid" {
             return Err(wrong().help("the installer refuses this example address"));
         }
+        // A mail program would take it for an option.
+        if text.starts_with('-') {
+            return Err(wrong().help("an address begins with a letter or a digit"));
+        }
         if fits(local, "._%+-!#$&'*/=?^`{|}~") && fits(domain, ".-") && text.len() <= 254 { Ok(()) } else { Err(wrong()) }
     }
 );

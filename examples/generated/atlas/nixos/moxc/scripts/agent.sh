@@ -31,7 +31,9 @@ wait_for() {
 printed=
 guest_input=
 in_guest() {
-  local vmid=$1 limit=$2 exited='' code='' status=0 line
+  local vmid limit exited='' code='' status=0 line
+  must vmid vmid "$1" 'the number of a guest'
+  must number limit "$2" 'the time of a program'
   shift 2
   printed=
   if [[ -n $guest_input ]]; then
