@@ -13,7 +13,8 @@ export PATH
 
 # Files, by patterns from /. What matches nothing is not there.
 files='etc/apt/sources.list etc/apt/sources.list.d/* etc/default/grub etc/default/grub.d/* etc/fstab etc/hostname
-etc/hosts etc/kernel/cmdline etc/modprobe.d/* etc/modules etc/modules-load.d/* etc/network/* etc/network/interfaces.d/*
+etc/hosts etc/initramfs-tools/* etc/initramfs-tools/hooks/* etc/kernel/cmdline etc/modprobe.d/* etc/modules
+etc/modules-load.d/* etc/network/* etc/network/interfaces.d/*
 etc/pve/* etc/pve/firewall/* etc/pve/ha/* etc/pve/mapping/* etc/pve/sdn/* etc/pve/nodes/*/* etc/pve/nodes/*/lxc/*
 etc/pve/nodes/*/qemu-server/* etc/resolv.conf etc/subgid etc/subuid etc/sysctl.d/* etc/systemd/network/*
 etc/systemd/system/* etc/timezone etc/udev/rules.d/* etc/vzdump.conf usr/local/sbin/* var/lib/moxc/applied.json
@@ -179,7 +180,7 @@ for file in $files etc/localtime etc/pve/local etc/pve/qemu-server etc/pve/lxc; 
   fi
 done
 # Folders that are there say that what is missing in them is missing.
-for folder in etc/pve etc/network etc/modprobe.d etc/modules-load.d etc/kernel etc/default etc/sysctl.d etc/systemd \
+for folder in etc/pve etc/network etc/modprobe.d etc/modules-load.d etc/initramfs-tools etc/kernel etc/default etc/sysctl.d etc/systemd \
   etc/udev etc/apt usr/local/sbin var/lib/moxc var/lib/vz; do
   [ -d "$folder" ] && mkdir -p "$work/$folder"
 done

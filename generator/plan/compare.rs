@@ -1203,7 +1203,8 @@ struct OwnRules<'a> {
 
 impl Rules for OwnRules<'_> {
     fn class(&self, _: &Object, _: Option<&str>, _: Kind) -> Class {
-        if self.path.starts_with("etc/systemd/network/") {
+        let at_boot = ["etc/systemd/network/", "etc/initramfs-tools/"];
+        if at_boot.iter().any(|folder| self.path.starts_with(folder)) {
             Class::HOST_RESTART
         } else {
             Class::NOW

@@ -348,7 +348,14 @@ fn is_derived(pair: &Pair<'_>, key: &str, difference: &Difference, there: bool) 
 }
 
 fn derived_mac(pair: &Pair<'_>, mac: &str) -> bool {
-    (0..64).any(|card| MacAddress::derive(pair.host, pair.vmid, card).to_string() == mac)
+    (0..64).any(|card| {
+        [
+            MacAddress::derive(pair.host, pair.vmid, card),
+            MacAddress::derive_second(pair.host, pair.vmid, card),
+        ]
+        .iter()
+        .any(|derived| derived.to_string() == mac)
+    })
 }
 
 /// A disc that was put in by the last run and has been taken out since.
