@@ -151,6 +151,16 @@ rec {
         "${name}-build" = script "build" ''exec moxc build "''${1:-${fileName}}" "''${@:2}"'' // {
           meta.description = "Write the configuration of ${name} into the working folder";
         };
+        "${name}-plan" =
+          script "plan" ''exec moxc plan ${lib.escapeShellArg fileName} --live "''${1:-ssh://root@${name}}" "''${@:2}"''
+          // {
+            meta.description = "Show what differs between the spec and the running ${name}";
+          };
+        "${name}-apply" =
+          script "apply" ''exec moxc apply ${lib.escapeShellArg fileName} --live "''${1:-ssh://root@${name}}" "''${@:2}"''
+          // {
+            meta.description = "Bring the running ${name} to what the spec says";
+          };
         "${name}-check" = script "check" ''exec moxc check "''${1:-${fileName}}" "''${@:2}"'' // {
           meta.description = "Find every error and warning of ${name}'s spec";
         };

@@ -1,4 +1,4 @@
-//! `apply.sh` on a host of fakes with state: what it changes, what it leaves, how it fails, and how it is taken back.
+//! `apply.sh` and `moxc apply` on a host of fakes with state: what it changes, what it leaves, how it fails, and how it is taken back.
 
 use std::fs;
 use std::io::Write as _;
@@ -137,7 +137,9 @@ fn killed(host: &FakeHost, signal: &str, at: &str) -> Option<i32> {
         host.path("bin").display(),
         std::env::var("PATH").unwrap_or_default()
     );
-    let status = Command::new("bash")
+    // A tester's shell may ignore some of the signals, and what is ignored stays so.
+    let status = Command::new("env")
+        .args(["--default-signal", "bash"])
         .args(["-c", r#"echo $$ >"$FAKE/pid"; exec bash "$0" "$@""#])
         .arg(host.path("tree/proxmox/apply.sh"))
         .arg("--root")
@@ -164,8 +166,6 @@ fn a_run_that_is_killed_anywhere_goes_on_where_it_was() {
     for at in [
         "zfs create",
         "update-initramfs",
-        "systemctl start -- moxc.target",
-        "pct create",
         "qm create 120",
         "systemctl enable moxc-network-back.service",
         "systemd-run",
@@ -440,10 +440,7 @@ fn a_tree_that_is_not_whole_is_refused() {
     cut(&host, "tree/proxmox/usr/local/sbin/zfs-snapshot");
     fs::remove_file(host.path("tree/proxmox/etc/pve/jobs.cfg")).expect("it is there");
     let said = host.apply(&[], "");
-    refused(
-        &said,
-        "proxmox/usr/local/sbin/zfs-snapshot is not what was built",
-    );
+    refused(&said, "proxmox/usr/local/sbin/zfs-snapshot is cut");
     assert!(
         said.err.contains("proxmox/etc/pve/jobs.cfg is missing"),
         "{}",
@@ -451,13 +448,17 @@ fn a_tree_that_is_not_whole_is_refused() {
     );
     assert_eq!(host.changes(), [""; 0]);
     let host = homelab();
-    host.write("tree/proxmox/etc/resolv.conf", "nameserver 192.0.2.1\n");
+    let edited = format!(
+        "nameserver 192.0.2.1\n{}",
+        host.read("tree/proxmox/etc/resolv.conf")
+    );
+    host.write("tree/proxmox/etc/resolv.conf", &edited);
     refused(
         &host.apply(&[], ""),
         "etc/resolv.conf is not as the manifest says",
     );
     fine(&host.apply(&["--as-it-is", "proxmox/etc/resolv.conf"], ""));
-    assert_eq!(host.read("root/etc/resolv.conf"), "nameserver 192.0.2.1\n");
+    assert_eq!(host.read("root/etc/resolv.conf"), edited);
     let host = homelab();
     fs::remove_file(host.path("tree/manifest.json")).expect("it is there");
     refused(&host.apply(&[], ""), "manifest");
@@ -647,21 +648,226 @@ fn a_host_that_starts_from_another_root_is_refused() {
 #[test]
 fn somebody_elses_firewall_stays() {
     let cluster = "[OPTIONS]\npolicy_in: DROP\nenable: 1\n\n[IPSET lan]\n\n10.0.0.0/8\n\n[RULES]\n\nIN SSH(ACCEPT) -source +lan\n";
-    let host = FakeHost::new(&specs()["homelab"].replacen(
-        "[containers.services]",
-        "[containers.services]\nfirewall = true",
-        1,
-    ));
+    let host = FakeHost::new(&specs()["bighost"]);
+    let nodes = host.path("tree/proxmox/etc/pve/nodes");
+    let node = fs::read_dir(nodes)
+        .expect("the spec has a firewall")
+        .next()
+        .expect("a node")
+        .expect("an entry")
+        .file_name()
+        .into_string()
+        .expect("UTF-8");
+    let own = format!("root/etc/pve/nodes/{node}/host.fw");
     host.write("root/etc/pve/firewall/cluster.fw", cluster);
-    host.write(
-        "root/etc/pve/nodes/pve1/host.fw",
-        "[OPTIONS]\n\nenable: 1\n",
-    );
+    host.write(&own, "[OPTIONS]\n\nenable: 1\n");
     let said = host.apply(&["--only", "check,jobs"], "");
     fine(&said);
     assert_eq!(host.read("root/etc/pve/firewall/cluster.fw"), cluster);
-    assert_eq!(
-        host.read("root/etc/pve/nodes/pve1/host.fw"),
-        "[OPTIONS]\n\nenable: 1\n"
+    assert_eq!(host.read(&own), "[OPTIONS]\n\nenable: 1\n");
+}
+
+// ---------------------------------------------------------------- moxc apply, by ssh
+
+/// A host in use, whose fake ssh runs what it is sent below its root.
+fn in_use() -> FakeHost {
+    let host = homelab();
+    host.write("root/etc/hostname", "pve1\n");
+    host.write("root/.moxc/pveversion", "pve-manager/9.1.2/abc\n");
+    host.write("root/etc/pve/nodes/pve1/lxc/.keep", "");
+    host.write(
+        "root/etc/pve/nodes/pve1/qemu-server/103.conf",
+        "memory: 2048\nname: winserver\n",
     );
+    std::os::unix::fs::symlink(
+        "nodes/pve1/qemu-server",
+        host.path("root/etc/pve/qemu-server"),
+    )
+    .expect("a link");
+    std::os::unix::fs::symlink("nodes/pve1/lxc", host.path("root/etc/pve/lxc")).expect("a link");
+    host.write(
+        "root/etc/pve/storage.cfg",
+        "dir: local\n\tpath /var/lib/vz\n\tcontent iso\n\nnfs: old-nas\n\tserver 10.0.0.9\n\texport /x\n\tcontent images\n\n",
+    );
+    host.write(
+        "root/etc/network/interfaces",
+        &format!("{INSTALLED}\nauto vmbr7\niface vmbr7 inet static\n\taddress 10.7.0.1/24\n\tbridge-ports none\n"),
+    );
+    let ssh = host.path("bin/ssh");
+    fs::write(
+        &ssh,
+        r#"#!/bin/bash
+command=${*: -1}
+case $command in
+  'sh -s') cat >/dev/null; exec tar -C "$FAKE/root" -cf - . ;;
+  touch*) [[ ! -e $FAKE/no-second-connection ]] || exit 255 ;;
+esac
+MOXC_ROOT=$FAKE/root exec bash -c "$command"
+"#,
+    )
+    .expect("a file");
+    fs::set_permissions(ssh, fs::Permissions::from_mode(0o755)).expect("a mode");
+    host.write("host.toml", &specs()["homelab"]);
+    host
+}
+
+/// Calls moxc where `ssh` is the fake.
+fn moxc(host: &FakeHost, args: &[&str]) -> Said {
+    let path = format!(
+        "{}:{}",
+        host.path("bin").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let _ = fs::remove_file(host.path("log"));
+    Command::new("setsid")
+        .args(["--wait", env!("CARGO_BIN_EXE_moxc")])
+        .args(args)
+        .current_dir(host.path("."))
+        .env("PATH", path)
+        .env("FAKE", host.path("."))
+        .stdin(Stdio::null())
+        .output()
+        .expect("setsid starts")
+        .into()
+}
+
+const LIVE: &str = "ssh://root@pve1";
+
+#[test]
+fn a_host_in_use_gets_what_is_planned_and_keeps_what_is_its_own() {
+    let host = in_use();
+    let before = host.files();
+    let said = moxc(&host, &["apply", "host.toml", "--live", LIVE]);
+    assert_eq!(said.status, Some(3), "{}\n{}", said.out, said.err);
+    assert!(said.err.contains("nobody to ask"), "{}", said.err);
+    assert_eq!(host.files(), before);
+    let said = moxc(&host, &["apply", "host.toml", "--live", LIVE, "--yes"]);
+    fine(&said);
+    assert!(
+        said.err.contains("carries a second connection"),
+        "{}",
+        said.err
+    );
+    let after = host.files();
+    let interfaces = &after["etc/network/interfaces"];
+    assert!(
+        interfaces.ends_with(
+            "\nauto vmbr7\niface vmbr7 inet static\n\taddress 10.7.0.1/24\n\tbridge-ports none\n"
+        ),
+        "{interfaces}"
+    );
+    assert!(
+        interfaces.contains("source /etc/network/interfaces.d/*"),
+        "{interfaces}"
+    );
+    assert!(after["etc/pve/storage.cfg"].contains("nfs: old-nas\n\tserver 10.0.0.9\n"));
+    assert_eq!(
+        after["etc/pve/nodes/pve1/qemu-server/103.conf"],
+        before["etc/pve/nodes/pve1/qemu-server/103.conf"]
+    );
+    assert!(after.contains_key("etc/pve/nodes/pve1/qemu-server/111.conf"));
+    // A second run does nothing.
+    let said = moxc(&host, &["apply", "host.toml", "--live", LIVE, "--yes"]);
+    fine(&said);
+    assert_eq!(host.changes(), [""; 0], "{}", said.out);
+    assert_eq!(host.files(), after);
+    // And back.
+    let said = moxc(&host, &["undo", LIVE, "--yes"]);
+    fine(&said);
+    let mut back = host.files();
+    back.retain(|path, _| !path.ends_with(".conf") || before.contains_key(path));
+    assert_eq!(back, before);
+}
+
+#[test]
+fn a_guest_of_somebody_else_is_refused_until_adopted() {
+    let host = in_use();
+    host.write(
+        "root/etc/pve/nodes/pve1/qemu-server/111.conf",
+        "agent: 1\nefidisk0: vm-disks:vm-111-disk-1,efitype=4m,size=1G\nmemory: 2048\nname: old\nscsi0: vm-disks:vm-111-disk-0,size=64G\nwatchdog: model=i6300esb\n",
+    );
+    let before = host.files();
+    let args = [
+        "apply",
+        "host.toml",
+        "--live",
+        LIVE,
+        "--yes",
+        "--only",
+        "vm/111",
+    ];
+    let said = moxc(&host, &args);
+    assert_eq!(said.status, Some(3), "{}\n{}", said.out, said.err);
+    assert!(
+        said.err.contains("guest 111 (old) was not made by moxc"),
+        "{}",
+        said.err
+    );
+    assert_eq!(host.files(), before);
+    let mut adopted = args.to_vec();
+    adopted.extend(["--adopt", "111"]);
+    let said = moxc(&host, &adopted);
+    fine(&said);
+    let config = host.read("root/etc/pve/nodes/pve1/qemu-server/111.conf");
+    assert!(config.contains("memory: 16384\n"), "{config}");
+    assert!(config.contains("name: workstation\n"), "{config}");
+    // An option that moxc never set is not its own.
+    assert!(config.contains("watchdog: model=i6300esb\n"), "{config}");
+    let said = moxc(&host, &["undo", LIVE, "--yes"]);
+    fine(&said);
+    assert_eq!(host.files(), before);
+}
+
+#[test]
+fn a_host_that_changed_since_the_plan_is_refused() {
+    let host = in_use();
+    let script = host.path("plan.sh").display().to_string();
+    let said = moxc(
+        &host,
+        &["plan", "host.toml", "--live", LIVE, "--script", &script],
+    );
+    assert_eq!(said.status, Some(3), "{}\n{}", said.out, said.err);
+    host.write(
+        "root/etc/pve/storage.cfg",
+        "dir: local\n\tpath /var/lib/vz\n\tcontent iso\n\ndir: newer\n\tpath /mnt/newer\n\n",
+    );
+    let before = host.files();
+    let said = host.run(
+        "../../plan.sh",
+        &["--yes", "--root", &host.path("root").display().to_string()],
+        "",
+    );
+    refused(
+        &said,
+        "/etc/pve/storage.cfg is not what it was when this was planned",
+    );
+    assert_eq!(host.files(), before);
+}
+
+#[test]
+fn a_network_without_a_second_connection_goes_back() {
+    let host = in_use();
+    host.write("no-second-connection", "");
+    let before = host.read("root/etc/network/interfaces");
+    // The whole wait would be long: the timer is what counts, and here the script's own end.
+    let script = host.path("plan.sh").display().to_string();
+    moxc(
+        &host,
+        &["plan", "host.toml", "--live", LIVE, "--script", &script],
+    );
+    let root = host.path("root").display().to_string();
+    let said = host.run(
+        "../../plan.sh",
+        &[
+            "--yes",
+            "--await",
+            "--network-timeout",
+            "20",
+            "--root",
+            &root,
+        ],
+        "",
+    );
+    failed(&said, "nobody confirmed the new network in time");
+    assert_eq!(host.read("root/etc/network/interfaces"), before);
 }

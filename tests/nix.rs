@@ -1384,7 +1384,7 @@ fn the_module_for_flake_parts_gives_what_mk_host_gives() {
         evaluate(&expression),
         serde_json::json!({
             "packages": ["pve1-config"],
-            "apps": ["pve1-build", "pve1-check"],
+            "apps": ["pve1-apply", "pve1-build", "pve1-check", "pve1-plan"],
             "checks": ["pve1-config"],
             "modules": ["services", "workstation"],
             "configurations": ["services", "workstation"],

@@ -115,22 +115,25 @@ pub fn merge(now: &str, own: &str, left: &str) -> Merged {
         {
             foreign.push((*name).to_owned());
         }
-        text.push_str(if piece.text.starts_with('\n') {
-            ""
-        } else {
-            "\n"
-        });
-        if piece.word == "auto" || piece.word.starts_with("allow-") {
-            let rest: Vec<&str> = piece
-                .names
-                .iter()
-                .copied()
-                .filter(|name| !known(name))
-                .collect();
-            text.push_str(piece.word);
-            text.push(' ');
-            text.push_str(&rest.join(" "));
+        let rest: Vec<&str> = piece
+            .names
+            .iter()
+            .copied()
+            .filter(|name| !known(name))
+            .collect();
+        let names_some = piece.word == "auto" || piece.word.starts_with("allow-");
+        let shared = names_some && rest.len() < piece.names.len();
+        // What stood right below its `auto` line does so again.
+        let follows = text
+            .rsplit('\n')
+            .nth(1)
+            .is_some_and(|line| line.starts_with("auto ") || line.starts_with("allow-"));
+        let spaced = text.is_empty() || text.ends_with("\n\n");
+        if !spaced && (shared || !follows && !piece.text.starts_with('\n')) {
             text.push('\n');
+        }
+        if shared {
+            text.push_str(&format!("{} {}\n", piece.word, rest.join(" ")));
         } else {
             text.push_str(piece.text);
             if !text.ends_with('\n') {
@@ -193,7 +196,7 @@ mod tests {
         let merged = merge("auto vmbr0 vmbr7\niface vmbr7 inet manual\n", OWN, "");
         assert_eq!(
             &merged.text[OWN.len()..],
-            "\nauto vmbr7\n\niface vmbr7 inet manual\n"
+            "\nauto vmbr7\niface vmbr7 inet manual\n"
         );
     }
 

@@ -29,7 +29,7 @@ pub fn prepare(
     adopt: &[u32],
 ) -> Prepared {
     let mut planned = Planned {
-        digests: digests(files, snapshot, left),
+        digests: digests(files, host, snapshot, left),
         adopt: adopt.to_vec(),
         going: Vec::new(),
     };
@@ -67,6 +67,7 @@ pub fn script(header: String, host: &str, release: &str, prepared: &Prepared) ->
 /// The hashes of the files that a step may touch, as the copy has them. A file with a secret in it was never read whole.
 fn digests(
     files: &FileSet,
+    host: &str,
     snapshot: &Snapshot,
     left: &BTreeMap<String, String>,
 ) -> Vec<(String, String)> {
@@ -77,11 +78,20 @@ fn digests(
     let paths: BTreeSet<&str> = wanted.chain(left.keys().map(String::as_str)).collect();
     paths
         .into_iter()
-        .filter_map(|path| match snapshot.tree.file(path) {
-            Item::Present(file) if file.blanked => None,
-            Item::Present(file) => Some((path.to_owned(), file.digest.clone())),
-            Item::Absent => Some((path.to_owned(), "-".to_owned())),
-            Item::Unread(_) => None,
+        .filter_map(|path| {
+            // The guests' folders are links into the node's.
+            let read = match path.strip_prefix("etc/pve/") {
+                Some(guest) if guest.starts_with("qemu-server/") || guest.starts_with("lxc/") => {
+                    format!("etc/pve/nodes/{host}/{guest}")
+                }
+                Some(_) | None => path.to_owned(),
+            };
+            match snapshot.tree.file(&read) {
+                Item::Present(file) if file.blanked => None,
+                Item::Present(file) => Some((path.to_owned(), file.digest.clone())),
+                Item::Absent => Some((path.to_owned(), "-".to_owned())),
+                Item::Unread(_) => None,
+            }
         })
         .collect()
 }

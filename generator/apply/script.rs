@@ -17,6 +17,8 @@ pub struct Script {
     pub release: String,
     /// `1` for a fresh installation: the script stands in its tree and takes the files from there. Else nothing.
     pub fresh: String,
+    /// Guests that are restarted, with commas between them.
+    pub restarts: String,
     /// The files that the script brings along.
     pub files: Vec<BroughtFile>,
     /// The steps.
@@ -56,8 +58,22 @@ impl Script {
             host: host.to_owned(),
             release: release.to_owned(),
             fresh: "1".to_owned(),
+            restarts: String::new(),
             files: Vec::new(),
             lines,
+        }
+    }
+
+    /// The engine alone: it takes runs back, and lists them.
+    pub fn without_steps(host: &str) -> Self {
+        Self {
+            header: "Takes runs of moxc back.".to_owned(),
+            host: host.to_owned(),
+            release: String::new(),
+            fresh: String::new(),
+            restarts: String::new(),
+            files: Vec::new(),
+            lines: Vec::new(),
         }
     }
 
@@ -97,6 +113,7 @@ impl Script {
             host: host.to_owned(),
             release: release.to_owned(),
             fresh: String::new(),
+            restarts: String::new(),
             files,
             lines,
         }

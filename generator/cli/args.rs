@@ -94,6 +94,10 @@ pub(super) enum Command {
     Collect(Collect),
     /// Show what differs between a spec and a running host, and what it costs to change it
     Plan(Plan),
+    /// Bring a running host to what its spec says: plan, question, run, look; what fails goes back
+    Apply(Apply),
+    /// Take back what a run did to a host
+    Undo(Undo),
     /// Explain the code of an error or a warning
     Explain(Explain),
     /// Draw a host: its network, its storage, what updates and backs up, its hardware, who needs whom
@@ -249,6 +253,73 @@ pub(super) struct Plan {
     /// Print Markdown, for a pull request
     #[arg(long)]
     pub(super) markdown: bool,
+    /// Write the script that `apply` would send to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) script: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) choice: Choice,
+}
+
+/// What of a plan is applied.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Choice {
+    /// Take over these guests, which something else made
+    #[arg(long, value_name = "VMID", value_delimiter = ',')]
+    pub(super) adopt: Vec<u32>,
+    /// These steps alone: `files`, `guests`, `network`, …, or objects such as `vm/100`
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    pub(super) only: Vec<String>,
+    /// Without these steps
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    pub(super) skip: Vec<String>,
+    /// Restart these guests for what waits for a restart; by name or number
+    #[arg(long, value_name = "GUEST", value_delimiter = ',')]
+    pub(super) restart: Vec<String>,
+}
+
+/// Exit status: 0 done, or nothing differs; 1 errors in the spec, or failed and gone back; 2 a wrong call, or the host
+/// cannot be read; 3 refused.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Apply {
+    #[command(flatten)]
+    pub(super) specs: Specs,
+    /// The host: `ssh://root@HOST`, by the system's own `ssh`
+    #[arg(long, value_name = "HOST")]
+    pub(super) live: String,
+    /// Ask nothing
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Say what would be done, and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) choice: Choice,
+    /// The name that has to be typed before something is detached or goes; may be given again
+    #[arg(long, value_name = "NAME")]
+    pub(super) confirm: Vec<String>,
+    /// Fetch missing container templates by `pveam`
+    #[arg(long)]
+    pub(super) download: bool,
+}
+
+/// Exit status: 0 taken back; 1 failed; 2 a wrong call; 3 refused.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Undo {
+    /// The host: `ssh://root@HOST`
+    #[arg(value_name = "HOST")]
+    pub(super) host: String,
+    /// The run, as `--list` names it; the last one where left out
+    #[arg(value_name = "RUN")]
+    pub(super) run: Option<String>,
+    /// Ask nothing
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Say what would be taken back and what stays, and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(super) dry_run: bool,
+    /// List the runs
+    #[arg(long, conflicts_with_all = ["run", "yes", "dry_run"])]
+    pub(super) list: bool,
 }
 
 fn cost_parser() -> impl clap::builder::TypedValueParser<Value = Cost> {

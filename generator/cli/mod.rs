@@ -4,6 +4,7 @@
 //! 1 where a spec has errors or an output folder is not what it should be, 2 where the call is wrong or the system
 //! refuses.
 
+mod apply;
 mod args;
 mod build;
 mod check;
@@ -21,6 +22,7 @@ mod plan;
 mod remote;
 mod surroundings;
 mod terminal;
+mod undo;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -42,6 +44,8 @@ enum Status {
     Faulty,
     /// The call is wrong, or the system refuses.
     Failed,
+    /// A person has to decide: nothing was done.
+    Refused,
     /// A host differs from its spec.
     Differs,
     /// A host differs in a way that `--fail-on` names.
@@ -54,7 +58,7 @@ impl From<Status> for ExitCode {
             Status::Fine => Self::SUCCESS,
             Status::Faulty => Self::from(1),
             Status::Failed => Self::from(2),
-            Status::Differs => Self::from(3),
+            Status::Refused | Status::Differs => Self::from(3),
             Status::Costly => Self::from(4),
         }
     }
@@ -94,6 +98,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Build(build) => build::run(build, &mut terminal),
         Command::Collect(collect) => collect::run(collect, &mut terminal),
         Command::Plan(plan) => plan::run(plan, &mut terminal),
+        Command::Apply(apply) => apply::run(apply, &mut terminal),
+        Command::Undo(undo) => undo::run(undo, &mut terminal),
         Command::Explain(explain) => explain::run(explain, &mut terminal),
         Command::Graph(graph) => graph::run(graph, &mut terminal),
         Command::LintNix(lint) => lint_nix::run(lint, &mut terminal),

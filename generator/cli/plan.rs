@@ -1,7 +1,9 @@
+use std::fs;
+
 use super::args::Plan as Args;
 use super::load::{self, Loaded, Unit};
 use super::terminal::Terminal;
-use super::{Failure, Status, live};
+use super::{Failure, Status, apply, live};
 use crate::diagnostics::Sink;
 use crate::diagnostics::render::Format;
 use crate::live::{Item, Snapshot};
@@ -18,7 +20,12 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     let snapshot = live::read(&args.live)?;
     let unit = host_of(&loaded, &snapshot, &args.live)?;
     let plan = compare(unit, &snapshot)?;
-    show(args, &plan, &loaded, terminal);
+    show(args.markdown, &plan, &loaded, terminal);
+    if let Some(path) = &args.script {
+        let script = apply::script(unit, &snapshot, &args.choice)?;
+        fs::write(path, script).map_err(|error| Failure::io("write", path, &error))?;
+        terminal.remark(&format!("`{}` is what would be run\n", path.display()));
+    }
     let costly = |change| args.fail_on.iter().any(|cost| cost.is_of(change));
     Ok(if plan.is_same() {
         Status::Fine
@@ -30,7 +37,11 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
 }
 
 /// The host of a call that a copy is of: the one that it names, or the only one.
-fn host_of<'a>(loaded: &'a Loaded, snapshot: &Snapshot, live: &str) -> Result<&'a Unit, Failure> {
+pub(super) fn host_of<'a>(
+    loaded: &'a Loaded,
+    snapshot: &Snapshot,
+    live: &str,
+) -> Result<&'a Unit, Failure> {
     let name = |unit: &Unit| {
         let host = unit.checked.host.as_ref();
         host.map_or_else(String::new, |host| host.name.as_str().to_owned())
@@ -58,7 +69,8 @@ fn host_of<'a>(loaded: &'a Loaded, snapshot: &Snapshot, live: &str) -> Result<&'
     }
 }
 
-fn compare(unit: &Unit, snapshot: &Snapshot) -> Result<Plan, Failure> {
+/// What differs.
+pub(super) fn compare(unit: &Unit, snapshot: &Snapshot) -> Result<Plan, Failure> {
     let (Some(host), Some(plan)) = (&unit.checked.host, &unit.checked.plan) else {
         return Err(Failure::new("the spec holds no host"));
     };
@@ -73,9 +85,10 @@ fn compare(unit: &Unit, snapshot: &Snapshot) -> Result<Plan, Failure> {
     ))
 }
 
-fn show(args: &Args, plan: &Plan, loaded: &Loaded, terminal: &mut Terminal) {
+/// Shows what differs.
+pub(super) fn show(markdown: bool, plan: &Plan, loaded: &Loaded, terminal: &mut Terminal) {
     let map = loaded.sources.map();
-    if args.markdown {
+    if markdown {
         terminal.result(&render::markdown(plan));
         return;
     }

@@ -1,12 +1,15 @@
 //! A host by the system's own `ssh`: its configuration, its keys, its known hosts.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::thread;
 
 use super::Failure;
 use super::live::{LARGEST_COPY, read_bounded};
 use crate::live::collect;
+
+/// The longest line that a host's script has to say.
+const LONGEST_LINE: u64 = 1 << 20;
 
 /// `ssh://root@HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +83,41 @@ impl Remote {
         self.run("sh -s -- --list", collect::SCRIPT)
     }
 
-    fn run(&self, command: &str, input: &str) -> Result<Vec<u8>, Failure> {
+    /// Runs a script on the host, and hands over what it says line by line; its exit status, none where a signal ended
+    /// it. ssh itself has 255.
+    pub(super) fn stream(
+        &self,
+        command: &str,
+        input: &str,
+        mut tell: impl FnMut(&str),
+    ) -> Result<Option<i32>, Failure> {
         let failed = |why: String| Failure::new(format!("cannot ask `{}`: {why}", self.host));
+        let mut child = self
+            .ssh(command)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| failed(format!("`ssh` does not start: {error}")))?;
+        let mut stdin = child.stdin.take().expect("it is piped");
+        let input = input.to_owned();
+        let writer = thread::spawn(move || stdin.write_all(input.as_bytes()));
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line);
+            match read {
+                Ok(0) | Err(_) => break,
+                Ok(_) => tell(String::from_utf8_lossy(&line).trim_end_matches('\n')),
+            }
+        }
+        let status = child.wait().map_err(|error| failed(error.to_string()))?;
+        // A host that ended before it had read everything says so by its status.
+        let _ = writer.join();
+        Ok(status.code())
+    }
+
+    fn ssh(&self, command: &str) -> Command {
         let mut ssh = Command::new("ssh");
         ssh.args(["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15"]);
         if let Some(port) = self.port {
@@ -91,6 +127,12 @@ impl Remote {
             ssh.args(["-l", user]);
         }
         ssh.args(["--", &self.host, command]);
+        ssh
+    }
+
+    fn run(&self, command: &str, input: &str) -> Result<Vec<u8>, Failure> {
+        let failed = |why: String| Failure::new(format!("cannot ask `{}`: {why}", self.host));
+        let mut ssh = self.ssh(command);
         let mut child = ssh
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -64,7 +64,7 @@ impl Terminal {
 
     /// What a person likes to read at the end of a result: left out with `-q` and where a program reads the diagnostics.
     pub(super) fn summary(&mut self, text: &str) {
-        if !self.quiet && self.for_people() {
+        if !self.quiet && self.is_for_people() {
             self.out.write(text);
         }
     }
@@ -78,12 +78,12 @@ impl Terminal {
 
     /// A word beside the result: standard error.
     pub(super) fn remark(&mut self, text: &str) {
-        if !self.quiet && self.for_people() {
+        if !self.quiet && self.is_for_people() {
             self.err.write(text);
         }
     }
 
-    fn for_people(&self) -> bool {
+    pub(super) fn is_for_people(&self) -> bool {
         match self.format {
             Format::Human | Format::Short => true,
             Format::Json | Format::Sarif => false,

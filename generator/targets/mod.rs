@@ -70,6 +70,13 @@ pub struct Plan {
     guide: guide::Plan,
 }
 
+impl Plan {
+    /// What the steps of an apply need to know and no file says.
+    pub fn apply_wanted(&self) -> crate::apply::tree::Wanted {
+        self.proxmox.wanted()
+    }
+}
+
 /// Plans every target.
 pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
     let proxmox = proxmox::plan(facts, origin, sink);

@@ -66,6 +66,7 @@ END
 # ---------------------------------------------------------------- what is wanted
 
 declare -r host=<@ host @> release=<@ release @> node=<@ host @> fresh=<@ fresh @>
+restarts=,<@ restarts @>,
 
 # The files that this script brings along; the one in a tree takes them from there.
 bring_files() {
@@ -76,6 +77,7 @@ bring_files() {
 }
 
 steps() {
+  :
 <%- for line in lines %>
  <% for word in line.words %> <@ word @><% endfor %>
 <%- endfor %>

@@ -24,6 +24,13 @@ pub struct Plan {
     system: system::Plan,
 }
 
+impl Plan {
+    /// What the steps of an apply need to know and no file says.
+    pub fn wanted(&self) -> crate::apply::tree::Wanted {
+        self.system.wanted()
+    }
+}
+
 /// Plans the host's files.
 pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
     Plan {

@@ -1,0 +1,240 @@
+//! `moxc apply`: the plan, the question, the run on the host, and the confirmation of its network by a second connection.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, BufRead as _, Write as _};
+
+use super::args::{Apply as Args, Choice};
+use super::load::{self, Unit};
+use super::remote::Remote;
+use super::terminal::Terminal;
+use super::{Failure, Status, live, plan};
+use crate::apply::{Group, Step, planned};
+use crate::diagnostics::Sink;
+use crate::live::{Item, Snapshot};
+use crate::shell::{self, Command};
+use crate::targets::{self, Target};
+use crate::template::{Templates, one_line};
+
+pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failure> {
+    let loaded = load::load(&args.specs)?;
+    terminal.diagnostics(&loaded.sources, &loaded.found);
+    if loaded.has_errors() {
+        return Ok(Status::Faulty);
+    }
+    let remote = Remote::parse(&args.live)?.ok_or_else(|| {
+        Failure::new(format!(
+            "`{}` is no host: write `ssh://root@HOST`; for a copy of one, `moxc plan --script FILE` writes what would be run",
+            args.live
+        ))
+    })?;
+    let snapshot = live::read(&args.live)?;
+    let unit = plan::host_of(&loaded, &snapshot, &args.live)?;
+    let differences = plan::compare(unit, &snapshot)?;
+    plan::show(false, &differences, &loaded, terminal);
+    let script = script(unit, &snapshot, &args.choice)?;
+    if differences.is_same() && args.choice.restart.is_empty() {
+        return Ok(Status::Fine);
+    }
+    let mut command = Command::new("bash").args(["-s", "--", "--json"]);
+    if args.dry_run {
+        command = command.arg("--dry-run");
+    } else if args.yes || agrees(&format!("Apply this to {}?", remote.host()), terminal) {
+        command = command.args(["--yes", "--await"]);
+    } else {
+        return Ok(Status::Refused);
+    }
+    for name in &args.confirm {
+        command = command.args(["--confirm", name]);
+    }
+    if args.download {
+        command = command.arg("--download");
+    }
+    converse(&remote, &command, &script, terminal)
+}
+
+/// The script that brings the host of `snapshot` to what `unit` says.
+pub(super) fn script(unit: &Unit, snapshot: &Snapshot, choice: &Choice) -> Result<String, Failure> {
+    let (Some(host), Some(plan)) = (&unit.checked.host, &unit.checked.plan) else {
+        return Err(Failure::new("the spec holds no host"));
+    };
+    let mut sink = Sink::new();
+    let templates = Templates::built_in();
+    let files = targets::emit(plan, &[Target::Proxmox], &templates, &mut sink);
+    let name = host.name.as_str();
+    let mut prepared = planned::prepare(
+        &files,
+        name,
+        &plan.apply_wanted(),
+        snapshot,
+        &left(snapshot),
+        &choice.adopt,
+    );
+    prepared.steps.retain(|step| is_chosen(step, choice));
+    let mut script = planned::script(
+        one_line(&unit.origin.header()),
+        name,
+        &host.release.to_string(),
+        &prepared,
+    );
+    script.restarts = choice.restart.join(",");
+    Ok(templates.render(&script, &mut sink))
+}
+
+/// Whether a step is among those that were asked for. The look at the host is always.
+fn is_chosen(step: &Step, choice: &Choice) -> bool {
+    let named = |words: &[String]| {
+        words
+            .iter()
+            .any(|word| *word == step.id || word == step.group.as_str())
+    };
+    step.group == Group::Check
+        || (choice.only.is_empty() || named(&choice.only)) && !named(&choice.skip)
+}
+
+/// What the last run left, by path: the texts in the host's `applied.json`.
+fn left(snapshot: &Snapshot) -> BTreeMap<String, String> {
+    let Item::Present(file) = snapshot.tree.file("var/lib/moxc/applied.json") else {
+        return BTreeMap::new();
+    };
+    let Ok(applied) = serde_json::from_str::<serde_json::Value>(&file.text) else {
+        return BTreeMap::new();
+    };
+    let files = applied["files"].as_object();
+    files
+        .into_iter()
+        .flatten()
+        .map(|(path, entry)| {
+            let text = entry["text"].as_str().unwrap_or_default();
+            (path.clone(), text.to_owned())
+        })
+        .collect()
+}
+
+/// Asks at the terminal; without one nobody agrees.
+pub(super) fn agrees(question: &str, terminal: &mut Terminal) -> bool {
+    let Some(answer) = asked(question) else {
+        terminal.failure(&Failure::new(format!(
+            "{question} There is nobody to ask: say --yes"
+        )));
+        return false;
+    };
+    let agreed = matches!(answer.trim(), "y" | "Y" | "yes");
+    if !agreed {
+        terminal.remark("stopped: nothing was done\n");
+    }
+    agreed
+}
+
+fn asked(question: &str) -> Option<String> {
+    let tty = fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/tty")
+        .ok()?;
+    write!(&tty, "{question} [y/N] ").ok()?;
+    let mut answer = String::new();
+    io::BufReader::new(&tty).read_line(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// Runs the script on the host and tells what it says, line by line.
+pub(super) fn converse(
+    remote: &Remote,
+    command: &Command,
+    script: &str,
+    terminal: &mut Terminal,
+) -> Result<Status, Failure> {
+    let mut ended = false;
+    let status = remote.stream(&command.to_string(), script, |line| {
+        let Ok(event) = serde_json::from_str::<serde_json::Value>(line) else {
+            terminal.remark(&format!("{}\n", one_line(line)));
+            return;
+        };
+        let kind = event["event"].as_str().unwrap_or_default();
+        if kind == "confirm" {
+            if let Some(path) = event["path"].as_str() {
+                confirm(remote, path, terminal);
+            }
+        }
+        ended |= kind == "end";
+        tell(line, kind, &event, terminal);
+    })?;
+    Ok(match status {
+        Some(0) if ended => Status::Fine,
+        Some(2) => Status::Failed,
+        Some(3) => Status::Refused,
+        Some(1) => Status::Faulty,
+        Some(_) | None => {
+            terminal.failure(&Failure::new(format!(
+                "the connection to `{}` ended before the script did: what it did stands in the newest folder of \
+                 /var/lib/moxc/runs, an unconfirmed network goes back by itself, and the next run goes on",
+                remote.host()
+            )));
+            Status::Faulty
+        }
+    })
+}
+
+/// The new network carries a second connection: only then it stays.
+fn confirm(remote: &Remote, path: &str, terminal: &mut Terminal) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if !path.contains("/var/lib/moxc/runs/") || !path.chars().all(plain) || path.contains("..") {
+        return;
+    }
+    let touch = format!("touch {}", shell::quote(path));
+    match remote.stream(&touch, "", |_| {}) {
+        Ok(Some(0)) => terminal.remark("the new network carries a second connection: it stays\n"),
+        Ok(_) | Err(_) => terminal.remark(
+            "the new network carries no second connection: the host goes back to the old one\n",
+        ),
+    }
+}
+
+/// One event, for people or as it came.
+fn tell(line: &str, kind: &str, event: &serde_json::Value, terminal: &mut Terminal) {
+    if !terminal.is_for_people() {
+        terminal.result(&format!("{line}\n"));
+        return;
+    }
+    let text = |key: &str| one_line(event[key].as_str().unwrap_or_default());
+    match kind {
+        "change" => terminal.result(&format!("{}: {}\n", text("title"), text("text"))),
+        "done" => terminal.result(&format!(
+            "  done: {} ({} s)\n",
+            text("title"),
+            event["seconds"]
+        )),
+        "end" => match (event["run"].as_str(), event["undone"].as_str()) {
+            (Some(run), _) => terminal.result(&format!(
+                "{} changes made; `moxc undo` takes {} back\n",
+                event["changes"],
+                one_line(run)
+            )),
+            (None, Some(run)) => {
+                terminal.result(&format!("{} is taken back\n", one_line(run)));
+            }
+            (None, None) => {
+                terminal.result(&format!("{} changes\n", event["changes"]));
+            }
+        },
+        "run" => {
+            let undone = if event["undone"] == true {
+                " (taken back)"
+            } else {
+                ""
+            };
+            terminal.result(&format!("{}{undone}\n", text("run")));
+        }
+        "confirm" => {}
+        // What the script's libraries tell has a message; the rest has a text.
+        _ => {
+            let said = if event["text"].is_string() {
+                text("text")
+            } else {
+                text("message")
+            };
+            terminal.remark(&format!("{said}\n"));
+        }
+    }
+}
