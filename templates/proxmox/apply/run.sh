@@ -142,6 +142,8 @@ parse() {
   fi
   if [[ -n $root ]]; then
     root=$(cd -- "$root" && pwd) || misuse "the folder $root cannot be entered"
+    # Its own locks, too: create.sh takes one.
+    export MOXC_LOCK_DIR=$root/var/lib/moxc/locks
   fi
   pve=$root/etc/pve
   state=$root/var/lib/moxc
@@ -204,16 +206,15 @@ editor() { MOXC_PLANNED=$planned perl -e "$editor_text" -- "$@"; }
 # prepare: the wanted files, proved, and what earlier runs left, in a folder of our own.
 prepare() {
   local here
-  tree=$work/tree
+  # As the files stand in a tree: its scripts look for what is beside them.
+  tree=$work/proved/proxmox
   left=$work/left
   mkdir -p -- "$tree" "$left"
   if [[ -n $fresh ]]; then
     here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]:-.}")" && pwd)
     reported=1
-    mkdir -- "$work/proved"
     prove_tree "${here%/*}" "$work/proved" proxmox/
     reported=
-    tree=$work/proved/proxmox
   else
     bring_files
   fi
