@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::pve::Release;
 use crate::source::{Span, Spanned};
-use crate::value::{ByteSize, DatasetUse, DiskKind, LogLayout, Platform, PoolLayout};
+use crate::value::{ByteSize, DatasetUse, DiskKind, HostAddress, LogLayout, Platform, PoolLayout};
 use crate::zfs::{Geometry, PoolCapacity, VdevShape, pool_capacity};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
@@ -32,7 +32,13 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
             lonely_log(vdev, sink);
         }
         long_rebuild(host, pool, sink);
+        two_as_raidz(pool, sink);
     }
+    pulled_out(host, sink);
+    installers_own(host, sink);
+    into_a_guest(host, sink);
+    hidden_datasets(host, sink);
+    shares_of_root(host, sink);
     let volumes = volumes(host);
     let plans = plans(host, &volumes);
     for plan in plans.values() {
@@ -1129,6 +1135,212 @@ fn padding(host: &Host, dataset: &Dataset, sink: &mut Sink) {
     sink.push(diagnostic.help(help));
 }
 
+// ---------------------------------------------------------------- what is easily overlooked
+
+/// raidz1 of two disks: a mirror in which every write is two with arithmetic between.
+fn two_as_raidz(pool: &Pool, sink: &mut Sink) {
+    if *pool.layout != PoolLayout::Raidz1 || pool.disks.len() != 2 || !pool.layout.is_written() {
+        return;
+    }
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0325,
+            pool.layout.span,
+            "raidz1 of two disks: a mirror holds as much, and is better at everything",
+        )
+        .note("either bears the loss of one disk; a mirror reads from both, wastes nothing on padding, and takes a third disk at any time")
+        .help("use `layout = \"mirror\"`; an existing raidz1 cannot be changed into one"),
+    );
+}
+
+/// Guests that start at boot, and a pool whose disk hangs on USB: it is not there when pools are imported.
+fn pulled_out(host: &Host, sink: &mut Sink) {
+    let starting: BTreeSet<Id<Pool>> = host
+        .guests
+        .values()
+        .filter(|guest| guest.autostart.is_some())
+        .flat_map(crate::facts::volumes::placements)
+        .filter_map(|placement| pool_of(host, placement.store.value))
+        .collect();
+    for (id, pool) in host.storage.pools.iter() {
+        let usb = pool.disks.iter().find(|disk| {
+            let device = host.hardware.disks[disk.value].device.as_str();
+            device.starts_with("/dev/disk/by-id/usb-") || device.contains("-usb-")
+        });
+        let Some(disk) = usb.filter(|_| starting.contains(&id)) else {
+            continue;
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0326,
+                disk.span,
+                format!("guests start at boot from `{}`, which is on USB", pool.name.value),
+            )
+            .also(host.hardware.disks[disk.value].device.span, "a USB disk")
+            .note("USB disks are found seconds after pools are imported: the guests on it do not start, and a boot without the disk forgets the pool")
+            .help("put guests that start at boot on an inner disk; keep a USB disk for backups, as a `dir` store with `removable = true`"),
+        );
+    }
+}
+
+/// The dataset that the installer of Proxmox VE makes a storage of (`proxmox-installer`, `Proxmox::Install`).
+fn installers_own(host: &Host, sink: &mut Sink) {
+    if *host.platform != Platform::Proxmox {
+        return;
+    }
+    for (id, dataset) in host.storage.datasets.iter() {
+        let pool = &host.storage.pools[dataset.pool.value];
+        if !*pool.boot || host.zfs_name(id) != "rpool/data" || dataset.name.value == "local-zfs" {
+            continue;
+        }
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0327,
+                dataset.name.span,
+                format!("`{}` is the dataset of the installer's storage `local-zfs`", dataset.name.value),
+            )
+            .note("two storages over one dataset: Proxmox VE lists every volume twice, and a guest that is removed in one takes what the other shows")
+            .help("call it `local-zfs`, with `path = \"data\"`, or give it another `path`"),
+        );
+    }
+}
+
+/// The guest that has an address, where one has.
+fn guest_at(host: &Host, server: &HostAddress) -> Option<Id<Guest>> {
+    let HostAddress::Ip(server) = server else {
+        return None;
+    };
+    let has = |guest: &Guest| {
+        let mut cards = guest.network.iter().flat_map(|nic| nic.static_addresses());
+        cards.any(|address| address.value.address() == *server)
+    };
+    let mut guests = host.guests.iter();
+    guests.find(|(_, guest)| has(guest)).map(|(id, _)| id)
+}
+
+/// Backups that go to a store which a guest of this host serves.
+fn into_a_guest(host: &Host, sink: &mut Sink) {
+    let mut told = BTreeSet::new();
+    for schedule in host.schedules.values() {
+        let Some((held, StoreRef::External(store), span)) = job(schedule) else {
+            continue;
+        };
+        let external = &host.storage.external[store];
+        let Some(server) = external.server() else {
+            continue;
+        };
+        let Some(serving) = guest_at(host, server).filter(|_| told.insert(store)) else {
+            continue;
+        };
+        let name = &host.guests[serving].name;
+        let own = if held.contains(&serving) {
+            format!("`{}` is backed up into itself", name.value)
+        } else {
+            format!("none of them comes back before `{}` runs", name.value)
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0328,
+                server.span,
+                format!(
+                    "`{}` is served by `{}`, a guest of this host",
+                    external.name.value, name.value
+                ),
+            )
+            .label("its address")
+            .also(span, "backups go there")
+            .also(name.span, "the guest")
+            .note(format!(
+                "what takes this host takes the guests and these backups of them; {own}"
+            ))
+            .help("add a job to a store on another machine, or on a disk of its own that the host mounts itself"),
+        );
+    }
+}
+
+/// A folder in a container below which datasets are mounted: a bind mount shows what is in the folder itself, not what is
+/// mounted below it (`PVE::LXC::__bindmount_do`: `mount -o bind`).
+fn hidden_datasets(host: &Host, sink: &mut Sink) {
+    for container in host.guests.values().filter_map(Guest::container) {
+        for mount in &container.mounts {
+            let (path, span) = match &mount.source {
+                MountSource::HostPath(path) => (path.value.clone(), path.span),
+                MountSource::Share(dataset) => (host.mountpoint(dataset.value), dataset.span),
+                MountSource::Volume(_) => continue,
+            };
+            let below: Vec<String> = host
+                .storage
+                .datasets
+                .iter()
+                .filter(|(_, dataset)| !dataset.holds_volumes())
+                .filter(|(id, _)| {
+                    let own = host.mountpoint(*id);
+                    own != path && own.is_below(path.as_str())
+                })
+                .map(|(_, dataset)| format!("`{}`", dataset.name.value))
+                .collect();
+            if below.is_empty() || path.as_str() == "/" {
+                continue;
+            }
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0329,
+                    span,
+                    format!("the container finds {} empty", below.join(", ")),
+                )
+                .label(format!("`{path}` alone is mounted"))
+                .note("a bind mount holds the one file system that is named, and of those mounted below it the empty folders")
+                .help("mount each of them by a mount of its own"),
+            );
+        }
+    }
+}
+
+/// A folder of an SMB share in a container whose users the share does not know: all of it is root's, on the host.
+fn shares_of_root(host: &Host, sink: &mut Sink) {
+    for guest in host.guests.values() {
+        let Some(container) = guest.container().filter(|c| *c.unprivileged) else {
+            continue;
+        };
+        for mount in container.mounts.iter().filter(|mount| !*mount.read_only) {
+            let MountSource::HostPath(path) = &mount.source else {
+                continue;
+            };
+            let store = host.storage.external.values().find(|store| {
+                matches!(store.place, ExternalPlace::Cifs { .. })
+                    && store
+                        .folder()
+                        .is_some_and(|own| path.is_below(own.as_str()))
+            });
+            let Some(store) = store else { continue };
+            let owned = |options: &str| {
+                let mut options = options.split(',');
+                options.any(|option| option.trim().starts_with("uid="))
+            };
+            if store
+                .options
+                .as_ref()
+                .is_some_and(|options| owned(options.as_str()))
+            {
+                continue;
+            }
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0331,
+                    path.span,
+                    format!("`{}` can write nothing in `{}`", guest.name.value, mount.path.value),
+                )
+                .also(store.name.span, "an SMB share: all of it belongs to the host's root")
+                .note("the container is unprivileged: its user 0 is user 100000 of the host, for whom the files of root are read-only")
+                .help(format!(
+                    "give the share to it: `options = \"uid=100000,gid=100000\"` in `{}`; or mount it with `read-only = true`",
+                    store.name.value
+                )),
+            );
+        }
+    }
+}
+
 // ---------------------------------------------------------------- backups
 
 /// The pool that a store of this host lies on.
@@ -1414,7 +1626,14 @@ fn unlimited_cache(host: &Host, sink: &mut Sink) {
     ) else {
         return;
     };
-    if *host.platform != Platform::Nixos || host.guests.is_empty() {
+    // The installer writes a limit since 8.1; a host that is older, or was made without ZFS, has none. Huge pages are taken
+    // at once, and the cache does not give back that fast.
+    let pages = host
+        .guests
+        .values()
+        .any(|guest| guest.vm().is_some_and(|vm| vm.hugepages.is_some()));
+    let unsure = *host.platform == Platform::Proxmox && !pages;
+    if unsure || host.guests.is_empty() {
         return;
     }
     let tenth = (memory.size.as_bytes() / 10).div_ceil(1 << 30);

@@ -137,7 +137,13 @@ codes! {
     MOX0322 Warning "a ZFS cache of half the memory";
     MOX0323 Warning "a pool that is not scrubbed";
     MOX0324 Warning "single parity over large disks";
+    MOX0325 Warning "raidz1 of two disks";
+    MOX0326 Warning "guests that start from a USB disk";
+    MOX0327 Warning "a dataset that the installer made a storage of";
+    MOX0328 Warning "backups into a guest of the same host";
+    MOX0329 Warning "a folder that hides the datasets below it";
     MOX0330 Error   "a folder that no storage can be";
+    MOX0331 Warning "a share that belongs to root in an unprivileged container";
     MOX0341 Warning "small blocks on raidz";
     MOX0401 Error   "more memory taken than there is";
     MOX0402 Warning "more memory promised than there is";

@@ -8,7 +8,7 @@ use crate::spec::HostFile;
 use crate::spec::reader::{List, OneOf};
 use crate::spec::schedule::KeepSpec;
 use crate::spec::storage::{EncryptionSpec, ExternalSpec, LocalSpec, LvmSpec, PoolSpec, VdevSpec};
-use crate::value::{ByteSize, DatasetUse, ExternalKind, LogLayout, PoolLayout, ZfsKey};
+use crate::value::{ByteSize, DatasetUse, ExternalKind, LogLayout, PoolLayout, ZfsBlock, ZfsKey};
 
 use super::references::Names;
 use super::{Index, choice};
@@ -98,8 +98,8 @@ fn encryption(spec: &EncryptionSpec) -> Encryption {
 }
 
 /// A block of ZFS: a power of two from 512 bytes to 16 MiB.
-fn block(written: Option<Spanned<ByteSize>>, sink: &mut Sink) -> Option<Spanned<ByteSize>> {
-    let size = written?;
+fn block(written: Option<Spanned<ZfsBlock>>, sink: &mut Sink) -> Option<Spanned<ByteSize>> {
+    let size = written?.map(|block| block.0);
     if size.as_bytes().is_power_of_two() && (512..=16 << 20).contains(&size.as_bytes()) {
         return Some(size);
     }

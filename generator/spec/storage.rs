@@ -5,7 +5,7 @@ use super::schema_keys::{DatasetOptions, ExternalOptions, LocalOptions, LvmOptio
 use crate::value::{
     AbsolutePath, ByteSize, DatasetPath, DatasetUse, DevicePath, ExternalKind, HostAddress,
     ImageFormat, ImageSource, Line, LogLayout, MountPoint, Name, Node, PoolLayout, PoolName,
-    SecretName, Sha256Sum, SpecString, StorageName, Value, ZfsAclType, ZfsCipher, ZfsKey,
+    SecretName, Sha256Sum, SpecString, StorageName, Value, ZfsAclType, ZfsBlock, ZfsCipher, ZfsKey,
     ZfsPropertyName, ZfsSync, ZfsXattr,
 };
 
@@ -76,9 +76,9 @@ table! {
         /// Where it is mounted; ZFS's own default where left out.
         "mountpoint" mountpoint: opt MountPoint;
         /// The largest block of a file.
-        "recordsize" recordsize: opt ByteSize;
+        "recordsize" recordsize: opt ZfsBlock;
         /// The block of a zvol.
-        "volblocksize" volblocksize: opt ByteSize;
+        "volblocksize" volblocksize: opt ZfsBlock;
         /// The compression; the pool's where left out.
         "compression" compression: opt ZfsCompression;
         /// Whether volumes take space only as they fill.

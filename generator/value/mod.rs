@@ -57,7 +57,7 @@ pub use word::{
     CommandName, ComputerName, EnvironmentName, FlakeReference, Locale, ModulePath, NixAttribute,
     OctalMode, UnitName, WindowsUser, WingetId,
 };
-pub use zfs::{ZfsKey, ZfsPropertyName};
+pub use zfs::{ZfsBlock, ZfsKey, ZfsPropertyName};
 
 use std::ops::Range;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{AbsolutePath, SpecString, ValueError, char_range, shown, spec_string};
+use super::{AbsolutePath, ByteSize, SpecString, ValueError, char_range, shown, spec_string};
 use crate::diagnostics::Code;
 
 /// Where the key of an encrypted dataset is: `keylocation`.
@@ -56,6 +56,31 @@ impl SpecString for ZfsKey {
     }
 }
 spec_string!(ZfsKey, "ZfsKey");
+
+/// A block of ZFS: a size, or ZFS's own spelling of one (`16K`, `1M`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZfsBlock(pub ByteSize);
+
+impl SpecString for ZfsBlock {
+    const CODE: Code = Code::MOX0006;
+    const WHAT: &'static str = "a size with its unit, as `\"16 KiB\"`, or ZFS's own `\"16K\"`";
+
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        let factor = match text.chars().last() {
+            Some('K' | 'k') => 1 << 10,
+            Some('M' | 'm') => 1 << 20,
+            _ => return ByteSize::parse(text).map(Self),
+        };
+        let digits = &text[..text.len() - 1];
+        match digits.parse::<u32>() {
+            Ok(number) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(Self(ByteSize::bytes(u64::from(number) * factor)))
+            }
+            Ok(_) | Err(_) => ByteSize::parse(text).map(Self),
+        }
+    }
+}
+spec_string!(ZfsBlock, "ZfsBlock");
 
 /// The name of a property of ZFS's, or of the user's (`module:name`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,6 +139,17 @@ mod tests {
         }
         let error = "/root/k".parse::<ZfsKey>().expect_err("no URL");
         assert_eq!(error.meant.as_deref(), Some("file:///root/k"));
+    }
+
+    #[test]
+    fn blocks_are_sizes_in_either_spelling() {
+        for (text, bytes) in [("16K", 16 << 10), ("1M", 1 << 20), ("128 KiB", 128 << 10)] {
+            let block: ZfsBlock = text.parse().expect("a block");
+            assert_eq!(block.0.as_bytes(), bytes, "{text}");
+        }
+        for bad in ["K", "1.5K", "16", "16G", "+1K"] {
+            assert!(bad.parse::<ZfsBlock>().is_err(), "{bad}");
+        }
     }
 
     #[test]

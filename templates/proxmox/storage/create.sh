@@ -236,13 +236,16 @@ root_property() {
   fi
 }
 
-# make_dataset DATASET NAME=VALUE...: what is missing is made, what differs is set.
+# make_dataset DATASET NAME=VALUE...: what is missing is made, what differs is set. What stands behind `new:` is decided when
+# the dataset is made, and never set later.
 make_dataset() {
   local dataset=$1 setting options=()
   shift
   if has_line "$datasets" "$dataset"; then
     for setting; do
-      property "$dataset" "${setting%%=*}" "${setting#*=}"
+      if [[ $setting != new:* ]]; then
+        property "$dataset" "${setting%%=*}" "${setting#*=}"
+      fi
     done
     return 0
   fi
@@ -254,7 +257,7 @@ make_dataset() {
         die "dataset $dataset: the folder ${setting#*=} is not empty"
       fi
     fi
-    options+=(-o "$setting")
+    options+=(-o "${setting#new:}")
   done
   run zfs create -p "${options[@]}" "$dataset"
   datasets+=$'\n'$dataset
@@ -312,13 +315,20 @@ add_vdev <@ pool.name @> <@ vdev.role @> <@ vdev.count @>
   <@ word @>
 <%- endfor %>
 <% endfor -%>
+<% if pool.states_autotrim -%>
 pool_property <@ pool.name @> autotrim <@ pool.autotrim @>
+<% endif -%>
+<% if pool.states_compression -%>
 root_property <@ pool.name @> compression <@ pool.compression @>
+<% endif -%>
 <% endfor -%>
 <% for dataset in datasets -%>
 make_dataset <@ dataset.name @>
 <%- for property in dataset.properties %> \
   <@ property.key @>=<@ property.value @>
+<%- endfor %>
+<%- for property in dataset.creation %> \
+  new:<@ property.key @>=<@ property.value @>
 <%- endfor %>
 <% endfor %>
 if ((changes == 0)); then

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::diagnostics::Sink;
-use crate::model::{Host, StoreRef};
+use crate::model::{ExternalPlace, Guest, Host, Id, StoreRef};
 use crate::pve::{ConfigFile, check_option};
 use crate::value::{BackupMode, Compress, DatasetUse};
 
@@ -49,6 +49,11 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vzdump {
     if let Some(store) = storage.or_else(|| standing_store(host)) {
         lines.push(("storage", host.storage.store(store).name().value.clone()));
     }
+    if gathers_on_a_share(host) {
+        // vzdump gathers an unprivileged container's files as user 100000, who may not enter a folder of a share that is
+        // root's alone (`PVE::VZDump::LXC`); a folder of the host's everybody may enter.
+        lines.push(("tmpdir", "/var/tmp".to_owned()));
+    }
     lines.extend(
         notification(host)
             .into_iter()
@@ -65,6 +70,34 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vzdump {
         .map(|line| line.as_str().to_owned())
         .collect();
     Vzdump { lines, kept }
+}
+
+/// Whether a backup of an unprivileged container goes to a share, where vzdump would put its working folder, too.
+fn gathers_on_a_share(host: &Host) -> bool {
+    let mut jobs = host.schedules.values().filter(|schedule| *schedule.enabled);
+    jobs.any(|schedule| {
+        let Some(job) = schedule.backup() else {
+            return false;
+        };
+        let Some(StoreRef::External(store)) = job.storage.value else {
+            return false;
+        };
+        let on_a_share = match host.storage.external[store].place {
+            ExternalPlace::Nfs { .. } | ExternalPlace::Cifs { .. } => true,
+            ExternalPlace::Pbs { .. }
+            | ExternalPlace::Dir { .. }
+            | ExternalPlace::Btrfs { .. }
+            | ExternalPlace::Cephfs { .. }
+            | ExternalPlace::Rbd { .. }
+            | ExternalPlace::Iscsi
+            | ExternalPlace::Esxi { .. } => false,
+        };
+        let unprivileged = |guest: Id<Guest>| {
+            let container = host.guests[guest].container();
+            container.is_some_and(|container| *container.unprivileged)
+        };
+        on_a_share && job.guests.iter().any(unprivileged)
+    })
 }
 
 /// The first store for backups that is always there.

@@ -6,12 +6,12 @@
 
 use serde::Serialize;
 
-use crate::model::{Dataset, Disk, Host, Id, Pool, Vdev, VdevRole};
+use crate::model::{Dataset, Disk, Encryption, Host, Id, Pool, Vdev, VdevRole};
 use crate::nix::{self, Attrs, BuildError, Built, Expr};
 use crate::output::Mode;
 use crate::source::{Span, Spanned};
 use crate::template::{BuiltIn, Templates, one_line};
-use crate::value::{LogLayout, PoolLayout};
+use crate::value::{LogLayout, PoolLayout, ZfsAclType, ZfsCipher, ZfsKey};
 
 use super::Tree;
 
@@ -42,6 +42,10 @@ pub struct PoolPlan {
     pub autotrim: String,
     /// The compression of its root dataset.
     pub compression: String,
+    /// Whether the spec says `autotrim`: then it is set on a pool that is there, too.
+    pub states_autotrim: bool,
+    /// Whether the spec says `compression`.
+    pub states_compression: bool,
     /// Vdevs beside the data: special, log, cache, spare.
     pub further: Vec<FurtherPlan>,
     #[serde(skip)]
@@ -81,6 +85,8 @@ pub struct DatasetPlan {
     pub name: String,
     /// What is set on it, sizes in bytes.
     pub properties: Vec<Property>,
+    /// What is decided when it is made, and never later.
+    pub creation: Vec<Property>,
 }
 
 /// A property of a dataset.
@@ -145,6 +151,8 @@ fn pool_plan(host: &Host, pool: &Pool) -> PoolPlan {
         ashift: *pool.ashift,
         autotrim: if *pool.autotrim { "on" } else { "off" }.to_owned(),
         compression: pool.compression.value.clone(),
+        states_autotrim: pool.autotrim.is_written(),
+        states_compression: pool.compression.is_written(),
         further: pool
             .vdevs
             .iter()
@@ -185,7 +193,7 @@ fn named(host: &Host, disks: &[Spanned<Id<Disk>>]) -> Vec<(String, String)> {
     disks
         .iter()
         .map(|disk| &host.hardware.disks[disk.value])
-        .map(|disk| (disk.name.value.clone(), disk.device.as_str().to_owned()))
+        .map(|disk| (disk.name.value.clone(), disk.path()))
         .collect()
 }
 
@@ -312,10 +320,54 @@ fn dataset_plan(host: &Host, id: Id<Dataset>, dataset: &Dataset) -> DatasetPlan 
         "reservation",
         dataset.reservation.map(|size| size.as_bytes().to_string()),
     );
+    set(
+        "atime",
+        dataset
+            .atime
+            .map(|atime| if atime.value { "on" } else { "off" }.to_owned()),
+    );
+    set("sync", dataset.sync.map(|sync| sync.value.to_string()));
+    set(
+        "acltype",
+        dataset.acltype.map(|acltype| match acltype.value {
+            ZfsAclType::Off => "off".to_owned(),
+            // The older name is shown as this one.
+            ZfsAclType::Posix | ZfsAclType::PosixAcl => "posix".to_owned(),
+        }),
+    );
+    set("xattr", dataset.xattr.map(|xattr| xattr.value.to_string()));
+    for (key, value) in &dataset.properties {
+        set(&key.value, Some(value.as_str().to_owned()));
+    }
     DatasetPlan {
         name: host.zfs_name(id),
         properties,
+        creation: dataset
+            .encryption
+            .as_ref()
+            .map_or_else(Vec::new, encryption),
     }
+}
+
+/// How a dataset is encrypted: a key in a file has 32 bytes, one that somebody types is a passphrase (zfsprops(7)).
+fn encryption(encryption: &Encryption) -> Vec<Property> {
+    let cipher = encryption
+        .cipher
+        .map_or(ZfsCipher::On, |cipher| cipher.value);
+    let format = match &encryption.key.value {
+        ZfsKey::File(_) => "raw",
+        ZfsKey::Prompt => "passphrase",
+    };
+    [
+        ("encryption", cipher.to_string()),
+        ("keyformat", format.to_owned()),
+        ("keylocation", encryption.key.to_string()),
+    ]
+    .map(|(key, value)| Property {
+        key: key.to_owned(),
+        value,
+    })
+    .into()
 }
 
 impl Zfs {
@@ -421,7 +473,7 @@ impl Zfs {
             };
             let mut fs = Attrs::new();
             fs.set("type", "zfs_fs")?;
-            for property in &dataset.properties {
+            for property in dataset.properties.iter().chain(&dataset.creation) {
                 if property.key == "mountpoint" {
                     fs.set("mountpoint", property.value.as_str())?;
                 }
