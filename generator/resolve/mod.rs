@@ -11,7 +11,7 @@ mod guests;
 mod hardware;
 mod identity;
 mod network;
-pub(crate) mod place;
+mod place;
 mod raw;
 mod references;
 mod schedules;

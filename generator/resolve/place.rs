@@ -233,7 +233,7 @@ fn import(spec: &ImportSpec, sink: &mut Sink) -> Import {
             .help("`sha256sum FILE` prints it; most sites show it beside the download"),
         );
     }
-    if !from.is_missing() && format.is_none() && format_of(from.file_name()).is_none() {
+    if !from.is_missing() && format.is_none() && ImageFormat::of_file(from.file_name()).is_none() {
         sink.push(
             Diagnostic::new(
                 Code::MOX0004,
@@ -253,20 +253,6 @@ fn import(spec: &ImportSpec, sink: &mut Sink) -> Import {
         from,
         sha256: spec.sha256.clone(),
         format,
-    }
-}
-
-/// The format that an image's name tells, compressed or not.
-pub(crate) fn format_of(file: &str) -> Option<ImageFormat> {
-    let mut name = file;
-    for packed in [".xz", ".gz", ".zst", ".bz2"] {
-        name = name.strip_suffix(packed).unwrap_or(name);
-    }
-    match name.rsplit('.').next().unwrap_or_default() {
-        "raw" | "img" | "iso" => Some(ImageFormat::Raw),
-        "qcow2" => Some(ImageFormat::Qcow2),
-        "vmdk" => Some(ImageFormat::Vmdk),
-        _ => None,
     }
 }
 

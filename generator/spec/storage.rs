@@ -66,7 +66,7 @@ table! {
         /// Its pool.
         "pool" pool: req Reference;
         /// What it is for.
-        "use" uses: req OneOrMany<OneOf<DatasetUse>>;
+        "use" uses: req Uses;
         /// Its name below the pool; the table's key where left out. Empty, it is the pool itself.
         "path" path: opt DatasetBelow;
         /// The most that it takes.
@@ -115,7 +115,7 @@ table! {
         /// The thin pool in the group; volumes are thick where left out.
         "thin-pool" thin_pool: opt Name;
         /// What it is for: `vm-disks`, `containers`.
-        "use" uses: req OneOrMany<OneOf<DatasetUse>>;
+        "use" uses: req Uses;
         /// Disks of `[hardware.disks]` that the group is made of; where left out it is there, and moxc makes nothing.
         "disks" disks: opt List<Reference>;
         /// How large the thin pool is, or what of the group is there for volumes; where left out, all of it.
@@ -130,7 +130,7 @@ table! {
     /// `[storage.local]`: Proxmox VE's own store `local`.
     LocalSpec {
         /// What it is for.
-        "use" uses: req OneOrMany<OneOf<DatasetUse>>;
+        "use" uses: req Uses;
         /// How many backups are kept of each guest, where the job does not say.
         "keep" keep: opt super::schedule::KeepSpec;
         /// Whether Proxmox VE passes it over.
@@ -191,7 +191,7 @@ table! {
     }
 }
 
-/// What a store elsewhere is for: one word or a list, which may be empty.
+/// What a store is for: one word or a list, which may be empty.
 #[derive(Debug, Clone)]
 pub struct Uses(pub List<OneOf<DatasetUse>>);
 
@@ -205,7 +205,20 @@ impl FromNode for Uses {
             | Value::Float(_)
             | Value::Boolean(_)
             | Value::Datetime(_)
-            | Value::Table(_) => OneOrMany::from_node(node, reader).map(|uses| Self(uses.0)),
+            | Value::Table(_) => {
+                let uses = OneOrMany::from_node(node, reader)?;
+                // With one that was misread nothing is known of what the others leave out.
+                let written = match &node.value {
+                    Value::Array(items) => items.len(),
+                    Value::String(_)
+                    | Value::Integer(_)
+                    | Value::Float(_)
+                    | Value::Boolean(_)
+                    | Value::Datetime(_)
+                    | Value::Table(_) => 1,
+                };
+                (uses.0.len() == written).then_some(Self(uses.0))
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{AbsolutePath, SpecString, ValueError, VolumeId, spec_string};
+use super::{AbsolutePath, ImageFormat, SpecString, ValueError, VolumeId, spec_string};
 use crate::diagnostics::Code;
 
 /// Where an image is.
@@ -81,6 +81,22 @@ impl SpecString for ImageSource {
     }
 }
 spec_string!(ImageSource, "ImageSource");
+
+impl ImageFormat {
+    /// The format that a file's name tells, packed or not.
+    pub fn of_file(file: &str) -> Option<Self> {
+        let mut name = file;
+        for packed in [".xz", ".gz", ".zst", ".bz2"] {
+            name = name.strip_suffix(packed).unwrap_or(name);
+        }
+        match name.rsplit('.').next().unwrap_or_default() {
+            "raw" | "img" | "iso" => Some(Self::Raw),
+            "qcow2" => Some(Self::Qcow2),
+            "vmdk" => Some(Self::Vmdk),
+            _ => None,
+        }
+    }
+}
 
 /// A SHA-256 sum, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]

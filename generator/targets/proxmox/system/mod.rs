@@ -150,6 +150,34 @@ fn before(host: &Host) -> Vec<String> {
             },
         );
     }
+    for lvm in host
+        .storage
+        .lvm
+        .values()
+        .filter(|lvm| !lvm.disks.is_empty())
+    {
+        let disks: Vec<String> = lvm
+            .disks
+            .iter()
+            .map(|disk| host.hardware.disks[disk.value].path())
+            .collect();
+        let disks = one_line(&disks.join(" "));
+        let group = &lvm.group.value;
+        let extent = match lvm.size {
+            Some(size) => format!("-L {}b", size.as_bytes()),
+            None => "-l 95%FREE".to_owned(),
+        };
+        let thin = lvm.thin_pool.as_ref().map_or_else(String::new, |pool| {
+            format!(
+                ", `lvcreate --type thin-pool {extent} -n {} {group}`",
+                pool.value
+            )
+        });
+        before.push(format!(
+            "Make the volume group of `{}` where it is not there, of disks that hold nothing: `pvcreate {disks}`, `vgcreate {group} {disks}`{thin}.",
+            lvm.name.value
+        ));
+    }
     let ovs =
         host.network.bridges.values().any(|bridge| {
             bridge.is_ovs() && !*bridge.external && *host.platform == Platform::Proxmox
@@ -160,9 +188,38 @@ fn before(host: &Host) -> Vec<String> {
     before
 }
 
+/// Images that are to fill disks.
+fn left_of_storage(host: &Host) -> Vec<String> {
+    let mut left = Vec::new();
+    let volumes = crate::facts::Volumes::of(host);
+    for (id, guest) in host.guests.iter() {
+        for volume in volumes.of_guest(id) {
+            let Some(import) = &volume.import else {
+                continue;
+            };
+            let from = one_line(&import.from.to_string());
+            let sum = import.sha256.as_ref().map_or_else(String::new, |sum| {
+                format!(" (SHA-256 {}: see that it has it)", sum.value.as_str())
+            });
+            let format = import
+                .format
+                .map(|format| format.value)
+                .or_else(|| crate::value::ImageFormat::of_file(import.from.file_name()))
+                .unwrap_or(crate::value::ImageFormat::Raw);
+            let to = volume.format.unwrap_or(crate::value::ImageFormat::Raw);
+            let target = volume.id(host);
+            left.push(format!(
+                "fill the disk {} of {} ({}) before its first start with {from}{sum}, unpacked: `qemu-img convert -n -p -f {format} -O {to} FILE \"$(pvesm path {target})\"`",
+                volume.key, guest.vmid.value, guest.name.value
+            ));
+        }
+    }
+    left
+}
+
 /// What a guest needs that no file brings, and what the firmware has to be told.
 fn left(host: &Host) -> Vec<String> {
-    let mut left = Vec::new();
+    let mut left = left_of_storage(host);
     if *host.platform == Platform::Proxmox {
         if let Some(email) = &host.email {
             left.push(format!(
