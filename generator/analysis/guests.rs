@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
 use crate::model::{
-    Container, ExternalPlace, Gateway, Guest, GuestKind, Host, Id, MountSource, Vm,
+    Container, ExternalPlace, Gateway, Guest, GuestKind, Host, Id, MountSource, Placement, Vm,
+    VolumeSource,
 };
 use crate::pve::PveOption;
 use crate::source::Span;
@@ -29,6 +30,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
             }
         }
         exclusive(host, id, guest, sink);
+        volumes_of_others(facts, id, guest, sink);
     }
     order(host, sink);
     agent(host, sink);
@@ -380,6 +382,69 @@ fn served_by_guest(
                 )),
             );
         }
+    }
+}
+
+/// The VMID in a volume's name: Proxmox VE goes by it, whoever has the volume in its file.
+fn owner(volume: &str) -> Option<u32> {
+    let file = volume.rsplit('/').next()?;
+    let rest = ["vm-", "subvol-", "base-"]
+        .iter()
+        .find_map(|prefix| file.strip_prefix(prefix))?;
+    rest.split('-').next()?.parse().ok()
+}
+
+/// A volume by name that is another guest's.
+fn volumes_of_others(facts: &Facts<'_>, id: Id<Guest>, guest: &Guest, sink: &mut Sink) {
+    let mut placements: Vec<&Placement> = Vec::new();
+    match &guest.kind {
+        GuestKind::Vm(vm) => {
+            placements.extend(vm.disks.iter().filter_map(|disk| disk.placement()));
+            placements.extend(vm.efi.iter().map(|efi| &efi.placement));
+            placements.extend(vm.tpm_state.iter().map(|tpm| &tpm.placement));
+        }
+        GuestKind::Container(container) => {
+            placements.push(&container.rootfs);
+            placements.extend(
+                container
+                    .mounts
+                    .iter()
+                    .filter_map(|mount| match &mount.source {
+                        MountSource::Volume(placement) => Some(placement),
+                        MountSource::Share(_) | MountSource::HostPath(_) => None,
+                    }),
+            );
+        }
+    }
+    for placement in placements {
+        let VolumeSource::Existing { name, .. } = &placement.volume else {
+            continue;
+        };
+        let Some(number) = owner(name.value.as_str()) else {
+            continue;
+        };
+        let mut others = facts.host.guests.iter();
+        let Some((other, owning)) =
+            others.find(|(other, item)| *other != id && item.vmid.get() == number)
+        else {
+            continue;
+        };
+        if number == guest.vmid.get() || !facts.running.can_run(id, other) {
+            continue;
+        }
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0657,
+                name.span,
+                format!("`{}` has a volume of `{}`", guest.name.value, owning.name.value),
+            )
+            .also(owning.vmid.span, format!("the name says that it is {number}'s"))
+            .note("two guests that write to one volume destroy it; and Proxmox VE removes it with the guest whose number it bears")
+            .help(format!(
+                "name a volume of its own; if the two never run at the same time, say so: `exclusive-with = [\"{}\"]`",
+                owning.name.value
+            )),
+        );
     }
 }
 

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Container, ExternalPlace, Guest, Host};
+use crate::model::{Container, ContainerMount, ExternalPlace, Guest, Host, MountSource};
 use crate::pve::PveOption;
 use crate::source::Span;
 
@@ -32,8 +32,10 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
             twice(guest, &lines, "host", sink);
             not_handed_out(guest, &lines, sink);
         }
-        for option in guest.options.iter().filter(|o| is_mount(o)) {
-            mount(host, guest, container, option, !lines.is_empty(), sink);
+        for item in &container.mounts {
+            if let Some(map) = PveOption::find(&item.more, "idmap") {
+                mount(host, guest, container, item, (map, !lines.is_empty()), sink);
+            }
         }
     }
 }
@@ -307,33 +309,19 @@ fn not_handed_out(guest: &Guest, lines: &[Line], sink: &mut Sink) {
     );
 }
 
-/// `mp0` to `mp255`.
-fn is_mount(option: &PveOption) -> bool {
-    option
-        .key
-        .strip_prefix("mp")
-        .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// A raw mount whose users are mapped.
+/// A mount whose users are mapped.
 fn mount(
     host: &Host,
     guest: &Guest,
     container: &Container,
-    option: &PveOption,
-    mapped: bool,
+    item: &ContainerMount,
+    (map, mapped): (&PveOption, bool),
     sink: &mut Sink,
 ) {
-    let Some(map) = option
-        .value
-        .split(',')
-        .find_map(|part| part.strip_prefix("idmap="))
-    else {
-        return;
-    };
-    if map != "passthrough" {
-        let place = option.value.span;
+    let place = map.value.span;
+    if map.value.value != "passthrough" {
         let lines: Option<Vec<Line>> = map
+            .value
             .split(';')
             .map(|text| Line::of_mount(text, place))
             .collect();
@@ -346,9 +334,7 @@ fn mount(
     if !*container.unprivileged && !mapped {
         return;
     }
-    let source = option.value.split(',').next().unwrap_or_default();
-    let source = source.strip_prefix("volume=").unwrap_or(source);
-    let Ok(path) = source.parse::<crate::value::AbsolutePath>() else {
+    let MountSource::HostPath(path) = &item.source else {
         return;
     };
     for external in host.storage.external.values() {
@@ -367,8 +353,8 @@ fn mount(
             sink.push(
                 Diagnostic::new(
                     Code::MOX0642,
-                    option.value.span,
-                    format!("`idmap` for `{source}`, which is on {what}"),
+                    place,
+                    format!("`idmap` for `{}`, which is on {what}", path.value),
                 )
                 .also(external.name.span, format!("mounted at `{mounted}`"))
                 .note(format!("Linux mounts {what} with the server's users alone (mount_setattr(2)): the container does not start"))

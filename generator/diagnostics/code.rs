@@ -223,6 +223,7 @@ codes! {
     MOX0654 Error   "two things of one number";
     MOX0655 Warning "a folder of a guest that starts later";
     MOX0656 Error   "nothing to boot from by that name";
+    MOX0657 Warning "a volume of another guest";
     MOX0690 Error   "an immutable guest that nobody can log into";
     MOX0701 Error   "a schedule that never runs";
     MOX0702 Error   "a timer that fails";
