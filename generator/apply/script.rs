@@ -96,7 +96,11 @@ impl Script {
             .filter_map(|file| {
                 let path = file.path.as_str().strip_prefix("proxmox/")?;
                 let pools = path.starts_with("storage/") && wanted.contains("pools");
-                (pools || wanted.contains(path)).then(|| BroughtFile {
+                // What is ours alone of a file that is merged is what later runs have to know.
+                let own = path
+                    .strip_prefix(".own/")
+                    .is_some_and(|path| wanted.contains(path));
+                (pools || own || wanted.contains(path)).then(|| BroughtFile {
                     path: path.to_owned(),
                     mode: format!("{:o}", file.mode.bits()),
                     text: String::from_utf8_lossy(&file.contents).into_owned(),
