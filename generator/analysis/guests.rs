@@ -234,7 +234,7 @@ fn slots(guest: &Guest, vm: &Vm, sink: &mut Sink) {
 }
 
 /// Folders that make up the host's system (`pct.adoc`: "never bind mount system directories like /, /var or /etc").
-const SYSTEM_FOLDERS: [&str; 14] = [
+const SYSTEM_FOLDERS: [&str; 16] = [
     "/bin",
     "/boot",
     "/dev",
@@ -243,7 +243,9 @@ const SYSTEM_FOLDERS: [&str; 14] = [
     "/lib64",
     "/proc",
     "/root",
-    "/run",
+    "/run/dbus",
+    "/run/lock",
+    "/run/systemd",
     "/sbin",
     "/sys",
     "/usr",
@@ -277,7 +279,7 @@ fn bind_mounts(guest: &Guest, container: &Container, held: bool, sink: &mut Sink
         let MountSource::HostPath(path) = &mount.source else {
             continue;
         };
-        let system = matches!(path.as_str(), "/" | "/var" | "/home/root")
+        let system = matches!(path.as_str(), "/" | "/var" | "/home/root" | "/run")
             || SYSTEM_FOLDERS.iter().any(|folder| path.is_below(folder));
         if system {
             sink.push(

@@ -495,7 +495,6 @@ impl SchemaTable for VmOptions {
     const SAID: &'static [(&'static str, &'static str)] = &[
         ("affinity", "`cpu.affinity`"),
         ("bios", "`firmware`"),
-        ("bootdisk", "`boot`"),
         ("cdrom", "`iso`"),
         ("cicustom", "`cloud-init.custom`"),
         ("ciupgrade", "`cloud-init.upgrade`"),
