@@ -1704,7 +1704,7 @@ fn nothing_is_installed_where_something_could_be_lost() {
             disc.put(
                 "config",
                 "name: desk\nagent: 1\nscsi0: vm-disks:x,size=1G\nide2: local:iso/w.iso,media=cdrom\n",
-            )
+            );
         },
         1,
         "has not both discs",

@@ -15,7 +15,11 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
 
 /// An address that stands for a whole network.
 fn addresses(guest: &Guest, sink: &mut Sink) {
-    for address in guest.network.iter().flat_map(|nic| nic.static_addresses()) {
+    for address in guest
+        .network
+        .iter()
+        .flat_map(super::super::model::guest::GuestNic::static_addresses)
+    {
         let Some((what, first, last)) = reserved(address.value) else {
             continue;
         };

@@ -355,7 +355,10 @@ fn served_by_guest(
                 HostAddress::Name(_) => continue,
             };
             let serves = |other: &Guest| {
-                let mut cards = other.network.iter().flat_map(|nic| nic.static_addresses());
+                let mut cards = other
+                    .network
+                    .iter()
+                    .flat_map(super::super::model::guest::GuestNic::static_addresses);
                 cards.any(|address| address.value.address() == server)
             };
             let mut others = host.guests.iter();

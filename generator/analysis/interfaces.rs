@@ -422,7 +422,9 @@ fn ovs_ports(host: &Host, bridge: &Bridge, sink: &mut Sink) {
         for (key, span) in [
             (
                 "hash-policy",
-                bond.hash_policy.filter(|h| h.is_written()).map(|h| h.span),
+                bond.hash_policy
+                    .filter(super::super::model::Setting::is_written)
+                    .map(|h| h.span),
             ),
             ("primary", bond.primary.map(|primary| primary.span)),
             ("lacp-rate", bond.lacp_rate.map(|rate| rate.span)),

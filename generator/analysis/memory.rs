@@ -176,7 +176,7 @@ fn budget(facts: &Facts<'_>, sink: &mut Sink) {
                 let own = if demand.in_pages {
                     "in huge pages".to_owned()
                 } else {
-                    amount(&demand).human().to_string()
+                    amount(&demand).human().clone()
                 };
                 let beside = if demand.overhead == ByteSize::default() {
                     String::new()

@@ -1211,7 +1211,10 @@ fn guest_at(host: &Host, server: &HostAddress) -> Option<Id<Guest>> {
         return None;
     };
     let has = |guest: &Guest| {
-        let mut cards = guest.network.iter().flat_map(|nic| nic.static_addresses());
+        let mut cards = guest
+            .network
+            .iter()
+            .flat_map(super::super::model::guest::GuestNic::static_addresses);
         cards.any(|address| address.value.address() == *server)
     };
     let mut guests = host.guests.iter();

@@ -99,7 +99,10 @@ fn processor(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
 
 /// A machine whose disks are empty, and nothing that could fill them.
 fn nothing_to_start_from(guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    let filled = vm.disks.iter().any(|disk| disk.is_filled());
+    let filled = vm
+        .disks
+        .iter()
+        .any(super::super::model::guest::VmDisk::is_filled);
     let boots_otherwise = vm.boot.as_ref().is_some_and(|order| {
         let others = ["net", "hostpci", "usb"];
         let mut order = order.value.iter();

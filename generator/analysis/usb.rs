@@ -94,11 +94,10 @@ fn one_device_twice(host: &Host, sink: &mut Sink) {
 /// Whether there can be one device that both rows mean. An id without a port fits wherever the device is plugged in, a port
 /// without an id whatever is plugged in there.
 fn meet(a: &UsbDevice, b: &UsbDevice) -> bool {
-    match (&a.port, &b.port) {
-        (Some(a), Some(b)) => a.value == b.value,
-        (None, _) | (_, None) => {
-            let (a, b) = (a.id.map(|id| id.value), b.id.map(|id| id.value));
-            a.is_some() && a == b
-        }
+    if let (Some(a), Some(b)) = (&a.port, &b.port) {
+        a.value == b.value
+    } else {
+        let (a, b) = (a.id.map(|id| id.value), b.id.map(|id| id.value));
+        a.is_some() && a == b
     }
 }

@@ -96,7 +96,7 @@ pub fn merge(now: &str, own: &str, left: &str) -> Merged {
     }
     let mut foreign = Vec::new();
     for piece in &here {
-        let names_known = piece.names.iter().all(|name| known(&name));
+        let names_known = piece.names.iter().all(&known);
         let keep = match piece.word {
             "iface" => !piece.names.first().is_some_and(known),
             // One line may name interfaces of both.
@@ -133,7 +133,7 @@ pub fn merge(now: &str, own: &str, left: &str) -> Merged {
             text.push('\n');
         }
         if shared {
-            text.push_str(&format!("{} {}\n", piece.word, rest.join(" ")));
+            text.extend([piece.word, " ", &rest.join(" "), "\n"]);
         } else {
             text.push_str(piece.text);
             if !text.ends_with('\n') {

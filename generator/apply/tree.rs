@@ -237,10 +237,13 @@ pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation)
         );
     }
     let mut jobs = merges(tree, host, Group::Jobs);
-    jobs.extend(files(tree).filter_map(|(path, _, mode)| {
-        (path.starts_with("etc/pve/") && !is_guest(path) && merged(path).is_none())
-            .then(|| put(path, mode, situation))
-    }));
+    jobs.extend(
+        files(tree)
+            .filter(|&(path, _, _mode)| {
+                path.starts_with("etc/pve/") && !is_guest(path) && merged(path).is_none()
+            })
+            .map(|(path, _, mode)| put(path, mode, situation)),
+    );
     add("jobs", Group::Jobs, "backup jobs and firewall", jobs);
     add(
         "network",

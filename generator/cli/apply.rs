@@ -152,10 +152,10 @@ pub(super) fn converse(
             return;
         };
         let kind = event["event"].as_str().unwrap_or_default();
-        if kind == "confirm" {
-            if let Some(path) = event["path"].as_str() {
-                confirm(remote, path, terminal);
-            }
+        if kind == "confirm"
+            && let Some(path) = event["path"].as_str()
+        {
+            confirm(remote, path, terminal);
         }
         ended |= kind == "end";
         tell(line, kind, &event, terminal);

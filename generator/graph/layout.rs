@@ -264,13 +264,19 @@ impl<'g> Layout<'g> {
                     self.lanes.push((column, 0));
                 }
             }
-            let (ports, stop): (&mut Vec<i32>, fn(usize, i32) -> Stop) = if first == last {
-                (&mut self.leaves, |node, port| Stop::Returns { node, port })
+            let same_column = first == last;
+            let ports = if same_column {
+                &mut self.leaves
             } else {
-                (&mut self.enters, |node, port| Stop::Enters { node, port })
+                &mut self.enters
             };
-            let stop = stop(end, ports[end]);
+            let (node, port) = (end, ports[end]);
             ports[end] += 1;
+            let stop = if same_column {
+                Stop::Returns { node, port }
+            } else {
+                Stop::Enters { node, port }
+            };
             self.trunks[trunk].ends.push((edge, back, stop));
         }
     }

@@ -34,7 +34,7 @@ struct Builder<'h> {
     graph: Graph,
 }
 
-impl<'h> Builder<'h> {
+impl Builder<'_> {
     /// A file of the host's own: of a NixOS host it stands in its module.
     fn host_file(&self, debian: &str) -> String {
         match *self.host.platform {
@@ -692,17 +692,14 @@ impl<'h> Builder<'h> {
                 node.detail("disabled");
             }
             let from = node.id.clone();
-            match schedule.task.guests() {
-                Some(guests) => {
-                    for id in guests.iter() {
-                        let to = self.guest(id);
-                        self.graph.connect(&from, &to, "task", "");
-                    }
-                }
-                None => {
-                    let to = self.the_host();
+            if let Some(guests) = schedule.task.guests() {
+                for id in guests.iter() {
+                    let to = self.guest(id);
                     self.graph.connect(&from, &to, "task", "");
                 }
+            } else {
+                let to = self.the_host();
+                self.graph.connect(&from, &to, "task", "");
             }
         }
     }

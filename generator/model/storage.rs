@@ -346,7 +346,7 @@ pub enum ExternalPlace {
     },
     /// An iSCSI target; portal and target are options of Proxmox VE.
     Iscsi,
-    /// An ESXi host.
+    /// An `ESXi` host.
     Esxi {
         /// The host.
         server: Setting<HostAddress>,

@@ -58,7 +58,7 @@ pub(super) fn excess(text: &str) -> Option<Excess> {
                 levels
                     .last_mut()
                     .expect("the outermost level stays")
-                    .in_a_row += 1
+                    .in_a_row += 1;
             }
         }
         if levels.len() > MOST_OPEN {

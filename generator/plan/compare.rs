@@ -667,10 +667,11 @@ impl<'a> Comparison<'a> {
             .as_ref()
             .map(|applied| match applied.files.get(path) {
                 None => Items::new(),
-                Some(file) => match &file.text {
-                    Some(text) => of(text),
-                    // Only its digest is kept: it is as the last run left it, or nobody knows how it was.
-                    None => {
+                Some(file) => {
+                    if let Some(text) = &file.text {
+                        of(text)
+                    } else {
+                        // Only its digest is kept: it is as the last run left it, or nobody knows how it was.
                         let same = live.as_deref().is_some_and(|live| {
                             crate::output::Sha256::of(live.as_bytes()).to_string() == file.sha256
                         });
@@ -679,7 +680,7 @@ impl<'a> Comparison<'a> {
                             _ => of(wanted),
                         }
                     }
-                },
+                }
             });
         let live = live.as_deref().map(of).unwrap_or_default();
         let wanted = of(wanted);

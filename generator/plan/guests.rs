@@ -21,6 +21,10 @@ pub(super) struct Pair<'a> {
     pub(super) wanted: &'a GuestConfig,
     pub(super) live: &'a LiveGuest,
     /// What the last run left; none where the host has no record of one.
+    #[expect(
+        clippy::option_option,
+        reason = "no record, and a record without the guest, are two things"
+    )]
     pub(super) applied: Option<Option<&'a GuestConfig>>,
     /// Whether it runs; none where nobody knows: then it is taken for running, which costs more.
     pub(super) running: Option<bool>,
@@ -220,7 +224,7 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
         let real = real.filter(|(part, old, new)| {
             part != "size"
                 || !(is_drive(key) || key == "rootfs")
-                || new.is_some() && (old.is_some() || size_of(pair, before).is_some())
+                || new.is_some() && (old.is_some() || size_of(pair, before.as_ref()).is_some())
         });
         real.collect::<Vec<Difference>>()
     };
@@ -231,7 +235,7 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
             amid,
             &object,
             current.as_deref(),
-            &now,
+            now.as_ref(),
             spec,
             found,
         );
@@ -278,7 +282,7 @@ fn gone(
     amid: &Circumstances,
     object: &Object,
     current: Option<&str>,
-    now: &Option<Parts>,
+    now: Option<&Parts>,
     spec: Option<Span>,
     found: &mut Found,
 ) {
@@ -286,7 +290,7 @@ fn gone(
         return;
     };
     let config_file = pair.live.kind.config_file();
-    if value::differences(config_file, key, now.as_ref(), None).is_empty() {
+    if value::differences(config_file, key, now, None).is_empty() {
         return;
     }
     if pair.live.pending_deletions().contains(&key) {
@@ -306,7 +310,7 @@ fn gone(
         key,
         object: object.clone(),
         before: Some(value.to_owned()),
-        before_parts: now.clone(),
+        before_parts: now.cloned(),
         after: None,
         after_parts: None,
         spec,
@@ -370,8 +374,8 @@ fn is_ejected(pair: &Pair<'_>, key: &str, difference: &Difference) -> bool {
 }
 
 /// A disk's size as its storage tells it.
-fn size_of(pair: &Pair<'_>, parts: &Option<Parts>) -> Option<DiskSize> {
-    let parts = parts.as_ref()?;
+fn size_of(pair: &Pair<'_>, parts: Option<&Parts>) -> Option<DiskSize> {
+    let parts = parts?;
     let volume = parts.get("file").or_else(|| parts.get("volume"))?;
     let stored = pair.volumes.iter().find(|stored| stored.id == *volume)?;
     Some(DiskSize::from_bytes(stored.size))
@@ -654,7 +658,7 @@ fn is_own_command(pair: &Pair<'_>, key: &str, difference: &Difference, before: &
     }
     match difference {
         (part, old, Some(_)) if part == "size" => {
-            old.is_some() || size_of(pair, &Some(before.clone())).is_some()
+            old.is_some() || size_of(pair, Some(before)).is_some()
         }
         (part, Some(old), Some(new)) if part == "file" || part == "volume" => moves(old, new),
         _ => false,
@@ -684,7 +688,7 @@ fn own_command(
     let wanted = after.clone().unwrap_or_default();
     let (class, commands, undo) = if part == "size" {
         let known = before.as_ref().and_then(|size| size.parse().ok());
-        let old: Option<DiskSize> = known.or_else(|| size_of(pair, &Some(before_parts.clone())));
+        let old: Option<DiskSize> = known.or_else(|| size_of(pair, Some(before_parts)));
         let new: Option<DiskSize> = wanted.parse().ok();
         if new > old {
             let verb: &[&str] = match kind {

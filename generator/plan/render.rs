@@ -51,7 +51,7 @@ fn place(change: &Change, sources: &SourceMap) -> Option<Value> {
 }
 
 /// What a change costs, cheapest first: the groups in which a person reads a plan.
-fn group(class: &Class) -> (usize, &'static str) {
+fn group(class: Class) -> (usize, &'static str) {
     match (class.data, class.when, class.interrupts) {
         (Data::Destroyed, _, _) => (9, "destroys data"),
         (Data::Detached, _, _) => (8, "detaches a disk: its data stays, unused"),
@@ -73,7 +73,7 @@ pub fn human(plan: &Plan, verbose: bool) -> String {
     let mut text = String::new();
     let mut groups: BTreeMap<(usize, &str), Vec<&Change>> = BTreeMap::new();
     for change in &plan.changes {
-        groups.entry(group(&change.class)).or_default().push(change);
+        groups.entry(group(change.class)).or_default().push(change);
     }
     if plan.is_same() {
         let _ = writeln!(text, "{}: as the spec says", shown(&plan.host));
@@ -234,7 +234,7 @@ pub fn markdown(plan: &Plan) -> String {
         text.push_str("|---|---|---|---|---|---|---|---|\n");
     }
     let mut changes: Vec<&Change> = plan.changes.iter().collect();
-    changes.sort_by_key(|change| std::cmp::Reverse(group(&change.class).0));
+    changes.sort_by_key(|change| std::cmp::Reverse(group(change.class).0));
     for change in changes {
         let value = |value: &Option<String>| match value {
             Some(value) => format!("`{}`", code(&short(value))),
@@ -275,7 +275,7 @@ pub fn sarif(plan: &Plan, sources: &SourceMap) -> Value {
         .changes
         .iter()
         .map(|change| {
-            let level = match group(&change.class).0 {
+            let level = match group(change.class).0 {
                 0..=2 => "note",
                 3..=6 => "warning",
                 _ => "error",

@@ -12,7 +12,7 @@ use crate::source::Span;
 
 /// Compares pools and datasets.
 pub(super) fn compare(host: &Host, live: &Snapshot, found: &mut Found) {
-    if host.storage.pools.len() == 0 {
+    if host.storage.pools.is_empty() {
         return;
     }
     let properties = match &live.zfs.properties {

@@ -25,9 +25,10 @@ impl Folder for Files {
             let Some(rest) = path.strip_prefix(&prefix) else {
                 continue;
             };
-            let kind = match rest.contains('/') {
-                true => FolderEntry::Folder,
-                false => FolderEntry::File,
+            let kind = if rest.contains('/') {
+                FolderEntry::Folder
+            } else {
+                FolderEntry::File
             };
             entries.insert(rest.split('/').next().unwrap_or_default().to_owned(), kind);
         }

@@ -65,6 +65,7 @@ impl PveOption {
     }
 
     /// The sub-options of a property string, each at its own place; the one without a name has none.
+    #[expect(clippy::type_complexity, reason = "names and values, once")]
     pub fn parts(&self) -> Result<Vec<(Option<String>, Spanned<String>)>, PropertyError> {
         parts(&self.value.value)
             .map(|part| {

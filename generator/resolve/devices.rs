@@ -84,6 +84,7 @@ pub(super) struct Wanted {
 /// Plugs drives in: disks in the order of the spec, each with the lowest free number of its bus; images as Proxmox VE's own
 /// dialogue does, `ide2` first, then what is left of IDE and SATA. A drive for which there is no room gets a number past
 /// the end, which a check tells.
+#[expect(clippy::type_complexity, reason = "disks and images, once")]
 pub(super) fn plug(
     disks: &[Wanted],
     images: &[Wanted],
@@ -112,7 +113,7 @@ pub(super) fn plug(
         taken.insert(usual, image.span);
     }
     let lowest = |bus: Bus, span: Span, taken: &mut BTreeMap<(Bus, u32), Span>| {
-        let free = (0..).find(|number| !taken.contains_key(&(bus, *number)));
+        let free = (0..=u32::MAX).find(|number| !taken.contains_key(&(bus, *number)));
         let place = (bus, free.expect("numbers do not end"));
         taken.insert(place, span);
         place

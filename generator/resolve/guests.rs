@@ -29,6 +29,10 @@ use super::references::Names;
 use super::{Addresses, Index, choice, list, network};
 
 /// A guest that is understood well enough to be named.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a guest, and only while guests are read"
+)]
 pub(super) enum GuestRow<'a> {
     Vm(&'a Spanned<String>, RawVm<'a>),
     /// With the store of its root file system.
@@ -181,8 +185,8 @@ pub(super) fn resolve(
     let mut guests: Vec<Guest> = rows
         .into_iter()
         .map(|row| match row {
-            GuestRow::Vm(name, body) => resolver.vm(name, body),
-            GuestRow::Container(name, body, rootfs) => resolver.container(name, body, rootfs),
+            GuestRow::Vm(name, body) => resolver.vm(name, &body),
+            GuestRow::Container(name, body, rootfs) => resolver.container(name, &body, rootfs),
         })
         .collect();
     part_addresses(host.name.as_str(), addresses, &mut guests);
@@ -229,7 +233,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn vm(&mut self, name: &Spanned<String>, raw: RawVm<'_>) -> Guest {
+    fn vm(&mut self, name: &Spanned<String>, raw: &RawVm<'_>) -> Guest {
         let body = &*raw.body;
         let os = Setting::or_missing(body.os.map(|os| os.map(|os| os.0)), VmOs::Other, body.span);
         let windows = os.is_windows();
@@ -298,7 +302,7 @@ impl Resolver<'_> {
             more: image.more.clone(),
         }));
         let mut wanted_images: Vec<Wanted> = images.iter().map(ImageRow::wanted).collect();
-        let cloud_init = self.cloud_init(&raw, &disks);
+        let cloud_init = self.cloud_init(raw, &disks);
         wanted_images.extend(cloud_init.iter().map(|(wanted, _)| *wanted));
         let (places, image_places) = devices::plug(&wanted, &wanted_images, self.sink);
         for (disk, (_, slot)) in disks.iter_mut().zip(places) {
@@ -314,8 +318,8 @@ impl Resolver<'_> {
             .map(|(image, place)| image.plugged(place))
             .collect();
         let network = self.network(body.network.as_ref(), &raw.cards, *vmid);
-        let passthrough = self.passthrough(&raw);
-        let usb = self.usb(&raw);
+        let passthrough = self.passthrough(raw);
+        let usb = self.usb(raw);
         let boot = body.boot.as_ref().map(|written| {
             let bootable = Bootable {
                 disks: &disks,
@@ -326,7 +330,7 @@ impl Resolver<'_> {
             };
             bootable.order(written, self.sink)
         });
-        let (agent, agent_more) = agent(body, &raw);
+        let (agent, agent_more) = agent(body, raw);
         let secure_boot = Setting::or_default(
             body.secure_boot,
             windows && *firmware == Firmware::Ovmf,
@@ -396,7 +400,7 @@ impl Resolver<'_> {
                 "virtio-scsi-single".to_owned(),
                 body.span,
             ),
-            serial: self.serial(&raw),
+            serial: self.serial(raw),
             passthrough,
             usb,
             installed: Setting::or_default(body.installed, false, body.span),
@@ -442,7 +446,7 @@ impl Resolver<'_> {
     fn container(
         &mut self,
         name: &Spanned<String>,
-        raw: RawContainer<'_>,
+        raw: &RawContainer<'_>,
         rootfs: Spanned<StoreRef>,
     ) -> Guest {
         let body = &*raw.body;
@@ -485,8 +489,8 @@ impl Resolver<'_> {
         for (mount, slot) in mounts.iter_mut().zip(slots) {
             mount.slot = slot;
         }
-        let devices = self.devices(&raw);
-        let lxc = self.lxc(&raw);
+        let devices = self.devices(raw);
+        let lxc = self.lxc(raw);
         let container = Container {
             os,
             cores: cpu.and_then(|c| c.cores.map(|c| c.map(super::super::spec::reader::Int::get))),

@@ -96,40 +96,33 @@ impl PlaceKeys<'_> {
         expect_use(host, store, purpose.wanted, purpose.what, sink);
         let medium = host.storage.store(store.value).medium();
         self.check_format(store, medium, host, sink);
-        let volume = match self.volume {
-            Some(name) => {
-                let beside = [
-                    ("format", self.format.map(|format| format.span)),
-                    ("import", self.import.map(|import| import.span)),
-                ];
-                for (key, span) in beside {
-                    if let Some(span) = span {
-                        sink.push(
-                            Diagnostic::new(
-                                Code::MOX0016,
-                                span,
-                                format!("`{key}` beside `volume`"),
-                            )
+        let volume = if let Some(name) = self.volume {
+            let beside = [
+                ("format", self.format.map(|format| format.span)),
+                ("import", self.import.map(|import| import.span)),
+            ];
+            for (key, span) in beside {
+                if let Some(span) = span {
+                    sink.push(
+                        Diagnostic::new(Code::MOX0016, span, format!("`{key}` beside `volume`"))
                             .also(name.span, "it is there already")
                             .help("remove one of them: only a volume that is made has it"),
-                        );
-                    }
-                }
-                VolumeSource::Existing {
-                    name: name.clone(),
-                    size: self.size,
+                    );
                 }
             }
-            None => {
-                self.check_new(store, medium, purpose, host, sink);
-                VolumeSource::New {
-                    size: match (self.size, purpose.fixed) {
-                        (None, Some(size)) => Setting::default(size, self.span),
-                        (size, _) => Setting::or_missing(size, ByteSize::gib(8), self.span),
-                    },
-                    format: self.format,
-                    import: self.import.map(|import| self::import(&import.value, sink)),
-                }
+            VolumeSource::Existing {
+                name: name.clone(),
+                size: self.size,
+            }
+        } else {
+            self.check_new(store, medium, purpose, host, sink);
+            VolumeSource::New {
+                size: match (self.size, purpose.fixed) {
+                    (None, Some(size)) => Setting::default(size, self.span),
+                    (size, _) => Setting::or_missing(size, ByteSize::gib(8), self.span),
+                },
+                format: self.format,
+                import: self.import.map(|import| self::import(&import.value, sink)),
             }
         };
         Placement { store, volume }
@@ -173,7 +166,7 @@ impl PlaceKeys<'_> {
                     size.span,
                     format!("Proxmox VE sizes {} itself", purpose.what),
                 )
-                .note(format!("{} where the store does not round it up", fixed))
+                .note(format!("{fixed} where the store does not round it up"))
                 .help("remove `size`; beside `volume` it says how large the volume is"),
             );
         }

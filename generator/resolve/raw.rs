@@ -699,6 +699,7 @@ impl<'s> Sorter<'s> {
         Some(card)
     }
 
+    #[expect(clippy::unused_self, reason = "as its neighbours, which report")]
     fn card(&mut self, option: &PveOption, slot: u32) -> RawRow<GuestNicSpec> {
         let span = option.value.span;
         let spec = GuestNicSpec {
@@ -812,17 +813,12 @@ impl<'s> Sorter<'s> {
                 image,
                 more: more(rest),
             });
+        } else if let Some((spec, more)) = self.disk(&what, rest, bus, span) {
+            raw.disks.push((option.key, RawRow { slot, spec, more }));
         } else {
-            match self.disk(&what, rest, bus, span) {
-                Some((spec, more)) => {
-                    raw.disks.push((option.key, RawRow { slot, spec, more }));
-                }
-                // A path of the host, or its own drive of discs.
-                None => {
-                    raw.drives.push((span, bus, slot));
-                    raw.options.push(option);
-                }
-            }
+            // A path of the host, or its own drive of discs.
+            raw.drives.push((span, bus, slot));
+            raw.options.push(option);
         }
     }
 

@@ -96,7 +96,7 @@ table! {
         /// The router: an address, a machine or a guest; left out where the network is on the cable itself.
         "via" via: opt GatewayName;
         /// Of two routes to one network the smaller wins.
-        "metric" metric: opt Int<0, 4294967295>;
+        "metric" metric: opt Int<0, 4_294_967_295>;
     }
 
     /// One of `forward`.

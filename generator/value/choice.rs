@@ -237,16 +237,16 @@ choices! {
         Cephfs = "cephfs",
         /// The disks of an iSCSI target.
         Iscsi = "iscsi",
-        /// An ESXi host, from which virtual machines are imported.
+        /// An `ESXi` host, from which virtual machines are imported.
         Esxi = "esxi",
     }
     /// The format of an image on a file store.
     ImageFormat, "an image's format" {
         /// The bytes of the disk.
         Raw = "raw",
-        /// QEMU's own: thin, with snapshots.
+        /// The one of QEMU: thin, with snapshots.
         Qcow2 = "qcow2",
-        /// VMware's.
+        /// The one of `VMware`.
         Vmdk = "vmdk",
     }
     /// How much flash OVMF sees.

@@ -102,7 +102,7 @@ fn scenes() -> Vec<Scene> {
             folder,
             script,
             args,
-        })
+        });
     };
     add(
         "restore over a guest",

@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
             match byte {
                 b'#' => {
                     while self.at < self.text.len() && self.peek(0) != b'\n' {
-                        self.at += 1
+                        self.at += 1;
                     }
                 }
                 b'\n' => {
@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
                             .push((std::mem::replace(&mut self.function, name), self.depth));
                         // A body in parentheses is a group of its own.
                         while matches!(self.peek(0), b' ' | b'\n') {
-                            self.at += 1
+                            self.at += 1;
                         }
                         if self.peek(0) == b'(' {
                             self.at += 1;
@@ -307,7 +307,7 @@ impl<'a> Reader<'a> {
 
     fn skip_blanks(&mut self) {
         while matches!(self.peek(0), b' ' | b'\t' | b'\n') {
-            self.at += 1
+            self.at += 1;
         }
     }
 
@@ -321,7 +321,7 @@ impl<'a> Reader<'a> {
         }
         let name = self.word();
         while matches!(self.peek(0), b' ') {
-            self.at += 1
+            self.at += 1;
         }
         if !self.starts("in ") {
             // Over the words that the function was given.
@@ -397,19 +397,19 @@ impl<'a> Reader<'a> {
                 b'\'' => self.single(),
                 b'"' => {
                     self.at += 1;
-                    self.double()
+                    self.double();
                 }
                 b'$' => self.dollar(),
                 b'`' => {
                     self.wrong("a backquote", "`");
-                    self.at += 1
+                    self.at += 1;
                 }
                 b'[' if self.at > start => {
                     let name = String::from_utf8_lossy(&self.text[start..self.at]).into_owned();
                     if is_name(&name) {
-                        self.subscript(&name)
+                        self.subscript(&name);
                     } else {
-                        self.at += 1
+                        self.at += 1;
                     }
                 }
                 _ => self.at += 1,
@@ -426,12 +426,12 @@ impl<'a> Reader<'a> {
             }
             if self.peek(0) == b'#' {
                 while self.peek(0) != b'\n' && self.at < self.text.len() {
-                    self.at += 1
+                    self.at += 1;
                 }
                 continue;
             }
             if self.word().is_empty() {
-                self.at += 1
+                self.at += 1;
             }
         }
         self.at += 1;
@@ -440,7 +440,7 @@ impl<'a> Reader<'a> {
     fn single(&mut self) {
         self.at += 1;
         while self.at < self.text.len() && self.peek(0) != b'\'' {
-            self.at += 1
+            self.at += 1;
         }
         self.at += 1;
     }
@@ -483,7 +483,7 @@ impl<'a> Reader<'a> {
             self.at += 1;
             if is_name_byte(self.peek(0)) {
                 while is_name_byte(self.peek(0)) {
-                    self.at += 1
+                    self.at += 1;
                 }
             } else if !matches!(
                 self.peek(0),
@@ -498,15 +498,15 @@ impl<'a> Reader<'a> {
     fn parameter(&mut self) {
         let indirect = self.peek(0) == b'!';
         if matches!(self.peek(0), b'!' | b'#') && self.peek(1) != b'}' {
-            self.at += 1
+            self.at += 1;
         }
         let start = self.at;
         while is_name_byte(self.peek(0)) {
-            self.at += 1
+            self.at += 1;
         }
         let name = String::from_utf8_lossy(&self.text[start..self.at]).into_owned();
         if name.is_empty() && self.peek(0) != b'}' {
-            self.at += 1
+            self.at += 1;
         }
         let mut all = false;
         if self.peek(0) == b'[' {
@@ -533,7 +533,7 @@ impl<'a> Reader<'a> {
                 b'\'' => self.single(),
                 b'"' => {
                     self.at += 1;
-                    self.double()
+                    self.double();
                 }
                 b'$' => self.dollar(),
                 _ => self.at += 1,
@@ -588,17 +588,17 @@ impl<'a> Reader<'a> {
             match self.peek(0) {
                 b'[' => {
                     depth += 1;
-                    self.at += 1
+                    self.at += 1;
                 }
                 b']' if depth == 0 => break,
                 b']' => {
                     depth -= 1;
-                    self.at += 1
+                    self.at += 1;
                 }
                 b'\'' => self.single(),
                 b'"' => {
                     self.at += 1;
-                    self.double()
+                    self.double();
                 }
                 b'$' => self.dollar(),
                 _ => self.at += 1,
@@ -687,15 +687,15 @@ impl<'a> Reader<'a> {
                 let length = rest.bytes().take_while(|b| is_name_byte(*b)).count();
                 let name = &rest[..length];
                 if is_name(name) {
-                    names.push((name.to_owned(), Made::Number))
+                    names.push((name.to_owned(), Made::Number));
                 } else {
-                    wrong = true
+                    wrong = true;
                 }
                 at += 1 + length.max(1);
             } else if byte.is_ascii_digit() {
                 // A number, of any base.
                 while at < bytes.len() && (is_name_byte(bytes[at]) || bytes[at] == b'#') {
-                    at += 1
+                    at += 1;
                 }
             } else if is_name_byte(byte) {
                 let length = text[at..].bytes().take_while(|b| is_name_byte(*b)).count();
@@ -718,7 +718,7 @@ impl<'a> Reader<'a> {
             }
         }
         for name in assigned {
-            self.assign(&name, Source::Is(Made::Number))
+            self.assign(&name, Source::Is(Made::Number));
         }
         self.script.uses.push(Use {
             function: self.function.clone(),
@@ -735,7 +735,7 @@ impl<'a> Reader<'a> {
         let mut words: Vec<String> = Vec::new();
         while self.at < self.text.len() {
             while matches!(self.peek(0), b' ' | b'\t' | b'\n') {
-                self.at += 1
+                self.at += 1;
             }
             if self.starts("]]") {
                 self.at += 2;
@@ -755,7 +755,7 @@ impl<'a> Reader<'a> {
                     b'\'' => self.single(),
                     b'"' => {
                         self.at += 1;
-                        self.double()
+                        self.double();
                     }
                     b'$' if pattern && matches!(self.peek(1), b' ' | b')' | b'|') => self.at += 1,
                     b'$' => self.dollar(),
@@ -787,22 +787,22 @@ impl<'a> Reader<'a> {
         self.at += 2;
         let tabs = self.peek(0) == b'-';
         if tabs {
-            self.at += 1
+            self.at += 1;
         }
         while self.peek(0) == b' ' {
-            self.at += 1
+            self.at += 1;
         }
         let quoted = matches!(self.peek(0), b'\'' | b'"');
         if quoted {
-            self.at += 1
+            self.at += 1;
         }
         let start = self.at;
         while is_name_byte(self.peek(0)) {
-            self.at += 1
+            self.at += 1;
         }
         let end = String::from_utf8_lossy(&self.text[start..self.at]).into_owned();
         if quoted {
-            self.at += 1
+            self.at += 1;
         }
         self.heredocs.push((end, quoted, tabs));
     }
@@ -915,7 +915,7 @@ impl<'a> Reader<'a> {
                             .insert((self.function.clone(), name.to_owned()));
                     }
                     if !self.assignment(word) {
-                        self.assign(name, Source::Is(Made::Number))
+                        self.assign(name, Source::Is(Made::Number));
                     }
                 }
                 if arguments
@@ -929,7 +929,7 @@ impl<'a> Reader<'a> {
             "unset" => {
                 for word in arguments.iter().filter(|word| !word.starts_with('-')) {
                     if !is_name(word) {
-                        self.wrong("a name that is computed", &shown)
+                        self.wrong("a name that is computed", &shown);
                     }
                 }
             }
@@ -942,11 +942,7 @@ impl<'a> Reader<'a> {
             "printf" if arguments.first().is_some_and(|word| word == "-v") => {
                 let name = arguments.get(1).cloned().unwrap_or_default();
                 let by_name = BY_NAME.contains(&self.function.as_str());
-                if !is_name(&name) {
-                    if !(by_name && matches!(name.trim_matches('"'), "$1" | "$variable")) {
-                        self.wrong("a name that is computed", &shown);
-                    }
-                } else {
+                if is_name(&name) {
                     let format = arguments.get(2).map_or("", |word| word.trim_matches('\''));
                     let made = if format == "%(%s)T" || format == "%d" {
                         Made::Number
@@ -954,6 +950,10 @@ impl<'a> Reader<'a> {
                         Made::No
                     };
                     self.assign(&name, Source::Is(made));
+                } else {
+                    if !(by_name && matches!(name.trim_matches('"'), "$1" | "$variable")) {
+                        self.wrong("a name that is computed", &shown);
+                    }
                 }
             }
             "read" | "mapfile" | "readarray" => {
@@ -968,7 +968,7 @@ impl<'a> Reader<'a> {
                             Some('d' | 'n' | 'p' | 't' | 'u' | 'O' | 'N')
                         );
                         if word == "-a" || word == "-ra" {
-                            skip = false
+                            skip = false;
                         }
                         continue;
                     }
@@ -976,9 +976,9 @@ impl<'a> Reader<'a> {
                         break;
                     }
                     if is_name(word) {
-                        self.assign(word, Source::Is(Made::No))
+                        self.assign(word, Source::Is(Made::No));
                     } else if !word.starts_with('\'') {
-                        self.wrong("a name that is computed", &shown)
+                        self.wrong("a name that is computed", &shown);
                     }
                 }
             }
@@ -986,9 +986,9 @@ impl<'a> Reader<'a> {
                 let kind = arguments.first().map_or("", String::as_str);
                 let name = arguments.get(1).map_or("", String::as_str);
                 if is_name(name) && !kind.contains('$') {
-                    self.assign(name, Source::Is(of_kind(kind)))
+                    self.assign(name, Source::Is(of_kind(kind)));
                 } else {
-                    self.wrong("a name or a kind that is computed", &shown)
+                    self.wrong("a name or a kind that is computed", &shown);
                 }
             }
             "take" | "take_every" => {
@@ -999,7 +999,7 @@ impl<'a> Reader<'a> {
                 {
                     match word.split_once(':') {
                         Some((name, kind)) if is_name(name) => {
-                            self.assign(name, Source::Is(of_kind(kind.trim_end_matches('?'))))
+                            self.assign(name, Source::Is(of_kind(kind.trim_end_matches('?'))));
                         }
                         _ => self.wrong("a name that is computed", &shown),
                     }
@@ -1034,9 +1034,9 @@ impl<'a> Reader<'a> {
             (value, false)
         } else if let Some(value) = rest.strip_prefix("+=") {
             if value.starts_with('(') {
-                self.assign_words(name, value)
+                self.assign_words(name, value);
             } else {
-                self.assign(name, Source::Is(Made::No))
+                self.assign(name, Source::Is(Made::No));
             }
             return true;
         } else if rest.starts_with('[') {

@@ -241,7 +241,7 @@ fn what_is_missing_or_different_is_named_before_anything_is_asked() {
             &(|path: &Path| fs::remove_file(path).expect("it goes")) as &dyn Fn(&Path),
             &|path: &Path| cut(path, 100),
             &|path: &Path| {
-                fs::write(path, "{\"format\":1,\"spec\":{},\"files\":[{\"path\":\"../../etc/passwd\",\"sha256\":\"x\"}]}").expect("a file")
+                fs::write(path, "{\"format\":1,\"spec\":{},\"files\":[{\"path\":\"../../etc/passwd\",\"sha256\":\"x\"}]}").expect("a file");
             },
             &|path: &Path| fs::write(path, "[".repeat(200_000)).expect("a file"),
         ] {

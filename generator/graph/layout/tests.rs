@@ -28,6 +28,9 @@ fn graph(count: usize, held: usize, edges: &[(usize, usize, bool)]) -> Graph {
     graph
 }
 
+/// A straight piece of a wire.
+type Piece = ((i32, i32), (i32, i32));
+
 /// What is wrong with a drawing.
 fn faults(graph: &Graph, drawing: &Drawing) -> Vec<String> {
     let mut faults = Vec::new();
@@ -46,7 +49,6 @@ fn faults(graph: &Graph, drawing: &Drawing) -> Vec<String> {
             }
         }
     }
-    type Piece = ((i32, i32), (i32, i32));
     let mut pieces: Vec<(Piece, usize)> = Vec::new();
     for wire in &drawing.wires {
         let edge = &graph.edges[wire.edge];

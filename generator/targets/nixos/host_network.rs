@@ -439,15 +439,14 @@ fn packet_rules(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
                 .args(["-w", "-t", rule.table, action, chain])
                 .args(&rule.words)
         };
-        match own_chain(rule) {
-            Some(chain) => line(&mut start, command("-A", chain)),
-            None => {
-                let there = command("-C", rule.chain);
-                let add = command(if rule.first { "-I" } else { "-A" }, rule.chain);
-                line(&mut start, format_args!("{there} 2>/dev/null || {add}"));
-                let delete = command("-D", rule.chain);
-                line(&mut stop, format_args!("{delete} 2>/dev/null || true"));
-            }
+        if let Some(chain) = own_chain(rule) {
+            line(&mut start, command("-A", chain));
+        } else {
+            let there = command("-C", rule.chain);
+            let add = command(if rule.first { "-I" } else { "-A" }, rule.chain);
+            line(&mut start, format_args!("{there} 2>/dev/null || {add}"));
+            let delete = command("-D", rule.chain);
+            line(&mut stop, format_args!("{delete} 2>/dev/null || true"));
         }
     }
     nat.set("extraCommands", crate::nix::block(start))?;

@@ -94,7 +94,7 @@ pub(super) fn mebibytes(options: &mut Options<'_>, size: ByteSize, place: Span) 
                 place,
                 format!("{size} is no whole number of MiB"),
             )
-            .help(if size.as_bytes() % 1_000_000_000 == 0 {
+            .help(if size.as_bytes().is_multiple_of(1_000_000_000) {
                 // Whoever says 32 GB of memory means what the module is sold as.
                 format!(
                     "memory is counted in powers of two: write `\"{} GiB\"`",

@@ -73,15 +73,14 @@ fn report_twice(store: Store<'_>, first: Store<'_>, sink: &mut Sink) {
 fn local(host: &Host, sink: &mut Sink) -> Option<Section> {
     let place = host.storage.local.name.span;
     let stated = host.storage.local.stated.as_ref();
-    let (words, uses_place) = match stated {
-        Some(stated) => contents(&stated.uses, stated.span),
-        None => {
-            let words: Vec<&str> = put_into_local(host).into_iter().collect();
-            if words.is_empty() {
-                return None;
-            }
-            (words.join(","), place)
+    let (words, uses_place) = if let Some(stated) = stated {
+        contents(&stated.uses, stated.span)
+    } else {
+        let words: Vec<&str> = put_into_local(host).into_iter().collect();
+        if words.is_empty() {
+            return None;
         }
+        (words.join(","), place)
     };
     let schema = stated.map_or(&[][..], |stated| &stated.schema);
     let mut storage = Storage::new("dir", "local", place, *host.release, schema, sink);

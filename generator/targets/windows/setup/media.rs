@@ -17,6 +17,7 @@ use crate::value::{Firmware, VmOs};
 
 /// What stands on the disc besides the answers, and what makes it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what a template asks for")]
 pub(super) struct Media {
     guest: String,
     vmid: u32,
