@@ -334,14 +334,10 @@ fn no_special_file_and_no_endless_one_is_read() {
 #[test]
 fn a_person_is_shown_a_hundred_problems_and_a_program_all() {
     let folder = folder();
-    let guests: String = (0..150)
-        .map(|at| {
-            format!(
-                "[vms.g{at}]\nos = \"linux\"\nvmid = {}\nmemry = 1\n",
-                300 + at
-            )
-        })
+    let guests: Vec<String> = (300..450)
+        .map(|vmid| format!("[vms.g{vmid}]\nos = \"linux\"\nvmid = {vmid}\nmemry = 1\n"))
         .collect();
+    let guests = guests.concat();
     put(folder.path(), "many.toml", &format!("{MINI}\n{guests}"));
     // Beside the 150 errors a warning about the host's reserve.
     let human = call(folder.path(), &["check", "many.toml"]);

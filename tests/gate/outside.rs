@@ -340,7 +340,6 @@ fn a_hostile_word_at_any_place_runs_nothing_and_reaches_no_terminal() {
             }
         }
     }
-    println!("{tried} runs");
     assert!(
         wrong.is_empty(),
         "{} of {tried}:\n{}",
@@ -443,7 +442,6 @@ fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_l
             }
         }
     }
-    println!("{tried} runs");
     assert!(
         wrong.is_empty(),
         "{} of {tried}:\n{}",

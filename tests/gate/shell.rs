@@ -950,10 +950,8 @@ impl<'a> Reader<'a> {
                         Made::No
                     };
                     self.assign(&name, Source::Is(made));
-                } else {
-                    if !(by_name && matches!(name.trim_matches('"'), "$1" | "$variable")) {
-                        self.wrong("a name that is computed", &shown);
-                    }
+                } else if !(by_name && matches!(name.trim_matches('"'), "$1" | "$variable")) {
+                    self.wrong("a name that is computed", &shown);
                 }
             }
             "read" | "mapfile" | "readarray" => {

@@ -25,7 +25,7 @@ fn answer(query: &Value) -> Value {
     };
     let mut live = query["config"].as_str().unwrap_or_default().to_owned();
     if let Some(hotplug) = query["hotplug"].as_str() {
-        live.push_str(&format!("hotplug: {hotplug}\n"));
+        live.extend(["hotplug: ", hotplug, "\n"]);
     }
     let mut wanted = live.clone();
     let empty = Map::new();
@@ -43,10 +43,10 @@ fn answer(query: &Value) -> Value {
                 .iter()
                 .any(|key| line.starts_with(&format!("{key}: ")))
         })
-        .map(|line| format!("{line}\n"))
+        .flat_map(|line| [line, "\n"])
         .collect();
     for (key, value) in set {
-        wanted.push_str(&format!("{key}: {}\n", value.as_str().unwrap_or_default()));
+        wanted.extend([key.as_str(), ": ", value.as_str().unwrap_or_default(), "\n"]);
     }
     let release = query["release"].as_str().and_then(|text| text.parse().ok());
     let changes = plan::changes_of_guest(
