@@ -494,7 +494,7 @@ fn fix_mends_what_is_certain_and_keeps_the_rest() {
     let said = call(here.path(), &["check", "--fix", "mini.toml"]);
     assert_eq!(said.status, Some(0), "{}{}", said.out, said.err);
     assert!(
-        said.out.contains("mini.toml:66:1: fixed: write `memory`"),
+        said.out.contains("mini.toml:67:1: fixed: write `memory`"),
         "{}",
         said.out
     );

@@ -951,6 +951,11 @@ fn empty<'a>(nu: &'a Nu, tree: &Tree) -> Guest<'a> {
     guest.still(Some(&mounts));
     for (fits, answer) in [
         (
+            "\"name\":\"WinFsp.Launcher\"",
+            json!({"there": true, "running": true, "start": "Automatic", "delayed": false})
+                .to_string(),
+        ),
+        (
             "\"do\":\"service\"",
             service(r"C:\Program Files\Virtio-Win\VioFS\virtiofs.exe"),
         ),

@@ -292,7 +292,7 @@ fn chosen() -> Vec<Scene> {
 }
 
 #[test]
-#[ignore = "needs perl and flock; takes minutes; run by tests/run"]
+#[ignore = "needs perl and flock; takes long; run by `tests/run gate::outside`"]
 fn a_hostile_word_at_any_place_runs_nothing_and_reaches_no_terminal() {
     let mut wrong = Vec::new();
     let mut tried = 0;
@@ -395,7 +395,7 @@ fn changes(calls: &[String]) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "needs perl and flock; takes minutes; run by tests/run"]
+#[ignore = "needs perl and flock; takes long; run by `tests/run gate::outside`"]
 fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_listing() {
     let mut wrong = Vec::new();
     let mut tried = 0;
@@ -451,7 +451,7 @@ fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_l
 }
 
 #[test]
-#[ignore = "needs perl and flock; takes minutes; run by tests/run"]
+#[ignore = "needs perl and flock; takes long; run by `tests/run gate::outside`"]
 fn a_call_that_floods_or_writes_to_the_terminal_is_cut_short() {
     // One of each kind of call is enough: all go through one place.
     let mut kinds = BTreeMap::new();

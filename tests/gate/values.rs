@@ -238,7 +238,7 @@ long=$(perl -e 'print "ä\x{1b}" x 300000')
 json_string "$long" | wc -c
 text_of "$long" 100 | wc -c
 log info "$long" | wc -c
-rows 'row($_) for @$d' <<<"[$(perl -e 'print join(",", map { "\"UID[$_]\"" } 1 .. 50000)')]" >listed
+rows 'row($_) for @$d' <<<"[$(perl -e 'print join(",", map { "\"UID[$_]\"" } 1 .. 5000)')]" >listed
 took=0
 while take 'a number' one:text; do took=$((took + 1)); done <listed
 echo "$took"
@@ -246,7 +246,7 @@ echo "$took"
         b"",
     );
     assert_eq!(said.status, Some(0), "{}", said.err);
-    assert!(said.out.trim_end().ends_with("50000"), "{}", said.out);
+    assert!(said.out.trim_end().ends_with("5000"), "{}", said.out);
     assert!(
         start.elapsed() < Duration::from_secs(100),
         "{:?}",

@@ -30,7 +30,7 @@
           virtualMachine = {
             enable = lib.mkDefault true;
             efi = lib.mkDefault true;
-            bootDevice = lib.mkDefault "/dev/sda";
+            bootDevice = lib.mkDefault "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi0";
           };
           network = {
             interfaces.net0 = {

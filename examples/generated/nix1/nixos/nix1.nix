@@ -82,6 +82,17 @@
           test = lib.mkDefault "short";
           kind = lib.mkDefault "smart-test";
         };
+        windows-update-check = {
+          kind = lib.mkDefault "windows-update";
+          onCalendar = lib.mkDefault "*-*-* 14:00";
+          randomizedDelay = lib.mkDefault "1h";
+          persistent = lib.mkDefault false;
+          arguments = [
+            "--check"
+            "--"
+            "110"
+          ];
+        };
       };
     };
   };

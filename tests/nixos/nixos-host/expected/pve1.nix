@@ -30,6 +30,11 @@
       enable = lib.mkDefault true;
       settings.PasswordAuthentication = lib.mkDefault false;
     };
+    udev.extraRules = ''
+      # These are taken by their address: the host may have others of the same make.
+      # usb
+      ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:03:00.0", ATTR{driver_override}="vfio-pci"
+    '';
     moxc = {
       proxmox = {
         enable = lib.mkDefault true;
@@ -98,6 +103,17 @@
           ];
           kind = lib.mkDefault "zfs-scrub";
         };
+        windows-update-check = {
+          kind = lib.mkDefault "windows-update";
+          onCalendar = lib.mkDefault "*-*-* 14:00";
+          randomizedDelay = lib.mkDefault "1h";
+          persistent = lib.mkDefault false;
+          arguments = [
+            "--check"
+            "--"
+            "120"
+          ];
+        };
       };
       update.schedules.host-update = {
         onCalendar = lib.mkDefault "Sun 04:00";
@@ -111,13 +127,20 @@
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII admin@home.arpa"
   ];
   boot = {
-    initrd.kernelModules = [
-      "vfio"
-      "vfio_iommu_type1"
-      "vfio_pci"
-    ];
+    initrd = {
+      kernelModules = [
+        "vfio"
+        "vfio_iommu_type1"
+        "vfio_pci"
+      ];
+      services.udev.rules = ''
+        # These are taken by their address: the host may have others of the same make.
+        # usb
+        ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:03:00.0", ATTR{driver_override}="vfio-pci"
+      '';
+    };
     extraModprobeConfig = ''
-      options vfio-pci ids=10de:2504,10de:228e,1022:149c disable_vga=1
+      options vfio-pci ids=10de:2504,10de:228e disable_vga=1
       softdep nouveau pre: vfio-pci
       softdep nvidia pre: vfio-pci
       softdep nvidia_drm pre: vfio-pci
