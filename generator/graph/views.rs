@@ -176,8 +176,7 @@ impl Builder<'_> {
             }
             host
         };
-        for (id, nic) in self.host.hardware.nics.iter() {
-            let _ = nic;
+        for (id, _) in self.host.hardware.nics.iter() {
             let nic = self.port(PortDevice::Nic(id));
             self.graph.connect(&host, &nic, "cable", "");
         }
@@ -321,7 +320,7 @@ impl Builder<'_> {
         let uses = words.join(", ");
         let share = store.is_for(DatasetUse::Share);
         let (kind, details) = match store {
-            Store::Dataset(dataset) => {
+            Store::Dataset(_) => {
                 let details = match id {
                     StoreRef::Dataset(id) => vec![
                         self.host.zfs_name(id),
@@ -330,7 +329,6 @@ impl Builder<'_> {
                     ],
                     StoreRef::Lvm(_) | StoreRef::External(_) | StoreRef::Local => vec![uses],
                 };
-                let _ = dataset;
                 (
                     if share {
                         NodeKind::Share
