@@ -1,15 +1,15 @@
 //! Memory: what guests, the ZFS cache and the host take of it together, and what a guest can ask for.
 
-use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::{Facts, HugePages, pages};
-use crate::model::{Guest, GuestKind, Host, Id, Vm};
+use crate::facts::Facts;
+use crate::facts::memory::{Amount, Demand, bill, demands};
+use crate::model::{Guest, Host, Id, Vm};
 use crate::pve::PveOption;
 use crate::pve::Release;
 use crate::source::Spanned;
-use crate::value::{Balloon, ByteSize, Platform};
+use crate::value::{Balloon, ByteSize};
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
@@ -24,159 +24,33 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
 
 // ---------------------------------------------------------------- the budget
 
-/// What QEMU takes beside the memory of its guest: tables that grow with it (3 %), and devices, buffers and the program
-/// itself (128 MiB). Measured values differ by guest; these are on the safe side of common ones.
-fn qemu_overhead(memory: ByteSize) -> ByteSize {
-    ByteSize::bytes(memory.as_bytes() / 100 * 3) + ByteSize::mib(128)
-}
-
-/// What a guest takes of the host's memory.
-#[derive(Debug, Clone, Copy, Default)]
-struct Demand {
-    /// What it keeps, whatever the host would like to have back.
-    kept: ByteSize,
-    /// The most that it can take.
-    most: ByteSize,
-    /// What QEMU takes beside it.
-    overhead: ByteSize,
-    /// Whether its memory is in huge pages, which are set aside whether it runs or not.
-    in_pages: bool,
-}
-
-fn demand(guest: &Guest) -> Demand {
-    // A template is only cloned: Proxmox VE does not start it.
-    if guest.memory.is_missing() || guest.is_template() {
-        return Demand::default();
-    }
-    let most = *guest.memory;
-    match &guest.kind {
-        // Its memory is set aside whether it runs or not: see `kept_pages`.
-        GuestKind::Vm(vm) if pages::of_guest(guest, vm).is_some() => Demand {
-            overhead: qemu_overhead(most),
-            in_pages: true,
-            ..Demand::default()
-        },
-        GuestKind::Vm(vm) => {
-            let kept = match vm.balloon.as_ref().map(|balloon| &balloon.value) {
-                // A passed-through device reaches all of the guest's memory, so that the balloon gives nothing back.
-                Some(Balloon::Least(least)) if vm.passthrough.is_empty() => (*least).min(most),
-                Some(Balloon::Least(_) | Balloon::Off) | None => most,
-            };
-            Demand {
-                kept,
-                most,
-                overhead: qemu_overhead(most),
-                in_pages: false,
-            }
-        }
-        // A container's memory is a limit: nothing is taken before it is used.
-        GuestKind::Container(_) => Demand {
-            most,
-            ..Demand::default()
-        },
-    }
-}
-
-/// The ZFS cache's part, with the words of its line.
-fn cache(host: &Host, memory: ByteSize) -> Option<(ByteSize, &'static str)> {
-    if host.storage.pools.is_empty() {
-        return None;
-    }
-    if let Some(arc_max) = host.storage.arc_max {
-        return Some((arc_max.value, "ZFS cache (`arc-max`)"));
-    }
-    // `local-zfs.adoc`, "Limit ZFS Memory Usage": since 8.1 the installer writes a limit of 10 %, at most 16 GiB.
-    let installed = *host.platform == Platform::Proxmox
-        && *host.release >= Release::new(8, 1)
-        && host.storage.boot_pool().is_some();
-    Some(if installed {
-        let tenth = ByteSize::bytes(memory.as_bytes() / 10);
-        (
-            tenth.min(ByteSize::gib(16)),
-            "ZFS cache (the installer's limit)",
-        )
-    } else {
-        // Above its least, a cache without a limit gives memory back when others want it.
-        (
-            ByteSize::bytes(memory.as_bytes() / 32),
-            "ZFS cache (its least)",
-        )
-    })
-}
-
-/// The huge pages of one size, with the words of their line.
-fn kept_pages(pages: &HugePages) -> (String, ByteSize) {
-    let words = format!(
-        "huge pages, kept from the start ({} of {})",
-        pages.count, pages.page
-    );
-    (words, pages.size())
-}
-
 /// The guests that can run together want more memory than there is.
 fn budget(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
-    let Some(memory) = host
-        .hardware
-        .memory
-        .as_ref()
-        .filter(|memory| !memory.size.is_missing() && host.complete)
-    else {
-        return;
-    };
-    let demands: Vec<Demand> = host.guests.values().map(demand).collect();
-    let weigh = |amount: fn(&Demand) -> ByteSize| -> Vec<u64> {
-        demands
-            .iter()
-            .map(|demand| {
-                let amount = amount(demand);
-                if amount == ByteSize::default() && !demand.in_pages {
-                    0
-                } else {
-                    (amount + demand.overhead).as_bytes()
-                }
-            })
-            .collect()
-    };
-    let mut fixed: Vec<(String, ByteSize)> = facts.pages.iter().map(kept_pages).collect();
-    fixed.extend(cache(host, *memory.size).map(|(size, what)| (what.to_owned(), size)));
-    fixed.push((
-        "the host itself (`reserve`)".to_owned(),
-        *host.reserve.memory,
-    ));
-    for (code, amount) in [
-        (
-            Code::MOX0401,
-            (|demand: &Demand| demand.kept) as fn(&Demand) -> ByteSize,
-        ),
-        (Code::MOX0402, |demand: &Demand| demand.most),
-    ] {
-        let weight = weigh(amount);
-        let mut running = facts.running.heaviest(&weight);
-        running.sort_by_key(|id| (Reverse(weight[id.index()]), *id));
-        let guests: ByteSize = running
-            .iter()
-            .map(|id| ByteSize::bytes(weight[id.index()]))
-            .sum();
-        let wanted = guests + fixed.iter().map(|(_, size)| *size).sum();
-        if wanted <= *memory.size || (running.is_empty() && facts.pages.is_empty()) {
+    let demands = demands(host);
+    for (code, amount) in [(Code::MOX0401, Amount::Kept), (Code::MOX0402, Amount::Most)] {
+        let Some(bill) = bill(facts, &demands, amount) else {
+            return;
+        };
+        let wanted = bill.wanted;
+        if wanted <= bill.memory || (bill.guests.is_empty() && facts.pages.is_empty()) {
             continue;
         }
-        let short = wanted - *memory.size;
+        let short = wanted - bill.memory;
         // Of ten thousand guests nobody reads ten thousand lines.
-        let (named, rest) = if running.len() > MOST_ROWS + 1 {
-            running.split_at(MOST_ROWS)
+        let (named, rest) = if bill.guests.len() > MOST_ROWS + 1 {
+            bill.guests.split_at(MOST_ROWS)
         } else {
-            running.split_at(running.len())
+            bill.guests.split_at(bill.guests.len())
         };
         let mut rows: Vec<(String, ByteSize)> = named
             .iter()
-            .map(|id| {
+            .map(|(id, size)| {
                 let demand = demands[id.index()];
                 let own = if demand.in_pages {
                     "in huge pages".to_owned()
                 } else {
-                    amount(&demand).human().clone()
+                    amount.of(&demand).human()
                 };
                 let beside = if demand.overhead == ByteSize::default() {
                     String::new()
@@ -185,15 +59,16 @@ fn budget(facts: &Facts<'_>, sink: &mut Sink) {
                 };
                 (
                     format!("{}: {own}{beside}", host.guests[*id].name.value),
-                    ByteSize::bytes(weight[id.index()]),
+                    *size,
                 )
             })
             .collect();
         if !rest.is_empty() {
-            let size = rest.iter().map(|id| ByteSize::bytes(weight[id.index()]));
+            let size = rest.iter().map(|(_, size)| *size);
             rows.push((format!("{} more guests", rest.len()), size.sum()));
         }
-        let table = table(&rows, &fixed, wanted, *memory.size);
+        let table = table(&rows, &bill.fixed, wanted, bill.memory);
+        let running: Vec<Id<Guest>> = bill.guests.iter().map(|(id, _)| *id).collect();
         sink.push(over_budget(
             host, code, &running, wanted, short, &demands, table,
         ));
@@ -517,6 +392,7 @@ fn hotplug(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::memory::{cache, qemu_overhead};
 
     #[test]
     fn tables_are_aligned() {

@@ -91,7 +91,7 @@ impl Subject {
                 cards::check(host, sink);
                 interfaces::check(host, sink);
             }
-            Self::Storage => storage::check(host, sink),
+            Self::Storage => storage::check(facts, sink),
             Self::Memory => memory::check(facts, sink),
             Self::Processor => processor::check(host, together, sink),
             Self::Passthrough => {

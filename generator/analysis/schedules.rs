@@ -9,18 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::storage::pool_offers;
-use crate::calendar::{ClockChangeKind, Elapse, Schedule as Times, TimeSpan, zone_named};
+use crate::calendar::{ClockChangeKind, Elapse, Schedule as Times, zone_named};
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::space::pool_offers;
+use crate::facts::times::{START, reach, zone_of};
 use crate::model::{
     BackupRehearsal, ExternalPlace, Guest, GuestKind, Host, Id, Keep, MountSource,
     NixosFlakeUpdate, Placement, Schedule, StoreRef, Task, TaskGuests, WindowsUpdate,
 };
 use crate::source::Spanned;
 use crate::value::{ByteSize, Reboot};
-
-/// The day from which schedules are played forward: a fixed one, so that one spec has the same warnings on every day.
-const START: Timestamp = Timestamp::constant(1_796_083_200, 0); // 2026-12-01T00:00:00Z
 
 /// How far: more than a year, so that every change of the clock is in it.
 const DAYS: i64 = 400;
@@ -225,39 +223,6 @@ fn backups_meet(timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
     }
 }
 
-/// How long a run may take: what the spec allows it, else an estimate on the long side of what is common.
-fn may_run(schedule: &Schedule) -> SignedDuration {
-    if let Some(timeout) = schedule.timeout.as_ref().and_then(span) {
-        return timeout;
-    }
-    match schedule.task {
-        // A nightly backup of a few guests is done within two hours; so is the largest of them brought back.
-        Task::VzdumpBackup(_) | Task::BackupRehearsal(_) => SignedDuration::from_hours(2),
-        // Packages are fetched and unpacked within half an hour.
-        Task::ProxmoxUpdate(_)
-        | Task::NixosFlakeUpdate(_)
-        | Task::WindowsUpdate(_)
-        | Task::ProxmoxMaintenance
-        | Task::WindowsMaintenance(_) => SignedDuration::from_mins(30),
-        // These go on after a restart, or cost nothing when they are broken off.
-        Task::ZfsSnapshot(_) | Task::ZfsScrub(_) | Task::ZfsTrim(_) | Task::SmartTest(_) => {
-            SignedDuration::ZERO
-        }
-    }
-}
-
-fn span(written: &Spanned<TimeSpan>) -> Option<SignedDuration> {
-    SignedDuration::try_from(written.duration()?).ok()
-}
-
-/// From its start on, how long a run may be under way, its random delay included.
-fn reach(schedule: &Schedule) -> SignedDuration {
-    let delay = schedule.random_delay.as_ref().and_then(span);
-    may_run(schedule)
-        .checked_add(delay.unwrap_or_default())
-        .unwrap_or(SignedDuration::from_hours(24))
-}
-
 /// The first starts at which an update that may restart something, and a job that must not be broken off, meet; told in
 /// the order of time.
 fn meeting(
@@ -455,10 +420,6 @@ pub(super) fn backups_of_hosts(hosts: &[&Host]) -> Vec<(usize, Diagnostic)> {
         }
     }
     told
-}
-
-fn zone_of(host: &Host) -> TimeZone {
-    zone_named(host.timezone.as_str()).map_or(TimeZone::UTC, |zone| zone.time_zone().clone())
 }
 
 /// The end of the days that are looked at.

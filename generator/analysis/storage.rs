@@ -8,17 +8,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::zone_named;
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::{VolumeRole, Volumes};
+use crate::facts::Facts;
+use crate::facts::space::{self, Planned, Sized, geometry, top_level, volume_block};
 use crate::model::{
-    Dataset, Disk, ExternalPlace, Guest, GuestKind, Host, Id, MountSource, Placement, Pool,
-    Schedule, StoreRef, Vdev, VdevRole, VolumeSource, ZfsScrub, ZfsSnapshot,
+    Dataset, Disk, ExternalPlace, Guest, Host, Id, MountSource, Placement, Pool, Schedule,
+    StoreRef, Vdev, VdevRole, ZfsScrub, ZfsSnapshot,
 };
-use crate::pve::Release;
 use crate::source::{Span, Spanned};
 use crate::value::{ByteSize, DatasetUse, DiskKind, HostAddress, LogLayout, Platform, PoolLayout};
-use crate::zfs::{Geometry, PoolCapacity, VdevShape, pool_capacity};
+use crate::zfs::{PoolCapacity, VdevShape};
 
-pub(super) fn check(host: &Host, sink: &mut Sink) {
+pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
     one_disk_twice(host, sink);
     disks_twice(host, sink);
     disks_elsewhere(host, sink);
@@ -39,8 +40,8 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     into_a_guest(host, sink);
     hidden_datasets(host, sink);
     shares_of_root(host, sink);
-    let volumes = volumes(host);
-    let plans = plans(host, &volumes);
+    let volumes = space::volumes(host, &facts.volumes);
+    let plans = space::plans(host, &volumes);
     for plan in plans.values() {
         promised(plan, sink);
         nearly_full(plan, sink);
@@ -385,17 +386,6 @@ fn too_few(host: &Host, pool: &Pool, sink: &mut Sink) {
     }
 }
 
-/// The disks of each top-level vdev, in the order in which `zpool create` takes them.
-fn top_level(layout: PoolLayout, disks: &[Spanned<Id<Disk>>]) -> Vec<&[Spanned<Id<Disk>>]> {
-    match layout {
-        PoolLayout::Stripe => disks.chunks(1).collect(),
-        PoolLayout::Raid10 => disks.chunks(2).collect(),
-        PoolLayout::Mirror | PoolLayout::Raidz1 | PoolLayout::Raidz2 | PoolLayout::Raidz3 => {
-            vec![disks]
-        }
-    }
-}
-
 /// How much smaller a disk may be before the rest of its vdev wastes something worth a word: one part in fifty.
 const UNEVEN: u64 = 50;
 
@@ -579,260 +569,6 @@ fn long_rebuild(host: &Host, pool: &Pool, sink: &mut Sink) {
 
 // ---------------------------------------------------------------- space
 
-/// What is planned on a pool.
-struct Plan<'a> {
-    pool: &'a Pool,
-    geometry: Geometry,
-    capacity: PoolCapacity,
-    usable: ByteSize,
-    /// What is kept free or taken at once, line by line.
-    firm: Vec<(String, ByteSize)>,
-    /// What everything can grow to.
-    growth: Vec<(String, ByteSize)>,
-    /// The places of the largest part of `firm`.
-    places: Vec<Span>,
-}
-
-impl Plan<'_> {
-    fn firm_sum(&self) -> ByteSize {
-        self.firm.iter().map(|(_, size)| *size).sum()
-    }
-}
-
-/// How the disks of one top-level vdev share a block; none where the layout cannot be made of them.
-fn geometry(pool: &Pool) -> Option<Geometry> {
-    let disks = pool.disks.len() as u64;
-    let (shape, disks, least) = match *pool.layout {
-        PoolLayout::Stripe => (VdevShape::Plain, 1, 1),
-        PoolLayout::Mirror => (VdevShape::Plain, disks, 1),
-        PoolLayout::Raid10 => (VdevShape::Plain, 2, 1),
-        PoolLayout::Raidz1 => (VdevShape::Raidz(1), disks, 2),
-        PoolLayout::Raidz2 => (VdevShape::Raidz(2), disks, 3),
-        PoolLayout::Raidz3 => (VdevShape::Raidz(3), disks, 4),
-    };
-    (pool.disks.len() >= least).then_some(Geometry {
-        shape,
-        disks,
-        ashift: *pool.ashift,
-    })
-}
-
-/// The block of a volume: the dataset's, or OpenZFS's default, which 2.2 (in Proxmox VE 8.1) doubled.
-fn volume_block(host: &Host, dataset: &Dataset) -> ByteSize {
-    dataset.volblocksize.map_or_else(
-        || {
-            if *host.release >= Release::new(8, 1) {
-                ByteSize::kib(16)
-            } else {
-                ByteSize::kib(8)
-            }
-        },
-        |block| block.value,
-    )
-}
-
-/// A volume of a guest whose size is known.
-struct Volume<'a> {
-    guest: &'a str,
-    disk: &'a str,
-    store: StoreRef,
-    size: ByteSize,
-    span: Span,
-    /// Whether it is a block device; a container's on ZFS is a file system, of which nothing is reserved.
-    block: bool,
-}
-
-impl Volume<'_> {
-    fn name(&self) -> String {
-        format!("{}.{}", self.guest, self.disk)
-    }
-
-    fn dataset(&self) -> Option<Id<Dataset>> {
-        match self.store {
-            StoreRef::Dataset(id) => Some(id),
-            StoreRef::Lvm(_) | StoreRef::External(_) | StoreRef::Local => None,
-        }
-    }
-}
-
-fn volumes(host: &Host) -> Vec<Volume<'_>> {
-    let all = Volumes::of(host);
-    let mut volumes = Vec::new();
-    for (id, guest) in host.guests.iter() {
-        for volume in all.of_guest(id) {
-            let Some(size) = volume.size else { continue };
-            let Some((disk, placement)) = of_role(guest, volume.role) else {
-                continue;
-            };
-            let missing = match &placement.volume {
-                VolumeSource::New { size, .. } => size.is_missing(),
-                VolumeSource::Existing { .. } => false,
-            };
-            if missing {
-                continue;
-            }
-            volumes.push(Volume {
-                guest: guest.name.value.as_str(),
-                disk,
-                store: volume.store,
-                size: ByteSize::bytes(size.bytes()),
-                span: placement
-                    .size()
-                    .map_or(placement.store.span, |size| size.span),
-                block: guest.vm().is_some(),
-            });
-        }
-    }
-    volumes
-}
-
-/// What a volume is called, and where the spec places it.
-fn of_role(guest: &Guest, role: VolumeRole) -> Option<(&str, &Placement)> {
-    match (&guest.kind, role) {
-        (GuestKind::Vm(vm), VolumeRole::Disk(at)) => {
-            let disk = vm.disks.get(at)?;
-            Some((disk.name.value.as_str(), disk.placement()?))
-        }
-        (GuestKind::Vm(vm), VolumeRole::Efi) => Some(("efi", &vm.efi.as_ref()?.placement)),
-        (GuestKind::Vm(vm), VolumeRole::Tpm) => Some(("tpm", &vm.tpm_state.as_ref()?.placement)),
-        (GuestKind::Container(container), VolumeRole::Rootfs) => {
-            Some(("rootfs", &container.rootfs))
-        }
-        (GuestKind::Container(container), VolumeRole::Mount(at)) => {
-            let mount = container.mounts.get(at)?;
-            match &mount.source {
-                MountSource::Volume(placement) => Some((mount.name.value.as_str(), placement)),
-                MountSource::Share(_) | MountSource::HostPath(_) => None,
-            }
-        }
-        (GuestKind::Vm(_), VolumeRole::Rootfs | VolumeRole::Mount(_))
-        | (GuestKind::Container(_), VolumeRole::Efi | VolumeRole::Tpm | VolumeRole::Disk(_)) => {
-            None
-        }
-    }
-}
-
-/// The thick volumes of a dataset.
-#[derive(Default)]
-struct Thick {
-    sum: ByteSize,
-    lines: Vec<(String, ByteSize)>,
-    places: Vec<Span>,
-}
-
-/// What an empty pool offers; none where the spec does not tell enough of it.
-pub(super) fn pool_offers(host: &Host, pool: Id<Pool>) -> Option<ByteSize> {
-    let pool = &host.storage.pools[pool];
-    let known = pool
-        .disks
-        .iter()
-        .all(|disk| !host.hardware.disks[disk.value].size.is_missing());
-    capacity(host, pool)
-        .map(|(_, capacity)| capacity.available())
-        .filter(|size| known && *size > ByteSize::default())
-}
-
-fn capacity(host: &Host, pool: &Pool) -> Option<(Geometry, PoolCapacity)> {
-    let geometry = geometry(pool)?;
-    let vdevs = top_level(*pool.layout, &pool.disks)
-        .into_iter()
-        .map(|disks| {
-            let smallest = disks
-                .iter()
-                .map(|disk| *host.hardware.disks[disk.value].size)
-                .min()
-                .unwrap_or_default();
-            (geometry, smallest)
-        });
-    Some((geometry, pool_capacity(vdevs)))
-}
-
-/// What every pool offers and what is planned on it; pools of which a disk's size is unknown are left out.
-fn plans<'a>(host: &'a Host, volumes: &[Volume<'_>]) -> BTreeMap<Id<Pool>, Plan<'a>> {
-    let mut plans = BTreeMap::new();
-    if !host.complete {
-        return plans;
-    }
-    for (id, pool) in host.storage.pools.iter() {
-        let Some((geometry, capacity)) = capacity(host, pool) else {
-            continue;
-        };
-        plans.insert(
-            id,
-            Plan {
-                pool,
-                geometry,
-                capacity,
-                usable: capacity.available(),
-                firm: Vec::new(),
-                growth: Vec::new(),
-                places: Vec::new(),
-            },
-        );
-    }
-    // Thick volumes by dataset: what they reserve, and a line for each.
-    let mut thick: BTreeMap<Id<Dataset>, Thick> = BTreeMap::new();
-    let mut grown: BTreeMap<Id<Dataset>, ByteSize> = BTreeMap::new();
-    for volume in volumes {
-        let Some(id) = volume.dataset() else { continue };
-        let dataset = &host.storage.datasets[id];
-        let Some(plan) = plans.get(&dataset.pool.value) else {
-            continue;
-        };
-        let full = if volume.block {
-            plan.geometry
-                .thick_volume(volume.size, volume_block(host, dataset))
-        } else {
-            volume.size
-        };
-        let sum = grown.entry(id).or_default();
-        *sum = *sum + full;
-        if volume.block && !*dataset.thin {
-            let entry = thick.entry(id).or_default();
-            entry.sum = entry.sum + full;
-            entry.lines.push((
-                format!(
-                    "{}, a thick volume of {}",
-                    volume.name(),
-                    volume.size.human()
-                ),
-                full,
-            ));
-            entry.places.push(volume.span);
-        }
-    }
-    for (id, dataset) in host.storage.datasets.iter() {
-        let Some(plan) = plans.get_mut(&dataset.pool.value) else {
-            continue;
-        };
-        let growth = match (grown.get(&id), dataset.quota) {
-            (Some(volumes), Some(quota)) => Some((*volumes).min(quota.value)),
-            (Some(volumes), None) => Some(*volumes),
-            (None, Some(quota)) if !dataset.holds_volumes() => Some(quota.value),
-            (None, Some(_) | None) => None,
-        };
-        if let Some(growth) = growth {
-            plan.growth.push((dataset.name.value.clone(), growth));
-        }
-        // A reservation holds for everything below it: volumes use it up before they take more.
-        let thick = thick.remove(&id).unwrap_or_default();
-        match dataset.reservation {
-            Some(reservation) if reservation.value >= thick.sum => {
-                plan.firm.push((
-                    format!("{}, a reservation", dataset.name.value),
-                    reservation.value,
-                ));
-                plan.places.push(reservation.span);
-            }
-            Some(_) | None => {
-                plan.firm.extend(thick.lines);
-                plan.places.extend(thick.places);
-            }
-        }
-    }
-    plans
-}
-
 /// Amounts under each other, then what stands against their sum.
 fn sum_table(heading: &str, rows: &[(String, ByteSize)], below: &[(String, ByteSize)]) -> String {
     const MOST_ROWS: usize = 16;
@@ -877,7 +613,7 @@ fn sum_table(heading: &str, rows: &[(String, ByteSize)], below: &[(String, ByteS
 }
 
 /// How the usable space of a pool comes about, from what `zpool list` will show.
-fn comes_from(plan: &Plan<'_>) -> String {
+fn comes_from(plan: &Planned<'_>) -> String {
     let PoolCapacity { size, usable, slop } = plan.capacity;
     let beside = if usable < size {
         format!(", of which {} are left beside parity", usable.human())
@@ -894,7 +630,7 @@ fn comes_from(plan: &Plan<'_>) -> String {
 }
 
 /// The line of a table for what a pool offers.
-fn offers(plan: &Plan<'_>) -> String {
+fn offers(plan: &Planned<'_>) -> String {
     format!(
         "`{}` offers ({})",
         plan.pool.name.value, plan.pool.layout.value
@@ -902,7 +638,7 @@ fn offers(plan: &Plan<'_>) -> String {
 }
 
 /// More kept free than there is.
-fn promised(plan: &Plan<'_>, sink: &mut Sink) {
+fn promised(plan: &Planned<'_>, sink: &mut Sink) {
     let wanted = plan.firm_sum();
     if wanted <= plan.usable || plan.usable == ByteSize::default() {
         return;
@@ -938,7 +674,7 @@ fn promised(plan: &Plan<'_>, sink: &mut Sink) {
 }
 
 /// Space that is kept and leaves less than a fifth.
-fn nearly_full(plan: &Plan<'_>, sink: &mut Sink) {
+fn nearly_full(plan: &Planned<'_>, sink: &mut Sink) {
     let wanted = plan.firm_sum();
     let limit = ByteSize::bytes(plan.usable.as_bytes() / 10 * 8);
     if wanted <= limit || wanted > plan.usable || plan.usable == ByteSize::default() {
@@ -963,7 +699,7 @@ fn nearly_full(plan: &Plan<'_>, sink: &mut Sink) {
 }
 
 /// Thin volumes and quotas that can fill the pool one and a half times.
-fn overcommitted(plan: &Plan<'_>, sink: &mut Sink) {
+fn overcommitted(plan: &Planned<'_>, sink: &mut Sink) {
     let wanted: ByteSize = plan.growth.iter().map(|(_, size)| *size).sum();
     let usable = plan.usable.as_bytes();
     if usable == 0 || u128::from(wanted.as_bytes()) * 2 <= u128::from(usable) * 3 {
@@ -1016,8 +752,8 @@ fn limits(dataset: &Dataset, sink: &mut Sink) {
 /// A snapshot of a thick volume keeps what it holds, and the volume still reserves its whole size beside it.
 fn snapshots(
     host: &Host,
-    volumes: &[Volume<'_>],
-    plans: &BTreeMap<Id<Pool>, Plan<'_>>,
+    volumes: &[Sized<'_>],
+    plans: &BTreeMap<Id<Pool>, Planned<'_>>,
     sink: &mut Sink,
 ) {
     let mut told = BTreeSet::new();
@@ -1552,7 +1288,7 @@ fn cache_bounds(host: &Host, sink: &mut Sink) {
 }
 
 /// A cache that is small for what it serves, or leaves too little.
-fn cache_size(host: &Host, plans: &BTreeMap<Id<Pool>, Plan<'_>>, sink: &mut Sink) {
+fn cache_size(host: &Host, plans: &BTreeMap<Id<Pool>, Planned<'_>>, sink: &mut Sink) {
     if !host.complete {
         return;
     }
@@ -1729,6 +1465,7 @@ fn scrubs(host: &Host, sink: &mut Sink) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::Volumes;
 
     #[test]
     fn names_by_the_order_of_finding() {
@@ -1792,8 +1529,8 @@ mod tests {
                  [vms.a]\nos = \"linux\"\nvmid = 100\nmemory = \"1 GiB\"\n\
                  [vms.a.disks]\none = {{ dataset = \"vols\", size = \"100 GiB\" }}\ntwo = {{ dataset = \"vols\", size = \"100 GiB\" }}\n"
             ));
-            let volumes = volumes(&host);
-            let plans = plans(&host, &volumes);
+            let volumes = space::volumes(&host, &Volumes::of(&host));
+            let plans = space::plans(&host, &volumes);
             let (id, _) = host.storage.pools.iter().nth(1).expect("the second pool");
             let plan = &plans[&id];
             (

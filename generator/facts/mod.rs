@@ -6,13 +6,16 @@
 mod backups;
 pub mod drives;
 pub mod kernel;
+pub mod memory;
 pub mod mounts;
 pub mod network;
 pub mod pages;
 pub mod running;
 pub mod secrets;
 pub mod shares;
+pub mod space;
 pub mod tasks;
+pub mod times;
 pub mod volumes;
 
 pub use backups::Backups;

@@ -1,0 +1,109 @@
+//! Times: when schedules run by the host's clock, and how long a run may take.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _, Zoned};
+
+use crate::calendar::{Elapse, TimeSpan, zone_named};
+use crate::model::{Host, Id, Schedule, Task};
+use crate::source::Spanned;
+
+/// The day from which schedules are played forward: a fixed one, so that one spec has the same warnings on every day.
+pub const START: Timestamp = Timestamp::constant(1_796_083_200, 0); // 2026-12-01T00:00:00Z
+
+/// How long a run may take: what the spec allows it, else an estimate on the long side of what is common.
+pub fn may_run(schedule: &Schedule) -> SignedDuration {
+    if let Some(timeout) = schedule.timeout.as_ref().and_then(span) {
+        return timeout;
+    }
+    match schedule.task {
+        // A nightly backup of a few guests is done within two hours; so is the largest of them brought back.
+        Task::VzdumpBackup(_) | Task::BackupRehearsal(_) => SignedDuration::from_hours(2),
+        // Packages are fetched and unpacked within half an hour.
+        Task::ProxmoxUpdate(_)
+        | Task::NixosFlakeUpdate(_)
+        | Task::WindowsUpdate(_)
+        | Task::ProxmoxMaintenance
+        | Task::WindowsMaintenance(_) => SignedDuration::from_mins(30),
+        // These go on after a restart, or cost nothing when they are broken off.
+        Task::ZfsSnapshot(_) | Task::ZfsScrub(_) | Task::ZfsTrim(_) | Task::SmartTest(_) => {
+            SignedDuration::ZERO
+        }
+    }
+}
+
+fn span(written: &Spanned<TimeSpan>) -> Option<SignedDuration> {
+    SignedDuration::try_from(written.duration()?).ok()
+}
+
+/// From its start on, how long a run may be under way, its random delay included.
+pub fn reach(schedule: &Schedule) -> SignedDuration {
+    let delay = schedule.random_delay.as_ref().and_then(span);
+    may_run(schedule)
+        .checked_add(delay.unwrap_or_default())
+        .unwrap_or(SignedDuration::from_hours(24))
+}
+
+/// The host's time zone.
+pub fn zone_of(host: &Host) -> TimeZone {
+    zone_named(host.timezone.as_str()).map_or(TimeZone::UTC, |zone| zone.time_zone().clone())
+}
+
+/// A week of a host: what starts in it, and what does not.
+#[derive(Debug)]
+pub struct Week {
+    /// Midnight of its Monday.
+    pub start: Zoned,
+    /// What runs, in the order of the spec.
+    pub runs: Vec<Runs>,
+}
+
+/// A schedule in a week.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    /// Which.
+    pub schedule: Id<Schedule>,
+    /// Its starts, in minutes from the week's own start; at most [`MOST_STARTS`].
+    pub starts: Vec<i64>,
+    /// Its next start, where none is in the week.
+    pub next: Option<Zoned>,
+}
+
+/// More starts in a week (every ten minutes) are not told apart.
+pub const MOST_STARTS: usize = 1008;
+
+/// The first whole week after [`START`], by the host's clock. What is disabled is left out.
+pub fn week(host: &Host) -> Week {
+    let zone = zone_of(host);
+    let day = START.to_zoned(zone.clone()).date();
+    let ahead = (8 - i64::from(day.weekday().to_monday_one_offset())) % 7;
+    let monday = |days: i64| {
+        let day = day.checked_add(days.days()).unwrap_or(day);
+        day.to_zoned(zone.clone())
+    };
+    let start = monday(ahead).unwrap_or_else(|_| START.to_zoned(zone.clone()));
+    let end = monday(ahead + 7).map_or(Timestamp::MAX, |end| end.timestamp());
+    let first = start.timestamp();
+    let runs = host
+        .schedules
+        .iter()
+        .filter(|(_, schedule)| *schedule.enabled && !schedule.on.is_missing())
+        .map(|(id, schedule)| {
+            let times = schedule.on.expression().schedule(&zone);
+            let starts: Vec<i64> = times
+                .between(first, end)
+                .take(MOST_STARTS)
+                .map(|at| at.duration_since(first).as_mins())
+                .collect();
+            let next = match times.next_after(first) {
+                Elapse::At(at) if starts.is_empty() => Some(at.to_zoned(zone.clone())),
+                Elapse::At(_) | Elapse::Never | Elapse::Stuck => None,
+            };
+            Runs {
+                schedule: id,
+                starts,
+                next,
+            }
+        })
+        .collect();
+    Week { start, runs }
+}
