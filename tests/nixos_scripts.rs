@@ -32,12 +32,12 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A machine of fakes: each call is written to a log, and a file below `wrong` makes a step fail.
-struct Machine {
+pub(crate) struct Machine {
     folder: TempDir,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let machine = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -90,6 +90,7 @@ esac"#,
             tool("nixos-flake-update"),
         )
         .unwrap();
+        fs::copy(script("etc-check.sh"), machine.path("etc-check")).unwrap();
         machine.fake(
             "old/bin/switch-to-configuration",
             r#"[ ! -e "$M/wrong/back" ] || exit 1
@@ -98,7 +99,7 @@ ln -sfn "$M/old" "$M/root/run/current-system""#,
         machine
     }
 
-    fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.folder.path().join(below)
     }
 

@@ -253,7 +253,7 @@ impl FakeHost {
     }
 
     /// Gives a guest a program.
-    fn guest_program(&self, vmid: u32, name: &str, text: &str) {
+    pub(crate) fn guest_program(&self, vmid: u32, name: &str, text: &str) {
         let folder = self.path(&format!("guest-{vmid}/bin"));
         fs::create_dir_all(&folder).expect("a folder");
         fs::write(folder.join(name), format!("#!/bin/sh\n{text}\n")).expect("a program");

@@ -100,12 +100,12 @@ fn executable(path: &Path, text: &str) {
 }
 
 /// A host of stand-ins, with the script on it.
-struct Fake {
-    dir: tempfile::TempDir,
+pub(crate) struct Fake {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Fake {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder for the test");
         let root = dir.path();
         fs::create_dir(root.join("bin")).expect("the folder is ours");

@@ -1235,11 +1235,18 @@ fn a_grammar_reads_literals_as_they_were_meant() {
 // ---------------------------------------------------------------- the disc
 
 /// A folder with a tree's Windows guest, secrets, and stand-ins for the host's programs.
-struct Disc {
-    dir: tempfile::TempDir,
+pub(crate) struct Disc {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Disc {
+    /// One of a guest without wishes, with the secret that it needs.
+    pub(crate) fn with_secret() -> Self {
+        let disc = Self::new(&host(""));
+        disc.secret("desk-password", "Hunter-22\n", 0o600);
+        disc
+    }
+
     fn new(spec: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().expect("a folder for the test");
@@ -1852,12 +1859,12 @@ fn a_guest_that_lies_about_what_it_has_moves_nothing_on_the_host() {
 // ---------------------------------------------------------------- updates that the host drives
 
 /// A host with one Windows guest, in which three updates wait.
-struct Updates {
-    dir: tempfile::TempDir,
+pub(crate) struct Updates {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Updates {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder for the test");
         let fakes = crate::program::tests().join("fakes/windows-host");
         std::fs::create_dir(dir.path().join("bin")).expect("a folder");

@@ -5,6 +5,7 @@
 //! soon as it is there.
 
 mod outside;
+mod scenes;
 mod shell;
 mod tree;
 mod values;

@@ -1,229 +1,19 @@
 //! Each script with a hostile word at each place from which it reads, with each call failing in turn, and with calls that
 //! hang, flood and write to a terminal.
+//!
+//! The ordinary run tries each place of a script once, and those that the script does not even name together;
+//! `tests/run gate::outside` tries each word at each place of each scene.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::program::{Said, tests};
-use crate::recovery::{FakeHost, install_nixos};
-use crate::tools::{HEALTHY, Host};
+use crate::program::Said;
 
-/// A script in a world of its own.
-struct Scene {
-    name: &'static str,
-    /// What holds the world, and where it is.
-    folder: tempfile::TempDir,
-    script: &'static str,
-    args: &'static [&'static str],
-}
-
-fn copy(from: &Path, to: &Path) {
-    let said = Command::new("cp")
-        .arg("-a")
-        .arg(from)
-        .arg(to)
-        .status()
-        .expect("cp starts");
-    assert!(said.success());
-}
-
-/// A copy of a world, in which every program has the stand-in of `fakes/outside` before it.
-fn behind(world: &Path) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    copy(&world.join("."), folder.path());
-    let _ = fs::remove_file(folder.path().join("log"));
-    let real = folder.path().join("real");
-    fs::rename(folder.path().join("bin"), &real).expect("a folder");
-    fs::create_dir(folder.path().join("bin")).expect("a folder");
-    for entry in fs::read_dir(&real).expect("a folder") {
-        let name = entry.expect("an entry").file_name();
-        std::os::unix::fs::symlink(
-            tests().join("fakes/outside"),
-            folder.path().join("bin").join(name),
-        )
-        .expect("a link");
-    }
-    folder
-}
-
-/// A host with guests, backups and snapshots.
-fn guests() -> tempfile::TempDir {
-    let host = FakeHost::new("homelab");
-    for vmid in [110, 111, 120] {
-        host.back_up("archive", vmid, 10);
-        host.back_up("nas", vmid, 20);
-    }
-    install_nixos(&host, 110);
-    host.run_guest(110);
-    host.change(|state| {
-        state["snapshots"]["120"] = serde_json::json!([{"name": "before", "snaptime": 1_790_000_000, "description": "a note"}]);
-        let zfs = state["zfs"].as_object_mut().expect("datasets");
-        for (name, snapshots) in zfs.iter_mut() {
-            if name.contains("vm-120") {
-                *snapshots = serde_json::json!(["before"]);
-            }
-        }
-    });
-    behind(&host.path("."))
-}
-
-/// A host with pools, disks and packages.
-fn machine() -> tempfile::TempDir {
-    let host = Host::new();
-    host.write(
-        "snapshots",
-        "tank/a@auto-2025-01-01T000000Z\t1735689600\t0\t\ntank/a@auto-2025-01-02T000000Z\t1735776000\t0\t\ntank/a@auto-2025-01-03T000000Z\t1735862400\t0\t\n",
-    );
-    host.write("smart-disk", HEALTHY);
-    host.write("disk", "");
-    host.write(
-        "packages",
-        "installed proxmox-kernel-6.8.4-2-pve-signed\ninstalled proxmox-kernel-6.8.12-4-pve-signed\ninstalled proxmox-kernel-6.8.12-9-pve-signed\ninstalled proxmox-kernel-6.8.12-10-pve-signed\n",
-    );
-    host.write("apt-simulated", "Inst bash [5.1] (5.2 Debian)\n");
-    host.write(
-        "pools-listed",
-        "rpool\tONLINE\t40\t10\ntank\tONLINE\t50\t3\n",
-    );
-    behind(&host.path("."))
-}
-
-fn scenes() -> Vec<Scene> {
-    let over: &[&str] = &["--yes", "--confirm", "windows"];
-    let mut scenes = Vec::new();
-    let mut add = |name, folder, script, args| {
-        scenes.push(Scene {
-            name,
-            folder,
-            script,
-            args,
-        });
-    };
-    add(
-        "restore over a guest",
-        guests(),
-        "tree/restore/windows.sh",
-        over,
-    );
-    add(
-        "restore a container",
-        guests(),
-        "tree/restore/services.sh",
-        &["--yes", "--vmid", "new"],
-    );
-    add(
-        "list backups",
-        guests(),
-        "tree/restore/windows.sh",
-        &["--list"],
-    );
-    add(
-        "back to a snapshot",
-        guests(),
-        "tree/rollback/windows.sh",
-        &["snapshot", "before", "--yes", "--confirm", "windows"],
-    );
-    add(
-        "back to a snapshot of ZFS",
-        guests(),
-        "tree/rollback/windows.sh",
-        &["zfs", "before", "--yes", "--confirm", "windows"],
-    );
-    add(
-        "list snapshots",
-        guests(),
-        "tree/rollback/windows.sh",
-        &["zfs"],
-    );
-    add(
-        "list generations",
-        guests(),
-        "tree/rollback/services.sh",
-        &["generation", "--list"],
-    );
-    add(
-        "back to a generation",
-        guests(),
-        "tree/rollback/services.sh",
-        &["generation", "--yes", "--confirm", "services"],
-    );
-    add(
-        "rehearse a machine",
-        guests(),
-        "tree/proxmox/usr/local/sbin/backup-rehearsal",
-        &["--guest", "120", "--timeout", "5"],
-    );
-    add(
-        "rehearse a container",
-        guests(),
-        "tree/proxmox/usr/local/sbin/backup-rehearsal",
-        &["--guest", "110", "--timeout", "5"],
-    );
-    add(
-        "back up",
-        guests(),
-        "tree/proxmox/usr/local/sbin/vzdump-backup",
-        &["--storage", "nas", "--keep", "last=1", "111"],
-    );
-    add(
-        "take and prune snapshots",
-        machine(),
-        "tools/zfs-snapshot",
-        &["--name", "auto", "--keep", "last=1", "tank/a"],
-    );
-    add("scrub", machine(), "tools/zfs-scrub", &["tank"]);
-    add("trim", machine(), "tools/zfs-trim", &["tank"]);
-    add(
-        "maintain",
-        machine(),
-        "tools/proxmox-maintenance",
-        &["--yes"],
-    );
-    add("update", machine(), "tools/proxmox-update", &["--yes"]);
-    scenes
-}
-
-impl Scene {
-    /// Runs it in a copy of its world; what it said, and where it was.
-    fn run(&self, more: &[(&str, &str)]) -> (Said, tempfile::TempDir) {
-        let folder = tempfile::tempdir().expect("a folder");
-        copy(&self.folder.path().join("."), folder.path());
-        let path = |name: &str| folder.path().join(name);
-        let search = format!(
-            "{}:{}",
-            path("bin").display(),
-            std::env::var("PATH").unwrap_or_default()
-        );
-        // Whatever hangs for good ends the test, and not the machine.
-        let mut command = Command::new("timeout");
-        command
-            .args(["--kill-after=5", "240", "bash"])
-            .arg(path(self.script))
-            .args(self.args);
-        command
-            .env("PATH", search)
-            .env("TZ", "UTC")
-            .env("FAKE", folder.path())
-            .env("OUTSIDE_REAL", path("real"))
-            .env("MOXC_ROOT", path("root"))
-            .env("MOXC_PVE_DIR", path("root/etc/pve"))
-            .env("MOXC_STATE_DIR", path("moxc"))
-            .env("MOXC_LOCK_DIR", path("locks"))
-            .env("MOXC_VZDUMP_CONF", path("tree/proxmox/etc/vzdump.conf"))
-            .env("MOXC_MEMINFO", path("meminfo"))
-            .env("MOXC_POLL", "0")
-            .envs(more.iter().copied())
-            .stdin(Stdio::null())
-            .process_group(0);
-        let said: Said = command.output().expect("bash starts").into();
-        (said, folder)
-    }
-}
+use super::scenes::{Scene, scenes};
 
 fn lines(path: PathBuf) -> Vec<String> {
     let text = fs::read(path).unwrap_or_default();
@@ -275,11 +65,9 @@ const WORDS: &[&str] = &[
     "@",
 ];
 
-/// How many of the words are tried at each place; the rest are tried at others of the same script. More of them by
-/// `MOXC_WORDS`.
-fn each() -> usize {
-    let set = std::env::var("MOXC_WORDS").ok();
-    set.map_or(1, |text| text.parse().expect("a number"))
+/// Whether each scene, each place and each word is tried: by `MOXC_WORDS=all`.
+fn all() -> bool {
+    std::env::var("MOXC_WORDS").is_ok_and(|set| set == "all")
 }
 
 /// The scenes whose name holds `MOXC_SCENE`; else all.
@@ -291,59 +79,162 @@ fn chosen() -> Vec<Scene> {
     scenes
 }
 
-#[test]
-#[ignore = "needs perl and flock; takes long; run by `tests/run gate::outside`"]
-fn a_hostile_word_at_any_place_runs_nothing_and_reaches_no_terminal() {
-    let mut wrong = Vec::new();
-    let mut tried = 0;
-    for scene in chosen() {
-        let (said, folder) = scene.run(&[]);
-        assert_eq!(
-            looks_wrong(&said),
-            None,
-            "{}: {}\n{}",
-            scene.name,
-            said.out,
-            said.err
-        );
-        let places: BTreeSet<String> = lines(folder.path().join("places")).into_iter().collect();
-        assert!(
-            places.len() > 1,
-            "{}: {}\n{}",
-            scene.name,
-            said.out,
-            said.err
-        );
-        for (at, place) in places.iter().enumerate() {
-            for step in 0..each() {
-                let word = WORDS[(at + step * 5) % WORDS.len()];
-                let hit = tempfile::tempdir().expect("a folder");
-                let hit = hit.path().join("hit");
-                fs::create_dir_all(hit.parent().expect("a folder")).expect("a folder");
-                let word = word.replace("HIT", &hit.display().to_string());
-                let start = Instant::now();
-                let (said, _folder) =
-                    scene.run(&[("OUTSIDE_PLACE", place), ("OUTSIDE_WORD", &word)]);
-                tried += 1;
-                let slow = start.elapsed() > Duration::from_secs(200);
-                if hit.exists() || slow || looks_wrong(&said).is_some() {
-                    wrong.push(format!(
-                        "{} {place} {word:?}: ran {} slow {slow} {:?}\n{}{}",
-                        scene.name,
-                        hit.exists(),
-                        looks_wrong(&said),
-                        said.out,
-                        said.err
-                    ));
+/// Does the work on all processors; what was found wrong, in the order of the work.
+fn find_wrong<T: Sync>(work: &[T], look: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let wrong = Mutex::new(BTreeMap::new());
+    let most = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..most {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(one) = work.get(at) else { return };
+                    if let Some(why) = look(one) {
+                        wrong.lock().expect("no panic").insert(at, why);
+                    }
                 }
-                let _ = fs::remove_dir_all(hit.parent().expect("a folder"));
+            });
+        }
+    });
+    wrong
+        .into_inner()
+        .expect("no panic")
+        .into_values()
+        .collect()
+}
+
+/// A scene as it goes where nothing is wrong.
+struct Fine<'a> {
+    scene: &'a Scene,
+    said: Said,
+    calls: Vec<String>,
+    places: BTreeSet<String>,
+    done: Vec<String>,
+}
+
+fn fine(scenes: &[Scene]) -> Vec<Fine<'_>> {
+    let found = Mutex::new(BTreeMap::new());
+    let numbered: Vec<(usize, &Scene)> = scenes.iter().enumerate().collect();
+    let wrong = find_wrong(&numbered, |&(at, scene)| {
+        let (said, folder) = scene.run(&[]);
+        let fine = Fine {
+            scene,
+            calls: lines(folder.path().join("calls")),
+            places: lines(folder.path().join("places")).into_iter().collect(),
+            done: changes(&lines(folder.path().join("log"))),
+            said,
+        };
+        let bad = (fine.said.status != Some(scene.ends)).then_some("it ends otherwise");
+        let bad = bad.or_else(|| looks_wrong(&fine.said));
+        let told = bad.map(|bad| {
+            format!(
+                "{}: {bad}: {:?}\n{}{}",
+                scene.name, fine.said.status, fine.said.out, fine.said.err
+            )
+        });
+        found.lock().expect("no panic").insert(at, fine);
+        told
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    found
+        .into_inner()
+        .expect("no panic")
+        .into_values()
+        .collect()
+}
+
+/// What a place is called: the call, and where in its answer.
+fn parts(place: &str) -> (&str, &str) {
+    place.split_once('\t').expect("a call and a place")
+}
+
+/// The places of a scene that are tried together: each by itself, but those whose keys its script does not name.
+fn groups(fine: &Fine<'_>, seen: &mut BTreeSet<(&'static str, String)>) -> Vec<Vec<String>> {
+    let text = fine.scene.text();
+    let words: BTreeSet<&str> = text
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
+        .collect();
+    let mut alone = Vec::new();
+    let mut together: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for place in &fine.places {
+        if !all() && !seen.insert((fine.scene.of, place.clone())) {
+            continue;
+        }
+        let (call, at) = parts(place);
+        let key = at.rsplit('.').next().unwrap_or_default();
+        let named = at.starts_with("word ")
+            || call.contains("/config ")
+            || words.contains(key.trim_end_matches("[]"));
+        if named || all() {
+            alone.push(vec![place.clone()]);
+        } else {
+            together.entry(call).or_default().push(place.clone());
+        }
+    }
+    alone.extend(together.into_values());
+    alone
+}
+
+/// A word at some places of a scene.
+struct Trial<'a> {
+    scene: &'a Scene,
+    places: Vec<String>,
+    word: &'static str,
+}
+
+fn trials<'a>(fine: &[Fine<'a>]) -> Vec<Trial<'a>> {
+    let mut seen = BTreeSet::new();
+    let mut trials = Vec::new();
+    for fine in fine {
+        for places in groups(fine, &mut seen) {
+            let each = if all() { WORDS.len() } else { 1 };
+            for step in 0..each {
+                trials.push(Trial {
+                    scene: fine.scene,
+                    word: WORDS[(trials.len() + step) % WORDS.len()],
+                    places: places.clone(),
+                });
             }
         }
     }
+    trials
+}
+
+#[test]
+#[ignore = "needs perl and flock; run by tests/run"]
+fn a_hostile_word_at_any_place_runs_nothing_and_reaches_no_terminal() {
+    let scenes = chosen();
+    let fine = fine(&scenes);
+    let trials = trials(&fine);
+    let wrong = find_wrong(&trials, |trial| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let hit = folder.path().join("hit");
+        let word = trial.word.replace("HIT", &hit.display().to_string());
+        let start = Instant::now();
+        let place = trial.places.join("\n");
+        let (said, _folder) = trial
+            .scene
+            .run(&[("OUTSIDE_PLACE", &place), ("OUTSIDE_WORD", &word)]);
+        let why = if hit.exists() {
+            Some("a command ran")
+        } else if said.status == Some(124) || start.elapsed() > Duration::from_secs(200) {
+            Some("it does not end")
+        } else {
+            looks_wrong(&said)
+        };
+        why.map(|why| {
+            format!(
+                "{} {place} {word:?}: {why}: {:?}\n{}{}",
+                trial.scene.name, said.status, said.out, said.err
+            )
+        })
+    });
     assert!(
         wrong.is_empty(),
-        "{} of {tried}:\n{}",
+        "{} of {}:\n{}",
         wrong.len(),
+        trials.len(),
         wrong.join("\n")
     );
 }
@@ -394,95 +285,142 @@ fn changes(calls: &[String]) -> Vec<String> {
         .collect()
 }
 
+/// A call without what differs from one guest, storage and time to another.
+fn kind_of(call: &str) -> String {
+    let mut kind: String = call
+        .chars()
+        .map(|c| if c.is_ascii_digit() { 'N' } else { c })
+        .take(120)
+        .collect();
+    if let Some(at) = kind.find("/storage/") {
+        let rest = &kind[at + 9..];
+        let end = rest.find(['/', ' ']).unwrap_or(rest.len());
+        kind.replace_range(at + 9..at + 9 + end, "S");
+    }
+    kind
+}
+
+/// A call of a scene that fails, by its number.
+struct Failing<'a> {
+    fine: &'a Fine<'a>,
+    number: usize,
+}
+
+/// What is untrue or wrong about a run in which a call failed.
+fn after_failure(trial: &Failing<'_>) -> Option<String> {
+    let fine = trial.fine;
+    let number = trial.number;
+    let (said, folder) = fine.scene.run(&[("OUTSIDE_FAIL", &number.to_string())]);
+    let now = lines(folder.path().join("calls"));
+    let made = changes(&lines(folder.path().join("log")));
+    let failing = &fine.calls[number - 1];
+    let mut why = Vec::new();
+    if said.status == fine.said.status && made != fine.done && made.len() < fine.done.len() {
+        why.push("it says that all is done, and it is not".to_owned());
+    }
+    if said.status != Some(0) && said.err.is_empty() {
+        why.push("it fails without a word".to_owned());
+    }
+    if said.status.is_none_or(|status| !(0..=5).contains(&status)) {
+        why.push("its status is none of those that it has".to_owned());
+    }
+    if let Some(complaint) = looks_wrong(&said) {
+        why.push(complaint.to_owned());
+    }
+    let listing = failing.contains("/content ")
+        || failing.starts_with("zfs list")
+        || failing.contains("/snapshot ");
+    let gone = now
+        .iter()
+        .skip(number)
+        .find(|call| DESTROYS.iter().any(|one| call.starts_with(one)));
+    if listing && let Some(call) = gone {
+        why.push(format!("after a failed listing: {call}"));
+    }
+    (!why.is_empty()).then(|| {
+        format!(
+            "{} #{number} {failing}: {}\nstatus {:?}\n{}{}",
+            fine.scene.name,
+            why.join("; "),
+            said.status,
+            said.out,
+            said.err
+        )
+    })
+}
+
 #[test]
-#[ignore = "needs perl and flock; takes long; run by `tests/run gate::outside`"]
+#[ignore = "needs perl and flock; run by tests/run"]
 fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_listing() {
-    let mut wrong = Vec::new();
-    let mut tried = 0;
-    for scene in chosen() {
-        let (fine, folder) = scene.run(&[]);
-        let calls = lines(folder.path().join("calls"));
-        let done = changes(&lines(folder.path().join("log")));
-        for number in 1..=calls.len() {
-            let (said, folder) = scene.run(&[("OUTSIDE_FAIL", &number.to_string())]);
-            tried += 1;
-            let now = lines(folder.path().join("calls"));
-            let made = changes(&lines(folder.path().join("log")));
-            let failing = &calls[number - 1];
-            let mut why = Vec::new();
-            if said.status == fine.status && made != done && made.len() < done.len() {
-                why.push("it says that all is done, and it is not".to_owned());
-            }
-            if said.status != Some(0) && said.err.is_empty() {
-                why.push("it fails without a word".to_owned());
-            }
-            if let Some(complaint) = looks_wrong(&said) {
-                why.push(complaint.to_owned());
-            }
-            let listing = failing.contains("/content ")
-                || failing.starts_with("zfs list")
-                || failing.contains("/snapshot ");
-            if listing
-                && let Some(call) = now
-                    .iter()
-                    .skip(number)
-                    .find(|call| DESTROYS.iter().any(|one| call.starts_with(one)))
-            {
-                why.push(format!("after a failed listing: {call}"));
-            }
-            if !why.is_empty() {
-                wrong.push(format!(
-                    "{} #{number} {failing}: {}\nstatus {:?}\n{}{}",
-                    scene.name,
-                    why.join("; "),
-                    said.status,
-                    said.out,
-                    said.err
-                ));
+    let scenes = chosen();
+    let fine = fine(&scenes);
+    let mut seen = BTreeSet::new();
+    let mut trials = Vec::new();
+    for fine in &fine {
+        for (at, call) in fine.calls.iter().enumerate() {
+            if seen.insert((fine.scene.of, kind_of(call))) || all() {
+                trials.push(Failing {
+                    fine,
+                    number: at + 1,
+                });
             }
         }
     }
+    let wrong = find_wrong(&trials, after_failure);
     assert!(
         wrong.is_empty(),
-        "{} of {tried}:\n{}",
+        "{} of {}:\n{}",
         wrong.len(),
+        trials.len(),
         wrong.join("\n")
     );
 }
 
 #[test]
-#[ignore = "needs perl and flock; takes long; run by `tests/run gate::outside`"]
+#[ignore = "needs perl and flock; run by tests/run"]
 fn a_call_that_floods_or_writes_to_the_terminal_is_cut_short() {
     // One of each kind of call is enough: all go through one place.
-    let mut kinds = BTreeMap::new();
-    for scene in scenes() {
-        let (_, folder) = scene.run(&[]);
-        for (at, call) in lines(folder.path().join("calls")).iter().enumerate() {
+    let scenes = chosen();
+    let fine = fine(&scenes);
+    let mut trials = Vec::new();
+    let mut seen = BTreeSet::new();
+    for fine in &fine {
+        for (at, call) in fine.calls.iter().enumerate() {
             let kind: Vec<&str> = call.split(' ').take(2).collect();
-            kinds.entry(kind.join(" ")).or_insert((scene.name, at + 1));
-        }
-    }
-    let scenes = scenes();
-    let mut wrong = Vec::new();
-    for (kind, (name, at)) in kinds {
-        let scene = scenes
-            .iter()
-            .find(|scene| scene.name == name)
-            .expect("it is one of them");
-        for how in ["flood", "noise"] {
-            let (said, _folder) =
-                scene.run(&[("OUTSIDE_AT", &at.to_string()), ("OUTSIDE_HOW", how)]);
-            let length = said.out.len() + said.err.len();
-            if looks_wrong(&said).is_some() || length > 12_000_000 || said.status == Some(124) {
-                wrong.push(format!(
-                    "{name} {kind} {how}: {:?} {length}",
-                    looks_wrong(&said)
-                ));
+            if seen.insert((fine.scene.of, kind.join(" "))) || all() {
+                trials.extend(["flood", "noise"].map(|how| (fine, at + 1, how)));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // What hangs is waited for as long as was said.
+    let wrong = find_wrong(&trials, |&(fine, at, how)| {
+        let at_text = at.to_string();
+        let (said, _folder) = fine
+            .scene
+            .run(&[("OUTSIDE_AT", &at_text), ("OUTSIDE_HOW", how)]);
+        let length = said.out.len() + said.err.len();
+        let why = if length > 12_000_000 {
+            Some("too much is said")
+        } else if said.status == Some(124) {
+            Some("it does not end")
+        } else {
+            looks_wrong(&said)
+        };
+        why.map(|why| format!("{} {how} {}: {why}", fine.scene.name, fine.calls[at - 1]))
+    });
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        trials.len(),
+        wrong.join("\n")
+    );
+}
+
+/// What hangs is waited for as long as was said.
+#[test]
+#[ignore = "needs perl and flock; run by tests/run"]
+fn a_copy_that_does_not_answer_is_waited_for_as_long_as_was_said_and_removed() {
+    let scenes = scenes();
     let scene = scenes
         .iter()
         .find(|scene| scene.name == "rehearse a container")
@@ -508,9 +446,4 @@ fn a_call_that_floods_or_writes_to_the_terminal_is_cut_short() {
         said.out,
         said.err
     );
-    let mode = fs::metadata(folder.path())
-        .expect("a folder")
-        .permissions()
-        .mode();
-    assert_ne!(mode, 0);
 }

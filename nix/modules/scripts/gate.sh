@@ -207,7 +207,8 @@ gate_run='
   while (%open || !defined $status) {
     my $bits = "";
     vec($bits, fileno($_), 1) = 1 for values %open;
-    my $some = select($bits, undef, undef, defined $status ? 0.05 : 0.1);
+    # Whoever has closed both its outputs is about to end.
+    my $some = select($bits, undef, undef, defined $status ? 0.05 : %open ? 0.1 : 0.002);
     my $read = 0;
     for my $name (sort keys %open) {
       next if $some <= 0 || !vec($bits, fileno($open{$name}), 1);
