@@ -18,6 +18,7 @@
 //! [`compile`] strings them together for one host, [`fleet`] for all hosts of a call, which it holds against each other.
 //! Nothing below the [command line](cli) reads the clock, the environment, or a host's name.
 
+pub mod adopt;
 pub mod analysis;
 pub mod apply;
 pub mod calendar;

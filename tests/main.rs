@@ -1,6 +1,7 @@
 //! Integration tests, one binary.
 #![allow(clippy::disallowed_methods)] // it reads and writes files, as nothing of the compiler does
 
+mod adopt;
 mod applied;
 mod borders;
 mod broken;

@@ -306,7 +306,7 @@ fn fewest(layout: PoolLayout, installer: bool) -> usize {
 
 /// Fewer disks than the layout needs, or an odd one.
 fn too_few(host: &Host, pool: &Pool, sink: &mut Sink) {
-    if !host.complete {
+    if !host.complete || pool.is_there() {
         return;
     }
     let installer = *pool.boot && *host.platform == Platform::Proxmox;

@@ -92,6 +92,8 @@ pub(super) enum Command {
     Build(Build),
     /// Copy what moxc reads of a running host into one tar
     Collect(Collect),
+    /// Write the spec of a running host, with the proof that it changes nothing there
+    Adopt(Adopt),
     /// Show what differs between a spec and a running host, and what it costs to change it
     Plan(Plan),
     /// Bring a running host to what its spec says: plan, question, run, look; what fails goes back
@@ -236,6 +238,24 @@ pub(super) struct Collect {
     /// Say what would be read, and read nothing
     #[arg(long)]
     pub(super) list: bool,
+}
+
+/// Exit status: 0 the spec says the host as it is; 1 something of the host stands as a comment; 2 a wrong call, or the copy
+/// cannot be read.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Adopt {
+    /// The host as it is: a folder laid out as `/`, a tar of one, the text of `pvereport`, or `ssh://root@HOST`
+    #[arg(value_name = "LIVE")]
+    pub(super) live: String,
+    /// Write the spec to this file; standard output where left out
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Leave out what equals a default
+    #[arg(long)]
+    pub(super) minimal: bool,
+    /// Overwrite the file
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 /// Exit status: 0 nothing differs; 3 something differs; 4 something differs that `--fail-on` names; 1 errors in the

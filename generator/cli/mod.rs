@@ -4,6 +4,7 @@
 //! 1 where a spec has errors or an output folder is not what it should be, 2 where the call is wrong or the system
 //! refuses.
 
+mod adopt;
 mod apply;
 mod args;
 mod build;
@@ -97,6 +98,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(check) => check::run(check, &mut terminal),
         Command::Build(build) => build::run(build, &mut terminal),
         Command::Collect(collect) => collect::run(collect, &mut terminal),
+        Command::Adopt(adopt) => adopt::run(adopt, &mut terminal),
         Command::Plan(plan) => plan::run(plan, &mut terminal),
         Command::Apply(apply) => apply::run(apply, &mut terminal),
         Command::Undo(undo) => undo::run(undo, &mut terminal),

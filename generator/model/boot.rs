@@ -45,4 +45,6 @@ pub enum KeptText {
     Text(Spanned<Text>),
     /// Whole sections.
     Sections(Vec<Spanned<Text>>),
+    /// Nothing: the host's own file stays, and moxc writes none.
+    Untouched,
 }

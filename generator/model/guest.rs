@@ -43,6 +43,8 @@ pub struct Guest {
     pub autostart: Option<Autostart>,
     /// Whether Proxmox VE refuses to remove it.
     pub protection: Setting<bool>,
+    /// Options of Proxmox VE that stay out of its file.
+    pub unset: Vec<Spanned<Line>>,
     /// Guests that must run first.
     pub needs: Vec<Spanned<Id<Guest>>>,
     /// Guests that never run at the same time.

@@ -152,6 +152,8 @@ pub struct Host {
     pub reserve: Reserve,
     /// Whether the lost console is accepted.
     pub headless: Setting<bool>,
+    /// Whether moxc's own commands come with it.
+    pub tools: Setting<bool>,
     /// The hours of the day in which it is switched off.
     pub powered_off: Option<Spanned<HoursOff>>,
     /// The levels of warnings.

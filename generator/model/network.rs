@@ -399,7 +399,9 @@ impl Network {
             .filter(|kept| kept.path.as_str() == "etc/network/interfaces")
             .filter_map(|kept| match &kept.what {
                 super::KeptText::Text(text) => Some(text),
-                super::KeptText::Lines(_) | super::KeptText::Sections(_) => None,
+                super::KeptText::Lines(_)
+                | super::KeptText::Sections(_)
+                | super::KeptText::Untouched => None,
             });
         self.extra.iter().chain(kept).collect()
     }

@@ -51,6 +51,13 @@ pub struct Pool {
     pub vdevs: Vec<Vdev>,
 }
 
+impl Pool {
+    /// Whether the spec says nothing of its disks: it is there, and moxc makes nothing of it.
+    pub fn is_there(&self) -> bool {
+        self.layout.given == super::Given::Default
+    }
+}
+
 /// A further vdev of a pool.
 #[derive(Debug, Clone)]
 pub struct Vdev {

@@ -3,8 +3,8 @@
 //! A [`RelPath`] cannot leave the folder it is resolved in, and a [`FileSet`] cannot hold two files of which one would
 //! hide the other, on any file system that people check a repository out on.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -320,6 +320,8 @@ pub struct FileSet {
     files: BTreeMap<RelPath, OutputFile>,
     /// Every file and every folder above one, as file systems without case see them.
     taken: BTreeMap<String, Taken>,
+    /// Paths that are never taken in.
+    left: BTreeSet<String>,
 }
 
 /// Who has a folded path.
@@ -338,8 +340,16 @@ impl FileSet {
         Self::default()
     }
 
+    /// Leaves out the files of these paths from now on: somebody else's stand in their place.
+    pub fn leave(&mut self, paths: impl IntoIterator<Item = String>) {
+        self.left.extend(paths);
+    }
+
     /// Adds `file`, or says which file of the set it would hide.
     pub fn insert(&mut self, file: OutputFile) -> Result<(), Box<Clash>> {
+        if self.left.contains(file.path.as_str()) {
+            return Ok(());
+        }
         if let Some((kind, other)) = self.clash_of(&file.path) {
             let other_target = other
                 .and_then(|path| self.files.get(path))

@@ -832,6 +832,9 @@ impl SectionRules<'_> {
 
     fn items(&self, config: &SectionConfig) -> Items {
         let mut items = parse::sections(config, |id| self.object(id));
+        if self.file == SectionFile::Storage {
+            add_mountpoints(&mut items);
+        }
         if let SectionFile::Mapping(_) = self.file {
             // A node sees to its own lines.
             for options in items.values_mut() {
@@ -873,6 +876,25 @@ impl SectionRules<'_> {
 
     fn is_added_to(&self, object: &Object) -> bool {
         !self.local_is_ours && *object == Object::Storage("local".to_owned())
+    }
+}
+
+/// Where Proxmox VE finds or mounts a storage whose section does not say it: `ZFSPoolPlugin`, and `check_config` of the
+/// plugins of NFS, SMB and CephFS.
+fn add_mountpoints(items: &mut Items) {
+    for (object, options) in items {
+        let Object::Storage(name) = object else {
+            continue;
+        };
+        let (key, place) = match options.get(TYPE).map(String::as_str) {
+            Some("zfspool") => match options.get("pool") {
+                Some(pool) => ("mountpoint", format!("/{pool}")),
+                None => continue,
+            },
+            Some("nfs" | "cifs" | "cephfs") => ("path", format!("/mnt/pve/{name}")),
+            _ => continue,
+        };
+        options.entry(key.to_owned()).or_insert(place);
     }
 }
 

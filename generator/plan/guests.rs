@@ -56,7 +56,7 @@ pub(super) fn program(kind: GuestKind) -> &'static str {
 }
 
 /// What Proxmox VE keeps in a guest's file by itself: no difference.
-pub(super) fn is_state(key: &str) -> bool {
+pub(crate) fn is_state(key: &str) -> bool {
     let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
     base == "unused"
         || matches!(

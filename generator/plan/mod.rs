@@ -12,7 +12,7 @@ mod items;
 mod parse;
 pub mod render;
 mod storage;
-mod value;
+pub(crate) mod value;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -21,6 +21,7 @@ use serde::{Serialize, Serializer};
 
 pub use classes::Class;
 pub use compare::{Applied, Wanted, changes_of_guest, compare};
+pub(crate) use guests::is_state;
 
 use crate::live::Unread;
 use crate::pve::MappingKind;

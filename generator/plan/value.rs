@@ -7,13 +7,13 @@ use crate::pve::schema::{ConfigFile, OptionSchema};
 use crate::pve::{DiskSize, PropertyString};
 
 /// The parts of a value, by their schema names; one part without a name where the option has no sub-options.
-pub(super) type Parts = BTreeMap<String, String>;
+pub(crate) type Parts = BTreeMap<String, String>;
 
 /// The name of the only part of an option without sub-options.
 pub(super) const WHOLE: &str = "";
 
 /// Takes a value apart.
-pub(super) fn parts(file: ConfigFile<'_>, key: &str, value: &str) -> Parts {
+pub(crate) fn parts(file: ConfigFile<'_>, key: &str, value: &str) -> Parts {
     let schema = file.option(key);
     if schema.and_then(OptionSchema::format) == Some("pve-startup-order") {
         return startup(value);

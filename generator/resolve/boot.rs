@@ -75,6 +75,9 @@ pub(super) fn kept(file: &HostFile, sink: &mut Sink) -> Vec<Kept> {
             body.sections
                 .as_ref()
                 .map(|sections| (sections.span, KeptText::Sections(sections.value.clone()))),
+            body.untouched
+                .filter(|untouched| untouched.value)
+                .map(|untouched| (untouched.span, KeptText::Untouched)),
         ];
         let mut forms = forms.into_iter().flatten();
         let Some((first, what)) = forms.next() else {
@@ -82,7 +85,7 @@ pub(super) fn kept(file: &HostFile, sink: &mut Sink) -> Vec<Kept> {
                 sink.push(
                     Diagnostic::new(Code::MOX0004, body.span, "the key `lines` is missing")
                         .label("in this table")
-                        .help("say what is kept: `lines`, `text` or `sections`"),
+                        .help("say what is kept: `lines`, `text` or `sections`; or `untouched = true`"),
                 );
             }
             continue;

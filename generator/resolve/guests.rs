@@ -6,9 +6,9 @@ use crate::model::{
     Arena, Autostart, CloudInit, CloudInitStated, Container, ContainerDevice, ContainerMount, Disk,
     DiskSource, EfiDisk, Guest, GuestKind, GuestNic, GuestUsb, Host, Id, Image, MountSource,
     NixosGuest, NixosScript, NixosUser, Passthrough, Placement, RustSetup, Setting, Share, Steam,
-    StoreRef, TpmState, Vm, VmDisk, WindowsGuest,
+    StoreRef, TpmState, Vm, VmDisk, VolumeSource, WindowsGuest,
 };
-use crate::pve::{PveOption, Release};
+use crate::pve::{ConfigFile, PveOption, Release};
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
 use crate::spec::guest::{
@@ -432,6 +432,7 @@ impl Resolver<'_> {
                 .and_then(|c| c.units.map(|u| u.map(super::super::spec::reader::Int::get))),
             autostart: autostart(body.autostart.as_ref()),
             protection: Setting::or_default(body.protection, false, body.span),
+            unset: self.unset(body.unset.as_ref(), ConfigFile::Qm),
             needs: self.guests(body.needs.as_ref()),
             exclusive_with: self.guests(body.exclusive_with.as_ref()),
             backup: Setting::or_default(body.backup, true, body.span),
@@ -491,6 +492,17 @@ impl Resolver<'_> {
         }
         let devices = self.devices(raw);
         let lxc = self.lxc(raw);
+        let is_there = matches!(rootfs.volume, VolumeSource::Existing { .. });
+        if body.template.is_none() && !is_there && !body.misread.contains(&"template") {
+            self.sink.push(
+                Diagnostic::new(Code::MOX0004, body.span, "the key `template` is missing")
+                    .label("in this table")
+                    .help(
+                        "name what it is made from: `template = \"local:vztmpl/…\"`; a container that is there already names its \
+                         volume instead: `rootfs = { …, volume = \"…\" }`",
+                    ),
+            );
+        }
         let container = Container {
             os,
             cores: cpu.and_then(|c| c.cores.map(|c| c.map(super::super::spec::reader::Int::get))),
@@ -531,6 +543,7 @@ impl Resolver<'_> {
                 .and_then(|c| c.units.map(|u| u.map(super::super::spec::reader::Int::get))),
             autostart: autostart(body.autostart.as_ref()),
             protection: Setting::or_default(body.protection, false, body.span),
+            unset: self.unset(body.unset.as_ref(), ConfigFile::Pct),
             needs: self.guests(body.needs.as_ref()),
             exclusive_with: self.guests(body.exclusive_with.as_ref()),
             backup: Setting::or_default(body.backup, true, body.span),
@@ -540,6 +553,34 @@ impl Resolver<'_> {
             kind: GuestKind::Container(Box::new(container)),
             nixos,
         }
+    }
+
+    /// Options that stay out; one that Proxmox VE does not have is told.
+    fn unset(
+        &mut self,
+        written: Option<&Spanned<List<Line>>>,
+        file: ConfigFile<'static>,
+    ) -> Vec<Spanned<Line>> {
+        let unset = list(written);
+        for option in &unset {
+            let name = option.value.as_str();
+            if file.option(name).is_none() {
+                let known: Vec<&str> = file.option_names().collect();
+                self.sink.push(
+                    Diagnostic::new(
+                        Code::MOX0002,
+                        option.span,
+                        format!("no option `{}` in Proxmox VE", name.escape_debug()),
+                    )
+                    .help_if(crate::near::did_you_mean(
+                        name,
+                        known.iter().copied(),
+                        "option",
+                    )),
+                );
+            }
+        }
+        unset
     }
 
     /// Memory, as a size with its companions beside it or as one table.

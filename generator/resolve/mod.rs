@@ -135,6 +135,7 @@ pub fn resolve_for(file: &HostFile, addresses: Addresses, sink: &mut Sink) -> Ho
         ssh_keys: list(host.and_then(|h| h.ssh_keys.as_ref())),
         root_password_secret: host.and_then(|h| h.root_password_secret.clone()),
         reserve: reserve(host, host_span),
+        tools: Setting::or_default(host.and_then(|h| h.tools), true, host_span),
         headless: Setting::or_default(host.and_then(|h| h.headless), false, host_span),
         powered_off: host.and_then(|h| h.powered_off),
         lints: lints(file, sink),

@@ -220,6 +220,23 @@ fn pool(
     index: &Index<'_>,
     sink: &mut Sink,
 ) -> Pool {
+    let is_there = body.layout.is_none() && body.disks.is_none() && body.misread.is_empty();
+    for (key, missing) in [
+        ("layout", body.layout.is_none()),
+        ("disks", body.disks.is_none()),
+    ] {
+        if missing && !is_there && !body.misread.contains(&key) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0004,
+                    body.span,
+                    format!("the key `{key}` is missing"),
+                )
+                .label("in this table")
+                .help("say both `layout` and `disks`, or neither of a pool that is there already"),
+            );
+        }
+    }
     let disks = index
         .disks
         .find_all(body.disks.iter().flat_map(|d| &d.value), sink);
@@ -241,11 +258,15 @@ fn pool(
     }
     Pool {
         span: body.span,
-        layout: Setting::or_missing(
-            body.layout.map(|l| l.map(|l| l.0)),
-            PoolLayout::Mirror,
-            body.span,
-        ),
+        layout: if is_there {
+            Setting::default(PoolLayout::Stripe, body.span)
+        } else {
+            Setting::or_missing(
+                body.layout.map(|l| l.map(|l| l.0)),
+                PoolLayout::Mirror,
+                body.span,
+            )
+        },
         boot: Setting::or_default(body.boot, false, body.span),
         ashift: Setting::or_default(
             body.ashift

@@ -26,6 +26,8 @@ table! {
         "text" text: opt Text;
         /// Sections, each as the whole text of one.
         "sections" sections: opt List<Text>;
+        /// Whether the host's own file stays as it is, and moxc writes nothing of it.
+        "untouched" untouched: opt bool;
     }
 }
 

@@ -53,6 +53,8 @@ table! {
         "backup" backup: opt bool;
         /// Raw options of Proxmox VE.
         "extra" extra: opt Raw;
+        /// Options of Proxmox VE that moxc would write by itself and that stay out, as `smbios1` or `name`.
+        "unset" unset: opt List<Line>;
         /// Its network cards, in order.
         "network" network: opt List<GuestNicSpec>;
         /// What the firewall of Proxmox VE lets through at cards with `firewall = true`.
@@ -129,12 +131,14 @@ table! {
         "backup" backup: opt bool;
         /// Raw options of Proxmox VE.
         "extra" extra: opt Raw;
+        /// Options of Proxmox VE that moxc would write by itself and that stay out, as `smbios1` or `name`.
+        "unset" unset: opt List<Line>;
         /// Its network cards, in order.
         "network" network: opt List<GuestNicSpec>;
         /// What the firewall of Proxmox VE lets through at cards with `firewall = true`.
         "firewall" firewall: opt GuestFirewallSpec;
-        /// What it is made from.
-        "template" template: req VolumeId;
+        /// What it is made from; may be left out beside `rootfs.volume`, of a container that is there already.
+        "template" template: opt VolumeId;
         /// Whether its root is an ordinary user of the host; on where left out.
         "unprivileged" unprivileged: opt bool;
         /// Features: `nesting`, `keyctl`, `fuse`, `mknod`, `force_rw_sys`, `mount=nfs;cifs`.

@@ -32,6 +32,9 @@ table! {
         "root-password-secret" root_password_secret: opt SecretName;
         /// What every budget keeps for the host itself.
         "reserve" reserve: opt ReserveSpec;
+        /// Whether moxc's own commands for the host come with it, as `backup-rehearsal`; on where left out. Those that a
+        /// schedule runs come anyway.
+        "tools" tools: opt bool;
         /// Accepts that the only graphics card is passed through, and the console with it.
         "headless" headless: opt bool;
         /// The hours of the day in which the host is switched off.

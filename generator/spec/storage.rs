@@ -31,9 +31,9 @@ table! {
     /// One of `[storage.pools]`.
     PoolSpec {
         /// How the disks stand together.
-        "layout" layout: req OneOf<PoolLayout>;
-        /// Disks of `[hardware.disks]`.
-        "disks" disks: req List<Reference>;
+        "layout" layout: opt OneOf<PoolLayout>;
+        /// Disks of `[hardware.disks]`. Where they and `layout` are left out the pool is there, and moxc makes nothing of it.
+        "disks" disks: opt List<Reference>;
         /// Whether Proxmox VE is installed on it.
         "boot" boot: opt bool;
         /// The sector size as a power of two; 12 where left out.

@@ -276,12 +276,16 @@ fn hardware(host: &Host) -> Vec<Row> {
             .collect();
         row(
             "Storage",
-            format!(
-                "ZFS pool {}, {}: {}",
-                pool.name.value,
-                *pool.layout,
-                disks.join(", ")
-            ),
+            if pool.is_there() {
+                format!("ZFS pool {}", pool.name.value)
+            } else {
+                format!(
+                    "ZFS pool {}, {}: {}",
+                    pool.name.value,
+                    *pool.layout,
+                    disks.join(", ")
+                )
+            },
         );
     }
     for nic in hardware.nics.values() {

@@ -10,6 +10,7 @@ pub mod system;
 
 use crate::diagnostics::Sink;
 use crate::facts::Facts;
+use crate::model::{Host, KeptText};
 use crate::origin::Origin;
 use crate::output::FileSet;
 use crate::targets::about::About;
@@ -22,6 +23,8 @@ pub struct Plan {
     pve: pve::Plan,
     automation: automation::Plan,
     system: system::Plan,
+    /// Files of the tree that are left to the host.
+    left: Vec<String>,
 }
 
 impl Plan {
@@ -38,7 +41,19 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
         pve: pve::plan(facts, sink),
         automation: automation::plan(facts),
         system: system::plan(facts, sink),
+        left: left(facts.host),
     }
+}
+
+/// The files of which the spec says that the host's own stay.
+fn left(host: &Host) -> Vec<String> {
+    let untouched = host.kept.iter().filter(|kept| match &kept.what {
+        KeptText::Untouched => true,
+        KeptText::Lines(_) | KeptText::Text(_) | KeptText::Sections(_) => false,
+    });
+    untouched
+        .map(|kept| format!("proxmox/{}", kept.path.as_str()))
+        .collect()
 }
 
 impl Plan {
@@ -60,6 +75,7 @@ impl Plan {
 /// Writes them down. Reports what a user's template cannot do.
 pub fn emit(plan: &Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
     let origin = &plan.origin;
+    files.leave(plan.left.iter().cloned());
     pve::emit(&plan.pve, origin, templates, files, sink);
     automation::emit(&plan.automation, origin, files, sink);
     // Last: the script that applies the tree is made from its files.

@@ -26,6 +26,7 @@ pub struct Plan {
     span: Span,
     platform: Platform,
     email: Option<String>,
+    tools: bool,
     timed: Vec<Timed>,
 }
 
@@ -57,6 +58,7 @@ pub fn plan(facts: &Facts<'_>) -> Plan {
         span: host.name.span,
         platform: *host.platform,
         email: host.email.as_ref().map(|email| email.value.to_string()),
+        tools: *host.tools,
         timed: host
             .schedules
             .values()
@@ -104,6 +106,9 @@ pub fn emit(plan: &Plan, origin: &Origin, files: &mut FileSet, sink: &mut Sink) 
     match plan.platform {
         Platform::Proxmox => {}
         Platform::Nixos => return,
+    }
+    if !plan.tools && plan.timed.is_empty() {
+        return;
     }
     for tool in tools::ALL {
         let text = tool.script(&tree.header());

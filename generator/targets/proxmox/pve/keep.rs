@@ -33,9 +33,13 @@ pub(super) fn sections(
     let Some(kept) = of(host, path) else {
         return config;
     };
-    let KeptText::Sections(sections) = &kept.what else {
-        sink.push(wrong_form(kept, "sections"));
-        return config;
+    let sections = match &kept.what {
+        KeptText::Sections(sections) => sections,
+        KeptText::Untouched => return config,
+        KeptText::Lines(_) | KeptText::Text(_) => {
+            sink.push(wrong_form(kept, "sections"));
+            return config;
+        }
     };
     let mut config = config.unwrap_or_else(|| SectionConfig::new(file));
     for text in sections {
@@ -96,9 +100,13 @@ pub(super) fn lines<'a>(
     let Some(kept) = of(host, path) else {
         return Vec::new();
     };
-    let KeptText::Lines(lines) = &kept.what else {
-        sink.push(wrong_form(kept, "lines"));
-        return Vec::new();
+    let lines = match &kept.what {
+        KeptText::Lines(lines) => lines,
+        KeptText::Untouched => return Vec::new(),
+        KeptText::Text(_) | KeptText::Sections(_) => {
+            sink.push(wrong_form(kept, "lines"));
+            return Vec::new();
+        }
     };
     for line in lines {
         let key = line.as_str().split(':').next().unwrap_or_default().trim();

@@ -122,6 +122,9 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
             }
             GuestKind::Container(container) => lxc::plan(host, id, guest, container, volumes, sink),
         };
+        for option in &guest.unset {
+            config.remove(option.as_str());
+        }
         config.mark("", guest.name.span);
         guests.push((guest.vmid.get(), config));
     }

@@ -122,6 +122,7 @@ pub(super) fn plan(host: &Host) -> Zfs {
         .storage
         .pools
         .values()
+        .filter(|pool| !pool.is_there())
         .map(|pool| pool_plan(host, pool))
         .collect();
     let mut datasets: Vec<DatasetPlan> = host

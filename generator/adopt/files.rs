@@ -1,0 +1,248 @@
+//! `[keep]`: sections and files that the language has no words for, word for word.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::boot;
+use super::doc::{Doc, Part, Table, Toml};
+use super::jobs::{self, JOBS_CFG};
+use super::storage::STORAGE_CFG;
+use super::write::{NoteKind, Writing};
+use crate::live::secrets::is_blanked;
+use crate::live::{FileText, Sections};
+use crate::pve::{MappingKind, Section};
+use crate::value::{KeptPath, SpecString};
+
+/// Files that belong to the system or to the cluster: they stay on the host as they are, and a spec that brought them to
+/// another host would break it.
+const LEFT: &[(&str, &str)] = &[
+    ("etc/apt/", "the system's own; the release decides it"),
+    (
+        "etc/default/grub",
+        "what it tells the kernel is in `[boot]`; the rest is the system's own",
+    ),
+    ("etc/fstab", "it names file systems of this installation"),
+    ("etc/hostname", "`host.name`"),
+    (
+        "etc/hosts",
+        "the system's own; moxc sees to the host's line",
+    ),
+    ("etc/initramfs-tools/", "the system's own"),
+    ("etc/kernel/cmdline", "its parameters are in `[boot]`"),
+    ("etc/localtime", "`host.timezone`"),
+    ("etc/modules", "its modules are in `[boot]`"),
+    ("etc/modules-load.d/", "its modules are in `[boot]`"),
+    ("etc/network/", "its interfaces are in `[network]`"),
+    ("etc/pve/corosync.conf", "the cluster's own"),
+    (
+        "etc/pve/user.cfg",
+        "users and rights, which moxc does not manage",
+    ),
+    ("etc/subgid", "the system's own"),
+    ("etc/subuid", "the system's own"),
+    ("etc/timezone", "`host.timezone`"),
+];
+
+/// The path of a mapping's file.
+fn mapping_path(kind: MappingKind) -> &'static str {
+    match kind {
+        MappingKind::Pci => "etc/pve/mapping/pci.cfg",
+        MappingKind::Usb => "etc/pve/mapping/usb.cfg",
+        MappingKind::Dir => "etc/pve/mapping/directory.cfg",
+    }
+}
+
+/// Writes what is kept.
+pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
+    let live = writing.live;
+    let mut kept = Vec::new();
+    if let Some(storage) = live.storage.present() {
+        let left = sections(storage, |section| {
+            !writing.stores.contains_key(section.id()) && section.id() != "local"
+        });
+        kept.push((STORAGE_CFG, left));
+    }
+    if let Some(jobs) = live.jobs.present() {
+        let left = sections(jobs, |section| {
+            !jobs::has_words(writing, section)
+                && !writing
+                    .decided
+                    .out
+                    .contains_key(&Part::Job(section.id().to_owned()))
+        });
+        kept.push((JOBS_CFG, left));
+    }
+    for (kind, item) in &live.mappings {
+        let Some(mappings) = item.present() else {
+            continue;
+        };
+        let left = sections(mappings, |section| match kind {
+            MappingKind::Pci => !writing.pci.contains(section.id()),
+            MappingKind::Usb => !writing.usb.contains(section.id()),
+            MappingKind::Dir => true,
+        });
+        kept.push((mapping_path(*kind), left));
+    }
+    for (path, sections) in kept {
+        if sections.is_empty() {
+            continue;
+        }
+        let mut table = Table::new(["keep", path], Part::File(path.to_owned()));
+        for (id, _) in &sections {
+            writing.note(
+                NoteKind::Kept,
+                format!("{path}: {id}"),
+                "the language has no words for all of it",
+            );
+        }
+        let texts = sections.into_iter().map(|(_, text)| Toml::Lines(text));
+        table.set("sections", Toml::List(texts.collect()));
+        doc.push(table);
+    }
+    files(writing, doc);
+    untouched(writing, doc);
+}
+
+/// The text of the sections that are kept, by their ids.
+fn sections(of: &Sections, is_kept: impl Fn(&Section) -> bool) -> Vec<(String, String)> {
+    let kept = of.config.sections().filter(|section| is_kept(section));
+    kept.map(|section| {
+        let mut text = format!("{}: {}\n", section.kind(), section.id());
+        for (key, value) in section.properties().filter(|(_, value)| !is_blanked(value)) {
+            let line = if value.is_empty() {
+                format!("\t{key}")
+            } else {
+                format!("\t{key} {value}")
+            };
+            writeln!(text, "{line}").expect("a string takes all text");
+        }
+        (section.id().to_owned(), text)
+    })
+    .collect()
+}
+
+/// Whole files that are the host's own.
+fn files(writing: &mut Writing<'_>, doc: &mut Doc) {
+    let mut kept: BTreeMap<&str, &FileText> = BTreeMap::new();
+    for file in writing.live.tree.files() {
+        let path = file.path.as_str();
+        if !is_own(path, writing.node) || file.text.trim().is_empty() {
+            continue;
+        }
+        if let Some((_, why)) = LEFT
+            .iter()
+            .find(|(left, _)| path == *left || left.ends_with('/') && path.starts_with(left))
+        {
+            writing.note(NoteKind::Normalised, path, *why);
+            continue;
+        }
+        if path.starts_with("etc/modprobe.d/") {
+            let name = path.trim_start_matches("etc/modprobe.d/");
+            let own = boot::modprobe_files(writing.live).any(|(own, _)| own == name);
+            let said = boot::has_words(&file.text)
+                && !writing.decided.kept.contains(&Part::File(path.to_owned()));
+            if !own || said {
+                continue;
+            }
+        }
+        kept.insert(path, file);
+    }
+    for (path, file) in kept {
+        let part = Part::File(path.to_owned());
+        if KeptPath::parse(path).is_err() || writing.decided.untouched.contains(path) {
+            continue;
+        }
+        if file.text.lines().any(is_blanked_line) {
+            writing.note(
+                NoteKind::Unread,
+                path,
+                "it holds a secret, which is not read; the file stays as it is",
+            );
+            continue;
+        }
+        writing.note(NoteKind::Kept, path, "the language has no words for it");
+        let mut table = Table::new(["keep", path], part);
+        table.set("text", Toml::Lines(file.text.clone()));
+        doc.push(table);
+    }
+}
+
+fn is_blanked_line(line: &str) -> bool {
+    is_blanked(line) || line.split([' ', '=', ':', '\t']).any(is_blanked)
+}
+
+/// Whether a file is one that somebody wrote on the host, and that no other part of the spec sees to.
+fn is_own(path: &str, node: &str) -> bool {
+    if let Some(name) = path.strip_prefix("etc/pve/") {
+        let elsewhere = [
+            "qemu-server/",
+            "lxc/",
+            "nodes/",
+            "mapping/",
+            "openvz/",
+            "local/",
+            "ha/crm_commands",
+        ]
+        .iter()
+        .any(|folder| name.starts_with(folder))
+            || name.starts_with('.')
+            || matches!(
+                name,
+                "storage.cfg" | "jobs.cfg" | "vzdump.cron" | "authkey.pub"
+            )
+            || [
+                ".pem", ".pub", ".key", ".pw", ".new", ".bak", ".sig", ".old",
+            ]
+            .iter()
+            .any(|end| name.ends_with(end));
+        let text = [".cfg", ".fw", ".conf"]
+            .iter()
+            .any(|end| name.ends_with(end));
+        let own_rules = path == format!("etc/pve/nodes/{node}/host.fw");
+        return own_rules || !elsewhere && text;
+    }
+    let folders = [
+        "etc/modprobe.d/",
+        "etc/network/interfaces.d/",
+        "etc/sysctl.d/",
+        "etc/udev/rules.d/",
+    ];
+    let whole = ["etc/resolv.conf", "etc/vzdump.conf"];
+    let unit = path
+        .strip_prefix("etc/systemd/system/")
+        .is_some_and(|name| !name.contains(".wants/") && !name.contains(".requires/"));
+    let link = path.starts_with("etc/systemd/network/");
+    folders.iter().any(|folder| path.starts_with(folder))
+        || whole.contains(&path)
+        || unit
+        || link
+        || LEFT
+            .iter()
+            .any(|(left, _)| path == *left || left.ends_with('/') && path.starts_with(left))
+}
+
+/// Files of which moxc would write something else than the host has.
+fn untouched(writing: &mut Writing<'_>, doc: &mut Doc) {
+    let decided = writing.decided;
+    let paths: BTreeSet<&String> = decided.untouched.iter().collect();
+    for path in paths {
+        let mut table = Table::new(["keep", path.as_str()], Part::File(path.clone()));
+        if let Some(file) = writing.live.tree.file(path).present() {
+            let said = file.text.lines().map(str::trim_end).filter(|line| {
+                let line = line.trim_start();
+                !line.is_empty() && !line.starts_with('#')
+            });
+            table.comments.extend(said.map(str::to_owned));
+        }
+        if !table.comments.is_empty() {
+            table.comments.insert(0, "on the host:".to_owned());
+        }
+        table.set("untouched", true);
+        writing.note(
+            NoteKind::Kept,
+            path.as_str(),
+            "moxc would write something else, and leaves the file as it is",
+        );
+        doc.push(table);
+    }
+}

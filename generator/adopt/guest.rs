@@ -1,0 +1,341 @@
+//! Guests: what the tables of machines and of containers share.
+
+use std::collections::BTreeMap;
+
+use super::doc::{Doc, Part, Table, Toml};
+use super::write::{NoteKind, Writing, amount, kebab, schema_value, size};
+use super::{container, vm};
+use crate::live::LiveGuest;
+use crate::live::secrets::is_blanked;
+use crate::plan::value::parts;
+use crate::pve::schema::OptionSchema;
+use crate::pve::{DiskSize, GuestKind};
+
+/// A guest while its tables are written.
+pub(super) struct Guest<'a> {
+    /// As it is on the host.
+    pub(super) live: &'a LiveGuest,
+    /// What it is in the spec.
+    pub(super) part: Part,
+    /// Its options, as they will be after its next start; those that have been said are gone.
+    pub(super) options: BTreeMap<String, String>,
+    /// Options in Proxmox VE's own words.
+    pub(super) raw: BTreeMap<String, String>,
+    /// Its own table.
+    pub(super) table: Table,
+    /// The tables below it.
+    pub(super) below: Vec<Table>,
+    /// The header of its own table.
+    header: [String; 2],
+}
+
+impl<'a> Guest<'a> {
+    fn new(writing: &Writing<'_>, live: &'a LiveGuest) -> Self {
+        let folder = match live.kind {
+            GuestKind::Qm => "vms",
+            GuestKind::Pct => "containers",
+        };
+        let name = &writing.names[&live.vmid];
+        let part = Part::Guest(live.vmid);
+        let mut guest = Self {
+            live,
+            table: Table::new([folder, name.as_str()], part.clone()),
+            part,
+            options: options(live),
+            raw: BTreeMap::new(),
+            below: Vec::new(),
+            header: [folder.to_owned(), name.clone()],
+        };
+        let raw: Vec<String> = guest
+            .options
+            .keys()
+            .filter(|key| writing.decided.is_raw(&guest.part, key))
+            .cloned()
+            .collect();
+        for key in raw {
+            guest.take_raw(&key);
+        }
+        guest
+    }
+
+    /// Takes an option to say it.
+    pub(super) fn take(&mut self, key: &str) -> Option<String> {
+        self.options.remove(key)
+    }
+
+    /// Takes an option to say it in Proxmox VE's own words.
+    pub(super) fn take_raw(&mut self, key: &str) {
+        if let Some(value) = self.options.remove(key) {
+            self.raw.insert(key.to_owned(), value);
+        }
+    }
+
+    /// The options `net0`, `net1`, … that are left, by their numbers.
+    pub(super) fn numbered(&self, base: &str) -> Vec<(u32, String)> {
+        let mut found: Vec<(u32, String)> = self
+            .options
+            .keys()
+            .filter_map(|key| {
+                let number = key.strip_prefix(base)?;
+                let number = number.parse::<u32>().ok()?;
+                Some((number, key.clone()))
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// A value by its parts.
+    pub(super) fn parts(&self, key: &str, value: &str) -> BTreeMap<String, String> {
+        parts(self.live.kind.config_file(), key, value)
+    }
+
+    /// A table below the guest's own.
+    pub(super) fn table_below(&self, name: &str) -> Table {
+        let header = self.header.iter().map(String::as_str).chain([name]);
+        Table::new(header, self.part.clone())
+    }
+
+    /// One of an array of tables below the guest's own.
+    pub(super) fn item_below(&self, name: &str, says: &str) -> Table {
+        Table {
+            is_item: true,
+            says: Some(says.to_owned()),
+            ..self.table_below(name)
+        }
+    }
+
+    /// The options that are keys of the schema, and what stays in Proxmox VE's own words.
+    fn rest(&mut self, said: &[(&str, &str)]) {
+        let file = self.live.kind.config_file();
+        for (key, value) in std::mem::take(&mut self.options) {
+            let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+            let is_said = said.iter().any(|(said, _)| *said == key || *said == base);
+            match file.option(&key) {
+                Some(schema) if !is_said && !value.is_empty() => {
+                    let value = schema_value(schema, &value);
+                    self.table.set_as(&kebab(&key), value, &key);
+                }
+                Some(_) | None => {
+                    self.raw.insert(key, value);
+                }
+            }
+        }
+    }
+}
+
+/// The options of a guest after its next start, without what Proxmox VE keeps there for itself and without secrets.
+fn options(live: &LiveGuest) -> BTreeMap<String, String> {
+    let pending = live.pending().into_iter();
+    let keys = live
+        .config
+        .options()
+        .chain(pending.flat_map(|pending| pending.options()))
+        .map(|(key, _)| key)
+        .filter(|key| *key != "delete" && !crate::plan::is_state(key));
+    keys.filter_map(|key| {
+        let value = live.wanted(key)?;
+        (!is_blanked(value)).then(|| (key.to_owned(), value.to_owned()))
+    })
+    .collect()
+}
+
+/// Writes the tables of every guest.
+pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
+    let own = writing.own;
+    for live in own.guests.values() {
+        let mut guest = Guest::new(writing, live);
+        match live.kind {
+            GuestKind::Qm => {
+                vm::write(writing, &mut guest);
+                guest.rest(vm::SAID);
+            }
+            GuestKind::Pct => {
+                container::write(writing, &mut guest);
+                guest.rest(container::SAID);
+            }
+        }
+        finish(writing, guest, doc);
+    }
+}
+
+fn finish(writing: &mut Writing<'_>, mut guest: Guest<'_>, doc: &mut Doc) {
+    let vmid = guest.live.vmid;
+    let unset: Vec<&str> = writing
+        .decided
+        .unset
+        .iter()
+        .filter(|(part, _)| *part == guest.part)
+        .map(|(_, key)| key.as_str())
+        .collect();
+    if !unset.is_empty() {
+        guest.table.set("unset", Toml::texts(unset));
+    }
+    let mut extra = guest.table_below("extra");
+    for (key, value) in &guest.raw {
+        extra.set_as(key, value.as_str(), key);
+    }
+    for line in &guest.live.skipped {
+        writing.note(
+            NoteKind::Risk,
+            format!("{}:{}", guest.live.file.path, line.line),
+            "Proxmox VE skips this line",
+        );
+    }
+    if guest.live.snapshots().next().is_some() {
+        writing.note(
+            NoteKind::Normalised,
+            format!("snapshots of {vmid}"),
+            "they stay on the host; a spec says nothing of them",
+        );
+    }
+    if guest.live.pending().is_some() {
+        writing.note(
+            NoteKind::Risk,
+            format!("guest {vmid}"),
+            "changes wait for its next start; the spec says what it will be then",
+        );
+    }
+    doc.push(guest.table);
+    for table in guest.below {
+        doc.push(table);
+    }
+    doc.push(extra);
+}
+
+/// Name, number, notes and tags.
+pub(super) fn identity(writing: &Writing<'_>, guest: &mut Guest<'_>, name_key: &str) {
+    let vmid = guest.live.vmid;
+    if let Some(name) = guest.take(name_key)
+        && name != writing.names[&vmid]
+    {
+        guest.table.set_as("name", name, name_key);
+    }
+    guest.table.set("vmid", vmid);
+    let description = guest.live.config.description().to_owned();
+    guest.take("description");
+    if !description.is_empty() {
+        guest.table.set("description", Toml::Lines(description));
+    }
+    if let Some(tags) = guest.take("tags") {
+        let tags = tags.split([';', ',', ' ']).filter(|tag| !tag.is_empty());
+        let tags: Vec<String> = tags.map(str::to_ascii_lowercase).collect();
+        guest.table.set("tags", Toml::texts(tags));
+    }
+}
+
+/// Whether it starts with the host, and whether it may be removed.
+pub(super) fn start(writing: &Writing<'_>, guest: &mut Guest<'_>) {
+    let onboot = guest.take("onboot");
+    let on = onboot.as_deref() == Some("1");
+    match guest.take("startup") {
+        None if on => {
+            guest.table.set_as("autostart", true, "onboot");
+        }
+        None if onboot.is_some() && !writing.minimal => {
+            guest.table.set_as("autostart", false, "onboot");
+        }
+        None => {}
+        Some(startup) => {
+            let mut table = Vec::new();
+            for (key, value) in guest.parts("startup", &startup) {
+                let entry = match key.as_str() {
+                    "order" => ("order", Toml::number(&value)),
+                    "up" => ("up-delay", Toml::Text(format!("{value}s"))),
+                    "down" => ("down-delay", Toml::Text(format!("{value}s"))),
+                    _ => continue,
+                };
+                table.push((entry.0.to_owned(), entry.1));
+            }
+            if !on {
+                table.push(("enabled".to_owned(), false.into()));
+            }
+            guest
+                .table
+                .set_as("autostart", Toml::Table(table), "startup");
+        }
+    }
+    if let Some(protection) = guest.take("protection")
+        && (protection == "1" || !writing.minimal)
+    {
+        guest.table.set("protection", protection == "1");
+    }
+}
+
+/// The entries of `cpu` that both kinds of guests have.
+pub(super) fn weights(guest: &mut Guest<'_>, cpu: &mut Vec<(String, Toml)>) {
+    if let Some(limit) = guest.take("cpulimit") {
+        cpu.push(("limit".to_owned(), amount(&limit)));
+    }
+    if let Some(units) = guest.take("cpuunits") {
+        cpu.push(("units".to_owned(), Toml::number(&units)));
+    }
+}
+
+/// An amount of MiB, as Proxmox VE counts memory.
+pub(super) fn mebibytes(text: &str) -> Toml {
+    match text.parse::<u64>() {
+        Ok(number) if number < 1 << 40 => size(number << 20),
+        Ok(_) | Err(_) => text.into(),
+    }
+}
+
+/// A disk's size.
+pub(super) fn disk_size(text: &str) -> Toml {
+    match text.parse::<DiskSize>() {
+        Ok(bytes) => size(bytes.bytes()),
+        Err(_) => text.into(),
+    }
+}
+
+/// Where a volume lies: the store's key and name, and the volume's name; none where it is no volume of a storage that the
+/// spec says.
+pub(super) fn volume<'v>(
+    writing: &Writing<'_>,
+    value: &'v str,
+) -> Option<(&'static str, &'v str, &'v str)> {
+    let (store, volume) = value.split_once(':')?;
+    let kind = writing.stores.get(store)?;
+    Some((kind.key(), store, volume))
+}
+
+/// A card's bridge, VLAN and what else both kinds of guests say of one.
+pub(super) fn card(
+    guest: &Guest<'_>,
+    option: &str,
+    parts: &mut BTreeMap<String, String>,
+    table: &mut Table,
+) {
+    let file = guest.live.kind.config_file();
+    let says = |part: &str| format!("{option}.{part}");
+    if let Some(tag) = parts.remove("tag") {
+        table.set_as("vlan", Toml::number(&tag), &says("tag"));
+    }
+    if let Some(trunks) = parts.remove("trunks") {
+        let list = trunks.split(';').map(Toml::number).collect();
+        table.set_as("trunks", Toml::List(list), &says("trunks"));
+    }
+    if let Some(firewall) = parts.remove("firewall")
+        && firewall == "1"
+    {
+        table.set_as("firewall", true, &says("firewall"));
+    }
+    for key in ["mtu", "rate"] {
+        if let Some(value) = parts.remove(key) {
+            let value = if key == "rate" {
+                amount(&value)
+            } else {
+                Toml::number(&value)
+            };
+            table.set_as(key, value, &says(key));
+        }
+    }
+    let keys = file.option(option).and_then(OptionSchema::sub_options);
+    for (key, value) in parts.iter() {
+        let value = match keys.as_ref().and_then(|keys| keys.get(key)) {
+            Some(schema) => schema_value(schema, value),
+            None => value.as_str().into(),
+        };
+        table.set_as(&kebab(key), value, &says(key));
+    }
+}

@@ -1,0 +1,411 @@
+//! A host that runs → a spec of it, with the proof that it says the host as it is.
+//!
+//! Each part of the host is written down in the language's own words. The spec is then compiled, and its plan held against
+//! the same copy. What the compiler refuses stands as a comment with its error; what the plan would change is said another
+//! way: in Proxmox VE's own words, as sections or stanzas that are kept, or not at all. So the loop that proves the spec is
+//! also what makes it right. It ends because each round decides something that stays decided.
+
+mod boot;
+mod container;
+mod doc;
+mod files;
+mod guest;
+mod hardware;
+mod host;
+mod jobs;
+mod network;
+mod storage;
+mod vm;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::compile;
+use crate::diagnostics::{Diagnostic, Lints, Severity, Sink};
+use crate::live::{LiveNode, Snapshot};
+use crate::origin::Origin;
+use crate::plan::{self, Change, Object, Plan, Wanted};
+use crate::pve::MappingKind;
+use crate::source::SourceMap;
+use crate::targets::{self, Target};
+use crate::template::Templates;
+
+use doc::{Doc, Part, Printed};
+use write::{Decided, StoreKind, Writing};
+pub use write::{Note, NoteKind};
+
+/// After so many rounds what is left is told instead of mended.
+const MOST_ROUNDS: usize = 40;
+
+/// A spec of a host that runs.
+#[derive(Debug)]
+pub struct Adopted {
+    /// The name of the host in the spec.
+    pub host: String,
+    /// The spec.
+    pub text: String,
+    /// What a person wants to know of it.
+    pub notes: Vec<Note>,
+    /// What of the host stands as a comment, with the error: the compiler refuses it.
+    pub faults: Vec<String>,
+    /// What the compiler says of the spec; its places are of the text, as the first file of a call.
+    pub found: Vec<(Severity, Diagnostic)>,
+    /// What the spec would change on the host: nothing, where the proof has come out.
+    pub plan: Option<Plan>,
+}
+
+impl Adopted {
+    /// Whether the spec says the host as it is, whole.
+    pub fn is_proved(&self) -> bool {
+        self.faults.is_empty() && self.plan.as_ref().is_some_and(Plan::is_same)
+    }
+}
+
+/// Writes the spec of a host.
+pub fn adopt(live: &Snapshot, minimal: bool) -> Adopted {
+    let mut decided = Decided::default();
+    let mut round = 0;
+    loop {
+        round += 1;
+        let (doc, notes) = write(live, minimal, &decided);
+        let printed = doc::print(&doc);
+        let compiled = compile(&printed.text, live);
+        let next = match &compiled.plan {
+            None => after_errors(&decided, &printed, &compiled.found),
+            Some(plan) => after_plan(&decided, &plan.changes),
+        };
+        if next == decided || round == MOST_ROUNDS {
+            return finish(live, &decided, printed, notes, compiled);
+        }
+        decided = next;
+    }
+}
+
+fn finish(
+    live: &Snapshot,
+    decided: &Decided,
+    printed: Printed,
+    mut notes: BTreeSet<Note>,
+    compiled: Compiled,
+) -> Adopted {
+    let mut faults: Vec<String> = Vec::new();
+    for ((part, says), why) in &decided.faulty {
+        if !decided.out.contains_key(part) {
+            faults.push(format!("{} `{says}`: {}", shown(part), first_line(why)));
+        }
+    }
+    for (part, why) in &decided.out {
+        faults.push(format!("{}: {}", shown(part), first_line(why)));
+    }
+    for unread in &live.unread {
+        notes.insert(Note {
+            kind: NoteKind::Unread,
+            what: unread.path.clone(),
+            why: unread.reason.clone(),
+        });
+    }
+    Adopted {
+        host: host::host_name(node_of(live)),
+        text: printed.text,
+        notes: notes.into_iter().collect(),
+        faults,
+        found: compiled.found,
+        plan: compiled.plan,
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or(text)
+}
+
+/// A part of a host for people.
+fn shown(part: &Part) -> String {
+    match part {
+        Part::Host => "the host".to_owned(),
+        Part::Guest(vmid) => format!("guest {vmid}"),
+        Part::Store(name) => format!("storage `{name}`"),
+        Part::Pool(name) => format!("pool `{name}`"),
+        Part::Interface(name) => format!("interface `{name}`"),
+        Part::Job(name) => format!("job `{name}`"),
+        Part::Device(name) => format!("device `{name}`"),
+        Part::File(path) => format!("/{path}"),
+        Part::Boot => "what the kernel is told".to_owned(),
+    }
+}
+
+/// The name of the host among its nodes; empty where nobody knows it.
+fn node_of(live: &Snapshot) -> &str {
+    live.node.present().map_or("", String::as_str)
+}
+
+/// Writes all tables, and hides what has turned out to be faulty.
+fn write(live: &Snapshot, minimal: bool, decided: &Decided) -> (Doc, BTreeSet<Note>) {
+    let nobody = LiveNode::default();
+    let own = live.own().unwrap_or(&nobody);
+    let node = node_of(live);
+    let disks = hardware::Disks::of(live);
+    let mut writing = Writing {
+        live,
+        node,
+        own,
+        release: host::release(live),
+        minimal,
+        decided,
+        names: write::guest_names(own),
+        stores: stores(live, decided),
+        pci: mapped(live, node, decided, MappingKind::Pci, "hostpci"),
+        usb: mapped(live, node, decided, MappingKind::Usb, "usb"),
+        disks: disks.by_path(),
+        notes: BTreeSet::new(),
+    };
+    let mut doc = Doc::default();
+    doc.preamble = vec![
+        "A host that runs, as moxc has found it: `moxc plan` of this file against the host changes nothing.".to_owned(),
+    ];
+    let interfaces = network::Interfaces::of(&writing);
+    host::write(&mut writing, &mut doc);
+    hardware::write(&mut writing, &disks, &interfaces.nics, &mut doc);
+    boot::write(&mut writing, &mut doc);
+    network::write(&mut writing, &interfaces, &mut doc);
+    storage::write(&mut writing, &disks, &mut doc);
+    guest::write(&mut writing, &mut doc);
+    jobs::write(&mut writing, &mut doc);
+    files::write(&mut writing, &mut doc);
+    hide(&mut doc, decided);
+    (doc, writing.notes)
+}
+
+/// The storages that a guest can refer to.
+fn stores(live: &Snapshot, decided: &Decided) -> BTreeMap<String, StoreKind> {
+    let mut stores = BTreeMap::from([("local".to_owned(), StoreKind::Store)]);
+    for section in live
+        .storage
+        .present()
+        .into_iter()
+        .flat_map(|storage| storage.config.sections())
+    {
+        let part = Part::Store(section.id().to_owned());
+        let is_said = !decided.kept.contains(&part) && !decided.out.contains_key(&part);
+        if let Some(kind) = storage::kind_of(section).filter(|_| is_said) {
+            stores.insert(section.id().to_owned(), kind);
+        }
+    }
+    stores
+}
+
+/// The mappings that are said by a table of the hardware: those that a guest has.
+fn mapped(
+    live: &Snapshot,
+    node: &str,
+    decided: &Decided,
+    kind: MappingKind,
+    option: &str,
+) -> BTreeSet<String> {
+    let guests = live.own().into_iter().flat_map(|own| own.guests.values());
+    let mut used = BTreeSet::new();
+    for guest in guests {
+        for (key, value) in guest
+            .config
+            .options()
+            .filter(|(key, _)| key.starts_with(option))
+        {
+            let parts = plan::value::parts(
+                guest.kind.config_file(),
+                key,
+                guest.wanted(key).unwrap_or(value),
+            );
+            used.extend(parts.get("mapping").cloned());
+        }
+    }
+    hardware::mapped(live, node, kind)
+        .into_keys()
+        .filter(|name| used.contains(name) && !decided.kept.contains(&Part::Device(name.clone())))
+        .collect()
+}
+
+/// What the compiler refuses stands as a comment.
+fn hide(doc: &mut Doc, decided: &Decided) {
+    for table in &mut doc.tables {
+        if let Some(why) = decided.out.get(&table.part) {
+            table.fault = Some(why.clone());
+            continue;
+        }
+        let fault = |says: &str| {
+            decided
+                .faulty
+                .get(&(table.part.clone(), says.to_owned()))
+                .cloned()
+        };
+        if let Some(why) = table.says.as_deref().and_then(fault) {
+            table.fault = Some(why);
+            continue;
+        }
+        let faults: Vec<Option<String>> = table
+            .entries
+            .iter()
+            .map(|entry| fault(&entry.says))
+            .collect();
+        for (entry, fault) in table.entries.iter_mut().zip(faults) {
+            if entry.fault.is_none() {
+                entry.fault = fault;
+            }
+        }
+    }
+}
+
+/// A spec after its compilation.
+struct Compiled {
+    found: Vec<(Severity, Diagnostic)>,
+    /// What it would change; none where it has errors.
+    plan: Option<Plan>,
+}
+
+fn compile(text: &str, live: &Snapshot) -> Compiled {
+    let mut sources = SourceMap::new();
+    let file = sources.add("host.toml", text);
+    let origin = Origin::of(&sources, &[file]);
+    let mut sink = Sink::new();
+    let checked = compile::check(&sources, file, &origin, &mut sink);
+    let found = sink.finish(&Lints::default(), false);
+    let plan = checked
+        .host
+        .as_ref()
+        .zip(checked.plan.as_ref())
+        .map(|(host, plan)| {
+            let mut sink = Sink::new();
+            let files = targets::emit(plan, &[Target::Proxmox], &Templates::built_in(), &mut sink);
+            plan::compare(
+                &Wanted {
+                    host,
+                    files: &files,
+                },
+                live,
+            )
+        });
+    Compiled { found, plan }
+}
+
+/// What is decided once the compiler has refused something.
+fn after_errors(decided: &Decided, printed: &Printed, found: &[(Severity, Diagnostic)]) -> Decided {
+    let mut next = decided.clone();
+    let errors = found
+        .iter()
+        .filter(|(severity, _)| *severity == Severity::Error);
+    for (_, error) in errors {
+        let Some((part, says)) = printed.at(&error.span().range()) else {
+            continue;
+        };
+        let why = format!("{}: {}", error.code, error.message);
+        match part {
+            // The stanza, the section or the mapping as it is may still do.
+            Part::Store(_)
+            | Part::Job(_)
+            | Part::Interface(_)
+            | Part::Device(_)
+            | Part::Pool(_)
+                if !decided.kept.contains(part) =>
+            {
+                next.kept.insert(part.clone());
+            }
+            Part::Host
+            | Part::Guest(_)
+            | Part::Store(_)
+            | Part::Pool(_)
+            | Part::Interface(_)
+            | Part::Job(_)
+            | Part::Device(_)
+            | Part::File(_)
+            | Part::Boot => refuse(decided, &mut next, part, says, why),
+        }
+    }
+    next
+}
+
+/// The entry that is refused goes, then what is around it.
+fn refuse(decided: &Decided, next: &mut Decided, part: &Part, says: Option<&str>, why: String) {
+    if let Some(says) = says {
+        let entry = (part.clone(), says.to_owned());
+        if !decided.faulty.contains_key(&entry) {
+            next.faulty.insert(entry, why);
+            return;
+        }
+    }
+    if *part == Part::Host {
+        return;
+    }
+    // What was refused first is the reason; that something is missing now only follows from it.
+    let mut first = decided.faulty.iter().filter(|((own, _), _)| own == part);
+    let why = first.next().map_or(why, |(_, why)| why.clone());
+    next.out.entry(part.clone()).or_insert(why);
+}
+
+/// What is decided once the plan would change something.
+fn after_plan(decided: &Decided, changes: &[Change]) -> Decided {
+    let mut next = decided.clone();
+    for change in changes {
+        match &change.object {
+            Object::Vm(vmid) | Object::Ct(vmid) => guest_differs(decided, &mut next, *vmid, change),
+            Object::Storage(name) => keep(decided, &mut next, Part::Store(name.clone()), change),
+            Object::Job(name) => keep(decided, &mut next, Part::Job(name.clone()), change),
+            Object::Mapping(_, name) => {
+                keep(decided, &mut next, Part::Device(name.clone()), change)
+            }
+            Object::Interface(name) => {
+                keep(decided, &mut next, Part::Interface(name.clone()), change)
+            }
+            Object::Pool(name) | Object::Lvm(name) => {
+                keep(decided, &mut next, Part::Pool(name.clone()), change);
+            }
+            Object::Dataset(name) => {
+                let why = format!("`{name}` would be changed: {}", told(change));
+                next.out.insert(Part::Pool(name.clone()), why);
+            }
+            Object::Firewall(_) | Object::Unit(_) | Object::File(_) => {
+                if let Some(line) = &change.line {
+                    next.untouched.insert(line.path.clone());
+                }
+            }
+        }
+    }
+    next
+}
+
+fn keep(decided: &Decided, next: &mut Decided, part: Part, change: &Change) {
+    if decided.kept.contains(&part) {
+        let why = format!("moxc would write it otherwise: {}", told(change));
+        next.out.insert(part, why);
+    } else {
+        next.kept.insert(part);
+    }
+}
+
+/// A change in a few words.
+fn told(change: &Change) -> String {
+    format!(
+        "{} {}: {} → {}",
+        change.object,
+        change.option.as_deref().unwrap_or(""),
+        change.before.as_deref().unwrap_or("nothing"),
+        change.after.as_deref().unwrap_or("nothing")
+    )
+}
+
+fn guest_differs(decided: &Decided, next: &mut Decided, vmid: u32, change: &Change) {
+    let part = Part::Guest(vmid);
+    let why = || format!("moxc would write it otherwise: {}", told(change));
+    let Some(option) = &change.option else {
+        next.out.insert(part, why());
+        return;
+    };
+    let key = option.split('.').next().unwrap_or(option).to_owned();
+    let entry = (part.clone(), key);
+    if change.before.is_none() && !option.contains('.') && !decided.unset.contains(&entry) {
+        next.unset.insert(entry);
+    } else if change.before.is_some() && !decided.raw.contains(&entry)
+        || option.contains('.') && !decided.raw.contains(&entry)
+    {
+        next.raw.insert(entry);
+    } else {
+        next.out.insert(part, why());
+    }
+}

@@ -1,0 +1,566 @@
+//! `[vms]`.
+
+use std::collections::BTreeMap;
+
+use super::doc::Toml;
+use super::guest::{Guest, card, disk_size, identity, mebibytes, start, volume, weights};
+use super::write::{Writing, kebab, sub_value};
+use crate::live::secrets::is_blanked;
+use crate::pve::schema::OptionSchema;
+use crate::spec::schema_keys::{SchemaTable, VmOptions};
+use crate::value::{Bus, Choice as _};
+
+/// Options that are keys of moxc's own, and no keys of the schema.
+pub(super) const SAID: &[(&str, &str)] = VmOptions::SAID;
+
+/// Writes the tables of a virtual machine.
+pub(super) fn write(writing: &mut Writing<'_>, guest: &mut Guest<'_>) {
+    os(guest);
+    identity(writing, guest, "name");
+    processor(guest);
+    memory(guest);
+    start(writing, guest);
+    firmware(writing, guest);
+    guest.table.set("installed", true);
+    small_things(writing, guest);
+    let drives = Drives::of(writing, guest);
+    boot(guest, &drives);
+    iso(guest, &drives);
+    passthrough(writing, guest);
+    usb(writing, guest);
+    cards(guest);
+    disks(writing, guest, drives);
+}
+
+fn os(guest: &mut Guest<'_>) {
+    let ostype = guest.take("ostype");
+    let (os, more) = match ostype.as_deref() {
+        Some("l26") => ("linux", None),
+        Some("win11") => ("windows11", None),
+        Some("win10") => ("windows10", None),
+        None | Some("other") => ("other", None),
+        Some(older) => ("other", Some(older.to_owned())),
+    };
+    guest.table.set_as("os", os, "ostype");
+    if let Some(more) = more {
+        guest.table.set("ostype", more);
+    }
+}
+
+fn processor(guest: &mut Guest<'_>) {
+    let mut cpu = Vec::new();
+    let mut put = |key: &str, value: Toml| cpu.push((key.to_owned(), value));
+    // One core is Proxmox VE's own default, and not that of a Windows guest here.
+    let cores = guest.take("cores");
+    if !guest.raw.contains_key("cores") {
+        put("cores", Toml::number(cores.as_deref().unwrap_or("1")));
+    }
+    if let Some(sockets) = guest.take("sockets").filter(|sockets| sockets != "1") {
+        put("sockets", Toml::number(&sockets));
+    }
+    let model = guest.take("cpu");
+    if !guest.raw.contains_key("cpu") {
+        put("type", model.unwrap_or_else(|| "kvm64".to_owned()).into());
+    }
+    if let Some(affinity) = guest.take("affinity") {
+        put("affinity", affinity.into());
+    }
+    weights(guest, &mut cpu);
+    guest.table.set("cpu", Toml::Table(cpu));
+}
+
+fn memory(guest: &mut Guest<'_>) {
+    let memory = guest.take("memory");
+    if !guest.raw.contains_key("memory") {
+        let text = memory.as_deref().unwrap_or("512");
+        let text = text.strip_prefix("current=").unwrap_or(text);
+        guest.table.set("memory", mebibytes(text));
+    }
+    if let Some(balloon) = guest.take("balloon") {
+        let value = match balloon.as_str() {
+            "0" => Toml::Flag(false),
+            least => mebibytes(least),
+        };
+        guest.table.set("balloon", value);
+    }
+    match guest.options.get("hugepages").map(String::as_str) {
+        Some("any") | None => {}
+        Some(pages) => {
+            let pages = mebibytes(pages);
+            guest.take("hugepages");
+            guest.table.set("hugepages", pages);
+        }
+    }
+    if let Some(numa) = guest.take("numa").filter(|numa| numa == "1") {
+        guest.table.set("numa", numa == "1");
+    }
+}
+
+fn firmware(writing: &Writing<'_>, guest: &mut Guest<'_>) {
+    let bios = guest.take("bios");
+    let ovmf = bios.as_deref() == Some("ovmf");
+    if !guest.raw.contains_key("bios") {
+        guest
+            .table
+            .set_as("firmware", if ovmf { "ovmf" } else { "seabios" }, "bios");
+    }
+    let machine = guest.take("machine");
+    if !guest.raw.contains_key("machine") {
+        guest
+            .table
+            .set("machine", machine.unwrap_or_else(|| "i440fx".to_owned()));
+    }
+    let efi = guest.options.get("efidisk0").cloned();
+    match efi {
+        Some(value) => match efi_table(writing, guest, &value).filter(|_| ovmf) {
+            Some(table) => {
+                guest.take("efidisk0");
+                guest.table.set_as("efi", table, "efidisk0");
+            }
+            None => guest.take_raw("efidisk0"),
+        },
+        None if ovmf && !guest.raw.contains_key("efidisk0") => {
+            guest.table.set_as("efi", false, "efidisk0");
+        }
+        None => {}
+    }
+    match guest.options.get("tpmstate0").cloned() {
+        Some(value) => match tpm_table(writing, guest, &value) {
+            Some(table) => {
+                guest.take("tpmstate0");
+                guest.table.set_as("tpm", table, "tpmstate0");
+            }
+            None => guest.take_raw("tpmstate0"),
+        },
+        None if !guest.raw.contains_key("tpmstate0") => {
+            let windows = guest.table.entries.iter().any(|entry| {
+                entry.key == "os" && entry.value == Toml::Text("windows11".to_owned())
+            });
+            if windows || !writing.minimal {
+                guest.table.set_as("tpm", false, "tpmstate0");
+            }
+        }
+        None => {}
+    }
+}
+
+fn efi_table(writing: &Writing<'_>, guest: &Guest<'_>, value: &str) -> Option<Toml> {
+    let mut parts = guest.parts("efidisk0", value);
+    let file = parts.remove("file")?;
+    let (key, store, volume) = volume(writing, &file)?;
+    let mut table = vec![
+        (key.to_owned(), store.into()),
+        ("volume".to_owned(), volume.into()),
+    ];
+    if let Some(size) = parts.remove("size") {
+        table.push(("size".to_owned(), disk_size(&size)));
+    }
+    let kind = parts.remove("efitype").unwrap_or_else(|| "2m".to_owned());
+    table.push(("type".to_owned(), kind.into()));
+    let keys = parts.remove("pre-enrolled-keys").as_deref() == Some("1");
+    table.push(("pre-enrolled-keys".to_owned(), keys.into()));
+    parts.remove("ms-cert");
+    parts.is_empty().then_some(Toml::Table(table))
+}
+
+fn tpm_table(writing: &Writing<'_>, guest: &Guest<'_>, value: &str) -> Option<Toml> {
+    let mut parts = guest.parts("tpmstate0", value);
+    let file = parts.remove("file")?;
+    let (key, store, volume) = volume(writing, &file)?;
+    let mut table = vec![
+        (key.to_owned(), store.into()),
+        ("volume".to_owned(), volume.into()),
+    ];
+    if let Some(size) = parts.remove("size") {
+        table.push(("size".to_owned(), disk_size(&size)));
+    }
+    table.push(("version".to_owned(), parts.remove("version")?.into()));
+    parts.is_empty().then_some(Toml::Table(table))
+}
+
+fn small_things(writing: &Writing<'_>, guest: &mut Guest<'_>) {
+    let agent = guest.take("agent");
+    if !guest.raw.contains_key("agent") {
+        let mut parts = agent.map_or_else(BTreeMap::new, |agent| guest.parts("agent", &agent));
+        let on = parts.remove("enabled").as_deref() == Some("1");
+        if parts.is_empty() {
+            if !on || !writing.minimal {
+                guest.table.set("agent", on);
+            }
+        } else {
+            let mut table = vec![("enabled".to_owned(), Toml::Flag(on))];
+            for (key, value) in parts {
+                let file = guest.live.kind.config_file();
+                table.push((kebab(&key), sub_value(file, "agent", &key, &value)));
+            }
+            guest.table.set("agent", Toml::Table(table));
+        }
+    }
+    if let Some(display) = guest.take("vga") {
+        guest.table.set_as("display", display, "vga");
+    }
+    let controller = guest.take("scsihw");
+    if !guest.raw.contains_key("scsihw") {
+        let controller = controller.unwrap_or_else(|| "lsi".to_owned());
+        if controller != "virtio-scsi-single" || !writing.minimal {
+            guest.table.set_as("scsi-controller", controller, "scsihw");
+        }
+    }
+    let ports: Vec<(u32, String)> = guest.numbered("serial");
+    let in_order = ports
+        .iter()
+        .enumerate()
+        .all(|(at, (n, _))| at == *n as usize);
+    if in_order && !ports.is_empty() {
+        let ports: Vec<String> = ports
+            .iter()
+            .filter_map(|(_, key)| guest.take(key))
+            .collect();
+        guest.table.set_as("serial", Toml::texts(ports), "serial0");
+    }
+}
+
+/// Drives, sorted by what they are.
+struct Drives {
+    /// Option, name in the spec, bus, slot, where it lies, and its parts.
+    disks: Vec<Disk>,
+    /// Option, bus, slot, image, and its parts.
+    images: Vec<Image>,
+}
+
+struct Disk {
+    option: String,
+    name: String,
+    bus: Bus,
+    slot: u32,
+    place: (String, String),
+    volume: Option<String>,
+    parts: BTreeMap<String, String>,
+}
+
+struct Image {
+    option: String,
+    bus: Bus,
+    slot: u32,
+    image: Option<String>,
+    parts: BTreeMap<String, String>,
+}
+
+const BUSES: [&str; 4] = ["scsi", "virtio", "sata", "ide"];
+
+impl Drives {
+    fn of(writing: &Writing<'_>, guest: &mut Guest<'_>) -> Self {
+        let mut drives = Self {
+            disks: Vec::new(),
+            images: Vec::new(),
+        };
+        let mut raw = Vec::new();
+        for base in BUSES {
+            let Some(bus) = Bus::of(base) else { continue };
+            for (slot, option) in guest.numbered(base) {
+                let value = guest.options[&option].clone();
+                let mut parts = guest.parts(&option, &value);
+                let file = parts.remove("file").unwrap_or_default();
+                let is_disc = parts.get("media").is_some_and(|media| media == "cdrom");
+                if is_disc && file != "cdrom" && !file.contains("cloudinit") && !file.is_empty() {
+                    parts.remove("media");
+                    parts.remove("size");
+                    drives.images.push(Image {
+                        option,
+                        bus,
+                        slot,
+                        image: Some(file).filter(|file| file != "none"),
+                        parts,
+                    });
+                    continue;
+                }
+                let place = match volume(writing, &file) {
+                    Some((key, store, volume)) if !is_disc && !file.ends_with("cloudinit") => {
+                        Some(((key.to_owned(), store.to_owned()), Some(volume.to_owned())))
+                    }
+                    Some(_) => None,
+                    None => writing
+                        .disks
+                        .get(&file)
+                        .map(|disk| (("device".to_owned(), disk.clone()), None)),
+                };
+                match place {
+                    Some((place, volume)) if parts.remove("media").is_none_or(|m| m == "disk") => {
+                        drives.disks.push(Disk {
+                            name: option.clone(),
+                            option,
+                            bus,
+                            slot,
+                            place,
+                            volume,
+                            parts,
+                        });
+                    }
+                    Some(_) | None => raw.push(option),
+                }
+            }
+        }
+        for option in raw {
+            guest.take_raw(&option);
+        }
+        for option in drives.options() {
+            guest.take(&option);
+        }
+        drives.name_root(guest);
+        drives
+    }
+
+    fn options(&self) -> Vec<String> {
+        let disks = self.disks.iter().map(|disk| disk.option.clone());
+        let images = self.images.iter().map(|image| image.option.clone());
+        disks.chain(images).collect()
+    }
+
+    /// The disk that it boots from is its root.
+    fn name_root(&mut self, guest: &Guest<'_>) {
+        let boot = guest.options.get("boot").or(guest.raw.get("boot"));
+        let words = boot.map_or("", String::as_str);
+        let first = words
+            .trim_start_matches("order=")
+            .split(';')
+            .find_map(|word| self.disks.iter().position(|disk| disk.option == word));
+        let old = guest.options.get("bootdisk").or(guest.raw.get("bootdisk"));
+        let old = old.and_then(|word| self.disks.iter().position(|disk| disk.option == *word));
+        if let Some(at) = first.or(old).or((!self.disks.is_empty()).then_some(0)) {
+            "root".clone_into(&mut self.disks[at].name);
+        }
+    }
+}
+
+fn boot(guest: &mut Guest<'_>, drives: &Drives) {
+    let Some(boot) = guest.options.get("boot") else {
+        return;
+    };
+    let words = match boot.strip_prefix("order=") {
+        Some(words) => words,
+        None if boot.trim().is_empty() => "",
+        // The older form, letters for kinds of devices.
+        None => return guest.take_raw("boot"),
+    };
+    let names: Vec<String> = words
+        .split(';')
+        .filter(|word| !word.is_empty())
+        .map(|word| {
+            let disk = drives.disks.iter().find(|disk| disk.option == word);
+            disk.map_or(word, |disk| &disk.name).to_owned()
+        })
+        .collect();
+    guest.take("boot");
+    guest.table.set("boot", Toml::texts(names));
+}
+
+fn iso(guest: &mut Guest<'_>, drives: &Drives) {
+    let file = guest.live.kind.config_file();
+    let entries: Vec<Toml> = drives
+        .images
+        .iter()
+        .map(|image| {
+            let usual = image.bus == Bus::Ide && image.slot == 2 && drives.images.len() == 1;
+            if let (Some(path), true, true) = (&image.image, usual, image.parts.is_empty()) {
+                return path.as_str().into();
+            }
+            let mut table = vec![match &image.image {
+                Some(path) => ("image".to_owned(), path.as_str().into()),
+                None => ("empty".to_owned(), Toml::Flag(true)),
+            }];
+            table.push(("bus".to_owned(), image.bus.as_str().into()));
+            table.push(("slot".to_owned(), image.slot.into()));
+            for (key, value) in &image.parts {
+                table.push((kebab(key), sub_value(file, &image.option, key, value)));
+            }
+            Toml::Table(table)
+        })
+        .collect();
+    let Some(first) = drives.images.first() else {
+        return;
+    };
+    guest
+        .table
+        .set_as("iso", Toml::List(entries), &first.option);
+}
+
+fn disks(writing: &Writing<'_>, guest: &mut Guest<'_>, drives: Drives) {
+    let file = guest.live.kind.config_file();
+    let mut table = guest.table_below("disks");
+    let mut next: BTreeMap<Bus, u32> = BTreeMap::new();
+    for mut disk in drives.disks {
+        let mut entry: Vec<(String, Toml)> = vec![(disk.place.0, disk.place.1.into())];
+        let mut put = |key: &str, value: Toml| entry.push((key.to_owned(), value));
+        let volume = disk.volume.is_some();
+        if let Some(volume) = disk.volume {
+            put("volume", volume.into());
+        }
+        let size = disk.parts.remove("size");
+        if let Some(size) = size.filter(|_| volume) {
+            put("size", disk_size(&size));
+        }
+        if disk.bus != Bus::Scsi {
+            put("bus", disk.bus.as_str().into());
+        }
+        let expected = next.entry(disk.bus).or_default();
+        if *expected == disk.slot {
+            *expected += 1;
+        } else {
+            put("slot", disk.slot.into());
+        }
+        let on = |part: Option<String>| part.as_deref() == Some("1");
+        let ssd = on(disk.parts.remove("ssd"));
+        if disk.bus != Bus::Virtio && (ssd || !writing.minimal || disk.bus == Bus::Scsi) {
+            put("ssd", ssd.into());
+        }
+        let discard = disk.parts.remove("discard").as_deref() == Some("on");
+        if !discard || !writing.minimal {
+            put("discard", discard.into());
+        }
+        let iothread = on(disk.parts.remove("iothread"));
+        if matches!(disk.bus, Bus::Scsi | Bus::Virtio) && (!iothread || !writing.minimal) {
+            put("iothread", iothread.into());
+        }
+        if let Some(cache) = disk.parts.remove("cache") {
+            put("cache", cache.into());
+        }
+        if let Some(backup) = disk.parts.remove("backup")
+            && backup == "0"
+        {
+            put("backup", false.into());
+        }
+        if let Some(serial) = disk.parts.remove("serial") {
+            put("serial", serial.into());
+        }
+        for (key, value) in &disk.parts {
+            put(&kebab(key), sub_value(file, &disk.option, key, value));
+        }
+        table.set_as(&disk.name, Toml::Table(entry), &disk.option);
+    }
+    guest.below.push(table);
+}
+
+fn passthrough(writing: &Writing<'_>, guest: &mut Guest<'_>) {
+    let devices = guest.numbered("hostpci");
+    let file = guest.live.kind.config_file();
+    let mut entries = Vec::new();
+    let mut expected = 0;
+    let mut first = None;
+    for (slot, option) in devices {
+        let parts = guest.parts(&option, &guest.options[&option].clone());
+        let Some(entry) = device(writing, slot, expected, &option, parts, file) else {
+            guest.take_raw(&option);
+            continue;
+        };
+        guest.take(&option);
+        first.get_or_insert(option);
+        expected = slot + 1;
+        entries.push(entry);
+    }
+    if let Some(first) = first {
+        guest
+            .table
+            .set_as("passthrough", Toml::List(entries), &first);
+    }
+}
+
+/// A device that has a mapping, by its name in the spec.
+fn device(
+    writing: &Writing<'_>,
+    slot: u32,
+    expected: u32,
+    option: &str,
+    mut parts: BTreeMap<String, String>,
+    file: crate::pve::ConfigFile<'static>,
+) -> Option<Toml> {
+    let name = parts.remove("mapping")?;
+    if !writing.pci.contains(&name) || parts.contains_key("host") {
+        return None;
+    }
+    let mut table = vec![("device".to_owned(), name.into())];
+    if slot != expected {
+        table.push(("slot".to_owned(), slot.into()));
+    }
+    for flag in ["pcie", "x-vga"] {
+        let on = parts.remove(flag).as_deref() == Some("1");
+        table.push((flag.to_owned(), on.into()));
+    }
+    if let Some(rom) = parts.remove("romfile") {
+        table.push(("rom-file".to_owned(), rom.into()));
+    }
+    for (key, value) in &parts {
+        table.push((kebab(key), sub_value(file, option, key, value)));
+    }
+    Some(Toml::Table(table))
+}
+
+fn usb(writing: &Writing<'_>, guest: &mut Guest<'_>) {
+    let mut entries = Vec::new();
+    let mut expected = 0;
+    let mut first = None;
+    for (slot, option) in guest.numbered("usb") {
+        let mut parts = guest.parts(&option, &guest.options[&option].clone());
+        let usb3 = parts.remove("usb3").as_deref() == Some("1");
+        let name = parts.remove("mapping");
+        let Some(name) = name.filter(|name| writing.usb.contains(name) && parts.is_empty()) else {
+            guest.take_raw(&option);
+            continue;
+        };
+        guest.take(&option);
+        first.get_or_insert(option);
+        if !usb3 && slot == expected {
+            entries.push(name.into());
+        } else {
+            let mut table = vec![("device".to_owned(), name.into())];
+            if slot != expected {
+                table.push(("slot".to_owned(), slot.into()));
+            }
+            if usb3 {
+                table.push(("usb3".to_owned(), true.into()));
+            }
+            entries.push(Toml::Table(table));
+        }
+        expected = slot + 1;
+    }
+    if let Some(first) = first {
+        guest.table.set_as("usb", Toml::List(entries), &first);
+    }
+}
+
+fn cards(guest: &mut Guest<'_>) {
+    let mut expected = 0;
+    let file = guest.live.kind.config_file();
+    for (slot, option) in guest.numbered("net") {
+        let value = guest.options[&option].clone();
+        let mut parts = guest.parts(&option, &value);
+        let known = file.option(&option).and_then(OptionSchema::sub_options);
+        let (Some(bridge), true, Some(_)) = (
+            parts.remove("bridge"),
+            parts.values().all(|part| !is_blanked(part)),
+            known,
+        ) else {
+            guest.take_raw(&option);
+            continue;
+        };
+        guest.take(&option);
+        let mut table = guest.item_below("network", &option);
+        let says = |part: &str| format!("{option}.{part}");
+        table.set_as("bridge", bridge, &says("bridge"));
+        if slot != expected {
+            table.set_as("slot", slot, &says("slot"));
+        }
+        expected = slot + 1;
+        match parts.remove("model") {
+            Some(model) if model == "virtio" => {}
+            Some(model) => {
+                table.set_as("model", model, &says("model"));
+            }
+            None => {}
+        }
+        if let Some(mac) = parts.remove("macaddr") {
+            table.set_as("mac", mac, &says("macaddr"));
+        }
+        card(guest, &option, &mut parts, &mut table);
+        guest.below.push(table);
+    }
+}
