@@ -53,7 +53,7 @@ macro_rules! concat_part {
 /// The tools of a Proxmox VE host on Debian, in the order of their names.
 pub const ALL: &[Tool] = tools! {
     "backup-rehearsal" with GUESTS "restores the newest backup of a guest to a spare number, sees whether it starts, and removes it"
-    "moxc-notify" "tells by mail that a unit has failed"
+    "moxc-notify" "tells by mail, or by a command, that a unit has failed"
     "proxmox-maintenance" "removes what a host no longer needs, and reports how its pools, disks and file systems are"
     "proxmox-update" "brings the packages of a Proxmox VE host up to date"
     "smart-test" "has disks test themselves, and tells what their last test said"

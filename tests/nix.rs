@@ -323,6 +323,105 @@ fn an_update_calls_its_script_with_what_the_spec_says() {
 
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
+fn an_update_looks_at_units_that_the_machine_has() {
+    let (_folder, nixos) = written("example-host");
+    let web = nixos.join("web.nix");
+    let failed = |with: &str| {
+        let shown = config(&web, with);
+        let assertions = shown["assertions"].as_array().unwrap().clone();
+        let failed = assertions.iter().filter(|one| one["assertion"] != true);
+        failed
+            .map(|one| one["message"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    // In a container SSH starts with each connection, unless an update looks at it.
+    let plain = config(&web, "{ }");
+    assert_eq!(plain["services"]["openssh"]["startWhenNeeded"], false);
+    assert_eq!(failed("{ }"), Vec::<String>::new());
+    // A user's own line wins, and is then told.
+    let by_hand = failed("{ services.openssh.startWhenNeeded = true; }");
+    assert_eq!(by_hand.len(), 1, "{by_hand:?}");
+    assert!(by_hand[0].contains("sshd.service"), "{by_hand:?}");
+    let health = |unit: &str, more: &str| {
+        failed(&format!(
+            "{{ services.moxc.update.schedules.flake.health = [ \"{unit}\" ]; {more} }}"
+        ))
+    };
+    for (unit, more) in [
+        ("nginx.service", ""),
+        ("moxc-flake.timer", ""),
+        ("moxc.target", ""),
+        ("multi-user.target", ""),
+        ("srv-files.mount", ""),
+        (
+            "job@one.service",
+            "systemd.services.\"job@\".script = \"true\";",
+        ),
+        ("x.socket", "systemd.sockets.x.wantedBy = [ ];"),
+    ] {
+        assert_eq!(health(unit, more), Vec::<String>::new(), "{unit}");
+    }
+    for (unit, more) in [
+        ("ngnix.service", ""),
+        ("nginx.socket", ""),
+        ("job@one.service", ""),
+        ("x.service", "systemd.services.x.enable = false;"),
+    ] {
+        let told = health(unit, more);
+        assert_eq!(told.len(), 1, "{unit}: {told:?}");
+        assert!(told[0].contains(unit), "{told:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn what_fails_on_a_guest_reaches_somebody() {
+    let (_folder, nixos) = written("example-host");
+    let web = nixos.join("web.nix");
+    let shown = config(&web, "{ }");
+    let services = &shown["systemd"]["services"];
+    assert_eq!(
+        services["moxc-flake"]["onFailure"],
+        serde_json::json!(["moxc-failure@%n.service"])
+    );
+    let script = services["moxc-failure@"]["script"].as_str().unwrap();
+    assert!(script.contains("'--to' 'admin@home.arpa'"), "{script}");
+    // A mail program is the user's to choose: without one it is told while the machine is evaluated.
+    let warnings = shown["warnings"].to_string();
+    assert!(warnings.contains("no mail program"), "{warnings}");
+    let with_mail = config(
+        &web,
+        "{ services.mail.sendmailSetuidWrapper.program = \"sendmail\"; }",
+    );
+    assert!(
+        with_mail["warnings"].to_string().len() < 5,
+        "{}",
+        with_mail["warnings"]
+    );
+    let by_command = config(
+        &web,
+        "{ services.moxc.notify.command = \"/run/current-system/sw/bin/tell\"; }",
+    );
+    let script = by_command["systemd"]["services"]["moxc-failure@"]["script"].to_string();
+    assert!(
+        script.contains("'--command' '/run/current-system/sw/bin/tell'"),
+        "{script}"
+    );
+    // What was goes, and a user's own line wins.
+    assert_eq!(shown["nix"]["gc"]["automatic"], true);
+    assert_eq!(
+        config(&web, "{ nix.gc.automatic = false; }")["nix"]["gc"]["automatic"],
+        false
+    );
+    let dev = config(&nixos.join("dev.nix"), "{ }");
+    assert_eq!(
+        dev["boot"]["loader"]["systemd-boot"]["configurationLimit"],
+        10
+    );
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
 fn every_hand_written_module_can_be_imported_alone_and_is_then_silent() {
     for entry in fs::read_dir(root().join("nix/modules")).unwrap() {
         let path = entry.unwrap().path();
@@ -520,7 +619,7 @@ fn a_nixos_host_says_the_same_as_a_debian_one() {
             .unwrap_or_else(|| panic!("{path} is not there"));
         String::from_utf8(file.contents.clone()).unwrap()
     };
-    let (_folder, nixos) = written("nixos-host");
+    let (_folder, nixos) = written("example-host");
     let host = config(&nixos.join("pve1.nix"), "{ }");
 
     // What it does at set times: the same tools with the same words, locked in alike, at the same times. Only an update

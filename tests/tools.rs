@@ -1471,6 +1471,38 @@ fn a_failure_is_mailed_and_a_missing_mail_program_is_none() {
     assert!(said.err.contains("nobody is to be told"), "{}", said.err);
 }
 
+#[test]
+#[ignore = "needs perl and flock; run by tests/run"]
+fn a_failure_is_told_by_a_command_of_the_users() {
+    let host = Host::new();
+    let told = host.path("told");
+    let command = host.path("tell");
+    fs::write(
+        &command,
+        format!("#!/bin/sh\n{{ echo \"$1\"; cat; }} >{}\n", told.display()),
+    )
+    .expect("a file");
+    fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let command = command.to_str().expect("UTF-8");
+    host.ends(0, "moxc-notify", &["--command", command, "x.service"]);
+    let text = fs::read_to_string(&told).expect("the message");
+    assert!(
+        text.starts_with("pve1: x.service failed\npve1: x.service failed.\n"),
+        "{text}"
+    );
+    // What cannot be run is told, and is no failure of the unit.
+    let said = host.ends(
+        0,
+        "moxc-notify",
+        &["--command", "/nonexistent", "x.service"],
+    );
+    assert!(
+        said.err.contains("did not take the message"),
+        "{}",
+        said.err
+    );
+}
+
 // ---------------------------------------------------------------- units
 
 /// The units of the reference host, with the tools beside them instead of in the system.

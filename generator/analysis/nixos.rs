@@ -1,7 +1,13 @@
-//! NixOS guests: whether anybody gets in.
+//! NixOS guests and NixOS hosts: whether anybody gets in, whether updates can succeed and fail aloud, and what Proxmox VE on
+//! NixOS does not do yet.
+
+use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, Host, NixosGuest};
+use crate::model::{Container, Guest, GuestKind, Host, NixosGuest, Schedule};
+use crate::nix::AttrPath;
+use crate::source::Span;
+use crate::value::{ContainerOs, Node, Platform, Value};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
@@ -9,30 +15,250 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
             nobody(host, guest, nixos, sink);
         }
     }
+    templates(host, sink);
+    updates(host, sink);
+    match *host.platform {
+        Platform::Nixos => nixos_host(host, sink),
+        Platform::Proxmox => {}
+    }
 }
 
-/// Reports a guest that nobody could log into (MOX0690): NixOS refuses to build it.
+/// The value that the spec's raw settings give an option, and where.
+fn setting<'a>(nixos: &'a NixosGuest, option: &[&str]) -> Option<&'a Node> {
+    nixos.settings.iter().find_map(|(key, node)| {
+        let path = AttrPath::parse(&key.value).ok()?;
+        let below = starts_with(option, path.names())?;
+        below.iter().try_fold(node, |node, name| match &node.value {
+            Value::Table(table) => table.get(name),
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_) => None,
+        })
+    })
+}
+
+/// What is left of `option` behind `names`.
+fn starts_with<'a, 'b>(option: &'b [&'a str], names: &[String]) -> Option<&'b [&'a str]> {
+    let (head, rest) = option.split_at_checked(names.len())?;
+    head.iter().eq(names).then_some(rest)
+}
+
+/// Whether a raw setting is about anything below `folder`.
+fn is_set_below(nixos: &NixosGuest, folder: &[&str]) -> bool {
+    setting(nixos, folder).is_some()
+        || nixos.settings.iter().any(|(key, _)| {
+            AttrPath::parse(&key.value).is_ok_and(|path| {
+                path.names()
+                    .get(..folder.len())
+                    .is_some_and(|head| head.iter().eq(folder))
+            })
+        })
+}
+
+/// Reports a guest that nobody could log into: an immutable one is refused by NixOS (MOX0690), another one runs on without a
+/// way in (MOX0693).
 fn nobody(host: &Host, guest: &Guest, nixos: &NixosGuest, sink: &mut Sink) {
+    let by_kind = match &guest.kind {
+        GuestKind::Container(container) => {
+            container.password_secret.is_some() || !container.ssh_keys.is_empty()
+        }
+        GuestKind::Vm(vm) => vm.cloud_init.is_some(),
+    };
     let somebody = !host.ssh_keys.is_empty()
+        || by_kind
         || nixos
             .users
             .iter()
             .any(|u| *u.admin && !u.ssh_keys.is_empty())
-        || !nixos.settings.is_empty()
-        || !nixos.modules.is_empty();
-    if !*nixos.immutable || somebody {
+        // A password may come from there.
+        || !nixos.modules.is_empty()
+        || is_set_below(nixos, &["users"])
+        || is_set_below(nixos, &["services", "getty", "autologinUser"]);
+    // A guest without a table has not been thought about yet.
+    if somebody || nixos.span == guest.span {
+        return;
+    }
+    let help =
+        "add `ssh-keys` to `[host]`, or a user with `admin = true` and `ssh-keys` to the guest";
+    if *nixos.immutable {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0690,
+                nixos.immutable.span,
+                format!("nobody can log into `{}`", guest.name.value),
+            )
+            .label("no password can be set later")
+            .also(host.span, "has no `ssh-keys`")
+            .help(help),
+        );
+        return;
+    }
+    let way = match guest.kind {
+        GuestKind::Container(_) => {
+            "root has neither a password nor a key: `pct enter` on the host is the only way in"
+        }
+        GuestKind::Vm(_) => {
+            "root has neither a password nor a key, and a console asks for one of them"
+        }
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0693,
+            nixos.span,
+            format!("nobody can log into `{}`", guest.name.value),
+        )
+        .also(host.span, "has no `ssh-keys`")
+        .note(way)
+        .help(help),
+    );
+}
+
+/// Reports a template that two NixOS containers are made of (MOX0695).
+fn templates(host: &Host, sink: &mut Sink) {
+    let mut first: BTreeMap<String, (&Guest, Span)> = BTreeMap::new();
+    for guest in host.guests.values() {
+        let GuestKind::Container(container) = &guest.kind else {
+            continue;
+        };
+        if *container.os != ContainerOs::Nixos || container.template.is_missing() {
+            continue;
+        }
+        let span = container.template.span;
+        let Some((other, place)) = first.get(&container.template.to_string()) else {
+            first.insert(container.template.to_string(), (guest, span));
+            continue;
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0695,
+                span,
+                format!("`{}` is made of the template of `{}`", guest.name.value, other.name.value),
+            )
+            .also(*place, "the same file")
+            .note("a template of NixOS holds one whole system: its name, its addresses, its keys; both containers would come up as one machine")
+            .help(format!(
+                "give each a file of its own, built by `nix build .#{}-image`: `template = \"…:vztmpl/{}.tar.xz\"`",
+                guest.name.value, guest.name.value
+            )),
+        );
+    }
+}
+
+fn updates(host: &Host, sink: &mut Sink) {
+    for schedule in host.schedules.values().filter(|s| *s.enabled) {
+        let Some(update) = schedule.nixos_update() else {
+            continue;
+        };
+        let mut unheard = Vec::new();
+        for guest in &update.guests.value.ids {
+            let place = guest.span;
+            let guest = &host.guests[guest.value];
+            let Some(nixos) = &guest.nixos else { continue };
+            if let GuestKind::Container(container) = &guest.kind {
+                builds(schedule, guest, nixos, container, place, sink);
+            }
+            if nixos.modules.is_empty() && !is_set_below(nixos, &["services", "moxc", "notify"]) {
+                unheard.push(guest.name.value.as_str());
+            }
+        }
+        if host.email.is_none() && !unheard.is_empty() {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0692,
+                    schedule.name.span,
+                    format!(
+                        "nobody hears of it when the update of `{}` fails",
+                        unheard.join("`, `")
+                    ),
+                )
+                .also(host.span, "has no `email`")
+                .help("add `email` to `[host]`, or say in a guest's `settings` what is run instead: `\"services.moxc.notify.command\" = \"/run/current-system/sw/bin/tell\"`"),
+            );
+        }
+    }
+}
+
+/// Reports an update in a container that cannot build anything (MOX0691).
+fn builds(
+    schedule: &Schedule,
+    guest: &Guest,
+    nixos: &NixosGuest,
+    container: &Container,
+    place: Span,
+    sink: &mut Sink,
+) {
+    let nests = container.features.iter().any(|feature| {
+        feature.as_str().split('=').next() == Some("nesting") && !feature.as_str().ends_with("=0")
+    });
+    let by_hand = setting(nixos, &["nix", "settings", "sandbox"]).is_some()
+        || !nixos.modules.is_empty()
+        || crate::pve::PveOption::find(&container.lxc, "lxc.apparmor.profile").is_some();
+    if nests || by_hand || *container.os != ContainerOs::Nixos {
         return;
     }
     sink.push(
         Diagnostic::new(
-            Code::MOX0690,
-            nixos.immutable.span,
-            format!("nobody can log into `{}`", guest.name.value),
+            Code::MOX0691,
+            place,
+            format!(
+                "`{}` cannot build the updates of `{}`",
+                guest.name.value, schedule.name.value
+            ),
         )
-        .label("no password can be set later")
-        .also(host.span, "has no `ssh-keys`")
-        .help(
-            "add `ssh-keys` to `[host]`, or a user with `admin = true` and `ssh-keys` to the guest",
-        ),
+        .also(container.os.span, "a container without `nesting`")
+        .note("Nix builds in a sandbox of its own namespaces, which such a container may not make: every build ends with \"this system does not support the kernel namespaces that are required for sandboxing\"")
+        .help("add `features = [\"nesting\"]` to the container, or build without a sandbox: `settings = { \"nix.settings.sandbox\" = false }`"),
     );
+}
+
+/// Reports what a host that is NixOS itself lacks (MOX0694) or cannot do (MOX0696).
+fn nixos_host(host: &Host, sink: &mut Sink) {
+    if host.ssh_keys.is_empty() {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0694,
+                host.platform.span,
+                format!("nobody can log into `{}`", host.name.as_str()),
+            )
+            .label("root has neither a password nor a key")
+            .help("add `ssh-keys` to `[host]`; a password comes from a module of your own: `mkHost { modules.<host> = [ … ]; }`"),
+        );
+    }
+    let container = host
+        .guests
+        .values()
+        .find(|guest| matches!(guest.kind, GuestKind::Container(_)));
+    if let Some(guest) = container {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0696,
+                guest.name.span,
+                "Proxmox VE on NixOS does not start containers yet",
+            )
+            .label("a container")
+            .also(host.platform.span, "the host is NixOS")
+            .note("proxmox-nixos leaves out what runs LXC (its issue 140): the files are written, and `pct start` fails")
+            .help("make it a virtual machine, or take `platform = \"proxmox\"`"),
+        );
+    }
+    let filtered = host
+        .guests
+        .values()
+        .flat_map(|guest| &guest.network)
+        .find(|nic| nic.firewall.is_written() && *nic.firewall);
+    if let Some(nic) = filtered {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0696,
+                nic.firewall.span,
+                "Proxmox VE on NixOS does not filter guests' cards yet",
+            )
+            .also(host.platform.span, "the host is NixOS")
+            .note("proxmox-nixos leaves Proxmox VE's firewall out: the rules are written, and nothing applies them")
+            .help("filter inside the guest, or take `platform = \"proxmox\"`"),
+        );
+    }
 }

@@ -150,6 +150,8 @@ pub struct NixosFlakeUpdate {
     pub guests: Setting<TaskGuests>,
     /// From which flake.
     pub flake: Option<Spanned<FlakeReference>>,
+    /// Whether the flake's inputs are moved to their newest; its own lock file is followed where not.
+    pub update_inputs: Setting<bool>,
     /// Whether one that fails goes back.
     pub rollback: Setting<bool>,
     /// Units that must be active.

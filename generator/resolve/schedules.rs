@@ -95,7 +95,7 @@ impl Resolver<'_> {
             BackupRehearsal, NixosFlakeUpdate, ProxmoxUpdate, SmartTest, VzdumpBackup,
             WindowsMaintenance, WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
         };
-        let keys: [TaskKey; 18] = [
+        let keys: [TaskKey; 19] = [
             (
                 "guests",
                 body.guests.as_ref().map(|k| k.span),
@@ -183,6 +183,12 @@ impl Resolver<'_> {
             (
                 "flake",
                 body.flake.as_ref().map(|k| k.span),
+                &[],
+                &[NixosFlakeUpdate],
+            ),
+            (
+                "update-inputs",
+                body.update_inputs.map(|k| k.span),
                 &[],
                 &[NixosFlakeUpdate],
             ),
@@ -287,6 +293,7 @@ impl Resolver<'_> {
             TaskKind::NixosFlakeUpdate => Task::NixosFlakeUpdate(NixosFlakeUpdate {
                 guests: self.guests(body, |guest| guest.os().is_nixos(), "a NixOS guest"),
                 flake: body.flake.clone(),
+                update_inputs: Setting::or_default(body.update_inputs, true, body.span),
                 rollback: Setting::or_default(body.rollback, true, body.span),
                 health: list(body.health.as_ref()),
                 reboot,

@@ -52,6 +52,9 @@ table! {
         "kind" kind: opt OneOf<SmartKind>;
         /// The flake that a NixOS guest is built from.
         "flake" flake: opt FlakeReference;
+        /// Whether an update of NixOS moves the flake's inputs to their newest; off, it follows the flake's own lock file. On
+        /// where left out.
+        "update-inputs" update_inputs: opt bool;
         /// Whether a guest that fails its health check goes back; for NixOS on where left out, for Windows off.
         "rollback" rollback: opt bool;
         /// Whether the host drives an update of Windows, with a snapshot before it; off where left out.

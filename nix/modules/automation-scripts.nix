@@ -156,7 +156,10 @@ in
 {
   key = "moxc/automation-scripts";
 
-  imports = [ ./common.nix ];
+  imports = [
+    ./common.nix
+    ./notify.nix
+  ];
 
   options.services.moxc.automation = {
     enable = lib.mkEnableOption "moxc's scripts as commands" // {
@@ -196,7 +199,9 @@ in
           wants = lib.mapAttrsToList (name: _: "moxc-script-${name}.timer") ofTheMachine;
         };
       };
-      services = unitsOf ofTheMachine;
+      services = lib.mapAttrs (_: unit: unit // { onFailure = config.services.moxc.notify.unit; }) (
+        unitsOf ofTheMachine
+      );
       timers = lib.mapAttrs (_: timer: timer // { partOf = [ "moxc.target" ]; }) (timersOf ofTheMachine);
       user = {
         services = unitsOf ofSessions;

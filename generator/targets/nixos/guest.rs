@@ -30,7 +30,10 @@ pub(super) fn module(
     users::guest(host, nixos, &mut module.facts)?;
     services::guest(nixos, &mut module.facts)?;
     scripts::guest(nixos, own, &mut module.facts)?;
-    update::guest(host, id, guest, &mut module.facts)?;
+    let updates = update::guest(host, id, guest, &mut module.facts)?;
+    if updates || nixos.scripts.iter().any(|script| script.on.is_some()) {
+        update::notify(host, &mut module.facts)?;
+    }
     settings::guest(nixos, module);
 
     let mut body = Attrs::new();

@@ -21,12 +21,7 @@ pub(super) fn module(known: &Facts<'_>) -> Built {
     storage(host, &mut facts)?;
     super::host_network::host(host, &mut facts)?;
     proxmox(host, &mut facts)?;
-    if let Some(email) = &host.email {
-        facts.set(
-            "services.moxc.notify.email",
-            mk_default(email.value.to_string()),
-        )?;
-    }
+    super::update::notify(host, &mut facts)?;
     for schedule in host.schedules.values() {
         task(known, schedule, &mut facts)?;
     }

@@ -43,12 +43,13 @@ pub(super) fn guest(
     routing(host, id, guest, facts)
 }
 
-/// The name of a card inside the guest: Proxmox VE calls a container's cards `eth0`, `eth1` …; those of a virtual machine
-/// get the names that they have in its configuration, by their MAC addresses.
+/// The name of a card inside the guest: Proxmox VE names a container's cards as its configuration says; those of a virtual
+/// machine get the names that they have in its configuration, by their MAC addresses.
 fn interface_name(guest: &Guest, index: usize) -> String {
+    let nic = &guest.network[index];
     match guest.kind {
-        GuestKind::Container(_) => format!("eth{index}"),
-        GuestKind::Vm(_) => format!("net{index}"),
+        GuestKind::Container(_) => nic.interface.to_string(),
+        GuestKind::Vm(_) => format!("net{}", nic.slot),
     }
 }
 

@@ -4,13 +4,14 @@ use crate::facts::tasks;
 use crate::model::{Guest, Host, Id, Schedule};
 use crate::nix::{Attrs, BuildError, mk_default};
 
-/// Sets the schedules that update a guest.
+/// Sets the schedules that update a guest. Says whether there are any.
 pub(super) fn guest(
     host: &Host,
     id: Id<Guest>,
     guest: &Guest,
     facts: &mut Attrs,
-) -> Result<(), BuildError> {
+) -> Result<bool, BuildError> {
+    let mut found = false;
     for schedule in host.schedules.values() {
         let Some(task) = schedule.nixos_update() else {
             continue;
@@ -18,9 +19,13 @@ pub(super) fn guest(
         if !task.guests.iter().any(|other| other == id) {
             continue;
         }
+        found = true;
         let mut update = timing(schedule)?;
         if let Some(flake) = &task.flake {
             update.set("flake", mk_default(flake.value.0.as_str()))?;
+        }
+        if !*task.update_inputs {
+            update.set("updateInputs", mk_default(false))?;
         }
         update.set("attribute", mk_default(guest.name.as_str()))?;
         update.set("rollback", mk_default(*task.rollback))?;
@@ -36,7 +41,18 @@ pub(super) fn guest(
         let name = schedule.name.as_str();
         facts.set(["services", "moxc", "update", "schedules", name], update)?;
     }
-    Ok(())
+    Ok(found)
+}
+
+/// Whom a machine tells what fails.
+pub(super) fn notify(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
+    let Some(email) = &host.email else {
+        return Ok(());
+    };
+    facts.set(
+        "services.moxc.notify.email",
+        mk_default(email.value.to_string()),
+    )
 }
 
 /// What every schedule says about its timer.

@@ -1,25 +1,27 @@
-# moxc-notify: tells by mail that a unit has failed.
+# moxc-notify: tells by mail, or by a command, that a unit has failed.
 #
 # It runs where a unit has failed already, and has nobody to tell of its own failures but the journal: so it does not fail
 # for want of a mail program.
 
 usage() {
   cat <<'END'
-usage: moxc-notify [--to ADDRESS] [--lines N] UNIT
+usage: moxc-notify [--to ADDRESS] [--command FILE] [--lines N] UNIT
 
 Mails the state of UNIT and the end of its journal. Without an address or a mail program, the message goes to the journal
 alone.
 
   --to ADDRESS      who gets it
+  --command FILE    a program that gets it as its input, and the subject as its argument
   --lines N         how much of the journal (60)
 END
 }
 
-to=
+to='' command=''
 lines=60
 option() {
   case $1 in
     --to) value to ;;
+    --command) value command ;;
     --lines) number lines ;;
     *) return 1 ;;
   esac
@@ -82,9 +84,22 @@ send() {
   } | timeout 300 sendmail -i -t
 }
 
+# tell_command: by the user's own way.
+tell_command() { message | timeout 300 "$command" "$(text_of "$subject")"; }
+
 PATH=$PATH:/usr/sbin:/usr/lib:/run/wrappers/bin
-if [[ -z $to ]]; then
+if [[ -z $to && -z $command ]]; then
   warn "$subject: nobody is to be told"
+fi
+if [[ -n $command ]]; then
+  if run tell_command; then
+    count 'commands run'
+  else
+    warn "$subject: $command did not take the message"
+  fi
+fi
+if [[ -z $to ]]; then
+  exit 0
 elif ! command -v sendmail >/dev/null; then
   warn "$subject: there is no mail program (sendmail) to tell $to"
 elif run send; then

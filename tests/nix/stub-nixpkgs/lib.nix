@@ -70,6 +70,7 @@ rec {
     ) right;
 
   # Strings
+  concatStrings = concatStringsSep "";
   concatMapStrings = f: values: concatStringsSep "" (map f values);
   concatMapStringsSep =
     separator: f: values:
@@ -175,7 +176,7 @@ rec {
       bool = plain "bool" isBool;
       int = plain "int" isInt;
       str = plain "str" isString;
-      path = plain "path" (value: isString value || builtins.isPath value);
+      path = plain "path" (value: isString value || builtins.isPath value || value ? outPath);
       package = plain "package" (value: isAttrs value && value ? outPath || isString value);
       anything = plain "anything" (_: true);
       ints.positive = plain "ints.positive" (value: isInt value && value > 0);

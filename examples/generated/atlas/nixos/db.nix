@@ -63,6 +63,7 @@
             ];
             reboot = lib.mkDefault "never";
           };
+          notify.email = lib.mkDefault "ops@lab.example.org";
         };
         openssh = {
           enable = lib.mkDefault true;

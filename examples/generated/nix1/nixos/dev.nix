@@ -55,6 +55,7 @@
       update.schedules.flake = {
         onCalendar = lib.mkDefault "Sun 05:00";
         flake = lib.mkDefault "github:example/home";
+        updateInputs = lib.mkDefault false;
         attribute = lib.mkDefault "dev";
         rollback = lib.mkDefault true;
         health = [
@@ -62,6 +63,7 @@
         ];
         reboot = lib.mkDefault "never";
       };
+      notify.email = lib.mkDefault "admin@home.arpa";
     };
     openssh = {
       enable = lib.mkDefault true;

@@ -54,6 +54,7 @@
       enable = lib.mkDefault true;
       settings.PasswordAuthentication = lib.mkDefault false;
     };
+    unbound.enable = lib.mkDefault true;
   };
   users.users.root.openssh.authorizedKeys.keys = [
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII root@lab"

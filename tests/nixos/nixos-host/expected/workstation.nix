@@ -45,6 +45,7 @@
         rollback = lib.mkDefault true;
         reboot = lib.mkDefault "never";
       };
+      notify.email = lib.mkDefault "admin@home.arpa";
     };
     openssh = {
       enable = lib.mkDefault true;

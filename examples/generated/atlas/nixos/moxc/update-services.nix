@@ -65,7 +65,10 @@ let
         type = lib.types.listOf lib.types.str;
         default = [ ];
         example = [ "nginx.service" ];
-        description = "Units that must be active after an update.";
+        description = ''
+          Units that must be active after an update. This system must have them: a name that no configuration defines is
+          refused. With `sshd.service`, SSH runs as a service of its own instead of starting with each connection.
+        '';
       };
       healthTimeout = lib.mkOption {
         type = lib.types.ints.positive;
@@ -105,6 +108,41 @@ let
       snapshots = lib.any (schedule: schedule.snapshots != [ ]) (lib.attrValues enabled);
       zfs = config.boot.zfs.package;
     }).nixos-flake-update;
+
+  health = lib.unique (lib.concatMap (schedule: schedule.health) (lib.attrValues enabled));
+
+  # Whether this system has a unit of that name. What generators of systemd and the kernel make at run time is in no
+  # configuration: it is believed.
+  isKnown =
+    unit:
+    let
+      ofTemplate = builtins.match "([^@]+@)[^.]+([.][a-z]+)" unit;
+    in
+    builtins.match ".*[.](service|socket|target|timer|path)" unit == null
+    || (config.systemd.units.${unit}.enable or false)
+    || lib.elem unit ofSystemd
+    || ofTemplate != null && isKnown (lib.concatStrings ofTemplate);
+
+  # Targets that are systemd's own, and that NixOS takes over as they are.
+  ofSystemd = (config.systemd.additionalUpstreamSystemUnits or [ ]) ++ [
+    "basic.target"
+    "dbus.socket"
+    "default.target"
+    "graphical.target"
+    "local-fs.target"
+    "multi-user.target"
+    "network-online.target"
+    "network.target"
+    "nss-lookup.target"
+    "nss-user-lookup.target"
+    "paths.target"
+    "remote-fs.target"
+    "sockets.target"
+    "swap.target"
+    "sysinit.target"
+    "time-sync.target"
+    "timers.target"
+  ];
 
   # Two that are due at one time run one after the other: those that update inputs first, then those that only rebuild.
   before =
@@ -164,7 +202,32 @@ in
   };
 
   config = lib.mkIf (config.services.moxc.enable && cfg.enable && enabled != { }) {
+    assertions = map (unit: {
+      assertion = isKnown unit;
+      message = ''
+        services.moxc.update: health names ${unit}, but this system has no such unit${
+          lib.optionalString (config.systemd.units ? ${unit}) " (it is switched off)"
+        }: no update would ever count as healthy.
+        Name a unit that it has. One that only a package brings becomes known by
+        systemd.services."…".overrideStrategy = "asDropin".
+      '';
+    }) health;
+
     environment.systemPackages = [ tool ];
+
+    # In containers SSH starts with each connection: there is sshd.socket, and no sshd.service to look at. Stronger than
+    # the default of NixOS for them, weaker than a user's own line.
+    services.openssh = lib.mkIf (lib.elem "sshd.service" health) {
+      startWhenNeeded = lib.mkOverride 900 false;
+    };
+
+    # A machine that builds itself anew again and again fills its disk with what was.
+    nix.gc = {
+      automatic = lib.mkDefault true;
+      dates = lib.mkDefault "weekly";
+      randomizedDelaySec = lib.mkDefault "45min";
+      options = lib.mkDefault "--delete-older-than 30d";
+    };
 
     systemd = {
       targets.moxc = {
@@ -179,7 +242,7 @@ in
           description = "Update this machine from ${schedule.flake}";
           wants = [ "network-online.target" ];
           after = [ "network-online.target" ] ++ map (other: "moxc-${other}.service") (before name);
-          onFailure = lib.optional (config.services.moxc.notify.email != null) "moxc-failure@%n.service";
+          onFailure = config.services.moxc.notify.unit;
           # The update itself switches to a system in which this unit may be another one.
           restartIfChanged = false;
           stopIfChanged = false;

@@ -42,14 +42,21 @@ in
       loader =
         if cfg.efi then
           {
-            systemd-boot.enable = mkFact true;
+            systemd-boot = {
+              enable = mkFact true;
+              # Each entry keeps a kernel on a small partition.
+              configurationLimit = lib.mkDefault 10;
+            };
             efi.canTouchEfiVariables = mkFact true;
             grub.enable = mkFact false;
           }
         else
           {
-            grub.enable = mkFact true;
-            grub.device = mkFact cfg.bootDevice;
+            grub = {
+              enable = mkFact true;
+              device = mkFact cfg.bootDevice;
+              configurationLimit = lib.mkDefault 10;
+            };
           };
     };
 

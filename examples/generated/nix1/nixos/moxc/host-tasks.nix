@@ -248,7 +248,7 @@ in
             pkgs.smartmontools
             "/run/current-system/sw"
           ];
-          onFailure = lib.optional (config.services.moxc.notify.email != null) "moxc-failure@%n.service";
+          onFailure = config.services.moxc.notify.unit;
           serviceConfig = {
             Type = "oneshot";
             Nice = 10;
