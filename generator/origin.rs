@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::output::Sha256;
-use crate::source::{FileId, SourceMap};
+use crate::source::{FileId, SourceFile, SourceMap, Span};
 
 /// A view of what lies around a spec, for the files that the spec names. The command line has one of the disk.
 pub trait Surroundings: fmt::Debug + Send + Sync {
@@ -34,6 +34,8 @@ pub struct Origin {
     pub spec: String,
     /// The SHA-256 of the spec's text, and of a fleet's where it has defaults.
     pub sha256: Sha256,
+    /// The spec's text, and a fleet's where it has defaults.
+    files: Vec<(FileId, Arc<SourceFile>)>,
     /// What lies around the spec, where anybody can look there.
     surroundings: Option<Arc<dyn Surroundings>>,
 }
@@ -41,14 +43,17 @@ pub struct Origin {
 impl Origin {
     /// The origin of a host whose spec is these files.
     pub fn of(sources: &SourceMap, files: &[FileId]) -> Self {
-        let name = files.first().map_or("", |file| sources.file(*file).name());
-        let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        let name = files.first().map_or("", |file| base(sources.file(*file)));
         let texts = files
             .iter()
             .map(|file| sources.file(*file).text().as_bytes());
         Self {
             spec: name.to_owned(),
             sha256: Sha256::of_pieces(texts),
+            files: files
+                .iter()
+                .map(|file| (*file, sources.shared(*file)))
+                .collect(),
             surroundings: None,
         }
     }
@@ -65,6 +70,19 @@ impl Origin {
         self.surroundings.as_deref()
     }
 
+    /// The spec's files, each with its name without its folder.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().map(|(_, file)| (base(file), file.text()))
+    }
+
+    /// In which of [`texts`](Self::texts), and in which of its lines from 1, a place lies.
+    pub fn line(&self, place: Span) -> Option<(usize, usize)> {
+        let of = |(id, _): &(FileId, Arc<SourceFile>)| *id == place.file();
+        let at = self.files.iter().position(of)?;
+        let line = self.files[at].1.line_column(place.range().start).line;
+        Some((at, line))
+    }
+
     /// The line that opens a generated file, without its comment sign.
     pub fn header(&self) -> String {
         format!(
@@ -73,4 +91,10 @@ impl Origin {
             self.spec
         )
     }
+}
+
+/// The name of a file without its folder.
+fn base(file: &SourceFile) -> &str {
+    let name = file.name();
+    name.rsplit(['/', '\\']).next().unwrap_or(name)
 }

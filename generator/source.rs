@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, Range};
+use std::sync::Arc;
 
 /// One file of a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -251,7 +252,7 @@ fn beginnings(bytes: &[u8]) -> usize {
 /// All source files of a run.
 #[derive(Debug, Default)]
 pub struct SourceMap {
-    files: Vec<SourceFile>,
+    files: Vec<Arc<SourceFile>>,
 }
 
 impl SourceMap {
@@ -281,18 +282,23 @@ impl SourceMap {
             before += beginnings(bytes);
             characters.push(before);
         }
-        self.files.push(SourceFile {
+        self.files.push(Arc::new(SourceFile {
             name: name.into(),
             text,
             line_starts,
             characters,
-        });
+        }));
         id
     }
 
     /// The file of an id that this map gave out.
     pub fn file(&self, id: FileId) -> &SourceFile {
         &self.files[id.0 as usize]
+    }
+
+    /// The same, to be kept beside the map.
+    pub fn shared(&self, id: FileId) -> Arc<SourceFile> {
+        Arc::clone(&self.files[id.0 as usize])
     }
 
     /// The file that a span lies in.
@@ -302,7 +308,9 @@ impl SourceMap {
 
     /// Every file, in the order added.
     pub fn files(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
-        (0u16..).map(FileId).zip(&self.files)
+        (0u16..)
+            .map(FileId)
+            .zip(self.files.iter().map(|file| &**file))
     }
 
     /// Where a span starts.

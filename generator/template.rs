@@ -33,6 +33,10 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../templates/docs/architecture.md"),
     ),
     (
+        "docs/index.html",
+        include_str!("../templates/docs/index.html"),
+    ),
+    (
         "proxmox/apply.sh",
         include_str!("../templates/proxmox/apply.sh"),
     ),
@@ -173,6 +177,8 @@ pub enum Language {
     PowerShell,
     /// Markdown: a value is text, and never markup of HTML, which Markdown passes on.
     Markdown,
+    /// HTML: a value is text, or the value of an attribute.
+    Html,
     /// Anything else: a value stands as it is.
     Prose,
 }
@@ -184,6 +190,7 @@ impl Language {
             Some("sh") => Self::Bash,
             Some("ps1") => Self::PowerShell,
             Some("md") => Self::Markdown,
+            Some("html") => Self::Html,
             Some(_) | None => Self::Prose,
         }
     }
@@ -200,11 +207,18 @@ impl Language {
             Self::Markdown => (&[".md"], |text, out| {
                 out.write_all(markdown(text).as_bytes())
             }),
+            Self::Html => (&[".html"], |text, out| out.write_all(html(text).as_bytes())),
             Self::Prose => (&[], |text, out| out.write_all(text.as_bytes())),
         }
     }
 
-    const ALL: [Self; 4] = [Self::Bash, Self::PowerShell, Self::Markdown, Self::Prose];
+    const ALL: [Self; 5] = [
+        Self::Bash,
+        Self::PowerShell,
+        Self::Markdown,
+        Self::Html,
+        Self::Prose,
+    ];
 }
 
 /// askama's escaper of [`Language::Bash`].
@@ -256,6 +270,16 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
+/// askama's escaper of [`Language::Html`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Html;
+
+impl Escaper for Html {
+    fn write_escaped_str<W: fmt::Write>(&self, mut dest: W, text: &str) -> fmt::Result {
+        dest.write_str(&html(text))
+    }
+}
+
 /// askama's escaper of [`Language::Prose`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Prose;
@@ -264,6 +288,24 @@ impl Escaper for Prose {
     fn write_escaped_str<W: fmt::Write>(&self, mut dest: W, text: &str) -> fmt::Result {
         dest.write_str(text)
     }
+}
+
+/// `text` in HTML and in XML, between tags and in an attribute. What nobody can see becomes a blank.
+pub fn html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' => out.push('\n'),
+            c if crate::unseen::is_unseen(c) => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// `text` without line breaks and other control characters: for comments, which a line break would end.
@@ -514,7 +556,11 @@ fn check(name: &str, language: Language, text: &str, file: FileId, sink: &mut Si
             "has a character that is not ASCII".into(),
             "write it by its number: `[char]0xE4`",
         ),
-        Language::Bash | Language::PowerShell | Language::Markdown | Language::Prose => {}
+        Language::Bash
+        | Language::PowerShell
+        | Language::Markdown
+        | Language::Html
+        | Language::Prose => {}
     }
     if !text
         .lines()

@@ -17,6 +17,7 @@ mod nixos;
 mod nixos_scripts;
 mod nu;
 mod output;
+mod pages;
 mod program;
 mod recovery;
 mod reference_host;

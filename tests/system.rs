@@ -20,7 +20,7 @@ use moxc::template::{BUILT_IN, Templates};
 use crate::program::{Said, tests};
 
 /// The files of a spec by the built-in templates, or by `replaced` ones.
-fn emit(name: &str, text: &str, replaced: &[(&str, &str)]) -> FileSet {
+pub(crate) fn emit(name: &str, text: &str, replaced: &[(&str, &str)]) -> FileSet {
     let mut sources = SourceMap::new();
     let file = sources.add(name, text);
     let mut sink = Sink::new();
@@ -67,7 +67,7 @@ pub(crate) fn specs() -> BTreeMap<String, String> {
     specs
 }
 
-fn text(files: &FileSet, path: &str) -> String {
+pub(crate) fn text(files: &FileSet, path: &str) -> String {
     let file = files.get(path).unwrap_or_else(|| panic!("no {path}"));
     String::from_utf8(file.contents.clone()).expect("text")
 }

@@ -16,6 +16,7 @@ pub mod shares;
 pub mod space;
 pub mod tasks;
 pub mod times;
+pub mod tree;
 pub mod volumes;
 
 pub use backups::Backups;

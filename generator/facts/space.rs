@@ -171,6 +171,13 @@ fn of_role(guest: &Guest, role: VolumeRole) -> Option<(&str, &Placement)> {
     }
 }
 
+/// Where the spec places a volume.
+pub fn place_of(guest: &Guest, role: VolumeRole) -> Option<Span> {
+    let (_, placement) = of_role(guest, role)?;
+    let size = placement.size().map(|size| size.span);
+    Some(size.unwrap_or(placement.store.span))
+}
+
 /// The thick volumes of a dataset.
 #[derive(Default)]
 struct Thick {

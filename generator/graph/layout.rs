@@ -64,7 +64,7 @@ pub(super) struct Wire {
 }
 
 /// How wide a text is, on the generous side: letters of a size, and those of East Asia twice as wide.
-pub(super) fn text_width(text: &str, size: i32) -> i32 {
+pub fn text_width(text: &str, size: i32) -> i32 {
     let units: i32 = text
         .chars()
         .map(|c| if u32::from(c) < 0x1100 { 62 } else { 105 })

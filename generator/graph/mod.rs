@@ -242,6 +242,7 @@ impl Node {
     }
 }
 
-pub use svg::svg;
+pub use layout::text_width;
+pub use svg::{STYLE, svg, svg_inside};
 pub use text::{dot, html, json, mermaid};
 pub use views::of;

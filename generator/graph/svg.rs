@@ -4,26 +4,10 @@ use std::fmt::Write as _;
 
 use super::layout::{self, Rect, Wire};
 use super::{Graph, NodeKind};
-
-/// Text in XML and HTML.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c if crate::unseen::is_unseen(c) => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
+use crate::template::html as escape;
 
 /// The colours: ground, text, lines, and a fill for each family of nodes; contrast of text at least 4.5:1, of lines 3:1.
-const STYLE: &str = "\
+pub const STYLE: &str = "\
 .moxc-graph{--ground:#ffffff;--ink:#1b1f24;--soft:#57606a;--wire:#6e7781;--edge:#8c959f;--net:#ddf4ff;--guest:#dafbe1;\
 --store:#fff8c5;--metal:#f6f8fa;--task:#fbefff}\
 @media (prefers-color-scheme:dark){.moxc-graph{--ground:#0d1117;--ink:#e6edf3;--soft:#9da7b3;--wire:#848d97;\
@@ -49,8 +33,17 @@ fn family(kind: NodeKind) -> &'static str {
     }
 }
 
-/// The drawing.
+/// The drawing, as a file of its own.
 pub fn svg(graph: &Graph) -> String {
+    drawn(graph, &format!("<style>{STYLE}</style>"))
+}
+
+/// The drawing, for a page that has [`STYLE`] among its own.
+pub fn svg_inside(graph: &Graph) -> String {
+    drawn(graph, "")
+}
+
+fn drawn(graph: &Graph, style: &str) -> String {
     let drawing = layout::draw(graph);
     let lines = layout::lines(graph);
     let (width, height) = (drawing.width, drawing.height);
@@ -69,7 +62,9 @@ pub fn svg(graph: &Graph) -> String {
         &mut out,
         &format!("<desc id=\"d-{view}\">{}</desc>", escape(&described(graph))),
     );
-    push(&mut out, &format!("<style>{STYLE}</style>"));
+    if !style.is_empty() {
+        push(&mut out, style);
+    }
     push(
         &mut out,
         &format!(

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Edge, Graph, Node, NodeKind, svg};
 use crate::source::SourceMap;
+use crate::template::html as escape;
 
 /// The graph itself. `spec` holds the line from 1, by the name under which the file was read.
 pub fn json(graph: &Graph, sources: &SourceMap) -> String {
@@ -254,7 +255,7 @@ fn quoted(text: &str) -> String {
 
 /// A page of its own around the drawing. It asks for nothing: its policy allows no source at all.
 pub fn html(graph: &Graph) -> String {
-    let title = svg::escape(&format!("{} of {}", graph.view.title(), graph.host));
+    let title = escape(&format!("{} of {}", graph.view.title(), graph.host));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\

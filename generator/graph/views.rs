@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Graph, NodeKind, View};
-use crate::facts::{Facts, shares};
+use crate::facts::{Facts, shares, tree};
 use crate::model::{
     Guest, GuestKind, Host, Id, PortDevice, Store, StoreRef, Task, UsbSource, network::LegId,
     network::Link,
 };
-use crate::value::{DatasetUse, GuestAddress, Platform};
+use crate::value::{DatasetUse, GuestAddress};
 
 /// The picture of one view.
 pub fn of(view: View, facts: &Facts<'_>) -> Graph {
@@ -35,14 +35,6 @@ struct Builder<'h> {
 }
 
 impl Builder<'_> {
-    /// A file of the host's own: of a NixOS host it stands in its module.
-    fn host_file(&self, debian: &str) -> String {
-        match *self.host.platform {
-            Platform::Proxmox => format!("proxmox/{debian}"),
-            Platform::Nixos => format!("nixos/{}.nix", self.host.name.as_str()),
-        }
-    }
-
     fn the_host(&mut self) -> String {
         let span = self.host.name.span;
         let label = self.host.fqdn();
@@ -59,9 +51,9 @@ impl Builder<'_> {
     fn guest(&mut self, id: Id<Guest>) -> String {
         let guest = &self.host.guests[id];
         let vmid = guest.vmid.value.to_string();
-        let (kind, folder) = match guest.kind {
-            GuestKind::Vm(_) => (NodeKind::Vm, "qemu-server"),
-            GuestKind::Container(_) => (NodeKind::Container, "lxc"),
+        let kind = match guest.kind {
+            GuestKind::Vm(_) => NodeKind::Vm,
+            GuestKind::Container(_) => NodeKind::Container,
         };
         let node = self.graph.put(kind, &vmid, guest.name.value.as_str());
         if node.place.is_none() {
@@ -75,7 +67,7 @@ impl Builder<'_> {
                 guest.os()
             );
             node.at(guest.name.span)
-                .file(format!("proxmox/etc/pve/{folder}/{vmid}.conf"))
+                .file(tree::guest(guest))
                 .detail(what);
         }
         node.id.clone()
@@ -89,7 +81,7 @@ impl Builder<'_> {
     }
 
     fn port(&mut self, port: PortDevice) -> String {
-        let interfaces = self.host_file("etc/network/interfaces");
+        let interfaces = tree::interfaces(self.host);
         match port {
             PortDevice::Nic(id) => {
                 let nic = &self.host.hardware.nics[id];
@@ -132,7 +124,7 @@ impl Builder<'_> {
 
     fn bridge(&mut self, id: Id<crate::model::Bridge>) -> String {
         let bridge = &self.host.network.bridges[id];
-        let file = self.host_file("etc/network/interfaces");
+        let file = tree::interfaces(self.host);
         let node = self.graph.put(
             NodeKind::Bridge,
             &bridge.name.value,
@@ -204,7 +196,7 @@ impl Builder<'_> {
                 Link::Bridge(id) => self.bridge(id),
                 Link::Port(device) => self.port(device),
             };
-            let file = self.host_file("etc/network/interfaces");
+            let file = tree::interfaces(self.host);
             let node = self.graph.put(
                 NodeKind::Nic,
                 &interface.name.value,
@@ -344,7 +336,7 @@ impl Builder<'_> {
         };
         let node = self.graph.put(kind, &name.value, name.value.as_str());
         if node.place.is_none() {
-            node.at(name.span).file("proxmox/etc/pve/storage.cfg");
+            node.at(name.span).file(tree::STORAGES);
             for detail in details {
                 node.detail(detail);
             }
@@ -366,9 +358,11 @@ impl Builder<'_> {
                 .iter()
                 .map(|disk| self.host.hardware.disks[disk.value].size.to_string())
                 .collect();
-            node.at(pool.name.span)
-                .file("proxmox/storage/create.sh")
-                .detail(format!("{} of {}", *pool.layout, counted(&disks)));
+            node.at(pool.name.span).file(tree::POOLS).detail(format!(
+                "{} of {}",
+                *pool.layout,
+                counted(&disks)
+            ));
         }
         let stores: Vec<StoreRef> = storage.stores().map(|(id, _)| id).collect();
         for id in stores {
@@ -546,13 +540,13 @@ impl Builder<'_> {
             schedule.name.value.as_str(),
         );
         node.at(schedule.name.span)
-            .file("proxmox/etc/pve/jobs.cfg")
+            .file(tree::JOBS)
             .detail(schedule.on.value.to_string())
             .detail(
                 backup
                     .keep
                     .as_ref()
-                    .map_or_else(String::new, |keep| kept(&keep.value)),
+                    .map_or_else(String::new, |keep| keep.words()),
             );
         let job = node.id.clone();
         self.graph.connect(host, &job, "backup", "vzdump backups");
@@ -617,7 +611,7 @@ impl Builder<'_> {
                 device.name.value.as_str(),
             );
             node.at(device.name.span)
-                .file("proxmox/etc/pve/mapping/pci.cfg")
+                .file(tree::PCI)
                 .detail(device.path())
                 .detail(
                     device
@@ -712,15 +706,4 @@ fn counted(sizes: &[String]) -> String {
         }
         _ => sizes.join(", "),
     }
-}
-
-fn kept(keep: &crate::model::Keep) -> String {
-    if keep.all {
-        return "keeps all".to_owned();
-    }
-    let rules: Vec<String> = keep
-        .rules()
-        .map(|(word, number)| format!("{number} {word}"))
-        .collect();
-    format!("keeps {}", rules.join(", "))
 }

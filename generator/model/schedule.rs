@@ -293,6 +293,18 @@ impl Keep {
         .filter_map(|(word, number)| number.map(|n| (word, n)))
     }
 
+    /// For people: `keeps 7 daily, 4 weekly`.
+    pub fn words(&self) -> String {
+        if self.all {
+            return "keeps all".to_owned();
+        }
+        let rules: Vec<String> = self
+            .rules()
+            .map(|(word, number)| format!("{number} {word}"))
+            .collect();
+        format!("keeps {}", rules.join(", "))
+    }
+
     /// The most copies that are kept at once, as the rules add up; none where everything is kept.
     pub fn most(&self) -> Option<u64> {
         (!self.all).then(|| self.rules().map(|(_, n)| u64::from(n)).sum())

@@ -104,8 +104,8 @@ fn option_of(config: &GuestConfig, key: &str) -> Option<String> {
 /// Compares a guest.
 pub(super) fn compare(pair: &Pair<'_>, place: &dyn Fn(&str) -> Option<Span>) -> Found {
     let mut found = Found::default();
-    let amid = circumstances(pair);
     let live = &pair.live.config;
+    let amid = circumstances(live, pair.release);
     let keys: BTreeSet<&str> = [DESCRIPTION, RAW, ENVIRONMENT.0]
         .into_iter()
         .chain(pair.wanted.options().map(|(key, _)| key))
@@ -135,11 +135,11 @@ fn refuse(found: &mut Found, _lock: &str) {
     }
 }
 
-fn circumstances(pair: &Pair<'_>) -> Circumstances {
-    let live = &pair.live.config;
+/// What of a guest decides on the class of its changes.
+pub(super) fn circumstances(live: &GuestConfig, release: Release) -> Circumstances {
     Circumstances {
-        kind: pair.live.kind,
-        release: pair.release,
+        kind: live.kind(),
+        release,
         hotplug: hotplug(live.get("hotplug")),
         cloud_init_drive: live.options().any(|(_, value)| {
             let volume = value.split(',').next().unwrap_or_default();

@@ -7,6 +7,7 @@
 
 pub mod classes;
 mod compare;
+pub mod costs;
 mod guests;
 mod items;
 mod parse;

@@ -50,6 +50,11 @@ fn place(change: &Change, sources: &SourceMap) -> Option<Value> {
     Some(json!({ "file": file, "line": at.line, "column": at.column }))
 }
 
+/// What a change costs, in words.
+pub fn words(class: Class) -> &'static str {
+    group(class).1
+}
+
 /// What a change costs, cheapest first: the groups in which a person reads a plan.
 fn group(class: Class) -> (usize, &'static str) {
     match (class.data, class.when, class.interrupts) {

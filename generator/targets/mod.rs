@@ -42,8 +42,8 @@ impl Target {
         Self::Nixos,
         Self::Windows,
         Self::Recovery,
-        Self::Docs,
         Self::Guide,
+        Self::Docs,
     ];
 
     /// Its word on the command line and in the manifest.
@@ -92,9 +92,16 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
 }
 
 /// Writes down what is planned. Reports what a user's template cannot do, and two files of one name.
+///
+/// `docs/` shows all files of a tree, so it needs those of every target, whichever are chosen.
 pub fn emit(plan: &Plan, targets: &[Target], templates: &Templates, sink: &mut Sink) -> FileSet {
+    let needed = if targets.contains(&Target::Docs) {
+        Target::ALL
+    } else {
+        targets
+    };
     let mut files = FileSet::new();
-    for target in targets {
+    for target in needed {
         match target {
             Target::Proxmox => proxmox::emit(&plan.proxmox, templates, &mut files, sink),
             Target::Nixos => nixos::emit(&plan.nixos, templates, &mut files, sink),
@@ -104,5 +111,15 @@ pub fn emit(plan: &Plan, targets: &[Target], templates: &Templates, sink: &mut S
             Target::Guide => guide::emit(&plan.guide, templates, &mut files, sink),
         }
     }
-    files
+    if needed.len() == targets.len() {
+        return files;
+    }
+    let mut chosen = FileSet::new();
+    let wanted = |target: &str| targets.iter().any(|wanted| wanted.as_str() == target);
+    for file in files.into_iter().filter(|file| wanted(file.target)) {
+        chosen
+            .insert(file)
+            .expect("they have been in one set already");
+    }
+    chosen
 }

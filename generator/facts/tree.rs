@@ -1,0 +1,68 @@
+//! Where in the tree a thing of the host stands, for who leads there.
+
+use crate::model::{Guest, GuestKind, Host, Schedule, Task};
+use crate::value::Platform;
+
+/// Storages of Proxmox VE.
+pub const STORAGES: &str = "proxmox/etc/pve/storage.cfg";
+/// Jobs of Proxmox VE's scheduler.
+pub const JOBS: &str = "proxmox/etc/pve/jobs.cfg";
+/// Mappings of PCI functions.
+pub const PCI: &str = "proxmox/etc/pve/mapping/pci.cfg";
+/// Mappings of USB devices.
+pub const USB: &str = "proxmox/etc/pve/mapping/usb.cfg";
+/// What makes pools and datasets.
+pub const POOLS: &str = "proxmox/storage/create.sh";
+
+/// A file of the host's own, by its path on Debian: of a NixOS host it stands in its module.
+pub fn of_host(host: &Host, debian: &str) -> String {
+    match *host.platform {
+        Platform::Proxmox => format!("proxmox/{debian}"),
+        Platform::Nixos => format!("nixos/{}.nix", host.name.as_str()),
+    }
+}
+
+/// The host's network.
+pub fn interfaces(host: &Host) -> String {
+    of_host(host, "etc/network/interfaces")
+}
+
+/// A guest's settings.
+pub fn guest(guest: &Guest) -> String {
+    let folder = match guest.kind {
+        GuestKind::Vm(_) => "qemu-server",
+        GuestKind::Container(_) => "lxc",
+    };
+    format!("proxmox/etc/pve/{folder}/{}.conf", guest.vmid.value)
+}
+
+/// What runs a schedule.
+pub fn schedule(host: &Host, schedule: &Schedule) -> String {
+    let name = schedule.name.value.as_str();
+    let first = |task: &crate::model::TaskGuests| {
+        let id = task.iter().next()?;
+        Some(host.guests[id].name.value.as_str())
+    };
+    match &schedule.task {
+        Task::VzdumpBackup(_) => JOBS.to_owned(),
+        Task::NixosFlakeUpdate(task) => {
+            format!("nixos/{}.nix", first(&task.guests).unwrap_or_default())
+        }
+        Task::WindowsUpdate(task) if !*task.snapshot => format!(
+            "windows/{}/tasks/{name}.xml",
+            first(&task.guests).unwrap_or_default()
+        ),
+        Task::WindowsMaintenance(task) => format!(
+            "windows/{}/tasks/{name}.xml",
+            first(&task.guests).unwrap_or_default()
+        ),
+        Task::ProxmoxUpdate(_)
+        | Task::ProxmoxMaintenance
+        | Task::BackupRehearsal(_)
+        | Task::ZfsSnapshot(_)
+        | Task::ZfsScrub(_)
+        | Task::ZfsTrim(_)
+        | Task::SmartTest(_)
+        | Task::WindowsUpdate(_) => of_host(host, &format!("etc/systemd/system/moxc-{name}.timer")),
+    }
+}
