@@ -30,6 +30,7 @@ pub mod diagnostics;
 pub mod facts;
 pub mod fleet;
 pub mod graph;
+pub mod hardware;
 pub mod live;
 pub mod model;
 pub mod near;

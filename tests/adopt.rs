@@ -38,7 +38,7 @@ fn adopt(folder: &Path, more: &[&str]) -> Said {
 /// Every host that has nothing that the compiler refuses: the spec, and that `plan` finds nothing to change.
 #[test]
 fn hosts_are_adopted_and_their_specs_change_nothing() {
-    for name in ["lvm-thin"] {
+    for name in ["lvm-thin", "zfs"] {
         let folder = lay_out(name);
         let said = adopt(folder.path(), &[]);
         assert_eq!(said.status, Some(0), "{name}: {}", said.err);
@@ -129,4 +129,57 @@ fn what_the_compiler_refuses_stands_as_a_comment() {
     );
     let planned = call(folder.path(), &["plan", "host.toml", "--live", "live"]);
     assert_eq!(planned.status, Some(0), "{}{}", planned.out, planned.err);
+}
+
+/// The tables of the machine, and what has changed of it since: a card that sits elsewhere has moved.
+#[test]
+fn hardware_is_known_by_what_it_is() {
+    let folder = lay_out("zfs");
+    let said = call(folder.path(), &["hardware", "live"]);
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    insta::assert_snapshot!("hardware_zfs", said.out);
+    let written = adopt(folder.path(), &["-o", "host.toml", "-q"]);
+    assert_eq!(written.status, Some(0), "{}", written.err);
+    let compare = |more: &[&str]| {
+        let args: Vec<&str> = ["hardware", "live", "host.toml"]
+            .iter()
+            .chain(more)
+            .copied()
+            .collect();
+        call(folder.path(), &args)
+    };
+    let same = compare(&[]);
+    assert_eq!(same.status, Some(0), "{}{}", same.out, same.err);
+    let replace = |path: &str, from: &str, to: &str| {
+        let path = folder.path().join("live").join(path);
+        let text = fs::read_to_string(&path).expect("a file");
+        assert!(text.contains(from), "{from}");
+        fs::write(path, text.replace(from, to)).expect("a file");
+    };
+    replace(".moxc/lspci", "0000:05:00.0", "0000:06:00.0");
+    replace(".moxc/lspci", "IOMMUGroup:\t20", "IOMMUGroup:\t21");
+    replace(".moxc/iommu", "20 0000:0c:00.0", "21 0000:0c:00.0");
+    replace(".moxc/lsblk.json", "H0002", "H0009");
+    replace(
+        ".moxc/by-id",
+        "ata-EXAMPLE_HDD_4TB_H0002 ",
+        "ata-EXAMPLE_HDD_4TB_H0009 ",
+    );
+    replace(".moxc/lsusb", "10c4:ea60", "10c4:ea61");
+    replace(".moxc/meminfo", "65010412", "32505206");
+    let differs = compare(&[]);
+    assert_eq!(differs.status, Some(3), "{}", differs.err);
+    insta::assert_snapshot!("hardware_zfs_changed", differs.out);
+    let json = compare(&["--message-format", "json"]);
+    let value: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
+    assert_eq!(value["same"], false);
+    let moved = value["differences"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|one| one["what"] == "moved");
+    let moved = moved.expect("a card that has moved");
+    assert_eq!(moved["before"], "0000:05:00.0");
+    assert_eq!(moved["after"], "0000:06:00.0");
+    assert!(moved["spec"]["line"].is_number());
 }

@@ -107,14 +107,16 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
 fn sections(of: &Sections, is_kept: impl Fn(&Section) -> bool) -> Vec<(String, String)> {
     let kept = of.config.sections().filter(|section| is_kept(section));
     kept.map(|section| {
-        let mut text = format!("{}: {}\n", section.kind(), section.id());
-        for (key, value) in section.properties().filter(|(_, value)| !is_blanked(value)) {
-            let line = if value.is_empty() {
-                format!("\t{key}")
-            } else {
-                format!("\t{key} {value}")
-            };
-            writeln!(text, "{line}").expect("a string takes all text");
+        let is_secret = section.properties().any(|(_, value)| is_blanked(value));
+        let mut text = String::new();
+        if is_secret {
+            writeln!(text, "{}: {}", section.kind(), section.id())
+                .expect("a string takes all text");
+            for (key, value) in section.properties().filter(|(_, value)| !is_blanked(value)) {
+                writeln!(text, "\t{key} {value}").expect("a string takes all text");
+            }
+        } else {
+            writeln!(text, "{}", section.to_string().trim_end()).expect("a string takes all text");
         }
         (section.id().to_owned(), text)
     })
@@ -207,7 +209,7 @@ fn is_own(path: &str, node: &str) -> bool {
         "etc/sysctl.d/",
         "etc/udev/rules.d/",
     ];
-    let whole = ["etc/resolv.conf", "etc/vzdump.conf"];
+    let whole = ["etc/resolv.conf"];
     let unit = path
         .strip_prefix("etc/systemd/system/")
         .is_some_and(|name| !name.contains(".wants/") && !name.contains(".requires/"));

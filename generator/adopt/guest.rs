@@ -1,6 +1,6 @@
 //! Guests: what the tables of machines and of containers share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::doc::{Doc, Part, Table, Toml};
 use super::write::{NoteKind, Writing, amount, kebab, schema_value, size};
@@ -159,15 +159,36 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
     }
 }
 
+/// What moxc writes into every guest's file, as far as this one does not have it.
+fn written_by_itself(guest: &Guest<'_>) -> Vec<&'static str> {
+    let live = guest.live;
+    let missing = |key: &&str| live.wanted(key).is_none();
+    match live.kind {
+        GuestKind::Qm => {
+            let boots = guest.table.entries.iter().any(|entry| entry.key == "iso")
+                || guest.below.iter().any(|table| {
+                    table.header.last().is_some_and(|last| last == "disks") && !table.is_empty()
+                });
+            let mut keys: Vec<&str> = ["name", "smbios1"].into_iter().filter(missing).collect();
+            if boots && live.wanted("boot").is_none() {
+                keys.push("boot");
+            }
+            keys
+        }
+        GuestKind::Pct => ["hostname"].into_iter().filter(missing).collect(),
+    }
+}
+
 fn finish(writing: &mut Writing<'_>, mut guest: Guest<'_>, doc: &mut Doc) {
     let vmid = guest.live.vmid;
-    let unset: Vec<&str> = writing
+    let mut unset: BTreeSet<&str> = writing
         .decided
         .unset
         .iter()
         .filter(|(part, _)| *part == guest.part)
         .map(|(_, key)| key.as_str())
         .collect();
+    unset.extend(written_by_itself(&guest));
     if !unset.is_empty() {
         guest.table.set("unset", Toml::texts(unset));
     }
@@ -247,6 +268,10 @@ pub(super) fn start(writing: &Writing<'_>, guest: &mut Guest<'_>) {
                 };
                 table.push((entry.0.to_owned(), entry.1));
             }
+            let order = ["order", "up-delay", "down-delay"];
+            table.sort_by_key(|(key, _): &(String, Toml)| {
+                order.iter().position(|known| known == key)
+            });
             if !on {
                 table.push(("enabled".to_owned(), false.into()));
             }

@@ -385,8 +385,16 @@ pub(super) fn mapped(
     sections
         .filter_map(|section| {
             let map = own_map(section, node)?;
-            let plain = section.properties().all(|(key, _)| key == "map");
+            let plain = section
+                .properties()
+                .all(|(key, _)| matches!(key, "map" | "description"));
             let named = crate::value::Name::parse(section.id()).is_ok();
+            let mut map = map;
+            map.extend(
+                section
+                    .get("description")
+                    .map(|text| ("description".to_owned(), text.to_owned())),
+            );
             (plain && named).then(|| (section.id().to_owned(), map))
         })
         .collect()
@@ -428,8 +436,10 @@ fn pci(writing: &Writing<'_>, doc: &mut Doc) {
         table.set_some("subsystem", map.get("subsystem-id").cloned());
         if let Some(device) = device {
             table.set("class", class(device).as_str());
-            table.set_some("model", line(Some(&device.device.name)));
+            table.comments.extend(line(Some(&device.device.name)));
         }
+        // The mapping bears it as its description.
+        table.set_some("model", map.get("description").cloned());
         table.set_some(
             "iommu-group",
             map.get("iommugroup").map(|group| Toml::number(group)),
@@ -448,6 +458,16 @@ fn pci(writing: &Writing<'_>, doc: &mut Doc) {
 
 /// What is known of a function.
 fn pci_table(device: &PciDevice, table: &mut Table) {
+    let mut now = Vec::new();
+    if let Some(driver) = &device.driver {
+        now.push(format!("driver now: {driver}"));
+    }
+    if device.boot_vga == Some(true) {
+        now.push("the host's screen".to_owned());
+    }
+    if !now.is_empty() {
+        table.comments.push(now.join("; "));
+    }
     table.set("address", device.address.trim_start_matches("0000:"));
     table.set("id", device.id());
     if let (Some(vendor), Some(card)) = (&device.subsystem_vendor, &device.subsystem_device) {
@@ -497,7 +517,7 @@ fn free_devices<'a>(
 }
 
 /// What a function is, by the class that it names itself (PCI Code and ID Assignment Specification).
-pub(super) fn class(device: &PciDevice) -> PciClass {
+pub(crate) fn class(device: &PciDevice) -> PciClass {
     let id = device.class.id.as_str();
     match (id.get(..2), id) {
         (Some("03"), _) => PciClass::Gpu,
@@ -526,7 +546,8 @@ fn usb(writing: &Writing<'_>, doc: &mut Doc) {
             .into_iter()
             .find(|device| Some(&device.id) == map.get("id"))
             .and_then(|device| line(Some(&device.name)));
-        table.set_some("model", model);
+        table.comments.extend(model);
+        table.set_some("model", map.get("description").cloned());
         doc.push(table);
     }
 }

@@ -10,7 +10,7 @@ mod container;
 mod doc;
 mod files;
 mod guest;
-mod hardware;
+pub(crate) mod hardware;
 mod host;
 mod jobs;
 mod network;
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compile;
 use crate::diagnostics::{Diagnostic, Lints, Severity, Sink};
-use crate::live::{LiveNode, Snapshot};
+use crate::live::{Item, LiveNode, Snapshot};
 use crate::origin::Origin;
 use crate::plan::{self, Change, Object, Plan, Wanted};
 use crate::pve::MappingKind;
@@ -79,6 +79,75 @@ pub fn adopt(live: &Snapshot, minimal: bool) -> Adopted {
         }
         decided = next;
     }
+}
+
+/// The tables of the machine alone, and why something of it is not known.
+pub fn hardware(live: &Snapshot) -> (String, Vec<Note>) {
+    let decided = Decided::default();
+    let nobody = LiveNode::default();
+    let disks = hardware::Disks::of(live);
+    let mut writing = Writing::of(live, live.own().unwrap_or(&nobody), false, &decided);
+    let interfaces = network::Interfaces::of(&writing);
+    let mut nics = interfaces.nics;
+    let cards = live.network.present().into_iter().flatten();
+    nics.extend(
+        cards
+            .filter(|link| link.kind.is_none() && link.device.is_some())
+            .map(|link| link.name.clone())
+            .filter(|name| hardware::is_card_name(name)),
+    );
+    let mut doc = Doc::default();
+    hardware::write(&mut writing, &disks, &nics, &mut doc);
+    let machine = &live.machine;
+    let answers = [
+        ("lspci", reason(&machine.pci)),
+        ("lsusb", reason(&machine.usb)),
+        ("lsblk", reason(&machine.disks)),
+        ("/dev/disk/by-id", reason(&machine.by_id)),
+        ("lscpu", reason(&machine.processor)),
+        ("/proc/meminfo", reason(&machine.memory)),
+        ("ip link", reason(&live.network)),
+    ];
+    let unread = answers.into_iter().filter_map(|(what, why)| {
+        Some(Note {
+            kind: NoteKind::Unread,
+            what: what.to_owned(),
+            why: why?.to_owned(),
+        })
+    });
+    (doc::print(&doc).text, unread.collect())
+}
+
+fn reason<T>(item: &Item<T>) -> Option<&str> {
+    match item {
+        Item::Present(_) => None,
+        Item::Absent => Some("the copy does not hold it"),
+        Item::Unread(why) => Some(why),
+    }
+}
+
+/// The fleet that the nodes of a cluster are: their specs lie in `hosts`.
+pub fn fleet(live: &Snapshot) -> String {
+    let mut doc = Doc::default();
+    let mut table = doc::Table::new([], Part::Host);
+    table.set("hosts", doc::Toml::texts(["hosts/*.toml"]));
+    doc.push(table);
+    if live.nodes.len() > 1 {
+        let mut table = doc::Table::new(["cluster"], Part::Host);
+        table.set("name", cluster_name(live));
+        doc.push(table);
+    }
+    doc::print(&doc).text
+}
+
+/// The name that `corosync.conf` gives the cluster.
+fn cluster_name(live: &Snapshot) -> String {
+    let file = live.tree.file("etc/pve/corosync.conf");
+    let text = file.present().map_or("", |file| file.text.as_str());
+    let mut names = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("cluster_name:"));
+    write::plain_name(names.next().unwrap_or_default().trim(), "cluster")
 }
 
 fn finish(
@@ -142,22 +211,9 @@ fn node_of(live: &Snapshot) -> &str {
 fn write(live: &Snapshot, minimal: bool, decided: &Decided) -> (Doc, BTreeSet<Note>) {
     let nobody = LiveNode::default();
     let own = live.own().unwrap_or(&nobody);
-    let node = node_of(live);
     let disks = hardware::Disks::of(live);
-    let mut writing = Writing {
-        live,
-        node,
-        own,
-        release: host::release(live),
-        minimal,
-        decided,
-        names: write::guest_names(own),
-        stores: stores(live, decided),
-        pci: mapped(live, node, decided, MappingKind::Pci, "hostpci"),
-        usb: mapped(live, node, decided, MappingKind::Usb, "usb"),
-        disks: disks.by_path(),
-        notes: BTreeSet::new(),
-    };
+    let mut writing = Writing::of(live, own, minimal, decided);
+    writing.disks = disks.by_path();
     let mut doc = Doc::default();
     doc.preamble = vec![
         "A host that runs, as moxc has found it: `moxc plan` of this file against the host changes nothing.".to_owned(),
@@ -173,6 +229,26 @@ fn write(live: &Snapshot, minimal: bool, decided: &Decided) -> (Doc, BTreeSet<No
     files::write(&mut writing, &mut doc);
     hide(&mut doc, decided);
     (doc, writing.notes)
+}
+
+impl<'a> Writing<'a> {
+    fn of(live: &'a Snapshot, own: &'a LiveNode, minimal: bool, decided: &'a Decided) -> Self {
+        let node = node_of(live);
+        Self {
+            live,
+            node,
+            own,
+            release: host::release(live),
+            minimal,
+            decided,
+            names: write::guest_names(own),
+            stores: stores(live, decided),
+            pci: mapped(live, node, decided, MappingKind::Pci, "hostpci"),
+            usb: mapped(live, node, decided, MappingKind::Usb, "usb"),
+            disks: BTreeMap::new(),
+            notes: BTreeSet::new(),
+        }
+    }
 }
 
 /// The storages that a guest can refer to.

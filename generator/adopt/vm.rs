@@ -8,7 +8,7 @@ use super::write::{Writing, kebab, sub_value};
 use crate::live::secrets::is_blanked;
 use crate::pve::schema::OptionSchema;
 use crate::spec::schema_keys::{SchemaTable, VmOptions};
-use crate::value::{Bus, Choice as _};
+use crate::value::{Bus, Choice as _, SpecString, VolumeName};
 
 /// Options that are keys of moxc's own, and no keys of the schema.
 pub(super) const SAID: &[(&str, &str)] = VmOptions::SAID;
@@ -275,7 +275,12 @@ impl Drives {
                     continue;
                 }
                 let place = match volume(writing, &file) {
-                    Some((key, store, volume)) if !is_disc && !file.ends_with("cloudinit") => {
+                    Some((key, store, volume))
+                        if !is_disc
+                            && !file.ends_with("cloudinit")
+                            && !volume.starts_with("iso/")
+                            && VolumeName::parse(volume).is_ok() =>
+                    {
                         Some(((key.to_owned(), store.to_owned()), Some(volume.to_owned())))
                     }
                     Some(_) => None,

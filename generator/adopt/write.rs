@@ -277,7 +277,7 @@ mod tests {
             (528 << 10, "528 KiB"),
             (1 << 40, "1 TiB"),
             (1536 << 20, "1536 MiB"),
-            (0, "0"),
+            (0, "0 B"),
         ] {
             let Toml::Text(spelt) = size(bytes) else {
                 panic!("a text")

@@ -1123,7 +1123,8 @@ fn management(host: &Host, out: &BTreeSet<Id<Bridge>>, sink: &mut Sink) {
     if !host.complete || *host.platform != Platform::Proxmox {
         return;
     }
-    let Some(first) = host.network.bridges.values().next() else {
+    let mut own = host.network.bridges.values();
+    let Some(first) = own.find(|bridge| !*bridge.external) else {
         return;
     };
     // What raw stanzas say, nobody here knows.

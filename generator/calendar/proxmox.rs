@@ -108,6 +108,11 @@ fn next(items: &[Item], value: i64) -> Option<i64> {
 }
 
 impl ProxmoxSchedule {
+    /// Whether another one says the same times, in whatever spelling.
+    pub fn runs_as(&self, other: &Self) -> bool {
+        self.event == other.event
+    }
+
     /// The text for Proxmox.
     pub fn as_str(&self) -> &str {
         &self.text

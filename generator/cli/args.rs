@@ -94,6 +94,8 @@ pub(super) enum Command {
     Collect(Collect),
     /// Write the spec of a running host, with the proof that it changes nothing there
     Adopt(Adopt),
+    /// Write the tables of a running host's hardware, or what has changed of it since its spec was written
+    Hardware(Hardware),
     /// Show what differs between a spec and a running host, and what it costs to change it
     Plan(Plan),
     /// Bring a running host to what its spec says: plan, question, run, look; what fails goes back
@@ -247,8 +249,9 @@ pub(super) struct Adopt {
     /// The host as it is: a folder laid out as `/`, a tar of one, the text of `pvereport`, or `ssh://root@HOST`
     #[arg(value_name = "LIVE")]
     pub(super) live: String,
-    /// Write the spec to this file; standard output where left out
-    #[arg(short, long, value_name = "FILE")]
+    /// Write the spec to this file; to a folder, a spec of each node of the cluster and their `fleet.toml`; standard output
+    /// where left out
+    #[arg(short, long, value_name = "FILE|DIR")]
     pub(super) output: Option<PathBuf>,
     /// Leave out what equals a default
     #[arg(long)]
@@ -256,6 +259,17 @@ pub(super) struct Adopt {
     /// Overwrite the file
     #[arg(long)]
     pub(super) force: bool,
+}
+
+/// Exit status: 0 nothing has changed; 3 something has; 1 errors in the spec; 2 a wrong call, or the copy cannot be read.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Hardware {
+    /// The host as it is: a folder laid out as `/`, a tar of one, the text of `pvereport`, or `ssh://root@HOST`
+    #[arg(value_name = "LIVE")]
+    pub(super) live: String,
+    /// Its spec: say what has changed since, instead of the tables
+    #[arg(value_name = "SPEC")]
+    pub(super) spec: Option<PathBuf>,
 }
 
 /// Exit status: 0 nothing differs; 3 something differs; 4 something differs that `--fail-on` names; 1 errors in the

@@ -13,6 +13,7 @@ mod collect;
 mod explain;
 mod fix;
 mod graph;
+mod hardware;
 mod init;
 mod input;
 mod lint_nix;
@@ -99,6 +100,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Build(build) => build::run(build, &mut terminal),
         Command::Collect(collect) => collect::run(collect, &mut terminal),
         Command::Adopt(adopt) => adopt::run(adopt, &mut terminal),
+        Command::Hardware(hardware) => hardware::run(hardware, &mut terminal),
         Command::Plan(plan) => plan::run(plan, &mut terminal),
         Command::Apply(apply) => apply::run(apply, &mut terminal),
         Command::Undo(undo) => undo::run(undo, &mut terminal),

@@ -47,21 +47,19 @@ pub(super) fn host_of<'a>(
         host.map_or_else(String::new, |host| host.name.as_str().to_owned())
     };
     match (&snapshot.node, &loaded.units[..]) {
-        (Item::Present(node), units) => {
-            units
-                .iter()
-                .find(|unit| name(unit) == *node)
-                .ok_or_else(|| {
-                    let names: Vec<String> = units
-                        .iter()
-                        .map(|unit| format!("`{}`", name(unit)))
-                        .collect();
-                    Failure::new(format!(
-                        "`{live}` is a copy of the host `{node}`, and the spec is of {}",
-                        names.join(", ")
-                    ))
-                })
-        }
+        (Item::Present(node), units) => units
+            .iter()
+            .find(|unit| name(unit).eq_ignore_ascii_case(node))
+            .ok_or_else(|| {
+                let names: Vec<String> = units
+                    .iter()
+                    .map(|unit| format!("`{}`", name(unit)))
+                    .collect();
+                Failure::new(format!(
+                    "`{live}` is a copy of the host `{node}`, and the spec is of {}",
+                    names.join(", ")
+                ))
+            }),
         (_, [only]) => Ok(only),
         _ => Err(Failure::new(format!(
             "`{live}` does not say which host it is a copy of: plan with the spec of one host"

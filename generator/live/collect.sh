@@ -25,6 +25,7 @@ answers='pveversion|pveversion
 running|running
 lspci|lspci -Dnnkvmm
 iommu|iommu
+boot-vga|boot_vga
 lsusb|lsusb
 lsblk.json|lsblk -JObp
 by-id|by_id
@@ -60,6 +61,15 @@ iommu() {
     [ -e "$device" ] || continue
     group=${device%/devices/*}
     echo "${group##*/} ${device##*/}"
+  done
+}
+
+# The graphics card that the firmware showed its own screen on.
+boot_vga() {
+  for file in /sys/bus/pci/devices/*/boot_vga; do
+    [ -r "$file" ] && [ "$(cat "$file")" = 1 ] || continue
+    device=${file%/boot_vga}
+    echo "${device##*/}"
   done
 }
 
@@ -191,6 +201,7 @@ printf '%s\n' "$answers" | while IFS='|' read -r name command; do
   case $program in
     running) running >"$work/.moxc/$name" ;;
     iommu) iommu >"$work/.moxc/$name" ;;
+    boot_vga) boot_vga >"$work/.moxc/$name" ;;
     by_id) by_id >"$work/.moxc/$name" ;;
     volumes) if command -v pvesm >/dev/null 2>&1; then volumes >"$work/.moxc/$name"; fi ;;
     *)

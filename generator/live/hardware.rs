@@ -34,6 +34,8 @@ pub struct PciDevice {
     pub modules: Vec<String>,
     /// Its IOMMU group.
     pub iommu_group: Option<u32>,
+    /// Whether the firmware showed its own screen on it; none where nobody knows.
+    pub boot_vga: Option<bool>,
 }
 
 impl PciDevice {

@@ -292,9 +292,13 @@ impl Snapshot {
         ]
         .map(|(kind, path)| (kind, sections(path, SectionFile::Mapping(kind))));
         let groups = answer("iommu").map(|text| hardware::read_iommu(&text));
+        let shown_on = answer("boot-vga");
         let pci = answer("lspci").map(|text| {
             let mut devices = hardware::read_lspci(&text);
             for device in &mut devices {
+                let is_shown =
+                    |text: &String| text.lines().any(|line| line.trim() == device.address);
+                device.boot_vga = shown_on.present().map(is_shown);
                 let group = groups
                     .present()
                     .and_then(|groups| groups.get(&device.address));
@@ -357,6 +361,20 @@ impl Snapshot {
         Self {
             unread: unread.into_iter().collect(),
             ..snapshot
+        }
+    }
+
+    /// The same copy as that of another node of the cluster: what all nodes share, and the node's own guests. Of the machine
+    /// itself nothing is known; release and time zone are taken for those of the cluster.
+    #[must_use]
+    pub fn of_node(&self, node: &str) -> Self {
+        if self.node.present().is_some_and(|own| own == node) {
+            return self.clone();
+        }
+        Self {
+            version: self.version.clone(),
+            timezone: self.timezone.clone(),
+            ..Self::of(self.tree.of_node(node))
         }
     }
 

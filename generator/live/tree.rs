@@ -61,6 +61,38 @@ impl Tree {
         }
     }
 
+    /// What of a copy is another node's as well: `/etc/pve`, whose links lead to that node.
+    pub(super) fn of_node(&self, node: &str) -> Self {
+        let shared = |path: &str| is_below(path, "etc/pve");
+        let mut entries: BTreeMap<String, Entry> = self
+            .entries
+            .iter()
+            .filter(|(path, _)| shared(path) && !is_link_of_pve(path))
+            .map(|(path, entry)| (path.clone(), entry.clone()))
+            .collect();
+        for (link, target) in [
+            ("local", ""),
+            ("qemu-server", "/qemu-server"),
+            ("lxc", "/lxc"),
+        ] {
+            let target = format!("nodes/{node}{target}");
+            entries.insert(format!("etc/pve/{link}"), Entry::Link(target));
+        }
+        let mut folders: BTreeSet<String> = self
+            .folders
+            .iter()
+            .filter(|path| shared(path))
+            .cloned()
+            .collect();
+        folders.extend(["etc".to_owned(), "etc/pve".to_owned()]);
+        folders.insert(format!("etc/pve/nodes/{node}"));
+        Self {
+            entries,
+            folders,
+            ..Self::partial()
+        }
+    }
+
     /// Adds a folder.
     pub(super) fn add_folder(&mut self, path: &str) {
         if leads_somewhere(path) && !is_secret_file(path) {

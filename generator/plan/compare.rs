@@ -11,6 +11,7 @@ use super::parse::{self, TYPE};
 use super::{
     Cause, Change, Class, Foreign, Interrupts, Object, Plan, Shown, When, in_order, storage, value,
 };
+use crate::calendar::ProxmoxSchedule;
 use crate::live::{FileText, Item, Snapshot, Unread};
 use crate::model::Host;
 use crate::output::FileSet;
@@ -550,12 +551,17 @@ impl<'a> Comparison<'a> {
             parse::tokens(text.split_whitespace(), &mut options);
             options
         };
-        if let Some(wanted) = self.file(path)
+        let counts = self.reads_cmdline();
+        if counts != Some(false)
+            && let Some(wanted) = self.file(path)
             && let Some(live) = self.live_text(path, found)
         {
             let object = Object::File(path.to_owned());
             let wanted = words(wanted);
             self.words(path, object, wanted, words(&live), &words, found);
+        }
+        if counts == Some(true) && self.wanted.host.storage.boot_pool().is_some() {
+            return;
         }
         let mut wanted = Options::new();
         for (_, text) in self.files("etc/default/grub") {
@@ -584,6 +590,14 @@ impl<'a> Comparison<'a> {
                 found,
             );
         }
+    }
+
+    /// Whether the host starts with what `/etc/kernel/cmdline` says, and not with GRUB's; none where nobody knows. GRUB tells
+    /// the kernel which image it has loaded, systemd-boot does not.
+    fn reads_cmdline(&self) -> Option<bool> {
+        let boot = &self.live.boot;
+        let running = boot.running.present()?;
+        Some(boot.cmdline.present().is_some() && !running.contains("BOOT_IMAGE="))
     }
 
     fn words(
@@ -832,8 +846,10 @@ impl SectionRules<'_> {
 
     fn items(&self, config: &SectionConfig) -> Items {
         let mut items = parse::sections(config, |id| self.object(id));
-        if self.file == SectionFile::Storage {
-            add_mountpoints(&mut items);
+        match self.file {
+            SectionFile::Storage => add_mountpoints(&mut items),
+            SectionFile::Jobs => add_notifications(&mut items),
+            SectionFile::Mapping(_) => {}
         }
         if let SectionFile::Mapping(_) = self.file {
             // A node sees to its own lines.
@@ -879,6 +895,42 @@ impl SectionRules<'_> {
     }
 }
 
+/// Whether two schedules run at the same times.
+fn same_schedules(live: &str, wanted: &str) -> bool {
+    let read = |text: &str| text.parse::<ProxmoxSchedule>();
+    match (read(live), read(wanted)) {
+        (Ok(live), Ok(wanted)) => live.runs_as(&wanted),
+        _ => live.split_whitespace().eq(wanted.split_whitespace()),
+    }
+}
+
+/// A kind of storage that has an option.
+fn storage_kind(option: &str) -> &'static str {
+    let kinds = [
+        "dir", "nfs", "cifs", "pbs", "zfspool", "lvm", "lvmthin", "btrfs", "cephfs", "rbd",
+        "iscsi", "esxi",
+    ];
+    let found = kinds
+        .into_iter()
+        .find(|kind| ConfigFile::Storage(kind).option(option).is_some());
+    found.unwrap_or("dir")
+}
+
+/// What tells how a backup went where the job does not say it: Proxmox VE's own notifications, unless an address is named
+/// (`PVE::VZDump`, the mode `auto`).
+fn add_notifications(items: &mut Items) {
+    for options in items.values_mut() {
+        let by_mail = options.get("mailto").is_some_and(|to| !to.is_empty());
+        let mode = options.get("notification-mode").map(String::as_str);
+        if !by_mail && matches!(mode, None | Some("auto")) {
+            options.insert(
+                "notification-mode".to_owned(),
+                "notification-system".to_owned(),
+            );
+        }
+    }
+}
+
 /// Where Proxmox VE finds or mounts a storage whose section does not say it: `ZFSPoolPlugin`, and `check_config` of the
 /// plugins of NFS, SMB and CephFS.
 fn add_mountpoints(items: &mut Items) {
@@ -910,11 +962,7 @@ fn as_set(value: &str) -> BTreeSet<&str> {
 impl Rules for SectionRules<'_> {
     fn class(&self, object: &Object, option: Option<&str>, kind: Kind) -> Class {
         let schema = |option: &str| match object {
-            Object::Storage(_) => [
-                "dir", "nfs", "cifs", "pbs", "zfspool", "lvm", "lvmthin", "btrfs",
-            ]
-            .iter()
-            .find_map(|kind| ConfigFile::Storage(kind).option(option)),
+            Object::Storage(_) => ConfigFile::Storage(storage_kind(option)).option(option),
             _ => None,
         };
         match (self.file, option) {
@@ -958,7 +1006,8 @@ impl Rules for SectionRules<'_> {
             };
         }
         let kind = match object {
-            Object::Storage(_) => "dir",
+            // One name is one option, whichever plugin has it.
+            Object::Storage(_) => storage_kind(option),
             Object::Job(_) => "vzdump",
             _ => "",
         };
@@ -969,9 +1018,7 @@ impl Rules for SectionRules<'_> {
         match (live, wanted) {
             (Some(live), Some(wanted)) if sets => as_set(live) == as_set(wanted),
             (Some(live), Some(wanted)) if option == "map" => same_maps(live, wanted),
-            (Some(live), Some(wanted)) if option == "schedule" => {
-                live.split_whitespace().eq(wanted.split_whitespace())
-            }
+            (Some(live), Some(wanted)) if option == "schedule" => same_schedules(live, wanted),
             _ => {
                 let file = self.schema_file(kind);
                 let of = |value: Option<&str>| value.map(|value| value::parts(file, option, value));

@@ -139,6 +139,8 @@ pub(super) fn default(file: ConfigFile<'_>, key: &str, part: &str) -> Option<Str
     match name {
         // Neither is off: what is left out is left to QEMU, or to the folder that is mounted.
         "acl" | "detect_zeroes" | "enable-s3" | "enable-s4" => None,
+        // PVE::QemuServer::Machine: the machine of x86-64 where none is said.
+        "type" if base == "machine" => Some("pc".to_owned()),
         // PVE::QemuServer::Drive: a drive is backed up unless it says otherwise.
         "backup" if drive => Some("1".to_owned()),
         "cache" if drive => Some("none".to_owned()),

@@ -411,6 +411,8 @@ pub(super) struct Bootable<'a> {
     pub(super) network: &'a [GuestNic],
     pub(super) passthrough: &'a [Passthrough],
     pub(super) usb: &'a [GuestUsb],
+    /// Options in Proxmox VE's own words, drives among them.
+    pub(super) raw: &'a [PveOption],
 }
 
 impl Bootable<'_> {
@@ -428,6 +430,7 @@ impl Bootable<'_> {
             .chain(self.images.iter().map(Image::key))
             .chain(self.network.iter().map(|nic| format!("net{}", nic.slot)))
             .chain(self.usb.iter().map(|usb| format!("usb{}", usb.slot)))
+            .chain(self.raw.iter().map(|option| option.key.value.clone()))
             .chain(by_hand.map(|slot| format!("hostpci{}", slot.value)))
             .chain(devices);
         options

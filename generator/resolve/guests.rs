@@ -327,6 +327,7 @@ impl Resolver<'_> {
                 network: &network,
                 passthrough: &passthrough,
                 usb: &usb,
+                raw: &raw.options,
             };
             bootable.order(written, self.sink)
         });

@@ -830,6 +830,10 @@ impl<'s> Sorter<'s> {
         bus: Bus,
         span: Span,
     ) -> Option<(VmDiskSpec, Vec<PveOption>)> {
+        // An image of a store of discs, plugged in as a disk: what people start other systems' installers from.
+        if what.value.contains(":iso/") {
+            return None;
+        }
         let at = self.in_store(what)?;
         let off = || Some(Spanned::new(false, span));
         let mut spec = VmDiskSpec {

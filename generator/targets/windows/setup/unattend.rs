@@ -450,7 +450,11 @@ fn computer_name(guest: &Guest, windows: &WindowsGuest, sink: &mut Sink) -> Stri
         Some(written) => (written.0.as_str(), written.span),
         None => (guest.name.as_str(), guest.name.span),
     };
-    let wrong = if name.len() > 15 {
+    // What is installed has its name already.
+    let keeps = windows.computer_name.is_none() && guest.vm().is_some_and(|vm| *vm.installed);
+    let wrong = if keeps {
+        None
+    } else if name.len() > 15 {
         Some(format!("it has {} characters, at most 15", name.len()))
     } else if name.bytes().all(|b| b.is_ascii_digit()) {
         Some("it has digits alone".to_owned())
