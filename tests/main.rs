@@ -10,6 +10,7 @@ mod checks;
 mod command_line;
 mod errors;
 mod gate;
+mod graph;
 mod mutations;
 mod nix;
 mod nix_print;

@@ -125,8 +125,15 @@ pub(super) struct Init {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Graph {
-    #[command(flatten)]
-    pub(super) specs: Specs,
+    /// Specs of hosts, or a `fleet.toml`; `-` is standard input
+    #[arg(value_name = "SPEC", required_unless_present = "live")]
+    pub(super) specs: Vec<PathBuf>,
+    /// Take every warning for an error
+    #[arg(long)]
+    pub(super) deny_warnings: bool,
+    /// Draw a host that runs, as `moxc plan` reads it; with a spec, what would come, go and change there
+    #[arg(long, value_name = "LIVE")]
+    pub(super) live: Option<String>,
     /// What the picture is about
     #[arg(long, value_enum, default_value = "network", value_name = "VIEW")]
     pub(super) view: GraphView,

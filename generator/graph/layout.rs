@@ -284,7 +284,7 @@ impl<'g> Layout<'g> {
     /// The size of a node's own box, without what it holds.
     fn own_size(&self, node: usize) -> (i32, i32) {
         let lines = &self.lines[node];
-        let label = text_width(&self.graph.nodes[node].label, 13);
+        let label = text_width(&self.graph.nodes[node].title(), 13);
         let widest = lines
             .iter()
             .map(|line| text_width(line, 11))
@@ -500,9 +500,9 @@ impl<'g> Layout<'g> {
                     Stop::Enters { node, .. } => self.column_of(*node) - 1,
                     Stop::Returns { node, .. } => self.column_of(*node),
                 };
-                let label = &self.graph.edges[*edge].label;
+                let label = self.graph.edges[*edge].words();
                 if !label.is_empty() {
-                    widths[channel] = widths[channel].max(text_width(label, 11) + ROW);
+                    widths[channel] = widths[channel].max(text_width(&label, 11) + ROW);
                 }
             }
         }
@@ -556,11 +556,11 @@ impl<'g> Layout<'g> {
         let [.., before, end] = points else {
             return None;
         };
-        let label = &self.graph.edges[edge].label;
+        let label = self.graph.edges[edge].words();
         let right = if end.0 > before.0 {
             end.0 - TRACK
         } else {
-            before.0 + ROW / 2 + text_width(label, 11)
+            before.0 + ROW / 2 + text_width(&label, 11)
         };
         (!label.is_empty()).then_some((right, end.1 - 3))
     }

@@ -3,6 +3,7 @@
 //! In comes a host as understood; out comes a [`Graph`] of one [`View`], whose JSON is what every other format draws:
 //! Mermaid, dot, SVG, and a page around the SVG. Nothing here reports; a host with errors has no picture.
 
+mod changes;
 mod layout;
 mod svg;
 mod text;
@@ -126,6 +127,46 @@ impl NodeKind {
     }
 }
 
+/// What becomes of a node or an edge, in the picture of a plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// It stays as it is, or there is no plan.
+    #[default]
+    Same,
+    /// It comes.
+    Come,
+    /// It goes.
+    Gone,
+    /// It changes.
+    Changed,
+    /// The host has it and the spec does not: it is left alone.
+    Foreign,
+}
+
+impl State {
+    /// Its word in the JSON; none of what stays.
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Same => None,
+            Self::Come => Some("come"),
+            Self::Gone => Some("gone"),
+            Self::Changed => Some("changed"),
+            Self::Foreign => Some("foreign"),
+        }
+    }
+
+    /// What stands before its words, for who sees no colours.
+    fn mark(self) -> &'static str {
+        match self {
+            Self::Same => "",
+            Self::Come => "+ ",
+            Self::Gone => "− ",
+            Self::Changed => "± ",
+            Self::Foreign => "· ",
+        }
+    }
+}
+
 /// What a node stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -143,6 +184,8 @@ pub struct Node {
     pub file: Option<String>,
     /// Where the spec says it.
     pub place: Option<Span>,
+    /// What becomes of it.
+    pub state: State,
 }
 
 /// A connection.
@@ -156,6 +199,8 @@ pub struct Edge {
     pub kind: &'static str,
     /// What is to be said of it; may be empty.
     pub label: String,
+    /// What becomes of it.
+    pub state: State,
 }
 
 /// A picture before it is drawn.
@@ -201,6 +246,7 @@ impl Graph {
                 parent: None,
                 file: None,
                 place: None,
+                state: State::Same,
             });
         }
         &mut self.nodes[at]
@@ -213,11 +259,43 @@ impl Graph {
             to: to.to_owned(),
             kind,
             label: label.into(),
+            state: State::Same,
         });
+    }
+
+    /// The same of a host that has no spec: nothing stands in a line.
+    #[must_use]
+    pub fn without_places(mut self) -> Self {
+        for node in &mut self.nodes {
+            node.place = None;
+            node.file = None;
+        }
+        self
+    }
+
+    /// Whether it is the picture of a plan.
+    fn is_plan(&self) -> bool {
+        let nodes = self.nodes.iter().map(|node| node.state);
+        let mut states = nodes.chain(self.edges.iter().map(|edge| edge.state));
+        states.any(|state| state != State::Same)
+    }
+}
+
+impl Edge {
+    /// Its words, with the mark of what becomes of it.
+    fn words(&self) -> String {
+        format!("{}{}", self.state.mark(), self.label)
+            .trim_end()
+            .to_owned()
     }
 }
 
 impl Node {
+    /// Its name, with the mark of what becomes of it.
+    fn title(&self) -> String {
+        format!("{}{}", self.state.mark(), self.label)
+    }
+
     fn at(&mut self, place: Span) -> &mut Self {
         self.place = Some(place);
         self
@@ -242,6 +320,7 @@ impl Node {
     }
 }
 
+pub use changes::changes;
 pub use layout::text_width;
 pub use svg::{STYLE, svg, svg_inside};
 pub use text::{dot, html, json, mermaid};

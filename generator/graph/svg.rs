@@ -3,22 +3,26 @@
 use std::fmt::Write as _;
 
 use super::layout::{self, Rect, Wire};
-use super::{Graph, NodeKind};
+use super::{Graph, NodeKind, State};
 use crate::template::html as escape;
 
 /// The colours: ground, text, lines, and a fill for each family of nodes; contrast of text at least 4.5:1, of lines 3:1.
 pub const STYLE: &str = "\
 .moxc-graph{--ground:#ffffff;--ink:#1b1f24;--soft:#57606a;--wire:#6e7781;--edge:#8c959f;--net:#ddf4ff;--guest:#dafbe1;\
---store:#fff8c5;--metal:#f6f8fa;--task:#fbefff}\
+--store:#fff8c5;--metal:#f6f8fa;--task:#fbefff;--come:#1a7f37;--changed:#9a6700;--gone:#cf222e}\
 @media (prefers-color-scheme:dark){.moxc-graph{--ground:#0d1117;--ink:#e6edf3;--soft:#9da7b3;--wire:#848d97;\
---edge:#6e7681;--net:#0c2d4a;--guest:#12361f;--store:#3a2f0b;--metal:#21262d;--task:#2e1a47}}\
+--edge:#6e7681;--net:#0c2d4a;--guest:#12361f;--store:#3a2f0b;--metal:#21262d;--task:#2e1a47;--come:#3fb950;--changed:#d29922;--gone:#f85149}}\
 .moxc-graph .ground{fill:var(--ground)}.moxc-graph rect.box{stroke:var(--edge);stroke-width:1.2;fill:var(--metal)}\
 .moxc-graph .net rect.box{fill:var(--net)}.moxc-graph .guest rect.box{fill:var(--guest)}\
 .moxc-graph .store rect.box{fill:var(--store)}.moxc-graph .task rect.box{fill:var(--task)}\
 .moxc-graph .holds rect.box{fill:none;stroke-dasharray:5 4}\
 .moxc-graph text{font:13px ui-sans-serif,system-ui,sans-serif;fill:var(--ink)}\
 .moxc-graph text.small{font-size:11px;fill:var(--soft)}\
-.moxc-graph .wire{fill:none;stroke:var(--wire);stroke-width:1.4}.moxc-graph .tip{fill:var(--wire)}\
+.moxc-graph .wire{fill:none;stroke:var(--wire);stroke-width:1.4}\
+.moxc-graph .come>rect.box,.moxc-graph .wire.come{stroke:var(--come);stroke-width:2.5}\
+.moxc-graph .changed>rect.box,.moxc-graph .wire.changed{stroke:var(--changed);stroke-width:2.5}\
+.moxc-graph .gone>rect.box,.moxc-graph .wire.gone{stroke:var(--gone);stroke-width:2.5;stroke-dasharray:7 4}\
+.moxc-graph .foreign>rect.box,.moxc-graph .wire.foreign{stroke-dasharray:2 3}.moxc-graph .tip{fill:var(--wire)}\
 @media (forced-colors:active){.moxc-graph .ground{fill:Canvas}.moxc-graph rect.box{fill:Canvas;stroke:CanvasText}\
 .moxc-graph text,.moxc-graph text.small{fill:CanvasText}.moxc-graph .wire{stroke:CanvasText}.moxc-graph .tip{fill:CanvasText}}";
 
@@ -68,7 +72,7 @@ fn drawn(graph: &Graph, style: &str) -> String {
     push(
         &mut out,
         &format!(
-            "<defs><marker id=\"tip-{view}\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
+            "<defs><marker id=\"tip-{view}\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"10\" markerHeight=\"10\" markerUnits=\"userSpaceOnUse\" \
          orient=\"auto-start-reverse\"><path class=\"tip\" d=\"M0 0 8 4 0 8z\"/></marker></defs>"
         ),
     );
@@ -107,10 +111,16 @@ fn described(graph: &Graph) -> String {
         .edges
         .iter()
         .map(|edge| {
-            let how = if edge.label.is_empty() {
+            let words: Vec<&str> = edge
+                .state
+                .as_str()
+                .into_iter()
+                .chain(Some(edge.label.as_str()).filter(|label| !label.is_empty()))
+                .collect();
+            let how = if words.is_empty() {
                 String::new()
             } else {
-                format!(" ({})", edge.label)
+                format!(" ({})", words.join(", "))
             };
             format!("{} to {}{how}", name(&edge.from), name(&edge.to))
         })
@@ -121,6 +131,13 @@ fn described(graph: &Graph) -> String {
         edges.len(),
         edges.join("; ")
     )
+}
+
+/// The class of what becomes of a thing.
+fn class(state: State) -> String {
+    state
+        .as_str()
+        .map_or_else(String::new, |word| format!(" {word}"))
 }
 
 fn node(out: &mut String, graph: &Graph, rect: &Rect, lines: &[String]) {
@@ -134,10 +151,11 @@ fn node(out: &mut String, graph: &Graph, rect: &Rect, lines: &[String]) {
     push(
         out,
         &format!(
-            "<g id=\"n-{}-{name}-{}\" class=\"{}{holds}\" data-id=\"{}\" data-kind=\"{}\">",
+            "<g id=\"n-{}-{name}-{}\" class=\"{}{holds}{}\" data-id=\"{}\" data-kind=\"{}\">",
             graph.view.as_str(),
             rect.node,
             family(node.kind),
+            class(node.state),
             escape(&node.id),
             node.kind.as_str()
         ),
@@ -155,7 +173,7 @@ fn node(out: &mut String, graph: &Graph, rect: &Rect, lines: &[String]) {
         &format!(
             "<text x=\"{x}\" y=\"{}\">{}</text>",
             rect.y + 19,
-            escape(&node.label)
+            escape(&node.title())
         ),
     );
     for (at, line) in (0..).zip(lines) {
@@ -181,7 +199,8 @@ fn edge(out: &mut String, graph: &Graph, wire: &Wire) {
     push(
         out,
         &format!(
-            "<path class=\"wire\" d=\"{way}\" marker-end=\"url(#tip-{})\" data-from=\"{}\" data-to=\"{}\"/>",
+            "<path class=\"wire{}\" d=\"{way}\" marker-end=\"url(#tip-{})\" data-from=\"{}\" data-to=\"{}\"/>",
+            class(edge.state),
             graph.view.as_str(),
             escape(&edge.from),
             escape(&edge.to)
@@ -192,7 +211,7 @@ fn edge(out: &mut String, graph: &Graph, wire: &Wire) {
             out,
             &format!(
                 "<text class=\"small\" x=\"{x}\" y=\"{y}\" text-anchor=\"end\">{}</text>",
-                escape(&edge.label)
+                escape(&edge.words())
             ),
         );
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{Edge, Graph, Node, NodeKind, svg};
+use super::{Edge, Graph, Node, NodeKind, State, svg};
 use crate::source::SourceMap;
 use crate::template::html as escape;
 
@@ -19,16 +19,27 @@ pub fn json(graph: &Graph, sources: &SourceMap) -> String {
                 let file = sources.file_of(place).name();
                 json!({ "file": file, "line": sources.start(place).line })
             });
-            json!({
+            let mut node_json = json!({
                 "id": node.id, "kind": node.kind.as_str(), "label": node.label, "details": node.details,
                 "parent": node.parent, "file": node.file, "spec": spec,
-            })
+            });
+            if let Some(state) = node.state.as_str() {
+                node_json["state"] = state.into();
+            }
+            node_json
         })
         .collect();
     let edges: Vec<serde_json::Value> = graph
         .edges
         .iter()
-        .map(|edge| json!({ "from": edge.from, "to": edge.to, "kind": edge.kind, "label": edge.label }))
+        .map(|edge| {
+            let mut edge_json =
+                json!({ "from": edge.from, "to": edge.to, "kind": edge.kind, "label": edge.label });
+            if let Some(state) = edge.state.as_str() {
+                edge_json["state"] = state.into();
+            }
+            edge_json
+        })
         .collect();
     let whole =
         json!({ "view": graph.view.as_str(), "host": graph.host, "nodes": nodes, "edges": edges });
@@ -74,16 +85,49 @@ pub fn mermaid(graph: &Graph) -> String {
     }
     for edge in &graph.edges {
         let (from, to) = (&names[edge.from.as_str()], &names[edge.to.as_str()]);
-        if edge.label.is_empty() {
-            line(&mut out, &format!("    {from} --> {to}"));
+        let label = edge.words();
+        let arrow = match edge.state {
+            State::Gone | State::Foreign => "-.->",
+            State::Come | State::Changed => "==>",
+            State::Same => "-->",
+        };
+        if label.is_empty() {
+            line(&mut out, &format!("    {from} {arrow} {to}"));
         } else {
             line(
                 &mut out,
-                &format!("    {from} -->|\"{}\"| {to}", words(&edge.label)),
+                &format!("    {from} {arrow}|\"{}\"| {to}", words(&label)),
             );
         }
     }
+    if graph.is_plan() {
+        classes(&mut out, graph, &names);
+    }
     out
+}
+
+/// Frames for what becomes of each node; they are seen on a light ground and on a dark one.
+fn classes(out: &mut String, graph: &Graph, names: &BTreeMap<&str, String>) {
+    for (word, style) in [
+        ("come", "stroke:#2da44e,stroke-width:3px"),
+        ("changed", "stroke:#bf8700,stroke-width:3px"),
+        (
+            "gone",
+            "stroke:#e5534b,stroke-width:3px,stroke-dasharray:7 4",
+        ),
+        ("foreign", "stroke-dasharray:2 3"),
+    ] {
+        let nodes: Vec<&str> = graph
+            .nodes
+            .iter()
+            .filter(|node| node.state.as_str() == Some(word))
+            .map(|node| names[node.id.as_str()].as_str())
+            .collect();
+        if !nodes.is_empty() {
+            line(out, &format!("    classDef {word} {style}"));
+            line(out, &format!("    class {} {word}", nodes.join(",")));
+        }
+    }
 }
 
 fn line(out: &mut String, text: &str) {
@@ -113,7 +157,8 @@ fn box_of(out: &mut String, node: &Node, name: &str, indent: &str) {
 
 /// Label and details as Mermaid breaks lines.
 fn said(node: &Node) -> String {
-    let lines: Vec<String> = std::iter::once(&node.label)
+    let title = node.title();
+    let lines: Vec<String> = std::iter::once(&title)
         .chain(&node.details)
         .map(|line| words(line))
         .collect();
@@ -221,7 +266,8 @@ pub fn dot(graph: &Graph) -> String {
         quoted(graph.view.as_str())
     );
     for node in &graph.nodes {
-        let lines: Vec<&str> = std::iter::once(node.label.as_str())
+        let title = node.title();
+        let lines: Vec<&str> = std::iter::once(title.as_str())
             .chain(node.details.iter().map(String::as_str))
             .collect();
         line(
@@ -237,7 +283,7 @@ pub fn dot(graph: &Graph) -> String {
         let (from, to) = (&names[edge.from.as_str()], &names[edge.to.as_str()]);
         line(
             &mut out,
-            &format!("  {from} -> {to} [label={}];", quoted(&edge.label)),
+            &format!("  {from} -> {to} [label={}];", quoted(&edge.words())),
         );
     }
     out.push_str("}\n");

@@ -190,7 +190,7 @@ pub(super) fn plan(facts: &Facts<'_>, graphs: &[(View, Graph)], origin: &Origin)
         addresses: told::addresses(host)
             .into_iter()
             .map(|address| Address {
-                address: address.address,
+                address: address.words,
                 whose: cell(&address.whose),
                 on: cell(&address.on),
             })

@@ -4,8 +4,8 @@
 //! the like render, diagrams included; and `index.html`, one page that needs nothing but itself. Both say what
 //! [`told`] says, with the pictures of [`crate::graph`].
 
-mod architecture;
-mod page;
+pub mod architecture;
+pub mod page;
 mod told;
 
 use crate::diagnostics::Sink;

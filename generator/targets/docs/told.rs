@@ -30,7 +30,7 @@ pub(super) struct Device {
 
 /// An address.
 pub(super) struct Address {
-    pub(super) address: String,
+    pub(super) words: String,
     pub(super) whose: String,
     pub(super) on: String,
     /// The way out; empty where there is none.
@@ -220,7 +220,7 @@ pub(super) fn addresses(host: &Host) -> Vec<Address> {
         for address in [leg.ip.address, leg.ip.address6].into_iter().flatten() {
             let v6 = leg.ip.address.map(|own| own.span) != Some(address.span);
             rows.push(Address {
-                address: address_words(&address.value),
+                words: address_words(&address.value),
                 whose: format!("{name} (the host)"),
                 on: leg.name.value.clone(),
                 gateway: host
@@ -238,7 +238,7 @@ pub(super) fn addresses(host: &Host) -> Vec<Address> {
         });
         for address in [machine.address, machine.address6].into_iter().flatten() {
             rows.push(Address {
-                address: address.value.to_string(),
+                words: address.value.to_string(),
                 whose: machine.name.value.clone(),
                 on: on.clone(),
                 gateway: String::new(),
@@ -262,7 +262,7 @@ pub(super) fn addresses(host: &Host) -> Vec<Address> {
                     host.gateway_address(gateway.value, card.segment(), near, v6)
                 });
                 rows.push(Address {
-                    address: address_words(&address.value),
+                    words: address_words(&address.value),
                     whose: guest.name.value.clone(),
                     on: card
                         .vlan

@@ -239,14 +239,15 @@ fn markup(text: &str) -> String {
             }) => in_title = true,
             Event::End(TagEnd::Heading(HeadingLevel::H1)) => in_title = false,
             _ if in_title => {}
-            // The line that marks a generated file, and whatever a user's own template brings.
-            Event::Html(_) | Event::InlineHtml(_) => {}
             Event::Start(Tag::Heading { .. }) => {
                 events.push(Event::Html("<h4>".into()));
             }
             Event::End(TagEnd::Heading(_)) => events.push(Event::Html("</h4>\n".into())),
-            // A link of a runbook begins in its own folder, and an image would be a request.
-            Event::Start(Tag::Link { .. } | Tag::Image { .. })
+            // The line that marks a generated file, and whatever a user's own template brings. A link of a runbook begins
+            // in its own folder, and an image would be a request.
+            Event::Html(_)
+            | Event::InlineHtml(_)
+            | Event::Start(Tag::Link { .. } | Tag::Image { .. })
             | Event::End(TagEnd::Link | TagEnd::Image) => {}
             other => events.push(other),
         }

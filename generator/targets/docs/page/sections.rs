@@ -111,7 +111,7 @@ fn addresses(host: &Host, lines: &Lines) -> Table {
     for address in told::addresses(host) {
         let line = lines.link(Some(address.place));
         let cells = [
-            address.address,
+            address.words,
             address.whose,
             address.on,
             address.gateway,
@@ -444,7 +444,7 @@ fn jobs(host: &Host, lines: &Lines) -> Table {
         };
         let store = task.storage.value.map(|store| host.storage.store(store));
         let own = task.keep.map(|keep| keep.value);
-        let of_store = store.as_ref().and_then(|store| store.keep());
+        let of_store = store.as_ref().and_then(crate::model::Store::keep);
         let keep = own.or(of_store.map(|keep| keep.value));
         let copies = keep.and_then(|keep| keep.most());
         let cells = [
