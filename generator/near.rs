@@ -40,6 +40,27 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, _, candidate)| candidate)
 }
 
+/// The name of `known` that is at most so many slips of a hand away; the first of equals. For names with rules of their own
+/// about what is near.
+pub fn nearest_within<'a>(
+    name: &str,
+    slips: usize,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
+    let length = name.chars().count();
+    known
+        .into_iter()
+        // A name so much longer or shorter is farther away, whatever its letters.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= slips)
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= slips)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
 /// The name of `known` that is certainly meant, so that a fix may write it: it differs in case or in `-` and `_` alone,
 /// or by one slip of the keyboard in a name of four letters or more, and no other name is as near. Digits are no slips:
 /// `vmbr3` may be any bridge.
@@ -261,6 +282,14 @@ mod tests {
         assert_eq!(nearest(&"a".repeat(1 << 20), ["a"]), None);
         let long = "a".repeat(1 << 20);
         assert_eq!(nearest("a", [long.as_str()]), None);
+    }
+
+    #[test]
+    fn so_many_slips_are_counted() {
+        assert_eq!(nearest_within("naem", 1, ["name", "game"]), Some("name"));
+        assert_eq!(nearest_within("nam", 1, ["name", "nam2"]), Some("name"));
+        assert_eq!(nearest_within("nm", 1, ["name"]), None);
+        assert_eq!(nearest_within(&"a".repeat(300), 90, ["a"]), None);
     }
 
     #[test]

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
 use crate::model::{
-    Container, ExternalPlace, Gateway, Guest, GuestKind, Host, Id, MountSource, Placement, Vm,
-    VolumeSource,
+    Container, ContainerMount, ExternalPlace, Gateway, Guest, GuestKind, Host, Id, MountSource,
+    Placement, Vm, VolumeSource,
 };
 use crate::pve::PveOption;
 use crate::source::Span;
-use crate::value::{Bus, ByteSize, ContainerOs, Firmware, GuestPath, HostAddress, VmOs};
+use crate::value::{
+    AbsolutePath, Bus, ByteSize, ContainerOs, Firmware, GuestPath, HostAddress, VmOs,
+};
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
@@ -233,25 +235,37 @@ fn slots(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     }
 }
 
-/// Folders that make up the host's system (`pct.adoc`: "never bind mount system directories like /, /var or /etc").
-const SYSTEM_FOLDERS: [&str; 16] = [
-    "/bin",
-    "/boot",
-    "/dev",
-    "/etc",
-    "/lib",
-    "/lib64",
-    "/proc",
-    "/root",
-    "/run/dbus",
-    "/run/lock",
-    "/run/systemd",
-    "/sbin",
-    "/sys",
-    "/usr",
-    "/var/lib/pve-cluster",
-    "/var/lib/vz",
-];
+/// Whether a folder of the host makes up its system (`pct.adoc`: "never bind mount system directories like /, /var or
+/// /etc"). Sockets of services stand below `/run`, and Nix's store below `/nix`: both are given to containers on purpose.
+fn makes_up_the_host(path: &AbsolutePath) -> bool {
+    const ALONE: [&str; 4] = ["/", "/run", "/var", "/var/lib"];
+    const TREES: [&str; 5] = [
+        "/root",
+        "/run/dbus",
+        "/run/lock",
+        "/run/systemd",
+        "/var/lib/vz",
+    ];
+    let given = path.is_below("/run") || path.is_below("/nix");
+    ALONE.contains(&path.as_str())
+        || TREES.iter().any(|tree| path.is_below(tree))
+        || path.is_of_the_system() && !given
+}
+
+/// What a container lives by, and a mount at this place would hide: a folder that is empty until the container is made holds
+/// its system, and one that is shared does not; what LXC mounts itself is nobody's.
+fn hides_the_container(mount: &ContainerMount) -> bool {
+    const SYSTEM: [&str; 8] = [
+        "/bin", "/etc", "/lib", "/lib64", "/run", "/sbin", "/usr", "/var",
+    ];
+    let lxc = ["/dev", "/proc", "/sys"];
+    let shared = match mount.source {
+        MountSource::Volume(_) => false,
+        MountSource::Share(_) | MountSource::HostPath(_) => true,
+    };
+    lxc.iter().any(|tree| mount.path.is_below(tree))
+        || shared && SYSTEM.contains(&mount.path.as_str())
+}
 
 fn bind_mounts(guest: &Guest, container: &Container, held: bool, sink: &mut Sink) {
     let mut places: BTreeMap<&str, Span> = BTreeMap::new();
@@ -276,12 +290,21 @@ fn bind_mounts(guest: &Guest, container: &Container, held: bool, sink: &mut Sink
                     .help("the root file system is `rootfs`: mount this below it"),
             );
         }
+        if hides_the_container(mount) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0604,
+                    mount.path.span,
+                    format!("a mount over `{}`", mount.path.value),
+                )
+                .label("the container's own system lies here")
+                .help("mount it below `/mnt`, `/srv` or a folder of its own"),
+            );
+        }
         let MountSource::HostPath(path) = &mount.source else {
             continue;
         };
-        let system = matches!(path.as_str(), "/" | "/var" | "/home/root" | "/run")
-            || SYSTEM_FOLDERS.iter().any(|folder| path.is_below(folder));
-        if system {
+        if makes_up_the_host(path) {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0606,

@@ -461,6 +461,23 @@ fn guests() -> Vec<Variant> {
             "/data",
         ),
         variant(
+            Code::MOX0604,
+            "a mount over `/etc`",
+            &(files.to_owned()
+                + container
+                + "[containers.ct.mounts]\nm = { dataset = \"files\", path = \"@@\" }\n"),
+            "/etc",
+            "/etc/letsencrypt",
+        ),
+        variant(
+            Code::MOX0606,
+            "`/var/lib/moxc` is a folder of the host's system",
+            &(container.to_owned()
+                + "[containers.ct.mounts]\nm = { host-path = \"@@\", path = \"/data\" }\n"),
+            "/var/lib/moxc",
+            "/run/postgresql",
+        ),
+        variant(
             Code::MOX0610,
             "excludes itself",
             &(vm("web", 100, "exclusive-with = [\"@@\"]") + &vm("db", 101, "")),

@@ -4,6 +4,8 @@ use std::fmt;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
+use crate::near::nearest_within;
+
 /// The zone in which the wall times of an expression are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Zone {
@@ -57,34 +59,24 @@ pub(super) fn nearest_zone(name: &str) -> Option<String> {
     let wanted = name.to_ascii_lowercase();
     let database = TimeZoneDatabase::bundled();
     let farthest = name.len() / 4;
-    let closest = database
+    let mut known: Vec<String> = database
         .available()
         .map(|known| known.to_string())
-        .filter(|known| known.len().abs_diff(name.len()) <= farthest)
-        .map(|known| {
-            let lower = known.to_ascii_lowercase();
-            (strsim::damerau_levenshtein(&wanted, &lower), known)
-        })
-        .min();
-    if let Some((distance, known)) = closest
-        && distance <= farthest
-    {
-        return Some(known);
+        .collect();
+    known.sort_unstable();
+    let lower: Vec<String> = known.iter().map(|name| name.to_ascii_lowercase()).collect();
+    if let Some(near) = nearest_within(&wanted, farthest, lower.iter().map(String::as_str)) {
+        return known
+            .into_iter()
+            .find(|name| name.eq_ignore_ascii_case(near));
     }
     // A city without its continent, `Berlin`, is the last part of exactly one name.
     let city = wanted.replace(' ', "_");
-    let mut cities = database
-        .available()
-        .map(|known| known.to_string())
-        .filter(|known| {
-            known
-                .rsplit('/')
-                .next()
-                .is_some_and(|last| last.eq_ignore_ascii_case(&city))
-        })
-        .collect::<Vec<_>>();
-    cities.sort();
-    cities.into_iter().next()
+    known.into_iter().find(|name| {
+        name.rsplit('/')
+            .next()
+            .is_some_and(|last| last.eq_ignore_ascii_case(&city))
+    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use rnix::SyntaxKind;
 use rnix::ast::{self, Expr, HasEntry, InterpolPart};
 use rowan::ast::AstNode;
 
+use crate::near::nearest_within;
+
 /// A fault in a Nix text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -170,7 +172,10 @@ pub(crate) fn parse(text: &str) -> Result<ast::Root, Fault> {
 
 /// The faults of a tree that has no syntax error, in the order of their places.
 pub(super) fn check_tree(root: &ast::Root) -> Vec<Fault> {
-    let mut checker = Checker { faults: Vec::new() };
+    let mut checker = Checker {
+        faults: Vec::new(),
+        unbound: 0,
+    };
     if let Some(expr) = root.expr() {
         checker.expr(&expr, &Scope::Globals);
     }
@@ -300,6 +305,9 @@ const GLOBALS: [&str; 23] = [
     "true",
 ];
 
+/// For so many names that nobody has bound it is said which may be meant: no reader looks at more.
+const MOST_MEANT: usize = 100;
+
 /// What names mean at a place.
 enum Scope<'a> {
     Globals,
@@ -345,13 +353,13 @@ impl Scope<'_> {
     }
 
     /// The bound name that is spelled most like this one.
-    fn nearest(&self, name: &str) -> Option<String> {
+    fn nearest(&self, name: &str) -> Option<&str> {
         let mut candidates: Vec<&str> = GLOBALS.to_vec();
         let mut scope = self;
         loop {
             match scope {
                 Scope::Globals => {
-                    return super::nearest(name, name.len().div_ceil(4).max(1), candidates);
+                    return nearest_within(name, name.len().div_ceil(4).max(1), candidates);
                 }
                 Scope::With { outer } => scope = outer,
                 Scope::Names { names, outer } => {
@@ -374,6 +382,8 @@ type Slots = BTreeMap<String, Slot>;
 
 struct Checker {
     faults: Vec<Fault>,
+    /// How many names nobody has bound, so far.
+    unbound: usize,
 }
 
 impl Checker {
@@ -466,9 +476,13 @@ impl Checker {
                 range,
                 format!("nothing is called `{name}` here"),
             );
-            fault.help = scope
-                .nearest(name)
-                .map(|near| format!("did you mean `{near}`?"));
+            // Each is held against all names there are, so of very many only the first.
+            self.unbound += 1;
+            if self.unbound <= MOST_MEANT {
+                fault.help = scope
+                    .nearest(name)
+                    .map(|near| format!("did you mean `{near}`?"));
+            }
             self.faults.push(fault);
         }
     }

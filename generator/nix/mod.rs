@@ -21,17 +21,3 @@ pub use expr::{
     with,
 };
 pub use print::{Printed, print, print_file};
-
-/// The candidate that is nearest to `name`, at most so many slips of a hand away; the first of equals.
-fn nearest<'a>(
-    name: &str,
-    slips: usize,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= slips)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate.to_owned())
-}

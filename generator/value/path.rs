@@ -86,31 +86,39 @@ spec_string!(AbsolutePath, "AbsolutePath");
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MountPoint(AbsolutePath);
 
+/// Folders of a host's system, with all that lies below them.
+const SYSTEM_TREES: &[&str] = &[
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/nix",
+    "/proc",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/var/lib/dpkg",
+    "/var/lib/lxc",
+    "/var/lib/lxcfs",
+    "/var/lib/moxc",
+    "/var/lib/pve-cluster",
+    "/var/lib/pve-manager",
+    "/var/lib/systemd",
+];
+
+impl AbsolutePath {
+    /// Whether it is a folder that the system of a host lives by, or lies in one.
+    pub fn is_of_the_system(&self) -> bool {
+        SYSTEM_TREES.iter().any(|tree| self.is_below(tree))
+    }
+}
+
 impl MountPoint {
-    /// Folders of the system, with all that lies below them.
-    const TREES: &'static [&'static str] = &[
-        "/bin",
-        "/boot",
-        "/dev",
-        "/etc",
-        "/lib",
-        "/lib32",
-        "/lib64",
-        "/libx32",
-        "/nix",
-        "/proc",
-        "/run",
-        "/sbin",
-        "/sys",
-        "/usr",
-        "/var/lib/dpkg",
-        "/var/lib/lxc",
-        "/var/lib/lxcfs",
-        "/var/lib/moxc",
-        "/var/lib/pve-cluster",
-        "/var/lib/pve-manager",
-        "/var/lib/systemd",
-    ];
     /// Folders of the system that others may stand below.
     const FOLDERS: &'static [&'static str] = &[
         "/",
@@ -154,8 +162,7 @@ impl SpecString for MountPoint {
 
     fn parse(text: &str) -> Result<Self, ValueError> {
         let path = AbsolutePath::parse(text)?;
-        let taken = Self::FOLDERS.contains(&path.as_str())
-            || Self::TREES.iter().any(|tree| path.is_below(tree));
+        let taken = Self::FOLDERS.contains(&path.as_str()) || path.is_of_the_system();
         if taken {
             return Err(
                 ValueError::whole(text, format!("`{path}` belongs to the system"))

@@ -51,10 +51,10 @@ let
         description = "Whether a run that was missed is made up for.";
       };
       timeout = lib.mkOption {
-        type = lib.types.nullOr lib.types.str;
-        default = null;
+        type = lib.types.str;
+        default = "1d";
         example = "2h";
-        description = "How long it may take.";
+        description = "How long it may take, as systemd's TimeoutStartSec.";
       };
       arguments = lib.mkOption {
         type = names;
@@ -105,6 +105,7 @@ let
     description = "The script ${name}";
     serviceConfig = {
       Type = "oneshot";
+      TimeoutStartSec = script.timeout;
       ExecStart = "${installed.${name}}/bin/${name} ${
         # In a unit, `%` begins a specifier and `$` a variable.
         lib.concatMapStringsSep " " (
@@ -124,7 +125,6 @@ let
         ) script.arguments
       }";
     }
-    // lib.optionalAttrs (script.timeout != null) { TimeoutStartSec = script.timeout; }
     // lib.optionalAttrs (!script.session) {
       User = script.user;
       StateDirectory = "moxc/${name}";

@@ -42,9 +42,10 @@ let
         description = "Whether a run that was missed is made up for.";
       };
       timeout = lib.mkOption {
-        type = lib.types.nullOr lib.types.str;
-        default = null;
-        description = "How long it may take.";
+        type = lib.types.str;
+        default = "14d";
+        example = "2h";
+        description = "How long it may take, as systemd's TimeoutStartSec.";
       };
       arguments = lib.mkOption {
         type = names;
@@ -250,12 +251,12 @@ in
           onFailure = config.services.moxc.notify.unit;
           serviceConfig = {
             Type = "oneshot";
+            TimeoutStartSec = task.timeout;
             Nice = 10;
             IOSchedulingClass = "best-effort";
             IOSchedulingPriority = 7;
           }
-          // locksOf task.kind
-          // lib.optionalAttrs (task.timeout != null) { TimeoutStartSec = task.timeout; };
+          // locksOf task.kind;
           script = "exec ${lib.escapeShellArgs (commandOf name task)}";
         }
       ) enabled;

@@ -95,6 +95,7 @@ in
       restartTriggers = [ known ];
       serviceConfig = {
         Type = "oneshot";
+        TimeoutStartSec = "15min";
         RemainAfterExit = true;
         StateDirectory = "moxc/etc-strays";
         StateDirectoryMode = "0700";

@@ -50,10 +50,10 @@ let
         description = "Whether a run that was missed is made up for.";
       };
       timeout = lib.mkOption {
-        type = lib.types.nullOr lib.types.str;
-        default = null;
+        type = lib.types.str;
+        default = "1d";
         example = "2h";
-        description = "How long it may take.";
+        description = "How long it may take, as systemd's TimeoutStartSec.";
       };
       rollback = lib.mkOption {
         type = lib.types.bool;
@@ -248,9 +248,9 @@ in
           unitConfig.X-StopOnRemoval = false;
           serviceConfig = {
             Type = "oneshot";
+            TimeoutStartSec = schedule.timeout;
             StateDirectory = "moxc/nixos-flake-update";
-          }
-          // lib.optionalAttrs (schedule.timeout != null) { TimeoutStartSec = schedule.timeout; };
+          };
           environment = {
             HOME = "/root";
           }

@@ -227,3 +227,54 @@ fn what_the_check_must_let_pass_it_lets_pass() {
         assert_eq!(shell::check("", &text), Vec::<String>::new(), "{text}");
     }
 }
+
+/// A service that runs once has no limit of its own: what hangs in it holds its lock for ever.
+#[test]
+fn every_unit_that_runs_once_has_a_limit_of_time() {
+    let mut units = 0;
+    for (name, spec) in crate::system::specs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        crate::system::tree(&spec, folder.path());
+        let Ok(entries) = fs::read_dir(folder.path().join("proxmox/etc/systemd/system")) else {
+            continue;
+        };
+        for entry in entries {
+            let path = entry.expect("an entry").path();
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            if text.contains("\nType=oneshot\n") {
+                units += 1;
+                let limit = text
+                    .lines()
+                    .find_map(|line| line.strip_prefix("TimeoutStartSec="));
+                assert!(
+                    limit.is_some_and(|limit| !matches!(limit, "" | "0" | "infinity")),
+                    "{name}: {}",
+                    path.display()
+                );
+            }
+        }
+    }
+    assert!(units > 10, "{units}");
+    // Units that scripts write, and those of NixOS.
+    let mut texts = programs();
+    for entry in fs::read_dir(root().join("nix/modules")).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|ext| ext == "nix") {
+            let text = fs::read_to_string(&path).expect("a module");
+            texts.push((path.display().to_string(), text));
+        }
+    }
+    let mut found = 0;
+    for (name, text) in texts {
+        let places: Vec<usize> = ["Type = \"oneshot\"", "\nType=oneshot\n", "=Type=oneshot "]
+            .iter()
+            .flat_map(|part| text.match_indices(part).map(|(at, _)| at))
+            .collect();
+        found += places.len();
+        for at in places {
+            let near: String = text[at..].chars().take(120).collect();
+            assert!(near.contains("TimeoutStartSec"), "{name}: {near}");
+        }
+    }
+    assert!(found >= 6, "{found}");
+}

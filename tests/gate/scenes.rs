@@ -425,7 +425,14 @@ pub(super) fn scenes() -> Vec<Scene> {
             disc,
             0,
             "windows/desk/build-iso.sh",
-            &["--secrets", "@/secrets", "--install", "--yes"],
+            &[
+                "--secrets",
+                "@/secrets",
+                "--wait",
+                "2",
+                "--install",
+                "--yes",
+            ],
         ),
         (
             "share folders",
@@ -514,6 +521,7 @@ impl Scene {
             .env("MOXC_VZDUMP_CONF", path("tree/proxmox/etc/vzdump.conf"))
             .env("MOXC_MEMINFO", path("meminfo"))
             .env("MOXC_POLL", "0")
+            .env("MOXC_PATIENCE", "5")
             .envs(more.iter().copied())
             .stdin(Stdio::null())
             .process_group(0);

@@ -46,12 +46,33 @@ pub fn look(facts: &Facts<'_>, schedule: &Schedule) -> Option<Job> {
     windows::check(facts.host, schedule)
 }
 
-/// How long systemd lets a schedule's service run; none where it has all the time, or keeps the time itself.
-pub fn time_limit(schedule: &Schedule) -> Option<String> {
-    // The tool that updates Windows keeps the time guest by guest: systemd would end it on its way back.
-    schedule
-        .timeout
-        .as_ref()
-        .filter(|_| schedule.windows_update().is_none())
-        .map(|limit| limit.value.to_string())
+/// How long systemd lets a schedule's service run. A service that runs once has no limit of its own (systemd.service(5),
+/// `TimeoutStartSec`), and what hangs for ever holds its lock for ever: so each has one, far beyond what its work takes.
+pub fn time_limit(schedule: &Schedule) -> String {
+    let written = schedule.timeout.as_ref();
+    match (&schedule.task, written) {
+        // The tool that updates Windows keeps the time guest by guest: systemd would end it on its way back.
+        (Task::WindowsUpdate(task), _) => {
+            let one = written
+                .and_then(|limit| limit.duration())
+                .map_or(6, |limit| limit.as_secs().div_ceil(3_600));
+            let guests = u64::try_from(task.guests.ids.len()).unwrap_or(u64::MAX);
+            format!("{}h", guests.max(1).saturating_mul(one.saturating_add(2)))
+        }
+        (_, Some(limit)) => limit.value.to_string(),
+        // A scrub reads every block of a pool; so much takes days where disks are large and busy.
+        (Task::ZfsScrub(_), None) => "14d".to_owned(),
+        // An archive of terabytes comes back at the speed of a network.
+        (Task::BackupRehearsal(_) | Task::VzdumpBackup(_), None) => "2d".to_owned(),
+        (
+            Task::ProxmoxUpdate(_)
+            | Task::NixosFlakeUpdate(_)
+            | Task::ProxmoxMaintenance
+            | Task::WindowsMaintenance(_)
+            | Task::ZfsTrim(_),
+            None,
+        ) => "1d".to_owned(),
+        // These start something, or take an instant.
+        (Task::ZfsSnapshot(_) | Task::SmartTest(_), None) => "6h".to_owned(),
+    }
 }

@@ -12,9 +12,9 @@ use super::pattern::Pattern;
 use super::types::{Type, TypeId};
 use super::value::{Member, Shape, Value};
 use super::{Rules, SettingFault};
+use crate::near::nearest_within;
 use crate::nix::check::{Fault, FaultKind, fault, without_parentheses};
 use crate::nix::expr::AttrPath;
-use crate::nix::nearest;
 
 /// What a module says about itself; no options.
 const MODULE_KEYS: [&str; 10] = [
@@ -398,7 +398,7 @@ impl<'a> Judge<'a> {
             (false, false) if length < 6 => return,
             (false, false) => 1,
         };
-        let near = nearest(name, slips, node.children.keys().map(AsRef::as_ref));
+        let near = nearest_within(name, slips, node.children.keys().map(AsRef::as_ref));
         let (kind, message) = if complete || (listed && near.is_some()) {
             (
                 FaultKind::UnknownOption,
@@ -415,7 +415,7 @@ impl<'a> Judge<'a> {
         let mut fault = fault(kind, member.place.clone(), message);
         fault.help = near.map(|near| {
             let mut meant = path[..path.len() - 1].to_vec();
-            meant.push(near);
+            meant.push(near.to_owned());
             format!("did you mean `{}`?", shown(&meant))
         });
         out.push(fault);

@@ -110,19 +110,3 @@ impl fmt::Display for OptionFault {
 }
 
 impl std::error::Error for OptionFault {}
-
-/// The name nearest to a misspelt one, if one is near enough to be meant.
-pub(super) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let wrong = wrong.to_lowercase();
-    let allowed = (wrong.chars().count() / 3).max(1);
-    names
-        .map(|name| {
-            (
-                strsim::damerau_levenshtein(&wrong, &name.to_lowercase()),
-                name,
-            )
-        })
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::fault::nearest;
 use super::format::{self, Verdict};
 use super::{
     ConfigFile, FaultKind, Life, OptionFault, OptionSchema, Options, SubOptions, ValueType,
 };
+use crate::near::nearest;
 use crate::pve::Release;
 use crate::pve::guest_config::parse_boolean;
 use crate::pve::property::{PropertyPart, parts};

@@ -68,8 +68,6 @@ pub(super) fn timing(schedule: &Schedule) -> Result<Attrs, BuildError> {
     if !*schedule.persistent {
         timing.set("persistent", mk_default(false))?;
     }
-    if let Some(limit) = tasks::time_limit(schedule) {
-        timing.set("timeout", mk_default(limit))?;
-    }
+    timing.set("timeout", mk_default(tasks::time_limit(schedule)))?;
     Ok(timing)
 }

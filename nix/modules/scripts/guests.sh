@@ -388,8 +388,11 @@ drop_raw_lines() {
   local file=$pve_dir/lxc/$1.conf text new
   text=$(awk '/^\[/ { rest = 1 } rest || !/^lxc\./ || /^lxc\.idmap:/' "$file") || return 1
   # In the folder itself, which is not anybody's: a file of Proxmox VE is replaced whole.
-  new=$pve_dir/lxc/$1.conf.tmp.$$
-  printf '%s\n' "$text" >"$new" && mv -f -- "$new" "$file"
+  new=$(mktemp -- "$file.tmp.XXXXXXXX") || return 1
+  if ! printf '%s\n' "$text" >"$new" || ! mv -f -- "$new" "$file"; then
+    rm -f -- "$new"
+    return 1
+  fi
 }
 
 # volumes_of VMID: every volume of a number, wherever it lies, in `volumes`; fails where not all are known.

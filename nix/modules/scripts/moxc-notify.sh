@@ -81,11 +81,29 @@ send() {
     printf 'To: %s\nSubject: %s\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n' "$to" "$(text_of "$subject")"
     printf 'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n'
     message
-  } | timeout 300 sendmail -i -t
+  } >"$letter" || return 1
+  # A program that is asked has no standard input: it is opened behind it.
+  # shellcheck disable=SC2016 # the inner shell's own
+  if ! hear_for 300 bash -c 'exec sendmail -i -t <"$0"' "$letter"; then
+    warn "sendmail: $(last_line "$heard_err")"
+    return 1
+  fi
 }
 
 # tell_command: by the user's own way.
-tell_command() { message | timeout 300 "$command" "$(text_of "$subject")"; }
+tell_command() {
+  message >"$letter" || return 1
+  # shellcheck disable=SC2016 # the inner shell's own
+  if ! hear_for 300 bash -c 'exec "$1" "$2" <"$0"' "$letter" "$command" "$(text_of "$subject")"; then
+    warn "$command: $(last_line "$heard_err")"
+    return 1
+  fi
+}
+
+# What is told, for a program that reads it; a function that is run sets nothing for others.
+letter=$(mktemp) || die 'there is no room for temporary files'
+tear_up() { rm -f -- "$letter"; }
+at_exit tear_up
 
 PATH=$PATH:/usr/sbin:/usr/lib:/run/wrappers/bin
 if [[ -z $to && -z $command ]]; then

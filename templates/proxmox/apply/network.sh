@@ -254,6 +254,7 @@ ConditionPathExists=$state/network-unconfirmed
 
 [Service]
 Type=oneshot
+TimeoutStartSec=15min
 ExecStart=/bin/bash $saved/back.sh restarted
 
 [Install]

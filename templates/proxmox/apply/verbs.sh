@@ -56,9 +56,12 @@ place() {
   local target=$root/$2 new=$root/$2.moxc-new
   case $2 in
     # Proxmox VE takes any other name in a folder of guests for a guest.
-    etc/pve/*) new=$root/$2.tmp.$$ ;;
+    etc/pve/*) new= ;;
   esac
   mkdir -p -- "$(dirname -- "$target")" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
+  if [[ -z $new ]]; then
+    new=$(mktemp -- "$target.tmp.XXXXXXXX" 2>"$work/error") || fail "$step_title: cannot write $target, which is as it was: $(seen "$work/error")"
+  fi
   if ! cat -- "$1" 2>"$work/error" >"$new"; then
     rm -f -- "$new"
     fail "$step_title: cannot write $target, which is as it was: $(seen "$work/error")"

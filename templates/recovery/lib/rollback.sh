@@ -222,16 +222,15 @@ way_generation() {
 # switch_generation NUMBER switch|boot: in a unit of its own, since the way into the guest may be restarted by it.
 # shellcheck disable=SC2016 # the variables are the guest's
 switch_generation() {
-  local state waited=0
+  local state started=$SECONDS
   in_guest /run/current-system/sw/bin/systemctl reset-failed moxc-rollback.service || true
-  in_guest /run/current-system/sw/bin/systemd-run --no-block --quiet --unit=moxc-rollback --property=Type=oneshot \
+  in_guest /run/current-system/sw/bin/systemd-run --no-block --quiet --unit=moxc-rollback --property=Type=oneshot --property=TimeoutStartSec=1h \
     /bin/sh -c '
       PATH=/run/current-system/sw/bin
       nix-env --profile /nix/var/nix/profiles/system --switch-generation "$1" &&
         exec /nix/var/nix/profiles/system/bin/switch-to-configuration "$2"' sh "$1" "$2" || return 1
-  while ((waited < generation_timeout)); do
+  while ((SECONDS - started < generation_timeout)); do
     sleep "$poll"
-    waited=$((waited + (poll > 0 ? poll : 1)))
     in_guest /run/current-system/sw/bin/systemctl is-active moxc-rollback.service || true
     state=$heard
     case $state in
@@ -248,7 +247,7 @@ switch_generation() {
   in_guest /bin/sh -c 'PATH=/run/current-system/sw/bin; readlink /nix/var/nix/profiles/system' || return 1
   [[ $heard == "system-$1-link" ]]
 }
-generation_timeout=600
+gate number generation_timeout "${MOXC_PATIENCE:-600}" || die 'MOXC_PATIENCE is no number'
 gate number poll "${MOXC_POLL:-2}" || die 'MOXC_POLL is no number'
 
 # ---------------------------------------------------------------- snapshots

@@ -299,14 +299,14 @@ make_disc() {
   if [[ -e $target ]]; then
     ask "Replace $target?"
   fi
-  part=$target.tmp.$$
   if [[ -z $dry_run ]]; then
+    part=$(mktemp -- "$target.tmp.XXXXXXXX") || die "cannot write beside $target"
+    at_exit tidy
     # In memory where there is such a place: the answers hold the password.
     if [[ ! -d $memory || ! -w $memory ]]; then
       memory=${TMPDIR:-/tmp}
     fi
     work=$(mktemp -d -p "$memory" moxc-iso.XXXXXXXX)
-    at_exit tidy
   fi
   run write_disc "$target"
 }

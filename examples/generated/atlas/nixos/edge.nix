@@ -48,6 +48,7 @@
       };
       update.schedules.flake = {
         onCalendar = lib.mkDefault "Tue 12:00";
+        timeout = lib.mkDefault "1d";
         flake = lib.mkDefault "github:example/lab";
         attribute = lib.mkDefault "edge";
         rollback = lib.mkDefault true;

@@ -44,6 +44,7 @@
       tasks.schedules = {
         snapshots = {
           onCalendar = lib.mkDefault "hourly";
+          timeout = lib.mkDefault "6h";
           datasets = [
             "rpool/vms"
             "rpool/ct"
@@ -58,6 +59,7 @@
         };
         scrub = {
           onCalendar = lib.mkDefault "monthly";
+          timeout = lib.mkDefault "14d";
           pools = [
             "rpool"
             "tank"
@@ -66,6 +68,7 @@
         };
         trim = {
           onCalendar = lib.mkDefault "Sat 12:00";
+          timeout = lib.mkDefault "1d";
           pools = [
             "rpool"
           ];
@@ -73,6 +76,7 @@
         };
         smart = {
           onCalendar = lib.mkDefault "*-*-15 12:00";
+          timeout = lib.mkDefault "6h";
           devices = [
             "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0001"
             "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0002"

@@ -41,6 +41,7 @@
           };
           update.schedules.flake = {
             onCalendar = lib.mkDefault "Sun 05:00";
+            timeout = lib.mkDefault "1d";
             flake = lib.mkDefault "github:example/home";
             updateInputs = lib.mkDefault false;
             attribute = lib.mkDefault "web";

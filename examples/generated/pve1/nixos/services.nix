@@ -54,6 +54,7 @@
       };
       update.schedules.flake-update = {
         onCalendar = lib.mkDefault "03:30";
+        timeout = lib.mkDefault "1d";
         flake = lib.mkDefault "github:example/homelab";
         attribute = lib.mkDefault "services";
         rollback = lib.mkDefault true;

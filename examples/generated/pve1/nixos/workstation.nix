@@ -40,6 +40,7 @@
       };
       update.schedules.flake-update = {
         onCalendar = lib.mkDefault "03:30";
+        timeout = lib.mkDefault "1d";
         flake = lib.mkDefault "github:example/homelab";
         attribute = lib.mkDefault "workstation";
         rollback = lib.mkDefault true;

@@ -40,7 +40,7 @@ struct Timed {
     job: Job,
     /// None where the schedule is switched off: its service can be started by hand.
     timer: Option<Timer>,
-    timeout: Option<String>,
+    timeout: String,
     span: Span,
 }
 
@@ -188,11 +188,8 @@ impl Timed {
         service
             .section("Service")
             .set("Type", "oneshot")
-            .command("ExecStart", &command);
-        if let Some(timeout) = &self.timeout {
-            service.set("TimeoutStartSec", timeout);
-        }
-        service
+            .command("ExecStart", &command)
+            .set("TimeoutStartSec", &self.timeout)
             .set("Nice", 10)
             .set("IOSchedulingClass", "best-effort")
             .set("IOSchedulingPriority", 7);

@@ -90,6 +90,7 @@
         weekly = {
           enable = lib.mkDefault false;
           onCalendar = lib.mkDefault "Sun 05:00";
+          timeout = lib.mkDefault "1d";
           attribute = lib.mkDefault "router";
           rollback = lib.mkDefault true;
           reboot = lib.mkDefault "never";

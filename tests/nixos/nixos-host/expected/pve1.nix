@@ -51,10 +51,12 @@
       tasks.schedules = {
         host-maintenance = {
           onCalendar = lib.mkDefault "Sun 06:00";
+          timeout = lib.mkDefault "1d";
           kind = lib.mkDefault "proxmox-maintenance";
         };
         smart = {
           onCalendar = lib.mkDefault "*-*-15 20:00";
+          timeout = lib.mkDefault "6h";
           devices = [
             "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0001"
             "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0002"
@@ -68,6 +70,7 @@
         };
         rehearsal = {
           onCalendar = lib.mkDefault "monthly";
+          timeout = lib.mkDefault "2d";
           arguments = [
             "--guest"
             "110"
@@ -82,6 +85,7 @@
         };
         snapshots = {
           onCalendar = lib.mkDefault "hourly";
+          timeout = lib.mkDefault "6h";
           datasets = [
             "rpool/vm-disks"
             "rpool/containers"
@@ -97,6 +101,7 @@
         };
         scrub = {
           onCalendar = lib.mkDefault "monthly";
+          timeout = lib.mkDefault "14d";
           pools = [
             "rpool"
             "tank"
@@ -118,6 +123,7 @@
       update.schedules.host-update = {
         onCalendar = lib.mkDefault "Sun 04:00";
         randomizedDelay = lib.mkDefault "15m";
+        timeout = lib.mkDefault "1d";
         attribute = lib.mkDefault "pve1";
         reboot = lib.mkDefault "if-needed";
       };
