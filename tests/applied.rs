@@ -517,6 +517,118 @@ fn a_template_that_is_not_there_is_told_before_the_first_guest() {
 }
 
 #[test]
+fn guests_are_made_of_images_volumes_passwords_and_keys() {
+    let host = FakeHost::new(&specs()["making"]);
+    let said = host.apply(&[], "");
+    fine(&said);
+    let log = host.read("log");
+    let call = |begin: &str| {
+        let mut lines = log.lines().filter(|line| line.starts_with(begin));
+        let line = lines
+            .next()
+            .unwrap_or_else(|| panic!("no `{begin}`:\n{log}"));
+        assert_eq!(lines.next(), None);
+        line.to_owned()
+    };
+    let image = host.path("root/var/lib/moxc/images/138df20b3e6bdbde.raw");
+    let router = call("qm create 115");
+    let import = format!(
+        "--scsi0 local-lvm:0,import-from={},discard=on,iothread=1",
+        image.display()
+    );
+    assert!(router.contains(&import), "{router}");
+    assert!(!image.exists());
+    assert_eq!(call("qm disk resize 115"), "qm disk resize 115 scsi0 8G");
+    let cloud = call("qm create 116");
+    for part in [
+        "--scsi0 local-lvm:0,import-from=local:import/debian-13.qcow2,",
+        "--ide2 local-lvm:cloudinit,media=cdrom ",
+    ] {
+        assert!(cloud.contains(part), "{part}\n{cloud}");
+    }
+    assert!(cloud.ends_with(" --cipassword"), "{cloud}");
+    assert_eq!(host.read("password-116"), "hunter2\n");
+    let config = host.read("root/etc/pve/qemu-server/116.conf");
+    let keys = "sshkeys: ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII%20admin%40desk\n";
+    assert!(config.contains(keys), "{config}");
+    let old = call("qm create 117");
+    for part in [
+        "--efidisk0 local-lvm:vm-117-disk-0,efitype=4m ",
+        "--scsi0 local-lvm:vm-117-disk-1,",
+        "--scsi1 local-lvm:4,",
+    ] {
+        assert!(old.contains(part), "{part}\n{old}");
+    }
+    assert!(call("pct create 120").ends_with(" --password"), "{log}");
+    assert_eq!(host.read("password-120"), "hunter2\n");
+    assert!(host.read("keys-120").starts_with("ssh-ed25519 "));
+    // Nothing is unpacked over a file system that is there.
+    assert!(!log.contains("pct create 121"), "{log}");
+    assert_eq!(
+        call("pct set 121"),
+        "pct set 121 --mp0 local-lvm:2,mp=/srv/new,backup=1"
+    );
+    // No password is an argument, and none is in what the run leaves.
+    assert!(!log.contains("hunter2"), "{log}");
+    let runs = Command::new("grep")
+        .args(["-rl", "hunter2"])
+        .arg(host.path("root/var/lib/moxc"))
+        .output()
+        .expect("grep starts");
+    assert_eq!(String::from_utf8_lossy(&runs.stdout), "");
+    let said = host.apply(&[], "");
+    fine(&said);
+    assert_eq!(host.changes(), [""; 0], "{}", said.out);
+}
+
+#[test]
+fn what_guests_are_made_of_is_proved_before_the_first_is_made() {
+    let spec = &specs()["making"];
+    let sum = "f031530c719b3729359bf9fdc75adc63c25bacfee4c5e295c1729d9b7700083c";
+    let wrong = spec.replace(sum, &"1".repeat(64));
+    assert_ne!(wrong, *spec);
+    let host = FakeHost::new(&wrong);
+    failed(&host.apply(&[], ""), "is not what the spec says");
+    assert!(!host.read("log").contains("create"));
+    assert_eq!(
+        fs::read_dir(host.path("root/var/lib/moxc/images"))
+            .expect("a folder")
+            .count(),
+        0
+    );
+    // A file of the host.
+    let local = spec.replace(
+        "https://images.example.org/router.img",
+        "/srv/router.img.gz",
+    );
+    let host = FakeHost::new(&local);
+    refused(
+        &host.apply(&[], ""),
+        "needs the image /srv/router.img.gz, which is not there",
+    );
+    host.write("root/srv/router.img.gz", "something else");
+    refused(&host.apply(&[], ""), "has another SHA-256 sum");
+    // A volume that is not there, where its storage is.
+    host.write(
+        "root/srv/router.img.gz",
+        "image of https://images.example.org/router.img\n",
+    );
+    host.write(
+        "root/etc/pve/storage.cfg",
+        "lvmthin: local-lvm\n\tthinpool data\n\tvgname pve\n\tcontent rootdir,images\n\n",
+    );
+    let said = host.apply(&[], "");
+    refused(&said, "guest 117 needs the volume local-lvm:vm-117-disk-1");
+    host.write(
+        "list-local-lvm",
+        "local-lvm:vm-117-disk-0 raw images 4M 117\nlocal-lvm:vm-117-disk-1 raw images 8G 117\nlocal-lvm:vm-121-disk-0 raw rootdir 8G 121\n",
+    );
+    // It has the right sum and is no archive: the command that fails is named.
+    failed(&host.apply(&[], ""), "`unpack gzip ");
+    assert!(!host.read("log").contains("create"));
+}
+
+#[test]
 fn steps_can_be_chosen_and_left_out() {
     let host = homelab();
     fine(&host.apply(&["--skip", "network,guests,storage"], ""));

@@ -224,6 +224,26 @@ pub enum Action {
         /// The guest.
         vmid: String,
     },
+    /// A volume that is there already, and that a guest is made with.
+    Volume {
+        /// The volume.
+        volume: String,
+        /// The guest.
+        vmid: String,
+    },
+    /// An image that fills a disk: proved, fetched and unpacked before the guest is made.
+    Fetch {
+        /// What the guest's disk is told: a path of the host, or a name below `/var/lib/moxc/images`.
+        file: String,
+        /// A path of the host, or a URL.
+        from: String,
+        /// Its SHA-256 sum, or nothing.
+        sha256: String,
+        /// The program that unpacks it, or nothing.
+        packed: String,
+        /// The guest.
+        vmid: String,
+    },
     /// A guest that is there as the tree's file says.
     Guest {
         /// Which kind.
@@ -232,10 +252,10 @@ pub enum Action {
         vmid: String,
         /// Its name.
         name: String,
-        /// What a container is made from.
-        template: Option<String>,
-        /// What is said at its creation in place of what its file says: option (`--scsi0`) and value.
-        create: Vec<(String, String)>,
+        /// What a container is made from, or nothing.
+        template: String,
+        /// What its file does not say of its making: `has KEY`, `import KEY=IMAGE`, `password SECRET`, `keys TEXT`.
+        making: Vec<(String, String)>,
     },
     /// A guest of somebody else is taken over.
     Adopt {
@@ -390,17 +410,34 @@ impl Action {
                 vec![name.clone(), storage.clone(), prefix.clone()],
             ),
             Self::Image { volume, vmid } => ("image", vec![volume.clone(), vmid.clone()]),
+            Self::Volume { volume, vmid } => ("volume", vec![volume.clone(), vmid.clone()]),
+            Self::Fetch {
+                file,
+                from,
+                sha256,
+                packed,
+                vmid,
+            } => (
+                "fetch",
+                [file, from, sha256, packed, vmid]
+                    .map(Clone::clone)
+                    .to_vec(),
+            ),
             Self::Guest {
                 kind,
                 vmid,
                 name,
                 template,
-                create,
+                making,
             } => {
-                let mut words = vec![tool(*kind).to_owned(), vmid.clone(), name.clone()];
-                words.extend(template.clone());
-                for (option, value) in create {
-                    words.extend([option.clone(), value.clone()]);
+                let mut words = vec![
+                    tool(*kind).to_owned(),
+                    vmid.clone(),
+                    name.clone(),
+                    template.clone(),
+                ];
+                for (word, what) in making {
+                    words.extend([word.clone(), what.clone()]);
                 }
                 ("guest", words)
             }

@@ -1,7 +1,8 @@
 //! The steps that bring a host to what its tree says: a fresh installation, or a host that a plan was made of.
 
-use crate::output::{FileSet, Mode};
+use crate::output::{FileSet, Mode, Sha256};
 use crate::pve::{GuestConfig, GuestKind, SectionConfig, SectionFile};
+use crate::value::{ImageFormat, ImageSource};
 
 use super::{Action, Base, Grammar, Group, Policy, Step};
 
@@ -10,10 +11,8 @@ use super::{Action, Base, Grammar, Group, Policy, Step};
 pub struct Wanted {
     /// The storages' passwords: the file below `/etc/moxc/secrets`, the storage, what stands before it.
     pub secrets: Vec<(String, String, String)>,
-    /// What containers are made from: VMID and volume.
-    pub templates: Vec<(String, String)>,
-    /// What is said at a guest's creation in place of what its file says: VMID, option, value.
-    pub create: Vec<(String, String, String)>,
+    /// How guests are made, where their files do not say it.
+    pub makings: Vec<Making>,
     /// The node's own line in `/etc/hosts`.
     pub hosts_line: Option<String>,
     /// Cards whose names are pinned: `lan0=bc:24:…`.
@@ -22,6 +21,69 @@ pub struct Wanted {
     pub addresses: Vec<String>,
     /// Gateways that are asked for an answer.
     pub gateways: Vec<String>,
+}
+
+/// How a guest is made, beyond what its file says.
+#[derive(Debug, Clone, Default)]
+pub struct Making {
+    /// Its number.
+    pub vmid: String,
+    /// What a container is made from: `local:vztmpl/debian-13.tar.zst`; none where its file system is there already.
+    pub template: Option<String>,
+    /// Options whose volumes are there already: nothing makes them.
+    pub existing: Vec<String>,
+    /// Images that fill disks.
+    pub imports: Vec<ImageImport>,
+    /// The secret that holds the password of root, or of cloud-init's user.
+    pub password: Option<String>,
+    /// Keys that may log in as root of a container.
+    pub ssh_keys: Vec<String>,
+}
+
+/// An image that fills a new disk.
+#[derive(Debug, Clone)]
+pub struct ImageImport {
+    /// The disk: `scsi0`.
+    pub key: String,
+    /// Where the image is.
+    pub from: ImageSource,
+    /// Its SHA-256 sum.
+    pub sha256: Option<String>,
+    /// The format that the spec says it has.
+    pub format: Option<ImageFormat>,
+}
+
+impl ImageImport {
+    /// The program that unpacks it; none where it is not packed.
+    fn packed(&self) -> &'static str {
+        match self.from.file_name().rsplit('.').next() {
+            Some("xz") => "xz",
+            Some("gz") => "gzip",
+            Some("zst") => "zstd",
+            Some("bz2") => "bzip2",
+            Some(_) | None => "",
+        }
+    }
+
+    /// What `import-from` is told: a volume, a path of the host, or a file below `/var/lib/moxc/images`.
+    fn source(&self) -> String {
+        match &self.from {
+            ImageSource::Volume(volume) => volume.as_str().to_owned(),
+            ImageSource::Path(path) if self.packed().is_empty() => path.as_str().to_owned(),
+            ImageSource::Path(_) | ImageSource::Url(_) => self.file(),
+        }
+    }
+
+    /// Its name below `/var/lib/moxc/images`: the same for the same image, and with the format as its ending.
+    fn file(&self) -> String {
+        let sum = self.sha256.as_deref().unwrap_or_default();
+        let whole = Sha256::of(format!("{sum} {}", self.from).as_bytes()).to_string();
+        let format = self
+            .format
+            .or_else(|| ImageFormat::of_file(self.from.file_name()))
+            .unwrap_or(ImageFormat::Raw);
+        format!("{}.{format}", &whole[..16])
+    }
 }
 
 /// What is known of the host that the steps are for.
@@ -129,7 +191,28 @@ struct Guest {
     kind: GuestKind,
     vmid: String,
     name: String,
+    /// Discs, snippets: files of stores that its configuration names.
     images: Vec<String>,
+    /// Options and their volumes.
+    volumes: Vec<(String, String)>,
+}
+
+/// Files of stores that an option of a guest names.
+fn files_of_option<'a>(key: &str, value: &'a str) -> Vec<&'a str> {
+    match key {
+        "hookscript" => vec![value],
+        "cicustom" => value
+            .split(',')
+            .filter_map(|part| part.split_once('=').map(|(_, volume)| volume))
+            .collect(),
+        _ if value.split(',').any(|part| part == "media=cdrom") => value
+            .split(',')
+            .next()
+            .filter(|volume| volume.contains(":iso/"))
+            .into_iter()
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The files of a tree below `proxmox/`, by where they belong.
@@ -156,16 +239,30 @@ fn guests(tree: &FileSet) -> Vec<Guest> {
             };
             let images = config
                 .options()
-                .filter(|(_, value)| value.split(',').any(|part| part == "media=cdrom"))
-                .filter_map(|(_, value)| value.split(',').next())
-                .filter(|volume| volume.contains(":iso/"))
+                .flat_map(|(key, value)| files_of_option(key, value))
+                // A snippet that the tree brings is there by then.
+                .filter(|volume| {
+                    let place = volume.split_once(":snippets/").map(|(_, name)| name);
+                    place.is_none_or(|name| {
+                        let end = format!("/snippets/{name}");
+                        !files(tree).any(|(path, ..)| path.ends_with(&end))
+                    })
+                })
                 .map(str::to_owned)
+                .collect();
+            let volumes = config
+                .options()
+                .filter_map(|(key, value)| {
+                    let volume = value.split(',').next()?;
+                    Some((key.to_owned(), volume.to_owned()))
+                })
                 .collect();
             Some(Guest {
                 kind,
                 vmid: vmid.to_owned(),
                 name: name.unwrap_or(vmid).to_owned(),
                 images,
+                volumes,
             })
         })
         .collect();
@@ -421,42 +518,74 @@ fn units(tree: &FileSet) -> Vec<Action> {
         .collect()
 }
 
-fn template<'a>(guest: &Guest, wanted: &'a Wanted) -> Option<&'a str> {
+fn making<'a>(guest: &Guest, wanted: &'a Wanted) -> Option<&'a Making> {
     wanted
-        .templates
+        .makings
         .iter()
-        .find(|(vmid, _)| *vmid == guest.vmid)
-        .map(|(_, template)| template.as_str())
+        .find(|making| making.vmid == guest.vmid)
 }
 
+/// What guests are made from: templates, discs, volumes that are there, images that fill disks.
 fn images(guests: &[Guest], wanted: &Wanted) -> Vec<Action> {
     guests
         .iter()
         .flat_map(|guest| {
-            template(guest, wanted)
-                .map(str::to_owned)
-                .into_iter()
-                .chain(guest.images.iter().cloned())
-                .map(|volume| Action::Image {
-                    volume,
+            let image = |volume: String| Action::Image {
+                volume,
+                vmid: guest.vmid.clone(),
+            };
+            let mut actions: Vec<Action> = guest.images.iter().cloned().map(image).collect();
+            let Some(making) = making(guest, wanted) else {
+                return actions;
+            };
+            actions.extend(making.template.clone().map(image));
+            actions.extend(
+                guest
+                    .volumes
+                    .iter()
+                    .filter(|(key, _)| making.existing.contains(key))
+                    .map(|(_, volume)| Action::Volume {
+                        volume: volume.clone(),
+                        vmid: guest.vmid.clone(),
+                    }),
+            );
+            actions.extend(making.imports.iter().map(|import| match &import.from {
+                ImageSource::Volume(volume) => image(volume.as_str().to_owned()),
+                ImageSource::Path(_) | ImageSource::Url(_) => Action::Fetch {
+                    file: import.source(),
+                    from: import.from.to_string(),
+                    sha256: import.sha256.clone().unwrap_or_default(),
+                    packed: import.packed().to_owned(),
                     vmid: guest.vmid.clone(),
-                })
+                },
+            }));
+            actions
         })
         .collect()
 }
 
 fn make(guest: &Guest, wanted: &Wanted) -> Action {
+    let making = making(guest, wanted).cloned().unwrap_or_default();
+    let mut more = Vec::new();
+    let mut say = |word: &str, what: String| more.push((word.to_owned(), what));
+    for key in making.existing {
+        say("has", key);
+    }
+    for import in &making.imports {
+        say("import", format!("{}={}", import.key, import.source()));
+    }
+    if let Some(secret) = making.password {
+        say("password", secret);
+    }
+    if !making.ssh_keys.is_empty() {
+        say("keys", making.ssh_keys.join("\n"));
+    }
     Action::Guest {
         kind: guest.kind,
         vmid: guest.vmid.clone(),
         name: guest.name.clone(),
-        template: template(guest, wanted).map(str::to_owned),
-        create: wanted
-            .create
-            .iter()
-            .filter(|(vmid, ..)| *vmid == guest.vmid)
-            .map(|(_, option, value)| (option.clone(), value.clone()))
-            .collect(),
+        template: making.template.unwrap_or_default(),
+        making: more,
     }
 }
 

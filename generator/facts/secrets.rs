@@ -1,8 +1,9 @@
-//! Passwords of stores elsewhere, which no spec holds: where each belongs.
+//! Passwords of stores elsewhere and of guests, which no spec holds: where each belongs.
 
 use serde::Serialize;
 
-use crate::model::{External, ExternalPlace, Host};
+use crate::model::{External, ExternalPlace, Guest, GuestKind, Host};
+use crate::value::SecretName;
 
 /// A password that a storage needs.
 #[derive(Debug, Clone, Serialize)]
@@ -15,6 +16,52 @@ pub struct Secret {
     pub prefix: String,
     /// What it is, for people.
     pub what: String,
+}
+
+/// A file below `/etc/moxc/secrets` that has to be there.
+#[derive(Debug, Clone, Serialize)]
+pub struct Needed {
+    /// Its name.
+    pub name: String,
+    /// What it is, for people.
+    pub what: String,
+}
+
+/// Every file below `/etc/moxc/secrets` that the host needs: its stores' first, then its guests'.
+pub fn needed(host: &Host) -> Vec<Needed> {
+    let mut needed: Vec<Needed> = Vec::new();
+    let stores = of(host).map(|one| (one.name, one.what));
+    let guests = host.guests.values().filter_map(|guest| {
+        let name = of_guest(guest)?;
+        let whose = match &guest.kind {
+            GuestKind::Vm(_) => "cloud-init's user",
+            GuestKind::Container(_) => "root",
+        };
+        let what = format!(
+            "the password of {whose} in {} ({}), which it is made with",
+            guest.vmid.value, guest.name.value
+        );
+        Some((name.as_str().to_owned(), what))
+    });
+    for (name, what) in stores.chain(guests) {
+        match needed.iter_mut().find(|one| one.name == name) {
+            Some(one) => one.what = format!("{}; {what}", one.what),
+            None => needed.push(Needed { name, what }),
+        }
+    }
+    needed
+}
+
+/// The secret that a guest is made with: the password of root, or of cloud-init's user.
+pub fn of_guest(guest: &Guest) -> Option<&SecretName> {
+    let secret = match &guest.kind {
+        GuestKind::Vm(vm) => {
+            let stated = vm.cloud_init.as_ref()?.stated.as_ref()?;
+            stated.password_secret.as_ref()
+        }
+        GuestKind::Container(container) => container.password_secret.as_ref(),
+    };
+    secret.map(|name| &name.value)
 }
 
 /// The passwords that a host's stores need, in the order of the spec.

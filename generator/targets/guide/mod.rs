@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::about::{About, Absent};
 use crate::diagnostics::Sink;
 use crate::facts::Facts;
-use crate::facts::secrets::{self, Secret};
+use crate::facts::secrets::{self, Needed};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::source::Places;
@@ -41,7 +41,7 @@ pub struct Readme {
     /// Whether there are secrets.
     pub has_secrets: bool,
     /// Secrets to place.
-    pub secrets: Vec<Secret>,
+    pub secrets: Vec<Needed>,
     /// What the user has to do.
     pub left: Vec<String>,
     /// Whether there are absent files.
@@ -72,7 +72,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, about: Vec<About>, answers: bool
     }
     all.left
         .push("start the guests: the script makes them and does not start them".to_owned());
-    let secrets: Vec<Secret> = secrets::of(host).collect();
+    let secrets = secrets::needed(host);
     let readme = Readme {
         header: one_line(&origin.header()),
         host: host.name.as_str().to_owned(),

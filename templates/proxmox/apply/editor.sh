@@ -6,7 +6,11 @@ editor_program() {
 #
 #   editor sections|keys|tokens|firewall NOW WANT LEFT POLICY ROOT   the new text on standard output
 #   editor guest KIND NOW WANT LEFT ROOT        what `qm set` or `pct set` has to be told, as fields that end in NUL
-#   editor create KIND WANT                     what `qm create` or `pct create` has to be told, likewise
+#   editor create KIND WANT [has KEY]... [import KEY=IMAGE]...
+#                                               what `qm create` or `pct create` has to be told, likewise
+#   editor missing KIND WANT [has KEY]...       of it, the volumes that are not there yet
+#   editor placed KIND WANT [has KEY]...        the file of a guest whose volumes are there
+#   editor smaller NOW WANT KEY...              disks that are smaller than wanted, and what they have to be
 #   editor hosts NOW LINE                       the new text
 #   editor record FILE HOST [PATH SHA256 TEXT]... notes in applied.json what was applied; SHA256 `-` takes a path out
 #   editor left FILE DIR                        lays out what applied.json holds
@@ -504,17 +508,75 @@ sub guest {
 sub change {
   my ($key, $from, $to) = @_;
   if (!defined $to) { say_fields('delete', $key, $from) }
-  elsif (!defined $from) { say_fields('add', $key, $to) }
+  elsif (!defined $from) { say_fields('add', $key, created($key, $to, making(has => $key))) }
   else { say_fields('set', $key, $from, $to) }
 }
 
+# What is known of the making of a guest: volumes that are there, and images by the disks that they fill.
+sub making {
+  my %making = (has => {}, import => {});
+  while (my ($word, $what) = splice @_, 0, 2) {
+    if ($word eq 'has') { $making{has}{$what} = 1 }
+    elsif ($word eq 'import' && $what =~ /\A([^=]+)=(.*)\z/s) { $making{import}{$1} = $2 }
+    else { die "no word $word\n" }
+  }
+  return \%making;
+}
+
+# Whether `create` has to allocate the volume of an option.
+sub is_new_volume {
+  my ($key, $value, $making) = @_;
+  return is_volume($key, $value) && !$making->{has}{$key}
+    && (defined part($value, 'size') || $key =~ /\A(?:efidisk0|tpmstate0)\z/);
+}
+
+# What an option is at a guest's making.
+sub created {
+  my ($key, $value, $making) = @_;
+  # The drive of cloud-init is asked for by this word.
+  return "$1:cloudinit" . ($2 // '') if $value =~ m{\A([^:,]+):(?:[0-9]+/)?vm-[0-9]+-cloudinit(?:\.qcow2)?(,.*)?\z};
+  return $value if !is_new_volume($key, $value, $making);
+  my $new = new_volume($key, $value);
+  my $image = $making->{import}{$key};
+  $new =~ s/\A([^:]+):[^,]*/$1:0,import-from=$image/ if defined $image;
+  return $new;
+}
+
 sub create {
-  my ($kind, $want_path) = @_;
+  my ($kind, $want_path, @words) = @_;
+  my $making = making(@words);
   my ($want, $order) = read_guest(slurp($want_path));
   for my $key (@$order) {
-    next if $key eq 'meta' || $key eq 'lxc';
-    my $value = $want->{$key};
-    say_fields("--$key", is_volume($key, $value) && defined part($value, 'size') || $key =~ /\A(?:efidisk0|tpmstate0)\z/ ? new_volume($key, $value) : $value);
+    say_fields("--$key", created($key, $want->{$key}, $making)) if $key ne 'meta' && $key ne 'lxc';
+  }
+}
+
+sub missing {
+  my ($kind, $want_path, @words) = @_;
+  my $making = making(@words);
+  my ($want, $order) = read_guest(slurp($want_path));
+  for my $key (grep { is_new_volume($_, $want->{$_}, $making) } @$order) {
+    say_fields("--$key", created($key, $want->{$key}, $making));
+  }
+}
+
+sub placed {
+  my ($kind, $want_path, @words) = @_;
+  my $making = making(@words);
+  for my $line (lines_of(slurp($want_path))) {
+    print $line unless $line =~ /\A([a-z]+[0-9]*): (.*)/ && is_new_volume($1, $2, $making);
+  }
+}
+
+sub smaller {
+  my ($now_path, $want_path, @keys) = @_;
+  my ($now) = read_guest(slurp($now_path));
+  my ($want) = read_guest(slurp($want_path));
+  for my $key (@keys) {
+    my ($size, $here) = map { part($_->{$key} // '', 'size') } $want, $now;
+    next if !defined $size || !defined $here;
+    if (bytes($size) > bytes($here)) { say_fields($key, $size) }
+    elsif (bytes($size) < bytes($here)) { note('keep', "the image of $key has $here, which is more than $size: it stays so") }
   }
 }
 
@@ -612,6 +674,9 @@ eval {
   if ($grammar{$action}) { merge($action, @arguments) }
   elsif ($action eq 'guest') { guest(@arguments) }
   elsif ($action eq 'create') { create(@arguments) }
+  elsif ($action eq 'missing') { missing(@arguments) }
+  elsif ($action eq 'placed') { placed(@arguments) }
+  elsif ($action eq 'smaller') { smaller(@arguments) }
   elsif ($action eq 'raw') { raw_lines(@arguments) }
   elsif ($action eq 'hosts') { hosts(@arguments) }
   elsif ($action eq 'record') { record(@arguments) }

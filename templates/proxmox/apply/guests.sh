@@ -7,11 +7,11 @@ is_ours() {
   [[ -n $is_known || -e $state/making/${path##*/} ]]
 }
 
-# guest KIND VMID NAME [OPTION VALUE]...: a guest, made where it is missing, changed where it differs. The options are for
-# its creation alone, and stand in for those of its file.
+# guest KIND VMID NAME TEMPLATE [WORD WHAT]...: a guest, made where it is missing, changed where it differs. The words are
+# for its making alone: `has KEY`, a volume that is there; `import KEY=IMAGE`; `password SECRET`; `keys TEXT`.
 guest() {
-  local tool=$1 vmid=$2 name=$3 folder path other
-  shift 3
+  local tool=$1 vmid=$2 name=$3 template=$4 folder path other
+  shift 4
   folder=$([[ $tool == pct ]] && printf lxc || printf qemu-server)
   path=etc/pve/$folder/$vmid.conf
   wanted_names+=("$path")
@@ -32,7 +32,7 @@ guest() {
       return 0
     fi
   done
-  make_guest "$tool" "$vmid" "$path" "$@"
+  make_guest "$tool" "$vmid" "$path" "$template" "$@"
 }
 
 # foreign_guest KIND VMID NAME
@@ -45,56 +45,176 @@ foreign_guest() {
   problem "guest $2 ($here) was not made by moxc, and the spec's $2 is $3: it is left alone. Where moxc is, \`--adopt $2\` takes it over; else give the spec's guest another number"
 }
 
+# make_guest KIND VMID PATH TEMPLATE [WORD WHAT]...
 make_guest() {
-  local tool=$1 vmid=$2 path=$3 arguments=() word
-  shift 3
+  local tool=$1 vmid=$2 path=$3 template=$4 word secret='' keys='' imported=() words=() for_editor=() feed=''
+  shift 4
+  while (($#)); do
+    case $1 in
+      password) secret=$2 ;;
+      keys) keys=$2 ;;
+      import)
+        imported+=("${2%%=*}")
+        for_editor+=(import "${2%%=*}=$(image_path "${2#*=}")")
+        ;;
+      *) for_editor+=("$1" "$2") ;;
+    esac
+    shift 2
+  done
+  if [[ -n $secret ]] && ! secret_ready "$secret" "the password of guest $vmid"; then
+    return 0
+  fi
+  words=("$tool" create "$vmid")
+  if [[ $tool == pct ]]; then
+    if [[ " ${for_editor[*]} " == *' has rootfs '* || -z $template ]]; then
+      place_guest "$vmid" "$path" "${for_editor[@]}"
+      return 0
+    fi
+    words+=("$template")
+  fi
+  option_words "$tool" create "$tool" "$tree/$path" "${for_editor[@]}"
+  words+=("${arguments[@]}")
+  if [[ -n $keys ]]; then
+    key_file "$vmid" "$keys"
+    words+=(--ssh-public-keys "$is_key_file")
+  fi
+  # Without a value the program reads it from standard input, twice (PVE::PTY, get_confirmed_password).
+  if [[ -n $secret && $tool == pct ]]; then
+    words+=(--password)
+  elif [[ -n $secret ]]; then
+    words+=(--cipassword)
+  fi
   intend "guest $vmid is made" || {
     if [[ -n $dry_run ]]; then
-      line "  $(shown "$tool" create "$vmid" "$@")"
+      line "  $(shown "${words[@]}")"
     fi
     return 0
   }
-  editor create "$tool" "$tree/$path" >"$work/fields" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
-  while IFS= read -r -d '' word; do
-    arguments+=("$word")
-  done <"$work/fields"
-  create_words "$tool" "$vmid" "$@"
-  # On disk first: a guest that this run made and could not note is its own all the same.
-  { mkdir -p -- "$state/making" && : >"$state/making/$vmid.conf"; } || fail "cannot write below $state"
-  undoable stays "guest $vmid"
-  doing "${words_of_create[@]}"
+  mark_making "$vmid"
+  if [[ -n $secret ]]; then
+    feed=$work/feed
+    (
+      umask 077
+      secret_text "$root/etc/moxc/secrets/$secret" ''
+      secret_text "$root/etc/moxc/secrets/$secret" ''
+    ) >"$feed" || fail "$step_title: there is no room for temporary files"
+  fi
+  doing "${words[@]}"
+  feed=
+  rm -f -- "$work/feed"
   if [[ $tool == pct ]]; then
     raw "$path"
+  fi
+  if ((${#imported[@]})); then
+    grow_imported "$tool" "$vmid" "$path" "${imported[@]}"
   fi
   note_guest "$path"
 }
 
-# create_words KIND VMID [OPTION VALUE]...: the command, with these in place of what the file says of them.
-create_words() {
-  local tool=$1 vmid=$2 at key
-  local over=' '
+# mark_making VMID: on disk first: a guest that this run made and could not note is its own all the same.
+mark_making() {
+  { mkdir -p -- "$state/making" && : >"$state/making/$1.conf"; } || fail "cannot write below $state"
+  undoable stays "guest $1"
+}
+
+# place_guest VMID PATH [has KEY]...: a container whose file system is there: what `pct create` unpacks would go over it. So its
+# file is written, and volumes that are not there yet are added to it.
+place_guest() {
+  local vmid=$1 path=$2 words=()
   shift 2
-  words_of_create=("$tool" create "$vmid")
-  if [[ $tool == pct ]]; then
-    words_of_create+=("$1")
-    shift
+  option_words pct missing pct "$tree/$path" "$@"
+  words=("${arguments[@]}")
+  intend "guest $vmid is made of its volumes, which are there" || return 0
+  editor placed pct "$tree/$path" "$@" >"$work/placed" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
+  mark_making "$vmid"
+  place "$work/placed" "$path" 640
+  if ((${#words[@]})); then
+    doing pct set "$vmid" "${words[@]}"
   fi
-  for ((at = 1; at <= $#; at += 2)); do
-    over+="${*:at:1} "
+  note_guest "$path"
+}
+
+# grow_imported KIND VMID PATH KEY...: a disk that an image fills has the image's size at first.
+grow_imported() {
+  local tool=$1 vmid=$2 path=$3 words=()
+  shift 3
+  option_words "$tool" smaller "$root/$path" "$tree/$path" "$@"
+  words=("${arguments[@]}")
+  set -- "${words[@]}"
+  while (($#)); do
+    resize_disk "$tool" "$vmid" "$1" "$2"
+    shift 2
   done
-  for ((at = 0; at < ${#arguments[@]}; at += 2)); do
-    key=${arguments[at]}
-    if [[ $over != *" $key "* ]]; then
-      words_of_create+=("$key" "${arguments[at + 1]}")
+}
+
+# resize_disk KIND VMID KEY SIZE
+resize_disk() {
+  resize_words "$@"
+  doing "${is_resize[@]}"
+}
+is_resize=()
+resize_words() {
+  if [[ $1 == qm ]]; then
+    is_resize=(qm disk resize "$2" "$3" "$4")
+  else
+    is_resize=(pct resize "$2" "$3" "$4")
+  fi
+}
+
+# option_words KIND ACTION ARGUMENT...: what the editor says, in `arguments`. Keys of SSH go by a file.
+arguments=()
+option_words() {
+  local kind=$1 word
+  shift
+  arguments=()
+  editor "$@" >"$work/fields" 3>"$work/told" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
+  tell_notes "$work/told" "$step_title" || true
+  while IFS= read -r -d '' word; do
+    if ((${#arguments[@]})) && [[ $kind == qm && ${arguments[-1]} == --sshkeys ]]; then
+      as_argument qm sshkeys "$word"
+      word=$is_argument
     fi
+    arguments+=("$word")
+  done <"$work/fields"
+}
+
+# key_file NAME TEXT: qm and pct take keys from a file; its name is in is_key_file.
+is_key_file=
+key_file() {
+  local folder=$work number=0
+  if [[ -n $run && -z $looking ]]; then
+    folder=$run
+  fi
+  while [[ -e $folder/keys-$1-$number ]] && ! printf '%s\n' "$2" | cmp -s - "$folder/keys-$1-$number"; do
+    number=$((number + 1))
   done
-  words_of_create+=("$@")
+  is_key_file=$folder/keys-$1-$number
+  printf '%s\n' "$2" >"$is_key_file" || fail "cannot write $is_key_file"
+}
+
+# image_path IMAGE: a volume as it is; a path of the host; or what `fetch` keeps.
+image_path() {
+  case $1 in
+    /*) printf '%s' "$root$1" ;;
+    *:*) printf '%s' "$1" ;;
+    *) printf '%s' "$state/images/$1" ;;
+  esac
 }
 
 note_guest() {
   applied "$1" text
   keep_records
   rm -f -- "$state/making/${1##*/}"
+}
+
+# as_argument KIND KEY VALUE: what the program is told for the value, in is_argument.
+is_argument=
+as_argument() {
+  is_argument=$3
+  if [[ $1 == qm && $2 == sshkeys ]]; then
+    key_file ci "$(printf '%b' "${3//%/\\x}")"
+    is_argument=$is_key_file
+  fi
 }
 
 # options KIND VMID PATH WANT: the options that differ, in one command, and how to set them back.
@@ -118,18 +238,22 @@ options() {
     fi
     case ${fields[at]} in
       set)
-        arguments+=("--$key" "${fields[at + 3]}")
-        back+=("--$key" "$value")
+        as_argument "$tool" "$key" "${fields[at + 3]}"
+        arguments+=("--$key" "$is_argument")
+        as_argument "$tool" "$key" "$value"
+        back+=("--$key" "$is_argument")
         at=$((at + 4))
         ;;
       add)
-        arguments+=("--$key" "$value")
+        as_argument "$tool" "$key" "$value"
+        arguments+=("--$key" "$is_argument")
         added+=,$key
         at=$((at + 3))
         ;;
       delete)
         deleted+=,$key
-        back+=("--$key" "$value")
+        as_argument "$tool" "$key" "$value"
+        back+=("--$key" "$is_argument")
         at=$((at + 3))
         ;;
       volume)
@@ -165,10 +289,11 @@ options() {
   fi
   set -- "${grown[@]}"
   while (($#)); do
-    if intend "$(shown "$tool" resize "$vmid" "$1" "$2")"; then
+    resize_words "$tool" "$vmid" "$1" "$2"
+    if intend "$(shown "${is_resize[@]}")"; then
       keep_guest "$path" "$stays"
       undoable stays "guest $vmid: the size of $1"
-      doing "$tool" resize "$vmid" "$1" "$2"
+      doing "${is_resize[@]}"
     fi
     shift 2
   done
@@ -237,7 +362,7 @@ change_guest() {
 # own list is fetched where asked.
 image() {
   local volume=$1 vmid=$2 store=${1%%:*} path
-  if [[ -n $skipping || -e $pve/qemu-server/$vmid.conf || -e $pve/lxc/$vmid.conf ]]; then
+  if [[ -n $skipping ]] || is_made "$vmid"; then
     return 0
   fi
   path=$(timeout 60 pvesm path "$volume" 2>/dev/null </dev/null | head -c 4096) || path=
@@ -262,6 +387,73 @@ image() {
     problem "guest $vmid needs the image $volume, which is not there: put it there"
   fi
 }
+
+# is_made VMID: whether the guest is there, so that nothing is needed to make it.
+is_made() { [[ -e $pve/qemu-server/$1.conf || -e $pve/lxc/$1.conf ]]; }
+
+# volume VOLUME VMID: a volume that a guest is made with, and that is there already.
+volume() {
+  local list
+  if [[ -n $skipping || -z $looking ]] || is_made "$2"; then
+    return 0
+  fi
+  if ! list=$(timeout 60 pvesm list "${1%%:*}" --vmid "$2" 2>/dev/null </dev/null | head -c 1048576); then
+    line "$step_title: guest $2 needs $1, whose storage is not there yet"
+  elif ! awk -v volume="$1" '$1 == volume { found = 1 } END { exit !found }' <<<"$list"; then
+    problem "guest $2 needs the volume $1, which is not there"
+  fi
+}
+
+# fetch FILE FROM SHA256 PACKED VMID: an image that fills a disk. It is looked for, fetched, proved and unpacked before the first
+# guest is made, and taken away when the run is done.
+fetch() {
+  local from=$2 sum=$3 packed=$4 vmid=$5 file part
+  file=$(image_path "$1")
+  if [[ -n $skipping || $1 != /* && -e $file ]] || is_made "$vmid"; then
+    return 0
+  fi
+  if [[ $from == /* ]]; then
+    part=$root$from
+    if [[ ! -f $part ]]; then
+      problem "guest $vmid needs the image $from, which is not there: put it there"
+      return 0
+    fi
+    if [[ -n $looking ]] && ! is_image "$part" "$sum"; then
+      problem "the image $from of guest $vmid has another SHA-256 sum than the spec says: $(sha256_of "$part")"
+      return 0
+    fi
+    if [[ -z $packed ]]; then
+      return 0
+    fi
+  else
+    part=$file.part
+    if [[ $from == http:* && -z $sum ]]; then
+      problem "the image $from of guest $vmid would come over a connection that anybody can change: say its sha256, or fetch it by https"
+      return 0
+    fi
+  fi
+  intend "the image of guest $vmid is ready: $from" || return 0
+  mkdir -p -- "$state/images" || fail "cannot write below $state"
+  if [[ $from != /* ]]; then
+    doing timeout 7200 wget --quiet --tries=3 --timeout=60 -O "$part" -- "$from"
+    if ! is_image "$part" "$sum"; then
+      rm -f -- "$part"
+      fail "$step_title: $from is not what the spec says: its SHA-256 sum is another than $sum"
+    fi
+  fi
+  if [[ -n $packed ]]; then
+    doing unpack "$packed" "$part" "$file.new"
+    mv -f -- "$file.new" "$file"
+  else
+    mv -f -- "$part" "$file"
+  fi
+  if [[ $from != /* ]]; then
+    rm -f -- "$part"
+  fi
+}
+
+is_image() { [[ -z $2 || $(sha256_of "$1") == "$2" ]]; }
+unpack() { "$1" -dc -- "$2" >"$3"; }
 
 # restart_guest KIND VMID NAME: where --restart names it and it runs. From inside a guest, a restart changes nothing.
 restart_guest() {

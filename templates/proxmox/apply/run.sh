@@ -277,6 +277,7 @@ perform() {
   end_step
   step=
   keep_records
+  rm -rf -- "${state:?}/images"
   journal 'done'
   if ((looked && !changes)); then
     changes=$looked
@@ -369,6 +370,9 @@ ended() {
   if [[ -n $work ]]; then
     rm -rf -- "$work"
   fi
+  if [[ -n $run ]]; then
+    rm -f -- "$state"/images/*.part "$state"/images/*.new
+  fi
   case $status in
     0 | 2 | 3) exit "$status" ;;
     *) exit 1 ;;
@@ -451,11 +455,11 @@ tell_notes() {
   return "$status"
 }
 
-# doing COMMAND...: runs it, and says which command failed on what, with its own words.
+# doing COMMAND...: runs it, and says which command failed on what, with its own words. It reads what is in the file `feed`.
 doing() {
   local status=0
   journal "$(shown "$@")"
-  "$@" >"$work/output" 2>&1 </dev/null {lock_fd}>&- || status=$?
+  "$@" >"$work/output" 2>&1 <"${feed:-/dev/null}" {lock_fd}>&- || status=$?
   cat -- "$work/output" >>"$run/output" 2>/dev/null || true
   if ((status)); then
     fail "$step_title: \`$(shown "$@")\` failed ($status): $(seen "$work/output")"

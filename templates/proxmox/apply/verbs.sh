@@ -416,23 +416,8 @@ pools() {
 
 # secret NAME STORAGE PREFIX: where Proxmox VE keeps a storage's password. It is never shown, and no argument of anything.
 secret() {
-  local from=$root/etc/moxc/secrets/$1 path=etc/pve/priv/storage/$2.pw mode
-  if [[ -n $skipping ]]; then
-    return 0
-  fi
-  if [[ ! -e $from ]]; then
-    if [[ ! -e $root/$path ]]; then
-      problem "the password of storage $2 is missing: put it into $from (mode 600)"
-    fi
-    return 0
-  fi
-  mode=$(stat -Lc %a -- "$from")
-  if [[ ${mode: -2} != 00 ]]; then
-    problem "$from can be read by others: chmod 600 $from"
-    return 0
-  fi
-  if [[ ! -s $from ]]; then
-    problem "$from is empty"
+  local from=$root/etc/moxc/secrets/$1 path=etc/pve/priv/storage/$2.pw
+  if [[ -n $skipping || ! -e $from && -e $root/$path ]] || ! secret_ready "$1" "the password of storage $2"; then
     return 0
   fi
   (umask 077 && secret_text "$from" "$3" >"$work/secret")
@@ -444,6 +429,24 @@ secret() {
     ) || exit 1
   fi
   rm -f -- "$work/secret"
+}
+
+# secret_ready NAME WHAT: whether the secret is there, and nobody else can read it.
+secret_ready() {
+  local from=$root/etc/moxc/secrets/$1 mode
+  if [[ ! -e $from ]]; then
+    problem "$2 is missing: put it into $from (mode 600)"
+    return 1
+  fi
+  mode=$(stat -Lc %a -- "$from")
+  if [[ ${mode: -2} != 00 ]]; then
+    problem "$from can be read by others: chmod 600 $from"
+    return 1
+  fi
+  if [[ ! -s $from ]]; then
+    problem "$from is empty"
+    return 1
+  fi
 }
 
 # secret_text FILE PREFIX: its first line.

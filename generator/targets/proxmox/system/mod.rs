@@ -113,7 +113,13 @@ fn before(host: &Host) -> Vec<String> {
     let mut known = BTreeSet::new();
     for (_, guest, container) in host.containers() {
         let template = container.template.to_string();
-        if container.template.is_missing() || !known.insert(template.clone()) {
+        if container.template.is_missing()
+            || matches!(
+                container.rootfs.volume,
+                crate::model::VolumeSource::Existing { .. }
+            )
+            || !known.insert(template.clone())
+        {
             continue;
         }
         let (storage, path) = template.split_once(':').unwrap_or(("local", &template));
@@ -185,41 +191,40 @@ fn before(host: &Host) -> Vec<String> {
     if ovs {
         before.push("Install Open vSwitch: `apt install openvswitch-switch`.".to_owned());
     }
+    before.extend(images_before(host));
     before
 }
 
-/// Images that are to fill disks.
-fn left_of_storage(host: &Host) -> Vec<String> {
-    let mut left = Vec::new();
+/// Images of the host that fill disks: nobody but the user can put them there.
+fn images_before(host: &Host) -> Vec<String> {
+    let mut before = Vec::new();
     let volumes = crate::facts::Volumes::of(host);
     for (id, guest) in host.guests.iter() {
         for volume in volumes.of_guest(id) {
             let Some(import) = &volume.import else {
                 continue;
             };
-            let from = one_line(&import.from.to_string());
+            if matches!(*import.from, crate::value::ImageSource::Url(_)) {
+                continue;
+            }
             let sum = import.sha256.as_ref().map_or_else(String::new, |sum| {
-                format!(" (SHA-256 {}: see that it has it)", sum.value.as_str())
+                format!(" (SHA-256 {})", sum.value.as_str())
             });
-            let format = import
-                .format
-                .map(|format| format.value)
-                .or_else(|| crate::value::ImageFormat::of_file(import.from.file_name()))
-                .unwrap_or(crate::value::ImageFormat::Raw);
-            let to = volume.format.unwrap_or(crate::value::ImageFormat::Raw);
-            let target = volume.id(host);
-            left.push(format!(
-                "fill the disk {} of {} ({}) before its first start with {from}{sum}, unpacked: `qemu-img convert -n -p -f {format} -O {to} FILE \"$(pvesm path {target})\"`",
-                volume.key, guest.vmid.value, guest.name.value
+            before.push(format!(
+                "Put the image `{}`{sum} into place, which fills the disk {} of {} ({}).",
+                one_line(&import.from.to_string()),
+                volume.key,
+                guest.vmid.value,
+                guest.name.value
             ));
         }
     }
-    left
+    before
 }
 
 /// What a guest needs that no file brings, and what the firmware has to be told.
 fn left(host: &Host) -> Vec<String> {
-    let mut left = left_of_storage(host);
+    let mut left = Vec::new();
     if *host.platform == Platform::Proxmox {
         if let Some(email) = &host.email {
             left.push(format!(
