@@ -1475,6 +1475,86 @@ fn the_disc_holds_the_secrets_and_everything_else_as_it_is() {
     );
 }
 
+/// The host with a card in its guest.
+fn networked(more: &str) -> String {
+    host(&format!(
+        "[hardware.nics.lan]\ninterface = \"enp1s0\"\nmac = \"00:00:5E:00:53:01\"\n\
+         [network.bridges.vmbr0]\nports = [\"lan\"]\naddress = \"192.0.2.1/24\"\n\
+         [[vms.desk.network]]\nbridge = \"vmbr0\"\naddress = \"dhcp\"\n{more}"
+    ))
+}
+
+/// Accounts, a domain and checks that are left out.
+const PEOPLE: &str = "[vms.desk.windows]\nbypass = [\"tpm\", \"cpu\"]\n\
+    domain = { name = \"ad.example.org\", login-secret = \"JOIN\", ou = \"OU=Desks\" }\n\
+    [vms.desk.windows.users.maria]\npassword-secret = \"MARIA\"\n\
+    [vms.desk.windows.users.otto]\npassword-secret = \"MARIA\"\nadministrator = true\n";
+
+#[test]
+#[ignore = "needs genisoimage and xorriso; run by tests/run"]
+fn secrets_of_accounts_and_domain_go_the_way_of_the_disc() {
+    let disc = Disc::new(&networked(PEOPLE));
+    disc.secret("desk-password", "secret\n", 0o600);
+    disc.secret("MARIA", "First-1\n", 0o600);
+    let (status, said) = disc.run(&[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("the secret JOIN is missing"), "{said}");
+    disc.secret("JOIN", "joiner\n", 0o600);
+    let (status, said) = disc.run(&[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("has too few lines"), "{said}");
+    disc.secret("JOIN", "joiner\nJoin-1\n", 0o600);
+    let (status, said) = disc.run(&[]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        !said.contains("First-1") && !said.contains("Join-1"),
+        "{said}"
+    );
+    assert_eq!(disc.read("/moxc/secrets/account-MARIA"), b"First-1\r\n");
+    assert_eq!(disc.read("/moxc/secrets/domain"), b"joiner\r\nJoin-1\r\n");
+    let answers = String::from_utf8(disc.read("/autounattend.xml")).expect("UTF-8");
+    assert!(answers.contains("BypassTPMCheck") && answers.contains("BypassCPUCheck"));
+    assert!(!answers.contains("BypassRAMCheck") && !answers.contains("First-1"));
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_push_brings_secrets_where_it_is_told_to_and_nowhere_else() {
+    let disc = Disc::new(&networked(PEOPLE));
+    disc.put("phase", "setup");
+    disc.put("silent", "0");
+    disc.secret("MARIA", "First-1\n", 0o600);
+    disc.secret("JOIN", "joiner\nJoin-1\n", 0o600);
+    let (status, said) = disc.run(&["--push"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(!disc.path("guest/secrets").exists());
+    disc.course();
+    let (status, said) = disc.run(&["--push", "--with-secrets", "--dry-run"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("the secrets") && !disc.path("guest/secrets").exists(),
+        "{said}"
+    );
+    disc.course();
+    let (status, said) = disc.run(&["--push", "--with-secrets"]);
+    assert_eq!(status, Some(0), "{said}");
+    let told = format!("told {}", DONE.trim());
+    assert_eq!(
+        disc.course(),
+        ["hashes", "settle", "secrets", "settled", &told]
+    );
+    assert!(
+        !said.contains("First-1") && !said.contains("Join-1"),
+        "{said}"
+    );
+    let came =
+        |name: &str| std::fs::read_to_string(disc.path("guest/secrets").join(name)).expect("it");
+    assert_eq!(came("account-MARIA"), "First-1\r\n");
+    assert_eq!(came("domain"), "joiner\r\nJoin-1\r\n");
+    let (status, said) = disc.run(&["--with-secrets"]);
+    assert_eq!(status, Some(2), "{said}");
+}
+
 #[test]
 #[ignore = "needs genisoimage; run by tests/run"]
 fn no_disc_is_made_of_bad_secrets_and_none_on_a_dry_run() {
@@ -1762,9 +1842,7 @@ fn a_guest_without_a_network_gets_the_installers_or_is_told() {
     let (status, said) = disc.run(&["--no-download", "--packages", packages]);
     assert_eq!(status, Some(0), "{said}");
     assert_eq!(disc.course(), [""; 0]);
-    let spec = host(
-        "[hardware.nics.lan]\ninterface = \"enp1s0\"\nmac = \"00:00:5E:00:53:01\"\n[network.bridges.vmbr0]\nports = [\"lan\"]\naddress = \"192.0.2.1/24\"\n[[vms.desk.network]]\nbridge = \"vmbr0\"\naddress = \"dhcp\"\n",
-    );
+    let spec = networked("");
     let disc = Disc::new(&spec);
     disc.secret("desk-password", "secret", 0o600);
     let (status, said) = disc.run(&["--no-download"]);

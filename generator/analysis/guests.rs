@@ -11,7 +11,7 @@ use crate::model::{
 use crate::pve::PveOption;
 use crate::source::Span;
 use crate::value::{
-    AbsolutePath, Bus, ByteSize, ContainerOs, Firmware, GuestPath, HostAddress, VmOs,
+    AbsolutePath, Bus, ByteSize, ContainerOs, Firmware, GuestPath, HostAddress, SetupCheck, VmOs,
 };
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
@@ -44,18 +44,24 @@ fn windows_11(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     if *vm.os != VmOs::Windows11 {
         return;
     }
+    let looks = |check| {
+        vm.windows
+            .as_ref()
+            .is_none_or(|windows| windows.looks_for(check))
+    };
     let mut missing: Vec<(Span, String, &str)> = Vec::new();
-    if !*vm.tpm {
+    if !*vm.tpm && looks(SetupCheck::Tpm) {
         missing.push((vm.tpm.span, "no TPM".to_owned(), "`tpm = true`"));
     }
-    if *vm.firmware != Firmware::Ovmf {
+    if *vm.firmware != Firmware::Ovmf && looks(SetupCheck::SecureBoot) {
         missing.push((
             vm.firmware.span,
             format!("the firmware `{}`", *vm.firmware),
             "`firmware = \"ovmf\"`",
         ));
     }
-    if !guest.memory.is_missing() && *guest.memory < ByteSize::gib(4) {
+    let memory = !guest.memory.is_missing() && *guest.memory < ByteSize::gib(4);
+    if memory && looks(SetupCheck::Memory) {
         missing.push((
             guest.memory.span,
             format!("{} of memory", guest.memory.value),
@@ -63,13 +69,15 @@ fn windows_11(guest: &Guest, vm: &Vm, sink: &mut Sink) {
         ));
     }
     let size = vm.disks.first().and_then(|disk| disk.placement()?.size());
-    if let Some(size) = size.filter(|size| size.value < ByteSize::gib(64)) {
+    let small = size.filter(|size| size.value < ByteSize::gib(64) && looks(SetupCheck::Disk));
+    if let Some(size) = small {
         missing.push((
             size.span,
             format!("a first disk of {}", size.value),
             "at least 64 GiB",
         ));
     }
+    // No word of `LabConfig` leaves this one out.
     let cores = vm.cores.value.saturating_mul(vm.sockets.value);
     if cores < 2 {
         missing.push((

@@ -14,8 +14,8 @@ use crate::value::{
     DevicePath, DnsName, EfiType, FirewallDirection, FirewallLog, FirewallPolicy, FirewallPorts,
     FirewallWord, Firmware, GuestAddress, GuestOs, GuestPath, KeyboardLayout, Line, Locale,
     MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, RemoteAccess, SecretName,
-    SshKey, Tag, Text, TimeZoneName, TpmVersion, UsbId, VlanSet, VlanTag, VmId, VmOs, VolumeId,
-    WindowsUser, WingetId,
+    SetupCheck, SshKey, Tag, Text, TimeZoneName, TpmVersion, UsbId, VlanSet, VlanTag, VmId, VmOs,
+    VolumeId, WindowsUser, WingetId,
 };
 
 /// A virtual machine or a container.
@@ -704,12 +704,51 @@ pub struct WindowsGuest {
     pub remote_access: Option<Spanned<RemoteAccess>>,
     /// Whether Windows may encrypt its disk by itself.
     pub device_encryption: Setting<bool>,
+    /// What Setup is not to look for.
+    pub bypass: Vec<Spanned<SetupCheck>>,
+    /// Further accounts.
+    pub users: Vec<WindowsAccount>,
+    /// The domain that it joins.
+    pub domain: Option<WindowsDomain>,
     /// Packages of winget.
     pub winget: Vec<Spanned<WingetId>>,
     /// Steam.
     pub steam: Option<Steam>,
     /// The Rust toolchain.
     pub rust: Option<RustSetup>,
+}
+
+/// A further account of a Windows guest.
+#[derive(Debug, Clone)]
+pub struct WindowsAccount {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// The person's name, where it is not the account's.
+    pub full_name: Option<Spanned<Line>>,
+    /// Whether it may change the machine.
+    pub administrator: Setting<bool>,
+    /// The secret that holds its first password.
+    pub password_secret: Setting<SecretName>,
+}
+
+/// The domain that a Windows guest joins.
+#[derive(Debug, Clone)]
+pub struct WindowsDomain {
+    /// Where its table stands.
+    pub span: Span,
+    /// Its name.
+    pub name: Setting<DnsName>,
+    /// The secret that holds an account that may join machines.
+    pub login_secret: Setting<SecretName>,
+    /// The organizational unit, where the spec names one.
+    pub ou: Option<Spanned<Line>>,
+}
+
+impl WindowsGuest {
+    /// Whether Setup looks for this in the machine.
+    pub fn looks_for(&self, check: SetupCheck) -> bool {
+        self.bypass.iter().all(|one| one.value != check)
+    }
 }
 
 /// Steam and its games.

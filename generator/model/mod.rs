@@ -18,7 +18,7 @@ pub use guest::{
     Autostart, CloudInit, CloudInitStated, Container, ContainerDevice, ContainerMount, DiskSource,
     EfiDisk, FirewallRule, Gateway, Guest, GuestFirewall, GuestKind, GuestNic, GuestUsb, Image,
     MountSource, NixosGuest, NixosScript, NixosUser, PassedDevice, Passthrough, RustSetup, Share,
-    Steam, TpmState, UsbSource, Vm, VmDisk, WindowsGuest,
+    Steam, TpmState, UsbSource, Vm, VmDisk, WindowsAccount, WindowsDomain, WindowsGuest,
 };
 pub use hardware::{Cpu, Disk, Hardware, Memory, Nic, PciDevice, UsbDevice};
 pub use network::{

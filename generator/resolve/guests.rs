@@ -26,7 +26,7 @@ use super::devices::{self, Bootable, ImageRow, Wanted};
 use super::place::{PlaceKeys, Purpose, expect_use};
 use super::raw::{self, RawContainer, RawRow, RawVm};
 use super::references::Names;
-use super::{Addresses, Index, choice, list, network};
+use super::{Addresses, Index, choice, list, network, windows};
 
 /// A guest that is understood well enough to be named.
 #[expect(
@@ -1442,6 +1442,23 @@ impl Resolver<'_> {
                 false,
                 span,
             ),
+            bypass: spec
+                .and_then(|s| s.bypass.as_ref())
+                .map(|checks| {
+                    checks
+                        .value
+                        .iter()
+                        .map(|check| Spanned::new(check.value.0, check.span))
+                        .collect()
+                })
+                .unwrap_or_default(),
+            users: spec
+                .and_then(|s| s.users.as_ref())
+                .map(|table| windows::accounts(table))
+                .unwrap_or_default(),
+            domain: spec
+                .and_then(|s| s.domain.as_ref())
+                .map(|domain| windows::domain(&domain.value)),
             winget: list(spec.and_then(|s| s.winget.as_ref())),
             steam: spec.and_then(|s| s.steam.as_ref()).map(|s| steam(&s.value)),
             rust: spec.and_then(|s| s.rust.as_ref()).map(|r| rust(&r.value)),

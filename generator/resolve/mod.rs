@@ -16,6 +16,7 @@ mod raw;
 mod references;
 mod schedules;
 mod storage;
+mod windows;
 
 use crate::diagnostics::{Code, Diagnostic, LintLevel, Lints, Severity, Sink};
 use crate::model::{

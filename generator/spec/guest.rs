@@ -14,8 +14,8 @@ use crate::value::{
     CpuSet, DevicePath, DnsName, EfiType, EnvironmentName, FirewallDirection, FirewallLog,
     FirewallPolicy, FirewallPorts, FirewallWord, Firmware, GuestAddress, GuestPath, ImageFormat,
     Line, Locale, MacAddress, ModulePath, Name, NixAttribute, OctalMode, Port, ReleaseTag,
-    RemoteAccess, SecretName, Tag, Text, TpmVersion, ValueError, VlanTag, VmId, VmOs, VolumeId,
-    VolumeName, WindowsUser, WingetId,
+    RemoteAccess, SecretName, SetupCheck, Tag, Text, TpmVersion, ValueError, VlanTag, VmId, VmOs,
+    VolumeId, VolumeName, WindowsUser, WingetId,
 };
 
 table! {
@@ -570,12 +570,38 @@ table! {
         "remote-access" remote_access: opt OneOf<RemoteAccess>;
         /// Whether Windows may encrypt its disk by itself, once somebody logs on with an account of Microsoft; off where left out.
         "device-encryption" device_encryption: opt bool;
+        /// What Windows 11's Setup is not to look for in this machine: `tpm`, `secure-boot`, `cpu`, `memory`, `disk`.
+        "bypass" bypass: opt List<OneOf<SetupCheck>>;
+        /// Further accounts of this machine, by name.
+        "users" users: opt Named<WindowsUser, WindowsAccountSpec>;
+        /// The domain of Active Directory that it joins.
+        "domain" domain: opt WindowsDomainSpec;
         /// Packages of winget, by id.
         "winget" winget: opt List<WingetId>;
         /// Steam and its games.
         "steam" steam: opt SteamSpec;
         /// The Rust toolchain.
         "rust" rust: opt RustSpec;
+    }
+
+    /// One of `[….windows.users]`.
+    WindowsAccountSpec {
+        /// The person's name; the account's where left out.
+        "full-name" full_name: opt Line;
+        /// Whether it may change the machine; off where left out.
+        "administrator" administrator: opt bool;
+        /// The name of the secret that holds its first password.
+        "password-secret" password_secret: req SecretName;
+    }
+
+    /// `[….windows.domain]`.
+    WindowsDomainSpec {
+        /// The domain: `ad.example.org`.
+        "name" name: req DnsName;
+        /// The name of the secret that holds name and password of an account that may join machines to it, a line each.
+        "login-secret" login_secret: req SecretName;
+        /// The organizational unit that the machine is put into; the domain's own choice where left out.
+        "ou" ou: opt Line;
     }
 
     /// `[….windows.steam]`.

@@ -216,7 +216,7 @@ mod tests {
             storage::LocalSpec storage::ImportSpec storage::ExternalSpec
             guest::VmSpec guest::ContainerSpec guest::VmCpuSpec guest::ContainerCpuSpec guest::VmMemorySpec guest::AutostartSpec
             guest::GuestNicSpec guest::EfiSpec guest::TpmSpec guest::VmDiskSpec guest::ShareSpec guest::RootfsSpec guest::MountSpec guest::ContainerDeviceSpec
-            guest::NixosSpec guest::NixosUserSpec guest::NixosScriptSpec guest::WindowsSpec guest::SteamSpec guest::GameSpec guest::RustSpec
+            guest::NixosSpec guest::NixosUserSpec guest::NixosScriptSpec guest::WindowsSpec guest::WindowsAccountSpec guest::WindowsDomainSpec guest::SteamSpec guest::GameSpec guest::RustSpec
             guest::ProjectSpec guest::ImageSpec guest::PassthroughSpec guest::GuestUsbSpec guest::AgentSpec
             guest::GuestFirewallSpec guest::FirewallRuleSpec guest::CloudInitSpec
             schedule::ScheduleSpec schedule::KeepSpec

@@ -388,6 +388,19 @@ choices! {
         /// Hours.
         Long = "long",
     }
+    /// What Windows 11's Setup looks for in a machine, and need not.
+    SetupCheck, "a check of Windows Setup" {
+        /// A TPM of version 2.0.
+        Tpm = "tpm",
+        /// Firmware with Secure Boot.
+        SecureBoot = "secure-boot",
+        /// A processor of Microsoft's list.
+        Cpu = "cpu",
+        /// 4 GiB of memory.
+        Memory = "memory",
+        /// A disk of 64 GiB.
+        Disk = "disk",
+    }
     /// How people reach a Windows guest over the network.
     RemoteAccess, "a remote access" {
         /// Windows' own remote desktop.

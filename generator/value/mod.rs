@@ -29,8 +29,8 @@ pub use choice::{
     BackupMode, BondMode, BridgeKind, Bus, CacheMode, Choice, Compress, ContainerOs, CpuVendor,
     DatasetUse, DiskKind, EfiType, ExternalKind, FirewallDirection, FirewallLog, FirewallPolicy,
     Firmware, GuestOs, HashPolicy, ImageFormat, LacpRate, LintChoice, LogLayout, PciClass,
-    Platform, PoolLayout, Protocol, Reboot, RemoteAccess, SmartKind, TaskKind, TpmVersion, VmOs,
-    ZfsAclType, ZfsCipher, ZfsSync, ZfsXattr,
+    Platform, PoolLayout, Protocol, Reboot, RemoteAccess, SetupCheck, SmartKind, TaskKind,
+    TpmVersion, VmOs, ZfsAclType, ZfsCipher, ZfsSync, ZfsXattr,
 };
 pub use cpuset::CpuSet;
 pub use hours::HoursOff;

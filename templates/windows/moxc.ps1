@@ -40,6 +40,40 @@ function Get-Family($index, $family, $all, $service, $guid) {
     }
 }
 
+# The groups that an account may be in, by their SIDs: their names are others in every language.
+$administrators = 'S-1-5-32-544'
+$users = 'S-1-5-32-545'
+$remote = 'S-1-5-32-555'
+
+# An account of this machine, or nothing.
+function Get-Account($name) {
+    Get-LocalUser | Where-Object { $_.Name -eq [string]$name }
+}
+
+# `Get-LocalGroupMember` fails where a group holds an account of a domain that does not answer.
+function Test-Member($account, $group) {
+    $name = (Get-LocalGroup -SID $group).Name
+    $members = @(([ADSI]('WinNT://./' + $name + ',group')).Invoke('Members'))
+    foreach ($member in $members) {
+        $sid = $member.GetType().InvokeMember('objectSid', 'GetProperty', $null, $member, $null)
+        if ((New-Object Security.Principal.SecurityIdentifier($sid, 0)).Value -eq $account.SID.Value) { return $true }
+    }
+    return $false
+}
+
+function Set-Member($account, $group, $wanted) {
+    if ((Test-Member $account $group) -eq [bool]$wanted) { return }
+    if ($wanted) { Add-LocalGroupMember -SID $group -Member $account.SID }
+    else { Remove-LocalGroupMember -SID $group -Member $account.SID }
+}
+
+# The lines of a secret's file, as they are: they reach no argument and no answer.
+function Get-Secret($file, $lines) {
+    $found = @([IO.File]::ReadAllLines([string]$file) | Where-Object { $_ -ne '' })
+    if ($found.Count -lt $lines) { throw ('the secret ' + [IO.Path]::GetFileName([string]$file) + ' has too few lines') }
+    return $found
+}
+
 # The partitions of a disk that hold data, or may; what Windows itself reserves is none.
 function Get-Data($number) {
     Get-Partition -DiskNumber $number -ErrorAction SilentlyContinue | Where-Object { $_.Type -ne 'Reserved' }
@@ -260,6 +294,50 @@ function Get-Answer($request) {
         'unset-registry' {
             Remove-ItemProperty -LiteralPath $request.key -Name $request.name -ErrorAction SilentlyContinue
             return @{ unset = $request.name }
+        }
+        'account' {
+            $account = Get-Account $request.name
+            if ($null -eq $account) { return @{ there = $false; enabled = $false; full_name = ''; administrator = $false; remote = $false } }
+            return @{
+                there = $true
+                enabled = [bool]$account.Enabled
+                full_name = [string]$account.FullName
+                administrator = (Test-Member $account $administrators)
+                remote = (Test-Member $account $remote)
+            }
+        }
+        'set-account' {
+            $account = Get-Account $request.name
+            if ($null -eq $account) {
+                $password = ConvertTo-SecureString -String @(Get-Secret $request.secret 1)[0] -AsPlainText -Force
+                $account = New-LocalUser -Name $request.name -Password $password -FullName $request.full_name
+            }
+            Set-LocalUser -SID $account.SID -FullName $request.full_name
+            Enable-LocalUser -SID $account.SID
+            Set-Member $account $users $true
+            Set-Member $account $administrators $request.administrator
+            Set-Member $account $remote $request.remote
+            return @{ set = $request.name }
+        }
+        'stop-account' {
+            $account = Get-Account $request.name
+            if ($null -ne $account) { Disable-LocalUser -SID $account.SID }
+            return @{ stopped = $request.name }
+        }
+        'domain' {
+            $machine = Get-CimInstance -ClassName Win32_ComputerSystem
+            # Outside a domain the name is that of a workgroup.
+            $name = ''
+            if ($machine.PartOfDomain) { $name = [string]$machine.Domain }
+            return @{ joined = [bool]$machine.PartOfDomain; name = $name }
+        }
+        'join-domain' {
+            $words = @(Get-Secret $request.secret 2)
+            $password = ConvertTo-SecureString -String $words[1] -AsPlainText -Force
+            $join = @{ DomainName = [string]$request.name; Credential = (New-Object Management.Automation.PSCredential($words[0], $password)) }
+            if ($request.ou -ne '') { $join.OUPath = [string]$request.ou }
+            Add-Computer @join
+            return @{ joined = $request.name }
         }
         'expand' {
             Expand-Archive -LiteralPath $request.file -DestinationPath $request.folder -Force

@@ -10,6 +10,8 @@ in the guest. It is run by build-iso.sh --push and by nobody else. The lines beh
 
   hashes                      tells the SHA-256 of every script and task that is there
   put                         keeps files aside: each line is SHA-256, path and contents, the last two in base64
+  secrets                     keeps secrets where administrators alone may read them: each line is name and contents, in
+                              base64
   settle                      puts what was kept aside in its place, and removes scripts and tasks that are in none of the
                               lines: each is SHA-256 and path
 
@@ -106,6 +108,19 @@ function Invoke-Settle([string[]]$rows) {
     Write-Answer (Get-Told @($wanted.Keys) $root) @($removed | ForEach-Object { $_.Replace('\', '/') }) ''
 }
 
+# No word of them is answered, nor a hash.
+function Invoke-Secrets([string[]]$rows) {
+    $secrets = Join-Path $root 'secrets'
+    if (-not (Test-Path -LiteralPath $secrets)) { throw 'there is no folder for secrets: this machine was not set up by its disc' }
+    foreach ($row in $rows) {
+        $parts = $row.Split(' ')
+        $name = Get-Name $parts[0]
+        if ($name.Contains('\')) { throw "no name of a secret: $name" }
+        [IO.File]::WriteAllBytes((Join-Path $secrets $name), [Convert]::FromBase64String($parts[1]))
+    }
+    Write-Answer @() @() ''
+}
+
 try {
     $rows = @($lines | ForEach-Object { "$_".Trim() } | Where-Object { $_ -ne '' })
     # The first is this script, the second what to do.
@@ -113,6 +128,7 @@ try {
     switch ($rows[1]) {
         'hashes' { Write-Answer (Get-Told (Get-There) $root) @() '' }
         'put' { Invoke-Put $rest }
+        'secrets' { Invoke-Secrets $rest }
         'settle' { Invoke-Settle $rest }
         default { throw "nothing to do: $($rows[1])" }
     }

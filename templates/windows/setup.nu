@@ -1,12 +1,12 @@
 # What this machine is set to, beside what is installed on it: network cards, further disks, the policy of updates, remote
-# access.
+# access, accounts, the domain.
 
 use config.nu *
 use moxc.nu *
 
 # Sets the machine as the spec has it: addresses and name servers of its network cards, letters and file systems of the
-# disks behind the first, who installs updates, and remote access. What an earlier spec asked for and this one does not is
-# taken back.
+# disks behind the first, who installs updates, remote access, accounts, and the domain. What an earlier spec asked for and
+# this one does not is taken back: an account is switched off, and keeps what it has.
 #
 # Needs an administrator or SYSTEM. Ends with 0 (done, or nothing to do), 1 (something failed) or
 # 3 (Windows must restart to finish).
@@ -25,6 +25,8 @@ export def setup-all [config: record]: nothing -> list<any> {
     ($config.disks | each {|disk| moxc-step $"disk ($disk.letter):" {|| setup-disk $disk $config.letters } })
     [(moxc-step "updates" {|| setup-updates $config.updates.scheduled })]
     (setup-remote $config)
+    (setup-accounts $config)
+    (if $config.domain.name == "" { [] } else { [(moxc-step $"domain ($config.domain.name)" {|| setup-domain $config.domain })] })
   ] | flatten
 }
 
@@ -272,4 +274,81 @@ def setup-open [name: string, title: string, port: string]: nothing -> bool {
   if $rule.there and $rule.port == $port { return false }
   moxc-order {do: "set-rule", name: $name, title: $title, port: $port}
   true
+}
+
+# ---------------------------------------------------------------- accounts
+
+# The further accounts of the spec, and those that an earlier one had.
+def setup-accounts [config: record]: nothing -> list<any> {
+  let wanted = ($config.accounts | each {|one| $one.name })
+  let before = (setup-before "accounts" | default [])
+  let come = ($config.accounts | each {|one| moxc-step $"account ($one.name)" {|| setup-account $one $config.remote } })
+  let gone = ($before | where {|name| not ($wanted | any {|one| moxc-same $one $name }) })
+  let left = ($gone | each {|name| moxc-step $"account ($name)" {|| setup-account-off $name } })
+  let all = [...$come ...$left]
+  if not (setup-same $before $wanted) and ($all | where outcome == "failed" | is-empty) { setup-remember "accounts" $wanted }
+  $all
+}
+
+# The file of a secret that the disc or a push has brought; administrators alone may read it.
+def setup-secret [name: string]: nothing -> string { moxc-path $moxc_config.root "secrets" $name }
+
+# An account of this machine. Its password is its own affair once it is there.
+def setup-account [one: record, remote: string]: nothing -> record {
+  let now = (moxc-ask {do: "account", name: $one.name})
+  let secret = (setup-secret $"account-($one.secret)")
+  if not $now.there and not ($secret | path exists) and not (moxc-is-dry) {
+    error make {msg: $"its first password is not here: bring it by build-iso.sh --push --with-secrets on the host"}
+  }
+  # Administrators may log on by remote desktop anyway.
+  let reaches = ($remote == "rdp" and not $one.administrator)
+  let fits = (
+    $now.there and $now.enabled and $now.full_name == $one.full_name
+    and $now.administrator == $one.administrator and $now.remote == $reaches
+  )
+  if $fits {
+    setup-forget-secret $secret
+    return (moxc-already)
+  }
+  moxc-order {
+    do: "set-account", name: $one.name, full_name: $one.full_name, administrator: $one.administrator, remote: $reaches
+    secret: $secret
+  }
+  setup-forget-secret $secret
+  moxc-did (if $now.there { "changed" } else { "made" })
+}
+
+# The file of a password that is set, or of no use any more.
+def setup-forget-secret [file: string]: nothing -> nothing {
+  if (moxc-is-dry) or not ($file | path exists) { return }
+  rm --force $file
+}
+
+# Nothing of a person's is removed: the account is switched off.
+def setup-account-off [name: string]: nothing -> record {
+  let now = (moxc-ask {do: "account", name: $name})
+  if not $now.there or not $now.enabled { return (moxc-already "switched off") }
+  moxc-order {do: "stop-account", name: $name}
+  moxc-did "switched off; its files stay"
+}
+
+# ---------------------------------------------------------------- the domain
+
+# Joins the domain, which takes a restart. A machine of another domain is left where it is.
+def setup-domain [domain: record]: nothing -> record {
+  let secret = (setup-secret "domain")
+  let now = (moxc-ask {do: "domain"})
+  if $now.joined and (moxc-same $now.name $domain.name) {
+    setup-forget-secret $secret
+    return (moxc-already)
+  }
+  if $now.joined {
+    error make {msg: $"this machine belongs to the domain ($now.name): take it out of that by hand \(sysdm.cpl), and run this again"}
+  }
+  if not ($secret | path exists) and not (moxc-is-dry) {
+    error make {msg: "the account that joins machines is not here: bring it by build-iso.sh --push --with-secrets on the host"}
+  }
+  moxc-order {do: "join-domain", name: $domain.name, ou: $domain.ou, secret: $secret}
+  setup-forget-secret $secret
+  moxc-restart "joined"
 }

@@ -237,7 +237,7 @@ def steam-fetch [steam: record, app_id: int, known: list<string>]: nothing -> re
   let words = (if ($secret | path exists) { open --raw $secret | decode "utf-8" | lines } else { [] })
   let name = ($words | get --optional 0 | default (try { moxc-kept "steam-login" | get name } catch { "" }))
   if $name == "" {
-    error make {msg: $"there is no ($secret): make the disc of answers anew, and run bootstrap.ps1 from it"}
+    error make {msg: $"there is no ($secret): bring it by build-iso.sh --push --with-secrets on the host"}
   }
   let folder = (steam-cmd-folder)
   moxc-make-folder (moxc-path $library "steamapps")

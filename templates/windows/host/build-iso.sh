@@ -18,6 +18,13 @@ system=<@ system @>
 password_secret=<@ password_secret @>
 key_secret=<@ key_secret @>
 steam_secret=<@ steam_secret @>
+domain_secret=<@ domain_secret @>
+# Further accounts: name and secret, a line each.
+accounts=(
+<%- for one in accounts %>
+  <@ one.name @> <@ one.secret @>
+<%- endfor %>
+)
 is_server=<% if server %>1<% endif %>
 is_ovmf=<% if ovmf %>1<% endif %>
 has_network=<% if network %>1<% endif %>
@@ -36,6 +43,7 @@ output=
 secrets=/etc/moxc/secrets
 packages=
 no_download=
+with_secrets=
 action=
 wait=7200
 
@@ -49,13 +57,15 @@ Makes the disc of answers for the Windows guest $guest ($vmid).
                     Windows is set up, tells how that went, and takes the discs out. The guest must be off.
   --push            brings the files of this folder into the guest while it runs, by its agent: only what differs; removes
                     what the spec has no more; and has the guest register and set what changed
+  --with-secrets    with --push: brings the secrets of accounts, domain and Steam, too; the guest removes each when it has
+                    served
   --remove          takes the disc out and removes it, since it holds the password
   --wait N          seconds that Windows may take to be set up (7200)
 
   --storage NAME    the storage that keeps the disc, as moxc-$guest.iso (local)
   --output FILE     the file itself instead
   --secrets DIR     where the secrets are ($secrets): one file each, for its owner alone:
-                    $password_secret${key_secret:+, $key_secret}${steam_secret:+, $steam_secret (name and password, a line each)}
+                    $password_secret${key_secret:+, $key_secret}${steam_secret:+, $steam_secret (name and password, a line each)}${domain_secret:+, $domain_secret (name and password, a line each)}
   --packages DIR    takes installers from there, where they lie there with the right SHA-256
   --no-download     takes along only those that are here already: the guest downloads the others by itself
 END
@@ -68,6 +78,7 @@ option() {
     --secrets) value secrets ;;
     --packages) value packages ;;
     --no-download) no_download=1 ;;
+    --with-secrets) with_secrets=1 ;;
     --wait) number wait ;;
     --install | --push | --remove)
       if [[ -n $action && $action != "${1#--}" ]]; then
@@ -82,6 +93,9 @@ option() {
 begin "$@"
 if ((${#operands[@]})); then
   wrong_usage "unknown argument ${operands[0]}"
+fi
+if [[ -n $with_secrets && $action != push ]]; then
+  wrong_usage '--with-secrets goes with --push: the disc holds them anyway'
 fi
 if [[ -n $action && -n $output ]]; then
   wrong_usage "--$action is about the disc in the guest, and not about a file"
@@ -121,6 +135,9 @@ read_secret() {
       key) key=$text ;;
       steam_name) steam_name=$text ;;
       steam_password) steam_password=$text ;;
+      domain_name) domain_name=$text ;;
+      domain_password) domain_password=$text ;;
+      account) account_passwords[$name]=$text ;;
     esac
     shift
   done <"$file"
@@ -128,8 +145,9 @@ read_secret() {
 
 # A server refuses a password that breaks its rules, with an error that does not say so ("Password must meet complexity
 # requirements": six characters, of three kinds, and not the account's name).
+# check_password PASSWORD ACCOUNT SECRET
 check_password() {
-  local kinds=0 lower_password=${password,,} lower_user=${user,,}
+  local password=$1 kinds=0 lower_password=${1,,} lower_user=${2,,} secret=$3
   if [[ -z $is_server ]]; then
     return 0
   fi
@@ -138,10 +156,10 @@ check_password() {
   if [[ $password == *[[:digit:]]* ]]; then kinds=$((kinds + 1)); fi
   if [[ $password == *[^[:alnum:]]* ]]; then kinds=$((kinds + 1)); fi
   if ((${#password} < 6 || kinds < 3)); then
-    die "Windows Server refuses the password in $secrets/$password_secret: it wants six characters, of three of upper case, lower case, digits and others"
+    die "Windows Server refuses the password in $secrets/$secret: it wants six characters, of three of upper case, lower case, digits and others"
   fi
   if ((${#user} > 2)) && [[ $lower_password == *"$lower_user"* ]]; then
-    die "Windows Server refuses the password in $secrets/$password_secret: the name of its user is in it"
+    die "Windows Server refuses the password in $secrets/$secret: the name of its user is in it"
   fi
 }
 
@@ -243,8 +261,17 @@ burn() {
   fi
 }
 
+# make_work: a folder of our own, in memory where there is such a place: passwords come into it.
 part=
 work=
+make_work() {
+  local memory=/dev/shm
+  if [[ ! -d $memory || ! -w $memory ]]; then
+    memory=${TMPDIR:-/tmp}
+  fi
+  work=$(mktemp -d -p "$memory" moxc-windows.XXXXXXXX)
+  at_exit tidy
+}
 tidy() { rm -rf ${part:+"$part"} ${work:+"$work"}; }
 
 # Whether a person has confirmed that what the system disk holds is lost.
@@ -264,18 +291,48 @@ write_disc() (
     cp "$here/$file" "$disc/moxc/files/$file"
   done < <(guest_files)
   copy_installers "$disc/moxc/packages"
-  if [[ -n $steam_secret ]]; then
+  if [[ -n $steam_secret$domain_secret || ${#accounts[@]} -gt 0 ]]; then
     mkdir "$disc/moxc/secrets"
-    printf '%s\r\n' "$steam_name" "$steam_password" >"$disc/moxc/secrets/steam"
+    write_secrets "$disc/moxc/secrets"
   fi
   burn "$disc" "$part" || die 'the disc could not be made'
   chmod 600 "$part"
   mv -f "$part" "$1"
 )
 
-password='' key='' steam_name='' steam_password=''
+password='' key='' steam_name='' steam_password='' domain_name='' domain_password=''
+declare -A account_passwords=()
+
+# read_secrets: what the guest itself needs of them.
+read_secrets() {
+  local at
+  if [[ -n $steam_secret ]]; then
+    read_secret "$steam_secret" steam_name steam_password
+  fi
+  if [[ -n $domain_secret ]]; then
+    read_secret "$domain_secret" domain_name domain_password
+  fi
+  for ((at = 0; at < ${#accounts[@]}; at += 2)); do
+    read_secret "${accounts[at + 1]}" account
+    check_password "${account_passwords[${accounts[at + 1]}]}" "${accounts[at]}" "${accounts[at + 1]}"
+  done
+}
+
+# write_secrets FOLDER: a file each, as the guest looks for it.
+write_secrets() {
+  local name
+  if [[ -n $steam_secret ]]; then
+    printf '%s\r\n' "$steam_name" "$steam_password" >"$1/steam"
+  fi
+  if [[ -n $domain_secret ]]; then
+    printf '%s\r\n' "$domain_name" "$domain_password" >"$1/domain"
+  fi
+  for name in "${!account_passwords[@]}"; do
+    printf '%s\r\n' "${account_passwords[$name]}" >"$1/account-$name"
+  done
+}
+
 make_disc() {
-  local memory=/dev/shm
   command -v genisoimage >/dev/null || need xorriso
   need sha256sum
   if [[ ! -f $here/autounattend.xml ]]; then
@@ -285,28 +342,21 @@ make_disc() {
     die "$packages is no folder"
   fi
   read_secret "$password_secret" password
-  check_password
+  check_password "$password" "$user" "$password_secret"
   if [[ -n $key_secret ]]; then
     read_secret "$key_secret" key
     if [[ ! $key =~ ^[A-Z0-9]{5}(-[A-Z0-9]{5}){4}$ ]]; then
       die "$secrets/$key_secret holds no product key: five groups of five letters and digits"
     fi
   fi
-  if [[ -n $steam_secret ]]; then
-    read_secret "$steam_secret" steam_name steam_password
-  fi
+  read_secrets
   have_installers
   if [[ -e $target ]]; then
     ask "Replace $target?"
   fi
   if [[ -z $dry_run ]]; then
     part=$(mktemp -- "$target.tmp.XXXXXXXX") || die "cannot write beside $target"
-    at_exit tidy
-    # In memory where there is such a place: the answers hold the password.
-    if [[ ! -d $memory || ! -w $memory ]]; then
-      memory=${TMPDIR:-/tmp}
-    fi
-    work=$(mktemp -d -p "$memory" moxc-iso.XXXXXXXX)
+    make_work
   fi
   run write_disc "$target"
 }
@@ -554,8 +604,10 @@ push() {
   if ! answers "$vmid"; then
     die "guest $vmid: the agent does not answer: is it running, and set up?"
   fi
-  work=$(mktemp -d -p "${TMPDIR:-/tmp}" moxc-push.XXXXXXXX)
-  at_exit tidy
+  if [[ -n $with_secrets ]]; then
+    read_secrets
+  fi
+  make_work
   while IFS= read -r -d '' file; do
     raw=$(sha256sum <"$here/$file")
     must word hash "${raw%% *}" "the SHA-256 of $file"
@@ -572,6 +624,9 @@ push() {
       announce send "$name"
     fi
   done
+  if [[ -n $with_secrets ]]; then
+    announce send 'the secrets'
+  fi
   if [[ -n $dry_run ]]; then
     return 0
   fi
@@ -605,8 +660,25 @@ push() {
     fi
   done
   for file in "${removed[@]}"; do say "removed $file" vmid "$vmid"; done
+  if [[ -n $with_secrets ]]; then
+    push_secrets
+  fi
   settle_guest
 }
+
+# push_secrets: by standard input, as all that is handed over; the guest answers with no word of them.
+push_secrets() (
+  umask 077
+  mkdir "$work/secrets"
+  write_secrets "$work/secrets"
+  job secrets
+  for file in "$work/secrets/"*; do
+    if [[ -f $file ]]; then
+      printf '%s %s\n' "$(printf '%s' "${file##*/}" | base64_of)" "$(base64_of <"$file")" >>"$work/job"
+    fi
+  done
+  to_guest "$work/job" || die "guest $vmid: $problem"
+)
 
 # settle_guest: the guest registers its tasks, and sets what changed.
 settle_guest() {

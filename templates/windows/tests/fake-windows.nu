@@ -53,6 +53,11 @@ def fake-powershell [m: record, q: record]: nothing -> record {
     "rule" => (fake-says $m {there: ($q.name in ($m.rules | columns)), port: ($m.rules | get --optional $q.name | default "")})
     "set-rule" => (fake-says ($m | upsert rules ($m.rules | upsert $q.name $q.port)) {})
     "remove-rule" => (fake-says ($m | upsert rules ($m.rules | reject --optional $q.name)) {})
+    "account" => (fake-says $m ($m.accounts | get --optional $q.name | default {there: false, enabled: false, full_name: "", administrator: false, remote: false, password: ""} | reject password))
+    "set-account" => (fake-account $m $q)
+    "stop-account" => (fake-says ($m | upsert accounts ($m.accounts | upsert $q.name ($m.accounts | get $q.name | upsert enabled false))) {})
+    "domain" => (fake-says $m {joined: ($m.domain.name != ""), name: $m.domain.name})
+    "join-domain" => (fake-join $m $q)
     "check" => (fake-update $m $q)
     "install" => (fake-update $m $q)
     "register-winget" => (fake-register $m)
@@ -110,6 +115,25 @@ def fake-drive [m: record, letter: string]: nothing -> record {
   let own = ($m.letters | where letter == $letter)
   if ($own | is-empty) { return (fake-says $m {there: false, kind: 0, label: ""}) }
   fake-says $m {there: true, kind: ($own | first | get kind), label: ($own | first | get label)}
+}
+
+# An account that is not there is made with the first line of its secret; one that is there keeps its password.
+def fake-account [m: record, q: record]: nothing -> record {
+  let known = ($m.accounts | get --optional $q.name)
+  if $known == null and not ($q.secret | path exists) { return (fake-fails $m "Could not find file") }
+  let password = (if $known == null { open --raw $q.secret | decode "utf-8" | lines | first } else { $known.password })
+  let account = {
+    there: true, enabled: true, full_name: $q.full_name, administrator: $q.administrator, remote: $q.remote, password: $password
+  }
+  fake-says ($m | upsert accounts ($m.accounts | upsert $q.name $account)) {}
+}
+
+# A domain takes a machine from an account that may join it, and knows its units.
+def fake-join [m: record, q: record]: nothing -> record {
+  let words = (open --raw $q.secret | decode "utf-8" | lines)
+  if $words != $m.domain.joiner { return (fake-fails $m "The user name or password is incorrect.") }
+  if $q.ou != "" and $q.ou not-in $m.domain.units { return (fake-fails $m "The system cannot find the file specified.") }
+  fake-says ($m | upsert domain ($m.domain | upsert name $q.name | upsert ou $q.ou)) {}
 }
 
 # The updater: `mood` is well, busy, no-network, fails-once or fails-always.

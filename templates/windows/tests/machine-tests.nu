@@ -11,7 +11,7 @@ def main [
   --only: string = "" # run only the tests whose names hold this
 ] {
   test-suite "machine tests" [
-    ...(machine-of "setup" {|| [...(machine-cards) ...(machine-disks) ...(machine-policy) ...(machine-remote)] })
+    ...(machine-of "setup" {|| [...(machine-cards) ...(machine-disks) ...(machine-policy) ...(machine-remote) ...(machine-accounts) ...(machine-domain)] })
     ...(machine-of "virtiofs" {|| machine-shares })
     ...(machine-of "windows-update" {|| machine-updates })
     ...(machine-of "winget" {|| machine-winget })
@@ -59,6 +59,8 @@ def machine-fresh [box: record]: nothing -> record {
     offered: []
     places: {}
     rules: {}
+    accounts: {}
+    domain: {name: "", ou: "", joiner: ["joiner" "Join-1"], units: ["OU=Desks,DC=ad,DC=example"]}
     tasks: {}
     events: []
     updater: {mood: "well", reboot: false, waits: [{title: "KB1", optional: false} {title: "KB2", optional: false} {title: "preview", optional: true}]}
@@ -226,6 +228,78 @@ def machine-remote []: nothing -> list<any> {
       let run = (test-run $box "setup")
       test-status $run 1
       test-lacks (test-called $box) "msiexec"
+    } })
+  ]
+}
+
+# ---------------------------------------------------------------- accounts and the domain
+
+# Puts a secret where the disc puts it.
+def machine-secret [box: record, name: string, text: string]: nothing -> string {
+  let file = $"($box.folder)/secrets/($name)"
+  mkdir ($file | path dirname)
+  $text | save --raw --force $file
+  $file
+}
+
+def machine-accounts []: nothing -> list<any> {
+  let maria = {name: "maria", full_name: "Maria Example", administrator: false, secret: "MARIA"}
+  let bare = {|config, accounts, remote| $config | upsert cards [] | upsert disks [] | upsert remote $remote | upsert accounts $accounts | upsert domain {name: "", ou: ""} }
+  [
+    (test --box "accounts: one is made with its password, which goes from the disc's files" {|| machine-with --change {|config| do $bare $config [$maria] "rdp" } {|box|
+      let secret = (machine-secret $box "account-MARIA" "First-1\r\n")
+      let machine = (machine-settled $box "setup")
+      test-equal $machine.accounts.maria {there: true, enabled: true, full_name: "Maria Example", administrator: false, remote: true, password: "First-1"}
+      test-equal ($secret | path exists) false
+      test-lacks (test-called $box) "First-1"
+    } })
+    (test --box "accounts: without its password it is not made, and the way is told" {|| machine-with --change {|config| do $bare $config [$maria] "" } {|box|
+      let run = (test-run $box "setup")
+      test-status $run 1
+      test-contains $run.printed "--with-secrets"
+      test-equal (test-machine $box).accounts {}
+    } })
+    (test --box "accounts: rights change, the password stays, and one that the spec drops is switched off" {|| machine-with --change {|config| do $bare $config [$maria] "" } {|box|
+      machine-secret $box "account-MARIA" "First-1\n" | ignore
+      machine-settled $box "setup" | ignore
+      test-set-config $box {|config| do $bare $config [($maria | upsert administrator true)] "" }
+      let machine = (machine-settled $box "setup")
+      test-equal $machine.accounts.maria.administrator true
+      test-equal $machine.accounts.maria.password "First-1"
+      test-set-config $box {|config| do $bare $config [] "" }
+      test-equal (machine-settled $box "setup").accounts.maria.enabled false
+      test-set-config $box {|config| do $bare $config [$maria] "" }
+      test-equal (machine-settled $box "setup").accounts.maria.enabled true
+    } })
+  ]
+}
+
+def machine-domain []: nothing -> list<any> {
+  let bare = {|config, ou| $config | upsert cards [] | upsert disks [] | upsert remote "" | upsert accounts [] | upsert domain {name: "ad.example", ou: $ou} }
+  [
+    (test --box "domain: it is joined once, and Windows wants a restart" {|| machine-with --change {|config| do $bare $config "OU=Desks,DC=ad,DC=example" } {|box|
+      let secret = (machine-secret $box "domain" "joiner\r\nJoin-1\r\n")
+      test-status (test-run $box "setup") 3
+      test-equal (test-machine $box).domain.name "ad.example"
+      test-equal (test-machine $box).domain.ou "OU=Desks,DC=ad,DC=example"
+      test-equal ($secret | path exists) false
+      test-lacks (test-called $box) "Join-1"
+      let again = (test-run $box "setup")
+      test-status $again 0
+      test-contains $again.printed "nothing to do"
+    } })
+    (test --box "domain: a wrong password fails, and the secret stays for the next run" {|| machine-with --change {|config| do $bare $config "" } {|box|
+      let secret = (machine-secret $box "domain" "joiner\nother\n")
+      test-status (test-run $box "setup") 1
+      test-equal (test-machine $box).domain.name ""
+      test-equal ($secret | path exists) true
+    } })
+    (test --box "domain: a machine of another domain is left there" {|| machine-with --start {|m| $m | upsert domain ($m.domain | upsert name "old.example") } --change {|config| do $bare $config "" } {|box|
+      machine-secret $box "domain" "joiner\nJoin-1\n" | ignore
+      let run = (test-run $box "setup")
+      test-status $run 1
+      test-contains $run.printed "old.example"
+      test-equal (test-machine $box).domain.name "old.example"
     } })
   ]
 }

@@ -133,6 +133,8 @@ export def test-config [folder: string]: nothing -> record {
     updates: {scheduled: false, optional: false}
     remote: ""
     ssh_keys: []
+    accounts: []
+    domain: {name: "", ou: ""}
     winget: ["Mozilla.Firefox" "Git.Git"]
     steam: {
       setup: "http://127.0.0.1:9/SteamSetup.exe"

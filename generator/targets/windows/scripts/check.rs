@@ -22,6 +22,9 @@ pub(super) fn check(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut S
         sink,
     );
     remote_access(guest, vm, windows, sink);
+    accounts(windows, sink);
+    domain(guest, vm, windows, sink);
+    bypass(guest, vm, windows, sink);
     if let Some(steam) = &windows.steam {
         check_steam(guest, vm, steam, sink);
     }
@@ -46,6 +49,96 @@ fn remote_access(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink
         )
         .also(edition.span, "this edition has no host for it")
         .help("take `remote-access = \"ssh\"`, or another edition"),
+    );
+}
+
+/// Windows does not tell `Maria` from `maria`, nor an account from the machine.
+fn accounts(windows: &WindowsGuest, sink: &mut Sink) {
+    let mut seen: Vec<(String, Span, &str)> = vec![(
+        windows.user.0.to_ascii_lowercase(),
+        windows.user.span,
+        "the user that the setup makes",
+    )];
+    if let Some(computer) = &windows.computer_name {
+        seen.push((
+            computer.0.to_ascii_lowercase(),
+            computer.span,
+            "the machine's name",
+        ));
+    }
+    for account in &windows.users {
+        let name = account.name.value.to_ascii_lowercase();
+        if let Some((_, span, what)) = seen.iter().find(|(other, ..)| *other == name) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0670,
+                    account.name.span,
+                    format!("`{}` is taken in Windows", account.name.value),
+                )
+                .also(*span, format!("by {what}"))
+                .help("give the account another name"),
+            );
+        }
+        seen.push((name, account.name.span, "this account"));
+    }
+}
+
+/// A domain takes machines of Pro, Education, Enterprise and servers, and finds them by its own name servers.
+fn domain(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) {
+    let Some(domain) = &windows.domain else {
+        return;
+    };
+    let problem = if editions::is_home(vm, windows) {
+        let span = windows
+            .edition
+            .as_ref()
+            .map_or(vm.os.span, |edition| edition.span);
+        Some((
+            span,
+            "this edition joins none",
+            "take `edition = \"Pro\"`, or leave `domain` out",
+        ))
+    } else if guest.network.is_empty() {
+        Some((
+            guest.name.span,
+            "it has no network card",
+            "give it one: `network = [{ bridge = \"…\" }]`, or leave `domain` out",
+        ))
+    } else {
+        None
+    };
+    if let Some((span, why, help)) = problem {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0671,
+                domain.name.span,
+                format!("`{}` cannot join a domain", guest.name.value),
+            )
+            .also(span, why)
+            .help(help),
+        );
+    }
+}
+
+/// Only Windows 11 looks for more than it needs.
+fn bypass(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) {
+    let Some(first) = windows.bypass.first() else {
+        return;
+    };
+    if *vm.os == VmOs::Windows11 {
+        return;
+    }
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0672,
+            first.span,
+            format!(
+                "the setup of `{}` looks for nothing of the kind",
+                guest.name.value
+            ),
+        )
+        .also(vm.os.span, "only that of Windows 11 does")
+        .help("leave `bypass` out"),
     );
 }
 

@@ -4,7 +4,10 @@
 //! Nushell checks the types of constants where it reads a script, and the tests put other data in their place.
 
 use crate::facts::{drives, shares};
-use crate::model::{Guest, GuestNic, Host, Id, RustSetup, Share, Steam, Vm, VmDisk, WindowsGuest};
+use crate::model::{
+    Guest, GuestNic, Host, Id, RustSetup, Share, Steam, Vm, VmDisk, WindowsAccount, WindowsDomain,
+    WindowsGuest,
+};
 use crate::nu::{self, Literal};
 
 use super::super::GUEST_FOLDER;
@@ -96,6 +99,11 @@ pub(super) fn literal(
             "ssh_keys",
             Literal::strings(host.ssh_keys.iter().map(|key| key.value.as_str())),
         ),
+        (
+            "accounts",
+            windows.users.iter().map(account).collect::<Vec<_>>().into(),
+        ),
+        ("domain", domain(windows.domain.as_ref())),
         (
             "winget",
             Literal::strings(windows.winget.iter().map(|id| &id.value.0)),
@@ -194,6 +202,32 @@ fn disk(vm: &Vm, letter: char, disk: &VmDisk) -> Literal {
             ),
         ),
         ("label", label.into()),
+    ])
+}
+
+/// A further account. The file of its password bears the name of its secret.
+fn account(user: &WindowsAccount) -> Literal {
+    let name = &user.name.value;
+    let full_name = user.full_name.as_ref().map(|line| line.value.as_str());
+    Literal::record([
+        ("name", name.clone().into()),
+        ("full_name", full_name.unwrap_or(name).into()),
+        ("administrator", (*user.administrator).into()),
+        ("secret", user.password_secret.as_str().into()),
+    ])
+}
+
+/// The domain; its name is empty where there is none.
+fn domain(domain: Option<&WindowsDomain>) -> Literal {
+    let ou = domain.and_then(|domain| domain.ou.as_ref());
+    Literal::record([
+        (
+            "name",
+            domain
+                .map_or_else(String::new, |domain| domain.name.value.to_string())
+                .into(),
+        ),
+        ("ou", ou.map_or("", |ou| ou.value.as_str()).into()),
     ])
 }
 

@@ -121,6 +121,16 @@ impl Media {
             password_secret: self.secrets.password.clone(),
             key_secret: self.secrets.key.clone().unwrap_or_default(),
             steam_secret: self.secrets.steam.clone().unwrap_or_default(),
+            domain_secret: self.secrets.domain.clone().unwrap_or_default(),
+            accounts: self
+                .secrets
+                .accounts
+                .iter()
+                .map(|(name, secret)| ScriptAccount {
+                    name: name.clone(),
+                    secret: secret.clone(),
+                })
+                .collect(),
             server: self.is_server,
             ovmf: self.is_ovmf,
             network: self.has_network,
@@ -334,6 +344,10 @@ pub struct BuildIsoScript {
     key_secret: String,
     /// The secret of Steam's account; empty where there is none.
     steam_secret: String,
+    /// The secret of the account that joins the domain; empty where there is none.
+    domain_secret: String,
+    /// Further accounts.
+    accounts: Vec<ScriptAccount>,
     /// Whether it is a server, which has rules for passwords.
     server: bool,
     /// Whether its firmware is OVMF, which asks for a key before it starts from a disc.
@@ -342,6 +356,15 @@ pub struct BuildIsoScript {
     network: bool,
     /// What the disc brings.
     installers: Vec<ScriptInstaller>,
+}
+
+/// A further account in the data of a template.
+#[derive(Debug, Clone, Serialize)]
+struct ScriptAccount {
+    /// Its name in Windows.
+    name: String,
+    /// The secret of its first password.
+    secret: String,
 }
 
 impl BuiltIn for BuildIsoScript {

@@ -82,6 +82,10 @@ pub struct Secrets {
     pub key: Option<String>,
     /// Name and password of Steam's account, where the spec names one.
     pub steam: Option<String>,
+    /// First passwords of further accounts: the account's name and the secret's.
+    pub accounts: Vec<(String, String)>,
+    /// Name and password of an account that may join machines to the domain, where the spec names one.
+    pub domain: Option<String>,
 }
 
 impl Secrets {
@@ -98,15 +102,35 @@ impl Secrets {
             steam: steam
                 .and_then(|steam| steam.login_secret.as_ref())
                 .map(text),
+            accounts: windows
+                .users
+                .iter()
+                .map(|user| {
+                    (
+                        user.name.value.clone(),
+                        user.password_secret.as_str().to_owned(),
+                    )
+                })
+                .collect(),
+            domain: windows
+                .domain
+                .as_ref()
+                .map(|domain| domain.login_secret.as_str().to_owned()),
         }
     }
 
     /// All of them.
     pub fn all(self) -> Vec<String> {
-        [Some(self.password), self.key, self.steam]
+        let accounts = self.accounts.into_iter().map(|(_, secret)| secret);
+        let mut all: Vec<String> = [Some(self.password), self.key, self.steam, self.domain]
             .into_iter()
             .flatten()
-            .collect()
+            .chain(accounts)
+            .collect();
+        // Two accounts may begin with one password.
+        let mut seen = std::collections::HashSet::new();
+        all.retain(|name| seen.insert(name.clone()));
+        all
     }
 }
 

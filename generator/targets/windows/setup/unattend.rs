@@ -8,7 +8,7 @@ use super::editions::{self, Edition, Image, Key, is_server};
 use super::locale::Language;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, Vm, WindowsGuest};
-use crate::value::{Bus, Firmware, VmOs};
+use crate::value::{Bus, Firmware, SetupCheck, VmOs};
 use crate::xml::{Document, Element};
 
 /// Stands for the user's first password.
@@ -31,6 +31,7 @@ pub(super) struct Answers {
     edition: Edition,
     disk: Option<Layout>,
     encrypts: bool,
+    bypass: Vec<SetupCheck>,
     drivers: Vec<Driver>,
 }
 
@@ -91,6 +92,7 @@ impl Answers {
             language,
             disk: layout(guest, vm, sink),
             encrypts: *windows.device_encryption,
+            bypass: windows.bypass.iter().map(|check| check.value).collect(),
             drivers: drivers(vm),
         }
     }
@@ -190,14 +192,13 @@ impl Answers {
             .with(key);
         setup
             .with(Element::new("ImageInstall").with(os_image))
-            .with(
-                Element::new("RunSynchronous").with(
-                    Element::new("RunSynchronousCommand")
-                        .attribute("wcm:action", "add")
-                        .with(Element::text("Order", "1"))
-                        .with(Element::text("Path", from_disc("drivers.cmd", "call"))),
-                ),
-            )
+            .with(run_synchronous(
+                [from_disc("drivers.cmd", "call")]
+                    .into_iter()
+                    .chain(self.bypass.iter().map(|check| {
+                        registry_word(r"HKLM\SYSTEM\Setup\LabConfig", lab_config(*check))
+                    })),
+            ))
             .with(user_data)
     }
 
@@ -215,17 +216,11 @@ impl Answers {
                 "PreventDeviceEncryption",
             ));
         }
-        let commands = (1..).zip(settings).map(|(order, (key, name)): (u32, _)| {
-            Element::new("RunSynchronousCommand")
-                .attribute("wcm:action", "add")
-                .with(Element::text("Order", order.to_string()))
-                .with(Element::text(
-                    "Path",
-                    format!("reg.exe add {key} /v {name} /t REG_DWORD /d 1 /f"),
-                ))
-        });
-        component("Microsoft-Windows-Deployment")
-            .with(Element::new("RunSynchronous").with_all(commands))
+        component("Microsoft-Windows-Deployment").with(run_synchronous(
+            settings
+                .into_iter()
+                .map(|(key, name)| registry_word(key, name)),
+        ))
     }
 
     fn specialize(&self) -> Element {
@@ -298,6 +293,33 @@ fn component(name: &'static str) -> Element {
         .attribute("publicKeyToken", "31bf3856ad364e35")
         .attribute("language", "neutral")
         .attribute("versionScope", "nonSxS")
+}
+
+/// Commands, one after the other.
+fn run_synchronous(commands: impl IntoIterator<Item = String>) -> Element {
+    let commands = (1..).zip(commands).map(|(order, path): (u32, String)| {
+        Element::new("RunSynchronousCommand")
+            .attribute("wcm:action", "add")
+            .with(Element::text("Order", order.to_string()))
+            .with(Element::text("Path", path))
+    });
+    Element::new("RunSynchronous").with_all(commands)
+}
+
+/// The command that switches something on in the registry.
+fn registry_word(key: &str, name: &str) -> String {
+    format!("reg.exe add {key} /v {name} /t REG_DWORD /d 1 /f")
+}
+
+/// The value by which Windows 11's Setup leaves a check out; it reads them from `LabConfig` when it looks at the machine.
+fn lab_config(check: SetupCheck) -> &'static str {
+    match check {
+        SetupCheck::Tpm => "BypassTPMCheck",
+        SetupCheck::SecureBoot => "BypassSecureBootCheck",
+        SetupCheck::Cpu => "BypassCPUCheck",
+        SetupCheck::Memory => "BypassRAMCheck",
+        SetupCheck::Disk => "BypassStorageCheck",
+    }
 }
 
 /// A command that looks for a file of the disc on every drive, since its letter depends on the other drives. It ends with the
