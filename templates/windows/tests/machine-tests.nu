@@ -236,7 +236,7 @@ def machine-remote []: nothing -> list<any> {
 
 # Puts a secret where the disc puts it.
 def machine-secret [box: record, name: string, text: string]: nothing -> string {
-  let file = $"($box.folder)/secrets/($name)"
+  let file = $"($box.folder)/moxc/secrets/($name)"
   mkdir ($file | path dirname)
   $text | save --raw --force $file
   $file

@@ -271,7 +271,7 @@ export def test-forget [box: record]: nothing -> nothing { rm --force ($box.fake
 export def test-changes [box: record]: nothing -> list<any> {
   let looks = [
     '^winget (list |pin list |--version$)' '^dism .*/(AnalyzeComponentStore|ScanHealth)' '^sfc /verifyonly$' '^chkdsk .* /scan$'
-    '^powershell .*"do": ?"(service|registry|environment|path|volumes|events|signature|check|cards|disks|letters|drive|place|task|rule)"'
+    '^powershell .*"do": ?"(service|registry|environment|path|volumes|events|signature|check|cards|disks|letters|drive|place|task|rule|account|domain)"'
     '^vswhere ' '^rustup (toolchain|component|target) list' '^rustup default$' '^cargo fetch .*--offline$'
   ]
   test-calls $box | where {|call|
