@@ -9,6 +9,7 @@ mod calendar;
 mod checks;
 mod command_line;
 mod errors;
+mod fuzz;
 mod gate;
 mod graph;
 mod mutations;

@@ -1,14 +1,5 @@
 //! Specs with random faults: nothing panics, and every place that is told lies in the text.
 
-use std::time::{Duration, Instant};
-
-use moxc::compile;
-use moxc::diagnostics::render::{Format, render};
-use moxc::diagnostics::{Lints, Sink};
-use moxc::origin::Origin;
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
-use moxc::template::Templates;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -179,43 +170,8 @@ fn mutate_lines(text: &[u8], mutation: &Mutation) -> Vec<u8> {
     lines.concat()
 }
 
-/// Runs the whole compiler over a text.
 fn compile(text: &str) {
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", text);
-    let mut sink = Sink::new();
-    let origin = Origin::of(&sources, &[file]);
-    let checked = compile::check(&sources, file, &origin, &mut sink);
-    if let (Some(plan), Some(host)) = (&checked.plan, &checked.host) {
-        let templates = Templates::built_in();
-        let files = targets::emit(plan, Target::ALL, &templates, &mut sink);
-        moxc::check::check(host, &files, &mut sources, &mut sink);
-    }
-    let found = sink.finish(&Lints::default(), false);
-    for (_, diagnostic) in &found {
-        assert!(
-            !diagnostic.message.contains('\n'),
-            "{:?}",
-            diagnostic.message
-        );
-        let edits = diagnostic.fix.iter().flat_map(|fix| &fix.edits);
-        for span in diagnostic
-            .labels
-            .iter()
-            .map(|l| l.span)
-            .chain(edits.map(|e| e.span))
-        {
-            let range = span.range();
-            let text = sources.file_of(span).text();
-            assert!(
-                text.get(range.clone()).is_some(),
-                "{range:?} is no part of the text: {diagnostic:?}"
-            );
-        }
-    }
-    for format in [Format::Human, Format::Short, Format::Json, Format::Sarif] {
-        render(format, &sources, &found);
-    }
+    crate::fuzz::checks::spec(text.as_bytes());
 }
 
 fn cases() -> impl Strategy<Value = String> {
@@ -241,20 +197,17 @@ proptest! {
 }
 
 #[test]
-#[ignore = "runs for a minute; run by tests/run"]
-fn mutated_specs_do_not_panic_for_a_minute() {
-    let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(60) {
-        let config = Config {
-            cases: 100,
-            failure_persistence: None,
-            ..Config::default()
-        };
-        TestRunner::new(config)
-            .run(&cases(), |text| {
-                compile(&text);
-                Ok(())
-            })
-            .expect("no spec makes the compiler panic");
-    }
+#[ignore = "runs for a minute or two; run by tests/run"]
+fn thousands_of_mutated_specs_do_not_panic() {
+    let config = Config {
+        cases: 2_000,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    TestRunner::new(config)
+        .run(&cases(), |text| {
+            compile(&text);
+            Ok(())
+        })
+        .expect("no spec makes the compiler panic");
 }

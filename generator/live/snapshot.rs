@@ -434,7 +434,13 @@ fn node_name(tree: &Tree) -> Item<String> {
         let mut names = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         if let Some(name) = names.next() {
             // Proxmox VE goes by the name without its domain.
-            return Item::Present(name.split('.').next().unwrap_or(name).to_owned());
+            let name = name.split('.').next().unwrap_or(name);
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            return if !name.is_empty() && name.chars().all(plain) {
+                Item::Present(name.to_owned())
+            } else {
+                Item::Unread("`/etc/hostname` holds no name".to_owned())
+            };
         }
     }
     if let Some(target) = tree.link("etc/pve/local")

@@ -429,7 +429,7 @@ pub(super) fn scenes() -> Vec<Scene> {
                 "--secrets",
                 "@/secrets",
                 "--wait",
-                "2",
+                "20",
                 "--install",
                 "--yes",
             ],
