@@ -104,7 +104,7 @@ fn spec(guests: usize) -> String {
 name = "big"
 release = "9.1"
 timezone = "UTC"
-ssh-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII a@home.arpa"]
+ssh-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFDYWOCYXsx/YEGKrwzFq1h/QsJXCohAlanozKzQ9lRc a@home.arpa"]
 
 [hardware.disks]
 a = { kind = "nvme", size = "8 TB", device = "/dev/disk/by-id/nvme-A" }

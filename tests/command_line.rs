@@ -154,11 +154,32 @@ fn completions_and_manual_are_printed() {
 
 // ---------------------------------------------------------------- init
 
+/// Its key is the one thing that nobody can leave as it is.
 #[test]
-fn the_starter_has_neither_errors_nor_warnings() {
+fn the_starter_is_told_of_its_key_alone() {
     let here = folder();
     let said = call(here.path(), &["init"]);
     assert_eq!(said.status, Some(0), "{}", said.err);
+    let said = call(here.path(), &["check", "homelab.toml"]);
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    let told: Vec<&str> = said
+        .err
+        .lines()
+        .filter(|line| line.starts_with("warning[") || line.starts_with("error"))
+        .collect();
+    assert_eq!(
+        told,
+        ["warning[MOX0116]: this key is the example's: nobody can log in with it"]
+    );
+    let path = here.path().join("homelab.toml");
+    let text = fs::read_to_string(&path).expect("the starter");
+    let own = "AAAAC3NzaC1lZDI1NTE5AAAAIFDYWOCYXsx/YEGKrwzFq1h/QsJXCohAlanozKzQ9lRc";
+    let mine: String = text
+        .split(' ')
+        .map(|word| if word.starts_with("AAAA") { own } else { word })
+        .collect::<Vec<_>>()
+        .join(" ");
+    fs::write(&path, mine).expect("written");
     let said = call(here.path(), &["check", "--deny-warnings", "homelab.toml"]);
     assert_eq!((said.status, said.err.as_str()), (Some(0), ""));
     let said = call(here.path(), &["build", "homelab.toml"]);

@@ -9,6 +9,7 @@ mod guests;
 mod host_tasks;
 mod idmaps;
 mod interfaces;
+mod keys;
 mod memory;
 mod network;
 mod nixos;
@@ -102,6 +103,7 @@ impl Subject {
                 guests::check(facts, sink);
                 systems::check(host, sink);
                 nixos::check(host, sink);
+                keys::check(host, sink);
             }
             Self::IdMaps => idmaps::check(host, sink),
             Self::Schedules => {

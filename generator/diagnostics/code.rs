@@ -89,6 +89,7 @@ codes! {
     MOX0110 Error   "a name of the wrong kind";
     MOX0111 Warning "a release without security updates";
     MOX0115 Error   "one USB device, two rows";
+    MOX0116 Warning "an SSH key that is nobody's";
     MOX0201 Error   "a port with two masters";
     MOX0202 Warning "two cables in one bridge without a spanning tree";
     MOX0203 Error   "a gateway that cannot be reached";
@@ -250,6 +251,7 @@ codes! {
     MOX0714 Warning "hosts that back up to one server together";
     MOX0715 Error   "a backup of a guest that wants none";
     MOX0720 Error   "a schedule that a backup job cannot have";
+    MOX0721 Warning "snapshots that bar an update's way back";
     MOX0730 Warning "a trim with nothing to trim";
     MOX0731 Warning "nobody is told that a schedule failed";
     MOX0740 Warning "a backup without a disk";

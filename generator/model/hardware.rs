@@ -1,6 +1,7 @@
 //! What is in the machine.
 
 use super::{Arena, Id, Item, Setting};
+use crate::pve::PveOption;
 use crate::source::{Span, Spanned};
 use crate::value::{
     ByteSize, CpuVendor, DevicePath, DiskKind, InterfaceName, Line, LinkSpeed, MacAddress,
@@ -113,6 +114,8 @@ pub struct PciDevice {
     pub iommu_group: Option<Spanned<u32>>,
     /// Other functions of the group that stay on the host.
     pub group_members: Vec<Spanned<PciAddress>>,
+    /// Options of its mapping, by Proxmox VE's own names.
+    pub schema: Vec<PveOption>,
 }
 
 /// A USB device.

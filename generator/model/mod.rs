@@ -35,7 +35,7 @@ pub use storage::{
 };
 
 use crate::diagnostics::Lints;
-use crate::pve::Release;
+use crate::pve::{PveOption, Release};
 use crate::source::{Span, Spanned};
 use crate::value::{
     AbsolutePath, ByteSize, CountryCode, DnsName, Email, HostName, HoursOff, KeyboardLayout,
@@ -162,6 +162,10 @@ pub struct Host {
     pub hardware: Hardware,
     /// What the kernel is told.
     pub boot: Boot,
+    /// What every backup does, by Proxmox VE's own names.
+    pub vzdump: Vec<PveOption>,
+    /// What holds on every node, by Proxmox VE's own names.
+    pub datacenter: Vec<PveOption>,
     /// What is kept of the host's own files.
     pub kept: Vec<Kept>,
     /// Bridges, bonds, machines.

@@ -2,6 +2,7 @@
 
 use super::{Dataset, Disk, Guest, Id, Item, Pool, Setting, StoreRef};
 use crate::calendar::{Calendar, TimeSpan};
+use crate::pve::PveOption;
 use crate::source::{Span, Spanned};
 use crate::value::{
     BackupMode, Compress, FlakeReference, Line, Reboot, SmartKind, TaskKind, UnitName,
@@ -98,6 +99,8 @@ pub struct VzdumpBackup {
     pub keep: Option<Spanned<Keep>>,
     /// The notes of a backup.
     pub notes: Option<Spanned<Line>>,
+    /// Further options of the job, by Proxmox VE's own names.
+    pub schema: Vec<PveOption>,
 }
 
 /// A restore of a backup, to try it.

@@ -151,6 +151,11 @@ impl Section {
         self.places.set(key, place);
     }
 
+    /// Where the spec decides a property, where that is known.
+    pub fn place(&self, key: &str) -> Option<Span> {
+        self.places.get(key)
+    }
+
     /// The first value of a property.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.get_all(key).next()

@@ -97,6 +97,7 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
                     .iommu_group
                     .map(|g| g.map(super::super::spec::reader::Int::get)),
                 group_members: list(body.group_members.as_ref()),
+                schema: body.schema.to_vec(),
             })
         });
     Hardware {

@@ -142,6 +142,14 @@ pub fn resolve_for(file: &HostFile, addresses: Addresses, sink: &mut Sink) -> Ho
         lints: lints(file, sink),
         hardware,
         boot: boot::boot(file, sink),
+        vzdump: file
+            .vzdump
+            .as_ref()
+            .map_or_else(Vec::new, |table| table.schema.to_vec()),
+        datacenter: file
+            .datacenter
+            .as_ref()
+            .map_or_else(Vec::new, |table| table.schema.to_vec()),
         kept: boot::kept(file, sink),
         network,
         storage,
@@ -150,6 +158,7 @@ pub fn resolve_for(file: &HostFile, addresses: Addresses, sink: &mut Sink) -> Ho
     };
     model.guests = guests::resolve(rows, &rootless, &model, &index, addresses, sink);
     model.schedules = schedules::resolve(file, &model, &index, sink);
+    schedules::find_stores(&model.vzdump, &index, sink);
     identity::check(&model, sink);
     model.complete = !sink.has_errors();
     model

@@ -6,6 +6,7 @@ use crate::model::{
     Schedule, Setting, SmartTest, StoreRef, Task, TaskGuests, VzdumpBackup, WindowsMaintenance,
     WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
 };
+use crate::pve::PveOption;
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
 use crate::spec::reader::{List, Reference};
@@ -243,6 +244,20 @@ impl Resolver<'_> {
                 Some(_) | None => {}
             }
         }
+        if kind.value != TaskKind::VzdumpBackup {
+            for option in body.schema.iter() {
+                let key = &option.key;
+                self.sink.push(
+                    Diagnostic::new(
+                        Code::MOX0016,
+                        key.span,
+                        format!("the task `{}` has no `{}`", kind.value, key.value),
+                    )
+                    .also(kind.span, "the task")
+                    .help("an option of Proxmox VE's backup jobs goes with `vzdump-backup`"),
+                );
+            }
+        }
         if let (Some(exclude), Some(guests)) = (
             &body.exclude,
             body.guests
@@ -339,6 +354,7 @@ impl Resolver<'_> {
                 .ids
                 .retain(|id| *every[id.value].backup && !excluded.contains(&id.value));
         }
+        find_stores(&body.schema, self.index, self.sink);
         VzdumpBackup {
             guests,
             exclude,
@@ -347,6 +363,7 @@ impl Resolver<'_> {
             compress: choice(body.compress, Compress::Zstd, body.span),
             keep: self.keep(body),
             notes: body.notes.clone(),
+            schema: body.schema.to_vec(),
         }
     }
 
@@ -470,6 +487,26 @@ impl Resolver<'_> {
             }
         }
         Setting::written(store, written.span)
+    }
+}
+
+/// Looks up the stores that options of backups name: `storage` itself, and that of `fleecing`.
+pub(super) fn find_stores(options: &[PveOption], index: &Index<'_>, sink: &mut Sink) {
+    let mut find = |name: Spanned<String>| {
+        index.store_or_report(&name.map(Reference), sink);
+    };
+    for option in options {
+        if option.key.value == "storage" {
+            find(option.value.clone());
+        }
+        if option.key.value == "fleecing" {
+            // What is no property string is told where the option is written.
+            for (key, value) in option.parts().unwrap_or_default() {
+                if key.as_deref() == Some("storage") {
+                    find(value);
+                }
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `[hardware]`: what is in the machine.
 
 use super::reader::{Int, List, Named, OneOf, Reference, table};
+use super::schema_keys::PciMappingOptions;
 use crate::value::{
     ByteSize, CpuVendor, DevicePath, DiskKind, InterfaceName, Line, LinkSpeed, MacAddress, Name,
     PciAddress, PciClass, PciId, PciPlace, UsbId, UsbPort,
@@ -97,6 +98,7 @@ table! {
         "iommu-group" iommu_group: opt Int<0, 65535>;
         /// Other functions or bridges of the same group that stay on the host and are harmless there.
         "group-members" group_members: opt List<PciAddress>;
+        ..PciMappingOptions
     }
 
     /// One of `[hardware.usb]`: what is plugged in, known by its make, by its socket, or by both.

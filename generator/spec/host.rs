@@ -1,6 +1,7 @@
 //! `[host]` and `[lints]`.
 
 use super::reader::{Int, List, Named, OneOf, table};
+use super::schema_keys::{DatacenterOptions, VzdumpOptions};
 use crate::pve::Release;
 use crate::value::{
     ByteSize, CountryCode, DnsName, Email, HostName, HoursOff, KeyboardLayout, LintChoice, Name,
@@ -47,6 +48,17 @@ table! {
         "memory" memory: opt ByteSize;
         /// Threads; 0 where left out.
         "threads" threads: opt Int<0, 8192>;
+    }
+
+    /// `[vzdump]`: what every backup does where neither its job nor the command line says otherwise. What is left out follows
+    /// from the first backup job.
+    VzdumpSpec {
+        ..VzdumpOptions
+    }
+
+    /// `[datacenter]`: what Proxmox VE's interface and its services do on every node. What is left out stays as it is.
+    DatacenterSpec {
+        ..DatacenterOptions
     }
 }
 

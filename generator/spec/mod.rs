@@ -48,6 +48,10 @@ table! {
         "containers" containers: opt Named<GuestName, guest::ContainerSpec>;
         /// What runs when, by name.
         "schedules" schedules: opt Named<Name, schedule::ScheduleSpec>;
+        /// What every backup does where its job says nothing else.
+        "vzdump" vzdump: opt host::VzdumpSpec;
+        /// What holds on every node: Proxmox VE's own options of the datacenter.
+        "datacenter" datacenter: opt host::DatacenterSpec;
         /// What stands in files of the host beside what moxc writes, word for word, by the file's path.
         "keep" keep: opt boot::KeepTable;
     }

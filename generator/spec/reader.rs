@@ -287,12 +287,16 @@ impl<'n> TableReader<'n> {
             } else {
                 let mut known = self.asked.clone();
                 known.sort_unstable();
-                let more = if names.is_empty() {
-                    ""
-                } else {
-                    "; and the options of Proxmox VE, in kebab-case"
-                };
-                diagnostic = diagnostic.help(format!("known here: {}{more}", known.join(", ")));
+                let own = known.join(", ");
+                diagnostic = diagnostic.help(match (names.is_empty(), known.is_empty()) {
+                    (true, _) => format!("known here: {own}"),
+                    (false, true) => {
+                        "known here: the options of Proxmox VE, in kebab-case".to_owned()
+                    }
+                    (false, false) => {
+                        format!("known here: {own}; and the options of Proxmox VE, in kebab-case")
+                    }
+                });
             }
             unknown.push(diagnostic);
         }

@@ -1,6 +1,7 @@
 //! `[schedules.<name>]`.
 
 use super::reader::{FromNode, Int, List, OneOf, Reader, Reference, table};
+use super::schema_keys::JobOptions;
 use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
     BackupMode, Compress, FlakeReference, Line, Reboot, SmartKind, TaskKind, UnitName,
@@ -61,6 +62,7 @@ table! {
         "snapshot" snapshot: opt bool;
         /// Units that must be active after an update.
         "health" health: opt List<UnitName>;
+        ..JobOptions
     }
 
     /// What is kept of backups and snapshots.

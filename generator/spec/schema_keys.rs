@@ -18,7 +18,7 @@ use super::reader::Reader;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::near::nearest;
 use crate::pve::schema::{OptionSchema, SubOptions, ValueType};
-use crate::pve::{ConfigFile, PropertyString, PveOption};
+use crate::pve::{ConfigFile, MappingKind, PropertyString, PveOption};
 use crate::source::{Span, Spanned};
 use crate::value::{Node, TableNode, Value};
 
@@ -188,7 +188,23 @@ pub(super) fn read<T: SchemaTable>(
         match find::<T>(known.get_or_insert_with(options::<T>), &key.value) {
             Found::Option(option, schema) => {
                 beside.taken.insert(key.span);
-                read.keys.extend(value(key, option, schema, node, reader));
+                match &node.value {
+                    Value::Array(items) if schema.value_type() == ValueType::Array => {
+                        for item in items {
+                            let option = option.clone();
+                            read.keys.extend(value(key, option, schema, item, reader));
+                        }
+                    }
+                    Value::Array(_)
+                    | Value::String(_)
+                    | Value::Integer(_)
+                    | Value::Float(_)
+                    | Value::Boolean(_)
+                    | Value::Datetime(_)
+                    | Value::Table(_) => {
+                        read.keys.extend(value(key, option, schema, node, reader));
+                    }
+                }
             }
             Found::Said(how) => {
                 beside.said.insert(key.span, how);
@@ -385,7 +401,7 @@ fn json_of(key: &str, schema: &'static OptionSchema) -> Schema {
                 ] })
             }
             (None, Some(choices)) => json!({ "type": "string", "enum": choices }),
-            (None, None) if schema.is_list() => {
+            (None, None) if schema.is_list() || schema.value_type() == ValueType::Array => {
                 json!({ "anyOf": [text.clone(), { "type": "array", "items": text }] })
             }
             (None, None) => text,
@@ -665,4 +681,56 @@ pub struct RootfsOptions;
 impl SchemaTable for RootfsOptions {
     const OBJECTS: &'static [SchemaObject] = &[SchemaObject::Part(ConfigFile::Pct, "rootfs")];
     const SAID: &'static [(&'static str, &'static str)] = &[];
+}
+
+// ---------------------------------------------------------------- backups
+
+/// Options of a backup job.
+#[derive(Debug, Clone, Copy)]
+pub struct JobOptions;
+
+impl SchemaTable for JobOptions {
+    const OBJECTS: &'static [SchemaObject] = &[SchemaObject::File(ConfigFile::Job("vzdump"))];
+    const SAID: &'static [(&'static str, &'static str)] = &[
+        ("all", "`guests = \"all\"`"),
+        ("maxfiles", "`keep = { last = … }`"),
+        ("notes-template", "`notes`"),
+        ("pool", "`guests`, which names them"),
+        ("prune-backups", "`keep`"),
+        ("repeat-missed", "`persistent`"),
+        ("schedule", "`on`"),
+        ("vmid", "`guests`"),
+    ];
+}
+
+/// What backups do where neither a job nor the command line says otherwise: `vzdump.conf`.
+#[derive(Debug, Clone, Copy)]
+pub struct VzdumpOptions;
+
+impl SchemaTable for VzdumpOptions {
+    const OBJECTS: &'static [SchemaObject] = &[SchemaObject::File(ConfigFile::Vzdump)];
+    const SAID: &'static [(&'static str, &'static str)] = &[];
+}
+
+/// What holds for the whole datacenter: `datacenter.cfg`.
+#[derive(Debug, Clone, Copy)]
+pub struct DatacenterOptions;
+
+impl SchemaTable for DatacenterOptions {
+    const OBJECTS: &'static [SchemaObject] = &[SchemaObject::File(ConfigFile::Datacenter)];
+    const SAID: &'static [(&'static str, &'static str)] =
+        &[("description", "the datacenter's notes in the web interface")];
+}
+
+/// Options of the mapping of a PCI device.
+#[derive(Debug, Clone, Copy)]
+pub struct PciMappingOptions;
+
+impl SchemaTable for PciMappingOptions {
+    const OBJECTS: &'static [SchemaObject] =
+        &[SchemaObject::File(ConfigFile::Mapping(MappingKind::Pci))];
+    const SAID: &'static [(&'static str, &'static str)] = &[
+        ("description", "`model`"),
+        ("map", "`address`, `id`, `subsystem` and `iommu-group`"),
+    ];
 }

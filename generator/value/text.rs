@@ -108,6 +108,15 @@ text!(
     }
 );
 
+impl SshKey {
+    /// Whether it is the key of `moxc init`, which nobody has.
+    pub fn is_example(&self) -> bool {
+        let blob = self.as_str().split(' ').nth(1);
+        blob.and_then(|blob| blob.strip_prefix("AAAAC3NzaC1lZDI1NTE5AAAAI"))
+            .is_some_and(|key| !key.is_empty() && key.bytes().all(|byte| byte == b'I'))
+    }
+}
+
 text!(
     /// A country by its ISO 3166 code, in lower case.
     CountryCode,

@@ -40,6 +40,7 @@ pub(super) fn check(host: &Host, timed: &[Timed<'_>], zone: &TimeZone, sink: &mu
     backups_meet(&rare, zone, sink);
     restarts_meet_jobs(&rare, zone, sink);
     updates_meet_backups(host, &rare, zone, sink);
+    snapshots_bar_rollbacks(host, &rare, timed, zone, sink);
 }
 
 // ---------------------------------------------------------------- runs beside each other
@@ -514,6 +515,118 @@ fn update_meets(
     .help(format!(
         "start them hours apart: a {backup} of a half-done update is no good to go back to"
     ))
+}
+
+// ---------------------------------------------------------------- snapshots amid updates
+
+/// Snapshots that are taken between an update's own snapshot and the way back to it: ZFS goes back to the newest snapshot
+/// alone, and Proxmox VE refuses any other.
+fn snapshots_bar_rollbacks(
+    host: &Host,
+    updates: &[&Timed<'_>],
+    timed: &[Timed<'_>],
+    zone: &TimeZone,
+    sink: &mut Sink,
+) {
+    let mut rows: HashMap<Vec<usize>, Row> = HashMap::new();
+    let snapshots = Snapshots::of(host, timed);
+    for update in updates {
+        let Some(task) = update.schedule.windows_update().filter(|t| *t.snapshot) else {
+            continue;
+        };
+        let of_guests: BTreeSet<usize> = task
+            .guests
+            .iter()
+            .flat_map(|guest| snapshots.of_guest(host, guest))
+            .collect();
+        let of_guests: Vec<usize> = of_guests.into_iter().collect();
+        let row = rows
+            .entry(of_guests.clone())
+            .or_insert_with(|| Row::of(of_guests.iter().map(|at| (*at, &*timed[*at].starts, 0))));
+        let reach = reach_seconds(update.schedule);
+        let Some(meeting) = row.meets(&update.starts, reach) else {
+            continue;
+        };
+        let mut guests = task.guests.iter();
+        let barred = guests.find(|guest| snapshots.of_guest(host, *guest).contains(&meeting.other));
+        if let Some(guest) = barred {
+            let taken = timed[meeting.other].schedule;
+            let when = format!(
+                "update {}, snapshot {}",
+                local(meeting.first, zone),
+                local(meeting.second, zone)
+            );
+            sink.push(barred_way(
+                update.schedule,
+                task,
+                taken,
+                &host.guests[guest],
+                when,
+            ));
+        }
+    }
+}
+
+fn barred_way(
+    update: &Schedule,
+    task: &WindowsUpdate,
+    snapshots: &Schedule,
+    guest: &Guest,
+    when: String,
+) -> Diagnostic {
+    let way = if *task.rollback {
+        task.rollback.span
+    } else {
+        task.snapshot.span
+    };
+    Diagnostic::new(
+        Code::MOX0721,
+        way,
+        format!(
+            "the snapshots of `{}` bar the way back of `{}`",
+            snapshots.name.value, update.name.value
+        ),
+    )
+    .label("goes back to the snapshot before the update")
+    .also(
+        snapshots.on.span,
+        format!("snapshots of `{}` are taken meanwhile", guest.name.value),
+    )
+    .note(when)
+    .note("ZFS goes back to the newest snapshot alone: Proxmox VE refuses to go past a newer one")
+    .help("take the snapshots hours apart from the update, or leave the dataset of this guest out of them")
+}
+
+/// Which schedules take snapshots of what lies below a dataset: volumes do.
+struct Snapshots(HashMap<String, Vec<usize>>);
+
+impl Snapshots {
+    fn of(host: &Host, timed: &[Timed<'_>]) -> Self {
+        let mut found: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, one) in timed.iter().enumerate() {
+            let task = one.schedule.snapshots().filter(|task| *task.recursive);
+            for dataset in task.iter().flat_map(|task| &task.datasets) {
+                let name = host.zfs_name(dataset.value);
+                found.entry(name).or_default().push(at);
+            }
+        }
+        Self(found)
+    }
+
+    /// Those that take snapshots of a disk of a guest.
+    fn of_guest(&self, host: &Host, guest: Id<Guest>) -> BTreeSet<usize> {
+        let disks = host.guests[guest].vm().into_iter().flat_map(|vm| &vm.disks);
+        let datasets: BTreeSet<_> = disks.filter_map(|disk| disk.dataset()).collect();
+        let mut found = BTreeSet::new();
+        for dataset in datasets {
+            let name = host.zfs_name(dataset);
+            let ends = name.match_indices('/').map(|(at, _)| at);
+            for end in ends.chain([name.len()]) {
+                found.extend(self.0.get(&name[..end]).into_iter().flatten());
+            }
+        }
+        found
+    }
 }
 
 /// The guests with a disk of whose dataset a schedule takes snapshots, where it takes so few that one counts.

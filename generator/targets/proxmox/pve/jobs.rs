@@ -6,7 +6,8 @@ use std::fmt;
 use crate::calendar::ProxmoxSchedule;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, Id, Schedule, VzdumpBackup};
-use crate::pve::{Release, Section, SectionConfig, SectionFile, check_option};
+use crate::pve::schema::OptionSchema;
+use crate::pve::{PveOption, Release, Section, SectionConfig, SectionFile, check_option};
 use crate::source::Span;
 use crate::value::Compress;
 
@@ -53,6 +54,35 @@ impl Job<'_> {
     }
 }
 
+impl Job<'_> {
+    /// Adds an option by Proxmox VE's own name. The names that keys of moxc's own say are none of them.
+    fn option(&mut self, option: &PveOption) {
+        let (key, value) = (&option.key.value, &option.value.value);
+        let file = self.section.config_file();
+        if let Err(fault) = check_option(file, self.release, key, value) {
+            let place = option.place(&fault.place);
+            return report_fault(fault, place, self.sink);
+        }
+        let repeats = file.option(key).is_some_and(OptionSchema::is_repeatable);
+        let written = if repeats {
+            self.section.add(key, value)
+        } else {
+            self.section.set(key, value)
+        };
+        match written {
+            Ok(()) => self.section.mark(key, option.key.span),
+            Err(error) => report_refusal(&error, option.value.span, self.sink),
+        }
+    }
+}
+
+/// Whether options of backups say who is told of the outcome: then nothing is added to them.
+pub(super) fn says_who_is_told(options: &[PveOption]) -> bool {
+    ["mailto", "mailnotification", "notification-mode"]
+        .iter()
+        .any(|key| PveOption::find(options, key).is_some())
+}
+
 /// The word that `vzdump` takes for a compression.
 pub(super) fn compress_word(compress: Compress) -> &'static str {
     match compress {
@@ -91,6 +121,7 @@ fn job(host: &Host, schedule: &Schedule, task: &VzdumpBackup, sink: &mut Sink) -
         compress,
         keep,
         notes,
+        schema,
     } = task;
     for (key, place) in [
         (
@@ -176,8 +207,13 @@ fn job(host: &Host, schedule: &Schedule, task: &VzdumpBackup, sink: &mut Sink) -
         // Else a backup does not say whose it is once the guest is gone.
         None => job.set("notes-template", "{{guestname}}", schedule.span),
     }
-    for (key, value, place) in notification(host) {
-        job.set(key, value, place);
+    if !says_who_is_told(schema) {
+        for (key, value, place) in notification(host) {
+            job.set(key, value, place);
+        }
+    }
+    for option in schema {
+        job.option(option);
     }
     Some(job.section)
 }

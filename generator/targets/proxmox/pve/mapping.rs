@@ -283,6 +283,10 @@ pub(super) fn pci(host: &Host, mappings: &PciMappings, sink: &mut Sink) -> Optio
                 section.set("description", &model.value)?;
             }
             section.add("map", map)?;
+            for option in &device.schema {
+                section.set(&option.key.value, &option.value.value)?;
+                section.mark(&option.key.value, option.key.span);
+            }
             Ok(section)
         };
         push(&mut config, value(), device.name.span, *host.release, sink);
@@ -409,7 +413,7 @@ fn push(
     for (key, value) in section.properties() {
         if let Err(fault) = check_option(section.config_file(), release, key, value) {
             sound = false;
-            report_fault(fault, place, sink);
+            report_fault(fault, section.place(key).unwrap_or(place), sink);
         }
     }
     if !sound {

@@ -11,6 +11,7 @@ pub mod firewall;
 mod guest;
 mod jobs;
 pub(in crate::targets::proxmox) mod keep;
+pub mod lines;
 pub mod lxc;
 pub mod mapping;
 mod options;
@@ -24,7 +25,7 @@ use crate::facts::{Facts, shares};
 use crate::model::{GuestKind, Host};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
-use crate::pve::{GuestConfig, MappingKind, SectionConfig, SectionFile};
+use crate::pve::{ConfigFile, GuestConfig, MappingKind, SectionConfig, SectionFile};
 use crate::source::{Places, Span};
 use crate::targets::Target;
 use crate::targets::about::About;
@@ -32,9 +33,10 @@ use crate::template::Templates;
 
 pub use answer::Answer;
 pub use firewall::Firewall;
+use lines::Making;
+pub use lines::OptionLines;
 pub use mapping::{PciMapping, PciMappings};
 pub use virtiofs::Hook;
-pub use vzdump::Vzdump;
 
 /// What will be written.
 #[derive(Debug)]
@@ -56,7 +58,9 @@ pub struct Plan {
     /// `firewall/`.
     pub firewall: Firewall,
     /// `vzdump.conf`.
-    pub vzdump: Vzdump,
+    pub vzdump: OptionLines,
+    /// `datacenter.cfg`, where the spec says something of it.
+    pub datacenter: Option<OptionLines>,
     /// `answer.toml`, or why there is none.
     pub answer: Answer,
     /// Hook scripts that start virtiofsd.
@@ -155,9 +159,19 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
         directories,
         firewall: firewall::plan(host),
         vzdump: vzdump::plan(host, sink),
+        datacenter: datacenter(host, sink),
         answer: answer::plan(host),
         hooks,
     }
+}
+
+/// Plans `datacenter.cfg`: the options that the spec says, which applying puts into the file that is there.
+fn datacenter(host: &Host, sink: &mut Sink) -> Option<OptionLines> {
+    let stated = &host.datacenter;
+    (!stated.is_empty()).then(|| {
+        let making = Making::new(ConfigFile::Datacenter, *host.release, stated, sink);
+        making.finish(host, "etc/pve/datacenter.cfg")
+    })
 }
 
 /// Writes them down. Reports what a user's template cannot do.
@@ -234,6 +248,15 @@ pub fn emit(
         Mode::Regular,
         whole.clone(),
     );
+    if let Some(datacenter) = &plan.datacenter {
+        // Without a header: Proxmox VE takes `#` lines of this file for the datacenter's notes.
+        add(
+            "etc/pve/datacenter.cfg",
+            datacenter.text(),
+            Mode::Regular,
+            datacenter.places(),
+        );
+    }
     if let Answer::File(text) = &plan.answer {
         add(
             "answer.toml",

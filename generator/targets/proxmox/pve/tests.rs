@@ -17,7 +17,7 @@ domain = "home.arpa"
 release = "{release}"
 timezone = "Europe/Berlin"
 email = "admin@home.arpa"
-ssh-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII admin"]
+ssh-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFDYWOCYXsx/YEGKrwzFq1h/QsJXCohAlanozKzQ9lRc admin"]
 
 [hardware.disks]
 nvme0 = { kind = "nvme", size = "2 TB", device = "/dev/disk/by-id/nvme-EXAMPLE_0001" }
@@ -1244,7 +1244,7 @@ fn no_answer_where_one_would_be_unsafe() {
     };
     assert!(why("8.1", "pve1", "pve1").contains("8.2"));
     assert!(why("9.2", "domain =", "platform = \"nixos\"\ndomain =").contains("NixOS"));
-    assert!(why("9.2", "ssh-keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII admin\"]", "").contains("log in"));
+    assert!(why("9.2", "ssh-keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFDYWOCYXsx/YEGKrwzFq1h/QsJXCohAlanozKzQ9lRc admin\"]", "").contains("log in"));
     assert!(why("9.2", "boot = true", "").contains("boot"));
     assert!(why("9.2", "gateway = \"192.168.1.1\"", "").contains("gateway"));
     assert!(why("9.2", "ports = [\"lan0\"]", "ports = [\"lan0.30\"]").contains("VLAN"));
@@ -1278,5 +1278,94 @@ fn disks_and_cards_are_found_by_what_udev_says_of_them() {
     assert!(
         v6.contains("cidr = \"fd00::2/64\"") && v6.contains("gateway = \"fd00::1\""),
         "{v6}"
+    );
+}
+
+#[test]
+fn a_job_takes_every_option_of_its_own() {
+    let built = job(
+        "9.2",
+        "on = \"01:00\"\nguests = \"all\"\nbwlimit = 50000\nnode = \"pve1\"\nmailto = \"root\"\nstdexcludes = false\n\
+         exclude-path = [\"/var/cache\", \"/tmp\"]\nfleecing = { enabled = true, storage = \"vm-disks\" }",
+    );
+    let file = built.file("etc/pve/jobs.cfg");
+    for line in [
+        "bwlimit 50000",
+        "node pve1",
+        "mailto root",
+        "stdexcludes 0",
+        "exclude-path /var/cache",
+        "exclude-path /tmp",
+        "fleecing enabled=1,storage=vm-disks",
+    ] {
+        assert!(file.contains(&format!("\t{line}\n")), "{line}: {file}");
+    }
+    // Who says who is told means that alone.
+    assert!(!file.contains("notification-mode"), "{file}");
+}
+
+#[test]
+fn a_job_refuses_what_it_does_not_take() {
+    let keys = |more: &str| format!("on = \"01:00\"\nguests = \"all\"\n{more}");
+    assert_eq!(job("9.2", &keys("ionice = 9")).only(), (Code::MOX0108, "9"));
+    assert_eq!(
+        job("8.1", &keys("fleecing = \"1\"")).only(),
+        (Code::MOX0107, "fleecing")
+    );
+    assert_eq!(
+        job(
+            "9.2",
+            &keys("fleecing = { enabled = true, storage = \"nowhere\" }")
+        )
+        .only(),
+        (Code::MOX0106, "\"nowhere\"")
+    );
+    assert_eq!(
+        job("9.2", &keys("pool = \"servers\"")).only(),
+        (Code::MOX0002, "pool")
+    );
+    let scrub = "[schedules.scrub]\ntask = \"zfs-scrub\"\non = \"monthly\"\nbwlimit = 5\n";
+    assert_eq!(build("9.2", scrub).only(), (Code::MOX0016, "bwlimit"));
+}
+
+#[test]
+fn what_the_spec_says_of_backups_stands_in_vzdump_conf() {
+    let built = build(
+        "9.2",
+        "[vzdump]\ncompress = \"0\"\nmode = \"stop\"\ntmpdir = \"/srv/tmp\"\nexclude-path = [\"/a\", \"/b\"]\n\
+         notification-mode = \"auto\"\nperformance = { max-workers = 4 }\n",
+    );
+    let file = built.file("etc/vzdump.conf");
+    let (_, lines) = file.split_once("\n\n").expect("a header");
+    assert_eq!(
+        lines,
+        "storage: backups\ncompress: 0\nmode: stop\ntmpdir: /srv/tmp\nexclude-path: /a\nexclude-path: /b\n\
+         notification-mode: auto\nperformance: max-workers=4\n"
+    );
+    assert_eq!(
+        build("9.2", "[vzdump]\nstorage = \"nas\"\n").only(),
+        (Code::MOX0106, "\"nas\"")
+    );
+}
+
+#[test]
+fn what_holds_for_the_datacenter_has_a_file_where_it_is_said() {
+    assert!(!build("9.2", "").has("etc/pve/datacenter.cfg"));
+    let built = build(
+        "9.2",
+        "[datacenter]\nkeyboard = \"de\"\nmax-workers = 2\nmigration = { type = \"insecure\", network = \"192.0.2.0/24\" }\n\
+         next-id = { lower = 500 }\n",
+    );
+    assert_eq!(
+        built.file("etc/pve/datacenter.cfg"),
+        "keyboard: de\nmax_workers: 2\nmigration: type=insecure,network=192.0.2.0/24\nnext-id: lower=500\n"
+    );
+    assert_eq!(
+        build("9.2", "[datacenter]\nconsole = \"telnet\"\n").only(),
+        (Code::MOX0108, "telnet")
+    );
+    assert_eq!(
+        build("9.2", "[datacenter]\nemail-from = \"a\\nb\"\n").only(),
+        (Code::MOX0015, "\"a\\nb\"")
     );
 }

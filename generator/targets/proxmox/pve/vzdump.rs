@@ -2,74 +2,41 @@
 //!
 //! Proxmox VE never rewrites it, so that it has a header; and it ignores unknown keys without a word.
 
-use std::fmt::Write as _;
-
 use crate::diagnostics::Sink;
 use crate::model::{ExternalPlace, Guest, Host, Id, StoreRef};
-use crate::pve::{ConfigFile, check_option};
+use crate::pve::ConfigFile;
 use crate::value::{BackupMode, Compress, DatasetUse};
 
-use super::jobs::{compress_word, notification};
-use super::options::report_fault;
+use super::jobs::{compress_word, notification, says_who_is_told};
+use super::lines::{Making, OptionLines};
 
-/// The defaults, in the order in which they are written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vzdump {
-    lines: Vec<(&'static str, String)>,
-    /// Lines of the host's own file.
-    kept: Vec<String>,
-}
-
-impl Vzdump {
-    /// The file's text below its header.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        for (key, value) in &self.lines {
-            writeln!(text, "{key}: {value}").expect("a string takes all text");
-        }
-        for line in &self.kept {
-            writeln!(text, "{line}").expect("a string takes all text");
-        }
-        text
-    }
-}
-
-/// Plans the defaults: those of the first backup job, so that a backup by hand is like one of its.
-pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vzdump {
+/// Plans the defaults: what the spec says, and otherwise those of the first backup job, so that a backup by hand is like
+/// one of its.
+pub(super) fn plan(host: &Host, sink: &mut Sink) -> OptionLines {
     let mut running = host.schedules.values().filter(|schedule| *schedule.enabled);
     let job = running.find_map(|schedule| Some((schedule.backup()?, schedule.span)));
     let (storage, mode, compress, place) = match job {
         Some((job, place)) => (job.storage.value, *job.mode, *job.compress, place),
         None => (None, BackupMode::Snapshot, Compress::Zstd, host.span),
     };
-    let mut lines = vec![
-        ("mode", mode.as_str().to_owned()),
-        ("compress", compress_word(compress).to_owned()),
-    ];
+    let mut making = Making::new(ConfigFile::Vzdump, *host.release, &host.vzdump, sink);
+    making.set("mode", mode.as_str(), place);
+    making.set("compress", compress_word(compress), place);
     if let Some(store) = storage.or_else(|| standing_store(host)) {
-        lines.push(("storage", host.storage.store(store).name().value.clone()));
+        let name = host.storage.store(store).name();
+        making.set("storage", &name.value, place);
     }
     if gathers_on_a_share(host) {
         // vzdump gathers an unprivileged container's files as user 100000, who may not enter a folder of a share that is
         // root's alone (`PVE::VZDump::LXC`); a folder of the host's everybody may enter.
-        lines.push(("tmpdir", "/var/tmp".to_owned()));
+        making.set("tmpdir", "/var/tmp", place);
     }
-    lines.extend(
-        notification(host)
-            .into_iter()
-            .map(|(key, value, _)| (key, value)),
-    );
-    for (key, value) in &lines {
-        if let Err(fault) = check_option(ConfigFile::Vzdump, *host.release, key, value) {
-            report_fault(fault, place, sink);
+    if !says_who_is_told(&host.vzdump) {
+        for (key, value, _) in notification(host) {
+            making.set(key, value, place);
         }
     }
-    let own: Vec<&str> = lines.iter().map(|(key, _)| *key).collect();
-    let kept = super::keep::lines(host, "etc/vzdump.conf", &own, sink)
-        .into_iter()
-        .map(|line| line.as_str().to_owned())
-        .collect();
-    Vzdump { lines, kept }
+    making.finish(host, "etc/vzdump.conf")
 }
 
 /// Whether a backup of an unprivileged container goes to a share, where vzdump would put its working folder, too.
