@@ -21,6 +21,7 @@ mod nu;
 mod output;
 mod pages;
 mod program;
+mod random_hosts;
 mod recovery;
 mod reference_host;
 mod system;

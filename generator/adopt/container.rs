@@ -1,7 +1,9 @@
 //! `[containers]`.
 
 use super::doc::Toml;
-use super::guest::{Guest, card, disk_size, identity, mebibytes, start, volume, weights};
+use super::guest::{
+    Guest, card, disk_size, identity, is_odd_card, mebibytes, start, volume, weights,
+};
 use super::write::{Writing, kebab, sub_value};
 use crate::spec::schema_keys::{ContainerOptions, SchemaTable};
 
@@ -103,9 +105,7 @@ fn features(guest: &mut Guest<'_>) {
 }
 
 fn devices(guest: &mut Guest<'_>) {
-    let mut entries = Vec::new();
-    let mut expected = 0;
-    let mut first = None;
+    let mut found = Vec::new();
     for (slot, option) in guest.numbered("dev") {
         let mut parts = guest.parts(&option, &guest.options[&option].clone());
         let Some(path) = parts.remove("path") else {
@@ -129,21 +129,26 @@ fn devices(guest: &mut Guest<'_>) {
             continue;
         }
         guest.take(&option);
-        first.get_or_insert(option);
-        if slot != expected {
+        found.push((slot, option, path, table));
+    }
+    let follow = guest.follow("dev", found.iter().map(|(slot, ..)| *slot));
+    let Some((_, first, ..)) = found.first() else {
+        return;
+    };
+    let first = first.clone();
+    let entries = found.into_iter().map(|(slot, _, path, mut table)| {
+        if !follow {
             table.push(("slot".to_owned(), slot.into()));
         }
-        expected = slot + 1;
         if table.is_empty() {
-            entries.push(path.into());
-        } else {
-            table.insert(0, ("path".to_owned(), path.into()));
-            entries.push(Toml::Table(table));
+            return path.into();
         }
-    }
-    if let Some(first) = first {
-        guest.table.set_as("devices", Toml::List(entries), &first);
-    }
+        table.insert(0, ("path".to_owned(), path.into()));
+        Toml::Table(table)
+    });
+    guest
+        .table
+        .set_as("devices", Toml::List(entries.collect()), &first);
 }
 
 fn raw_lines(guest: &mut Guest<'_>) {
@@ -185,7 +190,7 @@ fn rootfs(writing: &Writing<'_>, guest: &mut Guest<'_>) {
 fn mounts(writing: &Writing<'_>, guest: &mut Guest<'_>) {
     let file = guest.live.kind.config_file();
     let mut table = guest.table_below("mounts");
-    let mut expected = 0;
+    let mut found: Vec<(u32, String, Vec<(String, Toml)>)> = Vec::new();
     for (slot, option) in guest.numbered("mp") {
         let mut parts = guest.parts(&option, &guest.options[&option].clone());
         let place = parts.remove("volume").unwrap_or_default();
@@ -218,12 +223,15 @@ fn mounts(writing: &Writing<'_>, guest: &mut Guest<'_>) {
         if parts.remove("ro").as_deref() == Some("1") {
             put("read-only", true.into());
         }
-        if slot != expected {
-            put("slot", slot.into());
-        }
-        expected = slot + 1;
         for (key, value) in &parts {
             put(&kebab(key), sub_value(file, &option, key, value));
+        }
+        found.push((slot, option, entry));
+    }
+    let follow = guest.follow("mp", found.iter().map(|(slot, ..)| *slot));
+    for (slot, option, mut entry) in found {
+        if !follow {
+            entry.push(("slot".to_owned(), slot.into()));
         }
         table.set_as(&option, Toml::Table(entry), &option);
     }
@@ -231,7 +239,7 @@ fn mounts(writing: &Writing<'_>, guest: &mut Guest<'_>) {
 }
 
 fn cards(guest: &mut Guest<'_>) {
-    let mut expected = 0;
+    let mut found = Vec::new();
     for (slot, option) in guest.numbered("net") {
         let value = guest.options[&option].clone();
         let mut parts = guest.parts(&option, &value);
@@ -242,7 +250,7 @@ fn cards(guest: &mut Guest<'_>) {
         let manual = ["ip", "ip6"]
             .iter()
             .any(|key| parts.get(*key).is_some_and(|ip| ip == "manual"));
-        if manual {
+        if manual || is_odd_card(&parts) {
             // Left to the container: the language has no word for it.
             guest.take_raw(&option);
             continue;
@@ -251,10 +259,6 @@ fn cards(guest: &mut Guest<'_>) {
         let mut table = guest.item_below("network", &option);
         let says = |part: &str| format!("{option}.{part}");
         table.set_as("bridge", bridge, &says("bridge"));
-        if slot != expected {
-            table.set_as("slot", slot, &says("slot"));
-        }
-        expected = slot + 1;
         if let Some(name) = parts.remove("name")
             && name != format!("eth{slot}")
         {
@@ -273,6 +277,7 @@ fn cards(guest: &mut Guest<'_>) {
         }
         parts.remove("type");
         card(guest, &option, &mut parts, &mut table);
-        guest.below.push(table);
+        found.push((slot, table));
     }
+    guest.push_numbered("net", found);
 }

@@ -10,6 +10,7 @@ use crate::live::secrets::is_blanked;
 use crate::plan::value::parts;
 use crate::pve::schema::OptionSchema;
 use crate::pve::{DiskSize, GuestKind};
+use crate::value::{SpecString, VlanSet};
 
 /// A guest while its tables are written.
 pub(super) struct Guest<'a> {
@@ -85,6 +86,17 @@ impl<'a> Guest<'a> {
         found
     }
 
+    /// Whether moxc would give these numbers by itself: it takes the lowest that no option in Proxmox VE's own words has.
+    pub(super) fn follow(&self, base: &str, slots: impl IntoIterator<Item = u32>) -> bool {
+        let raw: BTreeSet<u32> = self
+            .raw
+            .keys()
+            .filter_map(|key| key.strip_prefix(base)?.parse().ok())
+            .collect();
+        let mut free = (0..).filter(|slot| !raw.contains(slot));
+        slots.into_iter().all(|slot| free.next() == Some(slot))
+    }
+
     /// A value by its parts.
     pub(super) fn parts(&self, key: &str, value: &str) -> BTreeMap<String, String> {
         parts(self.live.kind.config_file(), key, value)
@@ -102,6 +114,18 @@ impl<'a> Guest<'a> {
             is_item: true,
             says: Some(says.to_owned()),
             ..self.table_below(name)
+        }
+    }
+
+    /// Adds the tables of options that have numbers, and the numbers where moxc would give others.
+    pub(super) fn push_numbered(&mut self, base: &str, tables: Vec<(u32, Table)>) {
+        let follow = self.follow(base, tables.iter().map(|(slot, _)| *slot));
+        for (slot, mut table) in tables {
+            if !follow {
+                let says = format!("{base}{slot}.slot");
+                table.set_as("slot", slot, &says);
+            }
+            self.below.push(table);
         }
     }
 
@@ -322,6 +346,16 @@ pub(super) fn volume<'v>(
     let (store, volume) = value.split_once(':')?;
     let kind = writing.stores.get(store)?;
     Some((kind.key(), store, volume))
+}
+
+/// Whether a card says something that the language has no word for: an MTU of 1 is the bridge's own, VLAN 1 is none.
+pub(super) fn is_odd_card(parts: &BTreeMap<String, String>) -> bool {
+    let below = |key: &str, least: u32| {
+        let value = parts.get(key).and_then(|value| value.parse::<u32>().ok());
+        parts.contains_key(key) && value.is_none_or(|value| value < least)
+    };
+    let trunks = parts.get("trunks").map(|trunks| VlanSet::parse(trunks));
+    below("mtu", 576) || below("tag", 2) || trunks.is_some_and(|trunks| trunks.is_err())
 }
 
 /// A card's bridge, VLAN and what else both kinds of guests say of one.

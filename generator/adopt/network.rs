@@ -68,6 +68,18 @@ impl<'a> Interfaces<'a> {
         sorted
     }
 
+    /// Whether a bridge that is kept as its stanza knows VLANs; Open vSwitch always does.
+    fn is_aware(&self, writing: &Writing<'_>, name: &str) -> bool {
+        let file = writing.live.interfaces.present();
+        let kind = file.and_then(|file| Some(&file.interfaces.get(name)?.kind));
+        self.raw.contains(name)
+            && match kind {
+                Some(InterfaceKind::Bridge(bridge)) => bridge.vids.is_some(),
+                Some(InterfaceKind::OvsBridge(_)) => true,
+                _ => false,
+            }
+    }
+
     /// An interface with a port or a carrier that is raw.
     fn unfounded(&self) -> Option<String> {
         let fits = |name: &str| {
@@ -215,6 +227,9 @@ pub(super) fn write(writing: &mut Writing<'_>, interfaces: &Interfaces<'_>, doc:
             Part::Interface(name.clone()),
         );
         table.set("external", true);
+        if interfaces.is_aware(writing, &name) {
+            table.set("vlan-aware", true);
+        }
         table.comments.push(if interfaces.raw.contains(&name) {
             "its stanza is kept below `[network] extra`".to_owned()
         } else {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::doc::Toml;
-use super::guest::{Guest, card, disk_size, identity, mebibytes, start, volume, weights};
+use super::guest::{
+    Guest, card, disk_size, identity, is_odd_card, mebibytes, start, volume, weights,
+};
 use super::write::{Writing, kebab, sub_value};
 use crate::live::secrets::is_blanked;
 use crate::pve::schema::OptionSchema;
@@ -392,7 +394,19 @@ fn iso(guest: &mut Guest<'_>, drives: &Drives) {
 fn disks(writing: &Writing<'_>, guest: &mut Guest<'_>, drives: Drives) {
     let file = guest.live.kind.config_file();
     let mut table = guest.table_below("disks");
-    let mut next: BTreeMap<Bus, u32> = BTreeMap::new();
+    let follow: BTreeMap<Bus, bool> = BUSES
+        .iter()
+        .filter_map(|base| Bus::of(base))
+        .map(|bus| {
+            let of_bus = drives.disks.iter().filter(|disk| disk.bus == bus);
+            let alone = drives
+                .images
+                .iter()
+                .all(|image| image.bus != bus || bus == Bus::Ide && image.slot == 2);
+            let slots = of_bus.map(|disk| disk.slot);
+            (bus, alone && guest.follow(bus.as_str(), slots))
+        })
+        .collect();
     for mut disk in drives.disks {
         let mut entry: Vec<(String, Toml)> = vec![(disk.place.0, disk.place.1.into())];
         let mut put = |key: &str, value: Toml| entry.push((key.to_owned(), value));
@@ -407,10 +421,7 @@ fn disks(writing: &Writing<'_>, guest: &mut Guest<'_>, drives: Drives) {
         if disk.bus != Bus::Scsi {
             put("bus", disk.bus.as_str().into());
         }
-        let expected = next.entry(disk.bus).or_default();
-        if *expected == disk.slot {
-            *expected += 1;
-        } else {
+        if !follow[&disk.bus] {
             put("slot", disk.slot.into());
         }
         let on = |part: Option<String>| part.as_deref() == Some("1");
@@ -448,44 +459,44 @@ fn disks(writing: &Writing<'_>, guest: &mut Guest<'_>, drives: Drives) {
 fn passthrough(writing: &Writing<'_>, guest: &mut Guest<'_>) {
     let devices = guest.numbered("hostpci");
     let file = guest.live.kind.config_file();
-    let mut entries = Vec::new();
-    let mut expected = 0;
-    let mut first = None;
+    let mut found = Vec::new();
     for (slot, option) in devices {
         let parts = guest.parts(&option, &guest.options[&option].clone());
-        let Some(entry) = device(writing, slot, expected, &option, parts, file) else {
+        let Some(entry) = device(writing, &option, parts, file) else {
             guest.take_raw(&option);
             continue;
         };
         guest.take(&option);
-        first.get_or_insert(option);
-        expected = slot + 1;
-        entries.push(entry);
+        found.push((slot, option, entry));
     }
-    if let Some(first) = first {
-        guest
-            .table
-            .set_as("passthrough", Toml::List(entries), &first);
-    }
+    let follow = guest.follow("hostpci", found.iter().map(|(slot, ..)| *slot));
+    let Some((_, first, _)) = found.first() else {
+        return;
+    };
+    let first = first.clone();
+    let entries = found.into_iter().map(|(slot, _, mut entry)| {
+        if !follow {
+            entry.insert(1, ("slot".to_owned(), slot.into()));
+        }
+        Toml::Table(entry)
+    });
+    guest
+        .table
+        .set_as("passthrough", Toml::List(entries.collect()), &first);
 }
 
 /// A device that has a mapping, by its name in the spec.
 fn device(
     writing: &Writing<'_>,
-    slot: u32,
-    expected: u32,
     option: &str,
     mut parts: BTreeMap<String, String>,
     file: crate::pve::ConfigFile<'static>,
-) -> Option<Toml> {
+) -> Option<Vec<(String, Toml)>> {
     let name = parts.remove("mapping")?;
     if !writing.pci.contains(&name) || parts.contains_key("host") {
         return None;
     }
     let mut table = vec![("device".to_owned(), name.into())];
-    if slot != expected {
-        table.push(("slot".to_owned(), slot.into()));
-    }
     for flag in ["pcie", "x-vga"] {
         let on = parts.remove(flag).as_deref() == Some("1");
         table.push((flag.to_owned(), on.into()));
@@ -496,13 +507,11 @@ fn device(
     for (key, value) in &parts {
         table.push((kebab(key), sub_value(file, option, key, value)));
     }
-    Some(Toml::Table(table))
+    Some(table)
 }
 
 fn usb(writing: &Writing<'_>, guest: &mut Guest<'_>) {
-    let mut entries = Vec::new();
-    let mut expected = 0;
-    let mut first = None;
+    let mut found = Vec::new();
     for (slot, option) in guest.numbered("usb") {
         let mut parts = guest.parts(&option, &guest.options[&option].clone());
         let usb3 = parts.remove("usb3").as_deref() == Some("1");
@@ -512,28 +521,33 @@ fn usb(writing: &Writing<'_>, guest: &mut Guest<'_>) {
             continue;
         };
         guest.take(&option);
-        first.get_or_insert(option);
-        if !usb3 && slot == expected {
-            entries.push(name.into());
-        } else {
-            let mut table = vec![("device".to_owned(), name.into())];
-            if slot != expected {
-                table.push(("slot".to_owned(), slot.into()));
-            }
-            if usb3 {
-                table.push(("usb3".to_owned(), true.into()));
-            }
-            entries.push(Toml::Table(table));
+        found.push((slot, option, name, usb3));
+    }
+    let follow = guest.follow("usb", found.iter().map(|(slot, ..)| *slot));
+    let Some((_, first, ..)) = found.first() else {
+        return;
+    };
+    let first = first.clone();
+    let entries = found.into_iter().map(|(slot, _, name, usb3)| {
+        if follow && !usb3 {
+            return name.into();
         }
-        expected = slot + 1;
-    }
-    if let Some(first) = first {
-        guest.table.set_as("usb", Toml::List(entries), &first);
-    }
+        let mut table = vec![("device".to_owned(), name.into())];
+        if !follow {
+            table.push(("slot".to_owned(), slot.into()));
+        }
+        if usb3 {
+            table.push(("usb3".to_owned(), true.into()));
+        }
+        Toml::Table(table)
+    });
+    guest
+        .table
+        .set_as("usb", Toml::List(entries.collect()), &first);
 }
 
 fn cards(guest: &mut Guest<'_>) {
-    let mut expected = 0;
+    let mut found = Vec::new();
     let file = guest.live.kind.config_file();
     for (slot, option) in guest.numbered("net") {
         let value = guest.options[&option].clone();
@@ -541,7 +555,7 @@ fn cards(guest: &mut Guest<'_>) {
         let known = file.option(&option).and_then(OptionSchema::sub_options);
         let (Some(bridge), true, Some(_)) = (
             parts.remove("bridge"),
-            parts.values().all(|part| !is_blanked(part)),
+            !is_odd_card(&parts) && parts.values().all(|part| !is_blanked(part)),
             known,
         ) else {
             guest.take_raw(&option);
@@ -551,10 +565,6 @@ fn cards(guest: &mut Guest<'_>) {
         let mut table = guest.item_below("network", &option);
         let says = |part: &str| format!("{option}.{part}");
         table.set_as("bridge", bridge, &says("bridge"));
-        if slot != expected {
-            table.set_as("slot", slot, &says("slot"));
-        }
-        expected = slot + 1;
         match parts.remove("model") {
             Some(model) if model == "virtio" => {}
             Some(model) => {
@@ -566,6 +576,7 @@ fn cards(guest: &mut Guest<'_>) {
             table.set_as("mac", mac, &says("macaddr"));
         }
         card(guest, &option, &mut parts, &mut table);
-        guest.below.push(table);
+        found.push((slot, table));
     }
+    guest.push_numbered("net", found);
 }

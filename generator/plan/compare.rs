@@ -641,7 +641,7 @@ impl<'a> Comparison<'a> {
             ) else {
                 continue;
             };
-            let elsewhere = path.starts_with("etc/pve/")
+            let elsewhere = is_compared_apart(path)
                 || path.starts_with("etc/modprobe.d/")
                 || path.starts_with("etc/modules-load.d/")
                 || path.starts_with("etc/default/grub")
@@ -669,13 +669,13 @@ impl<'a> Comparison<'a> {
                 (Object::Unit(name.to_owned()), parse::unit)
             } else if path.starts_with("etc/systemd/network/") {
                 (Object::File(path.to_owned()), parse::unit)
-            } else if path == "etc/vzdump.conf" {
+            } else if has_keys(path) {
                 (Object::File(path.to_owned()), keys)
             } else {
                 (Object::File(path.to_owned()), content)
             };
         let of = |text: &str| Items::from([(object.clone(), read(text))]);
-        let whole_is_ours = !matches!(path, "etc/vzdump.conf");
+        let whole_is_ours = !has_keys(path);
         let applied = self
             .applied
             .as_ref()
@@ -751,6 +751,22 @@ impl<'a> Comparison<'a> {
             }
         }
     }
+}
+
+/// Files of `/etc/pve` that are taken apart: guests, sections, the firewall.
+fn is_compared_apart(path: &str) -> bool {
+    let Some(name) = path.strip_prefix("etc/pve/") else {
+        return false;
+    };
+    let folders = ["qemu-server/", "lxc/", "mapping/"];
+    matches!(name, "storage.cfg" | "jobs.cfg")
+        || folders.iter().any(|folder| name.starts_with(folder))
+        || firewall_object(path).is_some()
+}
+
+/// Files of `key: value` lines that others write, too.
+fn has_keys(path: &str) -> bool {
+    matches!(path, "etc/vzdump.conf" | "etc/pve/datacenter.cfg")
 }
 
 fn guest_name(config: &GuestConfig) -> Option<&str> {
