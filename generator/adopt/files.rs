@@ -7,10 +7,10 @@ use super::boot;
 use super::doc::{Doc, Part, Table, Toml};
 use super::jobs::{self, JOBS_CFG};
 use super::storage::STORAGE_CFG;
-use super::write::{NoteKind, Writing};
+use super::write::{NoteKind, Writing, kebab, schema_value};
 use crate::live::secrets::is_blanked;
 use crate::live::{FileText, Sections};
-use crate::pve::{MappingKind, Section};
+use crate::pve::{ConfigFile, MappingKind, Section};
 use crate::value::{KeptPath, SpecString};
 
 /// Files that belong to the system or to the cluster: they stay on the host as they are, and a spec that brought them to
@@ -99,9 +99,54 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
         table.set("sections", Toml::List(texts.collect()));
         doc.push(table);
     }
-    files(writing, doc);
-    untouched(writing, doc);
+    let said = options(writing, doc);
+    files(writing, &said, doc);
+    untouched(writing, &said, doc);
 }
+
+/// `[datacenter]` and `[vzdump]`: files of options, where each line is one that the language has a key for. Gives the paths of
+/// those that are said so.
+fn options(writing: &Writing<'_>, doc: &mut Doc) -> BTreeSet<&'static str> {
+    let live = writing.live;
+    let mut said = BTreeSet::new();
+    for (path, header, file, item) in [
+        (VZDUMP_CONF, "vzdump", ConfigFile::Vzdump, &live.vzdump),
+        (
+            DATACENTER_CFG,
+            "datacenter",
+            ConfigFile::Datacenter,
+            &live.datacenter,
+        ),
+    ] {
+        let part = Part::File(path.to_owned());
+        let Some(found) = item.present().filter(|found| !found.options.is_empty()) else {
+            continue;
+        };
+        // A comment of `datacenter.cfg` is its description.
+        let comments =
+            path == DATACENTER_CFG && found.file.text.lines().any(|line| line.starts_with('#'));
+        let known = found.options.iter().all(|(key, value)| {
+            file.option(key).is_some() && !value.is_empty() && !is_blanked(value)
+        });
+        if comments || !known || writing.decided.out.contains_key(&part) {
+            continue;
+        }
+        let mut table = Table::new([header], part);
+        for (key, value) in &found.options {
+            let value = match file.option(key) {
+                Some(schema) => schema_value(schema, value),
+                None => value.as_str().into(),
+            };
+            table.set_as(&kebab(key), value, key);
+        }
+        doc.push(table);
+        said.insert(path);
+    }
+    said
+}
+
+const VZDUMP_CONF: &str = "etc/vzdump.conf";
+const DATACENTER_CFG: &str = "etc/pve/datacenter.cfg";
 
 /// The text of the sections that are kept, by their ids.
 fn sections(of: &Sections, is_kept: impl Fn(&Section) -> bool) -> Vec<(String, String)> {
@@ -124,11 +169,11 @@ fn sections(of: &Sections, is_kept: impl Fn(&Section) -> bool) -> Vec<(String, S
 }
 
 /// Whole files that are the host's own.
-fn files(writing: &mut Writing<'_>, doc: &mut Doc) {
+fn files(writing: &mut Writing<'_>, said: &BTreeSet<&str>, doc: &mut Doc) {
     let mut kept: BTreeMap<&str, &FileText> = BTreeMap::new();
     for file in writing.live.tree.files() {
         let path = file.path.as_str();
-        if !is_own(path, writing.node) || file.text.trim().is_empty() {
+        if !is_own(path, writing.node) || file.text.trim().is_empty() || said.contains(path) {
             continue;
         }
         if let Some((_, why)) = LEFT
@@ -224,12 +269,18 @@ fn is_own(path: &str, node: &str) -> bool {
 }
 
 /// Files of which moxc would write something else than the host has.
-fn untouched(writing: &mut Writing<'_>, doc: &mut Doc) {
+fn untouched(writing: &mut Writing<'_>, said: &BTreeSet<&str>, doc: &mut Doc) {
     let decided = writing.decided;
     let paths: BTreeSet<&String> = decided.untouched.iter().collect();
     for path in paths {
         let mut table = Table::new(["keep", path.as_str()], Part::File(path.clone()));
-        if let Some(file) = writing.live.tree.file(path).present() {
+        if let Some(file) = writing
+            .live
+            .tree
+            .file(path)
+            .present()
+            .filter(|_| !said.contains(path.as_str()))
+        {
             let said = file.text.lines().map(str::trim_end).filter(|line| {
                 let line = line.trim_start();
                 !line.is_empty() && !line.starts_with('#')

@@ -550,6 +550,25 @@ fn usb(writing: &Writing<'_>, doc: &mut Doc) {
         table.set_some("model", map.get("description").cloned());
         doc.push(table);
     }
+    for (place, name) in &writing.plugged {
+        let mut table = Table::new(
+            ["hardware", "usb", name.as_str()],
+            Part::Device(name.clone()),
+        );
+        if place.contains(':') {
+            table.set("id", place.to_ascii_lowercase());
+            table.set("mapping", false);
+        } else {
+            table.set("port", place.as_str());
+        }
+        let plugged = writing.live.machine.usb.present().into_iter().flatten();
+        let model = plugged
+            .into_iter()
+            .find(|device| device.id.eq_ignore_ascii_case(place))
+            .and_then(|device| line(Some(&device.name)));
+        table.set_some("model", model);
+        doc.push(table);
+    }
 }
 
 /// Whether an interface of the host can be a card of the hardware table.

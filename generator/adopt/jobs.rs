@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::doc::{Doc, Part, Table, Toml};
 use super::storage::keep_of;
-use super::write::Writing;
-use crate::pve::Section;
+use super::write::{Writing, kebab, schema_value};
+use crate::live::secrets::is_blanked;
+use crate::pve::{ConfigFile, Section};
 use crate::value::{Name, SpecString};
 
 /// The file of Proxmox VE's jobs.
@@ -14,23 +15,9 @@ pub(super) const JOBS_CFG: &str = "etc/pve/jobs.cfg";
 /// Whether the language has words for a job.
 pub(super) fn has_words(writing: &Writing<'_>, section: &Section) -> bool {
     let part = Part::Job(section.id().to_owned());
-    let known = |key: &str| {
-        matches!(
-            key,
-            "schedule"
-                | "enabled"
-                | "repeat-missed"
-                | "vmid"
-                | "all"
-                | "exclude"
-                | "storage"
-                | "mode"
-                | "compress"
-                | "prune-backups"
-                | "notes-template"
-                | "notification-mode"
-        )
-    };
+    let file = ConfigFile::Job("vzdump");
+    // `pool` names guests that another file knows; `maxfiles` is what `prune-backups` was before 7.0.
+    let known = |key: &str| file.option(key).is_some() && !matches!(key, "pool" | "maxfiles");
     let stored = section
         .get("storage")
         .is_none_or(|storage| writing.stores.contains_key(storage));
@@ -38,7 +25,9 @@ pub(super) fn has_words(writing: &Writing<'_>, section: &Section) -> bool {
         && !writing.decided.kept.contains(&part)
         && Name::parse(section.id()).is_ok()
         && section.get("schedule").is_some()
-        && section.properties().all(|(key, _)| known(key))
+        && section
+            .properties()
+            .all(|(key, value)| known(key) && !is_blanked(value))
         && stored
         && guests(writing, section).is_some()
 }
@@ -106,6 +95,16 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
             table.set_as("keep", keep_of(keep), "prune-backups");
         }
         table.set_some("notes", rest.remove("notes-template").map(str::to_owned));
+        rest.remove("all");
+        rest.remove("exclude");
+        let file = ConfigFile::Job("vzdump");
+        for (key, value) in rest {
+            let value = match file.option(key) {
+                Some(schema) => schema_value(schema, value),
+                None => value.into(),
+            };
+            table.set_as(&kebab(key), value, key);
+        }
         doc.push(table);
     }
 }

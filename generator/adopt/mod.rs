@@ -29,6 +29,7 @@ use crate::pve::MappingKind;
 use crate::source::SourceMap;
 use crate::targets::{self, Target};
 use crate::template::Templates;
+use crate::value::{SpecString, UsbId, UsbPort};
 
 use doc::{Doc, Part, Printed};
 use write::{Decided, StoreKind, Writing};
@@ -245,6 +246,7 @@ impl<'a> Writing<'a> {
             stores: stores(live, decided),
             pci: mapped(live, node, decided, MappingKind::Pci, "hostpci"),
             usb: mapped(live, node, decided, MappingKind::Usb, "usb"),
+            plugged: plugged(own, decided),
             disks: BTreeMap::new(),
             notes: BTreeSet::new(),
         }
@@ -297,6 +299,33 @@ fn mapped(
         .into_keys()
         .filter(|name| used.contains(name) && !decided.kept.contains(&Part::Device(name.clone())))
         .collect()
+}
+
+/// The USB devices that guests name by their ids or sockets, with a name for each.
+fn plugged(own: &LiveNode, decided: &Decided) -> BTreeMap<String, String> {
+    let mut plugged = BTreeMap::new();
+    for guest in own.guests.values() {
+        let file = guest.kind.config_file();
+        for (key, value) in guest
+            .config
+            .options()
+            .filter(|(key, _)| key.starts_with("usb"))
+        {
+            let mut parts = plan::value::parts(file, key, guest.wanted(key).unwrap_or(value));
+            let Some(place) = parts.remove("host") else {
+                continue;
+            };
+            let is_known = UsbId::parse(&place).is_ok() || UsbPort::parse(&place).is_ok();
+            let name = format!(
+                "usb-{}",
+                place.to_ascii_lowercase().replace([':', '.'], "-")
+            );
+            if is_known && !decided.kept.contains(&Part::Device(name.clone())) {
+                plugged.insert(place, name);
+            }
+        }
+    }
+    plugged
 }
 
 /// What the compiler refuses stands as a comment.

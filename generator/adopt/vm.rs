@@ -515,8 +515,13 @@ fn usb(writing: &Writing<'_>, guest: &mut Guest<'_>) {
     for (slot, option) in guest.numbered("usb") {
         let mut parts = guest.parts(&option, &guest.options[&option].clone());
         let usb3 = parts.remove("usb3").as_deref() == Some("1");
-        let name = parts.remove("mapping");
-        let Some(name) = name.filter(|name| writing.usb.contains(name) && parts.is_empty()) else {
+        let mapped = parts
+            .remove("mapping")
+            .filter(|name| writing.usb.contains(name));
+        let host = parts
+            .remove("host")
+            .and_then(|place| writing.plugged.get(&place).cloned());
+        let Some(name) = mapped.or(host).filter(|_| parts.is_empty()) else {
             guest.take_raw(&option);
             continue;
         };

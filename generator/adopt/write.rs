@@ -90,6 +90,8 @@ pub(super) struct Writing<'a> {
     pub(super) pci: BTreeSet<String>,
     /// USB devices that can be referred to by the name of their mapping.
     pub(super) usb: BTreeSet<String>,
+    /// The names of other USB devices in the spec, by what a guest says of them: `10c4:ea60`, `1-2`.
+    pub(super) plugged: BTreeMap<String, String>,
     /// The names of disks in the spec, by the path that a guest may name.
     pub(super) disks: BTreeMap<String, String>,
     /// What a person wants to know.

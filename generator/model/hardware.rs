@@ -125,6 +125,8 @@ pub struct UsbDevice {
     pub name: Spanned<String>,
     /// Vendor and product. Without them it is whatever sits in the socket, and no mapping.
     pub id: Option<Spanned<UsbId>>,
+    /// Whether what has an id becomes a mapping; else guests name it by the id.
+    pub is_mapped: bool,
     /// The socket, where it matters.
     pub port: Option<Spanned<UsbPort>>,
     /// What it is called.
@@ -138,6 +140,7 @@ impl UsbDevice {
     /// neither, which has been reported.
     pub fn option(&self) -> Option<(&'static str, String)> {
         match (&self.id, &self.port) {
+            (Some(id), _) if !self.is_mapped => Some(("host", id.value.to_string())),
             (Some(_), _) => Some(("mapping", self.name.value.clone())),
             (None, Some(port)) => Some(("host", port.to_string())),
             (None, None) => None,

@@ -131,6 +131,7 @@ fn usb(spec: &HardwareSpec, sink: &mut Sink) -> Vec<UsbDevice> {
         devices.push(UsbDevice {
             name: row.key.clone(),
             id: body.id,
+            is_mapped: body.mapping.is_none_or(|mapping| mapping.value),
             port: body.port.clone(),
             model: body.model.clone(),
             serial: body.serial.clone(),

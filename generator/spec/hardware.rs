@@ -105,6 +105,8 @@ table! {
     UsbSpec {
         /// Vendor and product; with it the device becomes a mapping of Proxmox VE.
         "id" id: opt UsbId;
+        /// Whether it becomes one; on where left out. `false`: guests name it by its id, wherever that is plugged in.
+        "mapping" mapping: opt bool;
         /// The socket that it is plugged into, where that matters: for one of several alike, or whatever is plugged in there.
         "port" port: opt UsbPort;
         /// What it is called.

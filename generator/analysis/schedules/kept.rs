@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::space::pool_offers;
 use crate::model::{
-    BackupRehearsal, ExternalPlace, Guest, GuestKind, Host, Id, Keep, MountSource, Placement,
+    BackupRehearsal, ExternalPlace, Guest, GuestKind, Host, Id, Keep, Kept, MountSource, Placement,
     Schedule, StoreRef,
 };
 use crate::source::Spanned;
@@ -26,6 +26,11 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
 fn coverage(host: &Host, sink: &mut Sink) {
     // A schedule that was not understood might cover them.
     if !host.complete {
+        return;
+    }
+    // A job that is kept word for word may cover them, too.
+    let keeps_jobs = |kept: &Kept| kept.path.as_str() == "etc/pve/jobs.cfg";
+    if host.kept.iter().any(keeps_jobs) {
         return;
     }
     let mut backed_up = vec![false; host.guests.len()];

@@ -318,7 +318,9 @@ pub(super) fn usb(host: &Host, sink: &mut Sink) -> Option<SectionConfig> {
     let file = SectionFile::Mapping(MappingKind::Usb);
     let mut config = SectionConfig::new(file);
     for device in host.hardware.usb.values() {
-        let Some(id) = device.id else { continue };
+        let Some(id) = device.id.filter(|_| device.is_mapped) else {
+            continue;
+        };
         if !check_name(&device.name.value, device.name.span, "USB device", sink) {
             continue;
         }
