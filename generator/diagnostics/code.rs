@@ -225,6 +225,9 @@ codes! {
     MOX0655 Warning "a folder of a guest that starts later";
     MOX0656 Error   "nothing to boot from by that name";
     MOX0657 Warning "a volume of another guest";
+    MOX0670 Error   "an account by a name that Windows has already";
+    MOX0671 Error   "a domain that the guest cannot join";
+    MOX0672 Warning "a check left out that Setup does not make";
     MOX0690 Error   "an immutable guest that nobody can log into";
     MOX0691 Error   "updates that a container cannot build";
     MOX0692 Warning "updates whose failure nobody hears of";
@@ -232,9 +235,6 @@ codes! {
     MOX0694 Warning "a NixOS host that nobody can log into";
     MOX0695 Warning "one template for two NixOS containers";
     MOX0696 Warning "something that Proxmox VE on NixOS cannot do yet";
-    MOX0670 Error   "an account by a name that Windows has already";
-    MOX0671 Error   "a domain that the guest cannot join";
-    MOX0672 Warning "a check left out that Setup does not make";
     MOX0701 Error   "a schedule that never runs";
     MOX0702 Error   "a timer that fails";
     MOX0703 Warning "a run in the hour that the clock changes in";
