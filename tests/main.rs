@@ -26,6 +26,7 @@ mod random_hosts;
 mod recovery;
 mod reference_host;
 mod system;
+mod terminal;
 mod tools;
 mod virtiofs_hook;
 mod windows_setup;

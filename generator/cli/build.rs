@@ -4,6 +4,7 @@ use std::path::Path;
 use super::args::Build;
 use super::input;
 use super::load::{self, Loaded, Sources, Unit};
+use super::progress::Progress;
 use super::terminal::Terminal;
 use super::{Failure, Status};
 use crate::check;
@@ -101,6 +102,7 @@ fn emit(
     targets: &[Target],
     folder: Option<&Path>,
 ) -> Result<Vec<Ready>, Failure> {
+    let _progress = Progress::of("compiling");
     let mut sink = Sink::new();
     let templates = match folder {
         None => Templates::built_in(),
@@ -167,7 +169,9 @@ fn write(
         scope: scope.clone(),
         ..Options::default()
     };
+    let progress = Progress::of(format!("writing `{}`", folder.display()));
     let report = output::write(folder, &host.files, &host.provenance, &options)?;
+    drop(progress);
     summarize(host, folder, &report, terminal);
     Ok(Status::Fine)
 }

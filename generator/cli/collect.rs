@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::args::Collect;
+use super::progress::Progress;
 use super::remote::Remote;
 use super::terminal::Terminal;
 use super::{Failure, Status};
@@ -15,12 +16,14 @@ pub(super) fn run(args: &Collect, terminal: &mut Terminal) -> Result<Status, Fai
             ))
         })?),
     };
+    let progress = Progress::of("reading the host");
     let bytes = match (&remote, args.list) {
         (None, false) => collect::SCRIPT.as_bytes().to_vec(),
         (None, true) => collect::places().into_bytes(),
         (Some(remote), false) => remote.collect()?,
         (Some(remote), true) => remote.list()?,
     };
+    drop(progress);
     match &args.output {
         None => terminal.bytes(&bytes),
         Some(path) => {

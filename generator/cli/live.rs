@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use super::progress::Progress;
 use super::remote::Remote;
 use crate::live::{self, Folder, FolderEntry, Snapshot};
 
@@ -14,6 +15,7 @@ pub(super) const LARGEST_COPY: u64 = 1 << 30;
 /// Reads what `LIVE` names: a folder, a tar, the text of `pvereport`, or a host by `ssh`.
 pub(super) fn read(live: &str) -> Result<Snapshot, Failure> {
     let path = Path::new(live);
+    let _progress = Progress::of(format!("reading `{live}`"));
     let read = if let Some(remote) = Remote::parse(live)? {
         live::read_file(&remote.collect()?)
     } else if path.is_dir() {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::Failure;
 use super::args::Specs;
 use super::input;
+use super::progress::Progress;
 use super::surroundings::SpecFolder;
 use crate::diagnostics::Sink;
 use crate::fleet::{self, Files, LoadError};
@@ -47,6 +48,7 @@ impl Files for Disk {
 
 /// Reads and checks every spec of a call, those of fleets among them.
 pub(super) fn load(specs: &Specs) -> Result<Loaded, Failure> {
+    let _progress = Progress::of("checking");
     fleet::load(&specs.specs, &Disk, specs.deny_warnings).map_err(|error| failure(&error))
 }
 

@@ -20,7 +20,9 @@ mod lint_nix;
 mod live;
 mod load;
 mod manual;
+mod next;
 mod plan;
+mod progress;
 mod remote;
 mod surroundings;
 mod terminal;
@@ -115,6 +117,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         terminal.failure(&failure);
         Status::Failed
     });
+    if let Some(next) = next::step(&args.command, status) {
+        terminal.hint(&next);
+    }
     match terminal.finish() {
         Ok(()) => status.into(),
         Err(failure) => {

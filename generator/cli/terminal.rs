@@ -1,9 +1,9 @@
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use anstream::{AutoStream, ColorChoice};
 
 use super::args::{Color, Shared};
-use super::{Failure, load::Sources};
+use super::{Failure, load::Sources, progress};
 use crate::diagnostics::render::{self, Format, Found};
 
 /// Standard output and standard error, each locked once. A pipe that its reader has closed is no failure: what is
@@ -28,6 +28,10 @@ impl Terminal {
             ColorChoice::Auto => seen,
             ColorChoice::Always | ColorChoice::AlwaysAnsi | ColorChoice::Never => chosen,
         };
+        let format: Format = shared.message_format.into();
+        if shared.quiet || matches!(format, Format::Json | Format::Sarif) {
+            progress::be_silent();
+        }
         let (out, err) = (io::stdout(), io::stderr());
         let (out_choice, err_choice) = (
             auto(choice, AutoStream::choice(&out)),
@@ -36,7 +40,7 @@ impl Terminal {
         Self {
             out: Stream::new(AutoStream::new(out.lock(), out_choice)),
             err: Stream::new(AutoStream::new(err.lock(), err_choice)),
-            format: shared.message_format.into(),
+            format,
             quiet: shared.quiet,
             verbose: shared.verbose,
         }
@@ -80,6 +84,13 @@ impl Terminal {
     pub(super) fn remark(&mut self, text: &str) {
         if !self.quiet && self.is_for_people() {
             self.err.write(text);
+        }
+    }
+
+    /// What may come next: only where a person sees it, as a pipe has no next step.
+    pub(super) fn hint(&mut self, text: &str) {
+        if io::stderr().is_terminal() {
+            self.remark(&format!("next: {text}\n"));
         }
     }
 
