@@ -358,7 +358,27 @@ impl Loader<'_> {
             Kinship::Fleet
         };
         self.compare(first, kinship);
+        if let Some(name) = fleet.cluster.as_ref().and_then(|c| c.value.name.as_ref()) {
+            self.unite(first, name.value.as_str());
+        }
         Ok(())
+    }
+
+    /// Makes one of what the nodes of a cluster share, once nothing is wrong with any of them.
+    fn unite(&mut self, first: usize, cluster: &str) {
+        let units = &mut self.units[first..];
+        let every = units.len();
+        let hosts = units.iter_mut().filter_map(|unit| {
+            let Checked { host, plan } = &mut unit.checked;
+            Some((&*host.as_ref()?, plan.as_mut()?))
+        });
+        let hosts: Vec<_> = hosts.collect();
+        if hosts.len() < every {
+            return;
+        }
+        let mut sink = Sink::new();
+        crate::targets::unite(cluster, hosts, &mut sink);
+        self.tell(sink, &Lints::default());
     }
 
     /// One host of a fleet.

@@ -90,6 +90,7 @@ codes! {
     MOX0111 Warning "a release without security updates";
     MOX0115 Error   "one USB device, two rows";
     MOX0116 Warning "an SSH key that is nobody's";
+    MOX0117 Error   "one name, two things in a cluster";
     MOX0201 Error   "a port with two masters";
     MOX0202 Warning "two cables in one bridge without a spanning tree";
     MOX0203 Error   "a gateway that cannot be reached";

@@ -146,6 +146,12 @@ impl Section {
         Ok(())
     }
 
+    /// Sets every value of a property that may repeat.
+    pub fn set_all(&mut self, key: &str, values: &[String]) -> Result<(), CannotCarry> {
+        self.properties.remove(key);
+        values.iter().try_for_each(|value| self.add(key, value))
+    }
+
     /// Says where the spec decides a property (the empty key for the section).
     pub fn mark(&mut self, key: &str, place: Span) {
         self.places.set(key, place);
@@ -309,6 +315,11 @@ impl SectionConfig {
     /// All sections in their order.
     pub fn sections(&self) -> impl Iterator<Item = &Section> {
         self.sections.iter()
+    }
+
+    /// All sections, to change what they say.
+    pub fn sections_mut(&mut self) -> impl Iterator<Item = &mut Section> {
+        self.sections.iter_mut()
     }
 
     /// Reads a file as Proxmox does; what it would skip is returned beside the sections, by line.

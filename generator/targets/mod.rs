@@ -14,6 +14,7 @@ pub mod windows;
 
 use crate::diagnostics::Sink;
 use crate::facts::Facts;
+use crate::model::Host;
 use crate::origin::Origin;
 use crate::output::FileSet;
 use crate::template::Templates;
@@ -89,6 +90,22 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
         docs: docs::plan(facts, origin),
         proxmox,
     }
+}
+
+/// Makes one of what the nodes of a cluster share, and tells each host's guide how it becomes a node. Reports what cannot
+/// be one: MOX0117.
+pub fn unite(cluster: &str, hosts: Vec<(&Host, &mut Plan)>, sink: &mut Sink) {
+    let first = hosts.first().map(|(host, _)| host.fqdn());
+    let mut nodes = Vec::new();
+    for (host, plan) in hosts {
+        let first = first.as_deref().filter(|first| *first != host.fqdn());
+        plan.guide.joins(cluster, first);
+        nodes.push(proxmox::pve::cluster::Node {
+            host,
+            plan: &mut plan.proxmox.pve,
+        });
+    }
+    proxmox::pve::cluster::unite(&mut nodes, sink);
 }
 
 /// Writes down what is planned. Reports what a user's template cannot do, and two files of one name.

@@ -129,6 +129,25 @@ fn steps(facts: &Facts<'_>, answers: bool, has_secrets: bool, before: Vec<String
         .collect()
 }
 
+impl Plan {
+    /// Says how the host becomes a node of a cluster: the first one makes it, the others join that one.
+    pub fn joins(&mut self, cluster: &str, first: Option<&str>) {
+        let text = match first {
+            None => format!(
+                "Make the cluster, before the other hosts: `pvecm create {cluster}` on this host."
+            ),
+            Some(first) => format!(
+                "Join the cluster `{cluster}` now, while the host has no guests (one that has some cannot): \
+                 `pvecm add {first}` on this host. It takes over the files below `/etc/pve` of the nodes that are there."
+            ),
+        };
+        self.readme.steps.insert(1, Step { number: 0, text });
+        for (number, step) in (1..).zip(&mut self.readme.steps) {
+            step.number = number;
+        }
+    }
+}
+
 /// Writes it down. Reports what a user's template cannot do.
 pub fn emit(plan: &Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
     let text = templates.render(&plan.readme, sink);

@@ -20,7 +20,8 @@ use crate::template::Templates;
 #[derive(Debug)]
 pub struct Plan {
     origin: Origin,
-    pve: pve::Plan,
+    /// Proxmox VE's own files.
+    pub(super) pve: pve::Plan,
     automation: automation::Plan,
     system: system::Plan,
     /// Files of the tree that are left to the host.

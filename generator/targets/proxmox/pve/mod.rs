@@ -7,6 +7,7 @@
 //! would be the guest's notes.
 
 pub mod answer;
+pub mod cluster;
 pub mod firewall;
 mod guest;
 mod jobs;

@@ -1,0 +1,245 @@
+//! The files that all nodes of a cluster share: `storage.cfg`, `jobs.cfg`, `mapping/*` are one on all of them, so what each
+//! host's spec says of them has to be one, too.
+//!
+//! Comes in: the plans of all hosts of a cluster. Goes out: the same plans, with jobs that say their node, stores that say
+//! their nodes, and mappings that hold a line for each node; equal names of different content are told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::Host;
+use crate::pve::{CannotCarry, Section, SectionConfig};
+use crate::source::Span;
+
+use super::Plan;
+use super::options::report_refusal;
+
+/// One host of a cluster, and what is planned for it.
+pub struct Node<'a> {
+    /// The host.
+    pub host: &'a Host,
+    /// Its files of Proxmox VE.
+    pub plan: &'a mut Plan,
+}
+
+/// Kinds of stores that are somewhere in the network: what all nodes say of one needs no list of nodes.
+const OF_THE_NETWORK: &[&str] = &["nfs", "cifs", "pbs", "rbd", "cephfs", "iscsi", "esxi"];
+
+/// Makes one of what all nodes share. Reports what cannot be one: MOX0117.
+pub fn unite(nodes: &mut [Node<'_>], sink: &mut Sink) {
+    for node in nodes.iter_mut() {
+        let name = node.host.name.as_str();
+        for job in sections(&mut node.plan.jobs) {
+            // Without it the job runs on every node, each time for all that it names.
+            if job.get("node").is_none() {
+                put(job, |job| job.set("node", name), sink);
+            }
+        }
+    }
+    tell_different(nodes, "backup job", |plan| &plan.jobs, &[], sink);
+    unite_stores(nodes, sink);
+    for (what, file) in [
+        (
+            "PCI mapping",
+            (|plan| &mut plan.pci) as fn(&mut Plan) -> &mut Option<SectionConfig>,
+        ),
+        ("USB mapping", |plan| &mut plan.usb),
+        ("folder", |plan| &mut plan.directories),
+    ] {
+        unite_mappings(nodes, what, file, sink);
+    }
+}
+
+fn sections(config: &mut Option<SectionConfig>) -> impl Iterator<Item = &mut Section> {
+    config.iter_mut().flat_map(SectionConfig::sections_mut)
+}
+
+fn place(section: &Section, host: &Host) -> Span {
+    section.place("").unwrap_or(host.name.span)
+}
+
+fn put(
+    section: &mut Section,
+    change: impl FnOnce(&mut Section) -> Result<(), CannotCarry>,
+    sink: &mut Sink,
+) {
+    let at = section.place("");
+    if let (Err(error), Some(at)) = (change(section), at) {
+        report_refusal(&error, at, sink);
+    }
+}
+
+/// What a section says, beside the keys that nodes may say each for themselves.
+fn content<'a>(section: &'a Section, but: &[&str]) -> Vec<(&'a str, BTreeSet<&'a str>)> {
+    let properties = section.properties().filter(|(key, _)| !but.contains(key));
+    properties
+        .map(|(key, value)| {
+            // Proxmox VE writes the contents of a store in any order.
+            let words = if key == "content" {
+                value.split(',').collect()
+            } else {
+                BTreeSet::from([value])
+            };
+            (key, words)
+        })
+        .collect()
+}
+
+/// Tells sections of one name that say different things on two nodes.
+fn tell_different(
+    nodes: &[Node<'_>],
+    what: &str,
+    file: impl Fn(&Plan) -> &Option<SectionConfig>,
+    but: &[&str],
+    sink: &mut Sink,
+) {
+    let mut seen: BTreeMap<&str, (&Section, &Host)> = BTreeMap::new();
+    for node in nodes {
+        for section in file(node.plan).iter().flat_map(SectionConfig::sections) {
+            let Some((first, host)) = seen.get(section.id()) else {
+                seen.insert(section.id(), (section, node.host));
+                continue;
+            };
+            if first.kind() == section.kind() && content(first, but) == content(section, but) {
+                continue;
+            }
+            let differing = |(key, words): &(&str, BTreeSet<&str>)| {
+                (!content(first, but).contains(&(*key, words.clone()))).then(|| (*key).to_owned())
+            };
+            let key = content(section, but).iter().find_map(differing);
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0117,
+                    key.as_deref()
+                        .and_then(|key| section.place(key))
+                        .unwrap_or_else(|| place(section, node.host)),
+                    format!(
+                        "the {what} `{}` is one thing on `{}` and another on `{}`",
+                        section.id(),
+                        host.name.as_str(),
+                        node.host.name.as_str()
+                    ),
+                )
+                .also(place(first, host), "the other one")
+                .note("the nodes of a cluster share this file: each host would write over the other's")
+                .help("give one of them another name, or say the same of both"),
+            );
+        }
+    }
+}
+
+/// Each host says of `local` what it puts there itself, unless its spec has a table of it: together they put all of that.
+fn unite_local(nodes: &mut [Node<'_>], sink: &mut Sink) {
+    let mut contents: BTreeSet<String> = BTreeSet::new();
+    for node in nodes.iter() {
+        let local = node
+            .plan
+            .storage
+            .as_ref()
+            .and_then(|file| file.get("local"));
+        let words = local
+            .and_then(|local| local.get("content"))
+            .unwrap_or_default();
+        contents.extend(words.split(',').map(str::to_owned));
+    }
+    let contents = contents.into_iter().collect::<Vec<_>>().join(",");
+    for node in nodes
+        .iter_mut()
+        .filter(|node| node.host.storage.local.stated.is_none())
+    {
+        let local = sections(&mut node.plan.storage).find(|store| store.id() == "local");
+        if let Some(local) = local {
+            put(local, |local| local.set("content", &contents), sink);
+        }
+    }
+}
+
+fn unite_stores(nodes: &mut [Node<'_>], sink: &mut Sink) {
+    unite_local(nodes, sink);
+    tell_different(nodes, "store", |plan| &plan.storage, &["nodes"], sink);
+    let mut on: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for node in nodes.iter_mut() {
+        let name = node.host.name.as_str();
+        for store in sections(&mut node.plan.storage) {
+            let nodes = on.entry(store.id().to_owned()).or_default();
+            nodes.push(name.to_owned());
+        }
+    }
+    let every = nodes.len();
+    for node in nodes.iter_mut() {
+        for store in sections(&mut node.plan.storage) {
+            let names = &on[store.id()];
+            let everywhere = names.len() == every && OF_THE_NETWORK.contains(&store.kind());
+            if store.id() == "local" || everywhere || store.get("nodes").is_some() {
+                continue;
+            }
+            let names = names.join(",");
+            put(store, |store| store.set("nodes", names), sink);
+        }
+    }
+}
+
+/// Gives each mapping the lines of all nodes, and one description.
+fn unite_mappings(
+    nodes: &mut [Node<'_>],
+    what: &str,
+    file: fn(&mut Plan) -> &mut Option<SectionConfig>,
+    sink: &mut Sink,
+) {
+    #[derive(Default)]
+    struct Mapping {
+        lines: Vec<String>,
+        descriptions: Vec<String>,
+        first: Option<(Section, Span)>,
+    }
+    let mut mappings: BTreeMap<String, Mapping> = BTreeMap::new();
+    for node in nodes.iter_mut() {
+        for section in sections(file(node.plan)) {
+            let mapping = mappings.entry(section.id().to_owned()).or_default();
+            let lines = section.get_all("map").map(str::to_owned);
+            mapping.lines.extend(lines);
+            for text in section.get_all("description") {
+                if !mapping.descriptions.iter().any(|known| known == text) {
+                    mapping.descriptions.push(text.to_owned());
+                }
+            }
+            let here = place(section, node.host);
+            let but = ["map", "description"];
+            match &mapping.first {
+                None => mapping.first = Some((section.clone(), here)),
+                Some((first, at)) if content(first, &but) != content(section, &but) => sink.push(
+                    Diagnostic::new(
+                        Code::MOX0117,
+                        here,
+                        format!(
+                            "the {what} `{}` has other options on `{}` than on another node",
+                            section.id(),
+                            node.host.name.as_str()
+                        ),
+                    )
+                    .also(*at, "the other one")
+                    .note("a mapping is one for the whole cluster, with a line for each node")
+                    .help("give one of them another name, or say the same of both"),
+                ),
+                Some(_) => {}
+            }
+        }
+    }
+    for node in nodes.iter_mut() {
+        for section in sections(file(node.plan)) {
+            let mapping = &mappings[section.id()];
+            let description = mapping.descriptions.join(", ");
+            put(
+                section,
+                |section| {
+                    section.set_all("map", &mapping.lines)?;
+                    if description.is_empty() {
+                        return Ok(());
+                    }
+                    section.set("description", description)
+                },
+                sink,
+            );
+        }
+    }
+}
