@@ -42,7 +42,13 @@ let
         {
           inherit pkgs;
           inherit (host) spec generated modules;
-          inherit (cfg) nixosSystem;
+          inherit (cfg)
+            nixosSystem
+            specialArgs
+            disko
+            deploy-rs
+            proxmox-nixos
+            ;
         }
         // lib.optionalAttrs (host.root != null) { inherit (host) root; }
       )
@@ -60,6 +66,26 @@ in
       type = lib.types.str;
       default = "x86_64-linux";
       description = "What the hosts' guests run on.";
+    };
+    specialArgs = lib.mkOption {
+      type = lib.types.attrsOf lib.types.anything;
+      default = { };
+      description = "What all modules of NixOS machines get as arguments, besides NixOS's own.";
+    };
+    disko = lib.mkOption {
+      type = lib.types.anything;
+      default = null;
+      description = "The flake of disko, where it lays out virtual machines.";
+    };
+    proxmox-nixos = lib.mkOption {
+      type = lib.types.anything;
+      default = null;
+      description = "The flake of proxmox-nixos, for hosts that are NixOS.";
+    };
+    deploy-rs = lib.mkOption {
+      type = lib.types.anything;
+      default = null;
+      description = "The flake of deploy-rs, where it brings machines up to date.";
     };
     nixosSystem = lib.mkOption {
       type = lib.types.anything;
@@ -88,6 +114,9 @@ in
       {
         nixosModules = merged "nixosModules" hosts;
         nixosConfigurations = merged "nixosConfigurations" hosts;
+      }
+      // lib.optionalAttrs (cfg.deploy-rs != null) {
+        deploy.nodes = merged "nodes" (map (host: host // { inherit (host.deploy) nodes; }) hosts);
       };
   };
 }

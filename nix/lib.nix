@@ -1,5 +1,17 @@
 # What another flake calls: a host's spec in, its packages, modules, configurations and checks out.
 { lib, moxcFor }:
+let
+  # The NixOS guests of a spec that has been read, and all its NixOS machines' names.
+  guestsOf =
+    read:
+    lib.filterAttrs (_: guest: (guest.os or "") == "nixos") (
+      (read.containers or { }) // (read.vms or { })
+    );
+  machinesOf =
+    read:
+    builtins.attrNames (guestsOf read)
+    ++ lib.optional ((read.host.platform or "proxmox") == "nixos") read.host.name;
+in
 rec {
   # { pkgs, spec } -> what the spec's host is to a flake.
   #
@@ -7,7 +19,11 @@ rec {
   #   root       the folder that holds all that the spec's own `modules` name: ./. for a spec in ./hosts
   #   generated  the host's folder as it is checked in, ./generated/<host>. With it nothing is built to evaluate a
   #              guest; without it the modules come out of a derivation (import from derivation).
-  #   modules    further modules for each guest, by name: { web = [ ./web.nix ]; }
+  #   modules    further modules for each NixOS machine, by name: { web = [ ./web.nix ]; }; a name of none is refused
+  #   specialArgs  what all modules get as arguments, besides NixOS's own: { inherit inputs; }
+  #   disko      that flake: virtual machines and the host are laid out by it, so that nixos-anywhere can install them
+  #   proxmox-nixos  that flake: Proxmox VE for a host that is NixOS
+  #   deploy-rs  that flake: `deploy.nodes` activate by it
   #   nixosSystem  the function of that name of the nixpkgs that guests are built from
   mkHost =
     {
@@ -16,17 +32,32 @@ rec {
       root ? dirOf spec,
       generated ? null,
       modules ? { },
+      specialArgs ? { },
+      disko ? null,
+      deploy-rs ? null,
+      proxmox-nixos ? null,
+      # Of other hosts, where `modules` is about several.
+      otherMachines ? [ ],
       nixosSystem ? lib.nixosSystem,
       moxc ? moxcFor pkgs,
     }:
     let
       read = builtins.fromTOML (builtins.readFile spec);
       inherit (read.host) name;
-      isNixos = guest: (guest.os or "") == "nixos";
-      guests = lib.filterAttrs (_: isNixos) ((read.containers or { }) // (read.vms or { }));
-      machines =
-        builtins.attrNames guests ++ lib.optional ((read.host.platform or "proxmox") == "nixos") name;
+      inherit (pkgs.stdenv.hostPlatform) system;
+      guests = guestsOf read;
+      machines = machinesOf read;
       fileName = baseNameOf (toString spec);
+
+      # A module of a name that no machine has would be left out in silence.
+      strangers = lib.filter (machine: !lib.elem machine (machines ++ otherMachines)) (
+        builtins.attrNames modules
+      );
+      given =
+        if strangers == [ ] then
+          modules
+        else
+          throw "moxc: `modules` names ${lib.concatStringsSep ", " strangers}, which is no NixOS machine of ${fileName}; there are ${lib.concatStringsSep ", " machines}";
 
       # The user's own modules, which a build copies.
       ownModules = lib.concatMap (guest: guest.nixos.modules or [ ]) (lib.attrValues guests);
@@ -118,8 +149,101 @@ rec {
       # A guest may be called `default`, as the file that names all of them is.
       fileOf = guest: if guest == "default" then "default_.nix" else "${guest}.nix";
       nixosModules = lib.genAttrs machines (guest: {
-        imports = [ (folder + "/nixos/${fileOf guest}") ] ++ modules.${guest} or [ ];
+        imports = [
+          (folder + "/nixos/${fileOf guest}")
+        ]
+        ++ lib.optionals (disko != null && isVm guest) [
+          disko.nixosModules.disko
+          { services.moxc.virtualMachine.partition = lib.mkDefault true; }
+        ]
+        # What the host's own pools are for disko stands in its tree.
+        ++ lib.optionals (disko != null && guest == name) [
+          disko.nixosModules.disko
+          (folder + "/proxmox/storage/disko.nix")
+          { services.moxc.hostSystem.partition = lib.mkDefault true; }
+        ]
+        ++ lib.optionals (proxmox-nixos != null && guest == name) [
+          proxmox-nixos.nixosModules.proxmox-ve
+          { nixpkgs.overlays = [ proxmox-nixos.overlays.${system} ]; }
+        ]
+        ++ given.${guest} or [ ];
       });
+      isVm = guest: guest != name && (read.vms or { }) ? ${guest};
+
+      nixosConfigurations = lib.mapAttrs (
+        _: module:
+        nixosSystem {
+          inherit system specialArgs;
+          modules = [ module ];
+        }
+      ) nixosModules;
+
+      # What a guest is made from: the template of a container by the name that the spec gives it, the disk of a virtual
+      # machine as a qcow2 that `qemu-img convert` writes to its volume.
+      imageOf =
+        guest:
+        let
+          machine = nixosConfigurations.${guest};
+          inherit (machine) config;
+          template = baseNameOf (guests.${guest}.template or "${guest}.tar.xz");
+          image =
+            if !isVm guest then
+              if lib.hasSuffix ".tar.xz" template then
+                ''ln -s ${config.system.build.tarball}/tarball/*.tar.xz "$out"/${lib.escapeShellArg template}''
+              else
+                throw "moxc: NixOS makes templates that end in .tar.xz, and that of ${guest} is ${template}"
+            else if config.services.moxc.virtualMachine.partition then
+              # One image for each disk, by its name.
+              ''ln -s ${config.system.build.diskoImages}/* "$out"/''
+            else
+              ''ln -s ${diskImage guest machine}/nixos.qcow2 "$out"/${lib.escapeShellArg "${guest}.qcow2"}'';
+        in
+        pkgs.runCommand "${guest}-image"
+          {
+            # As the images of nixpkgs do it.
+            passthru = { inherit config; };
+            meta.description = "What ${guest} on ${name} is made from";
+          }
+          ''
+            mkdir "$out"
+            ${image}
+          ''
+        // {
+          inherit config;
+        };
+      diskImage =
+        guest: machine:
+        let
+          inherit (machine) config;
+          root = config.fileSystems."/".fsType;
+        in
+        if root != "ext4" then
+          throw "moxc: the image of ${guest} has its root on ${root}: pass `disko` to mkHost, nixpkgs alone makes ext4"
+        else
+          import (pkgs.path + "/nixos/lib/make-disk-image.nix") {
+            inherit config lib;
+            pkgs = machine.pkgs or pkgs;
+            format = "qcow2";
+            partitionTableType = if config.services.moxc.virtualMachine.efi then "efi" else "legacy";
+            label = config.services.moxc.virtualMachine.rootLabel;
+            bootSize = "512M";
+            additionalSpace = "1G";
+            copyChannel = false;
+          };
+
+      # Where a machine is reached: its first fixed address, or its name.
+      addressOf =
+        machine:
+        let
+          nics = guests.${machine}.network or [ ];
+          fixed = lib.filter (text: builtins.isString text && lib.hasInfix "/" text) (
+            map (nic: nic.address or nic.address6 or null) nics
+          );
+        in
+        if machine == name || fixed == [ ] then
+          machine
+        else
+          builtins.head (builtins.split "/" (builtins.head fixed));
 
       script = command: text: {
         type = "app";
@@ -133,19 +257,45 @@ rec {
       };
     in
     {
-      inherit name config nixosModules;
-
-      nixosConfigurations = lib.mapAttrs (
-        _: module:
-        nixosSystem {
-          system = pkgs.stdenv.hostPlatform.system;
-          modules = [ module ];
-        }
-      ) nixosModules;
+      inherit
+        name
+        config
+        nixosModules
+        nixosConfigurations
+        ;
 
       packages = {
         "${name}-config" = config;
-      };
+      }
+      // lib.mapAttrs' (guest: _: lib.nameValuePair "${guest}-image" (imageOf guest)) guests;
+
+      # For colmena: `colmenaHive = colmena.lib.makeHive host.colmena`, or `colmena = host.colmena`.
+      colmena = {
+        meta = {
+          nixpkgs = pkgs;
+          inherit specialArgs;
+        };
+      }
+      // lib.mapAttrs (machine: module: {
+        imports = [ module ];
+        deployment = {
+          targetHost = addressOf machine;
+          targetUser = "root";
+          tags = guests.${machine}.tags or [ ];
+        };
+      }) nixosModules;
+
+      # For deploy-rs, where `deploy-rs` is given.
+      deploy.nodes = lib.optionalAttrs (deploy-rs != null) (
+        lib.mapAttrs (machine: configuration: {
+          hostname = addressOf machine;
+          profiles.system = {
+            user = "root";
+            sshUser = "root";
+            path = deploy-rs.lib.${system}.activate.nixos configuration;
+          };
+        }) nixosConfigurations
+      );
 
       apps = {
         "${name}-build" = script "build" ''exec moxc build "''${1:-${fileName}}" "''${@:2}"'' // {
@@ -203,6 +353,7 @@ rec {
           ]
           // {
             inherit spec;
+            otherMachines = lib.concatMap (other: machinesOf (lib.importTOML other)) specs;
           }
           // lib.optionalAttrs (generated != null) {
             generated = generated + "/${(builtins.fromTOML (builtins.readFile spec)).host.name}";
@@ -216,7 +367,15 @@ rec {
       "packages"
       "apps"
       "checks"
-    ] (field: merge field hosts);
+    ] (field: merge field hosts)
+    // {
+      colmena =
+        merge "colmena" (map (host: host // { colmena = removeAttrs host.colmena [ "meta" ]; }) hosts)
+        // {
+          inherit ((lib.head hosts).colmena) meta;
+        };
+      deploy.nodes = merge "nodes" (map (host: host // { inherit (host.deploy) nodes; }) hosts);
+    };
 
   # One of these sets of several hosts. A flake has one of each name, so two hosts must not have the same guest.
   merge =

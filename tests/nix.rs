@@ -619,7 +619,7 @@ fn a_nixos_host_says_the_same_as_a_debian_one() {
             .unwrap_or_else(|| panic!("{path} is not there"));
         String::from_utf8(file.contents.clone()).unwrap()
     };
-    let (_folder, nixos) = written("example-host");
+    let (_folder, nixos) = written("nixos-host");
     let host = config(&nixos.join("pve1.nix"), "{ }");
 
     // What it does at set times: the same tools with the same words, locked in alike, at the same times. Only an update
@@ -818,8 +818,11 @@ impl Flake {
         ]));
         for path in listed.lines() {
             let from = root().join(path);
-            if from.is_file() {
-                let to = source.join(path);
+            let to = source.join(path);
+            if let Ok(target) = fs::read_link(&from) {
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                std::os::unix::fs::symlink(target, to).unwrap();
+            } else if from.is_file() {
                 fs::create_dir_all(to.parent().unwrap()).unwrap();
                 fs::copy(from, to).unwrap();
             }
@@ -1339,6 +1342,130 @@ fn a_flake_made_of_the_template_compiles_its_host() {
     assert!(errors.contains("up-to-date"), "{errors}");
 }
 
+/// What mkHost gives of the example `nixos-host.toml`, with `more` arguments, as the value of `field`.
+fn of_mk_host(flake: &Flake, more: &str, field: &str) -> Output {
+    let expression = format!(
+        "let
+           pkgs = {packages};
+           moxc = import ./nix/lib.nix {{ inherit (pkgs) lib; moxcFor = _: null; }};
+           evaluate = import ./tests/nix/stub-nixpkgs/eval.nix;
+           nixosSystem = {{ modules, specialArgs ? {{ }}, ... }}:
+             evaluate {{ inherit specialArgs pkgs; lib = pkgs.lib; }}
+               ([ ./tests/nix/stub-nixpkgs/base.nix ] ++ modules);
+           host = moxc.mkHost {{
+             inherit pkgs nixosSystem;
+             spec = ./examples/nixos-host.toml;
+             generated = ./examples/generated/nix1;
+             {more}
+           }};
+         in {field}",
+        packages = flake.packages()
+    );
+    try_run(&mut flake.program(
+        "source",
+        "nix-instantiate",
+        &["--eval", "--strict", "--json", "--expr", &expression],
+    ))
+}
+
+fn value_of(output: &Output) -> Json {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn each_nixos_guest_has_an_image() {
+    let flake = Flake::new();
+    let images = value_of(&of_mk_host(
+        &flake,
+        "",
+        "builtins.mapAttrs (_: image: [ image.drvPath image.text (image.config.networking.hostName or \"\") ]) (removeAttrs host.packages [ \"nix1-config\" ])",
+    ));
+    let names: Vec<&String> = images.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["dev-image", "web-image"]);
+    let text = |name: &str| images[name][1].as_str().unwrap().to_owned();
+    // A template by the name that the spec gives it, a disk by the guest's.
+    assert!(text("web-image").contains("/tarball/*.tar.xz \"$out\"/'nixos-lxc.tar.xz'"));
+    assert!(text("dev-image").contains("/nixos.qcow2 \"$out\"/'dev.qcow2'"));
+    assert_eq!(images["web-image"][2], "web");
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn modules_get_their_arguments_and_a_module_of_nobody_is_refused() {
+    let flake = Flake::new();
+    let given = value_of(&of_mk_host(
+        &flake,
+        "specialArgs = { inputs.word = \"home\"; }; modules.web = [ ({ inputs, ... }: { networking.domain = inputs.word; }) ];",
+        "host.nixosConfigurations.web.config.networking.domain",
+    ));
+    assert_eq!(given, "home");
+    let output = of_mk_host(
+        &flake,
+        "modules.webb = [ { } ];",
+        "host.nixosConfigurations.web.config.networking.hostName",
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        said.contains("`modules` names webb, which is no NixOS machine of nixos-host.toml; there are dev, web, nix1"),
+        "{said}"
+    );
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn colmena_and_deploy_rs_get_every_machine() {
+    let flake = Flake::new();
+    let hive = value_of(&of_mk_host(
+        &flake,
+        "",
+        "builtins.mapAttrs (_: node: node.deployment) (removeAttrs host.colmena [ \"meta\" ])",
+    ));
+    assert_eq!(
+        hive["dev"],
+        serde_json::json!({ "targetHost": "192.168.10.21", "targetUser": "root", "tags": ["nixos"] })
+    );
+    assert_eq!(hive["nix1"]["targetHost"], "nix1");
+    let nodes = value_of(&of_mk_host(
+        &flake,
+        "deploy-rs.lib.x86_64-linux.activate.nixos = machine: machine.config.networking.hostName;",
+        "host.deploy.nodes",
+    ));
+    assert_eq!(
+        nodes["web"],
+        serde_json::json!({
+            "hostname": "10.99.0.10",
+            "profiles": { "system": { "user": "root", "sshUser": "root", "path": "web" } },
+        })
+    );
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn disko_lays_out_the_virtual_machines_where_it_is_there() {
+    let flake = Flake::new();
+    // Its module declares where disks are told.
+    let disko = "disko.nixosModules.disko = { lib, ... }: { options.disko.devices = lib.mkOption { type = with lib.types; attrsOf (attrsOf anything); default = { }; }; };";
+    let laid_out = value_of(&of_mk_host(
+        &flake,
+        disko,
+        "let inherit (host.nixosConfigurations.dev) config; in { inherit (config.disko) devices; fileSystems.\"/\".device = config.fileSystems.\"/\".device or null; }",
+    ));
+    let root = &laid_out["devices"]["disk"]["root"];
+    assert_eq!(
+        root["content"]["partitions"]["ESP"]["content"]["mountpoint"],
+        "/boot"
+    );
+    assert_eq!(
+        root["content"]["partitions"]["root"]["content"]["mountpoint"],
+        "/"
+    );
+    assert!(laid_out["fileSystems"]["/"]["device"].is_null());
+}
+
 #[test]
 #[ignore = "needs nix and git; run by tests/run"]
 fn a_flake_sees_the_users_own_modules_with_and_without_a_build() {
@@ -1482,7 +1609,7 @@ fn the_module_for_flake_parts_gives_what_mk_host_gives() {
     assert_eq!(
         evaluate(&expression),
         serde_json::json!({
-            "packages": ["pve1-config"],
+            "packages": ["pve1-config", "services-image", "workstation-image"],
             "apps": ["pve1-apply", "pve1-build", "pve1-check", "pve1-plan"],
             "checks": ["pve1-config"],
             "modules": ["services", "workstation"],

@@ -4,15 +4,21 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Container, Guest, GuestKind, Host, NixosGuest, Schedule};
+use crate::model::{
+    Container, DiskSource, Guest, GuestKind, Host, NixosGuest, Schedule, Vm, VmDisk,
+};
 use crate::nix::AttrPath;
 use crate::source::Span;
-use crate::value::{ContainerOs, Node, Platform, Value};
+use crate::value::{ContainerOs, GuestPath, Node, Platform, Value};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
         if let Some(nixos) = &guest.nixos {
             nobody(host, guest, nixos, sink);
+            contradictions(guest, nixos, sink);
+        }
+        if let GuestKind::Vm(vm) = &guest.kind {
+            disks(guest, vm, sink);
         }
     }
     templates(host, sink);
@@ -114,6 +120,213 @@ fn nobody(host: &Host, guest: &Guest, nixos: &NixosGuest, sink: &mut Sink) {
         .note(way)
         .help(help),
     );
+}
+
+/// Reports disks that cannot be mounted as the spec asks (MOX0697), and those of NixOS that nothing mounts (MOX0698).
+fn disks(guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    let boot = vm.boot_disk().map(VmDisk::key);
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for share in &vm.shares {
+        if let GuestPath::Unix(path) = &*share.mount {
+            seen.insert(path, share.mount.span);
+        }
+    }
+    for disk in &vm.disks {
+        let boots = boot.as_deref() == Some(disk.key().as_str());
+        let fault = |span, message: String| {
+            Diagnostic::new(Code::MOX0697, span, message).also(vm.os.span, "its system")
+        };
+        let Some(nixos) = &guest.nixos else {
+            let keys = [
+                ("mount", disk.mount.as_ref().map(|mount| mount.span)),
+                ("fs", disk.fs.is_written().then_some(disk.fs.span)),
+            ];
+            for (key, span) in keys {
+                if let Some(span) = span {
+                    sink.push(
+                        fault(
+                            span,
+                            format!(
+                                "`{key}` of a disk of `{}`, which is no NixOS",
+                                guest.name.value
+                            ),
+                        )
+                        .help("only the module of a NixOS guest mounts disks: remove the key"),
+                    );
+                }
+            }
+            continue;
+        };
+        let Some(mount) = &disk.mount else {
+            if boots {
+                seen.insert("/", disk.name.span);
+                continue;
+            }
+            if disk.fs.is_written() {
+                sink.push(
+                    fault(
+                        disk.fs.span,
+                        format!(
+                            "`{}` has a file system, and is mounted nowhere",
+                            disk.name.value
+                        ),
+                    )
+                    .help("add where: `mount = \"/srv/data\"`"),
+                );
+            } else if nixos.modules.is_empty()
+                && !is_set_below(nixos, &["fileSystems"])
+                && !is_set_below(nixos, &["disko"])
+                && !is_set_below(nixos, &["boot", "zfs"])
+                && matches!(disk.source, DiskSource::Volume(_))
+                && !*vm.installed
+            {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0698,
+                        disk.name.span,
+                        format!("nothing mounts the disk `{}` of `{}`", disk.name.value, guest.name.value),
+                    )
+                    .help("add where: `mount = \"/srv/data\"`; it is formatted at the first start where it is empty"),
+                );
+            }
+            continue;
+        };
+        if boots != (mount.as_str() == "/") {
+            let message = if boots {
+                format!(
+                    "`{}` boots from this disk, so its root is on it",
+                    guest.name.value
+                )
+            } else {
+                format!("`{}` does not boot from this disk", guest.name.value)
+            };
+            let help = match (&vm.boot, boots) {
+                (_, true) => "remove `mount`, or say by `boot` which disk it boots from",
+                (Some(_), false) => "name the disk first in `boot`, or mount it elsewhere",
+                (None, false) => "name it in `boot`, or mount it elsewhere",
+            };
+            sink.push(fault(mount.span, message).help(help));
+        } else if [
+            "/boot",
+            "/nix",
+            "/nix/store",
+            "/etc",
+            "/usr",
+            "/proc",
+            "/sys",
+            "/dev",
+            "/run",
+        ]
+        .contains(&mount.as_str())
+        {
+            sink.push(
+                fault(
+                    mount.span,
+                    format!(
+                        "`{mount}` is a folder of the system, and the system is on another disk",
+                        mount = mount.value
+                    ),
+                )
+                .help("mount it where data lies: `/srv/data`, `/var/lib/postgresql`, `/home`"),
+            );
+        }
+        if let Some(other) = seen.insert(mount.as_str(), mount.span) {
+            sink.push(
+                fault(
+                    mount.span,
+                    format!(
+                        "`{}` is mounted twice in `{}`",
+                        mount.value, guest.name.value
+                    ),
+                )
+                .also(other, "here, too")
+                .help("give each a place of its own"),
+            );
+        }
+        if !boots && disk.stable_path().is_none() {
+            sink.push(
+                fault(
+                    mount.span,
+                    format!("the disk `{}` has no name that stays", disk.name.value),
+                )
+                .also(disk.bus.span, "its bus")
+                .note("the kernel numbers such disks as it finds them, and another one might be formatted")
+                .help("give it a `serial`, or the bus `scsi`"),
+            );
+        }
+    }
+}
+
+/// Reports settings that take back what a key says (MOX0699).
+fn contradictions(guest: &Guest, nixos: &NixosGuest, sink: &mut Sink) {
+    let mut told = |option: &[&str], differs: &dyn Fn(&Value) -> bool, place: Span, key: &str| {
+        let Some(node) = setting(nixos, option).filter(|node| differs(&node.value)) else {
+            return;
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0699,
+                node.span,
+                format!("`{}` is set against `{key}`", option.join(".")),
+            )
+            .label("this is what counts")
+            .also(place, "says otherwise")
+            .help(format!(
+                "remove one of the two: `settings` win over `{key}`"
+            )),
+        );
+    };
+    let is_not = |wanted: bool| move |value: &Value| *value == Value::Boolean(!wanted);
+    if let Some(version) = &nixos.state_version {
+        let differs = |value: &Value| *value != Value::String(version.as_str().to_owned());
+        told(
+            &["system", "stateVersion"],
+            &differs,
+            version.span,
+            "state-version",
+        );
+    }
+    let name = guest.name.as_str();
+    let differs = |value: &Value| *value != Value::String(name.to_owned());
+    told(
+        &["networking", "hostName"],
+        &differs,
+        guest.name.span,
+        "the guest's name",
+    );
+    if *nixos.immutable {
+        told(
+            &["users", "mutableUsers"],
+            &is_not(false),
+            nixos.immutable.span,
+            "immutable",
+        );
+    }
+    if let GuestKind::Vm(vm) = &guest.kind
+        && vm.agent.is_written()
+    {
+        told(
+            &["services", "qemuGuest", "enable"],
+            &is_not(*vm.agent),
+            vm.agent.span,
+            "agent",
+        );
+    }
+    for service in &nixos.services {
+        let mut path = vec!["services"];
+        path.extend(service.value.0.split('.'));
+        path.push("enable");
+        told(&path, &is_not(true), service.span, "services");
+    }
+    if !nixos.ports.is_empty() {
+        let place = nixos.ports[0].span;
+        told(
+            &["networking", "firewall", "enable"],
+            &is_not(true),
+            place,
+            "ports",
+        );
+    }
 }
 
 /// Reports a template that two NixOS containers are made of (MOX0695).

@@ -236,6 +236,9 @@ codes! {
     MOX0694 Warning "a NixOS host that nobody can log into";
     MOX0695 Warning "one template for two NixOS containers";
     MOX0696 Warning "something that Proxmox VE on NixOS cannot do yet";
+    MOX0697 Error   "a disk that cannot be mounted as asked";
+    MOX0698 Warning "a disk that nothing mounts";
+    MOX0699 Warning "a setting against a key of the spec";
     MOX0701 Error   "a schedule that never runs";
     MOX0702 Error   "a timer that fails";
     MOX0703 Warning "a run in the hour that the clock changes in";

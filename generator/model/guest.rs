@@ -12,10 +12,10 @@ use crate::source::{Span, Spanned};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, Cidr, ComputerName, ContainerOs, CpuSet,
     DevicePath, DnsName, EfiType, FirewallDirection, FirewallLog, FirewallPolicy, FirewallPorts,
-    FirewallWord, Firmware, GuestAddress, GuestOs, GuestPath, KeyboardLayout, Line, Locale,
-    MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, RemoteAccess, SecretName,
-    SetupCheck, SshKey, Tag, Text, TimeZoneName, TpmVersion, UsbId, VlanSet, VlanTag, VmId, VmOs,
-    VolumeId, WindowsUser, WingetId,
+    FirewallWord, Firmware, GuestAddress, GuestFileSystem, GuestOs, GuestPath, KeyboardLayout,
+    Line, Locale, MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, RemoteAccess,
+    SecretName, SetupCheck, SshKey, Tag, Text, TimeZoneName, TpmVersion, UsbId, VlanSet, VlanTag,
+    VmId, VmOs, VolumeId, WindowsUser, WingetId,
 };
 
 /// A virtual machine or a container.
@@ -243,6 +243,10 @@ pub struct VmDisk {
     pub cache: Option<Spanned<CacheMode>>,
     /// Whether backups hold it.
     pub backup: Setting<bool>,
+    /// Where a NixOS guest mounts it, where the spec says it.
+    pub mount: Option<Spanned<AbsolutePath>>,
+    /// The file system that a NixOS guest makes on it.
+    pub fs: Setting<GuestFileSystem>,
     /// The serial number that the guest sees.
     pub serial: Option<Spanned<Name>>,
     /// Its number on the bus.
@@ -255,6 +259,26 @@ impl VmDisk {
     /// The option that it is: `scsi0`.
     pub fn key(&self) -> String {
         format!("{}{}", *self.bus, self.slot)
+    }
+
+    /// A name of it inside the guest that stays whatever else is plugged in: udev makes it of what QEMU says of the disk, a
+    /// serial number or, on the bus `scsi`, the option's own name.
+    pub fn stable_path(&self) -> Option<String> {
+        let serial = self.serial.as_ref().map(|serial| serial.as_str());
+        match (*self.bus, serial) {
+            (Bus::Scsi, Some(serial)) => {
+                Some(format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{serial}"))
+            }
+            (Bus::Scsi, None) => Some(format!(
+                "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-{}",
+                self.key()
+            )),
+            (Bus::Virtio, Some(serial)) => Some(format!("/dev/disk/by-id/virtio-{serial}")),
+            (Bus::Sata | Bus::Ide, Some(serial)) => {
+                Some(format!("/dev/disk/by-id/ata-QEMU_HARDDISK_{serial}"))
+            }
+            (Bus::Virtio | Bus::Sata | Bus::Ide, None) => None,
+        }
     }
 
     /// Whether there is something on it before anything is installed.
@@ -797,6 +821,15 @@ pub struct RustProject {
 }
 
 impl Vm {
+    /// The disk that it boots from: the first that its order names, else the first of all.
+    pub fn boot_disk(&self) -> Option<&VmDisk> {
+        let order = self.boot.iter().flat_map(|order| &order.value);
+        order
+            .filter_map(|option| self.disks.iter().find(|disk| disk.key() == *option))
+            .next()
+            .or_else(|| self.disks.first())
+    }
+
     /// The rows of the hardware table that it takes, in the order of the spec, and where it says so.
     pub fn passed(&self) -> impl Iterator<Item = Spanned<Id<PciDevice>>> + '_ {
         self.passthrough

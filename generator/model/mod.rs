@@ -39,7 +39,7 @@ use crate::pve::{PveOption, Release};
 use crate::source::{Span, Spanned};
 use crate::value::{
     AbsolutePath, ByteSize, CountryCode, DnsName, Email, HostName, HoursOff, KeyboardLayout,
-    Platform, SecretName, SshKey, TimeZoneName,
+    Platform, ReleaseTag, SecretName, SshKey, TimeZoneName,
 };
 
 /// A value of the model, where it stands in the spec, and whether the spec says it.
@@ -144,6 +144,8 @@ pub struct Host {
     pub keyboard: Setting<KeyboardLayout>,
     /// Where reports go.
     pub email: Option<Spanned<Email>>,
+    /// The release that the state of a NixOS host is kept for.
+    pub state_version: Option<Spanned<ReleaseTag>>,
     /// Keys that may log in as root.
     pub ssh_keys: Vec<Spanned<SshKey>>,
     /// The secret that holds root's hashed password for the installation.

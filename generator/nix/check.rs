@@ -156,7 +156,12 @@ pub(crate) fn parse(text: &str) -> Result<ast::Root, Fault> {
     let mut depth = 0_usize;
     for event in root.syntax().preorder() {
         match event {
-            rowan::WalkEvent::Enter(_) => depth += 1,
+            rowan::WalkEvent::Enter(node) => {
+                depth += 1;
+                if let Some(fault) = passed_by_rnix(&node) {
+                    return Err(fault);
+                }
+            }
             rowan::WalkEvent::Leave(_) => depth -= 1,
         }
         if depth > DEEPEST {
@@ -168,6 +173,62 @@ pub(crate) fn parse(text: &str) -> Result<ast::Root, Fault> {
         }
     }
     Ok(root)
+}
+
+/// What the grammar of Nix (`parser.y`, `lexer.l`) has no place for, and rnix takes.
+fn passed_by_rnix(node: &rnix::SyntaxNode) -> Option<Fault> {
+    let syntax = |message: &str, help: &str| {
+        let range = node.text_range();
+        let mut fault = fault(
+            FaultKind::Syntax,
+            range.start().into()..range.end().into(),
+            message.to_owned(),
+        );
+        fault.help = Some(help.to_owned());
+        fault
+    };
+    let words = match node.kind() {
+        SyntaxKind::NODE_LAMBDA => "a function",
+        SyntaxKind::NODE_LET_IN => "a `let`",
+        SyntaxKind::NODE_WITH => "a `with`",
+        SyntaxKind::NODE_ASSERT => "an `assert`",
+        SyntaxKind::NODE_IF_ELSE => "an `if`",
+        SyntaxKind::NODE_INHERIT => {
+            let attrs = ast::Inherit::cast(node.clone())?.attrs();
+            let computed = attrs.into_iter().find(|attr| static_name(attr).is_none())?;
+            let mut fault = fault(
+                FaultKind::Syntax,
+                range_of(&computed),
+                "`inherit` takes no name that is computed".to_owned(),
+            );
+            fault.help = Some("write an attribute of its own: `${name} = …;`".to_owned());
+            return Some(fault);
+        }
+        SyntaxKind::NODE_PATH_SEARCH => {
+            let text = node.text().to_string();
+            let inner = text.trim_start_matches('<').trim_end_matches('>');
+            return inner
+                .split('/')
+                .any(str::is_empty)
+                .then(|| syntax("no path between `<` and `>`", "remove the slash too many"));
+        }
+        _ => return None,
+    };
+    let operand = matches!(
+        node.parent()?.kind(),
+        SyntaxKind::NODE_APPLY
+            | SyntaxKind::NODE_BIN_OP
+            | SyntaxKind::NODE_HAS_ATTR
+            | SyntaxKind::NODE_LIST
+            | SyntaxKind::NODE_SELECT
+            | SyntaxKind::NODE_UNARY_OP
+    );
+    operand.then(|| {
+        syntax(
+            &format!("{words} among operands, without parentheses"),
+            "put it in parentheses",
+        )
+    })
 }
 
 /// The faults of a tree that has no syntax error, in the order of their places.
@@ -875,6 +936,15 @@ mod tests {
             ("\"a\0b\"", &[("nul", "\0")]),
             ("1 |> 2", &[("syntax", "1 |> 2")]),
             ("./a/", &[("syntax", "./a/")]),
+            ("map x: x [ 1 ]", &[("syntax", "x: x [ 1 ]")]),
+            ("[ x: x ]", &[("syntax", "x: x")]),
+            ("map { a }: a", &[("syntax", "{ a }: a")]),
+            ("1 + x: x", &[("syntax", "x: x")]),
+            ("! x: x", &[("syntax", "x: x")]),
+            ("true -> x: x", &[("syntax", "x: x")]),
+            ("a: { inherit ${a}; }", &[("syntax", "${a}")]),
+            ("a: { inherit (a) \"${a}\"; }", &[("syntax", "\"${a}\"")]),
+            ("<a/>", &[("syntax", "<a/>")]),
             ("{ a = 1; a = 2; }", &[("duplicate-attribute", "a")]),
             ("{ a = 1; \"a\" = 2; }", &[("duplicate-attribute", "\"a\"")]),
             (
@@ -1008,6 +1078,10 @@ mod tests {
             "builtins.storeDir",
             "__curPos",
             "<nixpkgs>",
+            "<nixpkgs/lib>",
+            "map (x: x) [ (y: y) ]",
+            "x: y: if x then y else z: z",
+            "{ inherit (builtins) \"map\" ${\"add\"}; }",
             "\"$${a}\"",
             "''$${a} ''${b}''",
         ] {

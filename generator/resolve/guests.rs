@@ -18,8 +18,8 @@ use crate::spec::guest::{
 use crate::spec::reader::{List, OneOrMany, Reference, ShortOrLong};
 use crate::value::Node;
 use crate::value::{
-    Bus, ByteSize, ContainerOs, DatasetUse, EfiType, Firmware, Line, MacAddress, TpmVersion, VmId,
-    VmOs,
+    Bus, ByteSize, ContainerOs, DatasetUse, EfiType, Firmware, GuestFileSystem, Line, MacAddress,
+    TpmVersion, VmId, VmOs,
 };
 
 use super::devices::{self, Bootable, ImageRow, Wanted};
@@ -684,6 +684,8 @@ impl Resolver<'_> {
             iothread: Setting::or_default(body.iothread, has_iothread, body.span),
             cache: body.cache.map(|c| c.map(|c| c.0)),
             backup: Setting::or_default(body.backup, true, body.span),
+            mount: body.mount.clone(),
+            fs: choice(body.fs, GuestFileSystem::Ext4, body.span),
             serial: body.serial.clone(),
             slot: 0,
             more: body.schema.to_vec(),

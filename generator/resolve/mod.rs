@@ -133,6 +133,7 @@ pub fn resolve_for(file: &HostFile, addresses: Addresses, sink: &mut Sink) -> Ho
             host_span,
         ),
         email: host.and_then(|h| h.email.clone()),
+        state_version: host.and_then(|h| h.state_version.clone()),
         ssh_keys: list(host.and_then(|h| h.ssh_keys.as_ref())),
         root_password_secret: host.and_then(|h| h.root_password_secret.clone()),
         reserve: reserve(host, host_span),

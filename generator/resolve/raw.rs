@@ -852,6 +852,8 @@ impl<'s> Sorter<'s> {
             iothread: off(),
             cache: None,
             backup: None,
+            mount: None,
+            fs: None,
             serial: None,
             slot: None,
             schema: SchemaKeys::default(),

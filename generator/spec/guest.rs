@@ -12,10 +12,10 @@ use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName, ContainerOs,
     CpuSet, DevicePath, DnsName, EfiType, EnvironmentName, FirewallDirection, FirewallLog,
-    FirewallPolicy, FirewallPorts, FirewallWord, Firmware, GuestAddress, GuestPath, ImageFormat,
-    Line, Locale, MacAddress, ModulePath, Name, NixAttribute, OctalMode, Port, ReleaseTag,
-    RemoteAccess, SecretName, SetupCheck, Tag, Text, TpmVersion, ValueError, VlanTag, VmId, VmOs,
-    VolumeId, VolumeName, WindowsUser, WingetId,
+    FirewallPolicy, FirewallPorts, FirewallWord, Firmware, GuestAddress, GuestFileSystem,
+    GuestPath, ImageFormat, Line, Locale, MacAddress, ModulePath, Name, NixAttribute, OctalMode,
+    Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, Tag, Text, TpmVersion, ValueError,
+    VlanTag, VmId, VmOs, VolumeId, VolumeName, WindowsUser, WingetId,
 };
 
 table! {
@@ -417,6 +417,10 @@ table! {
         "cache" cache: opt OneOf<CacheMode>;
         /// Whether backups hold it.
         "backup" backup: opt bool;
+        /// Where a NixOS guest mounts it; its first disk holds the root, and no other is mounted where left out.
+        "mount" mount: opt AbsolutePath;
+        /// The file system that a NixOS guest makes on it where it holds none; `ext4` where left out.
+        "fs" fs: opt OneOf<GuestFileSystem>;
         /// The serial number that the guest sees.
         "serial" serial: opt Name;
         /// Its number on the bus, as in `scsi0`; a free one where left out.

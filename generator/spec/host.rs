@@ -5,7 +5,7 @@ use super::schema_keys::{DatacenterOptions, VzdumpOptions};
 use crate::pve::Release;
 use crate::value::{
     ByteSize, CountryCode, DnsName, Email, HostName, HoursOff, KeyboardLayout, LintChoice, Name,
-    Platform, SecretName, SshKey, TimeZoneName,
+    Platform, ReleaseTag, SecretName, SshKey, TimeZoneName,
 };
 
 table! {
@@ -27,6 +27,8 @@ table! {
         "keyboard" keyboard: opt KeyboardLayout;
         /// Where reports and failures go.
         "email" email: opt Email;
+        /// The release that the state of a host with `platform = "nixos"` is kept for: the one that it was installed with.
+        "state-version" state_version: opt ReleaseTag;
         /// Public keys that may log in as root, on the host and on NixOS guests.
         "ssh-keys" ssh_keys: opt List<SshKey>;
         /// The name of the secret that holds root's hashed password for the unattended installation.

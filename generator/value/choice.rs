@@ -374,6 +374,15 @@ choices! {
         /// Not cached, each write flushed.
         Directsync = "directsync",
     }
+    /// The file system of a NixOS guest's disk.
+    GuestFileSystem, "a file system" {
+        /// ext4.
+        Ext4 = "ext4",
+        /// XFS.
+        Xfs = "xfs",
+        /// Btrfs.
+        Btrfs = "btrfs",
+    }
     /// When a task restarts its machine.
     Reboot, "a reboot policy" {
         /// Never.

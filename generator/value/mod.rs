@@ -28,9 +28,9 @@ pub use amount::{Balloon, FirewallPorts, Port};
 pub use choice::{
     BackupMode, BondMode, BridgeKind, Bus, CacheMode, Choice, Compress, ContainerOs, CpuVendor,
     DatasetUse, DiskKind, EfiType, ExternalKind, FirewallDirection, FirewallLog, FirewallPolicy,
-    Firmware, GuestOs, HashPolicy, ImageFormat, LacpRate, LintChoice, LogLayout, PciClass,
-    Platform, PoolLayout, Protocol, Reboot, RemoteAccess, SetupCheck, SmartKind, TaskKind,
-    TpmVersion, VmOs, ZfsAclType, ZfsCipher, ZfsSync, ZfsXattr,
+    Firmware, GuestFileSystem, GuestOs, HashPolicy, ImageFormat, LacpRate, LintChoice, LogLayout,
+    PciClass, Platform, PoolLayout, Protocol, Reboot, RemoteAccess, SetupCheck, SmartKind,
+    TaskKind, TpmVersion, VmOs, ZfsAclType, ZfsCipher, ZfsSync, ZfsXattr,
 };
 pub use cpuset::CpuSet;
 pub use hours::HoursOff;

@@ -4,6 +4,7 @@
 
   imports = [
     ./proxmox-host.nix
+    ./host-system.nix
     ./host-tasks.nix
     ./update-services.nix
     ./automation-scripts.nix

@@ -78,7 +78,7 @@ let
         type = lib.types.listOf lib.types.str;
         default = lib.unique (
           lib.mapAttrsToList (_: place: place.device) (
-            lib.filterAttrs (_: place: place.fsType == "zfs") config.fileSystems
+            lib.filterAttrs (_: place: (place.fsType or null) == "zfs") config.fileSystems
           )
         );
         defaultText = lib.literalMD "every ZFS dataset of `fileSystems`";

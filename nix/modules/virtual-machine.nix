@@ -1,10 +1,86 @@
-# A virtual machine: how it boots, and the file systems that an image of NixOS brings.
-{ config, lib, ... }:
+# A virtual machine: how it boots, and the file systems of its disks.
+{
+  config,
+  lib,
+  options,
+  ...
+}:
 let
   cfg = config.services.moxc.virtualMachine;
 
   # Stronger than the defaults of image builders, weaker than a user's own line, or that of disko.
   mkFact = lib.mkOverride 900;
+
+  disk = lib.types.submodule {
+    options = {
+      device = lib.mkOption {
+        type = lib.types.str;
+        example = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi1";
+        description = "The disk, by a name that stays.";
+      };
+      mountPoint = lib.mkOption {
+        type = lib.types.str;
+        example = "/srv/data";
+        description = "Where it is mounted.";
+      };
+      fsType = lib.mkOption {
+        type = lib.types.str;
+        default = "ext4";
+        description = "The file system that is made on it where it holds none.";
+      };
+    };
+  };
+
+  isRoot = disk: disk.mountPoint == "/";
+  root = lib.filterAttrs (_: isRoot) cfg.disks;
+  others = lib.filterAttrs (_: disk: !isRoot disk) cfg.disks;
+  rootType = lib.concatMapStrings (disk: disk.fsType) (lib.attrValues root);
+
+  # disko's words for what an image of NixOS has, too: the labels are the same.
+  withRoot = {
+    type = "gpt";
+    partitions =
+      (
+        if cfg.efi then
+          {
+            ESP = {
+              type = "EF00";
+              size = "512M";
+              content = {
+                type = "filesystem";
+                format = "vfat";
+                mountpoint = "/boot";
+                mountOptions = [ "umask=0077" ];
+                extraArgs = [
+                  "-n"
+                  cfg.espLabel
+                ];
+              };
+            };
+          }
+        else
+          {
+            boot = {
+              type = "EF02";
+              size = "1M";
+            };
+          }
+      )
+      // {
+        root = {
+          size = "100%";
+          content = {
+            type = "filesystem";
+            format = if rootType == "" then "ext4" else rootType;
+            mountpoint = "/";
+            extraArgs = [
+              "-L"
+              cfg.rootLabel
+            ];
+          };
+        };
+      };
+  };
 in
 {
   key = "moxc/virtual-machine";
@@ -20,8 +96,24 @@ in
     };
     bootDevice = lib.mkOption {
       type = lib.types.str;
-      example = "/dev/sda";
+      example = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi0";
       description = "The disk that it boots from, for a BIOS.";
+    };
+    disks = lib.mkOption {
+      type = lib.types.attrsOf disk;
+      default = { };
+      description = ''
+        Its disks by name. The root is found by its label; any other disk is formatted at the first start where it is
+        empty, and mounted whole.
+      '';
+    };
+    partition = lib.mkOption {
+      type = lib.types.bool;
+      default = false;
+      description = ''
+        Whether the disks are laid out by disko, whose module must be there: then an installation (nixos-anywhere) can
+        make what this machine mounts.
+      '';
     };
     rootLabel = lib.mkOption {
       type = lib.types.str;
@@ -35,43 +127,83 @@ in
     };
   };
 
-  config = lib.mkIf (config.services.moxc.enable && cfg.enable) {
-    boot = {
-      growPartition = mkFact true;
-      loader =
-        if cfg.efi then
+  config = lib.mkIf (config.services.moxc.enable && cfg.enable) (
+    lib.mkMerge [
+      {
+        assertions = [
           {
-            systemd-boot = {
-              enable = mkFact true;
-              # Each entry keeps a kernel on a small partition.
-              configurationLimit = lib.mkDefault 10;
-            };
-            efi.canTouchEfiVariables = mkFact true;
-            grub.enable = mkFact false;
+            assertion = cfg.partition -> options ? disko.devices;
+            message = "services.moxc.virtualMachine.partition is on, but the module of disko is not imported";
           }
-        else
-          {
-            grub = {
-              enable = mkFact true;
-              device = mkFact cfg.bootDevice;
-              configurationLimit = lib.mkDefault 10;
-            };
-          };
-    };
+        ];
 
-    fileSystems = {
-      "/" = {
-        device = mkFact "/dev/disk/by-label/${cfg.rootLabel}";
-        fsType = mkFact "ext4";
-        autoResize = mkFact true;
-      };
-    }
-    // lib.optionalAttrs cfg.efi {
-      "/boot" = {
-        device = mkFact "/dev/disk/by-label/${cfg.espLabel}";
-        fsType = mkFact "vfat";
-        options = [ "umask=0077" ];
-      };
-    };
-  };
+        boot = {
+          growPartition = mkFact true;
+          loader =
+            if cfg.efi then
+              {
+                systemd-boot = {
+                  enable = mkFact true;
+                  # Each entry keeps a kernel on a small partition.
+                  configurationLimit = lib.mkDefault 10;
+                };
+                efi.canTouchEfiVariables = mkFact true;
+                grub.enable = mkFact false;
+              }
+            else
+              {
+                grub = {
+                  enable = mkFact true;
+                  configurationLimit = lib.mkDefault 10;
+                }
+                # Of a disk that it lays out, disko itself says that it boots.
+                // lib.optionalAttrs (!cfg.partition) { device = mkFact cfg.bootDevice; };
+              };
+        };
+
+        fileSystems."/".autoResize = mkFact true;
+      }
+      (lib.mkIf (!cfg.partition) {
+        fileSystems = {
+          "/" = {
+            device = mkFact "/dev/disk/by-label/${cfg.rootLabel}";
+            fsType = mkFact (if rootType == "" then "ext4" else rootType);
+          };
+        }
+        // lib.optionalAttrs cfg.efi {
+          "/boot" = {
+            device = mkFact "/dev/disk/by-label/${cfg.espLabel}";
+            fsType = mkFact "vfat";
+            options = [ "umask=0077" ];
+          };
+        }
+        // lib.mapAttrs' (
+          _: disk:
+          lib.nameValuePair disk.mountPoint {
+            device = mkFact disk.device;
+            fsType = mkFact disk.fsType;
+            autoFormat = mkFact true;
+            autoResize = mkFact true;
+          }
+        ) others;
+      })
+      (lib.optionalAttrs (options ? disko.devices) {
+        disko.devices.disk = lib.mkIf cfg.partition (
+          lib.mapAttrs (_: disk: {
+            device = lib.mkDefault disk.device;
+            type = "disk";
+            content =
+              if isRoot disk then
+                withRoot
+              else
+                {
+                  type = "filesystem";
+                  format = disk.fsType;
+                  mountpoint = disk.mountPoint;
+                };
+          }) cfg.disks
+        );
+      })
+    ]
+  );
 }

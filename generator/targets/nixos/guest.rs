@@ -2,7 +2,6 @@
 
 use super::check::SETTINGS;
 use super::module::Module;
-use super::settings::PRIORITY;
 use super::user_modules::UserModules;
 use super::{network, scripts, services, settings, update, users};
 use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm, VmDisk};
@@ -11,6 +10,9 @@ use crate::nix::{
     mk_merge, mk_override, path, reference,
 };
 use crate::value::{Bus, Firmware};
+
+/// Stronger than a default of NixOS (1000), weaker than a setting of the spec: as in the hand-written modules.
+const FACT: u32 = 900;
 
 /// The module of a guest.
 pub(super) fn module(
@@ -58,27 +60,43 @@ pub(super) fn module(
     function(Formals::open(formals)?, body)
 }
 
-/// The name of a disk that stays whatever else is plugged in: udev makes it of what QEMU says of the disk, a serial number or,
-/// on the bus `scsi`, the option's own name.
-fn stable_name(disk: &VmDisk) -> String {
-    let serial = disk.serial.as_ref().map(|serial| serial.as_str());
-    match (*disk.bus, serial) {
-        (Bus::Scsi, Some(serial)) => {
-            format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{serial}")
+/// The name of a disk inside the guest. Where nothing names it for good, it is the kernel's own for the first of its bus.
+fn device(disk: &VmDisk) -> String {
+    disk.stable_path().unwrap_or_else(|| {
+        match *disk.bus {
+            Bus::Virtio => "/dev/vda",
+            Bus::Scsi | Bus::Sata | Bus::Ide => "/dev/sda",
         }
-        (Bus::Scsi, None) => {
-            format!(
-                "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-{}",
-                disk.key()
-            )
-        }
-        (Bus::Virtio, Some(serial)) => format!("/dev/disk/by-id/virtio-{serial}"),
-        (Bus::Virtio, None) => "/dev/vda".to_owned(),
-        (Bus::Sata | Bus::Ide, Some(serial)) => {
-            format!("/dev/disk/by-id/ata-QEMU_HARDDISK_{serial}")
-        }
-        (Bus::Sata | Bus::Ide, None) => "/dev/sda".to_owned(),
+        .to_owned()
+    })
+}
+
+/// What is mounted of a guest's disks: the root of the one that it boots from, the others where the spec says it.
+fn disks(vm: &Vm, facts: &mut Attrs) -> Result<(), BuildError> {
+    let boot = vm.boot_disk().map(VmDisk::key);
+    for disk in &vm.disks {
+        let boots = boot.as_deref() == Some(disk.key().as_str());
+        let mount = match &disk.mount {
+            Some(mount) => mount.as_str(),
+            None if boots => "/",
+            None => continue,
+        };
+        let mut options = Attrs::new();
+        options.set("device", mk_default(device(disk)))?;
+        options.set("mountPoint", mk_default(mount))?;
+        options.set("fsType", mk_default(disk.fs.as_str()))?;
+        facts.set(
+            [
+                "services",
+                "moxc",
+                "virtualMachine",
+                "disks",
+                disk.name.as_str(),
+            ],
+            options,
+        )?;
     }
+    Ok(())
 }
 
 /// NixOS's own module for the kind of guest, ours, and the user's.
@@ -108,10 +126,7 @@ fn identity(
     facts.set("time.timeZone", mk_default(host.timezone.as_str()))?;
     if let Some(version) = &nixos.state_version {
         // Set by everybody who makes images, as a default: the spec's is the one that counts.
-        facts.set(
-            "system.stateVersion",
-            mk_override(PRIORITY, version.as_str()),
-        )?;
+        facts.set("system.stateVersion", mk_override(FACT, version.as_str()))?;
     }
     if *nixos.immutable {
         facts.set("services.moxc.immutable.enable", mk_default(true))?;
@@ -149,13 +164,13 @@ fn virtual_machine(host: &Host, vm: &Vm, facts: &mut Attrs) -> Result<(), BuildE
             Firmware::Seabios => false,
         }),
     )?;
-    if let Some(disk) = vm.disks.first() {
-        let device = stable_name(disk);
+    if let Some(disk) = vm.boot_disk() {
         facts.set(
             "services.moxc.virtualMachine.bootDevice",
-            mk_default(device),
+            mk_default(device(disk)),
         )?;
     }
+    disks(vm, facts)?;
     for share in &vm.shares {
         let mount = share.mount.to_string();
         let mut folder = Attrs::new();

@@ -3,20 +3,25 @@
 //! What the kernel is told is one fact for both ([`Kernel`](crate::facts::Kernel)); networks are said in systemd-networkd's words
 //! instead of ifupdown2's. Guests, storages and backup jobs stay Proxmox VE's own files: they are in `proxmox/`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
 use super::update::timing;
 use crate::facts::{Facts, tasks};
 use crate::model::{Host, Schedule, Task, ZfsScrub, ZfsTrim};
-use crate::nix::{Attrs, BuildError, Built, Formals, block, function, mk_default, path};
+use crate::nix::{Attrs, BuildError, Built, Formals, block, function, list, mk_default, path};
+use crate::value::{CpuVendor, ExternalKind};
+
+/// The dataset of the boot pool that holds a NixOS host's root.
+pub(crate) const ROOT_DATASET: &str = "root";
 
 /// The module of the host.
 pub(super) fn module(known: &Facts<'_>) -> Built {
     let host = known.host;
     let mut facts = Attrs::new();
     identity(host, &mut facts)?;
+    system(host, &mut facts)?;
     kernel(known, &mut facts)?;
     storage(host, &mut facts)?;
     super::host_network::host(host, &mut facts)?;
@@ -53,6 +58,46 @@ fn identity(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
         facts.set("users.users.root.openssh.authorizedKeys.keys", keys)?;
     }
     Ok(())
+}
+
+/// The machine itself: what its firmware and processor need, how it boots, and where its root is.
+fn system(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
+    if let Some(version) = &host.state_version {
+        facts.set("system.stateVersion", mk_default(version.as_str()))?;
+    }
+    facts.set("hardware.enableRedistributableFirmware", mk_default(true))?;
+    let maker = match host.hardware.cpu.as_ref().and_then(|cpu| cpu.vendor) {
+        Some(vendor) => match vendor.value {
+            CpuVendor::Amd => Some("amd"),
+            CpuVendor::Intel => Some("intel"),
+        },
+        None => None,
+    };
+    if let Some(maker) = maker {
+        facts.set(
+            ["hardware", "cpu", maker, "updateMicrocode"],
+            mk_default(true),
+        )?;
+    }
+    let Some(pool) = host.storage.pools.values().find(|pool| *pool.boot) else {
+        return Ok(());
+    };
+    let Some(disk) = pool.disks.first() else {
+        return Ok(());
+    };
+    let disk = host.hardware.disks[disk.value].name.as_str();
+    let mut system = Attrs::new();
+    system.set("enable", mk_default(true))?;
+    system.set(
+        "rootDataset",
+        mk_default(format!("{}/{ROOT_DATASET}", pool.name.value)),
+    )?;
+    // As disko names the partitions that it makes.
+    system.set(
+        "espDevice",
+        mk_default(format!("/dev/disk/by-partlabel/disk-{disk}-ESP")),
+    )?;
+    facts.set("services.moxc.hostSystem", system)
 }
 
 /// The console's keymap (kbd) for a layout of Proxmox VE's installer, where both have it.
@@ -115,8 +160,28 @@ fn kernel(known: &Facts<'_>, facts: &mut Attrs) -> Result<(), BuildError> {
 }
 
 fn storage(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
+    let mut systems = BTreeSet::new();
     if !host.storage.pools.is_empty() {
-        facts.set("boot.supportedFilesystems", ["zfs"])?;
+        systems.insert("zfs");
+    }
+    for store in host.storage.external.values() {
+        // What mounts shares for Proxmox VE is no part of it.
+        systems.extend(match store.kind() {
+            ExternalKind::Nfs => Some("nfs"),
+            ExternalKind::Cifs => Some("cifs"),
+            ExternalKind::Btrfs => Some("btrfs"),
+            ExternalKind::Cephfs => Some("ceph"),
+            ExternalKind::Pbs
+            | ExternalKind::Dir
+            | ExternalKind::Rbd
+            | ExternalKind::Iscsi
+            | ExternalKind::Esxi => None,
+        });
+    }
+    if !systems.is_empty() {
+        facts.set("boot.supportedFilesystems", list(systems)?)?;
+    }
+    if !host.storage.pools.is_empty() {
         facts.set("boot.zfs.forceImportRoot", mk_default(false))?;
         facts.set("boot.zfs.devNodes", mk_default("/dev/disk/by-id"))?;
         let extra: Vec<&str> = host

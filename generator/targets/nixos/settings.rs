@@ -5,8 +5,9 @@ use crate::model::NixosGuest;
 use crate::nix::{AttrPath, BuildError, Built, IntoExpr, list, mk_override};
 use crate::value::{Node, Value};
 
-/// Weaker than a user's own line (100), stronger than a default of NixOS (1000).
-pub(super) const PRIORITY: u32 = 900;
+/// Weaker than a user's own line (100), stronger than a default of NixOS (1000) and than what moxc's own modules say to win
+/// over such defaults (900).
+pub(super) const PRIORITY: u32 = 850;
 
 /// Sets them. What Nix cannot hold goes to the module's faults.
 pub(super) fn guest(nixos: &NixosGuest, module: &mut Module) {

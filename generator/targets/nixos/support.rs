@@ -12,6 +12,7 @@ const FILES: &[(&str, &str)] = files! {
     "common.nix"
     "default.nix"
     "gateway.nix"
+    "host-system.nix"
     "host-tasks.nix"
     "host.nix"
     "immutable.nix"

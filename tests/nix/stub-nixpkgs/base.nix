@@ -24,7 +24,25 @@ let
   ) config.assertions;
 in
 {
-  assertions = [ ];
+  # Those of NixOS itself, without which a machine does not boot.
+  assertions =
+    let
+      boots =
+        is (loader.systemd-boot.enable or null)
+        || is (loader.grub.enable or null) && (loader.grub ? device || loader.grub ? devices);
+      loader = config.boot.loader or { };
+      isContainer = is (config.boot.isContainer or null);
+    in
+    [
+      {
+        assertion = isContainer || (config.fileSystems."/".fsType or null) != null;
+        message = "The 'fileSystems' option does not specify your root file system.";
+      }
+      {
+        assertion = isContainer || boots;
+        message = "You must set the option 'boot.loader.grub.devices' to make the system bootable.";
+      }
+    ];
   nix.package = pkgs.nix // {
     out = pkgs.nix;
   };
@@ -69,10 +87,7 @@ in
           ];
         };
   };
-  fileSystems."/" = {
-    device = "none";
-    fsType = "tmpfs";
-  };
+  fileSystems = { };
   networking.proxy.envVars = { };
   environment.etc.hosts.target = "hosts";
 }

@@ -109,6 +109,7 @@
           ];
           pkgs = plain.genAttrs names tool // {
             inherit lib;
+            path = ./.;
             stdenv.hostPlatform = { inherit system; };
             nixfmt-tree = tool "treefmt";
             # The one of the machine.

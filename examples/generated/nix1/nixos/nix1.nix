@@ -32,6 +32,11 @@
       settings.PasswordAuthentication = lib.mkDefault false;
     };
     moxc = {
+      hostSystem = {
+        enable = lib.mkDefault true;
+        rootDataset = lib.mkDefault "rpool/root";
+        espDevice = lib.mkDefault "/dev/disk/by-partlabel/disk-ssd0-ESP";
+      };
       proxmox = {
         enable = lib.mkDefault true;
         ipAddress = lib.mkDefault "192.168.10.5";
@@ -103,6 +108,11 @@
   users.users.root.openssh.authorizedKeys.keys = [
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFDYWOCYXsx/YEGKrwzFq1h/QsJXCohAlanozKzQ9lRc admin@home.arpa"
   ];
+  system.stateVersion = lib.mkDefault "25.11";
+  hardware = {
+    enableRedistributableFirmware = lib.mkDefault true;
+    cpu.amd.updateMicrocode = lib.mkDefault true;
+  };
   boot = {
     initrd.kernelModules = [
       "vfio"
@@ -121,6 +131,7 @@
     ];
     kernel.sysctl."net.ipv4.ip_forward" = lib.mkDefault 1;
     supportedFilesystems = [
+      "nfs"
       "zfs"
     ];
     zfs = {

@@ -69,7 +69,7 @@
       ];
     }
     {
-      services.nginx.recommendedTlsSettings = lib.mkOverride 900 true;
+      services.nginx.recommendedTlsSettings = lib.mkOverride 850 true;
     }
   ];
 }

@@ -20,6 +20,11 @@
         enable = lib.mkDefault true;
         efi = lib.mkDefault true;
         bootDevice = lib.mkDefault "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi0";
+        disks.root = {
+          device = lib.mkDefault "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi0";
+          mountPoint = lib.mkDefault "/";
+          fsType = lib.mkDefault "ext4";
+        };
       };
       network = {
         interfaces.net0 = {

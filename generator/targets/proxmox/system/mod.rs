@@ -139,13 +139,17 @@ fn before(host: &Host) -> Vec<String> {
                 )
             } else {
                 let build = match *container.os {
-                    ContainerOs::Nixos => " It is built from the guest's NixOS module.",
+                    ContainerOs::Nixos => format!(
+                        " It is built from the guest's NixOS module: `nix build .#{0}-image` in the flake, then `scp result/{file} \"root@{1}:$(ssh root@{1} pvesm path {template})\"`.",
+                        guest.name.value,
+                        host.name.as_str(),
+                    ),
                     ContainerOs::Debian
                     | ContainerOs::Ubuntu
                     | ContainerOs::Alpine
                     | ContainerOs::Archlinux
                     | ContainerOs::Fedora
-                    | ContainerOs::Other => "",
+                    | ContainerOs::Other => String::new(),
                 };
                 format!(
                     "Put the template `{}` of container {} ({}) into place.{build}",
@@ -195,6 +199,36 @@ fn before(host: &Host) -> Vec<String> {
     before
 }
 
+/// NixOS guests whose disk nothing fills: their flake builds it. Only one that is made anew needs it.
+fn left_of_nixos(host: &Host) -> Vec<String> {
+    let volumes = crate::facts::Volumes::of(host);
+    let mut left = Vec::new();
+    for (id, guest) in host.guests.iter() {
+        let (GuestKind::Vm(vm), Some(_)) = (&guest.kind, &guest.nixos) else {
+            continue;
+        };
+        let comes_otherwise = *vm.installed
+            || vm.disks.iter().any(crate::model::VmDisk::is_filled)
+            || vm.images.iter().any(|image| image.image.is_some());
+        let Some(disk) = vm.boot_disk().filter(|_| !comes_otherwise) else {
+            continue;
+        };
+        let Some(volume) = volumes.of_guest(id).iter().find(|v| v.key == disk.key()) else {
+            continue;
+        };
+        let name = &guest.name.value;
+        let to = volume.format.unwrap_or(crate::value::ImageFormat::Raw);
+        left.push(format!(
+            "fill the disk {} of {} ({name}) before its first start: `nix build .#{name}-image` in the flake, `scp result/{name}.qcow2 root@{}:/var/tmp/`, and on the host `qemu-img convert -n -p -f qcow2 -O {to} /var/tmp/{name}.qcow2 \"$(pvesm path {})\"`",
+            volume.key,
+            guest.vmid.value,
+            host.name.as_str(),
+            volume.id(host),
+        ));
+    }
+    left
+}
+
 /// Images of the host that fill disks: nobody but the user can put them there.
 fn images_before(host: &Host) -> Vec<String> {
     let mut before = Vec::new();
@@ -224,7 +258,7 @@ fn images_before(host: &Host) -> Vec<String> {
 
 /// What a guest needs that no file brings, and what the firmware has to be told.
 fn left(host: &Host) -> Vec<String> {
-    let mut left = Vec::new();
+    let mut left = left_of_nixos(host);
     if *host.platform == Platform::Proxmox {
         if let Some(email) = &host.email {
             left.push(format!(

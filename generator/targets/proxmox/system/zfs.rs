@@ -11,7 +11,7 @@ use crate::nix::{self, Attrs, BuildError, Built, Expr};
 use crate::output::Mode;
 use crate::source::{Span, Spanned};
 use crate::template::{BuiltIn, Templates, one_line};
-use crate::value::{LogLayout, PoolLayout, ZfsAclType, ZfsCipher, ZfsKey};
+use crate::value::{LogLayout, Platform, PoolLayout, ZfsAclType, ZfsCipher, ZfsKey};
 
 use super::Tree;
 
@@ -19,6 +19,7 @@ use super::Tree;
 #[derive(Debug, Clone)]
 pub(super) struct Zfs {
     host: String,
+    is_nixos: bool,
     pools: Vec<PoolPlan>,
     datasets: Vec<DatasetPlan>,
 }
@@ -135,6 +136,7 @@ pub(super) fn plan(host: &Host) -> Zfs {
     datasets.sort_by(|a, b| a.name.cmp(&b.name));
     Zfs {
         host: host.name.as_str().to_owned(),
+        is_nixos: *host.platform == Platform::Nixos,
         pools,
         datasets,
     }
@@ -381,9 +383,13 @@ impl Zfs {
                 .all(|pool| pool.boot && pool.further.is_empty())
     }
 
-    /// Whether disko has a pool to make.
+    /// Whether disko has a pool to make: on Debian the installer makes the one that the host starts from.
     pub(super) fn has_pools(&self) -> bool {
-        self.pools.iter().any(|pool| !pool.boot)
+        self.for_disko().next().is_some()
+    }
+
+    fn for_disko(&self) -> impl Iterator<Item = &PoolPlan> {
+        self.pools.iter().filter(|pool| !pool.boot || self.is_nixos)
     }
 
     /// Writes the script and the module down.
@@ -409,8 +415,13 @@ impl Zfs {
                 "names and sizes of pools are plain text, and each stands once in the spec",
             );
             let header = format!(
-                "{}\nThe pools of the host for disko, which EMPTIES the disks that it is run on. The pool that the host starts from is the installer's.",
-                tree.header()
+                "{}\nThe pools of the host for disko, which EMPTIES the disks that it is run on.{}",
+                tree.header(),
+                if self.is_nixos {
+                    ""
+                } else {
+                    " The pool that the host starts from is the installer's."
+                },
             );
             let text = nix::print_file(&header, &module).text;
             tree.add("storage/disko.nix", &text, Mode::Regular, span);
@@ -420,7 +431,8 @@ impl Zfs {
     fn disko(&self) -> Built {
         let mut disks = Attrs::new();
         let mut pools = Attrs::new();
-        for pool in self.pools.iter().filter(|pool| !pool.boot) {
+        for pool in self.for_disko() {
+            let mut first = pool.boot;
             let members = pool
                 .names
                 .iter()
@@ -428,7 +440,11 @@ impl Zfs {
             for (name, device) in members {
                 // One that stands in two pools is reported by the analysis; here the first has it.
                 if disks.get(&[name]).is_none() {
-                    disks.set([name], disko_disk(device, &pool.name)?)?;
+                    let mut disk = disko_disk(device, &pool.name)?;
+                    if pool.boot {
+                        disk.set("content.partitions.ESP", esp(std::mem::take(&mut first))?)?;
+                    }
+                    disks.set([name], disk)?;
                 }
             }
             pools.set([&pool.name], self.disko_pool(pool)?)?;
@@ -467,6 +483,15 @@ impl Zfs {
         set.set("options.ashift", pool.ashift.to_string())?;
         set.set("options.autotrim", pool.autotrim.as_str())?;
         set.set("rootFsOptions.compression", pool.compression.as_str())?;
+        if pool.boot {
+            let root = ["datasets", crate::targets::nixos::ROOT_DATASET];
+            let mut fs = Attrs::new();
+            fs.set("type", "zfs_fs")?;
+            fs.set("mountpoint", "/")?;
+            fs.set("options.mountpoint", "legacy")?;
+            set.set(root, fs)?;
+            set.set("rootFsOptions.mountpoint", "none")?;
+        }
         let prefix = format!("{}/", pool.name);
         for dataset in &self.datasets {
             let Some(path) = dataset.name.strip_prefix(&prefix) else {
@@ -484,6 +509,20 @@ impl Zfs {
         }
         Ok(set)
     }
+}
+
+/// The partition that the firmware reads, on each disk of the boot pool; the first one is mounted.
+fn esp(mounted: bool) -> Result<Attrs, BuildError> {
+    let mut esp = Attrs::new();
+    esp.set("type", "EF00")?;
+    esp.set("size", "1G")?;
+    esp.set("content.type", "filesystem")?;
+    esp.set("content.format", "vfat")?;
+    if mounted {
+        esp.set("content.mountpoint", "/boot")?;
+        esp.set("content.mountOptions", ["umask=0077"])?;
+    }
+    Ok(esp)
 }
 
 fn disko_disk(device: &str, pool: &str) -> Result<Attrs, BuildError> {

@@ -29,6 +29,11 @@
             enable = lib.mkDefault true;
             efi = lib.mkDefault true;
             bootDevice = lib.mkDefault "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi0";
+            disks.root = {
+              device = lib.mkDefault "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi0";
+              mountPoint = lib.mkDefault "/";
+              fsType = lib.mkDefault "ext4";
+            };
           };
           shares.folders = {
             "/mnt/media" = {
@@ -129,9 +134,9 @@
       };
     }
     {
-      networking.hostName = lib.mkOverride 900 "desk-1";
+      networking.hostName = lib.mkOverride 850 "desk-1";
       environment = {
-        etc."a.conf".text = lib.mkOverride 900 "/srv/\${www}";
+        etc."a.conf".text = lib.mkOverride 850 "/srv/\${www}";
         shellAliases = {
           ll = "ls -l";
         };

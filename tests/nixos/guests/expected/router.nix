@@ -27,6 +27,11 @@
         enable = lib.mkDefault true;
         efi = lib.mkDefault false;
         bootDevice = lib.mkDefault "/dev/vda";
+        disks.root = {
+          device = lib.mkDefault "/dev/vda";
+          mountPoint = lib.mkDefault "/";
+          fsType = lib.mkDefault "ext4";
+        };
       };
       network = {
         interfaces = {

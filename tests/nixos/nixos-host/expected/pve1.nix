@@ -30,12 +30,12 @@
       enable = lib.mkDefault true;
       settings.PasswordAuthentication = lib.mkDefault false;
     };
-    udev.extraRules = ''
-      # These are taken by their address: the host may have others of the same make.
-      # usb
-      ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:03:00.0", ATTR{driver_override}="vfio-pci"
-    '';
     moxc = {
+      hostSystem = {
+        enable = lib.mkDefault true;
+        rootDataset = lib.mkDefault "rpool/root";
+        espDevice = lib.mkDefault "/dev/disk/by-partlabel/disk-nvme0-ESP";
+      };
       proxmox = {
         enable = lib.mkDefault true;
         ipAddress = lib.mkDefault "192.168.1.10";
@@ -128,10 +128,19 @@
         reboot = lib.mkDefault "if-needed";
       };
     };
+    udev.extraRules = ''
+      # These are taken by their address: the host may have others of the same make.
+      # usb
+      ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:03:00.0", ATTR{driver_override}="vfio-pci"
+    '';
   };
   users.users.root.openssh.authorizedKeys.keys = [
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFDYWOCYXsx/YEGKrwzFq1h/QsJXCohAlanozKzQ9lRc admin@home.arpa"
   ];
+  hardware = {
+    enableRedistributableFirmware = lib.mkDefault true;
+    cpu.amd.updateMicrocode = lib.mkDefault true;
+  };
   boot = {
     initrd = {
       kernelModules = [
@@ -167,6 +176,7 @@
     ];
     kernel.sysctl."net.ipv4.ip_forward" = lib.mkDefault 1;
     supportedFilesystems = [
+      "nfs"
       "zfs"
     ];
     zfs = {
