@@ -183,3 +183,41 @@ fn hardware_is_known_by_what_it_is() {
     assert_eq!(moved["after"], "0000:06:00.0");
     assert!(moved["spec"]["line"].is_number());
 }
+
+/// What only the host itself shows: a misspelt key of an interface, a volume in two guests, what does not hold yet.
+#[test]
+fn risks_of_a_host_are_told() {
+    let folder = lay_out("zfs");
+    let replace = |path: &str, from: &str, to: &str| {
+        let path = folder.path().join("live").join(path);
+        let text = fs::read_to_string(&path).expect("a file");
+        assert!(text.contains(from), "{from}");
+        fs::write(path, text.replace(from, to)).expect("a file");
+    };
+    replace(
+        "etc/network/interfaces",
+        "\tbridge-vlan-aware yes\n",
+        "\tbridg-vlan-aware yes\n",
+    );
+    replace(".moxc/ip-addr.json", "192.0.2.20", "192.0.2.99");
+    replace(
+        "etc/kernel/cmdline",
+        "amd_iommu=on",
+        "amd_iommu=on pcie_aspm=off",
+    );
+    let guest = |vmid: u32| format!("etc/pve/nodes/zfs1/qemu-server/{vmid}.conf");
+    replace(
+        &guest(102),
+        "scsi0: local-zfs:vm-102-disk-0,size=8G",
+        "scsi0: tank:vm-100-disk-1,size=1T",
+    );
+    let said = adopt(folder.path(), &["-o", "host.toml"]);
+    for words in [
+        "ifupdown2 ignores `bridg-vlan-aware`: did you mean `bridge-vlan-aware`?",
+        "volume tank:vm-100-disk-1: the guests 100, 102 have it",
+        "kernel parameter pcie_aspm=off: the kernel that runs was started without it",
+        "192.0.2.20/24 is written down, and it has 192.0.2.99/24 now",
+    ] {
+        assert!(said.err.contains(words), "{words}\n{}", said.err);
+    }
+}

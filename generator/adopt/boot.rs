@@ -175,7 +175,7 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
 }
 
 /// The parameters of the kernel's command line that somebody chose.
-fn parameters(live: &Snapshot) -> Vec<String> {
+pub(super) fn parameters(live: &Snapshot) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     if let Some(file) = live.boot.cmdline.present() {
         words.extend(file.text.split_whitespace().map(str::to_owned));

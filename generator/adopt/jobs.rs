@@ -105,6 +105,16 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
             };
             table.set_as(&kebab(key), value, key);
         }
+        let unset = writing
+            .decided
+            .unset
+            .iter()
+            .filter(|(part, _)| *part == table.part)
+            .map(|(_, option)| option.clone());
+        let unset: Vec<String> = unset.collect();
+        if !unset.is_empty() {
+            table.set("unset", Toml::texts(unset));
+        }
         doc.push(table);
     }
 }

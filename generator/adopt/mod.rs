@@ -14,6 +14,7 @@ pub(crate) mod hardware;
 mod host;
 mod jobs;
 mod network;
+mod risks;
 mod storage;
 mod vm;
 mod write;
@@ -228,6 +229,7 @@ fn write(live: &Snapshot, minimal: bool, decided: &Decided) -> (Doc, BTreeSet<No
     guest::write(&mut writing, &mut doc);
     jobs::write(&mut writing, &mut doc);
     files::write(&mut writing, &mut doc);
+    risks::note(&mut writing);
     hide(&mut doc, decided);
     (doc, writing.notes)
 }
@@ -451,7 +453,7 @@ fn after_plan(decided: &Decided, changes: &[Change]) -> Decided {
         match &change.object {
             Object::Vm(vmid) | Object::Ct(vmid) => guest_differs(decided, &mut next, *vmid, change),
             Object::Storage(name) => keep(decided, &mut next, Part::Store(name.clone()), change),
-            Object::Job(name) => keep(decided, &mut next, Part::Job(name.clone()), change),
+            Object::Job(name) => job_differs(decided, &mut next, name, change),
             Object::Mapping(_, name) => {
                 keep(decided, &mut next, Part::Device(name.clone()), change)
             }
@@ -473,6 +475,19 @@ fn after_plan(decided: &Decided, changes: &[Change]) -> Decided {
         }
     }
     next
+}
+
+/// What moxc would add to a job by itself stays out; a job that differs otherwise is kept as it is.
+fn job_differs(decided: &Decided, next: &mut Decided, name: &str, change: &Change) {
+    let part = Part::Job(name.to_owned());
+    if let (Some(option), None) = (&change.option, &change.before) {
+        let entry = (part.clone(), option.clone());
+        if !decided.unset.contains(&entry) {
+            next.unset.insert(entry);
+            return;
+        }
+    }
+    keep(decided, next, part, change);
 }
 
 fn keep(decided: &Decided, next: &mut Decided, part: Part, change: &Change) {

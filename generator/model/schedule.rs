@@ -101,6 +101,8 @@ pub struct VzdumpBackup {
     pub notes: Option<Spanned<Line>>,
     /// Further options of the job, by Proxmox VE's own names.
     pub schema: Vec<PveOption>,
+    /// Options that stay out of the job.
+    pub unset: Vec<Spanned<Line>>,
 }
 
 /// A restore of a backup, to try it.

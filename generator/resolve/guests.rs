@@ -28,6 +28,20 @@ use super::raw::{self, RawContainer, RawRow, RawVm};
 use super::references::Names;
 use super::{Addresses, Index, choice, list, network, windows};
 
+/// Tells options that are to stay out and that Proxmox VE does not have.
+pub(super) fn check_unset(unset: &[Spanned<Line>], file: ConfigFile<'static>, sink: &mut Sink) {
+    for option in unset {
+        let name = option.value.as_str();
+        if file.option(name).is_some() {
+            continue;
+        }
+        let known: Vec<&str> = file.option_names().collect();
+        let help = crate::near::did_you_mean(name, known.iter().copied(), "option");
+        let message = format!("no option `{}` in Proxmox VE", name.escape_debug());
+        sink.push(Diagnostic::new(Code::MOX0002, option.span, message).help_if(help));
+    }
+}
+
 /// A guest that is understood well enough to be named.
 #[expect(
     clippy::large_enum_variant,
@@ -556,31 +570,14 @@ impl Resolver<'_> {
         }
     }
 
-    /// Options that stay out; one that Proxmox VE does not have is told.
+    /// Options that stay out.
     fn unset(
         &mut self,
         written: Option<&Spanned<List<Line>>>,
         file: ConfigFile<'static>,
     ) -> Vec<Spanned<Line>> {
         let unset = list(written);
-        for option in &unset {
-            let name = option.value.as_str();
-            if file.option(name).is_none() {
-                let known: Vec<&str> = file.option_names().collect();
-                self.sink.push(
-                    Diagnostic::new(
-                        Code::MOX0002,
-                        option.span,
-                        format!("no option `{}` in Proxmox VE", name.escape_debug()),
-                    )
-                    .help_if(crate::near::did_you_mean(
-                        name,
-                        known.iter().copied(),
-                        "option",
-                    )),
-                );
-            }
-        }
+        check_unset(&unset, file, self.sink);
         unset
     }
 

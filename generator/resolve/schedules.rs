@@ -6,7 +6,7 @@ use crate::model::{
     Schedule, Setting, SmartTest, StoreRef, Task, TaskGuests, VzdumpBackup, WindowsMaintenance,
     WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
 };
-use crate::pve::PveOption;
+use crate::pve::{ConfigFile, PveOption};
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
 use crate::spec::reader::{List, Reference};
@@ -96,7 +96,7 @@ impl Resolver<'_> {
             BackupRehearsal, NixosFlakeUpdate, ProxmoxUpdate, SmartTest, VzdumpBackup,
             WindowsMaintenance, WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
         };
-        let keys: [TaskKey; 19] = [
+        let keys: [TaskKey; 20] = [
             (
                 "guests",
                 body.guests.as_ref().map(|k| k.span),
@@ -141,6 +141,12 @@ impl Resolver<'_> {
             (
                 "notes",
                 body.notes.as_ref().map(|k| k.span),
+                &[],
+                &[VzdumpBackup],
+            ),
+            (
+                "unset",
+                body.unset.as_ref().map(|k| k.span),
                 &[],
                 &[VzdumpBackup],
             ),
@@ -355,6 +361,8 @@ impl Resolver<'_> {
                 .retain(|id| *every[id.value].backup && !excluded.contains(&id.value));
         }
         find_stores(&body.schema, self.index, self.sink);
+        let unset = super::list(body.unset.as_ref());
+        super::guests::check_unset(&unset, ConfigFile::Job("vzdump"), self.sink);
         VzdumpBackup {
             guests,
             exclude,
@@ -364,6 +372,7 @@ impl Resolver<'_> {
             keep: self.keep(body),
             notes: body.notes.clone(),
             schema: body.schema.to_vec(),
+            unset,
         }
     }
 

@@ -62,6 +62,8 @@ table! {
         "snapshot" snapshot: opt bool;
         /// Units that must be active after an update.
         "health" health: opt List<UnitName>;
+        /// Options of Proxmox VE that moxc would write into a backup job by itself and that stay out, as `notes-template`.
+        "unset" unset: opt List<Line>;
         ..JobOptions
     }
 

@@ -8,8 +8,8 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, Id, Schedule, VzdumpBackup};
 use crate::pve::schema::OptionSchema;
 use crate::pve::{PveOption, Release, Section, SectionConfig, SectionFile, check_option};
-use crate::source::Span;
-use crate::value::Compress;
+use crate::source::{Span, Spanned};
+use crate::value::{Compress, Line};
 
 use super::options::{report_fault, report_refusal};
 use super::storage::prune_backups;
@@ -38,11 +38,16 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Option<SectionConfig> {
 struct Job<'a> {
     section: Section,
     release: Release,
+    /// What stays out.
+    unset: &'a [Spanned<Line>],
     sink: &'a mut Sink,
 }
 
 impl Job<'_> {
     fn set(&mut self, key: &str, value: impl fmt::Display, place: Span) {
+        if self.unset.iter().any(|option| option.as_str() == key) {
+            return;
+        }
         let value = value.to_string();
         if let Err(fault) = check_option(self.section.config_file(), self.release, key, &value) {
             report_fault(fault, place, self.sink);
@@ -122,6 +127,7 @@ fn job(host: &Host, schedule: &Schedule, task: &VzdumpBackup, sink: &mut Sink) -
         keep,
         notes,
         schema,
+        unset,
     } = task;
     for (key, place) in [
         (
@@ -173,6 +179,7 @@ fn job(host: &Host, schedule: &Schedule, task: &VzdumpBackup, sink: &mut Sink) -
     let mut job = Job {
         section,
         release: *host.release,
+        unset,
         sink,
     };
     job.set("schedule", on.as_str(), schedule.on.span);
