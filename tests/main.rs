@@ -12,6 +12,7 @@ mod errors;
 mod fuzz;
 mod gate;
 mod graph;
+mod growth;
 mod manual;
 mod mutations;
 mod nix;

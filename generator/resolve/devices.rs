@@ -112,8 +112,12 @@ pub(super) fn plug(
     if let Some(image) = kept {
         taken.insert(usual, image.span);
     }
-    let lowest = |bus: Bus, span: Span, taken: &mut BTreeMap<(Bus, u32), Span>| {
-        let free = (0..=u32::MAX).find(|number| !taken.contains_key(&(bus, *number)));
+    // None becomes free again, so the search goes on where the last one ended.
+    let mut searched: BTreeMap<Bus, u32> = BTreeMap::new();
+    let mut lowest = |bus: Bus, span: Span, taken: &mut BTreeMap<(Bus, u32), Span>| {
+        let from = searched.entry(bus).or_default();
+        let free = (*from..=u32::MAX).find(|number| !taken.contains_key(&(bus, *number)));
+        *from = free.unwrap_or(u32::MAX);
         let place = (bus, free.expect("numbers do not end"));
         taken.insert(place, span);
         place
