@@ -10,11 +10,11 @@ use crate::program::Said;
 use crate::system::{FakeHost, fine, specs};
 
 /// What an installer leaves in `/etc/network/interfaces`.
-const INSTALLED: &str = "auto lo\niface lo inet loopback\n\niface enp5s0 inet manual\n\nauto vmbr0\n\
+pub(crate) const INSTALLED: &str = "auto lo\niface lo inet loopback\n\niface enp5s0 inet manual\n\nauto vmbr0\n\
     iface vmbr0 inet static\n\taddress 192.168.1.10/24\n\tgateway 192.168.1.1\n\tbridge-ports enp5s0\n\
     \tbridge-stp off\n\tbridge-fd 0\n\nsource /etc/network/interfaces.d/*\n";
 
-fn homelab() -> FakeHost {
+pub(crate) fn homelab() -> FakeHost {
     let host = FakeHost::new(&specs()["homelab"]);
     host.write("root/etc/network/interfaces", INSTALLED);
     host
@@ -362,7 +362,7 @@ fn what_was_changed_by_hand_stays_until_the_spec_says_otherwise() {
     let changes = host.changes();
     assert_eq!(
         changes,
-        ["qm set 111 --memory 12288", "qm resize 111 scsi0 96G"],
+        ["qm set 111 --memory 12288", "qm disk resize 111 scsi0 96G"],
         "{}",
         said.out
     );
@@ -421,6 +421,17 @@ fn what_others_write_is_merged_item_by_item() {
         "{jobs}"
     );
     assert_eq!(host.read("root/etc/pve/datacenter.cfg"), "keyboard: de\n");
+    // What others put into `local` stays when the spec changes, too; what moxc put there goes.
+    host.write(
+        "root/etc/pve/storage.cfg",
+        &storage.replace("\tcontent import,vztmpl", "\tcontent images,import,vztmpl"),
+    );
+    fine(&host.apply(&[], ""));
+    assert!(
+        host.read("root/etc/pve/storage.cfg")
+            .contains("\tcontent images,import,vztmpl")
+    );
+    host.write("root/etc/pve/storage.cfg", &storage);
     // Proxmox VE writes lists in an order of its own: no difference.
     let shuffled = storage.replace("content import,vztmpl", "content vztmpl,import");
     host.write("root/etc/pve/storage.cfg", &shuffled);
@@ -928,6 +939,101 @@ fn a_guest_of_somebody_else_is_refused_until_adopted() {
     let said = moxc(&host, &["undo", LIVE, "--yes"]);
     fine(&said);
     assert_eq!(host.files(), before);
+}
+
+#[test]
+fn what_a_plan_shows_of_a_guest_is_what_is_run() {
+    let host = in_use();
+    fine(&moxc(
+        &host,
+        &["apply", "host.toml", "--live", LIVE, "--yes"],
+    ));
+    let path = "root/etc/pve/nodes/pve1/qemu-server/111.conf";
+    // What somebody added is nobody else's.
+    let config = host.read(path) + "watchdog: model=i6300esb\n";
+    host.write(path, &config);
+    let before = host.files();
+    let changed = specs()["homelab"]
+        .replace("= \"16 GiB\"", "= \"12 GiB\"")
+        .replace("size = \"64 GiB\"", "size = \"96 GiB\"");
+    host.write("host.toml", &changed);
+    let args = ["--live", LIVE, "--only", "vm/111"];
+    let plan = moxc(
+        &host,
+        &[
+            &["--message-format", "json", "plan", "host.toml"],
+            &args[..],
+        ]
+        .concat(),
+    );
+    assert_eq!(plan.status, Some(3), "{}\n{}", plan.out, plan.err);
+    let plan: serde_json::Value = serde_json::from_str(&plan.out).expect("JSON");
+    let mut shown: Vec<&str> = plan["changes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|change| change["object"] == "vm/111")
+        .flat_map(|change| change["commands"].as_array().expect("a list"))
+        .map(|command| command.as_str().expect("a text"))
+        .collect();
+    shown.sort_unstable();
+    let said = moxc(
+        &host,
+        &[&["apply", "host.toml", "--yes"], &args[..]].concat(),
+    );
+    fine(&said);
+    assert!(
+        said.err
+            .contains("in force when the guest is restarted (--restart 111): memory"),
+        "{}",
+        said.err
+    );
+    let mut run = host.changes();
+    run.sort();
+    assert_eq!(run, shown);
+    assert_eq!(
+        run,
+        ["qm disk resize 111 scsi0 96G", "qm set 111 --memory 12288"]
+    );
+    assert!(host.read(path).contains("watchdog: model=i6300esb\n"));
+    let said = moxc(&host, &["undo", LIVE, "--yes"]);
+    fine(&said);
+    assert!(said.err.contains("the size of scsi0 stays"), "{}", said.err);
+    let grown = before["etc/pve/nodes/pve1/qemu-server/111.conf"].replace("size=64G", "size=96G");
+    assert_eq!(host.read(path), grown);
+}
+
+#[test]
+fn an_edit_by_hand_stays_and_an_adopted_card_keeps_its_address() {
+    let host = in_use();
+    host.write(
+        "root/etc/pve/nodes/pve1/qemu-server/111.conf",
+        "agent: 1\nefidisk0: vm-disks:vm-111-disk-1,efitype=4m,size=1G\nmemory: 2048\nname: old\nnet0: virtio=BC:24:11:AA:BB:CC,bridge=vmbr0\nscsi0: vm-disks:vm-111-disk-0,size=64G\n",
+    );
+    let args = [
+        "apply",
+        "host.toml",
+        "--live",
+        LIVE,
+        "--yes",
+        "--only",
+        "vm/111",
+    ];
+    fine(&moxc(&host, &[&args[..], &["--adopt", "111"]].concat()));
+    let path = "root/etc/pve/nodes/pve1/qemu-server/111.conf";
+    let config = host.read(path);
+    assert!(config.contains("virtio=BC:24:11:AA:BB:CC"), "{config}");
+    assert!(config.contains("memory: 16384\n"), "{config}");
+    let edited = config.replace("memory: 16384", "memory: 8192");
+    host.write(path, &edited);
+    let said = moxc(&host, &args);
+    fine(&said);
+    assert!(
+        said.err.contains("memory is `8192` by hand"),
+        "{}",
+        said.err
+    );
+    assert_eq!(host.read(path), edited);
 }
 
 #[test]

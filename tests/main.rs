@@ -3,6 +3,7 @@
 
 mod adopt;
 mod applied;
+mod applied_faults;
 mod borders;
 mod broken;
 mod calendar;

@@ -8,6 +8,7 @@
 //! Nothing is decided on the host but one thing: an item that is as wanted is done, one that is as expected is changed,
 //! and any other is told and left.
 
+mod guests;
 pub mod interfaces;
 pub mod planned;
 mod script;

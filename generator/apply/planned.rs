@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::live::{Item, Snapshot};
 use crate::output::{FileSet, OutputFile, RelPath};
+use crate::plan::Plan;
 
+use super::guests;
 use super::interfaces;
 use super::tree::{self, Planned, Situation, Wanted};
 use super::{Script, Step};
@@ -18,20 +20,22 @@ pub struct Prepared {
     pub files: FileSet,
 }
 
-/// The steps for the host of `snapshot`. `adopt` names guests that are taken over; `left` is what `applied.json` of the
-/// host holds, by path.
+/// The steps for the host of `snapshot`, of which `plan` says what differs. `adopt` names guests that are taken over;
+/// `left` is what `applied.json` of the host holds, by path.
 pub fn prepare(
     files: &FileSet,
-    host: &str,
+    plan: &Plan,
     wanted: &Wanted,
     snapshot: &Snapshot,
     left: &BTreeMap<String, String>,
     adopt: &[u32],
 ) -> Prepared {
+    let host = plan.host.as_str();
     let mut planned = Planned {
         digests: digests(files, host, snapshot, left),
         adopt: adopt.to_vec(),
         going: Vec::new(),
+        guests: guests::actions(files, plan, wanted, snapshot, left, adopt),
     };
     let mut merged = FileSet::new();
     for file in files.iter() {

@@ -1,5 +1,4 @@
 use crate::pve::GuestKind;
-use crate::shell::Command;
 
 /// One step: what a line of progress tells, and what `--only` and `--skip` name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,8 +147,18 @@ impl Policy {
     }
 }
 
-/// One item of a merged file, or one option of a guest: what it is expected to be and what it becomes; none is absent.
-pub type Item = (String, Option<String>, Option<String>);
+/// One option of a guest: what it is expected to be and what it becomes; none is absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// The option.
+    pub key: String,
+    /// What it is expected to be.
+    pub before: Option<String>,
+    /// What it becomes.
+    pub after: Option<String>,
+    /// Whether its volume has to be allocated.
+    pub is_new_volume: bool,
+}
 
 /// What a step does. Each part looks first: what is so already is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,8 +199,6 @@ pub enum Action {
         path: String,
         /// What is special about it.
         policy: Policy,
-        /// What changes; without them, what the tree's file and the last run say.
-        items: Option<Vec<Item>>,
     },
     /// The node's own line in `/etc/hosts`: address, name with domain, name.
     HostsLine(String),
@@ -273,14 +280,40 @@ pub enum Action {
         /// What changes.
         items: Vec<Item>,
     },
-    /// A command of the plan.
-    Call {
-        /// The command.
-        command: Command,
-        /// What takes it back; none where nothing does.
-        undo: Option<Command>,
-        /// What stays, where nothing takes it back.
-        stays: String,
+    /// A disk that grows.
+    Grow {
+        /// Which kind of guest.
+        kind: GuestKind,
+        /// Its number.
+        vmid: String,
+        /// The disk.
+        key: String,
+        /// How large it becomes.
+        size: String,
+    },
+    /// A disk that moves to another storage.
+    Move {
+        /// Which kind of guest.
+        kind: GuestKind,
+        /// Its number.
+        vmid: String,
+        /// The disk.
+        key: String,
+        /// The storage that it lies in.
+        from: String,
+        /// The storage that it moves to.
+        to: String,
+    },
+    /// Something of the plan that is told and not done.
+    Leave(String),
+    /// A change of a guest that waits for its restart.
+    Waits {
+        /// The guest's number.
+        vmid: String,
+        /// Its name.
+        name: String,
+        /// The options.
+        options: String,
     },
     /// A name that has to be typed before the run.
     Typed {
@@ -339,7 +372,11 @@ impl Step {
 /// `items` as a file for the editor; its name.
 fn items_file(items: &[Item], files: &mut Vec<(String, String)>) -> String {
     let name = format!(".items/{}", files.len());
-    let text = serde_json::to_string(items).expect("texts have a JSON form");
+    let rows: Vec<_> = items
+        .iter()
+        .map(|item| (&item.key, &item.before, &item.after, item.is_new_volume))
+        .collect();
+    let text = serde_json::to_string(&rows).expect("texts have a JSON form");
     files.push((name.clone(), text));
     name
 }
@@ -378,16 +415,14 @@ impl Action {
                 grammar,
                 path,
                 policy,
-                items,
-            } => {
-                let mut words = vec![
+            } => (
+                "merge",
+                vec![
                     grammar.word().to_owned(),
                     path.clone(),
                     policy.word().to_owned(),
-                ];
-                words.extend(items.as_ref().map(|items| items_file(items, files)));
-                ("merge", words)
-            }
+                ],
+            ),
             Self::HostsLine(line) => ("hosts_line", vec![line.clone()]),
             Self::Boot => ("boot", Vec::new()),
             Self::Reload => ("reload", Vec::new()),
@@ -449,17 +484,42 @@ impl Action {
                     vec![tool(*kind).to_owned(), vmid.clone(), file],
                 )
             }
-            Self::Call {
-                command,
-                undo,
-                stays,
-            } => {
-                let back = undo.as_ref().map_or(&[][..], Command::words);
-                let mut words = vec![back.len().to_string(), stays.clone()];
-                words.extend_from_slice(back);
-                words.extend_from_slice(command.words());
-                ("call", words)
-            }
+            Self::Grow {
+                kind,
+                vmid,
+                key,
+                size,
+            } => (
+                "grow_disk",
+                vec![
+                    tool(*kind).to_owned(),
+                    vmid.clone(),
+                    key.clone(),
+                    size.clone(),
+                ],
+            ),
+            Self::Move {
+                kind,
+                vmid,
+                key,
+                from,
+                to,
+            } => (
+                "move_disk",
+                vec![
+                    tool(*kind).to_owned(),
+                    vmid.clone(),
+                    key.clone(),
+                    from.clone(),
+                    to.clone(),
+                ],
+            ),
+            Self::Leave(text) => ("leave", vec![text.clone()]),
+            Self::Waits {
+                vmid,
+                name,
+                options,
+            } => ("waits", vec![vmid.clone(), name.clone(), options.clone()]),
             Self::Typed { name, what } => ("typed", vec![name.clone(), what.clone()]),
             Self::Network {
                 files,

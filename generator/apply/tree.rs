@@ -1,5 +1,7 @@
 //! The steps that bring a host to what its tree says: a fresh installation, or a host that a plan was made of.
 
+use std::collections::BTreeMap;
+
 use crate::output::{FileSet, Mode, Sha256};
 use crate::pve::{GuestConfig, GuestKind, SectionConfig, SectionFile};
 use crate::value::{ImageFormat, ImageSource};
@@ -104,6 +106,8 @@ pub struct Planned {
     pub adopt: Vec<u32>,
     /// Interfaces that an earlier run made, that are in use, and that would go.
     pub going: Vec<String>,
+    /// What becomes of guests that are there and that an earlier run made, or that are taken over: by VMID.
+    pub guests: BTreeMap<String, Vec<Action>>,
 }
 
 /// Files that others write, too, in the order in which they are merged.
@@ -330,7 +334,11 @@ pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation)
             &object(guest),
             Group::Guests,
             &format!("guest {} ({})", guest.vmid, guest.name),
-            vec![make(guest, wanted)],
+            match situation {
+                Situation::Planned(planned) => planned.guests.get(&guest.vmid).cloned(),
+                Situation::Fresh => None,
+            }
+            .unwrap_or_else(|| vec![make(guest, wanted)]),
         );
     }
     let mut jobs = merges(tree, host, Group::Jobs);
@@ -484,7 +492,6 @@ fn merges(tree: &FileSet, host: &str, group: Group) -> Vec<Action> {
                 grammar,
                 path,
                 policy,
-                items: None,
             })
         })
         .collect()

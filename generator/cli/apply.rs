@@ -12,6 +12,7 @@ use super::{Failure, Status, live, plan};
 use crate::apply::{Group, Step, planned};
 use crate::diagnostics::Sink;
 use crate::live::{Item, Snapshot};
+use crate::plan::Plan;
 use crate::shell::{self, Command};
 use crate::targets::{self, Target};
 use crate::template::{Templates, one_line};
@@ -32,7 +33,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     let unit = plan::host_of(&loaded, &snapshot, &args.live)?;
     let differences = plan::compare(unit, &snapshot)?;
     plan::show(false, &differences, &loaded, terminal);
-    let script = script(unit, &snapshot, &args.choice)?;
+    let script = script(unit, &snapshot, &differences, &args.choice)?;
     if differences.is_same() && args.choice.restart.is_empty() {
         return Ok(Status::Fine);
     }
@@ -54,7 +55,12 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
 }
 
 /// The script that brings the host of `snapshot` to what `unit` says.
-pub(super) fn script(unit: &Unit, snapshot: &Snapshot, choice: &Choice) -> Result<String, Failure> {
+pub(super) fn script(
+    unit: &Unit,
+    snapshot: &Snapshot,
+    differences: &Plan,
+    choice: &Choice,
+) -> Result<String, Failure> {
     let (Some(host), Some(plan)) = (&unit.checked.host, &unit.checked.plan) else {
         return Err(Failure::new("the spec holds no host"));
     };
@@ -64,7 +70,7 @@ pub(super) fn script(unit: &Unit, snapshot: &Snapshot, choice: &Choice) -> Resul
     let name = host.name.as_str();
     let mut prepared = planned::prepare(
         &files,
-        name,
+        differences,
         &plan.apply_wanted(),
         snapshot,
         &left(snapshot),

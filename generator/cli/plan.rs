@@ -22,7 +22,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     let plan = compare(unit, &snapshot)?;
     show(args.markdown, &plan, &loaded, terminal);
     if let Some(path) = &args.script {
-        let script = apply::script(unit, &snapshot, &args.choice)?;
+        let script = apply::script(unit, &snapshot, &plan, &args.choice)?;
         fs::write(path, script).map_err(|error| Failure::io("write", path, &error))?;
         terminal.remark(&format!("`{}` is what would be run\n", path.display()));
     }

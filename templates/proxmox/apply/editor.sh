@@ -15,8 +15,8 @@ editor_program() {
 #   editor record FILE HOST [PATH SHA256 TEXT]... notes in applied.json what was applied; SHA256 `-` takes a path out
 #   editor left FILE DIR                        lays out what applied.json holds
 #
-# NOW, WANT and LEFT are files: what is there, what is wanted, what an earlier run left. WANT may be a list of items,
-# `items:FILE`, each with what it is expected to be. What is told goes to descriptor 3, a line each: keep or conflict, a
+# NOW, WANT and LEFT are files: what is there, what is wanted, what an earlier run left. WANT of a guest may be a list of
+# items, `items:FILE`, each with what it is expected to be. What is told goes to descriptor 3, a line each: keep or conflict, a
 # blank, the text.
 use strict;
 use warnings;
@@ -238,6 +238,12 @@ sub name_of { my ($key) = @_; return join(' ', split /\t/, $key) }
 # Stores that every installation has: what is missing in their content is added, the rest is the installer's.
 my $installed = qr/\A(?:local|local-lvm|local-zfs)\z/;
 
+# Whether the spec itself says what an installed storage is, and not only what moxc needs of it.
+sub is_said {
+  my ($id, $want) = @_;
+  return scalar grep { /\A\Q$id\E\t/ && !/\t(?:path|content)\z/ } keys %$want;
+}
+
 sub items_of {
   my ($want) = @_;
   return undef if $want !~ /\Aitems:(.*)\z/s;
@@ -250,8 +256,7 @@ sub merge {
   my ($kind, $now_path, $want_path, $left_path, $policy, $root) = @_;
   my ($read, $write) = @{ $grammar{$kind} };
   my $text = slurp($now_path);
-  my $items = items_of($want_path);
-  if (!defined $text && !defined $items && !defined slurp($left_path)) {
+  if (!defined $text && !defined slurp($left_path)) {
     my $new = slurp($want_path) // '';
     $new = completed($new, $root) if $policy eq 'mapping';
     print $new;
@@ -260,68 +265,59 @@ sub merge {
   $text = '' unless defined $text;
   my %now = map { @$_ } $read->($text);
   my @changes;
-  if (defined $items) {
-    for my $item (@$items) {
-      my ($key, $base, $want) = @$item;
-      next if equal($key, $now{$key}, $want);
-      if (!equal($key, $now{$key}, $base)) {
-        note('conflict', name_of($key) . ' is ' . shown($now{$key}) . ' by now, and was ' . shown($base));
-        next;
-      }
-      push @changes, [$key, $want];
+  my $want_text = slurp($want_path) // '';
+  my $left_text = slurp($left_path);
+  if ($policy eq 'mapping') { $_ = defined $_ ? completed($_, $root) : undef for $want_text, $left_text }
+  my @want = $read->($want_text);
+  my %want = map { @$_ } @want;
+  my %left = map { @$_ } $read->($left_text // '');
+  for my $item (@want) {
+    my ($key, $value) = @$item;
+    my ($id) = split /\t/, $key;
+    my $here = $now{$key};
+    next if equal($key, $here, $value);
+    if ($kind eq 'tokens' && $key =~ /\Aroot=/) {
+      my ($other) = grep { /\Aroot=/ } keys %now;
+      if (defined $other) { note('conflict', "this host starts from `$other`, and the spec says `$key`"); next }
     }
-  } else {
-    my $want_text = slurp($want_path) // '';
-    my $left_text = slurp($left_path);
-    if ($policy eq 'mapping') { $_ = defined $_ ? completed($_, $root) : undef for $want_text, $left_text }
-    my @want = $read->($want_text);
-    my %want = map { @$_ } @want;
-    my %left = map { @$_ } $read->($left_text // '');
-    for my $item (@want) {
-      my ($key, $value) = @$item;
-      my ($id) = split /\t/, $key;
-      my $here = $now{$key};
-      next if equal($key, $here, $value);
-      if ($kind eq 'tokens' && $key =~ /\Aroot=/) {
-        my ($other) = grep { /\Aroot=/ } keys %now;
-        if (defined $other) { note('conflict', "this host starts from `$other`, and the spec says `$key`"); next }
-      }
-      if (exists $left{$key} && equal($key, $left{$key}, $value)) {
-        note('keep', name_of($key) . ' is ' . shown($here) . " by hand, and not `$value`");
-      } elsif (!defined $here || equal($key, $here, $left{$key})) {
-        push @changes, [$key, $value] unless $policy eq 'new';
-      } elsif ($kind eq 'sections' && $key =~ /\tcontent\z/ && $id =~ $installed && !exists $left{$key}) {
-        my %has = map { $_ => 1 } split /[,\s]+/, $here;
-        my @more = grep { !$has{$_} } split /[,\s]+/, $value;
-        push @changes, [$key, join(',', $here, @more)] if @more;
-      } elsif ($kind eq 'sections' && $id =~ $installed && !exists $left{$id} && $key =~ /\t/) {
-        note('keep', name_of($key) . ' stays ' . shown($here));
-      } elsif ($planned) {
-        push @changes, [$key, $value];
-      } else {
-        note('conflict', name_of($key) . ' is ' . shown($here) . ", and the spec says `$value`");
-      }
+    if (exists $left{$key} && equal($key, $left{$key}, $value)) {
+      note('keep', name_of($key) . ' is ' . shown($here) . " by hand, and not `$value`");
+    } elsif ($kind eq 'sections' && $key =~ /\tcontent\z/ && $id =~ $installed && defined $here && !is_said($id, \%want)) {
+      # What others put there stays; what an earlier run added and nobody wants any more goes.
+      my %has = map { $_ => 1 } split /[,\s]+/, $here;
+      my %wanted = map { $_ => 1 } split /[,\s]+/, $value;
+      my %gone = map { $_ => 1 } grep { !$wanted{$_} } split /[,\s]+/, $left{$key} // '';
+      my @all = ((grep { !$gone{$_} } split /[,\s]+/, $here), grep { !$has{$_} } split /[,\s]+/, $value);
+      push @changes, [$key, join(',', @all)] if join(',', @all) ne join(',', split /[,\s]+/, $here);
+    } elsif (!defined $here || equal($key, $here, $left{$key})) {
+      push @changes, [$key, $value] unless $policy eq 'new';
+    } elsif ($kind eq 'sections' && $id =~ $installed && !exists $left{$id} && $key =~ /\t/) {
+      note('keep', name_of($key) . ' stays ' . shown($here));
+    } elsif ($planned) {
+      push @changes, [$key, $value];
+    } else {
+      note('conflict', name_of($key) . ' is ' . shown($here) . ", and the spec says `$value`");
     }
-    for my $key (sort keys %left) {
-      next if exists $want{$key} || !exists $now{$key};
-      my ($id) = split /\t/, $key;
-      if ($policy eq 'stores' && !exists $want{$id}) {
-        note('keep', "the storage $id is no longer in the spec, and stays") if $key eq $id;
-      } elsif (!equal($key, $now{$key}, $left{$key})) {
-        note('keep', name_of($key) . ' is no longer in the spec, but changed by hand since: it stays');
-      } else {
-        push @changes, [$key, undef];
-      }
+  }
+  for my $key (sort keys %left) {
+    next if exists $want{$key} || !exists $now{$key};
+    my ($id) = split /\t/, $key;
+    if ($policy eq 'stores' && !exists $want{$id}) {
+      note('keep', "the storage $id is no longer in the spec, and stays") if $key eq $id;
+    } elsif (!equal($key, $now{$key}, $left{$key})) {
+      note('keep', name_of($key) . ' is no longer in the spec, but changed by hand since: it stays');
+    } else {
+      push @changes, [$key, undef];
     }
-    # A section goes as a whole, and only where nobody has added to it.
-    for my $change (grep { !defined $_->[1] } @changes) {
-      my $id = $change->[0];
-      next if $kind ne 'sections' || $id =~ /\t/;
-      my @foreign = grep { /\A\Q$id\E\t/ && !exists $left{$_} } sort keys %now;
-      if (@foreign) {
-        note('keep', "$id is no longer in the spec, but somebody has added to it: it stays");
-        @changes = grep { $_->[0] ne $id && index($_->[0], "$id\t") != 0 } @changes;
-      }
+  }
+  # A section goes as a whole, and only where nobody has added to it.
+  for my $change (grep { !defined $_->[1] } @changes) {
+    my $id = $change->[0];
+    next if $kind ne 'sections' || $id =~ /\t/;
+    my @foreign = grep { /\A\Q$id\E\t/ && !exists $left{$_} } sort keys %now;
+    if (@foreign) {
+      note('keep', "$id is no longer in the spec, but somebody has added to it: it stays");
+      @changes = grep { $_->[0] ne $id && index($_->[0], "$id\t") != 0 } @changes;
     }
   }
   # New sections before what stands in them, and a section that goes last of all.
@@ -434,6 +430,13 @@ sub alike {
   return comparable($key, $one) eq comparable($key, $other);
 }
 
+# Whether two disks lie on one storage and are alike but for the names of their volumes.
+sub same_but_volume {
+  my ($one, $other) = @_;
+  s/:[^,]*// for $one, $other;
+  return comparable('scsi0', $one) eq comparable('scsi0', $other);
+}
+
 # What Proxmox VE keeps for itself, or what must not change under an installed system.
 sub is_left_alone {
   my ($key, $kind) = @_;
@@ -449,13 +452,16 @@ sub guest {
   my $items = items_of($want_path);
   if (defined $items) {
     for my $item (@$items) {
-      my ($key, $base, $want) = @$item;
+      my ($key, $base, $want, $new) = @$item;
       next if alike($key, $now->{$key}, $want);
+      # An allocated volume has the name that its storage gave it.
+      next if $new && defined $now->{$key} && same_but_volume($now->{$key}, $want);
       if (!alike($key, $now->{$key}, $base)) {
         note('conflict', "$key is " . shown($now->{$key}) . ' by now, and was ' . shown($base));
         next;
       }
-      change($key, $now->{$key}, $want);
+      if ($new) { say_fields('volume', $key, new_volume($key, $want)) }
+      else { change($key, $now->{$key}, $want) }
     }
     return;
   }

@@ -277,7 +277,8 @@ options() {
   if [[ -n $stays && -n $looking ]]; then
     complain note "$step_title: stays when this run is undone:${stays%;}"
   fi
-  if ((${#arguments[@]} + ${#grown[@]})) || [[ -n $raw ]]; then
+  # Items say themselves what they expect.
+  if [[ $want != items:* ]] && { ((${#arguments[@]} + ${#grown[@]})) || [[ -n $raw ]]; }; then
     is_as_planned "$path" || return 0
   fi
   if ((${#arguments[@]})) && intend "$(shown "$tool" set "$vmid" "${arguments[@]}")"; then
@@ -356,6 +357,73 @@ change_guest() {
     return 0
   fi
   options "$1" "$2" "$path" "items:$tree/$3"
+}
+
+# of_disk PATH KEY: the size of a disk of a guest's file, in is_size, and its storage, in is_store.
+is_size=
+is_store=
+of_disk() {
+  local line
+  line=$(sed -n -e '/^\[/q' -e "s/^$2: //p" -- "$root/$1" | head -c 4096)
+  is_store=${line%%:*}
+  is_size=
+  if [[ $line =~ ,size=([0-9.]+[KMGT]?)(,|$) ]]; then
+    is_size=${BASH_REMATCH[1]}
+  fi
+}
+
+# grow_disk KIND VMID KEY SIZE
+grow_disk() {
+  local path=etc/pve/qemu-server/$2.conf
+  if [[ $1 == pct ]]; then
+    path=etc/pve/lxc/$2.conf
+  fi
+  if [[ -n $skipping || ! -e $root/$path ]]; then
+    return 0
+  fi
+  of_disk "$path" "$3"
+  if [[ $is_size == "$4" ]]; then
+    return 0
+  fi
+  if [[ -n $looking ]]; then
+    complain note "$step_title: stays when this run is undone: the size of $3, which was ${is_size:-another}"
+  fi
+  resize_words "$@"
+  intend "$(shown "${is_resize[@]}")" || return 0
+  keep_guest "$path" "the size of $3"
+  undoable stays "guest $2: the size of $3"
+  doing "${is_resize[@]}"
+}
+
+# move_disk KIND VMID KEY FROM TO: from one storage to the other.
+move_disk() {
+  local path=etc/pve/qemu-server/$2.conf move=(qm disk move)
+  if [[ $1 == pct ]]; then
+    path=etc/pve/lxc/$2.conf move=(pct move-volume)
+  fi
+  if [[ -n $skipping || ! -e $root/$path ]]; then
+    return 0
+  fi
+  of_disk "$path" "$3"
+  if [[ $is_store == "$5" ]]; then
+    return 0
+  fi
+  if [[ $is_store != "$4" ]]; then
+    problem "the disk $3 lies on $is_store by now, and was on $4"
+    return 0
+  fi
+  intend "$(shown "${move[@]}" "$2" "$3" "$5" --delete 1)" || return 0
+  keep_guest "$path" "the place of $3"
+  undoable run "${move[@]}" "$2" "$3" "$4" --delete 1
+  doing "${move[@]}" "$2" "$3" "$5" --delete 1
+}
+
+# waits VMID NAME OPTIONS: what is in force only after a restart, which nobody asked for.
+waits() {
+  if [[ -z $looking || -n $skipping || $restarts == *,"$1",* || $restarts == *,"$2",* ]]; then
+    return 0
+  fi
+  complain note "$step_title: in force when the guest is restarted (--restart $1): $3"
 }
 
 # image VOLUME VMID [TEMPLATE]: what a guest is made from is there before the first guest is made; a template of Proxmox VE's

@@ -155,15 +155,12 @@ put() {
   applied "$path"
 }
 
-# merge GRAMMAR PATH POLICY [ITEMS]: a file that others write, too; with ITEMS these alone.
+# merge GRAMMAR PATH POLICY: a file that others write, too.
 merge() {
   local grammar=$1 path=$2 policy=$3 want=$tree/$2 new=$work/merged
   wanted_names+=("$path")
   if [[ -n $skipping ]]; then
     return 0
-  fi
-  if [[ -n ${4:-} ]]; then
-    want=items:$tree/$4
   fi
   known "$left_sums" "$path"
   if [[ $policy == new && -e $root/$path && -z $is_known ]]; then
@@ -456,29 +453,11 @@ secret_text() {
   printf '%s%s\n' "$2" "$first"
 }
 
-# call UNDO COUNT COMMAND...: a command as it was planned, and how it is taken back: UNDO is a number of words behind it, 0
-# where it cannot be, then the text of what stays follows.
-call() {
-  local count text=$2
-  must number count "$1" 'the length of a command'
-  shift 2
-  local back=("${@:1:count}")
-  shift "$count"
-  if [[ -n $skipping ]]; then
-    return 0
+# leave TEXT: something that is told and not done.
+leave() {
+  if [[ -n $looking && -z $skipping ]]; then
+    complain kept "$step_title: $1"
   fi
-  intend "$(shown "$@")" || {
-    if [[ -n $text ]]; then
-      complain note "$step_title: $text stays when this run is undone"
-    fi
-    return 0
-  }
-  if ((count)); then
-    undoable run "${back[@]}"
-  else
-    undoable stays "$text"
-  fi
-  doing "$@"
 }
 
 # typed NAME WHAT: before something is detached, its name has to be typed, or said by --confirm. --yes is not enough.

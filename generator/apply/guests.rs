@@ -1,0 +1,281 @@
+//! What becomes of guests that are there: what the plan found, as actions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::live::Snapshot;
+use crate::output::FileSet;
+use crate::plan::{Cause, Change, Data, Object, Plan, Shown, When};
+use crate::pve::{GuestConfig, GuestKind};
+
+use super::tree::Wanted;
+use super::{Action, Item};
+
+/// Raw lines of a container, and its variables, which are raw lines, too.
+const RAW: [&str; 2] = ["lxc", "env"];
+
+/// What is done to each guest of the tree that is there, by VMID, where an earlier run made it or it is taken over. Of the
+/// others the script itself says whose they are.
+pub(super) fn actions(
+    files: &FileSet,
+    plan: &Plan,
+    wanted: &Wanted,
+    snapshot: &Snapshot,
+    left: &BTreeMap<String, String>,
+    adopt: &[u32],
+) -> BTreeMap<String, Vec<Action>> {
+    let Some(own) = snapshot.own() else {
+        return BTreeMap::new();
+    };
+    let ours = own.guests.iter().filter_map(|(vmid, live)| {
+        let (folder, object) = match live.kind {
+            GuestKind::Qm => ("qemu-server", Object::Vm(*vmid)),
+            GuestKind::Pct => ("lxc", Object::Ct(*vmid)),
+        };
+        let path = format!("etc/pve/{folder}/{vmid}.conf");
+        let file = files.get(&format!("proxmox/{path}"))?;
+        if !left.contains_key(&path) && !adopt.contains(vmid) {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&file.contents);
+        let guest = Guest {
+            kind: live.kind,
+            vmid: vmid.to_string(),
+            live: &live.config,
+            wanted: GuestConfig::parse(live.kind, &text).0,
+            existing: wanted
+                .makings
+                .iter()
+                .find(|making| making.vmid == vmid.to_string())
+                .map_or(&[][..], |making| &making.existing),
+            runs: snapshot.runs(*vmid) != Some(false),
+        };
+        let changes: Vec<&Change> = plan
+            .changes
+            .iter()
+            .filter(|change| change.object == object)
+            .collect();
+        Some((vmid.to_string(), guest.actions(&changes)))
+    });
+    ours.collect()
+}
+
+struct Guest<'a> {
+    kind: GuestKind,
+    vmid: String,
+    live: &'a GuestConfig,
+    wanted: GuestConfig,
+    existing: &'a [String],
+    /// Whether it runs, as far as anybody knows.
+    runs: bool,
+}
+
+impl Guest<'_> {
+    fn name(&self) -> &str {
+        let option = match self.kind {
+            GuestKind::Qm => "name",
+            GuestKind::Pct => "hostname",
+        };
+        self.wanted.get(option).unwrap_or(&self.vmid)
+    }
+
+    fn actions(&self, changes: &[&Change]) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let mut items: Vec<Item> = Vec::new();
+        let mut own = Vec::new();
+        let mut waiting = BTreeSet::new();
+        for change in changes {
+            let Some(line) = &change.line else { continue };
+            let option = change.option.as_deref().unwrap_or(&line.key);
+            if let Some(why) = self.why_not(change, option) {
+                actions.push(Action::Leave(why));
+                continue;
+            }
+            if let Some(action) = self.own_command(change, &line.key) {
+                own.push(action);
+                continue;
+            }
+            if let Some(action) = self.kept_volume(change, &line.key) {
+                own.push(action);
+                continue;
+            }
+            if self.runs && change.class.shown != Shown::Live {
+                waiting.insert(option);
+            }
+            let item = self.item(line.key.as_str(), &line.before, &line.after);
+            let volume = first_part(&item.before);
+            if change.class.data != Data::Kept && first_part(&item.after) != volume {
+                let typed = Action::Typed {
+                    name: volume.to_owned(),
+                    what: format!("the volume {volume} is taken from guest {}", self.vmid),
+                };
+                if !actions.contains(&typed) {
+                    actions.push(typed);
+                }
+            }
+            if !items.iter().any(|known| known.key == item.key) {
+                items.push(item);
+            }
+        }
+        // What cannot come back goes first: the rest is not put back over it.
+        actions.append(&mut own);
+        actions.push(Action::ChangeGuest {
+            kind: self.kind,
+            vmid: self.vmid.clone(),
+            items,
+        });
+        if !waiting.is_empty() {
+            actions.push(Action::Waits {
+                vmid: self.vmid.clone(),
+                name: self.name().to_owned(),
+                options: waiting.into_iter().collect::<Vec<_>>().join(", "),
+            });
+        }
+        actions
+    }
+
+    /// Why a change is told and not made.
+    fn why_not(&self, change: &Change, option: &str) -> Option<String> {
+        let shown = |value: &Option<String>| match value {
+            Some(value) => format!("`{value}`"),
+            None => "nothing".to_owned(),
+        };
+        let (before, after) = (shown(&change.before), shown(&change.after));
+        if change.cause == Cause::Host {
+            return Some(format!("{option} is {before} by hand, and not {after}"));
+        }
+        match change.class.when {
+            When::Recreate => Some(format!(
+                "{option} is {before}, and only making it anew could make it {after}: it stays"
+            )),
+            When::Refused => Some(format!(
+                "{option} is {before} and stays until the guest is shut down, unlocked or unprotected: Proxmox VE refuses {after} as it is"
+            )),
+            When::Now | When::Command | When::Restart | When::HostRestart => None,
+        }
+    }
+
+    /// The name of a volume that the spec does not name is made up: the volume that is there will do, on its storage.
+    fn kept_volume(&self, change: &Change, key: &str) -> Option<Action> {
+        let option = change.option.as_deref()?;
+        let of_volume = [format!("{key}.file"), format!("{key}.volume")]
+            .iter()
+            .any(|own| own == option);
+        let (before, after) = (change.before.as_deref()?, change.after.as_deref()?);
+        if !of_volume || !self.is_made_up(key, before, after) {
+            return None;
+        }
+        let (from, to) = (before.split_once(':')?.0, after.split_once(':')?.0);
+        Some(if from == to {
+            Action::Leave(format!(
+                "{key} stays on its volume {before}: `volume` in the spec names it"
+            ))
+        } else {
+            Action::Move {
+                kind: self.kind,
+                vmid: self.vmid.clone(),
+                key: key.to_owned(),
+                from: from.to_owned(),
+                to: to.to_owned(),
+            }
+        })
+    }
+
+    /// Whether both are volumes of a disk whose volume the spec does not name.
+    fn is_made_up(&self, key: &str, before: &str, after: &str) -> bool {
+        let is_volume = |text: &str| {
+            text.contains(":vm-") || text.contains(":subvol-") || text.contains("/vm-")
+        };
+        is_drive(key)
+            && is_volume(before)
+            && is_volume(after)
+            && !self.existing.iter().any(|one| one == key)
+    }
+
+    /// A disk that grows or moves.
+    fn own_command(&self, change: &Change, key: &str) -> Option<Action> {
+        if change.class.when != When::Command {
+            return None;
+        }
+        let store = |volume: &Option<String>| {
+            let volume = volume.as_deref().unwrap_or_default();
+            volume.split(':').next().unwrap_or_default().to_owned()
+        };
+        Some(
+            if change.option.as_deref() == Some(&format!("{key}.size")) {
+                Action::Grow {
+                    kind: self.kind,
+                    vmid: self.vmid.clone(),
+                    key: key.to_owned(),
+                    size: change.after.clone().unwrap_or_default(),
+                }
+            } else {
+                Action::Move {
+                    kind: self.kind,
+                    vmid: self.vmid.clone(),
+                    key: key.to_owned(),
+                    from: store(&change.before),
+                    to: store(&change.after),
+                }
+            },
+        )
+    }
+
+    fn item(&self, key: &str, before: &Option<String>, after: &Option<String>) -> Item {
+        if RAW.contains(&key) {
+            return Item {
+                key: RAW[0].to_owned(),
+                before: raw(self.live),
+                after: raw(&self.wanted),
+                is_new_volume: false,
+            };
+        }
+        let trimmed = |value: &Option<String>| {
+            let value = value.as_ref()?;
+            Some(match key {
+                "description" => value.trim_end().to_owned(),
+                _ => value.clone(),
+            })
+        };
+        let (here, there) = (first_part(before), first_part(after));
+        let disc = |value: &str| value.split(',').any(|part| part == "media=cdrom");
+        let is_disk = after
+            .as_deref()
+            .is_some_and(|after| is_drive(key) && there.contains(':') && !disc(after));
+        let after = if self.is_made_up(key, here, there) {
+            trimmed(after).map(|after| after.replacen(there, here, 1))
+        } else {
+            trimmed(after)
+        };
+        Item {
+            key: key.to_owned(),
+            before: trimmed(before),
+            is_new_volume: is_disk
+                && !self.existing.iter().any(|one| one == key)
+                && before.is_none(),
+            after,
+        }
+    }
+}
+
+/// The volume of a drive.
+fn first_part(value: &Option<String>) -> &str {
+    let value = value.as_deref().unwrap_or_default();
+    value.split(',').next().unwrap_or_default()
+}
+
+fn is_drive(key: &str) -> bool {
+    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    matches!(
+        base,
+        "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "mp" | "rootfs"
+    )
+}
+
+/// All raw lines, as the script's editor reads them.
+fn raw(config: &GuestConfig) -> Option<String> {
+    let lines: Vec<String> = config
+        .raw()
+        .map(|(key, value)| format!("{key}: {value}").trim_end().to_owned())
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
