@@ -226,6 +226,7 @@ codes! {
     MOX0655 Warning "a folder of a guest that starts later";
     MOX0656 Error   "nothing to boot from by that name";
     MOX0657 Warning "a volume of another guest";
+    MOX0658 Warning "firmware whose settings are lost";
     MOX0670 Error   "an account by a name that Windows has already";
     MOX0671 Error   "a domain that the guest cannot join";
     MOX0672 Warning "a check left out that Setup does not make";

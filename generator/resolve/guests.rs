@@ -875,7 +875,13 @@ impl Resolver<'_> {
             format: table.and_then(|t| t.format.map(|format| format.map(|one| one.0))),
             import: None,
         };
-        let placement = self.state_volume(&keys, purpose, beside)?;
+        let Some(placement) = self.state_volume(&keys, purpose, beside) else {
+            // A store that is misspelt has been told, and after an error one may only seem to be missing.
+            if !keys.names_a_store() && !self.sink.has_errors() {
+                self.sink.push(lost_settings(body, firmware));
+            }
+            return None;
+        };
         let pre_enrolled_keys = Setting::or_default(
             table.and_then(|t| t.pre_enrolled_keys),
             **secure_boot,
@@ -1647,4 +1653,20 @@ fn rust(spec: &RustSpec) -> RustSetup {
             })
             .collect(),
     }
+}
+
+/// OVMF without a place for its settings: Proxmox VE starts it with a disk that lasts until the guest stops.
+fn lost_settings(body: &VmSpec, firmware: &Setting<Firmware>) -> Diagnostic {
+    let place = if firmware.is_written() {
+        firmware.span
+    } else {
+        body.span
+    };
+    Diagnostic::new(
+        Code::MOX0658,
+        place,
+        "the settings of OVMF are lost at each stop of this guest",
+    )
+    .label("no store of the host can hold them")
+    .help("declare a store with `use = \"vm-disks\"`, or write `efi = false` if that is meant")
 }
