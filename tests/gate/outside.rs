@@ -1,8 +1,8 @@
 //! Each script with a hostile word at each place from which it reads, with each call failing in turn, and with calls that
 //! hang, flood and write to a terminal.
 //!
-//! The ordinary run tries each place of a script once, and those that the script does not even name together;
-//! `tests/run gate::outside` tries each word at each place of each scene.
+//! `cargo test gate::outside -- --ignored` tries each place of a script once, and those that the script does not even name
+//! together: some minutes. `tests/run gate::outside` tries each word at each place of each scene.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
