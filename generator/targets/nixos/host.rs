@@ -240,6 +240,7 @@ fn task(known: &Facts<'_>, schedule: &Schedule, facts: &mut Attrs) -> Result<(),
         look.set("onCalendar", mk_default(tasks::LOOK_AT))?;
         look.set("randomizedDelay", mk_default(tasks::LOOK_DELAY))?;
         look.set("persistent", mk_default(false))?;
+        look.set("timeout", mk_default(tasks::time_limit(schedule)))?;
         look.set("arguments", job.arguments)?;
         let path = [
             "services",

@@ -80,7 +80,13 @@ let
     else if !builtins.isAttrs value then
       value
     else if value ? outPath then
-      value.text or value.outPath
+      # What it is made of may be what is refused.
+      (
+        let
+          text = builtins.tryEval (value.text or value.outPath);
+        in
+        if text.success then text.value else null
+      )
     else
       lib.filterAttrs (_: value: value != null && value != { }) (builtins.mapAttrs (_: shown) value);
 in

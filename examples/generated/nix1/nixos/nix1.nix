@@ -96,6 +96,7 @@
           onCalendar = lib.mkDefault "*-*-* 14:00";
           randomizedDelay = lib.mkDefault "1h";
           persistent = lib.mkDefault false;
+          timeout = lib.mkDefault "8h";
           arguments = [
             "--check"
             "--"
