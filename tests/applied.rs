@@ -170,6 +170,7 @@ fn a_run_that_is_killed_anywhere_goes_on_where_it_was() {
         "systemctl enable moxc-network-back.service",
         "systemd-run",
         "ifreload",
+        "systemctl disable moxc-network-back.service",
     ] {
         let host = homelab();
         assert_eq!(killed(&host, "KILL", at), Some(137), "{at}");

@@ -229,6 +229,9 @@ prepare() {
   if [[ -z $dry_run && -s $state/network-unconfirmed ]]; then
     complain note 'an earlier run left a network that nobody confirmed: it goes back first'
     go_back_first
+  elif [[ -z $dry_run && -e $root/etc/systemd/system/moxc-network-back.service ]]; then
+    # It was confirmed, and the run was cut off before its guard was taken away.
+    drop_guard
   fi
 }
 
