@@ -96,6 +96,7 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
         }
         table.set_some("notes", rest.remove("notes-template").map(str::to_owned));
         rest.remove("all");
+        rest.remove("vmid");
         rest.remove("exclude");
         let file = ConfigFile::Job("vzdump");
         for (key, value) in rest {
