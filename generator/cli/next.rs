@@ -10,8 +10,6 @@ use super::remote::Remote;
 pub(super) fn step(command: &Command, status: Status) -> Option<String> {
     let went_well = matches!(status, Status::Fine);
     Some(match command {
-        // They say it in what they print, as it belongs to what they wrote.
-        Command::Init(_) | Command::Build(_) => return None,
         Command::Check(args) if went_well => {
             format!("`moxc build {}`", words(&args.specs.specs))
         }
@@ -46,26 +44,29 @@ pub(super) fn step(command: &Command, status: Status) -> Option<String> {
                 args.live
             )
         }
-        Command::Apply(_) => return None,
         Command::Undo(args) if went_well => {
             format!(
                 "`moxc plan SPEC --live {}` says how it differs now",
                 args.host
             )
         }
-        Command::Undo(_) => return None,
         Command::Explain(args) if args.code.is_none() => {
             "`moxc explain CODE` tells more of one".to_owned()
         }
         Command::Explain(_) => "`moxc check SPEC` once it is mended".to_owned(),
         Command::Graph(args) if went_well => picture(args),
-        Command::Graph(_) => return None,
-        Command::LintNix(_) if went_well => return None,
-        Command::LintNix(_) => "`moxc explain CODE` tells more of one".to_owned(),
+        Command::LintNix(_) if !went_well => "`moxc explain CODE` tells more of one".to_owned(),
         Command::Schema(_) => "save it, and begin a spec with `#:schema ./FILE`".to_owned(),
         Command::Completions(_) => {
             "save it where your shell looks for completions, or `source` it".to_owned()
         }
+        // The first two say it in what they print, as it belongs to what they wrote.
+        Command::Init(_)
+        | Command::Build(_)
+        | Command::Apply(_)
+        | Command::Undo(_)
+        | Command::Graph(_)
+        | Command::LintNix(_) => return None,
         Command::Man(args) => match &args.output {
             Some(folder) => format!("`man -l {}/moxc.1`", folder.display()),
             None => "`moxc man -o DIR` writes a page for each command".to_owned(),
