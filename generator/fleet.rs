@@ -370,7 +370,7 @@ impl Loader<'_> {
         let every = units.len();
         let hosts = units.iter_mut().filter_map(|unit| {
             let Checked { host, plan } = &mut unit.checked;
-            Some((&*host.as_ref()?, plan.as_mut()?))
+            Some((host.as_ref()?, plan.as_mut()?))
         });
         let hosts: Vec<_> = hosts.collect();
         if hosts.len() < every {

@@ -358,13 +358,12 @@ impl Target {
         let mut chance = Chance(seed | 1);
         for number in 0..times {
             let data = self.input(&mut chance);
-            if catch_unwind(AssertUnwindSafe(|| (self.check)(&data))).is_err() {
-                panic!(
-                    "{} {number} of seed {seed}: {:?}",
-                    self.name,
-                    String::from_utf8_lossy(&data)
-                );
-            }
+            assert!(
+                catch_unwind(AssertUnwindSafe(|| (self.check)(&data))).is_ok(),
+                "{} {number} of seed {seed}: {:?}",
+                self.name,
+                String::from_utf8_lossy(&data)
+            );
         }
     }
 }

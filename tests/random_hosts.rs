@@ -281,13 +281,12 @@ impl Making {
             write!(text, "{line}iface {card} inet manual\n\n").expect("a text");
             card
         };
-        let method = if self.chance.once_in(6) {
-            "inet dhcp\n".to_owned()
-        } else if self.chance.once_in(6) {
-            "inet static\n\taddress 192.0.2.10\n\tnetmask 255.255.255.0\n\tgateway 192.0.2.1\n"
-                .to_owned()
-        } else {
-            "inet static\n\taddress 192.0.2.10/24\n\tgateway 192.0.2.1\n".to_owned()
+        let method = match self.chance.below(6) {
+            0 => "inet dhcp\n",
+            1 => {
+                "inet static\n\taddress 192.0.2.10\n\tnetmask 255.255.255.0\n\tgateway 192.0.2.1\n"
+            }
+            _ => "inet static\n\taddress 192.0.2.10/24\n\tgateway 192.0.2.1\n",
         };
         write!(text, "auto vmbr0\niface vmbr0 {method}\tbridge-ports {port}\n\tbridge-stp off\n\tbridge-fd 0\n").expect("a text");
         let aware = self.chance.once_in(3);
@@ -716,7 +715,7 @@ impl Making {
     fn jobs(&mut self, numbers: &[u32]) {
         let mut text = String::new();
         for at in 0..self.chance.below(3) {
-            write!(text, "vzdump: backup-{at}\n").expect("a text");
+            writeln!(text, "vzdump: backup-{at}").expect("a text");
             let schedule = self.chance.pick(&[
                 "02:00",
                 "sat 02:00",
@@ -753,7 +752,7 @@ impl Making {
                 let own = text.rsplit("vzdump: ").next().unwrap_or_default();
                 let is_new = !own.contains(&format!("\t{key} "));
                 if is_new && self.chance.once_in(3) {
-                    write!(text, "\t{line}\n").expect("a text");
+                    writeln!(text, "\t{line}").expect("a text");
                 }
             }
             text.push('\n');

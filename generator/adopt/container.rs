@@ -187,10 +187,13 @@ fn rootfs(writing: &Writing<'_>, guest: &mut Guest<'_>) {
     guest.table.set("rootfs", Toml::Table(table));
 }
 
+/// A mount point: its slot, its option, its row in the spec.
+type MountRow = (u32, String, Vec<(String, Toml)>);
+
 fn mounts(writing: &Writing<'_>, guest: &mut Guest<'_>) {
     let file = guest.live.kind.config_file();
     let mut table = guest.table_below("mounts");
-    let mut found: Vec<(u32, String, Vec<(String, Toml)>)> = Vec::new();
+    let mut found: Vec<MountRow> = Vec::new();
     for (slot, option) in guest.numbered("mp") {
         let mut parts = guest.parts(&option, &guest.options[&option].clone());
         let place = parts.remove("volume").unwrap_or_default();

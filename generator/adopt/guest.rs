@@ -9,7 +9,7 @@ use crate::live::LiveGuest;
 use crate::live::secrets::is_blanked;
 use crate::plan::value::parts;
 use crate::pve::schema::OptionSchema;
-use crate::pve::{DiskSize, GuestKind};
+use crate::pve::{DiskSize, GuestConfig, GuestKind};
 use crate::value::{SpecString, VlanSet};
 
 /// A guest while its tables are written.
@@ -154,7 +154,7 @@ fn options(live: &LiveGuest) -> BTreeMap<String, String> {
     let keys = live
         .config
         .options()
-        .chain(pending.flat_map(|pending| pending.options()))
+        .chain(pending.flat_map(GuestConfig::options))
         .map(|(key, _)| key)
         .filter(|key| *key != "delete" && !crate::plan::is_state(key));
     keys.filter_map(|key| {

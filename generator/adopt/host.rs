@@ -60,19 +60,16 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
         .timezone
         .present()
         .filter(|zone| TimeZoneName::parse(zone).is_ok());
-    match zone {
-        Some(zone) => {
-            table.set("timezone", zone.as_str());
-        }
-        None => {
-            table.set("timezone", "UTC").remark =
-                Some("the copy does not say which: set the host's own".to_owned());
-            writing.note(
-                NoteKind::Unread,
-                "timezone",
-                "the copy does not say it; UTC is taken",
-            );
-        }
+    if let Some(zone) = zone {
+        table.set("timezone", zone.as_str());
+    } else {
+        table.set("timezone", "UTC").remark =
+            Some("the copy does not say which: set the host's own".to_owned());
+        writing.note(
+            NoteKind::Unread,
+            "timezone",
+            "the copy does not say it; UTC is taken",
+        );
     }
     let has_tools = live
         .tree

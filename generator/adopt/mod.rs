@@ -216,10 +216,13 @@ fn write(live: &Snapshot, minimal: bool, decided: &Decided) -> (Doc, BTreeSet<No
     let disks = hardware::Disks::of(live);
     let mut writing = Writing::of(live, own, minimal, decided);
     writing.disks = disks.by_path();
-    let mut doc = Doc::default();
-    doc.preamble = vec![
-        "A host that runs, as moxc has found it: `moxc plan` of this file against the host changes nothing.".to_owned(),
-    ];
+    let mut doc = Doc {
+        preamble: vec![
+            "A host that runs, as moxc has found it: `moxc plan` of this file against the host changes nothing."
+                .to_owned(),
+        ],
+        ..Doc::default()
+    };
     let interfaces = network::Interfaces::of(&writing);
     host::write(&mut writing, &mut doc);
     hardware::write(&mut writing, &disks, &interfaces.nics, &mut doc);
@@ -455,10 +458,10 @@ fn after_plan(decided: &Decided, changes: &[Change]) -> Decided {
             Object::Storage(name) => keep(decided, &mut next, Part::Store(name.clone()), change),
             Object::Job(name) => job_differs(decided, &mut next, name, change),
             Object::Mapping(_, name) => {
-                keep(decided, &mut next, Part::Device(name.clone()), change)
+                keep(decided, &mut next, Part::Device(name.clone()), change);
             }
             Object::Interface(name) => {
-                keep(decided, &mut next, Part::Interface(name.clone()), change)
+                keep(decided, &mut next, Part::Interface(name.clone()), change);
             }
             Object::Pool(name) | Object::Lvm(name) => {
                 keep(decided, &mut next, Part::Pool(name.clone()), change);

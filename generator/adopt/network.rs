@@ -161,8 +161,9 @@ fn has_words(interface: &Interface) -> bool {
         .all(|family| match (family.version, &family.method) {
             (IpVersion::Both, _) => false,
             (_, Method::Static) => family.address.as_deref().is_some_and(is_cidr),
-            (_, Method::Manual | Method::Dhcp) => family.address.is_none(),
-            (IpVersion::V6, Method::Auto) => family.address.is_none(),
+            (_, Method::Manual | Method::Dhcp) | (IpVersion::V6, Method::Auto) => {
+                family.address.is_none()
+            }
             (_, Method::Auto | Method::Loopback | Method::Other(_)) => false,
         });
     // Raw lines go to the first stanza, which is that of IPv4.
@@ -449,7 +450,7 @@ pub(super) fn stanzas(text: &str, names: &BTreeSet<String>) -> String {
                 if !kept.is_empty() && !kept.ends_with("\n\n") {
                     kept.push('\n');
                 }
-                kept.push_str(&format!("{first} {}\n", own.join(" ")));
+                kept.extend([first, " ", &own.join(" "), "\n"]);
             }
             continue;
         } else if first == "iface" {

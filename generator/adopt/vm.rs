@@ -244,7 +244,7 @@ struct Image {
     option: String,
     bus: Bus,
     slot: u32,
-    image: Option<String>,
+    volume: Option<String>,
     parts: BTreeMap<String, String>,
 }
 
@@ -271,7 +271,7 @@ impl Drives {
                         option,
                         bus,
                         slot,
-                        image: Some(file).filter(|file| file != "none"),
+                        volume: Some(file).filter(|file| file != "none"),
                         parts,
                     });
                     continue;
@@ -368,10 +368,10 @@ fn iso(guest: &mut Guest<'_>, drives: &Drives) {
         .iter()
         .map(|image| {
             let usual = image.bus == Bus::Ide && image.slot == 2 && drives.images.len() == 1;
-            if let (Some(path), true, true) = (&image.image, usual, image.parts.is_empty()) {
+            if let (Some(path), true, true) = (&image.volume, usual, image.parts.is_empty()) {
                 return path.as_str().into();
             }
-            let mut table = vec![match &image.image {
+            let mut table = vec![match &image.volume {
                 Some(path) => ("image".to_owned(), path.as_str().into()),
                 None => ("empty".to_owned(), Toml::Flag(true)),
             }];

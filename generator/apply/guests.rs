@@ -86,7 +86,7 @@ impl Guest<'_> {
         for change in changes {
             let Some(line) = &change.line else { continue };
             let option = change.option.as_deref().unwrap_or(&line.key);
-            if let Some(why) = self.why_not(change, option) {
+            if let Some(why) = Self::why_not(change, option) {
                 actions.push(Action::Leave(why));
                 continue;
             }
@@ -101,9 +101,9 @@ impl Guest<'_> {
             if self.runs && change.class.shown != Shown::Live {
                 waiting.insert(option);
             }
-            let item = self.item(line.key.as_str(), &line.before, &line.after);
-            let volume = first_part(&item.before);
-            if change.class.data != Data::Kept && first_part(&item.after) != volume {
+            let item = self.item(line.key.as_str(), line.before.as_ref(), line.after.as_ref());
+            let volume = first_part(item.before.as_ref());
+            if change.class.data != Data::Kept && first_part(item.after.as_ref()) != volume {
                 let typed = Action::Typed {
                     name: volume.to_owned(),
                     what: format!("the volume {volume} is taken from guest {}", self.vmid),
@@ -134,7 +134,7 @@ impl Guest<'_> {
     }
 
     /// Why a change is told and not made.
-    fn why_not(&self, change: &Change, option: &str) -> Option<String> {
+    fn why_not(change: &Change, option: &str) -> Option<String> {
         let shown = |value: &Option<String>| match value {
             Some(value) => format!("`{value}`"),
             None => "nothing".to_owned(),
@@ -220,7 +220,7 @@ impl Guest<'_> {
         )
     }
 
-    fn item(&self, key: &str, before: &Option<String>, after: &Option<String>) -> Item {
+    fn item(&self, key: &str, before: Option<&String>, after: Option<&String>) -> Item {
         if RAW.contains(&key) {
             return Item {
                 key: RAW[0].to_owned(),
@@ -229,8 +229,8 @@ impl Guest<'_> {
                 is_new_volume: false,
             };
         }
-        let trimmed = |value: &Option<String>| {
-            let value = value.as_ref()?;
+        let trimmed = |value: Option<&String>| {
+            let value = value?;
             Some(match key {
                 "description" => value.trim_end().to_owned(),
                 _ => value.clone(),
@@ -238,9 +238,8 @@ impl Guest<'_> {
         };
         let (here, there) = (first_part(before), first_part(after));
         let disc = |value: &str| value.split(',').any(|part| part == "media=cdrom");
-        let is_disk = after
-            .as_deref()
-            .is_some_and(|after| is_drive(key) && there.contains(':') && !disc(after));
+        let is_disk =
+            after.is_some_and(|after| is_drive(key) && there.contains(':') && !disc(after));
         let after = if self.is_made_up(key, here, there) {
             trimmed(after).map(|after| after.replacen(there, here, 1))
         } else {
@@ -258,8 +257,8 @@ impl Guest<'_> {
 }
 
 /// The volume of a drive.
-fn first_part(value: &Option<String>) -> &str {
-    let value = value.as_deref().unwrap_or_default();
+fn first_part(value: Option<&String>) -> &str {
+    let value = value.map(String::as_str).unwrap_or_default();
     value.split(',').next().unwrap_or_default()
 }
 

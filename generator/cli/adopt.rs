@@ -133,7 +133,7 @@ fn tell(adopted: &Adopted, path: &Path, terminal: &mut Terminal) -> Result<(), F
             }
         }
         None => {
-            terminal.remark("the spec has errors: nothing can be said of what it would change\n")
+            terminal.remark("the spec has errors: nothing can be said of what it would change\n");
         }
     }
     Ok(())

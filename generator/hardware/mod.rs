@@ -276,7 +276,7 @@ fn disks(hardware: &Hardware, live: &Snapshot, compared: &mut Compared) {
     for one in found.iter().filter(is_disk) {
         if !known.contains(&kernel(&one.path)) {
             let difference = compared.push(Kind::Disk, &one.path, What::New, None);
-            difference.after = one.model.clone();
+            difference.after.clone_from(&one.model);
         }
     }
 }

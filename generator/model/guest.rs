@@ -823,10 +823,9 @@ pub struct RustProject {
 impl Vm {
     /// The disk that it boots from: the first that its order names, else the first of all.
     pub fn boot_disk(&self) -> Option<&VmDisk> {
-        let order = self.boot.iter().flat_map(|order| &order.value);
+        let mut order = self.boot.iter().flat_map(|order| &order.value);
         order
-            .filter_map(|option| self.disks.iter().find(|disk| disk.key() == *option))
-            .next()
+            .find_map(|option| self.disks.iter().find(|disk| disk.key() == *option))
             .or_else(|| self.disks.first())
     }
 

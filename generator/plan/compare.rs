@@ -948,7 +948,7 @@ fn add_notifications(items: &mut Items) {
 }
 
 /// Where Proxmox VE finds or mounts a storage whose section does not say it: `ZFSPoolPlugin`, and `check_config` of the
-/// plugins of NFS, SMB and CephFS.
+/// plugins of NFS, SMB and `CephFS`.
 fn add_mountpoints(items: &mut Items) {
     for (object, options) in items {
         let Object::Storage(name) = object else {

@@ -198,7 +198,16 @@ fn repository() -> tempfile::TempDir {
 /// All of them. `@` in an argument is the folder of the world.
 pub(super) fn scenes() -> Vec<Scene> {
     type World = fn() -> tempfile::TempDir;
-    let table: &[(&str, &str, World, i32, &str, &[&str])] = &[
+    /// Its name, the script, its world, its status, what it says, and its arguments.
+    type Row = (
+        &'static str,
+        &'static str,
+        World,
+        i32,
+        &'static str,
+        &'static [&'static str],
+    );
+    let table: &[Row] = &[
         (
             "restore over a guest",
             "recovery/lib/restore.sh",

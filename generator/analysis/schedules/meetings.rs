@@ -26,6 +26,9 @@ use crate::value::Reboot;
 /// Up to so many snapshots in 400 days, one of them counts: four a day. One of an hourly row has a good one beside it.
 pub(super) const FEW_SNAPSHOTS: usize = 4 * 400;
 
+/// The updates of a guest, each with the zone that it is timed in.
+type Updates<'a> = Vec<(usize, Option<&'a str>)>;
+
 /// What starts within so many seconds of another starts together.
 const TOGETHER: Moment = 30 * 60;
 
@@ -443,7 +446,7 @@ fn updates_meet_backups(host: &Host, timed: &[&Timed<'_>], zone: &TimeZone, sink
     }
     // And each backup that is no update's first.
     let told: BTreeSet<usize> = met.keys().map(|(_, copy)| *copy).collect();
-    let mut looked: HashSet<(Vec<(usize, Option<&str>)>, usize)> = HashSet::new();
+    let mut looked: HashSet<(Updates<'_>, usize)> = HashSet::new();
     for (id, guest) in host.guests.iter() {
         let with_zones: Vec<(usize, Option<&str>)> = updates[id.index()]
             .iter()
@@ -616,7 +619,7 @@ impl Snapshots {
     /// Those that take snapshots of a disk of a guest.
     fn of_guest(&self, host: &Host, guest: Id<Guest>) -> BTreeSet<usize> {
         let disks = host.guests[guest].vm().into_iter().flat_map(|vm| &vm.disks);
-        let datasets: BTreeSet<_> = disks.filter_map(|disk| disk.dataset()).collect();
+        let datasets: BTreeSet<_> = disks.filter_map(crate::model::VmDisk::dataset).collect();
         let mut found = BTreeSet::new();
         for dataset in datasets {
             let name = host.zfs_name(dataset);

@@ -37,8 +37,7 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Vec<File> {
             continue;
         }
         let text = match (path, &kept.what) {
-            (_, KeptText::Untouched) => continue,
-            ("etc/network/interfaces", KeptText::Text(_)) => continue,
+            (_, KeptText::Untouched) | ("etc/network/interfaces", KeptText::Text(_)) => continue,
             ("etc/network/interfaces", KeptText::Lines(_) | KeptText::Sections(_)) => {
                 sink.push(keep::wrong_form(kept, "text"));
                 continue;
