@@ -4,6 +4,9 @@ use crate::model::{External, ExternalPlace, Host, Setting};
 use crate::source::Spanned;
 use crate::value::{AbsolutePath, DevicePath, Name};
 
+/// The dataset of the boot pool that holds a NixOS host's root.
+pub const ROOT_DATASET: &str = "root";
+
 /// A folder that the host mounts.
 #[derive(Debug, Clone, Copy)]
 pub struct Mount<'a> {

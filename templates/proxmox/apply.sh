@@ -3,6 +3,8 @@
 #
 # Brings the host to what is wanted, step by step. What is so already stays as it is: a second run changes nothing.
 # shellcheck disable=SC2034,SC2089,SC2090,SC2120,SC2317,SC2329
+# Where the script is cut within `[[ … ]]`, bash ends with the status of the command before it.
+false
 { # Nothing runs before the last line has been read: a script that arrives in part does nothing, and fails.
 <% include "gate.sh" %>
 

@@ -8,13 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::update::timing;
+use crate::facts::mounts::ROOT_DATASET;
 use crate::facts::{Facts, tasks};
 use crate::model::{Host, Schedule, Task, ZfsScrub, ZfsTrim};
 use crate::nix::{Attrs, BuildError, Built, Formals, block, function, list, mk_default, path};
 use crate::value::{CpuVendor, ExternalKind};
-
-/// The dataset of the boot pool that holds a NixOS host's root.
-pub(crate) const ROOT_DATASET: &str = "root";
 
 /// The module of the host.
 pub(super) fn module(known: &Facts<'_>) -> Built {

@@ -42,8 +42,6 @@ use crate::source::Span;
 use crate::template::Templates;
 use crate::value::Platform;
 
-pub(crate) use host::ROOT_DATASET;
-
 /// The name of the target, as in the manifest.
 const TARGET: &str = "nixos";
 

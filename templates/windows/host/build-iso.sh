@@ -137,7 +137,7 @@ read_secret() {
       steam_password) steam_password=$text ;;
       domain_name) domain_name=$text ;;
       domain_password) domain_password=$text ;;
-      account) account_passwords[$name]=$text ;;
+      account) account_passwords+=("$text") ;;
     esac
     shift
   done <"$file"
@@ -301,7 +301,8 @@ write_disc() (
 )
 
 password='' key='' steam_name='' steam_password='' domain_name='' domain_password=''
-declare -A account_passwords=()
+# One for each of the accounts, in their order.
+account_passwords=()
 
 # read_secrets: what the guest itself needs of them.
 read_secrets() {
@@ -314,21 +315,21 @@ read_secrets() {
   fi
   for ((at = 0; at < ${#accounts[@]}; at += 2)); do
     read_secret "${accounts[at + 1]}" account
-    check_password "${account_passwords[${accounts[at + 1]}]}" "${accounts[at]}" "${accounts[at + 1]}"
+    check_password "${account_passwords[-1]}" "${accounts[at]}" "${accounts[at + 1]}"
   done
 }
 
 # write_secrets FOLDER: a file each, as the guest looks for it.
 write_secrets() {
-  local name
+  local at
   if [[ -n $steam_secret ]]; then
     printf '%s\r\n' "$steam_name" "$steam_password" >"$1/steam"
   fi
   if [[ -n $domain_secret ]]; then
     printf '%s\r\n' "$domain_name" "$domain_password" >"$1/domain"
   fi
-  for name in "${!account_passwords[@]}"; do
-    printf '%s\r\n' "${account_passwords[$name]}" >"$1/account-$name"
+  for ((at = 0; at < ${#accounts[@]}; at += 2)); do
+    printf '%s\r\n' "${account_passwords[at / 2]}" >"$1/account-${accounts[at + 1]}"
   done
 }
 

@@ -484,7 +484,7 @@ impl Zfs {
         set.set("options.autotrim", pool.autotrim.as_str())?;
         set.set("rootFsOptions.compression", pool.compression.as_str())?;
         if pool.boot {
-            let root = ["datasets", crate::targets::nixos::ROOT_DATASET];
+            let root = ["datasets", crate::facts::mounts::ROOT_DATASET];
             let mut fs = Attrs::new();
             fs.set("type", "zfs_fs")?;
             fs.set("mountpoint", "/")?;
