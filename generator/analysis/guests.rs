@@ -20,6 +20,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
         match &guest.kind {
             GuestKind::Vm(vm) => {
                 windows_11(guest, vm, sink);
+                secure_boot(guest, vm, sink);
                 shares(guest, vm, sink);
                 raw_shares(guest, vm, sink);
                 slots(guest, vm, sink);
@@ -99,6 +100,25 @@ fn windows_11(guest: &Guest, vm: &Vm, sink: &mut Sink) {
             diagnostic
         });
     }
+}
+
+/// Secure Boot is of OVMF: a BIOS starts whatever it finds.
+fn secure_boot(guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    if *vm.firmware == Firmware::Ovmf || !*vm.secure_boot || !vm.secure_boot.is_written() {
+        return;
+    }
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0659,
+            vm.secure_boot.span,
+            format!("`{}` has no Secure Boot", guest.name.value),
+        )
+        .also(
+            vm.firmware.span,
+            format!("its firmware is `{}`", *vm.firmware),
+        )
+        .help("add `firmware = \"ovmf\"`, or leave `secure-boot` out"),
+    );
 }
 
 /// Proxmox VE numbers the shares of a guest `virtiofs0` to `virtiofs9`.

@@ -35,6 +35,9 @@ pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
             guest_packets(guest, nic, bridge, sink);
         }
     }
+    for bridge in host.network.bridges.values() {
+        vids_of_no_use(bridge, sink);
+    }
     own_vlans_carried(host, sink);
     bridge_packets(host, sink);
     leg_packets(host, sink);
@@ -599,6 +602,22 @@ fn trunks(bridge: &Bridge, nic: &GuestNic, sink: &mut Sink) {
         .also(bridge.name.span, "this bridge")
         .note("Proxmox VE refuses to start the guest: \"vlan aware feature need to be enabled to use trunks\"")
         .help("add `vlan-aware = true` to the bridge, or give the guest one card for each VLAN"),
+    );
+}
+
+/// VLANs of a bridge that tells none apart: ifupdown2 has no place for them.
+fn vids_of_no_use(bridge: &Bridge, sink: &mut Sink) {
+    if *bridge.vlan_aware || !bridge.vids.is_written() {
+        return;
+    }
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0229,
+            bridge.vids.span,
+            format!("`vids` of `{}` has no effect", bridge.name.value),
+        )
+        .also(bridge.name.span, "this bridge tells no VLANs apart")
+        .help("add `vlan-aware = true` to the bridge, or leave `vids` out"),
     );
 }
 

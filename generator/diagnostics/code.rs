@@ -119,6 +119,7 @@ codes! {
     MOX0226 Error   "a raw line that no stanza can hold";
     MOX0227 Error   "an address without an interface of its own";
     MOX0228 Error   "raw lines of ifupdown2 on a NixOS host";
+    MOX0229 Warning "VLANs of a bridge that tells none apart";
     MOX0301 Error   "too few disks for the layout";
     MOX0302 Error   "a disk used twice";
     MOX0303 Error   "a disk of a pool used elsewhere";
@@ -227,6 +228,7 @@ codes! {
     MOX0656 Error   "nothing to boot from by that name";
     MOX0657 Warning "a volume of another guest";
     MOX0658 Warning "firmware whose settings are lost";
+    MOX0659 Warning "Secure Boot without its firmware";
     MOX0670 Error   "an account by a name that Windows has already";
     MOX0671 Error   "a domain that the guest cannot join";
     MOX0672 Warning "a check left out that Setup does not make";
