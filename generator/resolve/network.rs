@@ -344,8 +344,8 @@ fn machine(
             .bridge
             .as_ref()
             .and_then(|b| index.bridges.find(b, sink)),
-        address: body.address,
-        address6: body.address6,
+        address: machine_address(body.address, false, sink),
+        address6: machine_address(body.address6, true, sink),
         mac: body.mac,
         uplink: Setting::or_default(body.uplink, false, body.span),
     }
@@ -419,6 +419,31 @@ fn hashes(mode: BondMode) -> bool {
     }
 }
 
+/// An address under the key of the other family.
+fn other_family(span: Span, v6: bool) -> Diagnostic {
+    if v6 {
+        Diagnostic::new(Code::MOX0009, span, "`address6` is an IPv4 address")
+            .help("write it under `address`")
+    } else {
+        Diagnostic::new(Code::MOX0009, span, "`address` is an IPv6 address")
+            .help("write it under `address6`")
+    }
+}
+
+/// An address of another machine under the key of its family.
+fn machine_address(
+    written: Option<Spanned<crate::value::IpAddress>>,
+    v6: bool,
+    sink: &mut Sink,
+) -> Option<Spanned<crate::value::IpAddress>> {
+    let address = written?;
+    if address.value.0.is_ipv6() == v6 {
+        return Some(address);
+    }
+    sink.push(other_family(address.span, v6));
+    None
+}
+
 /// An address under the key of its family, of a guest's card and of the host.
 pub(super) fn own_address(
     written: Option<Spanned<GuestAddress>>,
@@ -432,14 +457,7 @@ pub(super) fn own_address(
         GuestAddress::Static(cidr) if cidr.is_v6() == v6 => return Some(address),
         GuestAddress::Auto => Diagnostic::new(Code::MOX0009, address.span, "IPv4 has no `auto`")
             .help("write `\"dhcp\"`, or `address6 = \"auto\"`"),
-        GuestAddress::Static(_) if v6 => {
-            Diagnostic::new(Code::MOX0009, address.span, "`address6` is an IPv4 address")
-                .help("write it under `address`")
-        }
-        GuestAddress::Static(_) => {
-            Diagnostic::new(Code::MOX0009, address.span, "`address` is an IPv6 address")
-                .help("write it under `address6`")
-        }
+        GuestAddress::Static(_) => other_family(address.span, v6),
     };
     sink.push(wrong);
     None
