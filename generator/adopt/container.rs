@@ -2,7 +2,7 @@
 
 use super::doc::Toml;
 use super::guest::{
-    Guest, card, disk_size, identity, is_odd_card, mebibytes, start, volume, weights,
+    DeviceRow, Guest, card, disk_size, identity, is_odd_card, mebibytes, start, volume, weights,
 };
 use super::write::{Writing, kebab, sub_value};
 use crate::spec::schema_keys::{ContainerOptions, SchemaTable};
@@ -129,26 +129,14 @@ fn devices(guest: &mut Guest<'_>) {
             continue;
         }
         guest.take(&option);
-        found.push((slot, option, path, table));
+        found.push(DeviceRow {
+            slot,
+            option,
+            device: path,
+            more: table,
+        });
     }
-    let follow = guest.follow("dev", found.iter().map(|(slot, ..)| *slot));
-    let Some((_, first, ..)) = found.first() else {
-        return;
-    };
-    let first = first.clone();
-    let entries = found.into_iter().map(|(slot, _, path, mut table)| {
-        if !follow {
-            table.push(("slot".to_owned(), slot.into()));
-        }
-        if table.is_empty() {
-            return path.into();
-        }
-        table.insert(0, ("path".to_owned(), path.into()));
-        Toml::Table(table)
-    });
-    guest
-        .table
-        .set_as("devices", Toml::List(entries.collect()), &first);
+    guest.set_devices("dev", "devices", "path", found);
 }
 
 fn raw_lines(guest: &mut Guest<'_>) {

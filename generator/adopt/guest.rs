@@ -30,6 +30,14 @@ pub(super) struct Guest<'a> {
     header: [String; 2],
 }
 
+/// A device in a list: its number, its option, what it is, and what else is said of it.
+pub(super) struct DeviceRow {
+    pub(super) slot: u32,
+    pub(super) option: String,
+    pub(super) device: String,
+    pub(super) more: Vec<(String, Toml)>,
+}
+
 impl<'a> Guest<'a> {
     fn new(writing: &Writing<'_>, live: &'a LiveGuest) -> Self {
         let folder = match live.kind {
@@ -95,6 +103,27 @@ impl<'a> Guest<'a> {
             .collect();
         let mut free = (0..).filter(|slot| !raw.contains(slot));
         slots.into_iter().all(|slot| free.next() == Some(slot))
+    }
+
+    /// A list of devices: each is what it is alone, where nothing else is to be said of it, and a table otherwise.
+    pub(super) fn set_devices(&mut self, base: &str, key: &str, main: &str, rows: Vec<DeviceRow>) {
+        let follow = self.follow(base, rows.iter().map(|row| row.slot));
+        let Some(first) = rows.first().map(|row| row.option.clone()) else {
+            return;
+        };
+        let entries = rows.into_iter().map(|row| {
+            if follow && row.more.is_empty() {
+                return row.device.into();
+            }
+            let mut table = vec![(main.to_owned(), row.device.into())];
+            if !follow {
+                table.push(("slot".to_owned(), row.slot.into()));
+            }
+            table.extend(row.more);
+            Toml::Table(table)
+        });
+        self.table
+            .set_as(key, Toml::List(entries.collect()), &first);
     }
 
     /// A value by its parts.

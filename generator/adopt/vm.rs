@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::doc::Toml;
 use super::guest::{
-    Guest, card, disk_size, identity, is_odd_card, mebibytes, start, volume, weights,
+    DeviceRow, Guest, card, disk_size, identity, is_odd_card, mebibytes, start, volume, weights,
 };
 use super::write::{Writing, kebab, sub_value};
 use crate::live::secrets::is_blanked;
@@ -146,8 +146,11 @@ fn firmware(writing: &Writing<'_>, guest: &mut Guest<'_>) {
     }
 }
 
-fn efi_table(writing: &Writing<'_>, guest: &Guest<'_>, value: &str) -> Option<Toml> {
-    let mut parts = guest.parts("efidisk0", value);
+/// Where a small disk of the firmware lies, and its size.
+fn placed(
+    writing: &Writing<'_>,
+    parts: &mut BTreeMap<String, String>,
+) -> Option<Vec<(String, Toml)>> {
     let file = parts.remove("file")?;
     let (key, store, volume) = volume(writing, &file)?;
     let mut table = vec![
@@ -157,6 +160,12 @@ fn efi_table(writing: &Writing<'_>, guest: &Guest<'_>, value: &str) -> Option<To
     if let Some(size) = parts.remove("size") {
         table.push(("size".to_owned(), disk_size(&size)));
     }
+    Some(table)
+}
+
+fn efi_table(writing: &Writing<'_>, guest: &Guest<'_>, value: &str) -> Option<Toml> {
+    let mut parts = guest.parts("efidisk0", value);
+    let mut table = placed(writing, &mut parts)?;
     let kind = parts.remove("efitype").unwrap_or_else(|| "2m".to_owned());
     table.push(("type".to_owned(), kind.into()));
     let keys = parts.remove("pre-enrolled-keys").as_deref() == Some("1");
@@ -167,15 +176,7 @@ fn efi_table(writing: &Writing<'_>, guest: &Guest<'_>, value: &str) -> Option<To
 
 fn tpm_table(writing: &Writing<'_>, guest: &Guest<'_>, value: &str) -> Option<Toml> {
     let mut parts = guest.parts("tpmstate0", value);
-    let file = parts.remove("file")?;
-    let (key, store, volume) = volume(writing, &file)?;
-    let mut table = vec![
-        (key.to_owned(), store.into()),
-        ("volume".to_owned(), volume.into()),
-    ];
-    if let Some(size) = parts.remove("size") {
-        table.push(("size".to_owned(), disk_size(&size)));
-    }
+    let mut table = placed(writing, &mut parts)?;
     table.push(("version".to_owned(), parts.remove("version")?.into()));
     parts.is_empty().then_some(Toml::Table(table))
 }
@@ -462,41 +463,33 @@ fn passthrough(writing: &Writing<'_>, guest: &mut Guest<'_>) {
     let mut found = Vec::new();
     for (slot, option) in devices {
         let parts = guest.parts(&option, &guest.options[&option].clone());
-        let Some(entry) = device(writing, &option, parts, file) else {
+        let Some((device, more)) = device(writing, &option, parts, file) else {
             guest.take_raw(&option);
             continue;
         };
         guest.take(&option);
-        found.push((slot, option, entry));
+        found.push(DeviceRow {
+            slot,
+            option,
+            device,
+            more,
+        });
     }
-    let follow = guest.follow("hostpci", found.iter().map(|(slot, ..)| *slot));
-    let Some((_, first, _)) = found.first() else {
-        return;
-    };
-    let first = first.clone();
-    let entries = found.into_iter().map(|(slot, _, mut entry)| {
-        if !follow {
-            entry.insert(1, ("slot".to_owned(), slot.into()));
-        }
-        Toml::Table(entry)
-    });
-    guest
-        .table
-        .set_as("passthrough", Toml::List(entries.collect()), &first);
+    guest.set_devices("hostpci", "passthrough", "device", found);
 }
 
-/// A device that has a mapping, by its name in the spec.
+/// A device that has a mapping: its name in the spec, and what else is said of it.
 fn device(
     writing: &Writing<'_>,
     option: &str,
     mut parts: BTreeMap<String, String>,
     file: crate::pve::ConfigFile<'static>,
-) -> Option<Vec<(String, Toml)>> {
+) -> Option<(String, Vec<(String, Toml)>)> {
     let name = parts.remove("mapping")?;
     if !writing.pci.contains(&name) || parts.contains_key("host") {
         return None;
     }
-    let mut table = vec![("device".to_owned(), name.into())];
+    let mut table = Vec::new();
     for flag in ["pcie", "x-vga"] {
         let on = parts.remove(flag).as_deref() == Some("1");
         table.push((flag.to_owned(), on.into()));
@@ -507,7 +500,7 @@ fn device(
     for (key, value) in &parts {
         table.push((kebab(key), sub_value(file, option, key, value)));
     }
-    Some(table)
+    Some((name, table))
 }
 
 fn usb(writing: &Writing<'_>, guest: &mut Guest<'_>) {
@@ -526,29 +519,17 @@ fn usb(writing: &Writing<'_>, guest: &mut Guest<'_>) {
             continue;
         };
         guest.take(&option);
-        found.push((slot, option, name, usb3));
+        found.push(DeviceRow {
+            slot,
+            option,
+            device: name,
+            more: usb3
+                .then(|| ("usb3".to_owned(), true.into()))
+                .into_iter()
+                .collect(),
+        });
     }
-    let follow = guest.follow("usb", found.iter().map(|(slot, ..)| *slot));
-    let Some((_, first, ..)) = found.first() else {
-        return;
-    };
-    let first = first.clone();
-    let entries = found.into_iter().map(|(slot, _, name, usb3)| {
-        if follow && !usb3 {
-            return name.into();
-        }
-        let mut table = vec![("device".to_owned(), name.into())];
-        if !follow {
-            table.push(("slot".to_owned(), slot.into()));
-        }
-        if usb3 {
-            table.push(("usb3".to_owned(), true.into()));
-        }
-        Toml::Table(table)
-    });
-    guest
-        .table
-        .set_as("usb", Toml::List(entries.collect()), &first);
+    guest.set_devices("usb", "usb", "device", found);
 }
 
 fn cards(guest: &mut Guest<'_>) {
