@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::live::Snapshot;
 use crate::output::FileSet;
-use crate::plan::{Cause, Change, Data, Object, Plan, Shown, When};
+use crate::plan::{Cause, Change, Data, Object, Plan, Shown, When, holds_volume};
 use crate::pve::{GuestConfig, GuestKind};
 
 use super::tree::Wanted;
@@ -185,7 +185,7 @@ impl Guest<'_> {
         let is_volume = |text: &str| {
             text.contains(":vm-") || text.contains(":subvol-") || text.contains("/vm-")
         };
-        is_drive(key)
+        holds_volume(key)
             && is_volume(before)
             && is_volume(after)
             && !self.existing.iter().any(|one| one == key)
@@ -239,7 +239,7 @@ impl Guest<'_> {
         let (here, there) = (first_part(before), first_part(after));
         let disc = |value: &str| value.split(',').any(|part| part == "media=cdrom");
         let is_disk =
-            after.is_some_and(|after| is_drive(key) && there.contains(':') && !disc(after));
+            after.is_some_and(|after| holds_volume(key) && there.contains(':') && !disc(after));
         let after = if self.is_made_up(key, here, there) {
             trimmed(after).map(|after| after.replacen(there, here, 1))
         } else {
@@ -260,14 +260,6 @@ impl Guest<'_> {
 fn first_part(value: Option<&String>) -> &str {
     let value = value.map(String::as_str).unwrap_or_default();
     value.split(',').next().unwrap_or_default()
-}
-
-fn is_drive(key: &str) -> bool {
-    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
-    matches!(
-        base,
-        "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "mp" | "rootfs"
-    )
 }
 
 /// All raw lines, as the script's editor reads them.

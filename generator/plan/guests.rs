@@ -223,7 +223,7 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
         // What a file does not say of a disk's size is known elsewhere, or is no difference.
         let real = real.filter(|(part, old, new)| {
             part != "size"
-                || !(is_drive(key) || key == "rootfs")
+                || !holds_volume(key)
                 || new.is_some() && (old.is_some() || size_of(pair, before.as_ref()).is_some())
         });
         real.collect::<Vec<Difference>>()
@@ -518,6 +518,11 @@ fn is_cd(parts: &Parts) -> bool {
     parts.get("media").is_some_and(|media| media == "cdrom")
 }
 
+/// Whether the option holds a volume, a container's root file system included.
+pub(crate) fn holds_volume(key: &str) -> bool {
+    key == "rootfs" || is_drive(key)
+}
+
 fn is_drive(key: &str) -> bool {
     let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
     matches!(
@@ -653,7 +658,7 @@ fn memory(pair: &Pair<'_>) -> u64 {
 
 /// Whether a difference is a disk that grows, shrinks, or moves to another storage.
 fn is_own_command(pair: &Pair<'_>, key: &str, difference: &Difference, before: &Parts) -> bool {
-    if !is_drive(key) && key != "rootfs" || is_cd(before) {
+    if !holds_volume(key) || is_cd(before) {
         return false;
     }
     match difference {
@@ -753,7 +758,7 @@ fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str) -> String {
     let mut new = value::parts(config_file, sides.key, after);
     let same_volume = volume_of(&old) == volume_of(&new)
         || matches!((volume_of(&old), volume_of(&new)), (Some(old), Some(new)) if moves(old, new));
-    if is_drive(sides.key) || sides.key == "rootfs" {
+    if holds_volume(sides.key) {
         // `disk move` and `disk resize` see to these.
         for part in ["file", "volume", "size", "ms-cert"] {
             match old.get(part) {
