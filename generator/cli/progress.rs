@@ -26,8 +26,8 @@ impl Progress {
     pub(super) fn of(what: impl Into<String>) -> Self {
         let is_seen = io::stderr().is_terminal() && !SILENT.load(Ordering::Relaxed);
         // Standard error is locked by whoever prints; the terminal behind it is not.
-        let terminal = OpenOptions::new().write(true).open("/dev/tty").ok();
-        let work = terminal.filter(|_| is_seen).map(|terminal| {
+        let terminal = is_seen.then(|| OpenOptions::new().write(true).open("/dev/tty"));
+        let work = terminal.and_then(Result::ok).map(|terminal| {
             let (done, wait) = mpsc::channel();
             let what = what.into();
             let thread = thread::spawn(move || tick(terminal, &what, &wait));

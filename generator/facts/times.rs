@@ -94,9 +94,10 @@ pub fn week(host: &Host) -> Week {
                 .take(MOST_STARTS)
                 .map(|at| at.duration_since(first).as_mins())
                 .collect();
-            let next = match times.next_after(first) {
-                Elapse::At(at) if starts.is_empty() => Some(at.to_zoned(zone.clone())),
-                Elapse::At(_) | Elapse::Never | Elapse::Stuck => None,
+            // To look for the next start of a rare time takes a while: only where the week has none.
+            let next = match starts.is_empty().then(|| times.next_after(first)) {
+                Some(Elapse::At(at)) => Some(at.to_zoned(zone.clone())),
+                Some(Elapse::Never | Elapse::Stuck) | None => None,
             };
             Runs {
                 schedule: id,
