@@ -122,8 +122,13 @@ fn list(items: &[Toml], text: &mut String) {
     text.push(']');
 }
 
-/// A basic string of TOML.
+/// A string of TOML: a literal one where a basic one would be full of escapes.
 fn quote(value: &str, text: &mut String) {
+    let is_plain = value.chars().all(|c| c != '\'' && !is_hidden(c));
+    if is_plain && value.contains(['"', '\\']) {
+        text.extend(["'", value, "'"]);
+        return;
+    }
     text.push('"');
     for c in value.chars() {
         escape(c, text);
@@ -138,14 +143,17 @@ fn escape(c: char, text: &mut String) {
         '\n' => text.push_str("\\n"),
         '\t' => text.push_str("\\t"),
         '\r' => text.push_str("\\r"),
-        // Everything that a terminal or an editor might take for more than it is.
-        c if c.is_control()
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-        {
+        c if is_hidden(c) => {
             write!(text, "\\U{:08X}", u32::from(c)).expect("a string takes all text");
         }
         c => text.push(c),
     }
+}
+
+/// Everything that a terminal or an editor might take for more than it is.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn quote_lines(value: &str, text: &mut String) {
@@ -154,9 +162,15 @@ fn quote_lines(value: &str, text: &mut String) {
     }
     // The first line break after the quotes is no part of the string.
     text.push_str("\"\"\"\n");
-    for c in value.chars() {
+    let mut chars = value.chars().peekable();
+    let mut quotes = 0;
+    while let Some(c) = chars.next() {
+        // Two quotes in a row are text, three are the end.
+        let is_text = c == '"' && quotes < 2 && chars.peek().is_some();
+        quotes = if is_text { quotes + 1 } else { 0 };
         match c {
             '\n' | '\t' => text.push(c),
+            '"' if is_text => text.push(c),
             c => escape(c, text),
         }
     }

@@ -128,7 +128,8 @@ fn options(writing: &Writing<'_>, doc: &mut Doc) -> BTreeSet<&'static str> {
         let known = found.options.iter().all(|(key, value)| {
             file.option(key).is_some() && !value.is_empty() && !is_blanked(value)
         });
-        if comments || !known || writing.decided.out.contains_key(&part) {
+        let left = writing.decided.untouched.contains_key(path);
+        if comments || !known || left || writing.decided.out.contains_key(&part) {
             continue;
         }
         let mut table = Table::new([header], part);
@@ -196,7 +197,7 @@ fn files(writing: &mut Writing<'_>, said: &BTreeSet<&str>, doc: &mut Doc) {
     }
     for (path, file) in kept {
         let part = Part::File(path.to_owned());
-        if KeptPath::parse(path).is_err() || writing.decided.untouched.contains(path) {
+        if KeptPath::parse(path).is_err() || writing.decided.untouched.contains_key(path) {
             continue;
         }
         if file.text.lines().any(is_blanked_line) {
@@ -248,18 +249,17 @@ fn is_own(path: &str, node: &str) -> bool {
         let own_rules = path == format!("etc/pve/nodes/{node}/host.fw");
         return own_rules || !elsewhere && text;
     }
-    let folders = [
-        "etc/modprobe.d/",
-        "etc/network/interfaces.d/",
-        "etc/sysctl.d/",
-        "etc/udev/rules.d/",
-    ];
+    let folders = ["etc/modprobe.d/", "etc/network/interfaces.d/"];
+    // What does not end so is read by nobody, such as the package's own README.
+    let endings = [("etc/sysctl.d/", ".conf"), ("etc/udev/rules.d/", ".rules")];
     let whole = ["etc/resolv.conf"];
     let unit = path
         .strip_prefix("etc/systemd/system/")
         .is_some_and(|name| !name.contains(".wants/") && !name.contains(".requires/"));
     let link = path.starts_with("etc/systemd/network/");
+    let is_read = |(folder, end): &(&str, &str)| path.starts_with(folder) && path.ends_with(end);
     folders.iter().any(|folder| path.starts_with(folder))
+        || endings.iter().any(is_read)
         || whole.contains(&path)
         || unit
         || link
@@ -271,8 +271,7 @@ fn is_own(path: &str, node: &str) -> bool {
 /// Files of which moxc would write something else than the host has.
 fn untouched(writing: &mut Writing<'_>, said: &BTreeSet<&str>, doc: &mut Doc) {
     let decided = writing.decided;
-    let paths: BTreeSet<&String> = decided.untouched.iter().collect();
-    for path in paths {
+    for (path, change) in &decided.untouched {
         let mut table = Table::new(["keep", path.as_str()], Part::File(path.clone()));
         if let Some(file) = writing
             .live
@@ -294,7 +293,7 @@ fn untouched(writing: &mut Writing<'_>, said: &BTreeSet<&str>, doc: &mut Doc) {
         writing.note(
             NoteKind::Kept,
             path.as_str(),
-            "moxc would write something else, and leaves the file as it is",
+            format!("moxc would write something else, and leaves the file as it is: {change}"),
         );
         doc.push(table);
     }

@@ -333,6 +333,13 @@ pub(super) fn start(writing: &Writing<'_>, guest: &mut Guest<'_>) {
                 .set_as("autostart", Toml::Table(table), "startup");
         }
     }
+    if let Some(others) = writing.exclusive.get(&guest.live.vmid) {
+        let names = others.iter().map(|vmid| writing.names[vmid].clone());
+        let entry = guest.table.set("exclusive-with", Toml::texts(names));
+        entry
+            .comments
+            .push("one device is given to both".to_owned());
+    }
     if let Some(protection) = guest.take("protection")
         && (protection == "1" || !writing.minimal)
     {

@@ -446,7 +446,35 @@ fn pci(writing: &Writing<'_>, doc: &mut Doc) {
         );
         doc.push(table);
     }
-    for (name, device) in free_devices(&found, &said) {
+    for (place, name) in &writing.passed {
+        let mut table = Table::new(
+            ["hardware", "pci", name.as_str()],
+            Part::Device(name.clone()),
+        );
+        said.insert(place.clone());
+        let device = found
+            .iter()
+            .find(|device| device.address == *place || device.address == format!("{place}.0"));
+        match device {
+            Some(device) => {
+                pci_table(device, &mut table);
+                for entry in table
+                    .entries
+                    .iter_mut()
+                    .filter(|entry| entry.key == "address")
+                {
+                    entry.value = place.trim_start_matches("0000:").into();
+                }
+                table.set("mapping", false);
+            }
+            None => {
+                table.set("address", place.trim_start_matches("0000:"));
+            }
+        }
+        doc.push(table);
+    }
+    let taken = mapped.keys().chain(writing.passed.values()).collect();
+    for (name, device) in free_devices(&found, &said, &taken) {
         let mut table = Table::new(
             ["hardware", "pci", name.as_str()],
             Part::Device(device.address.clone()),
@@ -482,6 +510,7 @@ fn pci_table(device: &PciDevice, table: &mut Table) {
 fn free_devices<'a>(
     found: &[&'a PciDevice],
     said: &BTreeSet<String>,
+    taken: &BTreeSet<&String>,
 ) -> Vec<(String, &'a PciDevice)> {
     let card = |device: &PciDevice| {
         device
@@ -510,8 +539,12 @@ fn free_devices<'a>(
             continue;
         }
         let count = counts.entry(class.as_str()).or_default();
-        *count += 1;
-        devices.push((format!("{}-{count}", class.as_str()), *device));
+        let mut name = String::new();
+        while name.is_empty() || taken.contains(&name) {
+            *count += 1;
+            name = format!("{}-{count}", class.as_str());
+        }
+        devices.push((name, *device));
     }
     devices
 }

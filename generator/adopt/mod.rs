@@ -6,7 +6,9 @@
 //! also what makes it right. It ends because each round decides something that stays decided.
 
 mod boot;
+mod cloud_init;
 mod container;
+mod devices;
 mod doc;
 mod files;
 mod guest;
@@ -30,7 +32,6 @@ use crate::pve::MappingKind;
 use crate::source::SourceMap;
 use crate::targets::{self, Target};
 use crate::template::Templates;
-use crate::value::{SpecString, UsbId, UsbPort};
 
 use doc::{Doc, Part, Printed};
 use write::{Decided, StoreKind, Writing};
@@ -240,6 +241,7 @@ fn write(live: &Snapshot, minimal: bool, decided: &Decided) -> (Doc, BTreeSet<No
 impl<'a> Writing<'a> {
     fn of(live: &'a Snapshot, own: &'a LiveNode, minimal: bool, decided: &'a Decided) -> Self {
         let node = node_of(live);
+        let pci = mapped(live, node, decided, MappingKind::Pci, "hostpci");
         Self {
             live,
             node,
@@ -249,9 +251,11 @@ impl<'a> Writing<'a> {
             decided,
             names: write::guest_names(own),
             stores: stores(live, decided),
-            pci: mapped(live, node, decided, MappingKind::Pci, "hostpci"),
+            passed: devices::passed(live, own, &pci, decided),
+            pci,
             usb: mapped(live, node, decided, MappingKind::Usb, "usb"),
-            plugged: plugged(own, decided),
+            plugged: devices::plugged(own, decided),
+            exclusive: devices::exclusive(live, own),
             disks: BTreeMap::new(),
             notes: BTreeSet::new(),
         }
@@ -304,33 +308,6 @@ fn mapped(
         .into_keys()
         .filter(|name| used.contains(name) && !decided.kept.contains(&Part::Device(name.clone())))
         .collect()
-}
-
-/// The USB devices that guests name by their ids or sockets, with a name for each.
-fn plugged(own: &LiveNode, decided: &Decided) -> BTreeMap<String, String> {
-    let mut plugged = BTreeMap::new();
-    for guest in own.guests.values() {
-        let file = guest.kind.config_file();
-        for (key, value) in guest
-            .config
-            .options()
-            .filter(|(key, _)| key.starts_with("usb"))
-        {
-            let mut parts = plan::value::parts(file, key, guest.wanted(key).unwrap_or(value));
-            let Some(place) = parts.remove("host") else {
-                continue;
-            };
-            let is_known = UsbId::parse(&place).is_ok() || UsbPort::parse(&place).is_ok();
-            let name = format!(
-                "usb-{}",
-                place.to_ascii_lowercase().replace([':', '.'], "-")
-            );
-            if is_known && !decided.kept.contains(&Part::Device(name.clone())) {
-                plugged.insert(place, name);
-            }
-        }
-    }
-    plugged
 }
 
 /// What the compiler refuses stands as a comment.
@@ -407,6 +384,22 @@ fn after_errors(decided: &Decided, printed: &Printed, found: &[(Severity, Diagno
         };
         let why = format!("{}: {}", error.code, error.message);
         match part {
+            // What the hardware table says of a function may be what is refused, and not that the guest has it.
+            Part::Guest(vmid)
+                if says.is_some_and(|says| is_typed_function(decided, *vmid, says)) =>
+            {
+                let options = (0..16).map(|slot| (part.clone(), format!("hostpci{slot}")));
+                next.raw.extend(options);
+            }
+            // An address that the cards' checks refuse may stand in the words that cloud-init gets.
+            Part::Guest(_) if says.is_some_and(|says| says.starts_with("ipconfig")) => {
+                let entry = (part.clone(), says.unwrap_or_default().to_owned());
+                if decided.raw.contains(&entry) {
+                    refuse(decided, &mut next, part, says, why);
+                } else {
+                    next.raw.insert(entry);
+                }
+            }
             // The stanza, the section or the mapping as it is may still do.
             Part::Store(_)
             | Part::Job(_)
@@ -429,6 +422,10 @@ fn after_errors(decided: &Decided, printed: &Printed, found: &[(Severity, Diagno
         }
     }
     next
+}
+
+fn is_typed_function(decided: &Decided, vmid: u32, says: &str) -> bool {
+    says.starts_with("hostpci") && !decided.is_raw(&Part::Guest(vmid), says)
 }
 
 /// The entry that is refused goes, then what is around it.
@@ -472,12 +469,21 @@ fn after_plan(decided: &Decided, changes: &[Change]) -> Decided {
             }
             Object::Firewall(_) | Object::Unit(_) | Object::File(_) => {
                 if let Some(line) = &change.line {
-                    next.untouched.insert(line.path.clone());
+                    let path = written_as(&line.path).to_owned();
+                    next.untouched.entry(path).or_insert_with(|| told(change));
                 }
             }
         }
     }
     next
+}
+
+/// The file that moxc writes for what a file of the host says: GRUB reads a folder beside its own.
+fn written_as(path: &str) -> &str {
+    match path {
+        "etc/default/grub" => "etc/default/grub.d/moxc.cfg",
+        path => path,
+    }
 }
 
 /// What moxc would add to a job by itself stays out; a job that differs otherwise is kept as it is.
@@ -504,12 +510,17 @@ fn keep(decided: &Decided, next: &mut Decided, part: Part, change: &Change) {
 
 /// A change in a few words.
 fn told(change: &Change) -> String {
+    let value = |value: &Option<String>| {
+        let value = value.as_deref().unwrap_or("nothing");
+        plan::render::short(value)
+    };
+    let option = change.option.as_deref().map(|option| format!(" {option}"));
     format!(
-        "{} {}: {} → {}",
+        "{}{}: {} → {}",
         change.object,
-        change.option.as_deref().unwrap_or(""),
-        change.before.as_deref().unwrap_or("nothing"),
-        change.after.as_deref().unwrap_or("nothing")
+        option.unwrap_or_default(),
+        value(&change.before),
+        value(&change.after)
     )
 }
 

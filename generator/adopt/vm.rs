@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cloud_init::{self, Addresses};
 use super::doc::Toml;
 use super::guest::{
     DeviceRow, Guest, card, disk_size, identity, is_odd_card, mebibytes, start, volume, weights,
@@ -25,12 +26,13 @@ pub(super) fn write(writing: &mut Writing<'_>, guest: &mut Guest<'_>) {
     firmware(writing, guest);
     guest.table.set("installed", true);
     small_things(writing, guest);
+    let addresses = cloud_init::write(writing, guest);
     let drives = Drives::of(writing, guest);
     boot(guest, &drives);
     iso(guest, &drives);
     passthrough(writing, guest);
     usb(writing, guest);
-    cards(guest);
+    cards(guest, &addresses);
     disks(writing, guest, drives);
 }
 
@@ -478,17 +480,19 @@ fn passthrough(writing: &Writing<'_>, guest: &mut Guest<'_>) {
     guest.set_devices("hostpci", "passthrough", "device", found);
 }
 
-/// A device that has a mapping: its name in the spec, and what else is said of it.
+/// A device of the hardware table: its name in the spec, and what else is said of it.
 fn device(
     writing: &Writing<'_>,
     option: &str,
     mut parts: BTreeMap<String, String>,
     file: crate::pve::ConfigFile<'static>,
 ) -> Option<(String, Vec<(String, Toml)>)> {
-    let name = parts.remove("mapping")?;
-    if !writing.pci.contains(&name) || parts.contains_key("host") {
-        return None;
-    }
+    let name = match (parts.remove("mapping"), parts.remove("host")) {
+        (Some(name), None) => writing.pci.get(&name),
+        (None, Some(place)) => writing.passed.get(&place),
+        (Some(_), Some(_)) | (None, None) => None,
+    }?
+    .clone();
     let mut table = Vec::new();
     for flag in ["pcie", "x-vga"] {
         let on = parts.remove(flag).as_deref() == Some("1");
@@ -532,7 +536,7 @@ fn usb(writing: &Writing<'_>, guest: &mut Guest<'_>) {
     guest.set_devices("usb", "usb", "device", found);
 }
 
-fn cards(guest: &mut Guest<'_>) {
+fn cards(guest: &mut Guest<'_>, addresses: &Addresses) {
     let mut found = Vec::new();
     let file = guest.live.kind.config_file();
     for (slot, option) in guest.numbered("net") {
@@ -560,6 +564,9 @@ fn cards(guest: &mut Guest<'_>) {
         }
         if let Some(mac) = parts.remove("macaddr") {
             table.set_as("mac", mac, &says("macaddr"));
+        }
+        for (key, value, says) in addresses.get(&slot).into_iter().flatten() {
+            table.set_as(key, value.as_str(), says);
         }
         card(guest, &option, &mut parts, &mut table);
         found.push((slot, table));

@@ -21,8 +21,8 @@ pub(super) struct Decided {
     pub(super) unset: BTreeSet<(Part, String)>,
     /// Sections and stanzas that are kept word for word.
     pub(super) kept: BTreeSet<Part>,
-    /// Files of which moxc writes nothing.
-    pub(super) untouched: BTreeSet<String>,
+    /// Files of which moxc writes nothing, and what it would have changed.
+    pub(super) untouched: BTreeMap<String, String>,
 }
 
 impl Decided {
@@ -88,10 +88,14 @@ pub(super) struct Writing<'a> {
     pub(super) stores: BTreeMap<String, StoreKind>,
     /// PCI devices that can be referred to by the name of their mapping.
     pub(super) pci: BTreeSet<String>,
+    /// The names of PCI functions that guests name by their addresses, by the address.
+    pub(super) passed: BTreeMap<String, String>,
     /// USB devices that can be referred to by the name of their mapping.
     pub(super) usb: BTreeSet<String>,
     /// The names of other USB devices in the spec, by what a guest says of them: `10c4:ea60`, `1-2`.
     pub(super) plugged: BTreeMap<String, String>,
+    /// Guests that cannot run beside each other, each at the later of two.
+    pub(super) exclusive: BTreeMap<u32, BTreeSet<u32>>,
     /// The names of disks in the spec, by the path that a guest may name.
     pub(super) disks: BTreeMap<String, String>,
     /// What a person wants to know.

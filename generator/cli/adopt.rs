@@ -8,6 +8,7 @@ use super::{Failure, Status, live};
 use crate::adopt::{self, Adopted, Note, NoteKind};
 use crate::diagnostics::Sink;
 use crate::live::Snapshot;
+use crate::plan::render;
 
 pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failure> {
     let snapshot = live::read(&args.live)?;
@@ -117,8 +118,8 @@ fn tell(adopted: &Adopted, path: &Path, terminal: &mut Terminal) -> Result<(), F
         for note in notes {
             terminal.remark(&format!(
                 "  {}: {}\n",
-                note.what.escape_debug(),
-                note.why.escape_debug()
+                render::shown(&note.what),
+                render::shown(&note.why)
             ));
         }
     }

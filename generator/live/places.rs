@@ -51,21 +51,28 @@ pub(super) fn paths() -> impl Iterator<Item = &'static str> {
 
 /// Whether the file at `path` is looked at.
 pub(super) fn is_wanted(path: &str) -> bool {
-    PLACES.iter().any(|place| match place {
-        Place::File(file) => path == *file,
-        Place::Folder(folder) => is_below(path, folder),
-    })
+    !is_of_git(path)
+        && PLACES.iter().any(|place| match place {
+            Place::File(file) => path == *file,
+            Place::Folder(folder) => is_below(path, folder),
+        })
 }
 
 /// Whether something that is looked at may lie in the folder `path`, or at it.
 pub(super) fn leads_somewhere(path: &str) -> bool {
     path.is_empty()
-        || PLACES.iter().any(|place| match place {
-            Place::File(file) => path == *file || is_below(file, path),
-            Place::Folder(folder) => {
-                path == *folder || is_below(folder, path) || is_below(path, folder)
-            }
-        })
+        || !is_of_git(path)
+            && PLACES.iter().any(|place| match place {
+                Place::File(file) => path == *file || is_below(file, path),
+                Place::Folder(folder) => {
+                    path == *folder || is_below(folder, path) || is_below(path, folder)
+                }
+            })
+}
+
+/// Whether a path is git's own: copies of `/etc` are often kept in it.
+fn is_of_git(path: &str) -> bool {
+    path.split('/').any(|part| part == ".git")
 }
 
 /// The folder whose presence in a copy says that what is missing below it is missing on the host.

@@ -104,6 +104,8 @@ pub struct PciDevice {
     pub all_functions: bool,
     /// Vendor and device.
     pub id: Option<Spanned<PciId>>,
+    /// Whether what has an id becomes a mapping; else guests name it by the address.
+    pub is_mapped: bool,
     /// Vendor and device of the card's maker.
     pub subsystem: Option<Spanned<PciId>>,
     /// What it is.
@@ -151,11 +153,7 @@ impl UsbDevice {
 impl PciDevice {
     /// Its place as Proxmox VE names it: `0000:01:00.0`, and `0000:01:00` for a whole card.
     pub fn path(&self) -> String {
-        if self.all_functions {
-            self.address.device_path()
-        } else {
-            self.address.to_string()
-        }
+        self.place().path()
     }
 
     /// Its place.

@@ -743,6 +743,8 @@ impl<'a> Comparison<'a> {
                         | "user.cfg"
                         | "vzdump.cron"
                         | "local"
+                        | "ha/manager_status"
+                        | "ha/crm_commands"
                 );
             if !known && !file.text.trim().is_empty() && self.file(path).is_none() {
                 found

@@ -211,7 +211,7 @@ fn values(change: &Change) -> String {
 const LONGEST: usize = 80;
 
 /// A value on one line, cut where it is long.
-fn short(value: &str) -> String {
+pub(crate) fn short(value: &str) -> String {
     let first = value.lines().next().unwrap_or_default();
     let cut: String = first.chars().take(LONGEST).collect();
     if cut.len() < value.trim_end().len() {
@@ -222,7 +222,7 @@ fn short(value: &str) -> String {
 }
 
 /// Text of a host, as it may go to a terminal.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

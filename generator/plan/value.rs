@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::pve::guest_config::parse_boolean;
 use crate::pve::schema::{ConfigFile, OptionSchema};
-use crate::pve::{DiskSize, PropertyString};
+use crate::pve::{DiskSize, PropertyString, decode_text};
+use crate::value::{PciPlace, SpecString as _};
 
 /// The parts of a value, by their schema names; one part without a name where the option has no sub-options.
 pub(crate) type Parts = BTreeMap<String, String>;
@@ -33,7 +34,11 @@ pub(crate) fn parts(file: ConfigFile<'_>, key: &str, value: &str) -> Parts {
     };
     let mut parts = Parts::new();
     let mut put = |name: &str, value: &str| {
-        parts.insert(name.to_owned(), canonical(keys.get(name), name, value));
+        let value = match name {
+            "host" if key.starts_with("hostpci") => pci_path(value),
+            _ => canonical(keys.get(name), name, value),
+        };
+        parts.insert(name.to_owned(), value);
     };
     if let (Some(name), Some(value)) = (keys.default_key(), parsed.default_value()) {
         put(name, value);
@@ -49,6 +54,14 @@ pub(crate) fn parts(file: ConfigFile<'_>, key: &str, value: &str) -> Parts {
         }
     }
     parts
+}
+
+/// `01:00.0` with its domain, as Proxmox VE itself reads it (`PVE::SysFSTools::normalize_pci_id`).
+fn pci_path(value: &str) -> String {
+    match PciPlace::parse(value) {
+        Ok(place) => place.path(),
+        Err(_) => value.to_owned(),
+    }
 }
 
 /// `order=1,up=30`, and `1` for the order alone.
@@ -97,6 +110,8 @@ fn canonical(schema: Option<&OptionSchema>, key: &str, value: &str) -> String {
         }
     }
     match key {
+        // Lines, percent-encoded: of the last one the line break may be there or not.
+        "sshkeys" => decode_text(value).trim().to_owned(),
         "flags" | "mountoptions" | "trunks" | "mount" => sorted(value, ';').join(";"),
         _ => value.to_owned(),
     }
@@ -228,6 +243,12 @@ mod tests {
                 "flags=+pcid;+aes,cputype=host",
             ),
             (ConfigFile::Qm, "onboot", "yes", "1"),
+            (
+                ConfigFile::Qm,
+                "hostpci0",
+                "01:00,pcie=1",
+                "host=0000:01:00,pcie=on",
+            ),
             (ConfigFile::Pct, "cpulimit", "1.50", "1.5"),
             (
                 ConfigFile::Pct,

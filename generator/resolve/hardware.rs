@@ -1,7 +1,7 @@
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Arena, Cpu, Disk, Hardware, Memory, Nic, PciDevice, Setting, UsbDevice};
 use crate::spec::HostFile;
-use crate::spec::hardware::{CpuSpec, HardwareSpec};
+use crate::spec::hardware::{CpuSpec, HardwareSpec, PciSpec};
 use crate::value::{ByteSize, DiskKind, PciClass};
 
 use super::{Index, list};
@@ -90,6 +90,7 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
                 ),
                 all_functions: body.address.is_some_and(|place| place.all_functions),
                 id: body.id,
+                is_mapped: is_mapped(body, sink),
                 subsystem: body.subsystem,
                 class: super::choice(body.class, PciClass::Other, body.span),
                 model: body.model.clone(),
@@ -112,6 +113,28 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
         pci: Arena::new(pci.collect()),
         usb: Arena::new(usb(spec, sink)),
     }
+}
+
+/// Whether a function becomes a mapping; one that does not has no options of a mapping either.
+fn is_mapped(body: &PciSpec, sink: &mut Sink) -> bool {
+    let Some(mapping) = body.mapping.filter(|mapping| !mapping.value) else {
+        return true;
+    };
+    for option in body.schema.iter() {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                option.key.span,
+                format!(
+                    "`{}` is an option of a mapping, and this is none",
+                    option.key.value
+                ),
+            )
+            .also(mapping.span, "no mapping is made")
+            .help("leave out one of the two"),
+        );
+    }
+    false
 }
 
 /// A USB device is known by its make, its socket, or both.

@@ -86,8 +86,10 @@ table! {
     PciSpec {
         /// Where it sits; without the function (`0b:00`) every function of the card.
         "address" address: req PciPlace;
-        /// Vendor and device.
+        /// Vendor and device; with them the function becomes a mapping of Proxmox VE.
         "id" id: opt PciId;
+        /// Whether it becomes one; on where left out. `false`: guests name it by its address, whatever sits there.
+        "mapping" mapping: opt bool;
         /// Vendor and device of the card's maker.
         "subsystem" subsystem: opt PciId;
         /// What it is.

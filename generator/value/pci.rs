@@ -117,6 +117,15 @@ pub struct PciPlace {
 }
 
 impl PciPlace {
+    /// As Proxmox VE names it: `0000:01:00.0`, and `0000:01:00` for a whole card.
+    pub fn path(self) -> String {
+        if self.all_functions {
+            self.address.device_path()
+        } else {
+            self.address.to_string()
+        }
+    }
+
     /// Whether both have a function in common.
     pub fn meets(self, other: Self) -> bool {
         self.address == other.address

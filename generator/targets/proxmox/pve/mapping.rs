@@ -36,9 +36,10 @@ impl PciMapping {
         &host.hardware.pci[self.device].name.value
     }
 
-    /// Whether Proxmox VE can map it: it wants vendor and device.
+    /// Whether Proxmox VE maps it: it can where vendor and device are known, and the spec may not want it.
     pub fn is_mapped(&self, host: &Host) -> bool {
-        host.hardware.pci[self.device].id.is_some()
+        let device = &host.hardware.pci[self.device];
+        device.id.is_some() && device.is_mapped
     }
 
     /// Whether the mapping says all that Proxmox VE asks for. At each start it compares vendor and device, those of the
@@ -261,7 +262,9 @@ pub(super) fn pci(host: &Host, mappings: &PciMappings, sink: &mut Sink) -> Optio
     for mapping in mappings.iter() {
         let device = &host.hardware.pci[mapping.device];
         if !mapping.is_mapped(host) {
-            tell_unmapped(host, device, sink);
+            if device.id.is_none() && device.is_mapped {
+                tell_unmapped(host, device, sink);
+            }
             continue;
         }
         if !check_name(&device.name.value, device.name.span, "PCI device", sink) {

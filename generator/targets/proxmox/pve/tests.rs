@@ -616,6 +616,25 @@ fn a_card_named_without_its_function_is_all_of_it() {
 }
 
 #[test]
+fn a_card_that_is_not_to_be_mapped_is_named_by_its_address() {
+    let text = format!(
+        "{BASE}{VM}[hardware.pci.hba]\naddress = \"0b:00\"\nclass = \"storage\"\nid = \"1000:0097\"\nmapping = false\n"
+    );
+    let text = text
+        .replace("{release}", "9.2")
+        .replace("{keys}", "passthrough = [\"hba\"]");
+    let built = build_text(&text);
+    assert_eq!(built.told, []);
+    assert_eq!(
+        built.option(100, "hostpci0"),
+        Some("host=0000:0b:00,pcie=1")
+    );
+    assert!(!built.has("etc/pve/mapping/pci.cfg"));
+    let text = text.replace("mapping = false\n", "mapping = false\nmdev = true\n");
+    assert_eq!(build_text(&text).only().0, Code::MOX0016);
+}
+
+#[test]
 fn usb_devices_with_an_id_are_mapped() {
     let text = format!(
         "{BASE}[hardware.usb]\nzigbee = {{ id = \"10C4:EA60\", model = \"a stick\" }}\n\
