@@ -10,6 +10,8 @@ use moxc::diagnostics::render::{Format, render};
 use moxc::diagnostics::{Lints, Sink};
 use moxc::origin::Origin;
 use moxc::source::SourceMap;
+use moxc::targets::{self, Target};
+use moxc::template::Templates;
 
 const HOST: &str = r#"
 [host]
@@ -34,23 +36,42 @@ boot = true
 [storage.datasets]
 vols = { pool = "rpool", use = "vm-disks" }
 store = { pool = "rpool", use = "backups" }
+shared = { pool = "rpool", use = "share" }
+roots = { pool = "rpool", use = "containers" }
+[containers.ct]
+os = "debian"
+vmid = 90001
+memory = "1 GiB"
+template = "local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst"
+rootfs = { dataset = "roots", size = "8 GiB" }
 [vms.web]
 os = "nixos"
 vmid = 90000
 memory = "1 GiB"
+nixos.state-version = "25.11"
 "#;
 
-/// How much is said, in all forms that hold everything: problems, and bytes.
+/// How much is said: problems, and bytes in all forms that hold everything, and of all files of a sound spec.
 fn said(spec: &str) -> (usize, usize) {
     let mut sources = SourceMap::new();
     let file = sources.add("host.toml", spec);
     let mut sink = Sink::new();
     let origin = Origin::of(&sources, &[file]);
-    compile::check(&sources, file, &origin, &mut sink);
+    let plan = compile::check(&sources, file, &origin, &mut sink).plan;
+    let files = plan.map(|plan| {
+        let files = targets::emit(&plan, Target::ALL, &Templates::built_in(), &mut sink);
+        files.iter().map(|file| file.contents.len()).sum::<usize>()
+    });
     let found = sink.finish(&Lints::default(), false);
     let bytes = [Format::Short, Format::Json, Format::Sarif]
         .map(|format| render(format, &sources, &found).len());
-    (found.len(), bytes.iter().sum())
+    // What a person is shown has a bound.
+    let shown = render(Format::Human, &sources, &found);
+    assert!(shown.len() < 400_000, "{}", shown.len());
+    (
+        found.len(),
+        bytes.iter().sum::<usize>() + files.unwrap_or(0),
+    )
 }
 
 /// A dimension of a spec: its name, and the lines of its `n`th thing.
@@ -106,6 +127,55 @@ const DIMENSIONS: &[Dimension] = &[
     ("pools of one disk", |at| {
         format!("[storage.pools.p{at}]\nlayout = \"stripe\"\ndisks = [\"d\"]\n")
     }),
+    ("folders of a container", |at| {
+        format!("[containers.ct.mounts.m{at}]\nhost-path = \"/srv/{at}\"\npath = \"/data/{at}\"\n")
+    }),
+    ("folders at one place", |at| {
+        format!("[containers.ct.mounts.m{at}]\ndataset = \"shared\"\npath = \"/data\"\n")
+    }),
+    ("users", |at| {
+        format!("[vms.web.nixos.users.u{at}]\ngroups = [\"wheel\"]\n")
+    }),
+    ("stores elsewhere", |at| {
+        format!(
+            "[storage.external.x{at}]\nkind = \"nfs\"\nserver = \"10.0.0.9\"\nexport = \"/e/{at}\"\nuse = \"backups\"\n"
+        )
+    }),
+    ("stores at one place", |at| {
+        format!("[storage.external.x{at}]\nkind = \"dir\"\npath = \"/srv/e\"\nuse = \"backups\"\n")
+    }),
+    ("rules of a firewall", |at| {
+        format!(
+            "[[vms.web.firewall.rules]]\naction = \"accept\"\nprotocol = \"tcp\"\nport = {}\n",
+            at + 1
+        )
+    }),
+    ("forwarded ports", |at| {
+        format!(
+            "[[network.bridges.inner.forward]]\nport = {}\nto = \"172.16.0.9\"\n",
+            at + 1000
+        )
+    }),
+    ("one port forwarded", |_| {
+        "[[network.bridges.inner.forward]]\nport = 1000\nto = \"172.16.0.9\"\n".to_owned()
+    }),
+    ("machines", |at| {
+        format!(
+            "[network.machines.m{at}]\naddress = \"10.1.{}.{}\"\n",
+            at / 200,
+            at % 200 + 1
+        )
+    }),
+    ("datasets", |at| {
+        format!("[storage.datasets.d{at}]\npool = \"rpool\"\nuse = \"share\"\n")
+    }),
+    ("snapshots", |at| {
+        format!(
+            "[schedules.z{at}]\ntask = \"zfs-snapshot\"\ndatasets = [\"shared\"]\non = \"{:02}:{:02}\"\nkeep = {{ daily = 1 }}\n",
+            at % 24,
+            at % 60
+        )
+    }),
     ("bridges of one address", |at| {
         format!(
             "[network.bridges.vmbr{}]\naddress = \"10.0.0.1/8\"\n",
@@ -118,8 +188,12 @@ const DIMENSIONS: &[Dimension] = &[
 fn what_is_said_grows_with_the_spec() {
     let mut wrong = String::new();
     for (name, thing) in DIMENSIONS {
-        let spec = |count: usize| HOST.to_owned() + &(0..count).map(thing).collect::<String>();
-        let [small, large] = [60, 240].map(|count| said(&spec(count)));
+        let inner = "[network.bridges.inner]\naddress = \"172.16.0.1/12\"\nnat = \"vmbr0\"\n";
+        let spec =
+            |count: usize| HOST.to_owned() + inner + &(0..count).map(thing).collect::<String>();
+        let [none, small, large] = [0, 60, 240].map(|count| said(&spec(count)));
+        let [small, large] = [small, large]
+            .map(|(count, bytes)| (count.saturating_sub(none.0), bytes.saturating_sub(none.1)));
         // Four times as many things: with the square it would be sixteen times as much.
         if large.0 > small.0 * 6 + 8 || large.1 > small.1 * 6 + 4096 {
             writeln!(

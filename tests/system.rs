@@ -493,7 +493,11 @@ fn scripts_explain_themselves_and_refuse_what_they_do_not_know() {
 #[test]
 #[ignore = "needs shellcheck; run by tests/run"]
 fn shellcheck_finds_nothing() {
-    let mut scripts = vec![tests().join("fakes/host"), tests().join("fakes/bring-up")];
+    let mut scripts = vec![
+        tests().join("fakes/host"),
+        tests().join("fakes/bring-up"),
+        tests().join("../generator/live/collect.sh"),
+    ];
     let folder = tempfile::tempdir().expect("a folder");
     for (name, spec) in specs() {
         let path = folder.path().join(name);

@@ -67,7 +67,7 @@ iommu() {
 # The graphics card that the firmware showed its own screen on.
 boot_vga() {
   for file in /sys/bus/pci/devices/*/boot_vga; do
-    [ -r "$file" ] && [ "$(cat "$file")" = 1 ] || continue
+    [ "$(cat "$file" 2>/dev/null)" = 1 ] || continue
     device=${file%/boot_vga}
     echo "${device##*/}"
   done

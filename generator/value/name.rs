@@ -1,6 +1,6 @@
 //! Names, each kind with the rules of whoever reads it in the end.
 
-use super::{SpecString, ValueError, char_range, shown, spec_string};
+use super::{AbsolutePath, SpecString, ValueError, char_range, shown, spec_string};
 use crate::diagnostics::Code;
 
 /// Declares a string type whose rule is a function.
@@ -203,6 +203,11 @@ name!(
         if text == "log" {
             return Err(ValueError::whole(text, "`log` is not a pool's name").help("zpool takes the word for a kind of vdev"));
         }
+        // ZFS mounts a pool at its name.
+        if format!("/{text}").parse::<AbsolutePath>().is_ok_and(|path| path.hides_the_system()) {
+            return Err(ValueError::whole(text, format!("a pool `{text}` would be mounted over `/{text}`, which belongs to the system"))
+                .help("give the pool a name of its own, as `tank`"));
+        }
         Ok(())
     }
 );
@@ -379,8 +384,15 @@ mod tests {
 
     #[test]
     fn pool_names_are_what_zpool_takes() {
-        for good in ["rpool", "tank-1", "logs"] {
+        for good in ["rpool", "tank-1", "logs", "media", "etc2", "Boot"] {
             assert!(good.parse::<PoolName>().is_ok(), "{good}");
+        }
+        for bad in ["etc", "usr", "boot", "root", "var", "tmp", "nix", "dev"] {
+            let error = bad.parse::<PoolName>().unwrap_err();
+            assert!(
+                error.message.contains("belongs to the system"),
+                "{bad}: {error:?}"
+            );
         }
         for bad in [
             "mirror", "mirror1", "raidz", "raidz2x", "draid9", "spares", "log", "1tank", "a b",

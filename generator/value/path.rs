@@ -111,10 +111,21 @@ const SYSTEM_TREES: &[&str] = &[
     "/var/lib/systemd",
 ];
 
+/// Those of [`MountPoint::FOLDERS`] in which a fresh host has nothing.
+const EMPTY_FOLDERS: &[&str] = &["/home", "/media", "/mnt", "/opt", "/srv"];
+
 impl AbsolutePath {
     /// Whether it is a folder that the system of a host lives by, or lies in one.
     pub fn is_of_the_system(&self) -> bool {
         SYSTEM_TREES.iter().any(|tree| self.is_below(tree))
+    }
+
+    /// Whether what is mounted there would hide something that the system lives by. A fresh host has nothing in
+    /// [`EMPTY_FOLDERS`], so a pool may be called `media`.
+    pub fn hides_the_system(&self) -> bool {
+        let path = self.as_str();
+        self.is_of_the_system()
+            || MountPoint::FOLDERS.contains(&path) && !EMPTY_FOLDERS.contains(&path)
     }
 }
 

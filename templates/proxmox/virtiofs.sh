@@ -4,7 +4,10 @@
 # Hook script of the virtual machine <@ vmid @>: shares folders of the host with it by virtio-fs.
 # Proxmox VE runs it with the VMID and a phase. Before the guest starts, one virtiofsd a folder waits for it at the socket
 # that the guest's `args` name; after the guest has stopped, all of them are gone.
+#
+# It is one group, so that a file that was cut does nothing but fail, and one that is replaced while it runs is not read on.
 
+{
 set -euo pipefail
 export LC_ALL=C
 
@@ -137,3 +140,5 @@ case $2 in
   post-stop) stop_all ;;
   *) ;; # nothing to do in the phases between
 esac
+exit
+}

@@ -1,15 +1,17 @@
 //! Each script with a hostile word at each place from which it reads, with each call failing in turn, and with calls that
 //! hang, flood and write to a terminal.
 //!
-//! `cargo test gate::outside -- --ignored` tries each place of a script once, and those that the script does not even name
-//! together: some minutes. `tests/run gate::outside` tries each word at each place of each scene.
+//! Three sizes, by `MOXC_WORDS`: a sample that is another one each day and goes with every run of the tests; `each`, each
+//! place of a script once with one of the words, and each kind of call, which `tests/run gate::outside` takes: some minutes;
+//! `all`, each word at each place and each single call of each scene: hours. `MOXC_SCENE` picks scenes by a part of their
+//! names, and then `each` is the least.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::program::Said;
 
@@ -65,18 +67,47 @@ const WORDS: &[&str] = &[
     "@",
 ];
 
-/// Whether each scene, each place and each word is tried: by `MOXC_WORDS=all`.
-fn all() -> bool {
-    std::env::var("MOXC_WORDS").is_ok_and(|set| set == "all")
+fn wish(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
 }
 
-/// The scenes whose name holds `MOXC_SCENE`; else all.
-fn chosen() -> Vec<Scene> {
-    let part = std::env::var("MOXC_SCENE").unwrap_or_default();
-    let mut scenes = scenes();
-    scenes.retain(|scene| scene.name.contains(&part));
-    assert!(!scenes.is_empty(), "no scene holds {part}");
-    scenes
+/// Whether each scene, each place and each word is tried.
+fn all() -> bool {
+    wish("MOXC_WORDS") == "all"
+}
+
+/// So many of the trials where not all are wished for, spread over them; another day takes other ones, or `MOXC_DAY`.
+fn sample<T>(trials: Vec<T>, most: usize) -> Vec<T> {
+    let length = trials.len();
+    if length <= most || !wish("MOXC_WORDS").is_empty() || !wish("MOXC_SCENE").is_empty() {
+        return trials;
+    }
+    let day = wish("MOXC_DAY").parse().unwrap_or_else(|_| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        usize::try_from(since.expect("after 1970").as_secs() / 86_400).expect("a day")
+    });
+    println!("a sample of {most} of {length} trials, by MOXC_DAY={day}");
+    let taken: BTreeSet<usize> = (0..most)
+        .map(|at| (at * length / most + day) % length)
+        .collect();
+    let numbered = trials.into_iter().enumerate();
+    numbered
+        .filter(|(at, _)| taken.contains(at))
+        .map(|(_, trial)| trial)
+        .collect()
+}
+
+/// The scenes whose name holds `MOXC_SCENE`, else all, each with how it goes where nothing is wrong.
+fn chosen() -> &'static [Fine<'static>] {
+    static SCENES: LazyLock<Vec<Scene>> = LazyLock::new(|| {
+        let part = wish("MOXC_SCENE");
+        let mut scenes = scenes();
+        scenes.retain(|scene| scene.name.contains(&part));
+        assert!(!scenes.is_empty(), "no scene holds {part}");
+        scenes
+    });
+    static FINE: LazyLock<Vec<Fine<'static>>> = LazyLock::new(|| fine(&SCENES));
+    &FINE
 }
 
 /// Does the work on all processors; what was found wrong, in the order of the work.
@@ -183,7 +214,7 @@ struct Trial<'a> {
     word: &'static str,
 }
 
-fn trials<'a>(fine: &[Fine<'a>]) -> Vec<Trial<'a>> {
+fn trials(fine: &[Fine<'static>]) -> Vec<Trial<'static>> {
     let mut seen = BTreeSet::new();
     let mut trials = Vec::new();
     for fine in fine {
@@ -204,9 +235,7 @@ fn trials<'a>(fine: &[Fine<'a>]) -> Vec<Trial<'a>> {
 #[test]
 #[ignore = "needs perl and flock; run by tests/run"]
 fn a_hostile_word_at_any_place_runs_nothing_and_reaches_no_terminal() {
-    let scenes = chosen();
-    let fine = fine(&scenes);
-    let trials = trials(&fine);
+    let trials = sample(trials(chosen()), 24);
     let wrong = find_wrong(&trials, |trial| {
         let folder = tempfile::tempdir().expect("a folder");
         let hit = folder.path().join("hit");
@@ -352,11 +381,9 @@ fn after_failure(trial: &Failing<'_>) -> Option<String> {
 #[test]
 #[ignore = "needs perl and flock; run by tests/run"]
 fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_listing() {
-    let scenes = chosen();
-    let fine = fine(&scenes);
     let mut seen = BTreeSet::new();
     let mut trials = Vec::new();
-    for fine in &fine {
+    for fine in chosen() {
         for (at, call) in fine.calls.iter().enumerate() {
             if seen.insert((fine.scene.of, kind_of(call))) || all() {
                 trials.push(Failing {
@@ -366,6 +393,7 @@ fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_l
             }
         }
     }
+    let trials = sample(trials, 24);
     let wrong = find_wrong(&trials, after_failure);
     assert!(
         wrong.is_empty(),
@@ -380,11 +408,9 @@ fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_l
 #[ignore = "needs perl and flock; run by tests/run"]
 fn a_call_that_floods_or_writes_to_the_terminal_is_cut_short() {
     // One of each kind of call is enough: all go through one place.
-    let scenes = chosen();
-    let fine = fine(&scenes);
     let mut trials = Vec::new();
     let mut seen = BTreeSet::new();
-    for fine in &fine {
+    for fine in chosen() {
         for (at, call) in fine.calls.iter().enumerate() {
             let kind: Vec<&str> = call.split(' ').take(2).collect();
             if seen.insert((fine.scene.of, kind.join(" "))) || all() {
@@ -392,6 +418,7 @@ fn a_call_that_floods_or_writes_to_the_terminal_is_cut_short() {
             }
         }
     }
+    let trials = sample(trials, 12);
     let wrong = find_wrong(&trials, |&(fine, at, how)| {
         let at_text = at.to_string();
         let (said, _folder) = fine

@@ -497,8 +497,24 @@ impl Scene {
 
     /// Runs it in a copy of its world; what it said, and where it was.
     pub(super) fn run(&self, more: &[(&str, &str)]) -> (Said, tempfile::TempDir) {
+        let folder = self.copied();
+        (self.run_in(&folder, more), folder)
+    }
+
+    /// Runs another text in the place of its script.
+    pub(super) fn run_text(&self, text: &str) -> Said {
+        let folder = self.copied();
+        fs::write(folder.path().join(self.script), text).expect("a script");
+        self.run_in(&folder, &[])
+    }
+
+    fn copied(&self) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         copy(self.world.path(), folder.path());
+        folder
+    }
+
+    fn run_in(&self, folder: &tempfile::TempDir, more: &[(&str, &str)]) -> Said {
         let path = |name: &str| folder.path().join(name);
         let search = format!(
             "{}:{}",
@@ -541,12 +557,11 @@ impl Scene {
                 format!("\u{1b}{}", String::from_utf8_lossy(wrong.as_bytes()))
             })
         };
-        let said = Said {
+        Said {
             status: output.status.code(),
             out: text(output.stdout),
             err: text(output.stderr),
-        };
-        (said, folder)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A tree proves itself before a script of it does anything.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -150,6 +151,97 @@ fn a_script_that_was_cut_anywhere_does_nothing_but_fail() {
                 }
             }
         }
+    }
+}
+
+/// The programs in shell below a folder: those that name an interpreter.
+fn shell_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            shell_below(&path, found);
+        } else if fs::read(&path)
+            .expect("a file")
+            .starts_with(b"#!/bin/bash\n")
+        {
+            found.push(path);
+        }
+    }
+}
+
+/// What bash has read to its last line before it does anything, and ends there, is harmless when it is cut or replaced while
+/// it runs.
+fn is_read_whole_before_it_runs(text: &str) -> bool {
+    let mut code = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .skip_while(|line| *line == "false");
+    let is_library = !text.contains("\nexit\n}\n");
+    code.next().is_some_and(|line| line.starts_with('{'))
+        && text.ends_with(if is_library {
+            "\n}\n}\n"
+        } else {
+            "\nexit\n}\n"
+        })
+}
+
+#[test]
+fn every_program_of_a_tree_is_read_to_its_end_before_it_runs() {
+    let mut seen = BTreeSet::new();
+    for (name, spec) in specs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        tree(&spec, folder.path());
+        let mut found = Vec::new();
+        shell_below(folder.path(), &mut found);
+        for path in found {
+            let text = fs::read_to_string(&path).expect("a program");
+            let place = path.strip_prefix(folder.path()).expect("below");
+            assert!(
+                is_read_whole_before_it_runs(&text),
+                "{name}: {}",
+                place.display()
+            );
+            seen.extend(
+                path.file_name()
+                    .map(|name| name.to_string_lossy().into_owned()),
+            );
+        }
+    }
+    for known in ["apply.sh", "create.sh", "build-iso.sh", "zfs-snapshot"] {
+        assert!(seen.contains(known), "{known} of {seen:?}");
+    }
+    assert!(
+        seen.iter().any(|name| name.starts_with("virtiofs-")),
+        "{seen:?}"
+    );
+    for bad in ["#!/bin/bash\nrun\nexit\n", "#!/bin/bash\n{\nrun\n}\nexit\n"] {
+        assert!(!is_read_whole_before_it_runs(bad), "{bad}");
+    }
+}
+
+/// What stands behind a program when it has begun does not run: of each scene's own run.
+#[test]
+#[ignore = "needs perl and flock; run by tests/run"]
+fn what_replaces_a_program_while_it_runs_is_not_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hit = folder.path().join("hit");
+    for scene in super::scenes::scenes() {
+        if !matches!(
+            scene.name,
+            "scrub" | "trim" | "tell of a failure" | "make a disc" | "share folders"
+        ) {
+            continue;
+        }
+        let replaced = scene.text() + &format!("touch {}\n", hit.display());
+        let said = scene.run_text(&replaced);
+        assert_eq!(
+            said.status,
+            Some(scene.ends),
+            "{}: {}",
+            scene.name,
+            said.err
+        );
+        assert!(!hit.exists(), "{}", scene.name);
     }
 }
 

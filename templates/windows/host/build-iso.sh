@@ -4,7 +4,11 @@
 # Makes the disc of answers for the Windows guest <@ guest|safe @>: the answers of Setup with the secrets filled in, and the
 # files of this folder; installs the guest with it; and brings changed files into the guest when it runs. Without arguments
 # it makes the disc. It runs on the Proxmox VE host, beside a copy of the tree.
-
+#
+# It is one group, so that a file that was cut does nothing but fail, and one that is replaced while it runs is not read on.
+#
+# shellcheck disable=SC2016,SC2034,SC2119,SC2120,SC2154,SC2317,SC2329
+{
 <% include "gate.sh" %>
 <% include "tool.sh" %>
 <% include "agent.sh" %>
@@ -740,3 +744,5 @@ case $action in
     fi
     ;;
 esac
+exit
+}
