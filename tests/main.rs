@@ -32,4 +32,5 @@ mod terminal;
 mod tools;
 mod virtiofs_hook;
 mod windows_setup;
+mod wishes;
 mod workflows;

@@ -20,6 +20,7 @@ mod release;
 mod schedules;
 mod storage;
 mod systems;
+mod unheard;
 mod usb;
 #[cfg(test)]
 mod variants;
@@ -86,7 +87,10 @@ impl Subject {
     pub fn check(self, facts: &Facts<'_>, sink: &mut Sink) {
         let (host, together) = (facts.host, &facts.running);
         match self {
-            Self::Release => release::check(host, sink),
+            Self::Release => {
+                release::check(host, sink);
+                unheard::check(host, sink);
+            }
             Self::Network => {
                 network::check(host, together, sink);
                 cards::check(host, sink);

@@ -75,6 +75,7 @@ codes! {
     MOX0021 Error   "a value in a wrong form";
     MOX0022 Error   "a secret in the spec";
     MOX0023 Error   "a fleet that names no host";
+    MOX0024 Warning "a key that changes nothing";
     MOX0029 Error   "something kept that moxc writes itself";
     MOX0040 Error   "a character that nobody sees";
     MOX0101 Error   "VMID used twice";

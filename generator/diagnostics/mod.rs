@@ -78,6 +78,12 @@ impl Diagnostic {
         }
     }
 
+    /// A key that changes nothing where it stands, and why.
+    pub fn unheard(key: &str, place: Span, why: impl Into<String>) -> Self {
+        let headline = format!("`{key}` changes nothing here");
+        Self::new(Code::MOX0024, place, headline).label(why)
+    }
+
     /// Only a warning here: an error's reason does not hold for what is there already.
     #[must_use]
     pub fn softened(mut self) -> Self {

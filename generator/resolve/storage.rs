@@ -524,6 +524,13 @@ fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
                 .help("say which file system is on it: `fs = \"ext4\"`"),
         );
     }
+    if let (Some(fs), None, true) = (&body.fs, &body.device, kind == Dir) {
+        sink.push(
+            Diagnostic::new(Code::MOX0016, fs.span, "`fs` without `device`")
+                .label("nothing is mounted here")
+                .help("say what is mounted: `device = \"/dev/disk/by-uuid/…\"`; or leave `fs` out"),
+        );
+    }
 }
 
 /// What is kept; `all` stands alone, and something must be kept.

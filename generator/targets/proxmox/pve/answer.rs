@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 
+use crate::diagnostics::{Diagnostic, Sink};
 use crate::model::{Disk, Host, Id, Leg, Link, Nic, Pool, PortDevice};
 use crate::pve::Release;
 use crate::pve::schema::answer_key;
@@ -27,10 +28,28 @@ pub enum Answer {
 }
 
 /// Plans the file.
-pub(super) fn plan(host: &Host) -> Answer {
+pub(super) fn plan(host: &Host, sink: &mut Sink) -> Answer {
     match answer(host) {
         Ok(text) => Answer::File(text),
-        Err(why) => Answer::Absent(why),
+        Err(why) => {
+            tell_unheard(host, &why, sink);
+            Answer::Absent(why)
+        }
+    }
+}
+
+/// The secret that only the installer is given, where it is told nothing. Country and keyboard are told of any host.
+fn tell_unheard(host: &Host, why: &str, sink: &mut Sink) {
+    if let Some(secret) = &host.root_password_secret {
+        sink.push(
+            Diagnostic::unheard(
+                "root-password-secret",
+                secret.span,
+                "only an unattended installation reads it",
+            )
+            .note(format!("there is no `answer.toml`: {why}"))
+            .help("leave it out, or say what the installation needs"),
+        );
     }
 }
 

@@ -161,7 +161,7 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
         firewall: firewall::plan(host),
         vzdump: vzdump::plan(host, sink),
         datacenter: datacenter(host, sink),
-        answer: answer::plan(host),
+        answer: answer::plan(host, sink),
         hooks,
     }
 }

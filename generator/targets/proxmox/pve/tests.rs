@@ -1210,7 +1210,7 @@ fn ports_are_closed_only_where_the_spec_knows_them() {
 fn answer_of(release: &str, change: impl Fn(String) -> String) -> Answer {
     let text = change(BASE.replace("{release}", release));
     let host = build_text(&text).host.expect("a host");
-    answer::plan(&host)
+    answer::plan(&host, &mut Sink::new())
 }
 
 fn absent(answer: Answer) -> String {

@@ -1,0 +1,102 @@
+//! Wishes that reach nothing: keys that say something only of what is not there.
+
+use crate::diagnostics::{Diagnostic, Sink};
+use crate::model::{Dataset, Guest, GuestKind, Host, PciDevice};
+use crate::value::{DatasetUse, Platform};
+
+pub(super) fn check(host: &Host, sink: &mut Sink) {
+    of_host(host, sink);
+    for dataset in host.storage.datasets.values() {
+        volumes(dataset, sink);
+    }
+    for device in host.hardware.pci.values() {
+        itself(device, sink);
+    }
+    for guest in host.guests.values() {
+        cards(guest, sink);
+    }
+}
+
+/// A Proxmox VE of Debian has no state of NixOS.
+fn of_host(host: &Host, sink: &mut Sink) {
+    if let (Platform::Proxmox, Some(written)) = (*host.platform, &host.state_version) {
+        sink.push(
+            Diagnostic::unheard(
+                "state-version",
+                written.span,
+                "the host runs Debian, and this is of NixOS",
+            )
+            .help("a NixOS guest has a `state-version` of its own in its `nixos` table; leave this one out, or say `platform = \"nixos\"`"),
+        );
+    }
+}
+
+/// Volumes lie only in datasets that a storage of guests' disks is made of.
+fn volumes(dataset: &Dataset, sink: &mut Sink) {
+    let has = |wanted| dataset.uses.iter().any(|uses| uses.value == wanted);
+    let (disks, roots) = (has(DatasetUse::VmDisks), has(DatasetUse::Containers));
+    if let Some(block) = dataset.volblocksize.filter(|_| !disks) {
+        sink.push(
+            Diagnostic::unheard(
+                "volblocksize",
+                block.span,
+                "no disk of a virtual machine lies in this dataset",
+            )
+            .help("the blocks of files are `recordsize`; leave this out, or add `vm-disks` to its `use`"),
+        );
+    }
+    if dataset.thin.is_written() && !disks && !roots {
+        sink.push(
+            Diagnostic::unheard(
+                "thin",
+                dataset.thin.span,
+                "no volume of a guest lies in this dataset",
+            )
+            .help("leave it out: files take space only as they are written; what must stay free is `reservation`"),
+        );
+    }
+}
+
+/// A function that says of itself that it may stay on the host.
+fn itself(device: &PciDevice, sink: &mut Sink) {
+    for member in &device.group_members {
+        if member.value == *device.address {
+            sink.push(
+                Diagnostic::unheard(
+                    "group-members",
+                    member.span,
+                    format!("this is `{}` itself", device.name.value),
+                )
+                .help("name the other functions of its IOMMU group that stay on the host and are harmless there"),
+            );
+        }
+    }
+}
+
+/// The system of a virtual machine names its cards itself, and a container has no card whose model one could choose.
+fn cards(guest: &Guest, sink: &mut Sink) {
+    for card in &guest.network {
+        match &guest.kind {
+            GuestKind::Vm(_) if card.interface.is_written() => sink.push(
+                Diagnostic::unheard(
+                    "name",
+                    card.interface.span,
+                    format!(
+                        "the system of `{}` names its cards itself",
+                        guest.name.value
+                    ),
+                )
+                .help("leave it out; the cards of containers are named by Proxmox VE"),
+            ),
+            GuestKind::Container(_) if card.model.is_written() => sink.push(
+                Diagnostic::unheard(
+                    "model",
+                    card.model.span,
+                    format!("`{}` is a container, and has no machine", guest.name.value),
+                )
+                .help("leave it out"),
+            ),
+            GuestKind::Vm(_) | GuestKind::Container(_) => {}
+        }
+    }
+}

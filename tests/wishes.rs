@@ -1,0 +1,430 @@
+//! No wish of a spec is dropped in silence: every key of the language, at every place where it can stand, changes a file or is
+//! told of.
+//!
+//! `tests/wishes/*.toml` are hosts that hold each kind of table. The test walks the JSON Schema along them, sets one key after
+//! another to some values each, and looks at what comes out. One value of a key may come to what a spec without the key does (the
+//! default), and no two may come to the same. `tests/wishes/values/samples.toml` has values where the schema does not say what one
+//! looks like; `quiet.toml` beside it has what is right all the same, each with its reason.
+//!
+//! A host's spec is compiled some thousand times, so the ordinary run takes one key of [`SHARE`]; `MOXC_WISHES=all` takes all of
+//! them, and `MOXC_WISHES=VmSpec.` those whose name has this in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+
+use moxc::compile;
+use moxc::diagnostics::{Severity, Sink};
+use moxc::origin::Origin;
+use moxc::source::SourceMap;
+use moxc::targets::{self, Target};
+use moxc::template::Templates;
+use serde_json::Value as Json;
+use toml::{Table, Value};
+
+use crate::program::{call, tests};
+
+/// The ordinary run takes one key of so many.
+const SHARE: usize = 40;
+
+/// What a spec comes to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    /// It has errors.
+    Refused(BTreeSet<String>),
+    /// The warnings, and the files that a machine reads. Pages for people hold the spec's own lines: they differ always.
+    Built { told: String, files: String },
+}
+
+impl Outcome {
+    /// Whether more is told of it than of another.
+    fn is_told(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Built { told, .. }, Self::Built { told: before, .. }) => told != before,
+            _ => false,
+        }
+    }
+}
+
+fn outcome(spec: &Table) -> Outcome {
+    let text = toml::to_string(spec).expect("TOML");
+    let mut sources = SourceMap::new();
+    let file = sources.add("host.toml", &text);
+    let origin = Origin::of(&sources, &[file]);
+    let mut sink = Sink::new();
+    let checked = compile::check(&sources, file, &origin, &mut sink);
+    let lints = checked.host.map(|host| host.lints).unwrap_or_default();
+    let files = checked
+        .plan
+        .map(|plan| targets::emit(&plan, Target::ALL, &Templates::built_in(), &mut sink));
+    let (mut told, mut errors) = (String::new(), BTreeSet::new());
+    for (severity, found) in sink.finish(&lints, false) {
+        let line = format!("{severity:?} {} {}", found.code, found.message);
+        if severity == Severity::Error {
+            errors.insert(line);
+        } else {
+            let _ = writeln!(told, "{line}");
+        }
+    }
+    if !errors.is_empty() {
+        return Outcome::Refused(errors);
+    }
+    let mut read = String::new();
+    for file in files.expect("files where there is no error").iter() {
+        let path = file.path.as_str();
+        if path == "manifest.json" || path.starts_with("docs/") || path.ends_with("README.md") {
+            continue; // the manifest holds the hash of the spec
+        }
+        let _ = writeln!(read, "=== {path} {}", file.mode);
+        read.push_str(&String::from_utf8_lossy(&file.contents));
+    }
+    Outcome::Built { told, files: read }
+}
+
+/// The JSON Schema of a spec, and what is known beside it.
+struct Language {
+    schema: Json,
+    samples: BTreeMap<String, Vec<Value>>,
+}
+
+/// A place of a spec where a key can stand.
+#[derive(Debug, Clone)]
+struct Place {
+    /// The table's definition, or the key of the table that is written where it is used: `VmSpec`, `VmSpec.watchdog`.
+    table: String,
+    /// The way there from the top: keys, and numbers of items.
+    path: Vec<String>,
+    key: String,
+}
+
+impl Place {
+    fn name(&self) -> String {
+        format!("{}.{}", self.table, self.key)
+    }
+}
+
+impl Language {
+    fn read() -> Self {
+        let said = call(&tests(), &["schema"]);
+        let samples = fs::read_to_string(tests().join("wishes/values/samples.toml"));
+        Self {
+            schema: serde_json::from_str(&said.out).expect("JSON"),
+            samples: toml::from_str(&samples.expect("samples")).expect("lists of values"),
+        }
+    }
+
+    /// A schema behind its `$ref`s, and the last name of them.
+    fn behind<'a>(&'a self, mut schema: &'a Json) -> (&'a Json, Option<&'a str>) {
+        let mut name = None;
+        while let Some(to) = schema.get("$ref").and_then(Json::as_str) {
+            let definition = to.rsplit('/').next().expect("a name");
+            schema = &self.schema["$defs"][definition];
+            name = Some(definition);
+        }
+        (schema, name)
+    }
+
+    /// Values that a key could have.
+    fn values(&self, name: &str, schema: &Json, depth: usize) -> Vec<Value> {
+        if let Some(samples) = self.samples.get(name) {
+            return samples.clone();
+        }
+        let (schema, definition) = self.behind(schema);
+        if let Some(samples) = definition.and_then(|name| self.samples.get(name)) {
+            return samples.clone();
+        }
+        if let Some(value) = schema.get("const") {
+            return vec![value_of(value)];
+        }
+        if let Some(choices) = schema["enum"].as_array() {
+            return choices
+                .iter()
+                .filter(|one| !one.is_null())
+                .map(value_of)
+                .collect();
+        }
+        if let Some(ways) = schema["anyOf"].as_array() {
+            return ways
+                .iter()
+                .flat_map(|way| self.values(name, way, depth))
+                .collect();
+        }
+        let examples = schema["examples"].as_array().into_iter().flatten();
+        let examples: Vec<Value> = examples.map(value_of).collect();
+        match schema["type"].as_str() {
+            Some("boolean") => vec![Value::Boolean(true), Value::Boolean(false)],
+            Some("integer" | "number") => numbers(schema),
+            Some("array") if depth < 2 => {
+                let items = self.values(name, &schema["items"], depth + 1);
+                items
+                    .into_iter()
+                    .map(|one| Value::Array(vec![one]))
+                    .collect()
+            }
+            _ => examples,
+        }
+    }
+
+    /// Every place of the schema that this spec has a table for, with the schema of its key.
+    fn places<'a>(&'a self, spec: &Table) -> Vec<(Place, &'a Json)> {
+        let mut places = Vec::new();
+        let mut path = Vec::new();
+        self.walk(
+            "",
+            &self.schema,
+            Some(&Value::Table(spec.clone())),
+            &mut path,
+            &mut places,
+        );
+        places
+    }
+
+    fn walk<'a>(
+        &'a self,
+        name: &str,
+        schema: &'a Json,
+        value: Option<&Value>,
+        path: &mut Vec<String>,
+        places: &mut Vec<(Place, &'a Json)>,
+    ) {
+        let (schema, definition) = self.behind(schema);
+        let name = definition.unwrap_or(name);
+        for way in schema["anyOf"].as_array().into_iter().flatten() {
+            self.walk(name, way, value, path, places);
+        }
+        if let (Some(items), Some(Value::Array(values))) = (schema.get("items"), value) {
+            for (number, item) in values.iter().enumerate() {
+                path.push(number.to_string());
+                self.walk(name, items, Some(item), path, places);
+                path.pop();
+            }
+        }
+        let table = value.and_then(Value::as_table);
+        if let (Some(every), Some(table)) = (schema.get("additionalProperties"), table) {
+            for (key, value) in table.iter().filter(|_| every.is_object()) {
+                path.push(key.clone());
+                self.walk(name, every, Some(value), path, places);
+                path.pop();
+            }
+        }
+        let is_scalar = value.is_some_and(|value| !value.is_table());
+        if path.len() > 8 || is_scalar {
+            return;
+        }
+        for (key, below) in schema["properties"].as_object().into_iter().flatten() {
+            let place = Place {
+                table: name.to_owned(),
+                path: path.clone(),
+                key: key.clone(),
+            };
+            path.push(key.clone());
+            let inner = place.name();
+            self.walk(
+                &inner,
+                below,
+                table.and_then(|table| table.get(key)),
+                path,
+                places,
+            );
+            path.pop();
+            places.push((place, below));
+        }
+    }
+}
+
+fn value_of(json: &Json) -> Value {
+    Value::try_from(json).expect("a value of TOML")
+}
+
+/// Some numbers between a schema's bounds.
+fn numbers(schema: &Json) -> Vec<Value> {
+    #[allow(clippy::cast_possible_truncation)] // bounds of options
+    let bound = |key: &str| schema[key].as_f64().map(|bound| bound as i64);
+    let low = bound("minimum").unwrap_or(1);
+    let high = bound("maximum").unwrap_or(i64::MAX);
+    let some = [low, low.saturating_add(1), low.saturating_add(3)];
+    some.into_iter()
+        .filter(|one| *one <= high)
+        .map(Value::Integer)
+        .collect()
+}
+
+/// The spec with a key set; the tables on the way are made. None where something else is in the way.
+fn with(spec: &Table, place: &Place, value: &Value) -> Option<Table> {
+    let mut spec = Value::Table(spec.clone());
+    let mut at = &mut spec;
+    for step in &place.path {
+        at = match at {
+            Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?)?,
+            Value::Table(table) => table
+                .entry(step.clone())
+                .or_insert_with(|| Value::Table(Table::new())),
+            _ => return None,
+        };
+    }
+    at.as_table_mut()?.insert(place.key.clone(), value.clone());
+    match spec {
+        Value::Table(spec) => Some(spec),
+        _ => None,
+    }
+}
+
+/// What became of the values of one key at one place.
+#[derive(Debug, Default)]
+struct Heard {
+    /// Values that changed something.
+    heard: Vec<(Value, Outcome)>,
+    /// Values that changed nothing.
+    silent: Vec<Value>,
+    refused: Vec<BTreeSet<String>>,
+}
+
+fn hear(spec: &Table, without: &Outcome, place: &Place, values: &[Value]) -> Heard {
+    let mut heard = Heard::default();
+    for value in values {
+        let Some(changed) = with(spec, place, value).filter(|changed| changed != spec) else {
+            continue;
+        };
+        let outcome = outcome(&changed);
+        match &outcome {
+            Outcome::Refused(errors) => heard.refused.push(errors.clone()),
+            Outcome::Built { .. } if outcome == *without => heard.silent.push(value.clone()),
+            Outcome::Built { .. } => heard.heard.push((value.clone(), outcome)),
+        }
+    }
+    heard
+}
+
+/// A list of one is its item.
+fn item(value: &Value) -> String {
+    let one = value.as_array().filter(|items| items.len() == 1);
+    one.map_or(value, |items| &items[0]).to_string()
+}
+
+impl Heard {
+    /// Says what was not heard, or heard as something else.
+    fn judge(&self, at: &str, before: &Outcome, report: &mut String) {
+        let silent: BTreeSet<String> = self.silent.iter().map(item).collect();
+        // The default alone, where every other value is refused.
+        let is_default = silent.len() == 1 && !self.refused.is_empty();
+        if silent.len() > 1 || (self.heard.is_empty() && !silent.is_empty() && !is_default) {
+            let _ = writeln!(report, "{at}: silent: {silent:?}");
+        }
+        let mut same: BTreeMap<&Outcome, BTreeSet<String>> = BTreeMap::new();
+        for (value, outcome) in &self.heard {
+            if !outcome.is_told(before) {
+                same.entry(outcome).or_default().insert(item(value));
+            }
+        }
+        for values in same.values().filter(|values| values.len() > 1) {
+            let _ = writeln!(report, "{at}: the same: {values:?}");
+        }
+    }
+}
+
+/// The hosts, in the order of their names.
+fn hosts() -> Vec<Table> {
+    let mut paths: Vec<_> = fs::read_dir(tests().join("wishes"))
+        .expect("hosts")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "toml"))
+        .collect();
+    paths.sort();
+    let texts = paths
+        .iter()
+        .map(|path| fs::read_to_string(path).expect("a host"));
+    texts
+        .map(|text| toml::from_str(&text).expect("TOML"))
+        .collect()
+}
+
+#[test]
+fn no_wish_is_dropped_in_silence() {
+    let language = Language::read();
+    let quiet = fs::read_to_string(tests().join("wishes/values/quiet.toml")).expect("reasons");
+    let quiet: BTreeMap<String, String> = toml::from_str(&quiet).expect("a reason for a name");
+    let hosts = hosts();
+    let names: BTreeSet<String> = hosts
+        .iter()
+        .flat_map(|host| language.places(host))
+        .map(|(place, _)| place.name())
+        .collect();
+    let wanted = std::env::var("MOXC_WISHES").unwrap_or_default();
+    let names: BTreeSet<String> = match wanted.as_str() {
+        "" => names.into_iter().step_by(SHARE).collect(),
+        "all" => names,
+        part => names
+            .into_iter()
+            .filter(|name| name.contains(part))
+            .collect(),
+    };
+    let mut report = String::new();
+    let (mut ever_heard, mut tried) = (BTreeSet::new(), BTreeMap::new());
+    for spec in &hosts {
+        let without = outcome(spec);
+        assert!(
+            matches!(without, Outcome::Built { .. }),
+            "a host does not build: {without:#?}"
+        );
+        for (place, schema) in language.places(spec) {
+            let name = place.name();
+            // An option of Proxmox VE's own goes the same way at every place: once is enough.
+            let own = schema["description"]
+                .as_str()
+                .is_some_and(|text| text.contains("` of Proxmox VE"));
+            if !names.contains(&name) || (own && ever_heard.contains(&name)) {
+                continue;
+            }
+            let base = without_key(spec, &place);
+            let before = base.as_ref().map(outcome);
+            // A key that a spec cannot be without is held against what stands there.
+            let (base, before) = match (&base, &before) {
+                (Some(base), Some(before @ Outcome::Built { .. })) => (base, before),
+                _ => (spec, &without),
+            };
+            let values = language.values(&name, schema, 0);
+            if values.is_empty() {
+                continue; // a table, whose keys are tried
+            }
+            let heard = hear(base, before, &place, &values);
+            let at = format!("{} {name}", place.path.join("."));
+            if heard.heard.is_empty() {
+                let why = heard.refused.first().cloned().unwrap_or_default();
+                tried
+                    .entry(name.clone())
+                    .or_insert_with(|| (at.clone(), BTreeSet::new()))
+                    .1
+                    .extend(why);
+            } else {
+                ever_heard.insert(name.clone());
+            }
+            if !quiet.contains_key(&name) {
+                heard.judge(&at, before, &mut report);
+            }
+        }
+    }
+    for (name, (at, why)) in tried {
+        if !ever_heard.contains(&name) && !quiet.contains_key(&name) {
+            let _ = writeln!(report, "{at}: no value changes anything anywhere: {why:?}");
+        }
+    }
+    assert!(report.is_empty(), "{report}");
+}
+
+/// The spec without a key, where it has the key.
+fn without_key(spec: &Table, place: &Place) -> Option<Table> {
+    let mut spec = Value::Table(spec.clone());
+    let mut at = &mut spec;
+    for step in &place.path {
+        at = match at {
+            Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?)?,
+            Value::Table(table) => table.get_mut(step)?,
+            _ => return None,
+        };
+    }
+    at.as_table_mut()?.remove(&place.key)?;
+    match spec {
+        Value::Table(spec) => Some(spec),
+        _ => None,
+    }
+}
