@@ -1644,7 +1644,7 @@ fn play_setup(disc: &Disc, os: &str) {
     let config = config.expect("the guest");
     assert!(config.contains("serial=system"), "{config}");
     assert!(
-        drivers.contains("disk.vbs\" \"system\" \"107374182400\""),
+        drivers.contains("disk.vbs\" \"0\" \"system\" \"107374182400\""),
         "{drivers}"
     );
     let wiped = document

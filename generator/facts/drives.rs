@@ -5,7 +5,7 @@
 //! alphabet, since Windows hands them the first ones.
 
 use crate::model::{Vm, VmDisk};
-use crate::value::GuestPath;
+use crate::value::{Bus, GuestPath};
 
 /// The disks behind the first, each with its letter. One for which none is left is passed over.
 pub fn of_disks(vm: &Vm) -> impl Iterator<Item = (char, &VmDisk)> {
@@ -39,6 +39,32 @@ pub fn serial(vm: &Vm, disk: &VmDisk) -> Option<String> {
     Some(format!("moxc-disk{at}"))
 }
 
+/// The number that Windows Setup gives the disk that Windows goes onto, the first of the spec; nothing where that cannot be
+/// told.
+///
+/// Windows numbers disks as it finds them: at the start of Windows PE those for which it brings a driver itself, then those
+/// of each driver of the virtio-win disc, in the order in which `drivers.cmd` loads them; on one bus by their slots.
+/// Before anything is wiped, `disk.vbs` compares serial number and size, so that a wrong one stops the setup and no more.
+pub fn setup_number(vm: &Vm) -> Option<u32> {
+    let system = vm.disks.first()?;
+    let rank = |disk: &VmDisk| match *disk.bus {
+        Bus::Ide | Bus::Sata => 0,
+        Bus::Scsi => 1,
+        Bus::Virtio => 2,
+    };
+    // Which of the two controllers of Windows' own drivers comes first is nowhere promised.
+    if vm
+        .disks
+        .iter()
+        .any(|disk| rank(disk) == rank(system) && *disk.bus != *system.bus)
+    {
+        return None;
+    }
+    let place = |disk: &VmDisk| (rank(disk), disk.slot);
+    let before = vm.disks.iter().filter(|disk| place(disk) < place(system));
+    u32::try_from(before.count()).ok()
+}
+
 /// The letters of shared folders.
 pub fn of_shares(vm: &Vm) -> impl Iterator<Item = char> {
     vm.shares
@@ -58,5 +84,53 @@ pub fn of_path(path: &GuestPath) -> Option<char> {
             .chars()
             .next()
             .map(|letter| letter.to_ascii_uppercase()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::testing;
+
+    fn number(disks: &[(&str, &str)]) -> Option<u32> {
+        let mut text = String::from(
+            "[storage.datasets]\nvm-disks = { pool = \"rpool\", use = \"vm-disks\" }\n\
+             [vms.windows]\nos = \"windows11\"\nmemory = \"8 GiB\"\n[vms.windows.windows]\n[vms.windows.disks]\n",
+        );
+        for (name, more) in disks {
+            text += &format!("{name} = {{ dataset = \"vm-disks\", size = \"64 GiB\"{more} }}\n");
+        }
+        let host = testing::host(&text);
+        let guest = host.guests.values().next()?;
+        setup_number(guest.vm()?)
+    }
+
+    #[test]
+    fn setup_numbers_disks_by_driver_and_slot() {
+        assert_eq!(number(&[("system", "")]), Some(0));
+        assert_eq!(number(&[("system", ""), ("data", "")]), Some(0));
+        let sata = ", bus = \"sata\"";
+        let virtio = ", bus = \"virtio\"";
+        // A driver of Windows itself comes before those of the virtio-win disc, and vioscsi before viostor.
+        assert_eq!(number(&[("system", ""), ("data", sata)]), Some(1));
+        assert_eq!(
+            number(&[("system", virtio), ("data", sata), ("more", "")]),
+            Some(2)
+        );
+        assert_eq!(number(&[("system", sata), ("data", virtio)]), Some(0));
+        // On one bus the slots count, not the order of the spec.
+        assert_eq!(
+            number(&[("system", ", slot = 3"), ("data", ", slot = 1")]),
+            Some(1)
+        );
+        // Which of Windows' own two comes first is nowhere promised.
+        assert_eq!(
+            number(&[("system", sata), ("data", ", bus = \"ide\"")]),
+            None
+        );
+        assert_eq!(
+            number(&[("system", ""), ("a", sata), ("b", ", bus = \"ide\"")]),
+            Some(2)
+        );
     }
 }

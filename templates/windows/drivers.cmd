@@ -22,8 +22,8 @@ if errorlevel 1 (
 rem A disk takes a moment to come.
 ping -n 6 127.0.0.1 >nul
 <%- if wipes %>
-rem Setup wipes the disk that Windows counts as number 0. Which one that is depends on the order in which it finds them.
-cscript //nologo "%~dp0disk.vbs" "<@ serial @>" "<@ size @>"
+rem Setup wipes the disk that Windows counts as number <@ number @>. Which one that is depends on the order in which it finds them.
+cscript //nologo "%~dp0disk.vbs" "<@ number @>" "<@ serial @>" "<@ size @>"
 if errorlevel 3 (
   call :confirm
   goto checked
@@ -44,7 +44,7 @@ rem What the host's build-iso.sh had somebody confirm stands on the disc. Else a
 rem for the prompt of the disc must not be enough.
 :confirm
 if exist "%~dp0confirmed" exit /b 0
-echo To go on WIPES the first disk.
+echo To go on WIPES the disk of Windows.
 :ask
 set answer=
 set /p answer=Type WIPE to go on:

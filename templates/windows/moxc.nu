@@ -497,13 +497,35 @@ export def moxc-answer [r: record]: nothing -> any {
 
 # ---------------------------------------------------------------- pinned installers
 
-# Installs one of the pinned installers (`installers` of config.nu), in silence and for the whole machine.
-export def moxc-install [name: string]: nothing -> record {
+# Installs one of the pinned installers (`installers` of config.nu), in silence and for the whole machine. `extra` are
+# further arguments of a program. Where its file cannot be had, winget is the last way, if it is there.
+export def moxc-install [name: string, ...extra: string]: nothing -> record {
   let pinned = ($moxc_config.installers | where name == $name)
   if ($pinned | is-empty) { error make {msg: $"no installer is pinned for ($name)"} }
-  let file = (moxc-installer ($pinned | first))
-  let r = (moxc-change "msiexec" ["/i" $file "/qn" "/norestart" "ALLUSERS=1"] {|args| ^msiexec ...$args } --right [0 1641 3010])
-  if $r.exit_code == 0 { moxc-did } else { moxc-restart "installed; Windows must restart to finish" }
+  let pinned = ($pinned | first)
+  let got = (try { {file: (moxc-installer $pinned), why: ""} } catch {|e| {file: "", why: $e.msg} })
+  if $got.file == "" {
+    if (moxc-is-system) or (moxc-winget-version) == "" { error make {msg: $got.why} }
+    moxc-log "warn" $"($got.why); asks winget"
+    let override = (if ($extra | is-empty) { [] } else { ["--override" ($pinned.arguments ++ $extra | str join " ")] })
+    return (moxc-winget-install $pinned.id "--version" $pinned.version ...$override)
+  }
+  let code = (if ($pinned.file | str ends-with ".msi") {
+    let args = ["/i" $got.file "/qn" "/norestart" "ALLUSERS=1"]
+    moxc-change "msiexec" $args {|args| ^msiexec ...$args } --right [0 1641 3010] | get exit_code
+  } else {
+    moxc-run-installer $got.file ($pinned.arguments ++ $extra)
+  })
+  if $code == 0 { moxc-did } else { moxc-restart "installed; Windows must restart to finish" }
+}
+
+# Runs an installer that is a program of its own, and waits for all that it starts. Gives 0, or 1641 or 3010, by which
+# installers say that Windows must restart.
+def moxc-run-installer [file: string, args: list<string>]: nothing -> int {
+  let answer = (moxc-order {do: "run-installer", file: $file, arguments: $args})
+  let code = ($answer | get --optional code | default 0)
+  if $code not-in [0 1641 3010] { error make {msg: $"($file | path basename) ended with ($code)"} }
+  $code
 }
 
 # The file of a pinned installer: the copy that the disc of answers brought, else a download. Either has the pinned hash.

@@ -66,15 +66,10 @@ export def rust-linker [host: string]: nothing -> string {
 def rust-build-tools [host: string]: nothing -> record {
   let linker = (rust-linker $host)
   if (rust-has-build-tools $linker) { return (moxc-already) }
-  moxc-need-winget
-  # One argument without quotes in it: winget hands it to the installer as it is.
-  let override = ([
-    "--quiet --wait --norestart --nocache"
+  (moxc-install "build-tools"
     "--add" $linker
-    "--add Microsoft.VisualStudio.Component.Windows11SDK.22621"
-    "--addProductLang En-us"
-  ] | str join " ")
-  moxc-winget-install "Microsoft.VisualStudio.2022.BuildTools" "--force" "--override" $override
+    "--add" "Microsoft.VisualStudio.Component.Windows11SDK.22621"
+    "--addProductLang" "En-us")
 }
 
 # Visual Studio's own program tells which of its products have a component.
@@ -99,8 +94,7 @@ def rust-msys-root []: nothing -> string { $env.MOXC_MSYS? | default $rust_msys_
 # rustup brings a linker for the gnu host, and no C compiler: crates that hold C code want one.
 def rust-msys []: nothing -> record {
   if (moxc-path (rust-msys-root) "usr" "bin" "pacman.exe" | path exists) { return (moxc-already) }
-  moxc-need-winget
-  moxc-winget-install "MSYS2.MSYS2"
+  moxc-install "msys2"
 }
 
 # The environment of MSYS2 that has Rust's C runtime (msvcrt): its name, and how its packages begin.
@@ -266,8 +260,7 @@ def rust-clone [project: record]: nothing -> record {
 def rust-need-git []: nothing -> nothing {
   $env.PATH = (moxc-search --last 'C:\Program Files\Git\cmd')
   if (which git | is-not-empty) { return }
-  moxc-need-winget
-  let git = (moxc-winget-install "Git.Git")
+  let git = (moxc-install "git")
   if $git.outcome == "failed" { error make {msg: $"git is not there, and cannot be installed: ($git.detail)"} }
 }
 

@@ -313,10 +313,47 @@ def integration-rust []: nothing -> list<any> {
       rm --recursive ($box.fakes | path join "answers" "vswhere")
       let run = (test-run $box "rust")
       test-status $run 0
-      let call = (test-changes $box | first)
-      test-equal ($call | take 4) [winget install "--id" "Microsoft.VisualStudio.2022.BuildTools"]
-      test-contains ($call | last) "--add Microsoft.VisualStudio.Component.VC.Tools.x86.x64"
-      test-contains ($call | last) "--quiet --wait --norestart"
+      let order = (test-changes $box | first | last | from json)
+      test-equal ($order | select do file) {do: "run-installer", file: $"($box.folder)/moxc/packages/vs_BuildTools.exe"}
+      test-equal ($order.arguments | take 3) ["--quiet" "--add" "Microsoft.VisualStudio.Component.VC.Tools.x86.x64"]
+    } })
+    (test --box "rust: an installer that fails is told by its status" {|| test-box {|box|
+      test-answer $box "powershell" '"do":"run-installer"' --stdout '{"code":1618}'
+      integration-well $box
+      rm --recursive ($box.fakes | path join "answers" "vswhere")
+      let run = (test-run $box "rust")
+      test-status $run 1
+      test-contains $run.printed "vs_BuildTools.exe ended with 1618"
+    } })
+    (test --box "rust: an installer that wants a restart is told so" {|| test-box {|box|
+      test-answer $box "powershell" '"do":"run-installer"' --stdout '{"code":3010}'
+      integration-well $box
+      rm --recursive ($box.fakes | path join "answers" "vswhere")
+      test-status (test-run $box "rust") 3
+    } })
+    (test --box "rust: winget is asked for the pinned version where the file cannot be had" {|| test-box {|box|
+      integration-well $box
+      rm --recursive ($box.fakes | path join "answers" "vswhere") $"($box.folder)/moxc/packages/vs_BuildTools.exe"
+      test-status (test-run $box "rust") 0
+      let call = (test-changes $box | where {|call| ($call | first) == "winget" } | first)
+      test-equal ($call | take 4) [winget install "--id" "Publisher.build-tools"]
+      test-contains ($call | str join " ") "--version 1.2.3 --override --quiet --add Microsoft.VisualStudio.Component.VC.Tools.x86.x64"
+      test-lacks (test-called $box) "run-installer"
+    } })
+    (test --box "rust: without winget it is said why the file cannot be had" {|| test-box {|box|
+      test-answer $box "winget" '^--version$' --exit 1
+      integration-well $box
+      rm --recursive ($box.fakes | path join "answers" "vswhere")
+      "another" | save --force $"($box.folder)/moxc/packages/vs_BuildTools.exe"
+      let run = (test-run $box "rust")
+      test-status $run 1
+      test-contains $run.printed "http://127.0.0.1:9/vs_BuildTools.exe cannot be downloaded"
+    } })
+    (test --box "rust: MSYS2 comes from its pinned file" {|| test-box --change {|config| $config | upsert rust.host "x86_64-pc-windows-gnu" } {|box|
+      integration-well $box
+      test-run $box "rust"
+      let order = (test-changes $box | where {|call| ($call | last) =~ "run-installer" } | first | last | from json)
+      test-equal ($order | select file arguments) {file: $"($box.folder)/moxc/packages/msys2.exe", arguments: ["--quiet"]}
     } })
     (test --box "rust: a host of gnu gets a C compiler, and its folder in PATH" {|| test-box --change {|config| $config | upsert rust.host "x86_64-pc-windows-gnu" } {|box|
       integration-well $box

@@ -126,7 +126,10 @@ export def test-config [folder: string]: nothing -> record {
     nu_newest: "99.0.0"
     wait_seconds: 0
     scripts: ["guest-agent" "virtiofs" "winget" "rust" "steam"]
-    installers: [{name: "winfsp", file: "winfsp.msi", url: "http://127.0.0.1:9/winfsp.msi", sha256: ("winfsp" | hash sha256)}]
+    installers: [
+      (test-pinned "winfsp" "winfsp.msi") (test-pinned "git" "Git.exe") (test-pinned "msys2" "msys2.exe")
+      (test-pinned "build-tools" "vs_BuildTools.exe")
+    ]
     cards: []
     disks: []
     letters: ["Z"]
@@ -173,9 +176,9 @@ def test-make-box [folder: string, change: any]: nothing -> record {
     fakes: ($folder | path join "fakes")
     work: ($folder | path join "work")
   }
-  # A pinned installer that the disc of answers has brought.
+  # The pinned installers that the disc of answers has brought.
   mkdir $"($folder)/moxc/packages"
-  "winfsp" | save --raw $"($folder)/moxc/packages/winfsp.msi"
+  for one in (test-config $folder).installers { $one.name | save --raw $"($folder)/moxc/packages/($one.file)" }
   for part in [$box.scripts $box.bin ($box.fakes | path join "answers") $box.work ($folder | path join "temp")] { mkdir $part }
   for file in (ls --full-paths $test_scripts | where type == "file" | get name) { cp $file $box.scripts }
   let config = (test-config $folder)
@@ -334,7 +337,16 @@ export def test-set-config [box: record, change: closure]: nothing -> nothing {
 export def test-installer [config: record, name: string, file: string]: nothing -> record {
   mkdir $"($config.root)/packages"
   $name | save --raw --force $"($config.root)/packages/($file)"
-  {name: $name, file: $file, url: $"http://127.0.0.1:9/($file)", sha256: ($name | hash sha256)}
+  test-pinned $name $file
+}
+
+# A pinned installer as config.nu has it; its file holds its name.
+def test-pinned [name: string, file: string]: nothing -> record {
+  let arguments = (if ($file | str ends-with ".exe") { ["--quiet"] } else { [] })
+  {
+    name: $name, file: $file, url: $"http://127.0.0.1:9/($file)", sha256: ($name | hash sha256), arguments: $arguments
+    id: $"Publisher.($name)", version: "1.2.3"
+  }
 }
 
 # What a fake PowerShell answers of a service.

@@ -141,6 +141,9 @@ fn installer(one: &Installer) -> Literal {
         ("file", one.file().into()),
         ("url", one.url.into()),
         ("sha256", one.sha256.into()),
+        ("arguments", Literal::strings(one.arguments.iter().copied())),
+        ("id", one.winget.0.into()),
+        ("version", one.winget.1.into()),
     ])
 }
 

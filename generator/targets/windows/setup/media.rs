@@ -29,8 +29,8 @@ pub(super) struct Media {
     has_network: bool,
     driver_folder: &'static str,
     drivers: Vec<Driver>,
-    /// The disk that is wiped, by its serial number and its size, where Setup is told to.
-    system: Option<(String, u64)>,
+    /// The disk that is wiped, where Setup is told to: the number that Setup gives it, its serial number and its size.
+    system: Option<(u32, String, u64)>,
     drive: String,
     /// Where Proxmox VE has the system disk.
     system_slot: String,
@@ -42,10 +42,10 @@ impl Media {
     pub(super) fn plan(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) -> Self {
         discs(guest, vm, windows, sink);
         large(guest, vm, sink);
-        let system = vm
-            .disks
-            .first()
-            .and_then(|disk| Some((drives::serial(vm, disk)?, disk.size()?.as_bytes())));
+        let system = vm.disks.first().and_then(|disk| {
+            let number = drives::setup_number(vm)?;
+            Some((number, drives::serial(vm, disk)?, disk.size()?.as_bytes()))
+        });
         Self {
             guest: guest.name.value.clone(),
             vmid: guest.vmid.get(),
@@ -63,7 +63,7 @@ impl Media {
             has_network: !guest.network.is_empty(),
             driver_folder: unattend::driver_folder(*vm.os),
             drivers: unattend::drivers(vm),
-            system: system.filter(|_| unattend::one_bus(vm)),
+            system,
             drive: free_drive(vm),
             system_slot: vm.disks.first().map(VmDisk::key).unwrap_or_default(),
             secrets: Secrets::of(guest, windows),
@@ -89,7 +89,7 @@ impl Media {
         let text = templates.render(&push, folder.sink);
         folder.add("push.ps1", &text, Mode::Regular, span);
 
-        let (serial, size) = self.system.clone().unwrap_or_default();
+        let (number, serial, size) = self.system.clone().unwrap_or_default();
         let drivers = DriversScript {
             header: powershell::comment(&header),
             folder: self.driver_folder,
@@ -100,6 +100,7 @@ impl Media {
                 .map(|(name, file)| ScriptDriver { name, file })
                 .collect(),
             wipes: self.system.is_some(),
+            number,
             serial,
             size: size.to_string(),
         };
@@ -279,7 +280,9 @@ pub struct DriversScript {
     drivers: Vec<ScriptDriver>,
     /// Whether Setup wipes a disk.
     wipes: bool,
-    /// The serial number of that disk.
+    /// The number that Setup gives that disk.
+    number: u32,
+    /// Its serial number.
     serial: String,
     /// Its size in bytes, as text: the two engines write numbers differently.
     size: String,
@@ -298,7 +301,7 @@ impl BuiltIn for DriversScript {
     const NAME: &'static str = "windows/drivers.cmd";
 }
 
-/// The data of the template of `disk.vbs`, which tells whether the first disk is the right one.
+/// The data of the template of `disk.vbs`, which tells whether the disk that is wiped is the right one.
 #[derive(Debug, askama::Template, Serialize)]
 #[template(path = "windows/disk.vbs")]
 pub struct DiskScript {

@@ -7,6 +7,7 @@
 use super::editions::{self, Edition, Image, Key, is_server};
 use super::locale::Language;
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::drives;
 use crate::model::{Guest, Host, Vm, WindowsGuest};
 use crate::value::{Bus, Firmware, SetupCheck, VmOs};
 use crate::xml::{Document, Element};
@@ -29,7 +30,7 @@ pub(super) struct Answers {
     zone: &'static str,
     language: Language,
     edition: Edition,
-    disk: Option<Layout>,
+    disk: Option<SystemDisk>,
     encrypts: bool,
     bypass: Vec<SetupCheck>,
     drivers: Vec<Driver>,
@@ -42,6 +43,15 @@ enum Layout {
     Gpt,
     /// For a BIOS.
     Mbr,
+}
+
+/// The disk that Windows goes onto.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SystemDisk {
+    /// The number that Setup gives it.
+    number: u32,
+    /// How it is divided.
+    layout: Layout,
 }
 
 /// A driver of the virtio-win disc: its folder and its file.
@@ -58,7 +68,8 @@ pub(super) fn driver_folder(os: VmOs) -> &'static str {
     }
 }
 
-/// The drivers without which Setup sees no disk, or Windows no network: of the disks' buses, and of the network card.
+/// The drivers without which Setup sees no disk, or Windows no network: of the disks' buses, and of the network card. The
+/// numbers of disks follow from their order ([`drives::setup_number`]).
 pub(super) fn drivers(vm: &Vm) -> Vec<Driver> {
     let has = |bus: Bus| vm.disks.iter().any(|disk| *disk.bus == bus);
     let mut drivers = Vec::new();
@@ -90,7 +101,7 @@ impl Answers {
             zone,
             edition: editions::of(guest, vm, windows, language.display, sink),
             language,
-            disk: layout(guest, vm, sink),
+            disk: system_disk(guest, vm, sink),
             encrypts: *windows.device_encryption,
             bypass: windows.bypass.iter().map(|check| check.value).collect(),
             drivers: drivers(vm),
@@ -165,14 +176,14 @@ impl Answers {
             );
         }
         let mut setup = component("Microsoft-Windows-Setup");
-        if let Some(layout) = self.disk {
-            setup = setup.with(disk_configuration(layout));
+        if let Some(disk) = &self.disk {
+            setup = setup.with(disk_configuration(disk));
             os_image = os_image.with(
                 Element::new("InstallTo")
-                    .with(Element::text("DiskID", "0"))
+                    .with(Element::text("DiskID", disk.number.to_string()))
                     .with(Element::text(
                         "PartitionID",
-                        partitions(layout).len().to_string(),
+                        partitions(disk.layout).len().to_string(),
                     )),
             );
         }
@@ -391,10 +402,10 @@ fn partitions(layout: Layout) -> Vec<Partition> {
     }
 }
 
-fn disk_configuration(layout: Layout) -> Element {
+fn disk_configuration(disk: &SystemDisk) -> Element {
     let mut create = Element::new("CreatePartitions");
     let mut modify = Element::new("ModifyPartitions");
-    for (number, partition) in (1..).zip(partitions(layout)) {
+    for (number, partition) in (1..).zip(partitions(disk.layout)) {
         let number: u32 = number;
         let order = Element::text("Order", number.to_string());
         let mut made = Element::new("CreatePartition")
@@ -426,24 +437,21 @@ fn disk_configuration(layout: Layout) -> Element {
     Element::new("DiskConfiguration").with(
         Element::new("Disk")
             .attribute("wcm:action", "add")
-            .with(Element::text("DiskID", "0"))
+            .with(Element::text("DiskID", disk.number.to_string()))
             .with(Element::flag("WillWipeDisk", true))
             .with(create)
             .with(modify),
     )
 }
 
-/// Whether all disks are of one bus. Else it is not likely that Windows counts the first one of the spec as number 0.
-pub(super) fn one_bus(vm: &Vm) -> bool {
-    vm.disks
-        .first()
-        .is_some_and(|first| vm.disks.iter().all(|disk| *disk.bus == *first.bus))
-}
-
-/// How the first disk is divided; not at all where it is not certain which one Windows takes for the first.
-fn layout(guest: &Guest, vm: &Vm, sink: &mut Sink) -> Option<Layout> {
+/// The disk that Setup wipes, and how it divides it; nothing where it cannot be told which number it gives that disk.
+fn system_disk(guest: &Guest, vm: &Vm, sink: &mut Sink) -> Option<SystemDisk> {
     let first = vm.disks.first()?;
-    if let Some(other) = vm.disks.iter().find(|disk| *disk.bus != *first.bus) {
+    let Some(number) = drives::setup_number(vm) else {
+        let other = vm
+            .disks
+            .iter()
+            .find(|disk| *disk.bus != *first.bus && matches!(*disk.bus, Bus::Ide | Bus::Sata))?;
         sink.push(
             Diagnostic::new(
                 Code::MOX0633,
@@ -456,14 +464,15 @@ fn layout(guest: &Guest, vm: &Vm, sink: &mut Sink) -> Option<Layout> {
             .label(format!("a disk of the bus `{}`", *other.bus))
             .also(first.name.span, format!("one of the bus `{}`", *first.bus))
             .note("Windows numbers disks in the order in which it finds their controllers")
-            .help("give all its disks one `bus`"),
+            .help("give both disks one `bus`"),
         );
         return None;
-    }
-    Some(match *vm.firmware {
+    };
+    let layout = match *vm.firmware {
         Firmware::Ovmf => Layout::Gpt,
         Firmware::Seabios => Layout::Mbr,
-    })
+    };
+    Some(SystemDisk { number, layout })
 }
 
 /// The name that the machine has in Windows: one that `NetBIOS` can carry, and that no account has.
