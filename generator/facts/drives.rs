@@ -95,7 +95,7 @@ mod tests {
     fn number(disks: &[(&str, &str)]) -> Option<u32> {
         let mut text = String::from(
             "[storage.datasets]\nvm-disks = { pool = \"rpool\", use = \"vm-disks\" }\n\
-             [vms.windows]\nos = \"windows11\"\nmemory = \"8 GiB\"\n[vms.windows.windows]\n[vms.windows.disks]\n",
+             [vms.windows]\nos = \"windows11\"\nvmid = 100\nmemory = \"8 GiB\"\n[vms.windows.windows]\n[vms.windows.disks]\n",
         );
         for (name, more) in disks {
             text += &format!("{name} = {{ dataset = \"vm-disks\", size = \"64 GiB\"{more} }}\n");

@@ -6,12 +6,16 @@
 //! for what leaves, what enters and what passes are never the same, and trunks that meet have tracks of their own, so
 //! no two other wires lie on each other.
 //!
-//! Boxes come in the order of the nodes, each as high as it can without passing an earlier one: a new guest pushes those
-//! behind it down by its own height and leaves the rest alone.
+//! Boxes come in the order of the nodes, each as high as it can without passing an earlier one, and those that two lead to
+//! behind those of the first alone: a new guest pushes those behind it down by its own height and leaves the rest alone.
+//! Which trunk runs on which track is settled by how they would cross ([`channel`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::channel::Run;
 use super::Graph;
+
+mod channel;
 
 /// The distance of two rows.
 const ROW: i32 = 16;
@@ -133,6 +137,7 @@ pub(super) fn draw(graph: &Graph) -> Drawing {
     layout.columns();
     layout.wire();
     let widths = layout.place();
+    layout.order_ports();
     layout.finish(&widths)
 }
 
@@ -326,30 +331,24 @@ impl<'g> Layout<'g> {
         for (at, trunk) in self.trunks.iter().enumerate() {
             of_block.entry(self.block[trunk.node]).or_default().push(at);
         }
-        // A walk from each block to what it leads to, in order.
-        for root in 0..self.graph.nodes.len() {
-            let mut stack = vec![self.block[root]];
+        let mut before: Vec<Vec<usize>> = vec![Vec::new(); self.graph.nodes.len()];
+        for (_, from, to) in self.links() {
+            before[self.block[to]].push(self.block[from]);
+        }
+        let is_led_to = |block: &usize| before[*block].iter().any(|from| from != block);
+        let blocks = (0..self.graph.nodes.len()).filter(|at| self.block[*at] == *at);
+        let (later, roots): (Vec<usize>, Vec<usize>) = blocks.partition(is_led_to);
+        // A walk from each block to what it leads to, in order, that begins with those that nothing leads to.
+        for root in roots.into_iter().chain(later) {
+            let mut stack = vec![root];
             while let Some(block) = stack.pop() {
                 if self.rects[block].is_some() {
                     continue;
                 }
-                let trunks = of_block.get(&block).map_or(&[][..], Vec::as_slice);
-                let mut onward: Vec<usize> = trunks
-                    .iter()
-                    .flat_map(|trunk| &self.trunks[*trunk].ends)
-                    .filter_map(|(_, _, stop)| match stop {
-                        Stop::Enters { node, .. } => Some(self.block[*node]),
-                        Stop::Returns { .. } => None,
-                    })
-                    .filter(|to| self.rects[*to].is_none())
-                    .collect();
+                let y = self.first_row(block, &of_block, &before, &free);
                 let column = self.column[block];
-                // Beside the first that it leads to, so that the wires between them are short.
-                let y = onward
-                    .iter()
-                    .map(|to| free[self.column[*to]])
-                    .fold(free[column], i32::max);
                 free[column] = self.put(block, y, &widths);
+                let trunks = of_block.get(&block).map_or(&[][..], Vec::as_slice);
                 let lanes: Vec<(usize, usize)> = trunks
                     .iter()
                     .flat_map(|trunk| &self.trunks[*trunk].lanes)
@@ -360,11 +359,87 @@ impl<'g> Layout<'g> {
                     self.lanes[lane].1 = free[column] + PASSES[column % 2];
                     free[column] += ROW;
                 }
-                onward.reverse();
-                stack.extend(onward);
+                let onward = self.onward(block, &of_block, &before);
+                stack.extend(onward.into_iter().rev());
             }
         }
         widths
+    }
+
+    /// What a block leads to and has no place yet, in order; what it shares with a later one comes last, so that it lies
+    /// between the two.
+    fn onward(
+        &self,
+        block: usize,
+        of_block: &BTreeMap<usize, Vec<usize>>,
+        before: &[Vec<usize>],
+    ) -> Vec<usize> {
+        let trunks = of_block.get(&block).map_or(&[][..], Vec::as_slice);
+        let mut onward: Vec<usize> = trunks
+            .iter()
+            .flat_map(|trunk| &self.trunks[*trunk].ends)
+            .filter_map(|(_, _, stop)| match stop {
+                Stop::Enters { node, .. } => Some(self.block[*node]),
+                Stop::Returns { .. } => None,
+            })
+            .filter(|to| self.rects[*to].is_none())
+            .collect();
+        let waits = |from: &usize| *from != block && self.rects[*from].is_none();
+        onward.sort_by_key(|to| before[*to].iter().any(waits));
+        onward
+    }
+
+    /// The row in which a block begins: beside the first that it leads to, and the first that this one leads to, so that the
+    /// wires between them are short.
+    fn first_row(
+        &self,
+        block: usize,
+        of_block: &BTreeMap<usize, Vec<usize>>,
+        before: &[Vec<usize>],
+        free: &[i32],
+    ) -> i32 {
+        let mut y = free[self.column[block]];
+        let mut at = block;
+        while let Some(next) = self.onward(at, of_block, before).first() {
+            // One that leads back is placed from where it is.
+            if self.column[*next] <= self.column[at] {
+                break;
+            }
+            at = *next;
+            y = y.max(free[self.column[at]]);
+        }
+        y
+    }
+
+    /// Gives what enters a box on the left its ports anew, in the order of the rows that it comes from: then no two cross on
+    /// their way in.
+    fn order_ports(&mut self) {
+        let mut of_node: BTreeMap<usize, Vec<(i32, usize, usize)>> = BTreeMap::new();
+        for (at, trunk) in self.trunks.iter().enumerate() {
+            for (place, (_, _, stop)) in trunk.ends.iter().enumerate() {
+                let Stop::Enters { node, .. } = stop else {
+                    continue;
+                };
+                let column = self.column_of(*node);
+                let lane = column.checked_sub(1).and_then(|c| trunk.lanes.get(&c));
+                let from = lane.map_or_else(
+                    || {
+                        self.row(Stop::Returns {
+                            node: trunk.node,
+                            port: trunk.port,
+                        })
+                    },
+                    |lane| self.lanes[*lane].1,
+                );
+                of_node.entry(*node).or_default().push((from, at, place));
+            }
+        }
+        for (node, mut ends) in of_node {
+            ends.sort_unstable();
+            for (port, (_, trunk, place)) in (0..).zip(ends) {
+                self.trunks[trunk].ends[place].2 = Stop::Enters { node, port };
+            }
+        }
     }
 
     /// Places a block and what it holds; the x of a column comes later. Returns where the next box may begin.
@@ -406,8 +481,11 @@ impl<'g> Layout<'g> {
     }
 
     fn finish(mut self, widths: &[i32]) -> Drawing {
-        let hops = self.hops();
-        let tracks = tracks(&hops, widths.len());
+        let tracks: Vec<BTreeMap<usize, i32>> = self
+            .runs(widths.len())
+            .into_iter()
+            .map(channel::tracks)
+            .collect();
         let labels = self.label_widths(widths.len());
         let mut x = MARGIN;
         let mut starts = Vec::new();
@@ -462,33 +540,43 @@ impl<'g> Layout<'g> {
         }
     }
 
-    /// For each trunk and each channel that it runs in: the rows that it joins there.
-    fn hops(&self) -> Vec<BTreeMap<usize, BTreeSet<i32>>> {
-        self.trunks
-            .iter()
-            .map(|trunk| {
-                let first = self.column_of(trunk.node);
-                let start = self.row(Stop::Returns {
-                    node: trunk.node,
-                    port: trunk.port,
-                });
-                let mut rows: BTreeMap<usize, BTreeSet<i32>> = BTreeMap::new();
-                rows.entry(first).or_default().insert(start);
-                for (column, lane) in &trunk.lanes {
-                    let row = self.lanes[*lane].1;
-                    rows.entry(column - 1).or_default().insert(row);
-                    rows.entry(*column).or_default().insert(row);
+    /// For each channel: where the trunks that run in it come in, and where they leave it.
+    fn runs(&self, columns: usize) -> Vec<Vec<Run>> {
+        let mut runs: Vec<Vec<Run>> = vec![Vec::new(); columns];
+        for (at, trunk) in self.trunks.iter().enumerate() {
+            let first = self.column_of(trunk.node);
+            let start = self.row(Stop::Returns {
+                node: trunk.node,
+                port: trunk.port,
+            });
+            let mut sides: BTreeMap<usize, Run> = BTreeMap::new();
+            let mut add = |channel: usize, row: i32, is_left: bool| {
+                let run = sides.entry(channel).or_insert_with(|| Run::of(at));
+                let rows = if is_left {
+                    &mut run.left
+                } else {
+                    &mut run.right
+                };
+                rows.push(row);
+            };
+            add(first, start, true);
+            for (column, lane) in &trunk.lanes {
+                let row = self.lanes[*lane].1;
+                add(column - 1, row, false);
+                add(*column, row, true);
+            }
+            for (_, _, stop) in &trunk.ends {
+                let row = self.row(*stop);
+                match stop {
+                    Stop::Enters { node, .. } => add(self.column_of(*node) - 1, row, false),
+                    Stop::Returns { node, .. } => add(self.column_of(*node), row, true),
                 }
-                for (_, _, stop) in &trunk.ends {
-                    let channel = match stop {
-                        Stop::Enters { node, .. } => self.column_of(*node) - 1,
-                        Stop::Returns { node, .. } => self.column_of(*node),
-                    };
-                    rows.entry(channel).or_default().insert(self.row(*stop));
-                }
-                rows
-            })
-            .collect()
+            }
+            for (channel, run) in sides {
+                runs[channel].push(run.sorted());
+            }
+        }
+        runs
     }
 
     /// The room for labels at the end of each channel.
@@ -597,35 +685,6 @@ impl<'g> Layout<'g> {
         }
         wires
     }
-}
-
-/// The track of each trunk in each channel: trunks whose rows meet run beside each other.
-fn tracks(hops: &[BTreeMap<usize, BTreeSet<i32>>], columns: usize) -> Vec<BTreeMap<usize, i32>> {
-    let mut tracks = vec![BTreeMap::new(); columns];
-    for (column, of_column) in tracks.iter_mut().enumerate() {
-        let mut spans: Vec<(i32, i32, usize)> = hops
-            .iter()
-            .enumerate()
-            .filter_map(|(trunk, rows)| {
-                let rows = rows.get(&column)?;
-                Some((*rows.first()?, *rows.last()?, trunk))
-            })
-            .collect();
-        spans.sort_unstable();
-        // The lowest row that each track is used down to.
-        let mut used: Vec<i32> = Vec::new();
-        for (top, bottom, trunk) in spans {
-            let free = used.iter().position(|end| *end < top);
-            let track = free.unwrap_or(used.len());
-            if track == used.len() {
-                used.push(bottom);
-            } else {
-                used[track] = bottom;
-            }
-            of_column.insert(trunk, i32::try_from(track).unwrap_or(i32::MAX / TRACK));
-        }
-    }
-    tracks
 }
 
 #[cfg(test)]

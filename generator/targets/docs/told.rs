@@ -183,7 +183,7 @@ pub(super) fn guest(facts: &Facts<'_>, id: Id<Guest>, guest: &Guest) -> GuestWor
         |start| {
             start.order.map_or_else(
                 || "with the host".to_owned(),
-                |order| format!("with the host, {}.", order.value),
+                |order| format!("with the host, place {}", order.value),
             )
         },
     );
