@@ -1144,9 +1144,9 @@ fn the_disk_of_windows_is_wiped_by_its_number_or_not_at_all() {
     };
     // Windows has found the SATA disk before a driver of the virtio-win disc is loaded.
     for bus in ["scsi", "virtio"] {
-        assert_eq!(said(&with(bus), "DiskID"), Some("1"), "{bus}");
+        assert_eq!(said(&with(bus), "DiskID").as_deref(), Some("1"), "{bus}");
     }
-    assert_eq!(said(&with("sata"), "DiskID"), Some("0"));
+    assert_eq!(said(&with("sata"), "DiskID").as_deref(), Some("0"));
     let text = with("ide");
     assert_eq!(said(&text, "DiskConfiguration"), None);
     assert_eq!(said(&text, "InstallTo"), None);

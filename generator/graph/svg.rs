@@ -1,17 +1,31 @@
 //! A graph as SVG: one file for light and dark, text as text.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use super::layout::{self, Rect, Wire};
 use super::{Graph, NodeKind, State};
 use crate::template::html as escape;
 
-/// The colours: ground, text, lines, and a fill for each family of nodes; contrast of text at least 4.5:1, of lines 3:1.
-pub const STYLE: &str = "\
-.moxc-graph{--ground:#ffffff;--ink:#1b1f24;--soft:#57606a;--wire:#6e7781;--edge:#8c959f;--net:#ddf4ff;--guest:#dafbe1;\
---store:#fff8c5;--metal:#f6f8fa;--task:#fbefff;--come:#1a7f37;--changed:#9a6700;--gone:#cf222e}\
-@media (prefers-color-scheme:dark){.moxc-graph{--ground:#0d1117;--ink:#e6edf3;--soft:#9da7b3;--wire:#848d97;\
---edge:#6e7681;--net:#0c2d4a;--guest:#12361f;--store:#3a2f0b;--metal:#21262d;--task:#2e1a47;--come:#3fb950;--changed:#d29922;--gone:#f85149}}\
+/// The colours by light and by dark: ground, text, lines, a fill for each family of nodes, and what comes, changes and goes;
+/// contrast of text at least 4.5:1, of lines 3:1.
+const COLOURS: &[(&str, &str, &str)] = &[
+    ("--ground", "#ffffff", "#0d1117"),
+    ("--ink", "#1b1f24", "#e6edf3"),
+    ("--soft", "#57606a", "#9da7b3"),
+    ("--wire", "#6e7781", "#848d97"),
+    ("--edge", "#8c959f", "#6e7681"),
+    ("--net", "#ddf4ff", "#0c2d4a"),
+    ("--guest", "#dafbe1", "#12361f"),
+    ("--store", "#fff8c5", "#3a2f0b"),
+    ("--metal", "#f6f8fa", "#21262d"),
+    ("--task", "#fbefff", "#2e1a47"),
+    ("--come", "#1a7f37", "#3fb950"),
+    ("--changed", "#9a6700", "#d29922"),
+    ("--gone", "#cf222e", "#f85149"),
+];
+
+const RULES: &str = "\
 .moxc-graph .ground{fill:var(--ground)}.moxc-graph rect.box{stroke:var(--edge);stroke-width:1.2;fill:var(--metal)}\
 .moxc-graph .net rect.box{fill:var(--net)}.moxc-graph .guest rect.box{fill:var(--guest)}\
 .moxc-graph .store rect.box{fill:var(--store)}.moxc-graph .task rect.box{fill:var(--task)}\
@@ -22,9 +36,44 @@ pub const STYLE: &str = "\
 .moxc-graph .come>rect.box,.moxc-graph .wire.come{stroke:var(--come);stroke-width:2.5}\
 .moxc-graph .changed>rect.box,.moxc-graph .wire.changed{stroke:var(--changed);stroke-width:2.5}\
 .moxc-graph .gone>rect.box,.moxc-graph .wire.gone{stroke:var(--gone);stroke-width:2.5;stroke-dasharray:7 4}\
-.moxc-graph .foreign>rect.box,.moxc-graph .wire.foreign{stroke-dasharray:2 3}.moxc-graph .tip{fill:var(--wire)}\
+.moxc-graph .foreign>rect.box,.moxc-graph .wire.foreign{stroke-dasharray:2 3}.moxc-graph .tip{fill:var(--wire)}";
+
+const FORCED: &str = "\
 @media (forced-colors:active){.moxc-graph .ground{fill:Canvas}.moxc-graph rect.box{fill:Canvas;stroke:CanvasText}\
 .moxc-graph text,.moxc-graph text.small{fill:CanvasText}.moxc-graph .wire{stroke:CanvasText}.moxc-graph .tip{fill:CanvasText}}";
+
+/// The style for a page, which may give the colours other values.
+pub static STYLE: LazyLock<String> = LazyLock::new(|| {
+    let values = |dark: bool| -> String {
+        let value = |(name, on_light, on_dark): &(&str, &str, &str)| {
+            format!("{name}:{};", if dark { on_dark } else { on_light })
+        };
+        COLOURS.iter().map(value).collect()
+    };
+    format!(
+        ".moxc-graph{{{}}}@media (prefers-color-scheme:dark){{.moxc-graph{{{}}}}}{RULES}{FORCED}",
+        values(false),
+        values(true)
+    )
+});
+
+/// The style for a file of its own. Programs that draw SVG and are no browser know no names for values: the colours stand in
+/// each rule.
+fn style_of_file() -> String {
+    let rules = |dark: bool| {
+        COLOURS
+            .iter()
+            .fold(RULES.to_owned(), |rules, (name, on_light, on_dark)| {
+                let value = if dark { on_dark } else { on_light };
+                rules.replace(&format!("var({name})"), value)
+            })
+    };
+    format!(
+        "{}@media (prefers-color-scheme:dark){{{}}}{FORCED}",
+        rules(false),
+        rules(true)
+    )
+}
 
 /// The family of a node, for its colour.
 fn family(kind: NodeKind) -> &'static str {
@@ -39,7 +88,7 @@ fn family(kind: NodeKind) -> &'static str {
 
 /// The drawing, as a file of its own.
 pub fn svg(graph: &Graph) -> String {
-    drawn(graph, &format!("<style>{STYLE}</style>"))
+    drawn(graph, &format!("<style>{}</style>", style_of_file()))
 }
 
 /// The drawing, for a page that has [`STYLE`] among its own.

@@ -11,7 +11,7 @@ pub(super) const SCRIPT: &str = include_str!("../../../../templates/docs/index.j
 /// The style of the page and of its pictures.
 pub(super) static STYLE: LazyLock<String> = LazyLock::new(|| {
     let own = include_str!("../../../../templates/docs/index.css");
-    format!("{own}{}\n", graph::STYLE)
+    format!("{own}{}\n", *graph::STYLE)
 });
 
 /// No source is allowed but this style and this script, by their hashes (CSP Level 3, "hash-source").
