@@ -422,6 +422,26 @@ fn moxc(args: &[&str]) -> String {
     String::from_utf8(done.stdout).expect("UTF-8")
 }
 
+#[test]
+fn the_pictures_of_the_manual_are_what_is_drawn() {
+    for view in ["network", "storage", "flow"] {
+        let drawn = moxc(&[
+            "graph",
+            root()
+                .join("examples/homelab.toml")
+                .to_str()
+                .expect("UTF-8"),
+            "--view",
+            view,
+            "--format",
+            "svg",
+            "-q",
+        ]);
+        fs::create_dir_all(root().join("docs/images")).expect("a folder");
+        generated(&format!("docs/images/{view}.svg"), &drawn);
+    }
+}
+
 /// The subcommands, as the help lists them.
 fn subcommands() -> Vec<String> {
     let help = moxc(&["--help"]);
