@@ -184,8 +184,15 @@ pub fn calendar(data: &[u8]) {
             starts.windows(2).all(|pair| pair[0] < pair[1]),
             "{starts:?}"
         );
+        // What is written for systemd is what the rest of the compiler reckons with.
+        let runs: Vec<Timestamp> = read
+            .runs()
+            .schedule(&TimeZone::UTC)
+            .between(start, end)
+            .take(50)
+            .collect();
         let same = again.expression().schedule(&TimeZone::UTC);
-        assert!(same.between(start, end).take(50).eq(starts));
+        assert!(same.between(start, end).take(50).eq(runs));
     }
     if let Ok(read) = text.parse::<TimeSpan>() {
         let again: TimeSpan = read.canonical().parse().expect("what was written reads");

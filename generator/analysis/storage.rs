@@ -1414,7 +1414,7 @@ fn scrubs(host: &Host, sink: &mut Sink) {
         let Some(ZfsScrub { pools }) = schedule.scrub() else {
             continue;
         };
-        let times = schedule.on.expression().schedule(&zone);
+        let times = schedule.on.runs().schedule(&zone);
         let own: Vec<Timestamp> = times.between(START, end).take(1000).collect();
         for pool in pools {
             let entry = starts

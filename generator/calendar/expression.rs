@@ -55,6 +55,13 @@ impl Calendar {
         &self.text
     }
 
+    /// What runs: as meant, with an end to every step, as [`for_systemd`](Self::for_systemd) writes it.
+    pub fn runs(&self) -> Cow<'_, Expression> {
+        self.expression
+            .with_ends()
+            .map_or(Cow::Borrowed(&self.expression), Cow::Owned)
+    }
+
     /// As systemd runs it: as written, but for steps without an end, in which systemd gets stuck
     /// ([`with_ends`](Expression::with_ends)).
     pub fn for_systemd(&self) -> String {
@@ -1129,6 +1136,15 @@ mod tests {
         text.parse::<Expression>()
             .unwrap_or_else(|error| panic!("{text}: {error}"))
             .to_string()
+    }
+
+    #[test]
+    fn what_runs_is_what_is_written_for_systemd() {
+        for text in ["*:0/7", "Mon..Fri 0/22:3", "*-*-5/25", "02:00", "*:0/15"] {
+            let calendar: Calendar = text.parse().expect(text);
+            let written: Calendar = calendar.for_systemd().parse().expect(text);
+            assert_eq!(*calendar.runs(), *written.expression(), "{text}");
+        }
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub fn week(host: &Host) -> Week {
         .iter()
         .filter(|(_, schedule)| *schedule.enabled && !schedule.on.is_missing())
         .map(|(id, schedule)| {
-            let times = schedule.on.expression().schedule(&zone);
+            let times = schedule.on.runs().schedule(&zone);
             let starts: Vec<i64> = times
                 .between(first, end)
                 .take(MOST_STARTS)

@@ -449,4 +449,15 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn a_value_of_blanks_is_found_where_it_stands() {
+        let text = "#ä\nname: web\nnet0: \t\n";
+        let faults = check_guest_config(GuestKind::Qm, Release::NEWEST, text);
+        let found: Vec<(usize, Option<&str>)> = faults
+            .iter()
+            .map(|fault| (fault.line, text.get(fault.range.clone())))
+            .collect();
+        assert_eq!(found, [(3, Some("\t"))]);
+    }
 }

@@ -440,8 +440,12 @@ fn read_line(kind: GuestKind, line: &str) -> GuestLine<'_> {
     match line.split_once(':') {
         Some((key, value)) if is_option_key(kind, key) && !value.is_empty() => match key {
             "description" => GuestLine::Description(value.trim()),
-            // Of blanks alone one is left (`:\s*(.+?)\s*$`).
-            _ if value.trim().is_empty() => GuestLine::Option { key, value: " " },
+            // Of blanks alone the last is left (`:\s*(.+?)\s*$`).
+            _ if value.trim().is_empty() => {
+                let last = value.char_indices().next_back().map_or(0, |(at, _)| at);
+                let value = &value[last..];
+                GuestLine::Option { key, value }
+            }
             _ => GuestLine::Option {
                 key,
                 value: value.trim(),

@@ -673,10 +673,7 @@ impl Elsewhere {
         let on = timed.schedule.on.as_str().to_owned();
         let starts = self.known.entry((name.to_owned(), on)).or_insert_with(|| {
             let zone = zone.time_zone().clone();
-            moments(
-                &timed.schedule.on.expression().schedule(&zone),
-                FREQUENT + 1,
-            )
+            moments(&timed.schedule.on.runs().schedule(&zone), FREQUENT + 1)
         });
         Rc::clone(starts)
     }

@@ -45,7 +45,7 @@ impl Starts {
         let most = most_starts(schedule);
         let key = (schedule.on.as_str().to_owned(), most);
         let starts = self.known.entry(key).or_insert_with(|| {
-            let times = schedule.on.expression().schedule(&self.zone);
+            let times = schedule.on.runs().schedule(&self.zone);
             moments(&times, most)
         });
         Rc::clone(starts)
@@ -90,10 +90,11 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
         .values()
         .filter(|s| *s.enabled && !s.on.is_missing())
     {
-        let times = schedule.on.expression().schedule(&zone);
-        if !elapses(schedule, &times, end(), sink) {
+        let written = schedule.on.expression().schedule(&zone);
+        if !elapses(schedule, &written, end(), sink) {
             continue;
         }
+        let times = schedule.on.runs().schedule(&zone);
         let starts = starts.of(schedule);
         clock_changes(schedule, &times, starts.len(), sink);
         asleep(host, schedule, &times, &zone, sink);
