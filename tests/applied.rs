@@ -131,7 +131,7 @@ fn each_command_that_fails_once_is_told_and_the_next_run_finishes() {
 }
 
 /// Runs the script and has the fake of a command end it by a signal.
-fn killed(host: &FakeHost, signal: &str, at: &str) -> Option<i32> {
+pub(crate) fn killed(host: &FakeHost, signal: &str, at: &str) -> Option<i32> {
     let path = format!(
         "{}:{}",
         host.path("bin").display(),

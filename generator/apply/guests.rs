@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::facts::making::Making;
 use crate::live::Snapshot;
 use crate::output::FileSet;
 use crate::plan::{Cause, Change, Data, Object, Plan, Shown, When, holds_volume};
@@ -42,11 +43,12 @@ pub(super) fn actions(
             vmid: vmid.to_string(),
             live: &live.config,
             wanted: GuestConfig::parse(live.kind, &text).0,
-            existing: wanted
+            making: wanted
                 .makings
                 .iter()
                 .find(|making| making.vmid == vmid.to_string())
-                .map_or(&[][..], |making| &making.existing),
+                .cloned()
+                .unwrap_or_default(),
             runs: snapshot.runs(*vmid) != Some(false),
         };
         let changes: Vec<&Change> = plan
@@ -64,7 +66,7 @@ struct Guest<'a> {
     vmid: String,
     live: &'a GuestConfig,
     wanted: GuestConfig,
-    existing: &'a [String],
+    making: Making,
     /// Whether it runs, as far as anybody knows.
     runs: bool,
 }
@@ -188,7 +190,7 @@ impl Guest<'_> {
         holds_volume(key)
             && is_volume(before)
             && is_volume(after)
-            && !self.existing.iter().any(|one| one == key)
+            && !self.making.existing.iter().any(|one| one == key)
     }
 
     /// A disk that grows or moves.
@@ -226,7 +228,7 @@ impl Guest<'_> {
                 key: RAW[0].to_owned(),
                 before: raw(self.live),
                 after: raw(&self.wanted),
-                is_new_volume: false,
+                volume: None,
             };
         }
         let trimmed = |value: Option<&String>| {
@@ -237,9 +239,10 @@ impl Guest<'_> {
             })
         };
         let (here, there) = (first_part(before), first_part(after));
-        let disc = |value: &str| value.split(',').any(|part| part == "media=cdrom");
-        let is_disk =
-            after.is_some_and(|after| holds_volume(key) && there.contains(':') && !disc(after));
+        let volume = after
+            .filter(|_| before.is_none())
+            .map(|after| self.making.argument(key, after))
+            .filter(|argument| Some(argument) != after);
         let after = if self.is_made_up(key, here, there) {
             trimmed(after).map(|after| after.replacen(there, here, 1))
         } else {
@@ -248,9 +251,7 @@ impl Guest<'_> {
         Item {
             key: key.to_owned(),
             before: trimmed(before),
-            is_new_volume: is_disk
-                && !self.existing.iter().any(|one| one == key)
-                && before.is_none(),
+            volume,
             after,
         }
     }

@@ -1,3 +1,4 @@
+use crate::facts::making::Creation;
 use crate::pve::GuestKind;
 
 /// One step: what a line of progress tells, and what `--only` and `--skip` name.
@@ -156,8 +157,8 @@ pub struct Item {
     pub before: Option<String>,
     /// What it becomes.
     pub after: Option<String>,
-    /// Whether its volume has to be allocated.
-    pub is_new_volume: bool,
+    /// What allocates its volume, where that is new.
+    pub volume: Option<String>,
 }
 
 /// What a step does. Each part looks first: what is so already is done.
@@ -240,7 +241,7 @@ pub enum Action {
     },
     /// An image that fills a disk: proved, fetched and unpacked before the guest is made.
     Fetch {
-        /// What the guest's disk is told: a path of the host, or a name below `/var/lib/moxc/images`.
+        /// What the guest's disk is told: a path of the host.
         file: String,
         /// A path of the host, or a URL.
         from: String,
@@ -259,10 +260,14 @@ pub enum Action {
         vmid: String,
         /// Its name.
         name: String,
-        /// What a container is made from, or nothing.
-        template: String,
-        /// What its file does not say of its making: `has KEY`, `import KEY=IMAGE`, `password SECRET`, `keys TEXT`.
-        making: Vec<(String, String)>,
+        /// Of the file that the command was made of.
+        sha256: String,
+        /// What makes it.
+        creation: Creation,
+        /// Disks that an image fills.
+        imports: Vec<String>,
+        /// The secret that holds its password.
+        password: Option<String>,
     },
     /// A guest of somebody else is taken over.
     Adopt {
@@ -374,7 +379,7 @@ fn items_file(items: &[Item], files: &mut Vec<(String, String)>) -> String {
     let name = format!(".items/{}", files.len());
     let rows: Vec<_> = items
         .iter()
-        .map(|item| (&item.key, &item.before, &item.after, item.is_new_volume))
+        .map(|item| (&item.key, &item.before, &item.after, &item.volume))
         .collect();
     let text = serde_json::to_string(&rows).expect("texts have a JSON form");
     files.push((name.clone(), text));
@@ -462,18 +467,40 @@ impl Action {
                 kind,
                 vmid,
                 name,
-                template,
-                making,
+                sha256,
+                creation,
+                imports,
+                password,
             } => {
                 let mut words = vec![
                     tool(*kind).to_owned(),
                     vmid.clone(),
                     name.clone(),
-                    template.clone(),
+                    sha256.clone(),
                 ];
-                for (word, what) in making {
-                    words.extend([word.clone(), what.clone()]);
+                let mut say = |word: &str, what: &str| {
+                    words.extend([word.to_owned(), what.to_owned()]);
+                };
+                if creation.is_placed {
+                    say("placed", "1");
                 }
+                for (key, argument) in &creation.allocated {
+                    say("volume", &format!("{key}={argument}"));
+                }
+                imports.iter().for_each(|key| say("import", key));
+                if let Some(secret) = password {
+                    say("password", secret);
+                }
+                if let Some(keys) = &creation.keys {
+                    say("keys", keys);
+                }
+                words.push("--".to_owned());
+                words.extend(
+                    creation
+                        .command
+                        .iter()
+                        .flat_map(|command| command.words().to_vec()),
+                );
                 ("guest", words)
             }
             Self::Adopt { kind, vmid } => ("adopt", vec![tool(*kind).to_owned(), vmid.clone()]),

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::facts::making::Making;
 use crate::output::{FileSet, Mode, Sha256};
 use crate::pve::{GuestConfig, GuestKind, SectionConfig, SectionFile};
-use crate::value::{ImageFormat, ImageSource};
+use crate::value::ImageSource;
 
 use super::{Action, Base, Grammar, Group, Policy, Step};
 
@@ -23,69 +24,6 @@ pub struct Wanted {
     pub addresses: Vec<String>,
     /// Gateways that are asked for an answer.
     pub gateways: Vec<String>,
-}
-
-/// How a guest is made, beyond what its file says.
-#[derive(Debug, Clone, Default)]
-pub struct Making {
-    /// Its number.
-    pub vmid: String,
-    /// What a container is made from: `local:vztmpl/debian-13.tar.zst`; none where its file system is there already.
-    pub template: Option<String>,
-    /// Options whose volumes are there already: nothing makes them.
-    pub existing: Vec<String>,
-    /// Images that fill disks.
-    pub imports: Vec<ImageImport>,
-    /// The secret that holds the password of root, or of cloud-init's user.
-    pub password: Option<String>,
-    /// Keys that may log in as root of a container.
-    pub ssh_keys: Vec<String>,
-}
-
-/// An image that fills a new disk.
-#[derive(Debug, Clone)]
-pub struct ImageImport {
-    /// The disk: `scsi0`.
-    pub key: String,
-    /// Where the image is.
-    pub from: ImageSource,
-    /// Its SHA-256 sum.
-    pub sha256: Option<String>,
-    /// The format that the spec says it has.
-    pub format: Option<ImageFormat>,
-}
-
-impl ImageImport {
-    /// The program that unpacks it; none where it is not packed.
-    fn packed(&self) -> &'static str {
-        match self.from.file_name().rsplit('.').next() {
-            Some("xz") => "xz",
-            Some("gz") => "gzip",
-            Some("zst") => "zstd",
-            Some("bz2") => "bzip2",
-            Some(_) | None => "",
-        }
-    }
-
-    /// What `import-from` is told: a volume, a path of the host, or a file below `/var/lib/moxc/images`.
-    fn source(&self) -> String {
-        match &self.from {
-            ImageSource::Volume(volume) => volume.as_str().to_owned(),
-            ImageSource::Path(path) if self.packed().is_empty() => path.as_str().to_owned(),
-            ImageSource::Path(_) | ImageSource::Url(_) => self.file(),
-        }
-    }
-
-    /// Its name below `/var/lib/moxc/images`: the same for the same image, and with the format as its ending.
-    fn file(&self) -> String {
-        let sum = self.sha256.as_deref().unwrap_or_default();
-        let whole = Sha256::of(format!("{sum} {}", self.from).as_bytes()).to_string();
-        let format = self
-            .format
-            .or_else(|| ImageFormat::of_file(self.from.file_name()))
-            .unwrap_or(ImageFormat::Raw);
-        format!("{}.{format}", &whole[..16])
-    }
 }
 
 /// What is known of the host that the steps are for.
@@ -199,6 +137,9 @@ struct Guest {
     images: Vec<String>,
     /// Options and their volumes.
     volumes: Vec<(String, String)>,
+    config: GuestConfig,
+    /// Of its file.
+    sha256: String,
 }
 
 /// Files of stores that an option of a guest names.
@@ -241,6 +182,7 @@ fn guests(tree: &FileSet) -> Vec<Guest> {
                 GuestKind::Qm => config.get("name"),
                 GuestKind::Pct => config.get("hostname"),
             };
+            let name = name.unwrap_or(vmid).to_owned();
             let images = config
                 .options()
                 .flat_map(|(key, value)| files_of_option(key, value))
@@ -264,9 +206,11 @@ fn guests(tree: &FileSet) -> Vec<Guest> {
             Some(Guest {
                 kind,
                 vmid: vmid.to_owned(),
-                name: name.unwrap_or(vmid).to_owned(),
+                name,
                 images,
                 volumes,
+                sha256: Sha256::of(contents).to_string(),
+                config,
             })
         })
         .collect();
@@ -573,26 +517,18 @@ fn images(guests: &[Guest], wanted: &Wanted) -> Vec<Action> {
 
 fn make(guest: &Guest, wanted: &Wanted) -> Action {
     let making = making(guest, wanted).cloned().unwrap_or_default();
-    let mut more = Vec::new();
-    let mut say = |word: &str, what: String| more.push((word.to_owned(), what));
-    for key in making.existing {
-        say("has", key);
-    }
-    for import in &making.imports {
-        say("import", format!("{}={}", import.key, import.source()));
-    }
-    if let Some(secret) = making.password {
-        say("password", secret);
-    }
-    if !making.ssh_keys.is_empty() {
-        say("keys", making.ssh_keys.join("\n"));
-    }
     Action::Guest {
         kind: guest.kind,
         vmid: guest.vmid.clone(),
         name: guest.name.clone(),
-        template: making.template.unwrap_or_default(),
-        making: more,
+        sha256: guest.sha256.clone(),
+        creation: making.creation(&guest.config),
+        imports: making
+            .imports
+            .iter()
+            .map(|import| import.key.clone())
+            .collect(),
+        password: making.password,
     }
 }
 

@@ -6,6 +6,7 @@
 mod backups;
 pub mod drives;
 pub mod kernel;
+pub mod making;
 pub mod memory;
 pub mod mounts;
 pub mod network;

@@ -12,6 +12,7 @@ use super::{
     Cause, Change, Class, Foreign, Interrupts, Object, Plan, Shown, When, in_order, storage, value,
 };
 use crate::calendar::ProxmoxSchedule;
+use crate::facts::making::{self, Making};
 use crate::live::{FileText, Item, Snapshot, Unread};
 use crate::model::Host;
 use crate::output::FileSet;
@@ -66,6 +67,7 @@ pub fn compare(wanted: &Wanted<'_>, live: &Snapshot) -> Plan {
         wanted: *wanted,
         live,
         applied: Applied::of(live),
+        makings: making::of_host(wanted.host),
     };
     let mut found = Found::default();
     compared.guests(&mut found);
@@ -110,6 +112,7 @@ pub fn changes_of_guest(
         applied: Some(Some(&applied)),
         running,
         volumes: &[],
+        making: &Making::default(),
     };
     guests::compare(&pair, &|_| None).changes
 }
@@ -118,6 +121,7 @@ struct Comparison<'a> {
     wanted: Wanted<'a>,
     live: &'a Snapshot,
     applied: Option<Applied>,
+    makings: Vec<Making>,
 }
 
 /// Where a file of the tree stands on the host; none where it does not.
@@ -222,6 +226,7 @@ impl<'a> Comparison<'a> {
                 applied: applied.as_ref().map(Option::as_ref),
                 running: self.live.runs(vmid),
                 volumes: self.live.volumes.present().map_or(&[], Vec::as_slice),
+                making: &self.making(vmid),
             };
             let of_guest = guests::compare(&pair, &|option| self.place(path, option));
             found.changes.extend(of_guest.changes);
@@ -258,10 +263,22 @@ impl<'a> Comparison<'a> {
                 reason: why.to_owned(),
             });
         } else {
-            found
-                .changes
-                .push(change(None, Class::NOW, creation(vmid, kind, wanted)));
+            found.changes.push(change(
+                None,
+                Class::NOW,
+                creation(&self.making(vmid), wanted),
+            ));
         }
+    }
+
+    /// How a guest is made, beyond what its file says.
+    fn making(&self, vmid: u32) -> Making {
+        let vmid = vmid.to_string();
+        let mut makings = self.makings.iter();
+        makings
+            .find(|making| making.vmid == vmid)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Where the spec says a part of a file of the tree: an option, a section, an interface, or what is around it.
@@ -776,47 +793,20 @@ fn guest_name(config: &GuestConfig) -> Option<&str> {
 }
 
 /// What makes a guest, with its volumes allocated anew.
-fn creation(vmid: u32, kind: GuestKind, wanted: &GuestConfig) -> Vec<Command> {
-    // A container is made from its template, which no file of Proxmox VE names.
-    if kind == GuestKind::Pct {
-        return Vec::new();
-    }
-    let mut command = Command::new(program(kind)).arg("create").arg(vmid);
-    for (key, option) in wanted.options() {
-        command = command
-            .arg(format!("--{key}"))
-            .arg(allocated(kind, key, option));
-    }
-    if !wanted.description().is_empty() {
-        command = command.arg("--description").arg(wanted.description());
-    }
-    vec![command]
-}
-
-/// `local-zfs:vm-100-disk-0,size=32G` as `local-zfs:32`: what `qm create` takes for a new volume.
-fn allocated(kind: GuestKind, key: &str, option: &str) -> String {
-    let parts = value::parts(kind.config_file(), key, option);
-    let new = parts.get("file").and_then(|file| {
-        let (store, name) = file.split_once(':')?;
-        let fresh = name.contains("-disk-");
-        let bytes = parts
-            .get("size")
-            .and_then(|size| size.parse::<crate::pve::DiskSize>().ok());
-        // A size below a GiB, such as an EFI disk's, is the storage's own matter.
-        let gib = bytes.map_or(1, |size| (size.bytes() >> 30).max(1));
-        fresh.then(|| format!("{store}:{gib}"))
+fn creation(making: &Making, wanted: &GuestConfig) -> Vec<Command> {
+    let kind = wanted.kind();
+    let made = making.creation(wanted).command;
+    // An image is as large as it is, and its disk as the spec says.
+    let grown = making.imports.iter().filter_map(|import| {
+        let parts = value::parts(kind.config_file(), &import.key, wanted.get(&import.key)?);
+        let resize: &[&str] = match kind {
+            GuestKind::Qm => &["disk", "resize"],
+            GuestKind::Pct => &["resize"],
+        };
+        let command = Command::new(program(kind)).args(resize).arg(&making.vmid);
+        Some(command.arg(&import.key).arg(parts.get("size")?))
     });
-    let Some(new) = new else {
-        return option.to_owned();
-    };
-    let rest = option
-        .split(',')
-        .skip(1)
-        .filter(|part| !part.starts_with("size="));
-    std::iter::once(new.as_str())
-        .chain(rest)
-        .collect::<Vec<_>>()
-        .join(",")
+    made.into_iter().chain(grown).collect()
 }
 
 fn firewall_object(path: &str) -> Option<Object> {

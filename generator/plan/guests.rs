@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::classes::{self, Circumstances, Kind, slowest};
 use super::value::{self, Difference, Parts, WHOLE};
 use super::{Cause, Change, Class, Data, Foreign, Line, Object, Shown, When};
+use crate::facts::making::Making;
 use crate::live::secrets::is_blanked;
 use crate::live::storage::StoredVolume;
 use crate::live::{LiveGuest, Unread};
@@ -29,6 +30,8 @@ pub(super) struct Pair<'a> {
     /// Whether it runs; none where nobody knows: then it is taken for running, which costs more.
     pub(super) running: Option<bool>,
     pub(super) volumes: &'a [StoredVolume],
+    /// How it would be made: what allocates a volume that comes to it.
+    pub(super) making: &'a Making,
 }
 
 /// What a guest's comparison gives.
@@ -430,6 +433,11 @@ fn changed(
             (&before_parts, &after_parts),
             None,
         );
+        // A volume that comes is allocated.
+        let argument = match kind {
+            Kind::Add => line_after.map(|after| pair.making.argument(sides.key, &after)),
+            Kind::Remove | Kind::Change => line_after,
+        };
         found.changes.push(Change {
             object: sides.object.clone(),
             option: Some(sides.key.to_owned()),
@@ -437,7 +445,7 @@ fn changed(
             after: sides.after.clone(),
             class,
             cause: whole_cause,
-            commands: set(pair, sides.key, line_after.as_deref(), class),
+            commands: set(pair, sides.key, argument.as_deref(), class),
             undo: set(pair, sides.key, sides.before.as_deref(), class),
             spec: sides.spec,
             line: Some(line),

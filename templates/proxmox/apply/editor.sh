@@ -6,10 +6,6 @@ editor_program() {
 #
 #   editor sections|keys|tokens|firewall NOW WANT LEFT POLICY ROOT   the new text on standard output
 #   editor guest KIND NOW WANT LEFT ROOT        what `qm set` or `pct set` has to be told, as fields that end in NUL
-#   editor create KIND WANT [has KEY]... [import KEY=IMAGE]...
-#                                               what `qm create` or `pct create` has to be told, likewise
-#   editor missing KIND WANT [has KEY]...       of it, the volumes that are not there yet
-#   editor placed KIND WANT [has KEY]...        the file of a guest whose volumes are there
 #   editor smaller NOW WANT KEY...              disks that are smaller than wanted, and what they have to be
 #   editor hosts NOW LINE                       the new text
 #   editor record FILE HOST [PATH SHA256 TEXT]... notes in applied.json what was applied; SHA256 `-` takes a path out
@@ -399,22 +395,6 @@ sub without { my ($value, @names) = @_; my $names = join '|', @names; return joi
 
 my %unit = (K => 1024, M => 1024**2, G => 1024**3, T => 1024**4);
 sub bytes { my ($size) = @_; return defined $size && $size =~ /\A([0-9]{1,15}(?:\.[0-9]{1,6})?)([KMGT]?)\z/ ? $1 * ($unit{$2} // 1) : undef }
-sub gib {
-  my ($size) = @_;
-  my $text = sprintf('%.10f', (bytes($size) // die "the size `" . ($size // '') . "` is none\n") / 1024**3);
-  $text =~ s/\.?0+\z//;
-  return $text;
-}
-
-# What makes qm or pct allocate a volume: STORAGE:GIB and its options. The sizes of an EFI disk and a TPM follow from what
-# they are; a number must be there all the same.
-sub new_volume {
-  my ($key, $value) = @_;
-  my ($store) = $value =~ /\A([^:]+):/;
-  my (undef, @options) = split /,/, without($value, 'size');
-  my $gib = $key =~ /\A(?:efidisk0|tpmstate0)\z/ ? 1 : gib(part($value, 'size'));
-  return join ',', "$store:$gib", @options;
-}
 
 # Equal texts mean the same. `ms-cert` is Proxmox VE's own note of the keys in an EFI disk.
 sub comparable {
@@ -452,15 +432,15 @@ sub guest {
   my $items = items_of($want_path);
   if (defined $items) {
     for my $item (@$items) {
-      my ($key, $base, $want, $new) = @$item;
+      my ($key, $base, $want, $volume) = @$item;
       next if alike($key, $now->{$key}, $want);
       # An allocated volume has the name that its storage gave it.
-      next if $new && defined $now->{$key} && same_but_volume($now->{$key}, $want);
+      next if defined $volume && defined $now->{$key} && same_but_volume($now->{$key}, $want);
       if (!alike($key, $now->{$key}, $base)) {
         note('conflict', "$key is " . shown($now->{$key}) . ' by now, and was ' . shown($base));
         next;
       }
-      if ($new) { say_fields('volume', $key, new_volume($key, $want)) }
+      if (defined $volume) { say_fields('volume', $key, $volume) }
       else { change($key, $now->{$key}, $want) }
     }
     return;
@@ -478,7 +458,7 @@ sub guest {
     if (is_volume($key, $value)) {
       if (!defined $here) {
         if (defined $was) { note('keep', "$key was taken away by hand, and stays away") }
-        else { say_fields('volume', $key, new_volume($key, $value)) }
+        else { say_fields('volume', $key, $value) }
         next;
       }
       # The volume that is there stays, whatever it is called.
@@ -514,64 +494,8 @@ sub guest {
 sub change {
   my ($key, $from, $to) = @_;
   if (!defined $to) { say_fields('delete', $key, $from) }
-  elsif (!defined $from) { say_fields('add', $key, created($key, $to, making(has => $key))) }
+  elsif (!defined $from) { say_fields('add', $key, $to) }
   else { say_fields('set', $key, $from, $to) }
-}
-
-# What is known of the making of a guest: volumes that are there, and images by the disks that they fill.
-sub making {
-  my %making = (has => {}, import => {});
-  while (my ($word, $what) = splice @_, 0, 2) {
-    if ($word eq 'has') { $making{has}{$what} = 1 }
-    elsif ($word eq 'import' && $what =~ /\A([^=]+)=(.*)\z/s) { $making{import}{$1} = $2 }
-    else { die "no word $word\n" }
-  }
-  return \%making;
-}
-
-# Whether `create` has to allocate the volume of an option.
-sub is_new_volume {
-  my ($key, $value, $making) = @_;
-  return is_volume($key, $value) && !$making->{has}{$key}
-    && (defined part($value, 'size') || $key =~ /\A(?:efidisk0|tpmstate0)\z/);
-}
-
-# What an option is at a guest's making.
-sub created {
-  my ($key, $value, $making) = @_;
-  # The drive of cloud-init is asked for by this word.
-  return "$1:cloudinit" . ($2 // '') if $value =~ m{\A([^:,]+):(?:[0-9]+/)?vm-[0-9]+-cloudinit(?:\.qcow2)?(,.*)?\z};
-  return $value if !is_new_volume($key, $value, $making);
-  my $new = new_volume($key, $value);
-  my $image = $making->{import}{$key};
-  $new =~ s/\A([^:]+):[^,]*/$1:0,import-from=$image/ if defined $image;
-  return $new;
-}
-
-sub create {
-  my ($kind, $want_path, @words) = @_;
-  my $making = making(@words);
-  my ($want, $order) = read_guest(slurp($want_path));
-  for my $key (@$order) {
-    say_fields("--$key", created($key, $want->{$key}, $making)) if $key ne 'meta' && $key ne 'lxc';
-  }
-}
-
-sub missing {
-  my ($kind, $want_path, @words) = @_;
-  my $making = making(@words);
-  my ($want, $order) = read_guest(slurp($want_path));
-  for my $key (grep { is_new_volume($_, $want->{$_}, $making) } @$order) {
-    say_fields("--$key", created($key, $want->{$key}, $making));
-  }
-}
-
-sub placed {
-  my ($kind, $want_path, @words) = @_;
-  my $making = making(@words);
-  for my $line (lines_of(slurp($want_path))) {
-    print $line unless $line =~ /\A([a-z]+[0-9]*): (.*)/ && is_new_volume($1, $2, $making);
-  }
 }
 
 sub smaller {
@@ -679,9 +603,6 @@ my ($action, @arguments) = @ARGV;
 eval {
   if ($grammar{$action}) { merge($action, @arguments) }
   elsif ($action eq 'guest') { guest(@arguments) }
-  elsif ($action eq 'create') { create(@arguments) }
-  elsif ($action eq 'missing') { missing(@arguments) }
-  elsif ($action eq 'placed') { placed(@arguments) }
   elsif ($action eq 'smaller') { smaller(@arguments) }
   elsif ($action eq 'raw') { raw_lines(@arguments) }
   elsif ($action eq 'hosts') { hosts(@arguments) }

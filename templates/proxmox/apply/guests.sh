@@ -7,11 +7,28 @@ is_ours() {
   [[ -n $is_known || -e $state/making/${path##*/} ]]
 }
 
-# guest KIND VMID NAME TEMPLATE [WORD WHAT]...: a guest, made where it is missing, changed where it differs. The words are
-# for its making alone: `has KEY`, a volume that is there; `import KEY=IMAGE`; `password SECRET`; `keys TEXT`.
+# guest KIND VMID NAME SHA256 [WORD WHAT]... -- COMMAND...: a guest, made by the command where it is missing, changed where it
+# differs from its file, whose hash that is. The words: `placed 1`, its file alone makes it, and the command adds to it;
+# `volume KEY=ARGUMENT`, what allocates a volume; `import KEY`, a disk that an image fills; `password SECRET`; `keys TEXT`.
 guest() {
-  local tool=$1 vmid=$2 name=$3 template=$4 folder path other
+  local tool=$1 vmid=$2 name=$3 sum=$4 folder path other placed='' secret='' keys='' imported=() words=()
+  local -A allocated=()
   shift 4
+  while (($#)); do
+    case $1 in
+      --)
+        shift
+        words=("$@")
+        break
+        ;;
+      placed) placed=1 ;;
+      volume) allocated[${2%%=*}]=${2#*=} ;;
+      import) imported+=("$2") ;;
+      password) secret=$2 ;;
+      keys) keys=$2 ;;
+    esac
+    shift 2
+  done
   folder=$([[ $tool == pct ]] && printf lxc || printf qemu-server)
   path=etc/pve/$folder/$vmid.conf
   wanted_names+=("$path")
@@ -32,7 +49,11 @@ guest() {
       return 0
     fi
   done
-  make_guest "$tool" "$vmid" "$path" "$template" "$@"
+  if [[ $(sha256_of "$tree/$path") != "$sum" ]]; then
+    problem "$path was edited by hand, and what makes the guest does not follow from it: change the spec, and build anew"
+    return 0
+  fi
+  make_guest
 }
 
 # foreign_guest KIND VMID NAME
@@ -45,44 +66,27 @@ foreign_guest() {
   problem "guest $2 ($here) was not made by moxc, and the spec's $2 is $3: it is left alone. Where moxc is, \`--adopt $2\` takes it over; else give the spec's guest another number"
 }
 
-# make_guest KIND VMID PATH TEMPLATE [WORD WHAT]...
+# make_guest: the guest of `guest`.
 make_guest() {
-  local tool=$1 vmid=$2 path=$3 template=$4 word secret='' keys='' imported=() words=() for_editor=() feed=''
-  shift 4
-  while (($#)); do
-    case $1 in
-      password) secret=$2 ;;
-      keys) keys=$2 ;;
-      import)
-        imported+=("${2%%=*}")
-        for_editor+=(import "${2%%=*}=$(image_path "${2#*=}")")
-        ;;
-      *) for_editor+=("$1" "$2") ;;
-    esac
-    shift 2
-  done
+  local at key='' feed=''
   if [[ -n $secret ]] && ! secret_ready "$secret" "the password of guest $vmid"; then
     return 0
   fi
-  words=("$tool" create "$vmid")
-  if [[ $tool == pct ]]; then
-    if [[ " ${for_editor[*]} " == *' has rootfs '* || -z $template ]]; then
-      place_guest "$vmid" "$path" "${for_editor[@]}"
-      return 0
-    fi
-    words+=("$template")
-  fi
-  option_words "$tool" create "$tool" "$tree/$path" "${for_editor[@]}"
-  words+=("${arguments[@]}")
-  if [[ -n $keys ]]; then
-    key_file "$vmid" "$keys"
-    words+=(--ssh-public-keys "$is_key_file")
-  fi
-  # Without a value the program reads it from standard input, twice (PVE::PTY, get_confirmed_password).
-  if [[ -n $secret && $tool == pct ]]; then
-    words+=(--password)
-  elif [[ -n $secret ]]; then
-    words+=(--cipassword)
+  # Files of this host, which may lie below another root.
+  for ((at = 0; at < ${#words[@]}; at++)); do
+    case ${words[at]} in
+      --*) key=${words[at]#--} ;;
+      "/var/lib/moxc/keys-$vmid") words[at]=$state/keys-$vmid ;;
+      *,import-from=/*)
+        if [[ " ${imported[*]} " == *" $key "* ]]; then
+          words[at]=${words[at]/,import-from=\//,import-from=$root/}
+        fi
+        ;;
+    esac
+  done
+  if [[ -n $placed ]]; then
+    place_guest
+    return 0
   fi
   intend "guest $vmid is made" || {
     if [[ -n $dry_run ]]; then
@@ -93,15 +97,19 @@ make_guest() {
   mark_making "$vmid"
   if [[ -n $secret ]]; then
     feed=$work/feed
+    # Without a value the program reads it from standard input, twice (PVE::PTY, get_confirmed_password).
     (
       umask 077
       secret_text "$root/etc/moxc/secrets/$secret" ''
       secret_text "$root/etc/moxc/secrets/$secret" ''
     ) >"$feed" || fail "$step_title: there is no room for temporary files"
   fi
+  if [[ -n $keys ]]; then
+    printf '%s\n' "$keys" >"$state/keys-$vmid" || fail "cannot write $state/keys-$vmid: nothing was made"
+  fi
   doing "${words[@]}"
   feed=
-  rm -f -- "$work/feed"
+  rm -f -- "$work/feed" "$state/keys-$vmid"
   if [[ $tool == pct ]]; then
     raw "$path"
   fi
@@ -117,19 +125,19 @@ mark_making() {
   undoable stays "guest $1"
 }
 
-# place_guest VMID PATH [has KEY]...: a container whose file system is there: what `pct create` unpacks would go over it. So its
-# file is written, and volumes that are not there yet are added to it.
+# place_guest: the container of `guest`, whose file system is there: what `pct create` unpacks would go over it. So its file is
+# written, and volumes that are not there yet are added to it.
 place_guest() {
-  local vmid=$1 path=$2 words=()
-  shift 2
-  option_words pct missing pct "$tree/$path" "$@"
-  words=("${arguments[@]}")
+  local key without=()
   intend "guest $vmid is made of its volumes, which are there" || return 0
-  editor placed pct "$tree/$path" "$@" >"$work/placed" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
+  for key in "${!allocated[@]}"; do
+    without+=(-e "/^$key: /d")
+  done
+  sed -e '' "${without[@]}" -- "$tree/$path" >"$work/placed" || fail "$step_title: there is no room for temporary files"
   mark_making "$vmid"
   place "$work/placed" "$path" 640
   if ((${#words[@]})); then
-    doing pct set "$vmid" "${words[@]}"
+    doing "${words[@]}"
   fi
   note_guest "$path"
 }
@@ -138,8 +146,9 @@ place_guest() {
 grow_imported() {
   local tool=$1 vmid=$2 path=$3 words=()
   shift 3
-  option_words "$tool" smaller "$root/$path" "$tree/$path" "$@"
-  words=("${arguments[@]}")
+  editor smaller "$root/$path" "$tree/$path" "$@" >"$work/fields" 3>"$work/told" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
+  tell_notes "$work/told" "$step_title" || true
+  mapfile -d '' -t words <"$work/fields"
   set -- "${words[@]}"
   while (($#)); do
     resize_disk "$tool" "$vmid" "$1" "$2"
@@ -161,23 +170,6 @@ resize_words() {
   fi
 }
 
-# option_words KIND ACTION ARGUMENT...: what the editor says, in `arguments`. Keys of SSH go by a file.
-arguments=()
-option_words() {
-  local kind=$1 word
-  shift
-  arguments=()
-  editor "$@" >"$work/fields" 3>"$work/told" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
-  tell_notes "$work/told" "$step_title" || true
-  while IFS= read -r -d '' word; do
-    if ((${#arguments[@]})) && [[ $kind == qm && ${arguments[-1]} == --sshkeys ]]; then
-      as_argument qm sshkeys "$word"
-      word=$is_argument
-    fi
-    arguments+=("$word")
-  done <"$work/fields"
-}
-
 # key_file NAME TEXT: qm and pct take keys from a file; its name is in is_key_file.
 is_key_file=
 key_file() {
@@ -190,15 +182,6 @@ key_file() {
   done
   is_key_file=$folder/keys-$1-$number
   printf '%s\n' "$2" >"$is_key_file" || fail "cannot write $is_key_file"
-}
-
-# image_path IMAGE: a volume as it is; a path of the host; or what `fetch` keeps.
-image_path() {
-  case $1 in
-    /*) printf '%s' "$root$1" ;;
-    *:*) printf '%s' "$1" ;;
-    *) printf '%s' "$state/images/$1" ;;
-  esac
 }
 
 note_guest() {
@@ -217,7 +200,7 @@ as_argument() {
   fi
 }
 
-# options KIND VMID PATH WANT: the options that differ, in one command, and how to set them back.
+# options KIND VMID PATH WANT: of `guest` or `change_guest`: the options that differ, in one command, and how to set them back.
 options() {
   local tool=$1 vmid=$2 path=$3 want=$4 word fields=() arguments=() back=() deleted='' added='' raw='' stays='' at=0 grown=()
   editor guest "$tool" "$root/$path" "$want" "$left/$path" >"$work/fields" 3>"$work/told" 2>"$work/error" ||
@@ -245,7 +228,7 @@ options() {
         at=$((at + 4))
         ;;
       add)
-        as_argument "$tool" "$key" "$value"
+        as_argument "$tool" "$key" "${allocated[$key]:-$value}"
         arguments+=("--$key" "$is_argument")
         added+=,$key
         at=$((at + 3))
@@ -257,7 +240,7 @@ options() {
         at=$((at + 3))
         ;;
       volume)
-        arguments+=("--$key" "$value")
+        arguments+=("--$key" "${allocated[$key]:-$value}")
         stays+=" the new volume of $key;"
         at=$((at + 3))
         ;;
@@ -356,6 +339,7 @@ change_guest() {
     problem "guest $2 is gone"
     return 0
   fi
+  local -A allocated=()
   options "$1" "$2" "$path" "items:$tree/$3"
 }
 
@@ -476,8 +460,8 @@ volume() {
 # guest is made, and taken away when the run is done.
 fetch() {
   local from=$2 sum=$3 packed=$4 vmid=$5 file part
-  file=$(image_path "$1")
-  if [[ -n $skipping || $1 != /* && -e $file ]] || is_made "$vmid"; then
+  file=$root$1
+  if [[ -n $skipping || $1 == /var/lib/moxc/images/* && -e $file ]] || is_made "$vmid"; then
     return 0
   fi
   if [[ $from == /* ]]; then

@@ -1,13 +1,13 @@
 //! `apply.sh`, which brings a host to what the tree says.
 //!
-//! The script reads the guests' files of the tree itself when it runs, so that what it creates and what it compares is
-//! what stands there; from here it gets only what no file of the tree says.
+//! The script reads the files of the tree itself when it runs, so that what it compares is what stands there; from here it
+//! gets the commands that make guests, and what no file of the tree says.
 
 use crate::apply::Script;
-use crate::apply::tree::{self, ImageImport, Making, Situation, Wanted};
-use crate::facts::Volumes;
+use crate::apply::tree::{self, Situation, Wanted};
+use crate::facts::making::{self, Making};
 use crate::facts::secrets::{self, Secret};
-use crate::model::{Guest, GuestKind, Host, Id};
+use crate::model::Host;
 use crate::output::Mode;
 use crate::pve::Release;
 use crate::template::{Templates, one_line};
@@ -25,61 +25,13 @@ pub(super) struct Apply {
     secrets: Vec<Secret>,
 }
 
-/// How a guest is made, beyond what its file says.
-fn making(id: Id<Guest>, guest: &Guest, volumes: &Volumes) -> Making {
-    let own = volumes.of_guest(id);
-    let imports = own.iter().filter_map(|volume| {
-        let import = volume.import.as_ref()?;
-        Some(ImageImport {
-            key: volume.key.clone(),
-            from: import.from.value.clone(),
-            sha256: import
-                .sha256
-                .as_ref()
-                .map(|sum| sum.value.as_str().to_owned()),
-            format: import.format.map(|format| format.value),
-        })
-    });
-    let mut making = Making {
-        vmid: guest.vmid.value.to_string(),
-        existing: own
-            .iter()
-            .filter(|volume| volume.exists)
-            .map(|volume| volume.key.clone())
-            .collect(),
-        imports: imports.collect(),
-        password: secrets::of_guest(guest).map(|name| name.as_str().to_owned()),
-        ..Making::default()
-    };
-    match &guest.kind {
-        GuestKind::Vm(_) => {}
-        GuestKind::Container(container) => {
-            // What a template holds would go over a file system that is there.
-            let there = making.existing.iter().any(|key| key == "rootfs");
-            making.template = (!there && !container.template.is_missing())
-                .then(|| container.template.to_string());
-            making.ssh_keys = container
-                .ssh_keys
-                .iter()
-                .map(|key| key.value.as_str().to_owned())
-                .collect();
-        }
-    }
-    making
-}
-
 /// Plans the script.
 pub(super) fn plan(host: &Host) -> Apply {
-    let volumes = Volumes::of(host);
-    let makings = host
-        .guests
-        .iter()
-        .map(|(id, guest)| making(id, guest, &volumes));
     Apply {
         host: host.name.as_str().to_owned(),
         release: *host.release,
         platform: *host.platform,
-        makings: makings.collect(),
+        makings: making::of_host(host),
         secrets: secrets::of(host).collect(),
     }
 }
