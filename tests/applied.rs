@@ -20,18 +20,18 @@ pub(crate) fn homelab() -> FakeHost {
     host
 }
 
-fn refused(said: &Said, why: &str) {
+pub(crate) fn refused(said: &Said, why: &str) {
     assert_eq!(said.status, Some(3), "{}\n{}", said.out, said.err);
     assert!(said.err.contains(why), "{why}:\n{}", said.err);
 }
 
-fn failed(said: &Said, why: &str) {
+pub(crate) fn failed(said: &Said, why: &str) {
     assert_eq!(said.status, Some(1), "{}\n{}", said.out, said.err);
     assert!(said.err.contains(why), "{why}:\n{}", said.err);
 }
 
 /// Takes the last run back.
-fn undo(host: &FakeHost, args: &[&str]) -> Said {
+pub(crate) fn undo(host: &FakeHost, args: &[&str]) -> Said {
     let mut all = vec!["--undo"];
     all.extend(args);
     host.apply(&all, "")
@@ -794,7 +794,7 @@ fn somebody_elses_firewall_stays() {
 // ---------------------------------------------------------------- moxc apply, by ssh
 
 /// A host in use, whose fake ssh runs what it is sent below its root.
-fn in_use() -> FakeHost {
+pub(crate) fn in_use() -> FakeHost {
     let host = homelab();
     host.write("root/etc/hostname", "pve1\n");
     host.write("root/.moxc/pveversion", "pve-manager/9.1.2/abc\n");
@@ -836,7 +836,7 @@ MOXC_ROOT=$FAKE/root exec bash -c "$command"
 }
 
 /// Calls moxc where `ssh` is the fake.
-fn moxc(host: &FakeHost, args: &[&str]) -> Said {
+pub(crate) fn moxc(host: &FakeHost, args: &[&str]) -> Said {
     let path = format!(
         "{}:{}",
         host.path("bin").display(),
@@ -855,7 +855,7 @@ fn moxc(host: &FakeHost, args: &[&str]) -> Said {
         .into()
 }
 
-const LIVE: &str = "ssh://root@pve1";
+pub(crate) const LIVE: &str = "ssh://root@pve1";
 
 #[test]
 fn a_host_in_use_gets_what_is_planned_and_keeps_what_is_its_own() {

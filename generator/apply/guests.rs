@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::making::Making;
 use crate::live::Snapshot;
-use crate::output::FileSet;
+use crate::output::{FileSet, OutputFile};
 use crate::plan::{Cause, Change, Data, Object, Plan, Shown, When, holds_volume};
 use crate::pve::{GuestConfig, GuestKind};
 
@@ -59,6 +59,52 @@ pub(super) fn actions(
         Some((vmid.to_string(), guest.actions(&changes)))
     });
     ours.collect()
+}
+
+/// What later runs have to know of a guest's file, where that is not all of it: a change that is told and not made was not
+/// applied. There it holds what the last run left.
+pub(super) fn noted(
+    file: &OutputFile,
+    plan: &Plan,
+    left: &BTreeMap<String, String>,
+) -> Option<String> {
+    let path = file.path.as_str().strip_prefix("proxmox/")?;
+    let (kind, object) = if let Some(name) = path.strip_prefix("etc/pve/qemu-server/") {
+        let vmid = name.strip_suffix(".conf")?.parse().ok()?;
+        (GuestKind::Qm, Object::Vm(vmid))
+    } else {
+        let name = path.strip_prefix("etc/pve/lxc/")?;
+        let vmid = name.strip_suffix(".conf")?.parse().ok()?;
+        (GuestKind::Pct, Object::Ct(vmid))
+    };
+    let not_made: BTreeSet<&str> = plan
+        .changes
+        .iter()
+        .filter(|change| change.object == object && change.cause != Cause::Host)
+        .filter(|change| matches!(change.class.when, When::Recreate | When::Refused))
+        .filter_map(|change| Some(change.line.as_ref()?.key.as_str()))
+        .filter(|key| !RAW.contains(key) && *key != "description")
+        .collect();
+    if not_made.is_empty() {
+        return None;
+    }
+    let left = left.get(path).map(|text| GuestConfig::parse(kind, text).0);
+    let text = String::from_utf8_lossy(&file.contents);
+    let mut noted = String::new();
+    for line in text.split_inclusive('\n') {
+        match line
+            .split_once(": ")
+            .filter(|(key, _)| not_made.contains(key))
+        {
+            None => noted.push_str(line),
+            Some((key, _)) => {
+                if let Some(value) = left.as_ref().and_then(|left| left.get(key)) {
+                    noted.extend([key, ": ", value, "\n"]);
+                }
+            }
+        }
+    }
+    Some(noted)
 }
 
 struct Guest<'a> {

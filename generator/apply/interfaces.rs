@@ -154,6 +154,36 @@ pub fn merge(now: &str, own: &str, left: &str) -> Merged {
     }
 }
 
+/// `own` with the interfaces of these names as `now` has them: somebody changed them by hand.
+pub fn with_edits(own: &str, now: &str, names: &BTreeSet<&str>) -> String {
+    let here = pieces(now);
+    let of = |piece: &Piece<'_>| -> Option<String> {
+        let name = piece.names.first().filter(|_| piece.word == "iface")?;
+        names.contains(name).then(|| (*name).to_owned())
+    };
+    let mut seen = BTreeSet::new();
+    let mut text = String::new();
+    for piece in pieces(own) {
+        let Some(name) = of(&piece) else {
+            text.push_str(piece.text);
+            continue;
+        };
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        for kept in here
+            .iter()
+            .filter(|piece| of(piece).as_ref() == Some(&name))
+        {
+            text.push_str(kept.text);
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
 fn last_line(text: &str) -> &str {
     text.trim_end().rsplit('\n').next().unwrap_or_default()
 }
@@ -189,6 +219,18 @@ mod tests {
         let merged = merge(NOW, OWN, NOW);
         assert_eq!(merged.text, OWN);
         assert_eq!(merged.going, ["vmbr7"]);
+    }
+
+    #[test]
+    fn an_interface_that_somebody_changed_stays_so() {
+        let kept = with_edits(OWN, NOW, &BTreeSet::from(["vmbr0"]));
+        assert!(kept.contains("\taddress 192.168.1.10/24\n"), "{kept}");
+        assert!(!kept.contains("192.168.1.11"), "{kept}");
+        assert!(
+            kept.contains("auto vmbr0\niface vmbr0 inet static\n"),
+            "{kept}"
+        );
+        assert!(kept.contains("iface eno1 inet manual\n"), "{kept}");
     }
 
     #[test]

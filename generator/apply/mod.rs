@@ -5,9 +5,11 @@
 //! ([`Script`]) that needs nothing on the host but what Proxmox VE has. The tree's own `apply.sh` is the same script, for
 //! a fresh installation ([`tree`]).
 //!
-//! Nothing is decided on the host but one thing: an item that is as wanted is done, one that is as expected is changed,
-//! and any other is told and left.
+//! From a plan, nothing is decided on the host but one thing: an item that is as wanted is done, one that is as expected is
+//! changed, and any other is told and refused. What is expected, a plan knows ([`planned`]); a tree has no plan, and takes
+//! what the last run left (`docs/decisions/0021-apply-engine.md`).
 
+mod edits;
 mod guests;
 pub mod interfaces;
 pub mod planned;

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::live::{Item, Snapshot};
 use crate::output::{FileSet, OutputFile, RelPath};
-use crate::plan::Plan;
+use crate::plan::{Cause, Change, Object, Plan, When};
 
+use super::edits::{self, Texts};
 use super::guests;
 use super::interfaces;
 use super::tree::{self, Planned, Situation, Wanted};
-use super::{Script, Step};
+use super::{Action, Policy, Script, Step};
 
 /// What a plan becomes: steps, and the tree with what others wrote on the host merged in.
 #[derive(Debug)]
@@ -36,6 +37,9 @@ pub fn prepare(
         adopt: adopt.to_vec(),
         going: Vec::new(),
         guests: guests::actions(files, plan, wanted, snapshot, left, adopt),
+        edits: edits(files, plan, snapshot, left),
+        pools: pools(plan),
+        stays: stays(files, plan, snapshot),
     };
     let mut merged = FileSet::new();
     for file in files.iter() {
@@ -44,16 +48,23 @@ pub fn prepare(
             && let Item::Present(now) = snapshot.tree.file("etc/network/interfaces")
         {
             let own = String::from_utf8_lossy(&file.contents).into_owned();
+            let standing = interfaces::with_edits(&own, &now.text, &by_hand(plan));
             let left = left
                 .get("etc/network/interfaces")
                 .map_or("", String::as_str);
-            let result = interfaces::merge(&now.text, &own, left);
+            let result = interfaces::merge(&now.text, &standing, left);
             planned.going = result.going;
             let path =
                 RelPath::new("proxmox/.own/etc/network/interfaces").expect("a path of fixed words");
             let kept = OutputFile::bytes(path, own, file.mode, file.target);
             merged.insert(kept).expect("no tree has such a folder");
             file.contents = result.text.into_bytes();
+        }
+        if let Some(text) = guests::noted(&file, plan, left) {
+            let path = file.path.as_str().replacen("proxmox/", "proxmox/.own/", 1);
+            let path = RelPath::new(&path).expect("it is one with another beginning");
+            let kept = OutputFile::bytes(path, text, file.mode, file.target);
+            merged.insert(kept).expect("no tree has such a folder");
         }
         merged.insert(file).expect("the tree has each path once");
     }
@@ -68,6 +79,145 @@ pub fn script(header: String, host: &str, release: &str, prepared: &Prepared) ->
     Script::alone(header, host, release, &prepared.steps, &prepared.files)
 }
 
+/// Interfaces that somebody changed on the host, and the spec did not.
+fn by_hand(plan: &Plan) -> BTreeSet<&str> {
+    let of = |of_host: bool| {
+        let changes = plan.changes.iter();
+        changes
+            .filter(move |change| (change.cause == Cause::Host) == of_host)
+            .filter_map(|change| match &change.object {
+                Object::Interface(name) => Some(name.as_str()),
+                _ => None,
+            })
+    };
+    let others: BTreeSet<&str> = of(false).collect();
+    of(true).filter(|name| !others.contains(name)).collect()
+}
+
+/// What becomes of the files that others write, too, by path.
+fn edits(
+    files: &FileSet,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    left: &BTreeMap<String, String>,
+) -> BTreeMap<String, Vec<Action>> {
+    let all = tree::merged_files(files, &plan.host).into_iter();
+    all.filter_map(|(path, grammar, policy, _)| {
+        let wanted = files.get(&format!("proxmox/{path}"));
+        let left_text = left.get(&path).map(String::as_str);
+        if wanted.is_none() && left_text.is_none() {
+            return None;
+        }
+        let live = match snapshot.tree.file(&path) {
+            Item::Present(file) => file.text.clone(),
+            Item::Absent => String::new(),
+            Item::Unread(reason) => {
+                let told = format!("it was not read ({reason}), and stays as it is");
+                return Some((path, vec![Action::Leave(told)]));
+            }
+        };
+        let wanted = wanted.map(|file| String::from_utf8_lossy(&file.contents).into_owned());
+        let texts = Texts {
+            live: &live,
+            wanted: wanted.as_deref().unwrap_or_default(),
+            left: left_text.unwrap_or_default(),
+        };
+        let changes: Vec<&Change> = plan
+            .changes
+            .iter()
+            .filter(|change| change.line.as_ref().is_some_and(|line| line.path == path))
+            .collect();
+        let edits = edits::of(grammar, policy, texts, &changes);
+        let mut actions: Vec<Action> = edits.stays.into_iter().map(Action::Leave).collect();
+        // What is as it should be is noted, too, as what the spec wanted.
+        if policy != Policy::New || left_text.is_some() || live.is_empty() {
+            actions.push(Action::Edit {
+                grammar,
+                path: path.clone(),
+                policy,
+                items: edits.items,
+            });
+        }
+        Some((path, actions))
+    })
+    .collect()
+}
+
+/// What becomes of pools and datasets: properties one by one; what is missing is made by the tree's script, which looks at
+/// every disk before it touches one. So it does where nobody knows what is there.
+fn pools(plan: &Plan) -> Vec<Action> {
+    let of_storage = |change: &&Change| {
+        matches!(
+            change.object,
+            Object::Pool(_) | Object::Dataset(_) | Object::Lvm(_)
+        )
+    };
+    let changes: Vec<&Change> = plan.changes.iter().filter(of_storage).collect();
+    let is_unread = plan
+        .unread
+        .iter()
+        .any(|unread| unread.path == ".moxc/zfs-get");
+    if is_unread || changes.iter().any(|change| change.option.is_none()) {
+        return vec![Action::Pools];
+    }
+    let actions = changes.into_iter().filter_map(|change| {
+        let (program, name) = match &change.object {
+            Object::Pool(name) => ("zpool", name),
+            Object::Dataset(name) | Object::Lvm(name) => ("zfs", name),
+            _ => return None,
+        };
+        let property = change.option.clone()?;
+        let after = change.after.clone()?;
+        let before = change.before.clone().unwrap_or_default();
+        if change.class.when == When::Recreate {
+            return Some(Action::Leave(format!(
+                "{property} of {name} is `{before}`, and only making it anew could make it `{after}`: it stays"
+            )));
+        }
+        Some(Action::Property {
+            program,
+            name: name.clone(),
+            property,
+            before,
+            after,
+        })
+    });
+    actions.collect()
+}
+
+/// Files that are all ours and that the plan leaves: as they are wanted but for the line that says who made them, or changed by
+/// hand, which is told.
+fn stays(files: &FileSet, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, Option<String>> {
+    let own = files.iter().filter_map(|file| {
+        let path = file.path.as_str().strip_prefix("proxmox/")?;
+        let ours = path.starts_with("etc/") || path.starts_with("usr/") || path.starts_with("var/");
+        let Item::Present(live) = snapshot.tree.file(path) else {
+            return None;
+        };
+        let wanted = String::from_utf8_lossy(&file.contents);
+        if !ours || tree::merged(path).is_some() || live.text == wanted {
+            return None;
+        }
+        let of_file = |change: &&Change| match &change.object {
+            Object::Unit(name) => path.strip_prefix("etc/systemd/system/") == Some(name),
+            Object::File(name) => {
+                name == path
+                    || name == "etc/default/grub" && path.starts_with("etc/default/grub.d/")
+            }
+            Object::Interface(_) => path == "etc/network/interfaces",
+            _ => false,
+        };
+        let changes: Vec<&Change> = plan.changes.iter().filter(of_file).collect();
+        if changes.iter().any(|change| change.cause != Cause::Host) {
+            return None;
+        }
+        let told = (!changes.is_empty())
+            .then(|| format!("/{path} was changed by hand and stays as it is"));
+        Some((path.to_owned(), told))
+    });
+    own.collect()
+}
+
 /// The hashes of the files that a step may touch, as the copy has them. A file with a secret in it was never read whole.
 fn digests(
     files: &FileSet,
@@ -79,7 +229,13 @@ fn digests(
         .iter()
         .filter_map(|file| file.path.as_str().strip_prefix("proxmox/"))
         .filter(|path| path.starts_with("etc/"));
-    let paths: BTreeSet<&str> = wanted.chain(left.keys().map(String::as_str)).collect();
+    let paths: BTreeSet<&str> = wanted
+        .chain(
+            left.keys()
+                .map(String::as_str)
+                .filter(|path| path.starts_with("etc/")),
+        )
+        .collect();
     paths
         .into_iter()
         .filter_map(|path| {

@@ -201,6 +201,30 @@ pub enum Action {
         /// What is special about it.
         policy: Policy,
     },
+    /// Single items of a file that others write, too, as a plan found them.
+    Edit {
+        /// How it is written.
+        grammar: Grammar,
+        /// Where.
+        path: String,
+        /// What is special about it.
+        policy: Policy,
+        /// What changes.
+        items: Vec<Item>,
+    },
+    /// A property of a pool or a dataset.
+    Property {
+        /// `zpool` or `zfs`.
+        program: &'static str,
+        /// The pool or the dataset.
+        name: String,
+        /// The property.
+        property: String,
+        /// What it is expected to be; nothing where nobody knows.
+        before: String,
+        /// What it becomes.
+        after: String,
+    },
     /// The node's own line in `/etc/hosts`: address, name with domain, name.
     HostsLine(String),
     /// The initial RAM disk and the boot loader, where their files changed.
@@ -426,6 +450,39 @@ impl Action {
                     grammar.word().to_owned(),
                     path.clone(),
                     policy.word().to_owned(),
+                ],
+            ),
+            Self::Edit {
+                grammar,
+                path,
+                policy,
+                items,
+            } => {
+                let file = items_file(items, files);
+                (
+                    "edit",
+                    vec![
+                        grammar.word().to_owned(),
+                        path.clone(),
+                        policy.word().to_owned(),
+                        file,
+                    ],
+                )
+            }
+            Self::Property {
+                program,
+                name,
+                property,
+                before,
+                after,
+            } => (
+                "property",
+                vec![
+                    (*program).to_owned(),
+                    name.clone(),
+                    property.clone(),
+                    before.clone(),
+                    after.clone(),
                 ],
             ),
             Self::HostsLine(line) => ("hosts_line", vec![line.clone()]),

@@ -46,6 +46,12 @@ pub struct Planned {
     pub going: Vec<String>,
     /// What becomes of guests that are there and that an earlier run made, or that are taken over: by VMID.
     pub guests: BTreeMap<String, Vec<Action>>,
+    /// What becomes of files that others write, too, by path.
+    pub edits: BTreeMap<String, Vec<Action>>,
+    /// What becomes of the pools and datasets.
+    pub pools: Vec<Action>,
+    /// Files that are all ours, where the plan leaves them as they are, with what is told of it.
+    pub stays: BTreeMap<String, Option<String>>,
 }
 
 /// Files that others write, too, in the order in which they are merged.
@@ -233,39 +239,58 @@ pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation)
         }
     };
     if files(tree).any(|(path, ..)| path == "storage/create.sh") {
+        let pools = match situation {
+            Situation::Planned(planned) => planned.pools.clone(),
+            Situation::Fresh => vec![Action::Pools],
+        };
+        add("pools", Group::Storage, "pools and datasets", pools);
+    }
+    for (path, actions) in system_files(tree, situation) {
         add(
-            "pools",
-            Group::Storage,
-            "pools and datasets",
-            vec![Action::Pools],
+            &file_object(&path),
+            Group::Files,
+            &format!("/{path}"),
+            actions,
         );
     }
+    let hosts: Vec<Action> = wanted
+        .hosts_line
+        .clone()
+        .map(Action::HostsLine)
+        .into_iter()
+        .collect();
+    add("file/etc/hosts", Group::Files, "/etc/hosts", hosts);
     add(
-        "system-files",
+        "stale-files",
         Group::Files,
-        "files of the system",
-        system_files(tree, wanted, situation),
+        "files of earlier runs",
+        vec![Action::DropStale],
     );
     add("boot", Group::Boot, "start of the host", vec![Action::Boot]);
     let mut units = vec![Action::Reload];
     units.extend(self::units(tree));
     add("units", Group::Units, "systemd units", units);
-    let mut datacenter = merges(tree, host, Group::Datacenter);
-    datacenter.extend(
-        wanted
-            .secrets
-            .iter()
-            .map(|(name, storage, prefix)| Action::Secret {
-                name: name.clone(),
-                storage: storage.clone(),
-                prefix: prefix.clone(),
-            }),
-    );
+    for (path, actions) in merges(tree, host, Group::Datacenter, situation) {
+        add(
+            &file_object(&path),
+            Group::Datacenter,
+            &format!("/{path}"),
+            actions,
+        );
+    }
+    let secrets = wanted
+        .secrets
+        .iter()
+        .map(|(name, storage, prefix)| Action::Secret {
+            name: name.clone(),
+            storage: storage.clone(),
+            prefix: prefix.clone(),
+        });
     add(
-        "datacenter",
+        "passwords",
         Group::Datacenter,
-        "storages and mappings",
-        datacenter,
+        "passwords of storages",
+        secrets.collect(),
     );
     add(
         "images",
@@ -285,20 +310,27 @@ pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation)
             .unwrap_or_else(|| vec![make(guest, wanted)]),
         );
     }
-    let mut jobs = merges(tree, host, Group::Jobs);
+    let mut jobs = merges(tree, host, Group::Jobs, situation);
     jobs.extend(
         files(tree)
-            .filter(|&(path, _, _mode)| {
+            .filter(|(path, ..)| {
                 path.starts_with("etc/pve/") && !is_guest(path) && merged(path).is_none()
             })
-            .map(|(path, _, mode)| put(path, mode, situation)),
+            .map(|(path, _, mode)| (path.to_owned(), put(path, mode, situation))),
     );
-    add("jobs", Group::Jobs, "backup jobs and firewall", jobs);
+    for (path, actions) in jobs {
+        add(
+            &file_object(&path),
+            Group::Jobs,
+            &format!("/{path}"),
+            actions,
+        );
+    }
     add(
         "network",
         Group::Network,
         "network",
-        network(tree, wanted, situation).into_iter().collect(),
+        network(tree, wanted, situation),
     );
     let restarts = guests.iter().map(|guest| Action::Restart {
         kind: guest.kind,
@@ -315,6 +347,14 @@ fn object(guest: &Guest) -> String {
         GuestKind::Pct => "ct",
     };
     format!("{kind}/{}", guest.vmid)
+}
+
+/// A file as a plan names it.
+fn file_object(path: &str) -> String {
+    match path.strip_prefix("etc/systemd/system/") {
+        Some(name) => format!("unit/{name}"),
+        None => format!("file/{path}"),
+    }
 }
 
 fn is_guest(path: &str) -> bool {
@@ -383,29 +423,36 @@ fn check(tree: &FileSet, host: &str, guests: &[Guest], situation: &Situation) ->
     }
 }
 
-fn put(path: &str, mode: Mode, situation: &Situation) -> Action {
+/// A file that is all ours.
+fn put(path: &str, mode: Mode, situation: &Situation) -> Vec<Action> {
     let mut base = vec![Base::Absent, Base::Left];
     match situation {
         Situation::Fresh if is_installers(path) => base = vec![Base::Any],
         Situation::Fresh => {}
-        Situation::Planned(planned) => base.extend(
-            planned
-                .digests
-                .iter()
-                .filter(|(seen, digest)| seen == path && digest != "-")
-                .map(|(_, digest)| Base::Digest(digest.clone())),
-        ),
+        Situation::Planned(planned) => {
+            if let Some(told) = planned.stays.get(path) {
+                return told.clone().map(Action::Leave).into_iter().collect();
+            }
+            base.extend(
+                planned
+                    .digests
+                    .iter()
+                    .filter(|(seen, digest)| seen == path && digest != "-")
+                    .map(|(_, digest)| Base::Digest(digest.clone())),
+            );
+        }
     }
-    Action::Put {
+    vec![Action::Put {
         path: path.to_owned(),
         mode: format!("{:o}", mode.bits()),
         base,
-    }
+    }]
 }
 
-fn system_files(tree: &FileSet, wanted: &Wanted, situation: &Situation) -> Vec<Action> {
-    let mut actions = merges(tree, "", Group::Files);
-    actions.extend(
+/// The files of the system, by path.
+fn system_files(tree: &FileSet, situation: &Situation) -> Vec<(String, Vec<Action>)> {
+    let mut all = merges(tree, "", Group::Files, situation);
+    all.extend(
         files(tree)
             .filter(|(path, ..)| {
                 (path.starts_with("etc/") || path.starts_with("usr/") || path.starts_with("var/"))
@@ -413,30 +460,47 @@ fn system_files(tree: &FileSet, wanted: &Wanted, situation: &Situation) -> Vec<A
                     && !is_network(path)
                     && merged(path).is_none()
             })
-            .map(|(path, _, mode)| put(path, mode, situation)),
+            .map(|(path, _, mode)| (path.to_owned(), put(path, mode, situation))),
     );
-    actions.extend(wanted.hosts_line.clone().map(Action::HostsLine));
-    actions.push(Action::DropStale);
-    actions
+    all
 }
 
 /// The merged files of a group: those of the tree, and those that an earlier tree may have had.
-fn merges(tree: &FileSet, host: &str, group: Group) -> Vec<Action> {
-    let fixed = MERGED
-        .iter()
+fn merges(
+    tree: &FileSet,
+    host: &str,
+    group: Group,
+    situation: &Situation,
+) -> Vec<(String, Vec<Action>)> {
+    let merge = |path: String, grammar, policy| {
+        let actions = match situation {
+            Situation::Planned(planned) => planned.edits.get(&path).cloned().unwrap_or_default(),
+            Situation::Fresh => vec![Action::Merge {
+                grammar,
+                path: path.clone(),
+                policy,
+            }],
+        };
+        (path, actions)
+    };
+    merged_files(tree, host)
+        .into_iter()
         .filter(|(.., of)| *of == group)
-        .map(|(path, ..)| (*path).to_owned());
+        .map(|(path, grammar, policy, _)| merge(path, grammar, policy))
+        .collect()
+}
+
+/// Every file that is merged: those of the tree, and those that an earlier tree may have had.
+pub(super) fn merged_files(tree: &FileSet, host: &str) -> Vec<(String, Grammar, Policy, Group)> {
     let own = format!("etc/pve/nodes/{host}/host.fw");
-    let own = (group == Group::Jobs && files(tree).any(|(path, ..)| path == own)).then_some(own);
-    fixed
+    let own = files(tree).any(|(path, ..)| path == own).then_some(own);
+    MERGED
+        .iter()
+        .map(|(path, ..)| (*path).to_owned())
         .chain(own)
         .filter_map(|path| {
-            let (grammar, policy, _) = merged(&path)?;
-            Some(Action::Merge {
-                grammar,
-                path,
-                policy,
-            })
+            let (grammar, policy, group) = merged(&path)?;
+            Some((path, grammar, policy, group))
         })
         .collect()
 }
@@ -532,7 +596,12 @@ fn make(guest: &Guest, wanted: &Wanted) -> Action {
     }
 }
 
-fn network(tree: &FileSet, wanted: &Wanted, situation: &Situation) -> Option<Action> {
+fn network(tree: &FileSet, wanted: &Wanted, situation: &Situation) -> Vec<Action> {
+    let none = BTreeMap::new();
+    let stays = match situation {
+        Situation::Fresh => &none,
+        Situation::Planned(planned) => &planned.stays,
+    };
     let base = match situation {
         Situation::Fresh => vec![Base::Any],
         Situation::Planned(planned) => planned
@@ -544,14 +613,21 @@ fn network(tree: &FileSet, wanted: &Wanted, situation: &Situation) -> Option<Act
     };
     let files: Vec<String> = files(tree)
         .map(|(path, ..)| path)
-        .filter(|path| is_network(path))
+        .filter(|path| is_network(path) && !stays.contains_key(*path))
         .map(str::to_owned)
         .collect();
-    (!files.is_empty()).then(|| Action::Network {
-        files,
-        cards: wanted.cards.clone(),
-        addresses: wanted.addresses.clone(),
-        gateways: wanted.gateways.clone(),
-        base,
-    })
+    let told = stays.iter().filter(|(path, _)| is_network(path));
+    let mut actions: Vec<Action> = told
+        .filter_map(|(_, told)| told.clone().map(Action::Leave))
+        .collect();
+    if !files.is_empty() {
+        actions.push(Action::Network {
+            files,
+            cards: wanted.cards.clone(),
+            addresses: wanted.addresses.clone(),
+            gateways: wanted.gateways.clone(),
+            base,
+        });
+    }
+    actions
 }

@@ -1,6 +1,6 @@
 //! `moxc apply`: the plan, the question, the run on the host, and the confirmation of its network by a second connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, BufRead as _, Write as _};
 
@@ -34,8 +34,16 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     let differences = plan::compare(unit, &snapshot)?;
     plan::show(false, &differences, &loaded, terminal);
     let script = script(unit, &snapshot, &differences, &args.choice)?;
-    if differences.is_same() && args.choice.restart.is_empty() {
+    let unfinished = snapshot
+        .tree
+        .file("var/lib/moxc/unfinished")
+        .present()
+        .is_some();
+    if differences.is_same() && args.choice.restart.is_empty() && !unfinished {
         return Ok(Status::Fine);
+    }
+    if unfinished {
+        terminal.remark("an earlier run was cut off: what it left to do is done, too\n");
     }
     let mut command = Command::new("bash").args(["-s", "--", "--json"]);
     if args.dry_run {
@@ -76,6 +84,20 @@ pub(super) fn script(
         &left(snapshot),
         &choice.adopt,
     );
+    for word in choice.only.iter().chain(&choice.skip) {
+        let is_step = |step: &Step| *word == step.id || word == step.group.as_str();
+        if !prepared.steps.iter().any(is_step)
+            && !Group::ALL.iter().any(|group| word == group.as_str())
+        {
+            let steps: BTreeSet<&str> =
+                prepared.steps.iter().map(|step| step.id.as_str()).collect();
+            return Err(Failure::new(format!(
+                "there is no step `{word}`; the steps of this host are {}, {}",
+                Group::ALL.map(Group::as_str).join(", "),
+                steps.into_iter().collect::<Vec<_>>().join(", ")
+            )));
+        }
+    }
     prepared.steps.retain(|step| is_chosen(step, choice));
     let mut script = planned::script(
         one_line(&unit.origin.header()),

@@ -1035,6 +1035,37 @@ impl Rules for SectionRules<'_> {
         }
     }
 
+    fn becomes(
+        &self,
+        object: &Object,
+        option: &str,
+        live: Option<&str>,
+        wanted: Option<&str>,
+        left: Option<&str>,
+    ) -> Option<String> {
+        let wanted = wanted?;
+        if option != "content" || !self.is_added_to(object) {
+            return Some(wanted.to_owned());
+        }
+        // What others put there stays; what an earlier run added and nobody wants any more goes.
+        let words = |text: &'_ str| -> Vec<String> {
+            let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+            words.map(str::to_owned).collect()
+        };
+        let (live, wanted) = (words(live.unwrap_or_default()), words(wanted));
+        let left = words(left.unwrap_or_default());
+        let mut all: Vec<String> = live
+            .into_iter()
+            .filter(|word| wanted.contains(word) || !left.contains(word))
+            .collect();
+        for word in wanted {
+            if !all.contains(&word) {
+                all.push(word);
+            }
+        }
+        Some(all.join(","))
+    }
+
     fn set(&self, object: &Object, option: &str, value: Option<&str>) -> Vec<Command> {
         if option == TYPE || self.class(object, Some(option), Kind::Change).when == When::Recreate {
             return Vec::new();

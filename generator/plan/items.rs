@@ -33,6 +33,19 @@ pub(super) trait Rules {
         live == wanted
     }
 
+    /// What a wanted value becomes on the host, where others add to it.
+    fn becomes(
+        &self,
+        object: &Object,
+        option: &str,
+        live: Option<&str>,
+        wanted: Option<&str>,
+        left: Option<&str>,
+    ) -> Option<String> {
+        let _ = (object, option, live, left);
+        wanted.map(str::to_owned)
+    }
+
     /// What sets an option, or takes it away.
     fn set(&self, object: &Object, option: &str, value: Option<&str>) -> Vec<Command> {
         let _ = (object, option, value);
@@ -201,16 +214,19 @@ fn changed(
             continue;
         }
         let kind = Kind::of(before.as_ref(), after.as_ref());
+        let cause = match left {
+            None => Cause::Unknown,
+            Some(_) => cause_of(left_option(option), before, after),
+        };
+        let becomes = rules.becomes(object, option, before, after, left_option(option));
+        let after = becomes.as_deref();
         found.changes.push(Change {
             object: object.clone(),
             option: Some(option.clone()),
             before: before.map(str::to_owned),
             after: after.map(str::to_owned),
             class: rules.class(object, Some(option), kind),
-            cause: match left {
-                None => Cause::Unknown,
-                Some(_) => cause_of(left_option(option), before, after),
-            },
+            cause,
             commands: rules.set(object, option, after),
             undo: rules.set(object, option, before),
             spec: place(object, Some(option)),

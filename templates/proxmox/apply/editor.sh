@@ -5,6 +5,8 @@ editor_program() {
 # It decides nothing but this: an item that is as wanted is done; one that is as expected is changed; any other is told.
 #
 #   editor sections|keys|tokens|firewall NOW WANT LEFT POLICY ROOT   the new text on standard output
+#   editor edit KIND NOW ITEMS WANT LEFT POLICY ROOT
+#                                               likewise, of the items of a plan
 #   editor guest KIND NOW WANT LEFT ROOT        what `qm set` or `pct set` has to be told, as fields that end in NUL
 #   editor smaller NOW WANT KEY...              disks that are smaller than wanted, and what they have to be
 #   editor hosts NOW LINE                       the new text
@@ -316,12 +318,46 @@ sub merge {
       @changes = grep { $_->[0] ne $id && index($_->[0], "$id\t") != 0 } @changes;
     }
   }
-  # New sections before what stands in them, and a section that goes last of all.
+  print written($write, $text, @changes);
+}
+
+# New sections before what stands in them, and a section that goes last of all.
+sub written {
+  my ($write, $text, @changes) = @_;
   for my $change (@changes) { $text = $write->($text, @$change) if defined $change->[1] }
   for my $change (sort { ($b->[0] =~ tr/\t//) <=> ($a->[0] =~ tr/\t//) } grep { !defined $_->[1] } @changes) {
     $text = $write->($text, @$change);
   }
-  print $text;
+  return $text;
+}
+
+# The items of a plan: done, changed, or in the way.
+sub edit {
+  my ($kind, $now_path, $items_path, $want_path, $left_path, $policy, $root) = @_;
+  my ($read, $write) = @{ $grammar{$kind} };
+  my $items = items_of($items_path);
+  my $text = slurp($now_path);
+  if (!defined $text && @$items && !defined slurp($left_path)) {
+    my $new = slurp($want_path) // '';
+    print $policy eq 'mapping' ? completed($new, $root) : $new;
+    return;
+  }
+  $text = '' unless defined $text;
+  my %now = map { @$_ } $read->($text);
+  my @changes;
+  for my $item (@$items) {
+    my ($key, $base, $want) = @$item;
+    ($want) = completed("\tmap $want", $root) =~ /\A\tmap (.*)\n\z/s if defined $want && $policy eq 'mapping' && $key =~ /\tmap of / && $want !~ /\n/;
+    my $here = $now{$key};
+    next if equal($key, $here, $want);
+    if ($kind eq 'tokens' && $key =~ /\Aroot=/) {
+      my ($other) = grep { /\Aroot=/ } keys %now;
+      if (defined $other) { note('conflict', "this host starts from `$other`, and the spec says `$key`"); next }
+    }
+    if (equal($key, $here, $base)) { push @changes, [$key, $want] }
+    else { note('conflict', name_of($key) . ' is ' . shown($here) . ' by now, and was ' . shown($base)) }
+  }
+  print written($write, $text, @changes);
 }
 
 # Mappings of PCI devices, with what the spec does not say of a device taken from the device: Proxmox VE refuses a mapping
@@ -602,6 +638,7 @@ sub left {
 my ($action, @arguments) = @ARGV;
 eval {
   if ($grammar{$action}) { merge($action, @arguments) }
+  elsif ($action eq 'edit') { edit(@arguments) }
   elsif ($action eq 'guest') { guest(@arguments) }
   elsif ($action eq 'smaller') { smaller(@arguments) }
   elsif ($action eq 'raw') { raw_lines(@arguments) }

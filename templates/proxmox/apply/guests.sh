@@ -487,7 +487,7 @@ fetch() {
   intend "the image of guest $vmid is ready: $from" || return 0
   mkdir -p -- "$state/images" || fail "cannot write below $state"
   if [[ $from != /* ]]; then
-    doing timeout 7200 wget --quiet --tries=3 --timeout=60 -O "$part" -- "$from"
+    doing download "$part" "$from"
     if ! is_image "$part" "$sum"; then
       rm -f -- "$part"
       fail "$step_title: $from is not what the spec says: its SHA-256 sum is another than $sum"
@@ -503,6 +503,18 @@ fetch() {
     rm -f -- "$part"
   fi
 }
+
+# download FILE URL: at most two hours, and no more than 256 GiB or the room that is there but for a GiB.
+download() (
+  local room most=268435456
+  room=$(df --output=avail -k -- "$(dirname -- "$1")" 2>/dev/null | sed -n 2p | tr -d ' ')
+  if gate number room "$room" && ((room - 1048576 < most)); then
+    most=$((room > 1048576 ? room - 1048576 : 0))
+  fi
+  trap '' XFSZ
+  ulimit -f "$most"
+  timeout -k 5 7200 wget --no-verbose --tries=3 --timeout=60 --max-redirect=5 -O "$1" -- "$2"
+)
 
 is_image() { [[ -z $2 || $(sha256_of "$1") == "$2" ]]; }
 unpack() { "$1" -dc -- "$2" >"$3"; }

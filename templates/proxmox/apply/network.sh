@@ -171,7 +171,6 @@ switch_network() {
   look_at_network "${before[@]}"
   confirm_network
   network_stays
-  in_network=
   trap - INT TERM HUP PIPE
 }
 
@@ -411,7 +410,10 @@ network_stays() {
     exec {network_lock}>&-
     fail "$step_title: the confirmation came too late"
   fi
+  # It is decided: whoever ends the run now finds the new network, and no guard left behind.
+  trap '' INT TERM HUP PIPE
   rm -f -- "$state/network-unconfirmed"
+  in_network=
   exec {network_lock}>&-
   systemctl stop "moxc-network-${run##*/}.timer" >/dev/null 2>&1 </dev/null || true
   drop_guard

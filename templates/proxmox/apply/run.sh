@@ -178,7 +178,10 @@ main() {
   prepare
   look
   if ((changes == 0)); then
-    keep_records
+    if [[ -z $dry_run ]]; then
+      keep_records
+      rm -f -- "$state/unfinished"
+    fi
     line 'nothing to change'
     event end changes# 0
     exit 0
@@ -244,10 +247,16 @@ bring() {
 
 # look: every step says what it would do; what is in the way is told, all of it, before anything is touched.
 look() {
+  local word
   looking=1
   changes=0
   steps
   step=
+  for word in ${only//,/ } ${skip//,/ }; do
+    if [[ $step_names != *" $word "* ]]; then
+      misuse "there is no step \`$word\`; the steps here are:$step_names"
+    fi
+  done
   if ((problems)); then
     decline "refused, and nothing was done: $problems of what is above has to be settled first"
   fi
@@ -280,7 +289,7 @@ perform() {
   end_step
   step=
   keep_records
-  rm -rf -- "${state:?}/images"
+  rm -rf -- "${state:?}/images" "$state/unfinished"
   journal 'done'
   if ((looked && !changes)); then
     changes=$looked
@@ -304,6 +313,8 @@ begin_run() {
   fi
   write_undo "$run/undo.sh"
   journal "begun for $host"
+  # A later plan that finds nothing to change knows by it that something may be left to do.
+  printf '%s\n' "${run##*/}" >"$state/unfinished" || fail "cannot write $state/unfinished: nothing was done"
   tidy_runs
 }
 
@@ -391,6 +402,12 @@ step() {
   step_group=$2
   step_title=$3
   skipping=
+  if [[ -n $looking && $step_names != *" $2 "* ]]; then
+    step_names+="$2 "
+  fi
+  if [[ -n $looking && $step_names != *" $1 "* ]]; then
+    step_names+="$1 "
+  fi
   if [[ -n $only && $only != *,"$1",* && $only != *,"$2",* || $skip == *,"$1",* || $skip == *,"$2",* ]]; then
     skipping=1
   fi
@@ -411,6 +428,7 @@ end_step() {
     done_steps+=("$step")
   fi
 }
+step_names=' '
 step_group=
 step_changes=0
 step_began=0

@@ -11,7 +11,7 @@ write_undo() {
     declare -p gate_perl gate_run gate_prove hear_seconds hear_most show_seconds show_most list_most message_most
     printf '%s\n' 'planned= work= run= tree= left= as_it_is=() confirms=() only= skip= restarts= download= await= undoing=1 listing=' \
       "undo_run=${run##*/} fresh= network_timeout=120 step= step_title= skipping= looking= problems=0 reported= in_network=" \
-      'step_group= step_changes=0 step_began=0 done_steps=() wanted_names=() records=() renames=()' \
+      'step_names= step_group= step_changes=0 step_began=0 done_steps=() wanted_names=() records=() renames=()' \
       "left_sums=\$'\n' expected_sums=\$'\n' noted=' ' undone_paths=\$'\n' is_known=" \
       'notes=() notes_at=() notes_long=() network_paths=()'
     declare -f
@@ -109,6 +109,7 @@ undo() {
     rm -f -- "$state/applied.json"
   fi
   : >"$run/undone" || fail "cannot write $run"
+  rm -f -- "$state/unfinished"
   line "${run##*/} is taken back: $before changes"
   event end undone "${run##*/}" changes# "$before"
 }

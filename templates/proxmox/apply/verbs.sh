@@ -155,9 +155,21 @@ put() {
   applied "$path"
 }
 
-# merge GRAMMAR PATH POLICY: a file that others write, too.
+# edit GRAMMAR PATH POLICY ITEMS: single items of a file that others write, too, as a plan found them.
+edit() {
+  local path=$2
+  wanted_names+=("$path")
+  if [[ -n $skipping ]]; then
+    return 0
+  fi
+  editor edit "$1" "$root/$path" "items:$tree/$4" "$tree/$path" "$left/$path" "$3" "$root" >"$work/merged" 3>"$work/told" 2>"$work/error" ||
+    fail "$step_title: $(seen "$work/error")"
+  edited
+}
+
+# merge GRAMMAR PATH POLICY: the same where no plan was made: a fresh installation, and the next trees on it.
 merge() {
-  local grammar=$1 path=$2 policy=$3 want=$tree/$2 new=$work/merged
+  local grammar=$1 path=$2 policy=$3
   wanted_names+=("$path")
   if [[ -n $skipping ]]; then
     return 0
@@ -169,8 +181,15 @@ merge() {
     fi
     return 0
   fi
-  editor "$grammar" "$root/$path" "$want" "$left/$path" "$policy" "$root" >"$new" 3>"$work/told" 2>"$work/error" ||
-    fail "$step_title: /$path: $(seen "$work/error")"
+  editor "$grammar" "$root/$path" "$tree/$path" "$left/$path" "$policy" "$root" >"$work/merged" 3>"$work/told" 2>"$work/error" ||
+    fail "$step_title: $(seen "$work/error")"
+  edited
+}
+
+# edited: the text of `merge` and `edit`, and what was told of it.
+edited() {
+  local new=$work/merged
+  : >>"$work/told"
   tell_notes "$work/told" "$step_title" || return 0
   if ! { [[ -e $root/$path ]] && cmp -s -- "$new" "$root/$path" || [[ ! -e $root/$path && ! -s $new ]]; }; then
     replace "$path" "$new" 644
@@ -259,6 +278,12 @@ drop_stale() {
         fi
         continue
         ;;
+      unit:*)
+        if [[ $wanted != *$'\n'"$path"$'\n'* ]]; then
+          forgotten "$path"
+        fi
+        continue
+        ;;
       # Proxmox VE would cut its guests off without asking.
       etc/network/interfaces) continue ;;
     esac
@@ -312,19 +337,33 @@ retire_unit() {
 }
 
 # unit NAME start|wait [DEVICE]: a unit that says by whom it is wanted. `start` starts it, too; a mount without its DEVICE
-# only waits for it.
+# only waits for it. What an earlier run has switched on and somebody has switched off stays off.
 unit() {
+  local ours='' now
+  wanted_names+=("unit:$1")
   if [[ -n $skipping ]]; then
     return 0
   fi
-  if ! systemctl is-enabled --quiet -- "$1" 2>/dev/null && intend "$1 is enabled"; then
-    undoable disable "$1"
-    doing systemctl enable -- "$1"
+  known "$left_sums" "unit:$1"
+  ours=$is_known
+  if ! systemctl is-enabled --quiet -- "$1" 2>/dev/null; then
+    if [[ -n $ours ]]; then
+      leave "$1 was disabled by hand and stays so (systemctl enable --now $1)"
+      return 0
+    fi
+    if intend "$1 is enabled"; then
+      undoable disable "$1"
+      doing systemctl enable -- "$1"
+    fi
   fi
-  if [[ $2 == start && (-z ${3:-} || -e $root$3) ]] && ! systemctl is-active --quiet -- "$1" 2>/dev/null && intend "$1 is started"; then
-    undoable stop "$1"
-    doing systemctl start -- "$1"
+  if [[ $2 == start && (-z ${3:-} || -e $root$3) ]] && ! systemctl is-active --quiet -- "$1" 2>/dev/null; then
+    if intend "$1 is started"; then
+      undoable stop "$1"
+      doing systemctl start -- "$1"
+    fi
   fi
+  now=$(sha256_of /dev/null)
+  records+=("unit:$1" "$now" '')
 }
 
 # reload: systemd and the kernel's settings, where their files changed.
@@ -409,6 +448,28 @@ pools() {
     esac
   done <<<"$planned"
   doing bash "$tree/storage/create.sh" "${options[@]}"
+}
+
+# property PROGRAM NAME PROPERTY BEFORE AFTER: of a pool or a dataset.
+property() {
+  local now source
+  if [[ -n $skipping ]]; then
+    return 0
+  fi
+  if ! IFS=$'\t' read -r now source < <(timeout 60 "$1" get -Hp -o value,source "$3" "$2" 2>/dev/null </dev/null | head -c 4096); then
+    problem "$3 of $2 cannot be read"
+    return 0
+  fi
+  if [[ $now == "$5" ]]; then
+    return 0
+  fi
+  if [[ -n $4 && $now != "$4" ]]; then
+    problem "$3 of $2 is \`$now\` by now, and was \`$4\`: plan anew"
+    return 0
+  fi
+  intend "$(shown "$1" set "$3=$5" "$2")" || return 0
+  undoable property "$1" "$2" "$3" "$now" "${source:-local}"
+  doing "$1" set "$3=$5" "$2"
 }
 
 # secret NAME STORAGE PREFIX: where Proxmox VE keeps a storage's password. It is never shown, and no argument of anything.

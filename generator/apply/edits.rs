@@ -1,0 +1,478 @@
+//! Files that others write, too: what the plan found in them, as single items of the file, each with what it is expected
+//! to be and what it becomes.
+
+use std::collections::BTreeSet;
+
+use crate::plan::{Cause, Change, Object};
+
+use super::{Grammar, Item, Policy};
+
+/// What is done to a file, and what is told and not done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Edits {
+    /// The items that change.
+    pub(super) items: Vec<Item>,
+    /// What stays, and why.
+    pub(super) stays: Vec<String>,
+}
+
+/// The three texts of a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Texts<'a> {
+    /// What the host has; nothing where the file is missing.
+    pub(super) live: &'a str,
+    /// What the spec wants.
+    pub(super) wanted: &'a str,
+    /// What the last run left.
+    pub(super) left: &'a str,
+}
+
+/// The items of a file that `changes`, all of that file, are about.
+pub(super) fn of(grammar: Grammar, policy: Policy, texts: Texts<'_>, changes: &[&Change]) -> Edits {
+    let read = |text| items(grammar, text);
+    let sides = Sides {
+        grammar,
+        policy,
+        live: read(texts.live),
+        wanted: read(texts.wanted),
+        left: read(texts.left),
+    };
+    let mut edits = Edits::default();
+    for change in changes {
+        sides.add(change, &mut edits);
+    }
+    edits
+}
+
+/// An item of a text: its key as the script's editor knows it, the part of a plan that it belongs to, and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    key: String,
+    object: String,
+    option: Option<String>,
+    value: String,
+}
+
+struct Sides {
+    grammar: Grammar,
+    policy: Policy,
+    live: Vec<Part>,
+    wanted: Vec<Part>,
+    left: Vec<Part>,
+}
+
+fn value_of<'a>(parts: &'a [Part], key: &str) -> Option<&'a str> {
+    let part = parts.iter().find(|part| part.key == key)?;
+    Some(&part.value)
+}
+
+impl Sides {
+    fn add(&self, change: &Change, edits: &mut Edits) {
+        let name = name_of(self.grammar, &change.object);
+        let is_there = self.live.iter().any(|part| part.object == name);
+        let option = change.option.as_deref();
+        if let Some(why) = self.why_not(change) {
+            if !edits.stays.contains(&why) {
+                edits.stays.push(why);
+            }
+            return;
+        }
+        // An option of an object that the file does not hold comes with the object.
+        let whole = option.is_none() || !is_there && self.grammar == Grammar::Sections;
+        let is_of =
+            |part: &&Part| part.object == name && (whole || part.option.as_deref() == option);
+        let goes = change.after.is_none();
+        for part in self.wanted.iter().filter(is_of).filter(|_| !goes) {
+            let before = value_of(&self.live, &part.key);
+            let after =
+                if is_content_of_installed(self.grammar, &part.key) && change.option.is_some() {
+                    // What others put into a storage of the installer's stays: the plan has the union.
+                    change.after.clone().unwrap_or_default()
+                } else {
+                    part.value.clone()
+                };
+            if before != Some(&after) {
+                push(edits, &part.key, before, Some(after));
+            }
+        }
+        let removals = self.live.iter().filter(is_of).filter(|part| {
+            value_of(&self.wanted, &part.key).is_none()
+                && (value_of(&self.left, &part.key).is_some()
+                    // Another value of one and the same option, and no further word or line.
+                    || option.is_some() && matches!(self.grammar, Grammar::Sections | Grammar::Keys))
+        });
+        // A section goes last of all, and only where nobody has added to it.
+        let mut header = None;
+        for part in removals {
+            if part.option.is_none() && self.grammar == Grammar::Sections {
+                header = Some(part);
+            } else {
+                push(edits, &part.key, Some(&part.value), None);
+            }
+        }
+        let added_to = self
+            .live
+            .iter()
+            .any(|part| part.object == name && value_of(&self.left, &part.key).is_none());
+        if let Some(header) = header.filter(|_| !added_to) {
+            push(edits, &header.key, Some(&header.value), None);
+        }
+    }
+
+    /// Why a change is told and not made.
+    fn why_not(&self, change: &Change) -> Option<String> {
+        let shown = |value: &Option<String>| match value {
+            Some(value) => format!("`{value}`"),
+            None => "nothing".to_owned(),
+        };
+        let (before, after) = (shown(&change.before), shown(&change.after));
+        let what = match &change.option {
+            Some(option) => format!("{option} of {}", change.object),
+            None => change.object.to_string(),
+        };
+        if change.cause == Cause::Host {
+            return Some(format!("{what} is {before} by hand, and not {after}"));
+        }
+        if self.policy == Policy::New && self.left.is_empty() && !self.live.is_empty() {
+            return Some(format!("{} is somebody else's, and stays", change.object));
+        }
+        if change.after.is_some() {
+            return None;
+        }
+        if change.option.is_none() && self.policy == Policy::Stores {
+            return Some(format!("{what} is no longer in the spec, and stays"));
+        }
+        (change.cause == Cause::Both).then(|| {
+            format!("{what} is no longer in the spec, but changed by hand since: it stays")
+        })
+    }
+}
+
+fn push(edits: &mut Edits, key: &str, before: Option<&str>, after: Option<String>) {
+    if !edits.items.iter().any(|item| item.key == key) {
+        edits.items.push(Item {
+            key: key.to_owned(),
+            before: before.map(str::to_owned),
+            after,
+            volume: None,
+        });
+    }
+}
+
+/// The name of an object in its file; nothing where the file is one object.
+fn name_of(grammar: Grammar, object: &Object) -> &str {
+    match (grammar, object) {
+        (
+            Grammar::Sections,
+            Object::Storage(name) | Object::Job(name) | Object::Mapping(_, name),
+        ) => name,
+        _ => "",
+    }
+}
+
+fn is_content_of_installed(grammar: Grammar, key: &str) -> bool {
+    grammar == Grammar::Sections && key == "local\tcontent"
+}
+
+/// The items of a text, by the rules of the script's editor.
+fn items(grammar: Grammar, text: &str) -> Vec<Part> {
+    match grammar {
+        Grammar::Sections => sections(text),
+        Grammar::Keys => keys(text),
+        Grammar::Tokens => tokens(text),
+        Grammar::Firewall => firewall(text),
+    }
+}
+
+fn sections(text: &str) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut id: Option<&str> = None;
+    for line in text.lines() {
+        if line.trim().is_empty() {
+            id = None;
+        } else if line.starts_with('#') {
+        } else if !line.starts_with(char::is_whitespace) {
+            let head = line.trim_end();
+            let (name, value) = match head.split_once(':') {
+                Some((kind, name)) => (name.trim_start(), format!("{kind}: {}", name.trim_start())),
+                None => (head, head.to_owned()),
+            };
+            id = Some(name);
+            parts.push(Part {
+                key: name.to_owned(),
+                object: name.to_owned(),
+                option: None,
+                value,
+            });
+        } else if let Some(id) = id {
+            let bare = line.trim();
+            let (option, value) = bare.split_once(char::is_whitespace).unwrap_or((bare, ""));
+            let value = value.trim_start();
+            let key = if option == "map" {
+                let node = value.split(',').find_map(|part| part.strip_prefix("node="));
+                format!("{id}\tmap of {}", node.unwrap_or_default())
+            } else {
+                format!("{id}\t{option}")
+            };
+            // A device may have several lines of one node.
+            if option == "map"
+                && let Some(known) = parts.iter_mut().find(|part| part.key == key)
+            {
+                known.value.push('\n');
+                known.value.push_str(value);
+                continue;
+            }
+            parts.push(Part {
+                key,
+                object: id.to_owned(),
+                option: Some(option.to_owned()),
+                value: value.to_owned(),
+            });
+        }
+    }
+    parts
+}
+
+fn part(key: &str, option: &str, value: &str) -> Part {
+    Part {
+        key: key.to_owned(),
+        object: String::new(),
+        option: Some(option.to_owned()),
+        value: value.to_owned(),
+    }
+}
+
+fn keys(text: &str) -> Vec<Part> {
+    let is_word = |key: &str| {
+        !key.is_empty()
+            && key
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+    };
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(key, value)| (key.trim_end(), value.trim()))
+        .filter(|(key, _)| is_word(key))
+        .map(|(key, value)| part(key, key, value))
+        .collect()
+}
+
+fn tokens(text: &str) -> Vec<Part> {
+    let mut seen = BTreeSet::new();
+    text.split_ascii_whitespace()
+        .filter(|word| seen.insert(*word))
+        .map(|word| part(word, word.split('=').next().unwrap_or(word), word))
+        .collect()
+}
+
+fn firewall(text: &str) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut section = None;
+    for line in text.lines().map(str::trim_end) {
+        let bare = line.trim_start();
+        if bare.is_empty() || bare.starts_with('#') {
+            continue;
+        }
+        if bare.starts_with('[')
+            && let Some(end) = bare.find(']')
+        {
+            let name = &bare[..=end];
+            section = Some(if name.eq_ignore_ascii_case("[options]") {
+                "[OPTIONS]"
+            } else {
+                name
+            });
+            continue;
+        }
+        let Some(section) = section else { continue };
+        let new = match bare.split_once(':') {
+            Some((key, value))
+                if section == "[OPTIONS]" && !key.trim_end().contains(char::is_whitespace) =>
+            {
+                let key = key.trim_end();
+                part(&format!("{section}\t{key}"), key, value.trim_start())
+            }
+            _ => {
+                // The plan knows a rule by its words, without what is said about it.
+                let rule = line.split('#').next().unwrap_or_default();
+                let words: Vec<&str> = rule.split_whitespace().collect();
+                let option = format!("{section} {}", words.join(" "));
+                part(&format!("{section}\t{line}"), &option, line)
+            }
+        };
+        if value_of(&parts, &new.key).is_none() {
+            parts.push(new);
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Class;
+    use crate::pve::MappingKind;
+
+    fn change(object: Object, option: Option<&str>, sides: (Option<&str>, Option<&str>)) -> Change {
+        Change {
+            object,
+            option: option.map(str::to_owned),
+            before: sides.0.map(str::to_owned),
+            after: sides.1.map(str::to_owned),
+            class: Class::NOW,
+            cause: Cause::Spec,
+            commands: Vec::new(),
+            undo: Vec::new(),
+            spec: None,
+            line: None,
+        }
+    }
+
+    fn shown(edits: &Edits) -> Vec<String> {
+        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+        let item = |item: &Item| {
+            format!(
+                "{}: {} > {}",
+                item.key,
+                value(&item.before),
+                value(&item.after)
+            )
+        };
+        edits.items.iter().map(item).collect()
+    }
+
+    fn store(name: &str) -> Object {
+        Object::Storage(name.to_owned())
+    }
+
+    #[test]
+    fn a_section_comes_whole_and_an_option_alone() {
+        let texts = Texts {
+            live: "dir: local\n\tpath /var/lib/vz\n\tcontent iso\n\nnfs: nas\n\tserver 10.0.0.9\n",
+            wanted: "dir: local\n\tpath /var/lib/vz\n\tcontent backup\n\ndir: new\n\tpath /mnt\n",
+            left: "",
+        };
+        let comes = change(store("new"), None, (None, Some("dir")));
+        let content = change(
+            store("local"),
+            Some("content"),
+            (Some("iso"), Some("backup,iso")),
+        );
+        let edits = of(
+            Grammar::Sections,
+            Policy::Stores,
+            texts,
+            &[&comes, &content],
+        );
+        assert_eq!(
+            shown(&edits),
+            [
+                "new: - > dir: new",
+                "new\tpath: - > /mnt",
+                "local\tcontent: iso > backup,iso"
+            ]
+        );
+        assert_eq!(edits.stays, [""; 0]);
+    }
+
+    #[test]
+    fn what_goes_was_left_by_a_run_and_a_storage_stays() {
+        let left = "dir: old\n\tpath /mnt\n\n";
+        let texts = Texts {
+            live: "dir: old\n\tpath /mnt\n\tnodes b\n\n",
+            wanted: "",
+            left,
+        };
+        let goes = change(store("old"), None, (Some("dir"), None));
+        let edits = of(Grammar::Sections, Policy::Stores, texts, &[&goes]);
+        assert_eq!(edits.items, []);
+        assert_eq!(
+            edits.stays,
+            ["storage/old is no longer in the spec, and stays"]
+        );
+        // Somebody has added to it: only what a run left goes.
+        let edits = of(Grammar::Sections, Policy::Plain, texts, &[&goes]);
+        assert_eq!(shown(&edits), ["old\tpath: /mnt > -"]);
+        let own = Texts {
+            live: left,
+            ..texts
+        };
+        let edits = of(Grammar::Sections, Policy::Plain, own, &[&goes]);
+        assert_eq!(shown(&edits), ["old\tpath: /mnt > -", "old: dir: old > -"]);
+    }
+
+    #[test]
+    fn lines_of_other_nodes_are_theirs() {
+        let texts = Texts {
+            live: "gpu\n\tmap node=a,path=0000:01:00\n",
+            wanted: "gpu\n\tmap node=b,path=0000:02:00\n",
+            left: "",
+        };
+        let object = Object::Mapping(MappingKind::Pci, "gpu".to_owned());
+        let comes = change(object, None, (None, Some("")));
+        let edits = of(Grammar::Sections, Policy::Mapping, texts, &[&comes]);
+        assert_eq!(shown(&edits), ["gpu\tmap of b: - > node=b,path=0000:02:00"]);
+    }
+
+    #[test]
+    fn words_and_rules_are_added_and_those_of_a_run_go() {
+        let file = Object::File("etc/kernel/cmdline".to_owned());
+        let texts = Texts {
+            live: "root=a quiet console=tty0 iommu=soft",
+            wanted: "root=a console=ttyS0 iommu=pt",
+            left: "root=a iommu=soft",
+        };
+        let console = change(file.clone(), Some("console"), (Some("tty0"), Some("ttyS0")));
+        let iommu = change(file, Some("iommu"), (Some("soft"), Some("pt")));
+        let edits = of(Grammar::Tokens, Policy::Plain, texts, &[&console, &iommu]);
+        assert_eq!(
+            shown(&edits),
+            [
+                "console=ttyS0: - > console=ttyS0",
+                "iommu=pt: - > iommu=pt",
+                "iommu=soft: iommu=soft > -"
+            ]
+        );
+        let texts = Texts {
+            live: "[OPTIONS]\nenable: 0\n[RULES]\nIN  DROP # mine\n",
+            wanted: "[OPTIONS]\n\nenable: 1\n\n[RULES]\n\nIN ACCEPT -p tcp # ssh\n",
+            left: "",
+        };
+        let cluster = Object::Firewall("cluster".to_owned());
+        let enable = change(cluster.clone(), Some("enable"), (Some("0"), Some("1")));
+        let rule = change(cluster, Some("[RULES] IN ACCEPT -p tcp"), (None, Some("1")));
+        let edits = of(Grammar::Firewall, Policy::Plain, texts, &[&enable, &rule]);
+        assert_eq!(
+            shown(&edits),
+            [
+                "[OPTIONS]\tenable: 0 > 1",
+                "[RULES]\tIN ACCEPT -p tcp # ssh: - > IN ACCEPT -p tcp # ssh"
+            ]
+        );
+        // A file that is somebody else's.
+        let edits = of(Grammar::Firewall, Policy::New, texts, &[&enable]);
+        assert_eq!(edits.items, []);
+        assert_eq!(
+            edits.stays,
+            ["firewall/cluster is somebody else's, and stays"]
+        );
+    }
+
+    #[test]
+    fn an_edit_by_hand_stays() {
+        let file = Object::File("etc/vzdump.conf".to_owned());
+        let texts = Texts {
+            live: "bwlimit: 1\n",
+            wanted: "bwlimit: 2\n",
+            left: "bwlimit: 2\n",
+        };
+        let mut by_hand = change(file, Some("bwlimit"), (Some("1"), Some("2")));
+        by_hand.cause = Cause::Host;
+        let edits = of(Grammar::Keys, Policy::Plain, texts, &[&by_hand]);
+        assert_eq!(edits.items, []);
+        assert_eq!(
+            edits.stays,
+            ["bwlimit of file/etc/vzdump.conf is `1` by hand, and not `2`"]
+        );
+    }
+}

@@ -1,0 +1,411 @@
+//! `moxc apply` does what `moxc plan` shows, and nothing else: on a host in use, by a fake of ssh.
+
+use std::fs;
+
+use crate::applied::{LIVE, in_use, moxc, refused};
+use crate::program::Said;
+use crate::system::{FakeHost, fine, specs};
+
+fn apply(host: &FakeHost, more: &[&str]) -> Said {
+    let args = ["apply", "host.toml", "--live", LIVE, "--yes"];
+    moxc(host, &[&args[..], more].concat())
+}
+
+/// The plan as data.
+fn plan(host: &FakeHost, more: &[&str]) -> serde_json::Value {
+    let args = [
+        "--message-format",
+        "json",
+        "plan",
+        "host.toml",
+        "--live",
+        LIVE,
+    ];
+    let said = moxc(host, &[&args[..], more].concat());
+    serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}:\n{}", said.err))
+}
+
+/// What a plan shows of the objects that begin so: `OBJECT OPTION: BEFORE > AFTER (CAUSE)`.
+fn shown(plan: &serde_json::Value, object: &str) -> Vec<String> {
+    let changes = plan["changes"].as_array().expect("a list");
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
+    changes
+        .iter()
+        .filter(|change| text(&change["object"]).starts_with(object))
+        .map(|change| {
+            format!(
+                "{} {}: {} > {} ({})",
+                text(&change["object"]),
+                text(&change["option"]),
+                text(&change["before"]),
+                text(&change["after"]),
+                text(&change["cause"])
+            )
+        })
+        .collect()
+}
+
+fn commands(plan: &serde_json::Value, object: &str) -> Vec<String> {
+    let changes = plan["changes"].as_array().expect("a list");
+    changes
+        .iter()
+        .filter(|change| change["object"].as_str() == Some(object))
+        .flat_map(|change| change["commands"].as_array().expect("a list"))
+        .map(|command| command.as_str().expect("a text").to_owned())
+        .collect()
+}
+
+/// A host in use that an apply has brought to the spec.
+fn applied() -> FakeHost {
+    let host = in_use();
+    fine(&apply(&host, &[]));
+    host
+}
+
+/// Another spec.
+fn say(host: &FakeHost, from: &str, to: &str) {
+    let spec = host.read("host.toml");
+    let changed = spec.replace(from, to);
+    assert_ne!(spec, changed, "{from}");
+    host.write("host.toml", &changed);
+}
+
+#[test]
+fn a_guest_is_made_by_the_commands_that_its_plan_shows() {
+    let host = in_use();
+    host.write("host.toml", &specs()["making"]);
+    for (path, text) in [
+        ("vz/import/debian-13.qcow2", "image"),
+        ("vz/snippets/user.yaml", ""),
+        (
+            "vz/template/cache/debian-13-standard_13.1-2_amd64.tar.zst",
+            "",
+        ),
+    ] {
+        host.write(&format!("root/var/lib/{path}"), text);
+    }
+    for name in ["cloud-admin", "web-root"] {
+        let path = format!("root/etc/moxc/secrets/{name}");
+        host.write(&path, "hunter2\n");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(host.path(&path), mode).expect("a mode");
+    }
+    let plan = plan(&host, &[]);
+    let said = apply(&host, &["--skip", "network"]);
+    fine(&said);
+    let root = host.path("root").display().to_string();
+    let run: Vec<String> = host
+        .changes()
+        .into_iter()
+        .map(|call| call.replace(&root, ""))
+        .collect();
+    for object in ["vm/115", "vm/116", "vm/117", "ct/120", "ct/121"] {
+        let commands = commands(&plan, object);
+        assert!(!commands.is_empty(), "{object}");
+        for command in commands {
+            // A line of bash there, and the words of a process here.
+            let words = command.replace(['\'', '\\'], "");
+            assert!(run.contains(&words), "{object}: {words}\n{run:#?}");
+        }
+    }
+    assert!(!plan.to_string().contains("hunter2"));
+}
+
+#[test]
+fn single_items_of_the_hosts_files_change_as_planned() {
+    let host = applied();
+    let storage = host.read("root/etc/pve/storage.cfg");
+    // Somebody else's word in a section of ours, a store of theirs, and a retention by hand.
+    let edited = storage.replace("nfs: nas\n", "nfs: nas\n\toptions vers=4.2\n");
+    assert_ne!(edited, storage);
+    host.write("root/etc/pve/storage.cfg", &edited);
+    say(
+        &host,
+        "server = \"192.168.1.5\"",
+        "server = \"192.168.1.6\"",
+    );
+    let before = host.files();
+    let plan = plan(&host, &[]);
+    assert_eq!(
+        shown(&plan, "storage/nas"),
+        ["storage/nas server: 192.168.1.5 > 192.168.1.6 (spec)"]
+    );
+    fine(&apply(&host, &[]));
+    assert_eq!(
+        host.read("root/etc/pve/storage.cfg"),
+        edited.replace("192.168.1.5", "192.168.1.6")
+    );
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    let mut back = host.files();
+    back.retain(|path, _| before.contains_key(path));
+    assert_eq!(back, before);
+}
+
+#[test]
+fn an_edit_by_hand_of_any_file_is_told_and_kept() {
+    let host = applied();
+    let edits = [
+        (
+            "etc/modprobe.d/zfs.conf",
+            "options zfs zfs_arc_max=7\n".to_owned(),
+        ),
+        (
+            "etc/pve/jobs.cfg",
+            host.read("root/etc/pve/jobs.cfg").replace("zstd", "lzo"),
+        ),
+        (
+            "etc/network/interfaces",
+            host.read("root/etc/network/interfaces")
+                .replace("\tbridge-fd 0\n", "\tbridge-fd 4\n"),
+        ),
+        ("etc/resolv.conf", "nameserver 192.0.2.7\n".to_owned()),
+    ];
+    for (path, text) in &edits {
+        assert_ne!(host.read(&format!("root/{path}")), *text, "{path}");
+        host.write(&format!("root/{path}"), text);
+    }
+    host.write("enabled-moxc.target", "");
+    let _ = fs::remove_file(host.path("enabled-moxc.target"));
+    // Something else is to be done, so that the run does not end at once.
+    say(&host, "= \"32 GiB\"\nfirmware", "= \"24 GiB\"\nfirmware");
+    let said = apply(&host, &[]);
+    fine(&said);
+    for (path, text) in &edits {
+        assert_eq!(host.read(&format!("root/{path}")), *text, "{path}");
+    }
+    assert!(!host.path("enabled-moxc.target").exists());
+    for told in [
+        "/etc/modprobe.d/zfs.conf was changed by hand and stays",
+        "/etc/resolv.conf was changed by hand and stays",
+        "/etc/network/interfaces was changed by hand and stays",
+        "moxc.target was disabled by hand and stays so",
+    ] {
+        assert!(said.err.contains(told), "{told}:\n{}", said.err);
+    }
+    assert_eq!(
+        host.changes(),
+        ["qm set 120 --memory 24576"],
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_change_that_is_not_made_is_not_taken_for_made() {
+    let host = applied();
+    // A disk that would shrink, and a kind of container that only making anew changes.
+    say(&host, "size = \"64 GiB\"", "size = \"48 GiB\"");
+    for _ in 0..2 {
+        let said = apply(&host, &[]);
+        fine(&said);
+        assert!(
+            said.err.contains("only making it anew could"),
+            "{}",
+            said.err
+        );
+        assert!(!said.err.contains("by hand"), "{}", said.err);
+        assert_eq!(host.changes(), [""; 0]);
+    }
+    // What is left out is planned again.
+    say(&host, "= \"32 GiB\"\nfirmware", "= \"24 GiB\"\nfirmware");
+    fine(&apply(&host, &["--skip", "guests"]));
+    assert_eq!(
+        shown(&plan(&host, &[]), "vm/120"),
+        ["vm/120 memory: 32768 > 24576 (spec)"]
+    );
+    fine(&apply(&host, &["--only", "vm/120"]));
+    assert_eq!(host.changes(), ["qm set 120 --memory 24576"]);
+}
+
+#[test]
+fn a_run_that_was_cut_off_goes_on_though_its_plan_finds_nothing() {
+    let host = applied();
+    say(&host, "arc-max = \"16 GiB\"", "arc-max = \"12 GiB\"");
+    host.write("fail", "update-initramfs");
+    let said = apply(&host, &[]);
+    assert_eq!(said.status, Some(1), "{}\n{}", said.out, said.err);
+    fs::remove_file(host.path("fail")).expect("it is there");
+    assert_eq!(plan(&host, &[])["same"], true);
+    let said = apply(&host, &[]);
+    fine(&said);
+    assert!(said.err.contains("was cut off"), "{}", said.err);
+    assert!(
+        host.changes()
+            .contains(&"update-initramfs -u -k all".to_owned()),
+        "{:?}",
+        host.changes()
+    );
+    fine(&apply(&host, &[]));
+    assert_eq!(host.changes(), [""; 0]);
+}
+
+#[test]
+fn properties_of_datasets_change_as_planned_and_come_back() {
+    let host = applied();
+    let properties = |quota: &str| {
+        let mut all = String::new();
+        for dataset in host
+            .read("datasets")
+            .lines()
+            .filter(|line| !line.is_empty())
+        {
+            let quota = if dataset.ends_with("windows") {
+                quota
+            } else {
+                "0"
+            };
+            all += &format!(
+                "{dataset}\ttype\tfilesystem\t-\n{dataset}\tcompression\tzstd\tlocal\n{dataset}\tquota\t{quota}\tlocal\n\
+                 {dataset}\tmountpoint\t/{dataset}\tdefault\n"
+            );
+        }
+        host.write("root/.moxc/zfs-get", &all);
+        host.write("property-quota-rpool_windows", &format!("{quota}\n"));
+    };
+    properties("214748364800");
+    say(&host, "quota = \"200 GiB\"", "quota = \"300 GiB\"");
+    let planned = plan(&host, &[]);
+    assert!(
+        shown(&planned, "dataset/rpool/windows").contains(
+            &"dataset/rpool/windows quota: 214748364800 > 322122547200 (unknown)".to_owned()
+        ),
+        "{planned:#}"
+    );
+    fine(&apply(&host, &["--only", "pools"]));
+    assert!(
+        host.changes()
+            .contains(&"zfs set quota=322122547200 rpool/windows".to_owned()),
+        "{:?}",
+        host.changes()
+    );
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    assert_eq!(host.read("property-quota-rpool_windows"), "214748364800\n");
+    // Somebody set it since the plan.
+    host.write("property-quota-rpool_windows", "5\n");
+    refused(
+        &apply(&host, &["--only", "pools"]),
+        "quota of rpool/windows is `5` by now",
+    );
+}
+
+#[test]
+fn a_step_that_is_not_there_is_told() {
+    let host = in_use();
+    let said = apply(&host, &["--only", "file/etc/vzdump"]);
+    assert_eq!(said.status, Some(2), "{}\n{}", said.out, said.err);
+    assert!(
+        said.err
+            .contains("there is no step `file/etc/vzdump`; the steps of this host are check,"),
+        "{}",
+        said.err
+    );
+    let said = host.apply(&["--skip", "network,guest"], "");
+    assert_eq!(said.status, Some(2), "{}\n{}", said.out, said.err);
+    assert!(
+        said.err.contains("there is no step `guest`"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_disk_moves_and_comes_back_and_a_detached_one_wants_its_name() {
+    let host = applied();
+    let path = "root/etc/pve/nodes/pve1/qemu-server/111.conf";
+    let before = host.read(path);
+    say(
+        &host,
+        "containers = { pool = \"rpool\", use = \"containers\" }",
+        "containers = { pool = \"rpool\", use = \"containers\" }\nslow = { pool = \"tank\", use = \"vm-disks\" }",
+    );
+    say(
+        &host,
+        "root = { dataset = \"vm-disks\", size = \"64 GiB\" }",
+        "root = { dataset = \"slow\", size = \"64 GiB\" }",
+    );
+    let said = apply(&host, &["--skip", "network"]);
+    fine(&said);
+    assert!(
+        host.changes()
+            .contains(&"qm disk move 111 scsi0 slow --delete 1".to_owned()),
+        "{:#?}",
+        host.changes()
+    );
+    assert!(
+        host.read(path).contains("scsi0: slow:"),
+        "{}",
+        host.read(path)
+    );
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    assert_eq!(host.read(path), before);
+}
+
+#[test]
+fn a_volume_that_is_detached_wants_its_name_typed() {
+    let host = applied();
+    let path = "root/etc/pve/nodes/pve1/qemu-server/120.conf";
+    let before = host.read(path);
+    let volume = before
+        .lines()
+        .find_map(|line| line.strip_prefix("scsi1: "))
+        .and_then(|value| value.split(',').next())
+        .expect("a second disk")
+        .to_owned();
+    say(
+        &host,
+        "games  = { dataset = \"vm-disks\", size = \"512 GiB\", backup = false }\n",
+        "",
+    );
+    let said = apply(&host, &["--only", "vm/120"]);
+    refused(&said, &format!("this wants --confirm {volume}"));
+    assert_eq!(host.read(path), before);
+    fine(&apply(&host, &["--only", "vm/120", "--confirm", &volume]));
+    assert_eq!(host.changes(), ["qm set 120 --delete scsi1"]);
+}
+
+#[test]
+fn only_the_nodes_own_lines_of_a_cluster_change() {
+    let host = in_use();
+    let other = "gpu\n\tmap id=10de:2684,node=pve2,path=0000:41:00\n";
+    host.write("root/etc/pve/mapping/pci.cfg", other);
+    host.write(
+        "root/etc/pve/jobs.cfg",
+        "vzdump: backup-a\n\tnode pve2\n\tschedule 02:00\n\tall 1\n\tstorage local\n",
+    );
+    host.write(
+        "root/etc/pve/nodes/pve2/qemu-server/200.conf",
+        "memory: 512\nname: other\n",
+    );
+    let before = host.files();
+    fine(&apply(&host, &["--skip", "network"]));
+    let mapping = host.read("root/etc/pve/mapping/pci.cfg");
+    assert!(mapping.contains("node=pve2,path=0000:41:00"), "{mapping}");
+    assert!(mapping.contains("node=pve1,"), "{mapping}");
+    let jobs = host.read("root/etc/pve/jobs.cfg");
+    assert!(
+        jobs.starts_with(
+            "vzdump: backup-a\n\tnode pve2\n\tschedule 02:00\n\tall 1\n\tstorage local\n"
+        ),
+        "{jobs}"
+    );
+    assert_eq!(
+        host.read("root/etc/pve/nodes/pve2/qemu-server/200.conf"),
+        before["etc/pve/nodes/pve2/qemu-server/200.conf"]
+    );
+    fine(&apply(&host, &["--skip", "network"]));
+    assert_eq!(host.changes(), [""; 0]);
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    assert_eq!(host.read("root/etc/pve/mapping/pci.cfg"), other);
+    // Without quorum Proxmox VE takes no change: nothing is begun.
+    host.write("root/etc/pve/corosync.conf", "");
+    fs::write(
+        host.path("bin/pvecm"),
+        "#!/bin/sh\necho 'Quorate:          No'\n",
+    )
+    .expect("a file");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(host.path("bin/pvecm"), mode).expect("a mode");
+    let before = host.files();
+    refused(&apply(&host, &[]), "the cluster has no quorum");
+    assert_eq!(host.files(), before);
+}
