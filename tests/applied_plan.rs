@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::applied::{LIVE, in_use, moxc, refused};
+use crate::applied::{LIVE, homelab, in_use, moxc, refused};
 use crate::program::Said;
 use crate::system::{FakeHost, fine, specs};
 
@@ -200,7 +200,8 @@ fn a_change_that_is_not_made_is_not_taken_for_made() {
         fine(&said);
         assert!(
             said.err.contains("only making it anew could"),
-            "{}",
+            "{}\n{}",
+            said.out,
             said.err
         );
         assert!(!said.err.contains("by hand"), "{}", said.err);
@@ -299,6 +300,7 @@ fn a_step_that_is_not_there_is_told() {
         "{}",
         said.err
     );
+    let host = homelab();
     let said = host.apply(&["--skip", "network,guest"], "");
     assert_eq!(said.status, Some(2), "{}\n{}", said.out, said.err);
     assert!(

@@ -61,11 +61,33 @@ pub(super) fn actions(
     ours.collect()
 }
 
+/// Guests that no run made, nobody takes over, and that are as the spec says.
+pub(super) fn untouched(
+    plan: &Plan,
+    snapshot: &Snapshot,
+    left: &BTreeMap<String, String>,
+    adopt: &[u32],
+) -> BTreeSet<String> {
+    let own = snapshot.own().into_iter().flat_map(|own| &own.guests);
+    own.filter(|(vmid, live)| {
+        let (folder, object) = match live.kind {
+            GuestKind::Qm => ("qemu-server", Object::Vm(**vmid)),
+            GuestKind::Pct => ("lxc", Object::Ct(**vmid)),
+        };
+        !left.contains_key(&format!("etc/pve/{folder}/{vmid}.conf"))
+            && !adopt.contains(vmid)
+            && plan.changes.iter().all(|change| change.object != object)
+    })
+    .map(|(vmid, _)| vmid.to_string())
+    .collect()
+}
+
 /// What later runs have to know of a guest's file, where that is not all of it: a change that is told and not made was not
 /// applied. There it holds what the last run left.
 pub(super) fn noted(
     file: &OutputFile,
     plan: &Plan,
+    wanted: &Wanted,
     left: &BTreeMap<String, String>,
 ) -> Option<String> {
     let path = file.path.as_str().strip_prefix("proxmox/")?;
@@ -85,17 +107,40 @@ pub(super) fn noted(
         .filter_map(|change| Some(change.line.as_ref()?.key.as_str()))
         .filter(|key| !RAW.contains(key) && *key != "description")
         .collect();
-    if not_made.is_empty() {
+    let vmid = path.rsplit('/').next()?.strip_suffix(".conf")?;
+    let mut makings = wanted.makings.iter();
+    let making = makings.find(|making| making.vmid == vmid);
+    // A volume that the spec does not name stays, and from now on it is the one that was left.
+    let kept: BTreeMap<&str, (&str, &str)> = plan
+        .changes
+        .iter()
+        .filter(|change| change.object == object)
+        .filter_map(|change| {
+            let key = change.line.as_ref()?.key.as_str();
+            let part = change.option.as_deref()?.strip_prefix(key)?;
+            let (before, after) = (change.before.as_deref()?, change.after.as_deref()?);
+            let store = |volume: &str| volume.split(':').next().map(str::to_owned);
+            let names = making.is_some_and(|making| making.existing.iter().any(|one| one == key));
+            (matches!(part, ".file" | ".volume")
+                && holds_volume(key)
+                && !names
+                && store(before) == store(after))
+            .then_some((key, (after, before)))
+        })
+        .collect();
+    if not_made.is_empty() && kept.is_empty() {
         return None;
     }
     let left = left.get(path).map(|text| GuestConfig::parse(kind, text).0);
     let text = String::from_utf8_lossy(&file.contents);
     let mut noted = String::new();
     for line in text.split_inclusive('\n') {
-        match line
-            .split_once(": ")
-            .filter(|(key, _)| not_made.contains(key))
-        {
+        match line.split_once(": ") {
+            Some((key, _)) if kept.contains_key(key) && !not_made.contains(key) => {
+                let (made_up, volume) = kept[key];
+                noted.push_str(&line.replacen(made_up, volume, 1));
+            }
+            Some((key, _)) if !not_made.contains(key) => noted.push_str(line),
             None => noted.push_str(line),
             Some((key, _)) => {
                 if let Some(value) = left.as_ref().and_then(|left| left.get(key)) {

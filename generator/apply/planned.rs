@@ -39,6 +39,7 @@ pub fn prepare(
         guests: guests::actions(files, plan, wanted, snapshot, left, adopt),
         edits: edits(files, plan, snapshot, left),
         pools: pools(plan),
+        untouched: guests::untouched(plan, snapshot, left, adopt),
         stays: stays(files, plan, snapshot),
     };
     let mut merged = FileSet::new();
@@ -60,7 +61,7 @@ pub fn prepare(
             merged.insert(kept).expect("no tree has such a folder");
             file.contents = result.text.into_bytes();
         }
-        if let Some(text) = guests::noted(&file, plan, left) {
+        if let Some(text) = guests::noted(&file, plan, wanted, left) {
             let path = file.path.as_str().replacen("proxmox/", "proxmox/.own/", 1);
             let path = RelPath::new(&path).expect("it is one with another beginning");
             let kept = OutputFile::bytes(path, text, file.mode, file.target);
@@ -191,12 +192,21 @@ fn stays(files: &FileSet, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, 
     let own = files.iter().filter_map(|file| {
         let path = file.path.as_str().strip_prefix("proxmox/")?;
         let ours = path.starts_with("etc/") || path.starts_with("usr/") || path.starts_with("var/");
-        let Item::Present(live) = snapshot.tree.file(path) else {
+        if !ours
+            || tree::merged(path).is_some()
+            || path.starts_with("etc/pve/qemu-server/")
+            || path.starts_with("etc/pve/lxc/")
+        {
             return None;
-        };
-        let wanted = String::from_utf8_lossy(&file.contents);
-        if !ours || tree::merged(path).is_some() || live.text == wanted {
-            return None;
+        }
+        match snapshot.tree.file(path) {
+            Item::Unread(_) => return None,
+            Item::Present(live) if live.text == String::from_utf8_lossy(&file.contents) => {
+                return None;
+            }
+            // Settings of modules may stand in any file.
+            Item::Absent if !path.starts_with("etc/mod") => return None,
+            Item::Present(_) | Item::Absent => {}
         }
         let of_file = |change: &&Change| match &change.object {
             Object::Unit(name) => path.strip_prefix("etc/systemd/system/") == Some(name),

@@ -225,6 +225,13 @@ pub enum Action {
         /// What it becomes.
         after: String,
     },
+    /// A file that stays as it is, since it means what is wanted: later runs know it by that.
+    Note {
+        /// Where.
+        path: String,
+        /// Whether its text is kept, for files that others write, too.
+        has_text: bool,
+    },
     /// The node's own line in `/etc/hosts`: address, name with domain, name.
     HostsLine(String),
     /// The initial RAM disk and the boot loader, where their files changed.
@@ -485,6 +492,11 @@ impl Action {
                     after.clone(),
                 ],
             ),
+            Self::Note { path, has_text } => {
+                let mut words = vec![path.clone()];
+                words.extend(has_text.then(|| "text".to_owned()));
+                ("stays", words)
+            }
             Self::HostsLine(line) => ("hosts_line", vec![line.clone()]),
             Self::Boot => ("boot", Vec::new()),
             Self::Reload => ("reload", Vec::new()),

@@ -1,6 +1,6 @@
 //! The steps that bring a host to what its tree says: a fresh installation, or a host that a plan was made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::making::Making;
 use crate::output::{FileSet, Mode, Sha256};
@@ -50,6 +50,8 @@ pub struct Planned {
     pub edits: BTreeMap<String, Vec<Action>>,
     /// What becomes of the pools and datasets.
     pub pools: Vec<Action>,
+    /// Guests of somebody else that are as the spec says, by VMID: nothing is done to them.
+    pub untouched: BTreeSet<String>,
     /// Files that are all ours, where the plan leaves them as they are, with what is told of it.
     pub stays: BTreeMap<String, Option<String>>,
 }
@@ -116,6 +118,9 @@ const MERGED: &[(&str, Grammar, Policy, Group)] = &[
 pub fn merged(path: &str) -> Option<(Grammar, Policy, Group)> {
     if path.starts_with("etc/pve/nodes/") && path.ends_with("/host.fw") {
         return Some((Grammar::Firewall, Policy::New, Group::Jobs));
+    }
+    if path.starts_with("etc/pve/firewall/") && path.ends_with(".fw") {
+        return Some((Grammar::Firewall, Policy::Plain, Group::Jobs));
     }
     MERGED
         .iter()
@@ -298,7 +303,11 @@ pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation)
         "templates and images",
         images(&guests, wanted),
     );
-    for guest in &guests {
+    let untouched = |guest: &Guest| match situation {
+        Situation::Planned(planned) => planned.untouched.contains(&guest.vmid),
+        Situation::Fresh => false,
+    };
+    for guest in guests.iter().filter(|guest| !untouched(guest)) {
         add(
             &object(guest),
             Group::Guests,
@@ -423,6 +432,17 @@ fn check(tree: &FileSet, host: &str, guests: &[Guest], situation: &Situation) ->
     }
 }
 
+/// A file that a plan leaves as it is, with what is told of it.
+fn stays_as_it_is(path: &str, told: Option<&String>) -> Action {
+    match told {
+        Some(told) => Action::Leave(told.clone()),
+        None => Action::Note {
+            path: path.to_owned(),
+            has_text: is_network(path),
+        },
+    }
+}
+
 /// A file that is all ours.
 fn put(path: &str, mode: Mode, situation: &Situation) -> Vec<Action> {
     let mut base = vec![Base::Absent, Base::Left];
@@ -431,7 +451,7 @@ fn put(path: &str, mode: Mode, situation: &Situation) -> Vec<Action> {
         Situation::Fresh => {}
         Situation::Planned(planned) => {
             if let Some(told) = planned.stays.get(path) {
-                return told.clone().map(Action::Leave).into_iter().collect();
+                return vec![stays_as_it_is(path, told.as_ref())];
             }
             base.extend(
                 planned
@@ -498,6 +518,13 @@ pub(super) fn merged_files(tree: &FileSet, host: &str) -> Vec<(String, Grammar, 
         .iter()
         .map(|(path, ..)| (*path).to_owned())
         .chain(own)
+        .chain(
+            files(tree)
+                .map(|(path, ..)| path.to_owned())
+                .filter(|path| {
+                    path.starts_with("etc/pve/firewall/") && path != "etc/pve/firewall/cluster.fw"
+                }),
+        )
         .filter_map(|path| {
             let (grammar, policy, group) = merged(&path)?;
             Some((path, grammar, policy, group))
@@ -618,7 +645,7 @@ fn network(tree: &FileSet, wanted: &Wanted, situation: &Situation) -> Vec<Action
         .collect();
     let told = stays.iter().filter(|(path, _)| is_network(path));
     let mut actions: Vec<Action> = told
-        .filter_map(|(_, told)| told.clone().map(Action::Leave))
+        .map(|(path, told)| stays_as_it_is(path, told.as_ref()))
         .collect();
     if !files.is_empty() {
         actions.push(Action::Network {

@@ -39,7 +39,8 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
         .file("var/lib/moxc/unfinished")
         .present()
         .is_some();
-    if differences.is_same() && args.choice.restart.is_empty() && !unfinished {
+    let is_asked = !args.choice.restart.is_empty() || !args.choice.adopt.is_empty();
+    if differences.is_same() && !is_asked && !unfinished {
         return Ok(Status::Fine);
     }
     if unfinished {

@@ -15,7 +15,7 @@ use crate::calendar::ProxmoxSchedule;
 use crate::facts::making::{self, Making};
 use crate::live::{FileText, Item, Snapshot, Unread};
 use crate::model::Host;
-use crate::output::FileSet;
+use crate::output::{FileSet, Sha256};
 use crate::pve::schema::{ConfigFile, OptionSchema};
 use crate::pve::{GuestConfig, GuestKind, MappingKind, Release, SectionConfig, SectionFile};
 use crate::shell::Command;
@@ -538,8 +538,17 @@ impl<'a> Comparison<'a> {
             }
         }
         let applied = self.applied.as_ref().map(|applied| {
-            let text = applied.text(path);
-            text.map(|text| Items::from([(object.clone(), read(text))]))
+            let left = match (applied.files.get(path), applied.text(path)) {
+                (None, _) => None,
+                (Some(_), Some(text)) => Some(read(text)),
+                // Only its digest is kept: it is as the last run left it, or nobody knows how it was.
+                (Some(file), None) => here
+                    .present()
+                    .filter(|live| Sha256::of(live.text.as_bytes()).to_string() == file.sha256)
+                    .map(|live| read(&live.text))
+                    .or_else(|| Some(wanted.clone())),
+            };
+            left.map(|left| Items::from([(object.clone(), left)]))
                 .unwrap_or_default()
         });
         let wanted = Items::from([(object.clone(), wanted)]);
@@ -704,7 +713,7 @@ impl<'a> Comparison<'a> {
                     } else {
                         // Only its digest is kept: it is as the last run left it, or nobody knows how it was.
                         let same = live.as_deref().is_some_and(|live| {
-                            crate::output::Sha256::of(live.as_bytes()).to_string() == file.sha256
+                            Sha256::of(live.as_bytes()).to_string() == file.sha256
                         });
                         match (&live, same) {
                             (Some(live), true) => of(live),

@@ -348,10 +348,30 @@ fn is_derived(pair: &Pair<'_>, key: &str, difference: &Difference, there: bool) 
     match (base, part.as_str()) {
         _ if !there || before.is_empty() => false,
         ("net", "macaddr" | "hwaddr") => derived_mac(pair, after),
+        // The name of a volume that the spec does not name is made up: the one that the last run left will do.
+        (_, "file" | "volume") if holds_volume(key) => {
+            let store = |volume: &str| volume.split_once(':').map(|(store, _)| store.to_owned());
+            let left = pair.applied.flatten().and_then(|left| left.get(key));
+            let left = left.and_then(|left| left.split(',').next());
+            !pair.making.existing.iter().any(|known| known == key)
+                && !pair.making.vmid.is_empty()
+                && store(before).is_some()
+                && store(before) == store(after)
+                && is_own_volume(pair, after)
+                && left == Some(before)
+        }
         // Version 8 is what moxc writes; Proxmox VE's own are of version 4.
         ("smbios", "uuid") => after.as_bytes().get(14) == Some(&b'8'),
         _ => false,
     }
+}
+
+/// Whether a volume bears the guest's number, as those that are allocated do.
+fn is_own_volume(pair: &Pair<'_>, volume: &str) -> bool {
+    let name = volume.rsplit([':', '/']).next().unwrap_or(volume);
+    ["vm", "subvol"]
+        .iter()
+        .any(|kind| name.starts_with(&format!("{kind}-{}-disk-", pair.vmid)))
 }
 
 fn derived_mac(pair: &Pair<'_>, mac: &str) -> bool {

@@ -127,7 +127,7 @@ put() {
       keep "$path" "$wanted"
       doing chmod -- "$mode" "$root/$path"
     fi
-    applied "$path"
+    put_is_known
     return 0
   fi
   if ! is_expected "$@"; then
@@ -152,7 +152,15 @@ put() {
   keep "$path" "$wanted"
   note_change "$path"
   place "$tree/$path" "$path" "$mode"
-  applied "$path"
+  put_is_known
+}
+
+# put_is_known: with its text where it is small, so that a later plan tells whose change a change is.
+put_is_known() {
+  case $path in
+    etc/*) applied "$path" text ;;
+    *) applied "$path" ;;
+  esac
 }
 
 # edit GRAMMAR PATH POLICY ITEMS: single items of a file that others write, too, as a plan found them.
@@ -212,6 +220,14 @@ replace() {
   keep "$1" "$(sha256_of "$2")"
   note_change "$1"
   place "$2" "$1" "$3"
+}
+
+# stays PATH [TEXT]: a file that means what is wanted and stays as it is: noted as what was wanted.
+stays() {
+  wanted_names+=("$1")
+  if [[ -z $skipping && -e $root/$1 ]]; then
+    applied "$@"
+  fi
 }
 
 # hosts_line LINE
