@@ -167,7 +167,7 @@ fn an_edit_by_hand_of_any_file_is_told_and_kept() {
     host.write("enabled-moxc.target", "");
     let _ = fs::remove_file(host.path("enabled-moxc.target"));
     // Something else is to be done, so that the run does not end at once.
-    say(&host, "= \"32 GiB\"\nfirmware", "= \"24 GiB\"\nfirmware");
+    say(&host, "= \"8 GiB\"", "= \"6 GiB\"");
     let said = apply(&host, &[]);
     fine(&said);
     for (path, text) in &edits {
@@ -184,7 +184,7 @@ fn an_edit_by_hand_of_any_file_is_told_and_kept() {
     }
     assert_eq!(
         host.changes(),
-        ["qm set 120 --memory 24576"],
+        ["pct set 110 --memory 6144"],
         "{}",
         said.err
     );
@@ -208,14 +208,14 @@ fn a_change_that_is_not_made_is_not_taken_for_made() {
         assert_eq!(host.changes(), [""; 0]);
     }
     // What is left out is planned again.
-    say(&host, "= \"32 GiB\"\nfirmware", "= \"24 GiB\"\nfirmware");
+    say(&host, "= \"8 GiB\"", "= \"6 GiB\"");
     fine(&apply(&host, &["--skip", "guests"]));
     assert_eq!(
-        shown(&plan(&host, &[]), "vm/120"),
-        ["vm/120 memory: 32768 > 24576 (spec)"]
+        shown(&plan(&host, &[]), "ct/110"),
+        ["ct/110 memory: 8192 > 6144 (spec)"]
     );
-    fine(&apply(&host, &["--only", "vm/120"]));
-    assert_eq!(host.changes(), ["qm set 120 --memory 24576"]);
+    fine(&apply(&host, &["--only", "ct/110"]));
+    assert_eq!(host.changes(), ["pct set 110 --memory 6144"]);
 }
 
 #[test]

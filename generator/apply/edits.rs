@@ -155,6 +155,7 @@ fn push(edits: &mut Edits, key: &str, before: Option<&str>, after: Option<String
             before: before.map(str::to_owned),
             after,
             volume: None,
+            follows: false,
         });
     }
 }

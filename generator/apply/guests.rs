@@ -209,6 +209,12 @@ impl Guest<'_> {
                 items.push(item);
             }
         }
+        for item in &mut items {
+            item.follows = own.iter().any(|action| match action {
+                Action::Grow { key, .. } | Action::Move { key, .. } => *key == item.key,
+                _ => false,
+            });
+        }
         // What cannot come back goes first: the rest is not put back over it.
         actions.append(&mut own);
         actions.push(Action::ChangeGuest {
@@ -284,6 +290,15 @@ impl Guest<'_> {
             && !self.making.existing.iter().any(|one| one == key)
     }
 
+    /// Whether the volume is in a slot that goes: a disk that changes its bus.
+    fn comes_from_another_slot(&self, volume: &str) -> bool {
+        self.live.options().any(|(slot, value)| {
+            holds_volume(slot)
+                && value.split(',').next() == Some(volume)
+                && self.wanted.get(slot).is_none()
+        })
+    }
+
     /// A disk that grows or moves.
     fn own_command(&self, change: &Change, key: &str) -> Option<Action> {
         if change.class.when != When::Command {
@@ -320,6 +335,7 @@ impl Guest<'_> {
                 before: raw(self.live),
                 after: raw(&self.wanted),
                 volume: None,
+                follows: false,
             };
         }
         let trimmed = |value: Option<&String>| {
@@ -331,7 +347,7 @@ impl Guest<'_> {
         };
         let (here, there) = (first_part(before), first_part(after));
         let volume = after
-            .filter(|_| before.is_none())
+            .filter(|_| before.is_none() && !self.comes_from_another_slot(there))
             .map(|after| self.making.argument(key, after))
             .filter(|argument| Some(argument) != after);
         let after = if self.is_made_up(key, here, there) {
@@ -343,6 +359,7 @@ impl Guest<'_> {
             key: key.to_owned(),
             before: trimmed(before),
             volume,
+            follows: false,
             after,
         }
     }

@@ -159,6 +159,8 @@ pub struct Item {
     pub after: Option<String>,
     /// What allocates its volume, where that is new.
     pub volume: Option<String>,
+    /// Whether its volume has moved or grown by then: the rest of the line changes, and this stays.
+    pub follows: bool,
 }
 
 /// What a step does. Each part looks first: what is so already is done.
@@ -410,7 +412,15 @@ fn items_file(items: &[Item], files: &mut Vec<(String, String)>) -> String {
     let name = format!(".items/{}", files.len());
     let rows: Vec<_> = items
         .iter()
-        .map(|item| (&item.key, &item.before, &item.after, &item.volume))
+        .map(|item| {
+            (
+                &item.key,
+                &item.before,
+                &item.after,
+                &item.volume,
+                item.follows,
+            )
+        })
         .collect();
     let text = serde_json::to_string(&rows).expect("texts have a JSON form");
     files.push((name.clone(), text));

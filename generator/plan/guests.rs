@@ -455,8 +455,10 @@ fn changed(
         );
         // A volume that comes is allocated.
         let argument = match kind {
-            Kind::Add => line_after.map(|after| pair.making.argument(sides.key, &after)),
-            Kind::Remove | Kind::Change => line_after,
+            Kind::Add if !comes_from_another_slot(pair, &after_parts) => {
+                line_after.map(|after| pair.making.argument(sides.key, &after))
+            }
+            Kind::Add | Kind::Remove | Kind::Change => line_after,
         };
         found.changes.push(Change {
             object: sides.object.clone(),
@@ -566,8 +568,26 @@ fn before_is_elsewhere(pair: &Pair<'_>, parts: &Parts) -> bool {
         return false;
     };
     pair.wanted.options().any(|(key, value)| {
-        is_drive(key) && volume_of(&value::parts(config_file, key, value)) == Some(volume)
+        // The name of a volume that the spec does not name means nothing in a slot that has one already.
+        let is_meant = pair.making.vmid.is_empty()
+            || pair.making.existing.iter().any(|named| named == key)
+            || pair.live.config.get(key).is_none();
+        is_drive(key)
+            && is_meant
+            && volume_of(&value::parts(config_file, key, value)) == Some(volume)
     })
+}
+
+/// Whether the volume is in a slot that goes: a disk that changes its bus.
+fn comes_from_another_slot(pair: &Pair<'_>, parts: &Parts) -> bool {
+    let config_file = pair.wanted.kind().config_file();
+    let volume = volume_of(parts);
+    volume.is_some()
+        && pair.live.config.options().any(|(key, value)| {
+            is_drive(key)
+                && pair.wanted.get(key).is_none()
+                && volume_of(&value::parts(config_file, key, value)) == volume
+        })
 }
 
 fn volume_of(parts: &Parts) -> Option<&str> {
@@ -785,7 +805,15 @@ fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str) -> String {
     let old = value::parts(config_file, sides.key, before);
     let mut new = value::parts(config_file, sides.key, after);
     let same_volume = volume_of(&old) == volume_of(&new)
-        || matches!((volume_of(&old), volume_of(&new)), (Some(old), Some(new)) if moves(old, new));
+        || matches!((volume_of(&old), volume_of(&new)), (Some(old), Some(new)) if moves(old, new))
+        || ["file", "volume"].iter().any(|part| {
+            let difference = (
+                (*part).to_owned(),
+                old.get(*part).cloned(),
+                new.get(*part).cloned(),
+            );
+            is_derived(pair, sides.key, &difference, true)
+        });
     if holds_volume(sides.key) {
         // `disk move` and `disk resize` see to these.
         for part in ["file", "volume", "size", "ms-cert"] {
@@ -857,7 +885,16 @@ fn cause(
             let left = parts.as_ref().and_then(|parts| parts.get(part));
             cause_of(left.map(String::as_str), before, after)
         }
-        None => cause_of(left.as_deref(), before, after),
+        None => {
+            let parts =
+                |value: Option<&str>| value.map(|value| value::parts(config_file, key, value));
+            let (old, now) = (parts(left.as_deref()), parts(before));
+            // Another order of the same is no change.
+            if value::differences(config_file, key, old.as_ref(), now.as_ref()).is_empty() {
+                return Cause::Spec;
+            }
+            cause_of(left.as_deref(), before, after)
+        }
     }
 }
 

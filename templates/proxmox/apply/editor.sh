@@ -246,7 +246,7 @@ sub items_of {
   my ($want) = @_;
   return undef if $want !~ /\Aitems:(.*)\z/s;
   my $items = json()->decode(slurp($1) // die "$1 is not there\n");
-  for my $item (@$items) { utf8::encode($_) for grep { defined } @$item }
+  for my $item (@$items) { utf8::encode($_) for grep { defined && !ref } @$item }
   return $items;
 }
 
@@ -468,7 +468,15 @@ sub guest {
   my $items = items_of($want_path);
   if (defined $items) {
     for my $item (@$items) {
-      my ($key, $base, $want, $volume) = @$item;
+      my ($key, $base, $want, $volume, $follows) = @$item;
+      if ($follows && defined $now->{$key}) {
+        my ($here) = $now->{$key} =~ /\A([^,]*)/;
+        my $size = part($now->{$key}, 'size');
+        for my $value (grep { defined } $base, $want) {
+          $value =~ s/\A[^,]*/$here/;
+          $value = without($value, 'size') . ",size=$size" if defined $size;
+        }
+      }
       next if alike($key, $now->{$key}, $want);
       # An allocated volume has the name that its storage gave it.
       next if defined $volume && defined $now->{$key} && same_but_volume($now->{$key}, $want);
