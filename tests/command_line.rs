@@ -128,6 +128,49 @@ fn lint_nix_tells_faults_by_name_and_place() {
 }
 
 #[test]
+fn lint_nix_takes_folders_and_tells_what_is_unused_only_where_asked() {
+    let here = folder();
+    let write = |name: &str, text: &str| {
+        let path = here.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("it has a folder"))
+            .expect("the folder is ours");
+        std::fs::write(path, text).expect("the folder is ours");
+    };
+    write("hosts/b.nix", "{ lib, ... }: { a = lib.mkDefualt 1; }\n");
+    write(
+        "hosts/a/c.nix",
+        "{ pkgs, ... }: { services.ngnix.enable = true; }\n",
+    );
+    write("hosts/.direnv/d.nix", "{ a = \n");
+    write("hosts/notes.txt", "{ a = \n");
+    let said = call(
+        here.path(),
+        &["lint-nix", "hosts", "--message-format", "short"],
+    );
+    assert_eq!(said.status, Some(1));
+    assert_eq!(
+        said.err,
+        "hosts/a/c.nix:1:27: error[MOX0841]: NixOS has no option `services.ngnix`\n\
+         hosts/b.nix:1:25: error[MOX0845]: nixpkgs' library has no `mkDefualt`\n"
+    );
+    let said = call(
+        here.path(),
+        &[
+            "lint-nix",
+            "hosts/a",
+            "--unused",
+            "--message-format",
+            "short",
+        ],
+    );
+    assert!(
+        said.err.contains("hosts/a/c.nix:1:3: warning[MOX0846]"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn the_arguments_are_consistent() {
     use clap::CommandFactory as _;
     moxc::cli::Args::command().debug_assert();

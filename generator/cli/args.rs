@@ -376,9 +376,12 @@ fn cost_parser() -> impl clap::builder::TypedValueParser<Value = Cost> {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct LintNix {
-    /// Files of Nix; `-` is standard input
+    /// Files of Nix, or folders that hold some; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+    /// Tell `let` bindings and arguments that nothing uses, too
+    #[arg(long)]
+    pub(super) unused: bool,
     /// The NixOS release to hold options against; the newest known where left out
     #[arg(long, value_name = "YY.MM")]
     pub(super) release: Option<String>,

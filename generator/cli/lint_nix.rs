@@ -1,4 +1,5 @@
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::args::LintNix;
 use super::load::{self, Sources};
@@ -30,9 +31,17 @@ pub(super) fn run(args: &LintNix, terminal: &mut Terminal) -> Result<Status, Fai
     };
     let mut sources = Sources::default();
     let mut sink = Sink::new();
+    let mut files = Vec::new();
     for path in &args.files {
+        if path.is_dir() {
+            collect(path, &mut files)?;
+        } else {
+            files.push(path.clone());
+        }
+    }
+    for path in &files {
         if let Some(file) = load::read(&mut sources, path, &mut sink)? {
-            lint(&sources, file, path, &rules, &mut sink);
+            lint(&sources, file, path, &rules, args.unused, &mut sink);
         }
     }
     let found = sink.finish(&Lints::default(), args.deny_warnings);
@@ -44,8 +53,38 @@ pub(super) fn run(args: &LintNix, terminal: &mut Terminal) -> Result<Status, Fai
     })
 }
 
+/// Every Nix file below a folder, by name. What is hidden is nobody's source, and links may lead anywhere: `result` of a
+/// build leads into the store.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let fail = |error| Failure::io("read", folder, &error);
+    let mut entries = fs::read_dir(folder)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(fail)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let kind = entry.file_type().map_err(fail)?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if kind.is_dir() {
+            collect(&path, files)?;
+        } else if kind.is_file() && path.extension().is_some_and(|end| end == "nix") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
 /// A file that sets options of NixOS is held against them; of any other, syntax and names are looked at.
-fn lint(sources: &Sources, file: FileId, path: &Path, rules: &Rules, sink: &mut Sink) {
+fn lint(
+    sources: &Sources,
+    file: FileId,
+    path: &Path,
+    rules: &Rules,
+    unused: bool,
+    sink: &mut Sink,
+) {
     let text = sources.map().file(file).text();
     let is_flake = path.file_name().is_some_and(|name| name == "flake.nix");
     let faults = if !is_flake && looks_like_module(text, rules.index) {
@@ -53,7 +92,9 @@ fn lint(sources: &Sources, file: FileId, path: &Path, rules: &Rules, sink: &mut 
     } else {
         nix::check(text)
     };
-    for fault in faults {
+    // Arguments that a module names and does not use are common, and no fault.
+    let wanted = |fault: &Fault| unused || fault.kind != FaultKind::UnusedBinding;
+    for fault in faults.into_iter().filter(wanted) {
         sink.push(diagnostic(file, fault, rules.release));
     }
 }
@@ -71,6 +112,7 @@ fn diagnostic(file: FileId, fault: Fault, release: Release) -> Diagnostic {
         | FaultKind::DuplicateAttribute
         | FaultKind::DuplicateFormal
         | FaultKind::UnboundName
+        | FaultKind::UnknownFunction
         | FaultKind::IntegerRange
         | FaultKind::FloatRange => (Code::MOX0845, false),
     };

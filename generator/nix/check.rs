@@ -80,6 +80,8 @@ fault_kinds! {
     DuplicateFormal "duplicate-formal" Error,
     /// A variable that nobody binds.
     UnboundName "unbound-name" Error,
+    /// A function that nixpkgs' library does not have, one slip away from one that it has.
+    UnknownFunction "unknown-function" Error,
     /// An integer of more than 63 bits.
     IntegerRange "integer-range" Error,
     /// A float too large for 64 bits, or too near to zero.
@@ -240,6 +242,7 @@ pub(super) fn check_tree(root: &ast::Root) -> Vec<Fault> {
     if let Some(expr) = root.expr() {
         checker.expr(&expr, &Scope::Globals);
     }
+    checker.faults.extend(super::library::faults(root));
     checker
         .faults
         .sort_by_key(|fault| (fault.range.start, fault.range.end, fault.kind));

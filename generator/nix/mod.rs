@@ -7,8 +7,10 @@ mod bounds;
 pub mod check;
 pub mod expr;
 mod layout;
+mod library;
 pub mod options;
 mod print;
+mod slip;
 #[cfg(test)]
 mod trees;
 

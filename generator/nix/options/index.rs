@@ -1,7 +1,7 @@
 //! The index in memory, and its compressed form in the program.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use serde_json::Value as Json;
@@ -19,6 +19,9 @@ pub struct Index {
     /// The oldest first; at least one.
     pub(super) snapshots: Vec<Snapshot>,
     pub(super) nodes: Vec<Node>,
+    /// The names of all nodes, one after the other: twenty thousand texts of their own would take longer to make than
+    /// the rest of a check.
+    names: String,
 }
 
 /// NixOS at some time.
@@ -55,14 +58,55 @@ impl Coverage {
 /// A name in the tree of options.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Node {
+    /// Where its own name stands among all: `<name>` stands for any attribute, `*` for any list element.
+    name: Range<u32>,
     /// What is known of it in each snapshot, if it is an option.
-    pub(super) states: Option<Vec<State>>,
-    /// Everything below is known in the snapshots that cover what is listed.
-    pub(super) listed: bool,
+    pub(super) states: Option<States>,
+    /// How much is known of what is below.
+    pub(super) reach: Reach,
     /// Some options of this submodule are not known.
     pub(super) partial: bool,
-    /// `<name>` stands for any attribute, `*` for any list element.
-    pub(super) children: BTreeMap<Box<str>, NodeId>,
+    /// By their names.
+    pub(super) children: Vec<NodeId>,
+}
+
+/// How much is known of what is below a name, whatever a snapshot knows as a whole. The weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) enum Reach {
+    /// What a snapshot knows.
+    #[default]
+    Open,
+    /// Everything, in the snapshots that cover what is listed.
+    Listed,
+    /// Everything, in every snapshot: moxc's own options.
+    Whole,
+}
+
+/// What is known of an option in each snapshot.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum States {
+    /// The same in all of them.
+    Same(State),
+    /// The oldest first.
+    Each(Vec<State>),
+}
+
+impl States {
+    pub(super) fn new(states: Vec<State>) -> Self {
+        match states.split_first() {
+            Some((first, rest)) if rest.iter().all(|other| other == first) => {
+                Self::Same(first.clone())
+            }
+            _ => Self::Each(states),
+        }
+    }
+
+    pub(super) fn get(&self, snapshot: usize) -> &State {
+        match self {
+            Self::Same(state) => state,
+            Self::Each(states) => states.get(snapshot).unwrap_or(&State::Absent),
+        }
+    }
 }
 
 /// An option in a snapshot.
@@ -88,7 +132,7 @@ impl fmt::Display for IndexError {
 
 impl std::error::Error for IndexError {}
 
-const MAGIC: &[u8] = b"moxc options 1\n";
+const MAGIC: &[u8] = b"moxc options 2\n";
 
 /// Deeper than any option is.
 const DEEPEST: usize = 64;
@@ -105,6 +149,14 @@ impl Index {
     /// The releases that it has snapshots of, the oldest first.
     pub fn releases(&self) -> impl Iterator<Item = Release> {
         self.snapshots.iter().map(|snapshot| snapshot.release)
+    }
+
+    /// Whether there is anything of that name, in whatever snapshot.
+    pub fn has(&self, names: &[impl AsRef<str>]) -> bool {
+        names
+            .iter()
+            .try_fold(0, |node, name| self.child(node, name.as_ref()))
+            .is_some()
     }
 
     /// Number of options, in whatever snapshot.
@@ -125,8 +177,60 @@ impl Index {
         self.nodes.get(id).unwrap_or(&self.nodes[0])
     }
 
+    pub(super) fn name(&self, id: NodeId) -> &str {
+        let name = &self.node(id).name;
+        self.names
+            .get(name.start as usize..name.end as usize)
+            .unwrap_or_default()
+    }
+
+    /// The names below a node.
+    pub(super) fn below(&self, id: NodeId) -> impl Iterator<Item = &str> {
+        self.node(id).children.iter().map(|child| self.name(*child))
+    }
+
     pub(super) fn child(&self, id: NodeId, name: &str) -> Option<NodeId> {
-        self.node(id).children.get(name).copied()
+        let children = &self.node(id).children;
+        children
+            .binary_search_by(|child| self.name(*child).cmp(name))
+            .ok()
+            .map(|at| children[at])
+    }
+
+    /// An index without options.
+    pub(super) fn of_snapshots(snapshots: Vec<Snapshot>) -> Self {
+        Self {
+            types: Types::default(),
+            snapshots,
+            nodes: vec![Node::default()],
+            names: String::new(),
+        }
+    }
+
+    /// The node of that name below another, made where it is not there.
+    pub(super) fn place(&mut self, parent: NodeId, name: &str) -> NodeId {
+        let at = self.nodes[parent]
+            .children
+            .binary_search_by(|child| self.name(*child).cmp(name));
+        match at {
+            Ok(at) => self.nodes[parent].children[at],
+            Err(at) => {
+                let child = self.add(name);
+                self.nodes[parent].children.insert(at, child);
+                child
+            }
+        }
+    }
+
+    fn add(&mut self, name: &str) -> NodeId {
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let start = place(self.names.len());
+        self.names.push_str(name);
+        self.nodes.push(Node {
+            name: start..place(self.names.len()),
+            ..Node::default()
+        });
+        self.nodes.len() - 1
     }
 
     /// The numbers of the snapshots that a release lies between, or the one it is; `later`: and of all after them.
@@ -158,11 +262,7 @@ impl Index {
         let data = miniz_oxide::inflate::decompress_to_vec_zlib(packed)
             .map_err(|error| IndexError(error.to_string()))?;
         let mut reader = Reader { data: &data };
-        let mut index = Self {
-            types: Types::default(),
-            snapshots: Vec::new(),
-            nodes: Vec::new(),
-        };
+        let mut index = Self::of_snapshots(Vec::new());
         for _ in 0..reader.count()? {
             let release = reader.text()?.parse().map_err(IndexError)?;
             let coverage = *Coverage::ALL
@@ -177,7 +277,7 @@ impl Index {
             let read = reader.value_type()?;
             index.types.0.push(read);
         }
-        reader.node(&mut index, 0)?;
+        reader.node(&mut index, 0, 0)?;
         if reader.data.is_empty() {
             Ok(index)
         } else {
@@ -304,11 +404,24 @@ impl Writer {
 
     fn node(&mut self, index: &Index, id: NodeId) {
         let node = index.node(id);
-        let flags = u8::from(node.states.is_some())
-            | u8::from(node.listed) << 1
-            | u8::from(node.partial) << 2;
-        self.data.push(flags);
-        for state in node.states.iter().flatten() {
+        let states: &[State] = match &node.states {
+            None => &[],
+            Some(States::Same(state)) => std::slice::from_ref(state),
+            Some(States::Each(states)) => states,
+        };
+        let form = match &node.states {
+            None => 0,
+            Some(States::Same(_)) => 1,
+            Some(States::Each(_)) => 2,
+        };
+        let reach = match node.reach {
+            Reach::Open => 0,
+            Reach::Listed => 1,
+            Reach::Whole => 2,
+        };
+        self.data
+            .push(form | reach << 2 | u8::from(node.partial) << 4);
+        for state in states {
             match state {
                 State::Absent => self.data.push(0),
                 State::Type(id) => {
@@ -327,8 +440,8 @@ impl Writer {
             }
         }
         self.count(node.children.len());
-        for (name, child) in &node.children {
-            self.text(name);
+        for child in &node.children {
+            self.text(index.name(*child));
             self.node(index, *child);
         }
     }
@@ -338,7 +451,14 @@ struct Reader<'a> {
     data: &'a [u8],
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn slice(&mut self) -> Result<&'a str, IndexError> {
+        let length = self.count()?;
+        let (text, rest) = self.data.split_at_checked(length).ok_or_else(Self::short)?;
+        self.data = rest;
+        std::str::from_utf8(text).map_err(|error| IndexError(error.to_string()))
+    }
+
     fn short() -> IndexError {
         IndexError("it ends too early".to_owned())
     }
@@ -362,10 +482,7 @@ impl Reader<'_> {
     }
 
     fn text(&mut self) -> Result<String, IndexError> {
-        let length = self.count()?;
-        let (text, rest) = self.data.split_at_checked(length).ok_or_else(Self::short)?;
-        self.data = rest;
-        String::from_utf8(text.to_vec()).map_err(|error| IndexError(error.to_string()))
+        self.slice().map(str::to_owned)
     }
 
     fn bound(&mut self) -> Result<Option<i64>, IndexError> {
@@ -416,36 +533,48 @@ impl Reader<'_> {
         })
     }
 
-    fn node(&mut self, index: &mut Index, depth: usize) -> Result<NodeId, IndexError> {
+    /// What is written of a node that is there by its name.
+    fn node(&mut self, index: &mut Index, id: NodeId, depth: usize) -> Result<(), IndexError> {
         if depth > DEEPEST {
             return Err(IndexError("it is too deep".to_owned()));
         }
         let flags = self.byte()?;
-        let mut states = Vec::new();
-        if flags & 1 != 0 {
-            for _ in 0..index.snapshots.len() {
-                states.push(match self.byte()? {
-                    0 => State::Absent,
-                    1 => State::Type(self.count()?),
-                    2 => State::Renamed(self.text()?),
-                    3 => State::Removed(None),
-                    4 => State::Removed(Some(self.text()?)),
-                    other => return Err(IndexError(format!("{other} is no state of an option"))),
-                });
-            }
+        let states = match flags & 0b11 {
+            0 => None,
+            1 => Some(States::Same(self.state()?)),
+            2 => Some(States::Each(
+                (0..index.snapshots.len())
+                    .map(|_| self.state())
+                    .collect::<Result<_, _>>()?,
+            )),
+            other => return Err(IndexError(format!("{other} is no form of states"))),
+        };
+        let node = &mut index.nodes[id];
+        node.states = states;
+        node.reach = match flags >> 2 & 0b11 {
+            0 => Reach::Open,
+            1 => Reach::Listed,
+            2 => Reach::Whole,
+            other => return Err(IndexError(format!("{other} is no reach"))),
+        };
+        node.partial = flags >> 4 != 0;
+        let children = self.count()?;
+        for _ in 0..children {
+            let child = index.add(self.slice()?);
+            index.nodes[id].children.push(child);
+            self.node(index, child, depth + 1)?;
         }
-        let id = index.nodes.len();
-        index.nodes.push(Node {
-            states: (flags & 1 != 0).then_some(states),
-            listed: flags & 2 != 0,
-            partial: flags & 4 != 0,
-            children: BTreeMap::new(),
-        });
-        for _ in 0..self.count()? {
-            let name = self.text()?.into_boxed_str();
-            let child = self.node(index, depth + 1)?;
-            index.nodes[id].children.insert(name, child);
-        }
-        Ok(id)
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<State, IndexError> {
+        Ok(match self.byte()? {
+            0 => State::Absent,
+            1 => State::Type(self.count()?),
+            2 => State::Renamed(self.text()?),
+            3 => State::Removed(None),
+            4 => State::Removed(Some(self.text()?)),
+            other => return Err(IndexError(format!("{other} is no state of an option"))),
+        })
     }
 }

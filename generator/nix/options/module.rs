@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use rnix::ast::{self, Expr};
 use serde_json::Value as Json;
 
-use super::index::{Coverage, Index, NodeId, State};
+use super::index::{Coverage, Index, NodeId, Reach, State};
 use super::pattern::Pattern;
 use super::types::{Type, TypeId};
 use super::value::{Member, Shape, Value};
@@ -15,6 +15,7 @@ use super::{Rules, SettingFault};
 use crate::near::nearest_within;
 use crate::nix::check::{Fault, FaultKind, fault, without_parentheses};
 use crate::nix::expr::AttrPath;
+use crate::nix::slip;
 
 /// What a module says about itself; no options.
 const MODULE_KEYS: [&str; 10] = [
@@ -57,7 +58,7 @@ pub(super) fn setting_faults(path: &AttrPath, json: &Json, rules: &Rules) -> Vec
         };
     }
     let mut out = Vec::new();
-    Judge::new(rules).namespace(ROOT, &value, &mut Vec::new(), false, &mut out);
+    Judge::new(rules).namespace(ROOT, &value, &mut Vec::new(), Reach::Open, &mut out);
     out.into_iter()
         .map(
             |Fault {
@@ -121,11 +122,41 @@ pub(super) fn looks_like_one(root: &ast::Root, index: &Index) -> bool {
             .iter()
             .any(|member| member.name.as_deref() == Some(name))
     };
+    // A private format of hosts may have such names, too; a module has nothing beside them, and `system` is a set there.
+    let is_foreign = members.iter().any(|member| match member.name.as_deref() {
+        Some("system") => !matches!(member.value.shape, Shape::Attrs(_) | Shape::Unknown),
+        Some("modules") => true,
+        Some(_) | None => false,
+    }) || is_of_darwin(&members);
+    if is_foreign {
+        return false;
+    }
     takes_module_arguments
         || (!named("outputs") && ["imports", "config", "options"].into_iter().any(named))
         || members
             .iter()
             .any(|member| leads_to_option(member, ROOT, index))
+}
+
+/// Whether a module is one of nix-darwin, whose state versions are numbers.
+fn is_of_darwin(members: &[Member]) -> bool {
+    fn at<'a>(members: &'a [Member], name: &str) -> impl Iterator<Item = &'a Value> {
+        members
+            .iter()
+            .filter(move |member| member.name.as_deref() == Some(name))
+            .map(|member| &member.value)
+    }
+    let inside = |value: &Value| match &value.shape {
+        Shape::Attrs(members) => {
+            at(members, "stateVersion").any(|value| matches!(value.shape, Shape::Int(0..=15)))
+        }
+        _ => false,
+    };
+    let top = at(members, "system").any(inside);
+    top || at(members, "config").any(|value| match &value.shape {
+        Shape::Attrs(members) => at(members, "system").any(inside),
+        _ => false,
+    })
 }
 
 fn leads_to_option(member: &Member, node: NodeId, index: &Index) -> bool {
@@ -191,7 +222,9 @@ impl<'a> Judge<'a> {
                 for member in members {
                     match member.name.as_deref() {
                         Some(name) if MODULE_KEYS.contains(&name) => {}
-                        Some("config") => self.namespace(ROOT, &member.value, path, false, out),
+                        Some("config") => {
+                            self.namespace(ROOT, &member.value, path, Reach::Open, out)
+                        }
                         Some(name) if split => {
                             let message = format!(
                                 "`{name}` stands beside `config` or `options`, where NixOS takes no options"
@@ -201,7 +234,7 @@ impl<'a> Judge<'a> {
                             fault.help = Some(format!("move `{name}` into `config`"));
                             out.push(fault);
                         }
-                        Some(_) | None => self.member(ROOT, member, path, false, out),
+                        Some(_) | None => self.member(ROOT, member, path, Reach::Open, out),
                     }
                 }
             }
@@ -213,6 +246,7 @@ impl<'a> Judge<'a> {
             | Shape::SomeText
             | Shape::Path
             | Shape::List(_)
+            | Shape::Unfinished(_)
             | Shape::Unknown => {}
         }
     }
@@ -223,18 +257,18 @@ impl<'a> Judge<'a> {
         node: NodeId,
         value: &Value,
         path: &mut Vec<String>,
-        listed: bool,
+        reach: Reach,
         out: &mut Vec<Fault>,
     ) {
         match &value.shape {
             Shape::Attrs(members) => {
                 for member in members {
-                    self.member(node, member, path, listed, out);
+                    self.member(node, member, path, reach, out);
                 }
             }
             Shape::Many(values) => {
                 for value in values {
-                    self.namespace(node, value, path, listed, out);
+                    self.namespace(node, value, path, reach, out);
                 }
             }
             Shape::Unknown | Shape::Function(_) => {}
@@ -245,6 +279,7 @@ impl<'a> Judge<'a> {
             | Shape::Text(_)
             | Shape::SomeText
             | Shape::Path
+            | Shape::Unfinished(_)
             | Shape::List(_) => {
                 let message = format!(
                     "`{}` is a set of options, not {}",
@@ -261,7 +296,7 @@ impl<'a> Judge<'a> {
         node: NodeId,
         member: &Member,
         path: &mut Vec<String>,
-        listed: bool,
+        reach: Reach,
         out: &mut Vec<Fault>,
     ) {
         // A computed name can be any.
@@ -270,10 +305,10 @@ impl<'a> Judge<'a> {
         if !self.is_allowed(path) {
             match self.index().child(node, name) {
                 Some(child) => {
-                    let listed = listed || self.index().node(child).listed;
-                    self.definition(child, member, path, listed, out);
+                    let reach = reach.max(self.index().node(child).reach);
+                    self.definition(child, member, path, reach, out);
                 }
-                None => self.unknown(node, member, path, listed, out),
+                None => self.unknown(node, member, path, reach, out),
             }
         }
         path.pop();
@@ -300,12 +335,12 @@ impl<'a> Judge<'a> {
             .is_some()
     }
 
-    /// Whether every option of the release is known there; `listed`: it is below a listed prefix.
-    fn is_complete(&self, listed: bool) -> bool {
-        let needed = if listed {
-            Coverage::Listed
-        } else {
-            Coverage::All
+    /// Whether every option of the release is known there.
+    fn is_complete(&self, reach: Reach) -> bool {
+        let needed = match reach {
+            Reach::Whole => return true,
+            Reach::Listed => Coverage::Listed,
+            Reach::Open => Coverage::All,
         };
         let snapshots = &self.index().snapshots[self.snapshots.clone()];
         snapshots.iter().all(|snapshot| snapshot.coverage >= needed)
@@ -316,16 +351,16 @@ impl<'a> Judge<'a> {
         node: NodeId,
         member: &Member,
         path: &mut Vec<String>,
-        listed: bool,
+        reach: Reach,
         out: &mut Vec<Fault>,
     ) {
         let Some(states) = &self.index().node(node).states else {
-            self.namespace(node, &member.value, path, listed, out);
+            self.namespace(node, &member.value, path, reach, out);
             return;
         };
         let name = shown(path);
         let place = member.place.clone();
-        let here = &states[self.snapshots.clone()];
+        let here: Vec<&State> = self.snapshots.clone().map(|at| states.get(at)).collect();
         let types: Vec<TypeId> = here
             .iter()
             .filter_map(|state| match state {
@@ -334,7 +369,7 @@ impl<'a> Judge<'a> {
             })
             .collect();
         if !types.is_empty() {
-            out.extend(self.any_of(&types, &member.value, node, path, listed));
+            out.extend(self.any_of(&types, &member.value, node, path, reach));
             return;
         }
         let new_name = here.iter().find_map(|state| match state {
@@ -358,10 +393,9 @@ impl<'a> Judge<'a> {
                 place,
                 format!("`{name}` is gone from NixOS {}", self.rules.release),
             ));
-        } else if self.is_complete(listed) {
-            let later = states[*self.snapshots.end() + 1..]
-                .iter()
-                .any(|state| matches!(state, State::Type(_)));
+        } else if self.is_complete(reach) {
+            let later = (*self.snapshots.end() + 1..self.index().snapshots.len())
+                .any(|at| matches!(states.get(at), State::Type(_)));
             let kind = if later {
                 FaultKind::OptionTooNew
             } else {
@@ -381,30 +415,46 @@ impl<'a> Judge<'a> {
         parent: NodeId,
         member: &Member,
         path: &[String],
-        listed: bool,
+        reach: Reach,
         out: &mut Vec<Fault>,
     ) {
         let node = self.index().node(parent);
-        if node.partial {
+        if node.partial || self.is_below_free(path) {
             return;
         }
         let name = path.last().map_or("", String::as_str);
-        let complete = self.is_complete(listed);
+        let complete = self.is_complete(reach);
         let length = name.chars().count();
-        let slips = match (complete, listed) {
+        let names = || self.index().below(parent);
+        let slips = match (complete, reach) {
             (true, _) => length.div_ceil(4).max(1),
-            (false, true) => 1 + usize::from(length >= 8),
-            // A short name has too many neighbours to be called a slip of one.
-            (false, false) if length < 6 => return,
-            (false, false) => 1,
+            (false, Reach::Listed | Reach::Whole) => 1 + usize::from(length >= 8),
+            (false, Reach::Open) => 1,
         };
-        let near = nearest_within(name, slips, node.children.keys().map(AsRef::as_ref));
-        let (kind, message) = if complete || (listed && near.is_some()) {
+        let certain = slip::certain(name, names());
+        let near = certain.or_else(|| nearest_within(name, slips, names()));
+        // One letter of an option's name may be another option of a newer release where it is the last one.
+        let of_an_option = |near: &str| {
+            self.index()
+                .child(parent, near)
+                .is_some_and(|child| self.index().node(child).states.is_some())
+                && length >= 5
+                && !slip::is_another(name, near)
+        };
+        let is_error = complete
+            || certain.is_some()
+            || near.is_some_and(|near| reach == Reach::Listed || of_an_option(near));
+        let (kind, message) = if is_error {
             (
                 FaultKind::UnknownOption,
                 format!("NixOS has no option `{}`", shown(path)),
             )
-        } else if near.is_some() {
+        } else if near.is_some_and(|near| length >= 6 && !slip::is_another(name, near))
+            || path.len() > 1
+                && length >= 4
+                && names().any(|known| known.strip_suffix('s') == Some(name))
+        {
+            // A shorter name has too many neighbours to be called a slip of one; a lost plural is one all the same.
             (
                 FaultKind::SuspectOption,
                 format!("`{}` is not known as an option of NixOS", shown(path)),
@@ -421,6 +471,47 @@ impl<'a> Judge<'a> {
         out.push(fault);
     }
 
+    /// Judges an attribute of a set in which some names have types of their own, where it is one of them or a slip of one.
+    fn is_own(
+        &self,
+        node: NodeId,
+        member: &Member,
+        path: &mut Vec<String>,
+        reach: Reach,
+        out: &mut Vec<Fault>,
+    ) -> bool {
+        let before = out.len();
+        self.member(node, member, path, reach, out);
+        out.len() > before
+            || member
+                .name
+                .as_ref()
+                .is_some_and(|name| self.index().child(node, name).is_some())
+    }
+
+    /// Whether a name stands somewhere below a set that takes any name, although not in it itself.
+    fn is_below_free(&self, path: &[String]) -> bool {
+        let mut node = ROOT;
+        for name in path.iter().take(path.len().saturating_sub(1)) {
+            let next = [name.as_str(), "<name>", "*"]
+                .into_iter()
+                .find_map(|name| self.index().child(node, name));
+            let Some(next) = next else { return false };
+            node = next;
+            let is_free = |at| {
+                let states = self.index().node(node).states.as_ref();
+                states.is_some_and(|states| match states.get(at) {
+                    State::Type(id) => matches!(self.index().types.get(*id), Type::Freeform(_)),
+                    State::Absent | State::Renamed(_) | State::Removed(_) => false,
+                })
+            };
+            if self.snapshots.clone().any(is_free) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// What is wrong with a value that may be of any of these types.
     fn any_of(
         &self,
@@ -428,13 +519,13 @@ impl<'a> Judge<'a> {
         value: &Value,
         node: NodeId,
         path: &mut Vec<String>,
-        listed: bool,
+        reach: Reach,
     ) -> Vec<Fault> {
         let mut deeper = None;
         let mut last = Vec::new();
         for id in types {
             let mut found = Vec::new();
-            self.judge(*id, *id, value, node, path, listed, &mut found);
+            self.judge(*id, *id, value, node, path, reach, &mut found);
             if !found.iter().any(is_serious) {
                 return found;
             }
@@ -462,14 +553,14 @@ impl<'a> Judge<'a> {
         value: &Value,
         node: NodeId,
         path: &mut Vec<String>,
-        listed: bool,
+        reach: Reach,
         out: &mut Vec<Fault>,
     ) {
         match &value.shape {
             Shape::Unknown => return,
             Shape::Many(values) => {
                 for value in values {
-                    self.judge(id, whole, value, node, path, listed, out);
+                    self.judge(id, whole, value, node, path, reach, out);
                 }
                 return;
             }
@@ -482,6 +573,7 @@ impl<'a> Judge<'a> {
             | Shape::Path
             | Shape::List(_)
             | Shape::Attrs(_)
+            | Shape::Unfinished(_)
             | Shape::Function(_) => {}
         }
         let fits = match (self.index().types.get(id), &value.shape) {
@@ -498,7 +590,7 @@ impl<'a> Judge<'a> {
                 Shape::Path,
             )
             | (Type::Attrs, Shape::Attrs(_))
-            | (Type::Function, Shape::Function(_))
+            | (Type::Function, Shape::Function(_) | Shape::Unfinished(_))
             | (Type::NullOr(_), Shape::Null) => true,
             (Type::Int { least, most }, Shape::Int(number)) => {
                 least.is_none_or(|least| *number >= least)
@@ -524,26 +616,31 @@ impl<'a> Judge<'a> {
                 let below = self.index().child(node, "*").unwrap_or(node);
                 path.push("*".to_owned());
                 for item in items {
-                    self.judge(*inner, *inner, item, below, path, listed, out);
+                    self.judge(*inner, *inner, item, below, path, reach, out);
                 }
                 path.pop();
                 true
             }
             (Type::AttrsOf(inner), Shape::Attrs(members)) => {
                 let below = self.index().child(node, "<name>").unwrap_or(node);
+                // What networkd takes in its sections has names and types.
+                let has_own = below == node && !self.index().node(node).children.is_empty();
                 for member in members {
+                    if has_own && self.is_own(node, member, path, reach, out) {
+                        continue;
+                    }
                     path.push(member.name.clone().unwrap_or_else(|| "<name>".to_owned()));
-                    self.judge(*inner, *inner, &member.value, below, path, listed, out);
+                    self.judge(*inner, *inner, &member.value, below, path, reach, out);
                     path.pop();
                 }
                 true
             }
             (Type::NullOr(inner), _) => {
-                self.judge(*inner, whole, value, node, path, listed, out);
+                self.judge(*inner, whole, value, node, path, reach, out);
                 true
             }
             (Type::OneOf(types), _) => {
-                let found = self.any_of(types, value, node, path, listed);
+                let found = self.any_of(types, value, node, path, reach);
                 let direct = found
                     .iter()
                     .any(|fault| fault.kind == FaultKind::OptionType && fault.range == value.place);
@@ -553,15 +650,15 @@ impl<'a> Judge<'a> {
                 !direct
             }
             (Type::Submodule, Shape::Attrs(members)) => {
-                self.submodule(None, members, value, node, path, listed, out);
+                self.submodule(None, members, value, node, path, reach, out);
                 true
             }
             (Type::Freeform(other), Shape::Attrs(members)) => {
-                self.submodule(Some(*other), members, value, node, path, listed, out);
+                self.submodule(Some(*other), members, value, node, path, reach, out);
                 true
             }
             (Type::Submodule | Type::Freeform(_), Shape::Function(body)) => {
-                self.judge(id, whole, body, node, path, listed, out);
+                self.judge(id, whole, body, node, path, reach, out);
                 true
             }
             (Type::System, Shape::Attrs(_) | Shape::Function(_)) => {
@@ -595,7 +692,15 @@ impl<'a> Judge<'a> {
                 shown(path),
                 described(&value.shape)
             );
-            out.push(fault(FaultKind::OptionType, value.place.clone(), message));
+            let mut fault = fault(FaultKind::OptionType, value.place.clone(), message);
+            if let Shape::Unfinished(name) = &value.shape
+                && path.last().is_some_and(|last| last == "*")
+            {
+                fault.help = Some(format!(
+                    "put the call in parentheses: in a list, `{name}` and what follows it are two elements"
+                ));
+            }
+            out.push(fault);
         }
     }
 
@@ -610,14 +715,29 @@ impl<'a> Judge<'a> {
         value: &Value,
         node: NodeId,
         path: &mut Vec<String>,
-        listed: bool,
+        reach: Reach,
         out: &mut Vec<Fault>,
     ) {
+        // What a submodule takes freely in one release and declares in the next may be of either type.
+        let is_declared = |child: NodeId| {
+            other.is_none()
+                || self
+                    .index()
+                    .node(child)
+                    .states
+                    .as_ref()
+                    .is_none_or(|states| {
+                        self.snapshots
+                            .clone()
+                            .all(|at| *states.get(at) != State::Absent)
+                    })
+        };
         let known = |member: &&Member| {
             member
                 .name
                 .as_ref()
-                .is_some_and(|name| self.index().child(node, name).is_some())
+                .and_then(|name| self.index().child(node, name))
+                .is_some_and(is_declared)
         };
         let has_options = !self.index().node(node).children.is_empty();
         for member in members
@@ -629,7 +749,7 @@ impl<'a> Judge<'a> {
                 .as_deref()
                 .is_some_and(|name| MODULE_KEYS.contains(&name) || name == "config");
             if known(&member) || !module_key {
-                self.member(node, member, path, listed, out);
+                self.member(node, member, path, reach, out);
             }
         }
         if let Some(other) = other {
@@ -642,7 +762,7 @@ impl<'a> Judge<'a> {
                 shape: Shape::Attrs(rest),
                 place: value.place.clone(),
             };
-            self.judge(other, other, &rest, node, path, listed, out);
+            self.judge(other, other, &rest, node, path, reach, out);
         }
     }
 
@@ -689,6 +809,7 @@ fn declared(value: &Value, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
         | Shape::Path
         | Shape::List(_)
         | Shape::Function(_)
+        | Shape::Unfinished(_)
         | Shape::Unknown => out.push(path.clone()),
     }
 }
@@ -750,6 +871,7 @@ fn described(shape: &Shape) -> String {
         Shape::List(_) => "a list".to_owned(),
         Shape::Attrs(_) => "a set".to_owned(),
         Shape::Function(_) => "a function".to_owned(),
+        Shape::Unfinished(name) => format!("`{name}` without all its arguments"),
         Shape::Unknown | Shape::Many(_) => "that".to_owned(),
     }
 }
@@ -833,6 +955,11 @@ mod tests {
             "containers.a = { autoStart = true; config = { lib, ... }: { networking.hostName = lib.mkForce \"a\"; }; };",
             "services.syncoid.commands.\"a/b\" = { target = \"x\"; recursive = true; };",
             "users.users = lib.genAttrs [ \"a\" ] (n: { });",
+            "systemd.services.x.serviceConfig = { User = null; ExecStart = [ [ \"a\" ] \"b\" ]; Type = null; };",
+            "systemd.network.networks.a.networkConfig = { Address = \"10.0.0.1/24\"; NewKeyOfALaterSystemd = 1; };",
+            "services.dendrite.settings.sync_api.search.enabled = true;",
+            "services.minecraft-servers.enable = true; services.some-thing.enable = true;",
+            "services.immich.enable = true; services.immich.port = 2283;",
         ] {
             let text = module(&format!("config_ = args; {body}"));
             let found = faults("26.05", &text.replace("config_ = args; ", ""));
@@ -849,15 +976,88 @@ mod tests {
         let cases: &[(&str, &str, &str, &str)] = &[
             (
                 "networking.hostNam = \"a\";",
-                "suspect-option",
+                "unknown-option",
                 "hostNam",
-                "`networking.hostNam` is not known as an option of NixOS",
+                "NixOS has no option `networking.hostNam`",
             ),
             (
                 "networkin.hostName = \"a\";",
                 "suspect-option",
                 "networkin",
                 "`networkin` is not known as an option of NixOS",
+            ),
+            (
+                "netwroking.hostName = \"a\";",
+                "unknown-option",
+                "netwroking",
+                "NixOS has no option `netwroking`",
+            ),
+            (
+                "networking.hostname = \"a\";",
+                "unknown-option",
+                "hostname",
+                "NixOS has no option `networking.hostname`",
+            ),
+            (
+                "services.ngnix.enable = true;",
+                "unknown-option",
+                "ngnix",
+                "NixOS has no option `services.ngnix`",
+            ),
+            (
+                "services.jellyfn.enable = true;",
+                "suspect-option",
+                "jellyfn",
+                "`services.jellyfn` is not known as an option of NixOS",
+            ),
+            (
+                "users.user.a.isNormalUser = true;",
+                "suspect-option",
+                "user",
+                "",
+            ),
+            (
+                "services.jellyfin.openFirewal = true;",
+                "unknown-option",
+                "openFirewal",
+                "",
+            ),
+            (
+                "services.jellyfin.enable = \"yes\";",
+                "option-type",
+                "\"yes\"",
+                "",
+            ),
+            ("sound.enable = true;", "removed-option", "sound", ""),
+            (
+                "boot.kernelModules = [ lib.mkDefault \"a\" ];",
+                "option-type",
+                "lib.mkDefault",
+                "",
+            ),
+            (
+                "networking.hostName = lib.mkIf config.x;",
+                "option-type",
+                "lib.mkIf config.x",
+                "",
+            ),
+            (
+                "systemd.services.x.serviceConfig.Type = \"oneshoot\";",
+                "option-type",
+                "\"oneshoot\"",
+                "",
+            ),
+            (
+                "systemd.network.networks.a.networkConfig.Addres = \"10.0.0.1/24\";",
+                "unknown-option",
+                "Addres",
+                "",
+            ),
+            (
+                "systemd.network.networks.a.networkConfig.DHCP = \"maybe\";",
+                "option-type",
+                "\"maybe\"",
+                "",
             ),
             (
                 "networking.firewall.allowedTCPPort = [ 22 ];",

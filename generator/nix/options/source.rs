@@ -1,8 +1,8 @@
 //! The readable source of the index, `options.jsonl`, and its renewal.
 //!
 //! Each line is a JSON object. The first has `snapshots`: for each, by release, `"all"` if it has every option, `"listed"`
-//! if it has every one below the prefixes of the second line's `listed`, or `"some"`. Every other line is an `option`, with
-//! what it is in the newest snapshot:
+//! if it has every one below the prefixes of the second line's `listed`, or `"some"`; below those of its `complete` all
+//! are known at every time: they are moxc's own. Every other line is an `option`, with what it is in the newest snapshot:
 //!
 //! * `type`: a word (`"bool"`, `"str"`, `"port"` …) or an object of one member: `{"listOf": T}`, `{"attrsOf": T}`,
 //!   `{"nullOr": T}`, `{"oneOf": [T …]}`, `{"coercedTo": [from, to]}`, `{"enum": [value …]}`, `{"strMatching": regex}`,
@@ -22,7 +22,7 @@ use std::fmt;
 use serde_json::{Map, Value as Json, json};
 
 use super::Release;
-use super::index::{Coverage, Index, Node, Snapshot, State};
+use super::index::{Coverage, Index, NodeId, Reach, Snapshot, State, States};
 use super::types::Types;
 use crate::nix::expr::AttrPath;
 
@@ -48,6 +48,7 @@ struct Source {
     about: Json,
     snapshots: Vec<Snapshot>,
     listed: Vec<AttrPath>,
+    complete: Vec<AttrPath>,
     /// By name; the state in each snapshot as JSON, the oldest first.
     options: BTreeMap<AttrPath, Row>,
 }
@@ -64,6 +65,7 @@ impl Source {
             about: Json::Null,
             snapshots: Vec::new(),
             listed: Vec::new(),
+            complete: Vec::new(),
             options: BTreeMap::new(),
         };
         for (index, line) in text.lines().enumerate() {
@@ -108,6 +110,9 @@ impl Source {
             self.about = members.remove("about").unwrap_or_default();
         } else if let Some(listed) = members.get("listed").and_then(Json::as_array) {
             self.listed = listed.iter().map(path).collect::<Result<_, _>>()?;
+            if let Some(complete) = members.get("complete").and_then(Json::as_array) {
+                self.complete = complete.iter().map(path).collect::<Result<_, _>>()?;
+            }
         } else if let Some(name) = members.remove("option") {
             let name = path(&name)?;
             let row = self.row(members)?;
@@ -166,11 +171,14 @@ impl Source {
                 )
             })
             .collect();
-        let listed: Vec<String> = self.listed.iter().map(source_name).collect();
+        let names = |paths: &[AttrPath]| -> Vec<String> { paths.iter().map(source_name).collect() };
+        let mut prefixes = json!({ "listed": names(&self.listed) });
+        if !self.complete.is_empty() {
+            prefixes["complete"] = json!(names(&self.complete));
+        }
         let mut out = format!(
-            "{}\n{}\n",
+            "{}\n{prefixes}\n",
             json!({ "about": self.about, "snapshots": snapshots }),
-            json!({ "listed": listed })
         );
         for (name, row) in &self.options {
             let mut members = Map::new();
@@ -203,11 +211,7 @@ impl Source {
     }
 
     fn index(&self) -> Result<Index, SourceError> {
-        let mut index = Index {
-            types: Types::default(),
-            snapshots: self.snapshots.clone(),
-            nodes: vec![Node::default()],
-        };
+        let mut index = Index::of_snapshots(self.snapshots.clone());
         for (number, (name, row)) in self.options.iter().enumerate() {
             let fail = |message: String| SourceError {
                 line: number + 3,
@@ -217,35 +221,29 @@ impl Source {
                 .states
                 .iter()
                 .map(|state| read_state(state, &mut index.types))
-                .collect::<Result<_, _>>();
+                .collect::<Result<Vec<_>, _>>();
             let id = place(&mut index, name);
-            index.nodes[id].states = Some(states.map_err(fail)?);
+            index.nodes[id].states = Some(States::new(states.map_err(fail)?));
             index.nodes[id].partial = row.partial;
         }
-        for prefix in &self.listed {
-            let id = place(&mut index, prefix);
-            index.nodes[id].listed = true;
+        for (prefixes, reach) in [
+            (&self.listed, Reach::Listed),
+            (&self.complete, Reach::Whole),
+        ] {
+            for prefix in prefixes {
+                let id = place(&mut index, prefix);
+                index.nodes[id].reach = reach;
+            }
         }
         Ok(index)
     }
 }
 
 /// The node of that name, made if it is not there.
-fn place(index: &mut Index, name: &AttrPath) -> usize {
-    let mut id = 0;
-    for segment in name.names() {
-        id = if let Some(child) = index.child(id, segment) {
-            child
-        } else {
-            let child = index.nodes.len();
-            index.nodes.push(Node::default());
-            index.nodes[id]
-                .children
-                .insert(segment.as_str().into(), child);
-            child
-        };
-    }
-    id
+fn place(index: &mut Index, name: &AttrPath) -> NodeId {
+    name.names()
+        .iter()
+        .fold(0, |parent, segment| index.place(parent, segment))
 }
 
 /// A name as it stands in the source: `<name>` and `*` need no quotes there.

@@ -126,8 +126,11 @@ impl Types {
                         .read(&serde_json::json!({"nullOr": {"oneOf": ["bool", "int", "str"]}}));
                 }
                 "systemd option" => {
+                    // It takes what can be printed: null as nothing, lists in lists as one.
                     let scalar = serde_json::json!({"oneOf": ["bool", "int", "float", "str", "path", "package"]});
-                    return self.read(&serde_json::json!({"oneOf": [scalar, {"listOf": scalar}]}));
+                    return self.read(
+                        &serde_json::json!({"nullOr": {"oneOf": [scalar, {"listOf": "anything"}]}}),
+                    );
                 }
                 "anything" | "raw" | "unspecified" | "pkgs" | "nixpkgs-overlay" => Type::Any,
                 _ => return Err(wrong()),

@@ -29,6 +29,8 @@ pub(super) enum Shape {
     Attrs(Vec<Member>),
     /// A function, and what it gives.
     Function(Box<Value>),
+    /// A function of nixpkgs' library that says how a definition counts, without all its arguments.
+    Unfinished(String),
     /// Computed; whatever it is, it is taken to be right.
     Unknown,
     /// All of these are definitions of the same option.
@@ -112,8 +114,8 @@ impl Value {
             | Expr::HasAttr(_)
             | Expr::LegacyLet(_)
             | Expr::Paren(_)
-            | Expr::Root(_)
-            | Expr::Select(_) => Shape::Unknown,
+            | Expr::Root(_) => Shape::Unknown,
+            Expr::Select(_) => return applied(&expr, place),
         };
         Self::new(shape, place)
     }
@@ -276,6 +278,25 @@ fn applied(expr: &Expr, place: Range<usize>) -> Value {
     arguments.reverse();
     let argument = |index: usize| arguments.get(index).map(Value::of);
     let name = library_function(&function);
+    let wanted = match name.as_deref() {
+        Some(
+            "mkDefault"
+            | "mkForce"
+            | "mkBefore"
+            | "mkAfter"
+            | "mkVMOverride"
+            | "mkImageMediaOverride"
+            | "mkOptionDefault"
+            | "mkMerge",
+        ) => 1,
+        Some("mkIf" | "mkOverride" | "mkOrder") => 2,
+        _ => 0,
+    };
+    if let Some(name) = &name
+        && arguments.len() < wanted
+    {
+        return Value::new(Shape::Unfinished(name.clone()), place);
+    }
     let result = match (name.as_deref(), arguments.len()) {
         (
             Some(

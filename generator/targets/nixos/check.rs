@@ -5,6 +5,7 @@
 
 use serde_json::Value as Json;
 
+use super::user_modules::UserModules;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, NixosGuest};
 use crate::nix::check::{FaultKind, Level, line_and_column};
@@ -18,7 +19,13 @@ pub(super) const SETTINGS: nix::Origin = nix::Origin(0);
 
 /// Reports what the spec sets raw and NixOS does not take (MOX0841, MOX0842, MOX0843), then what is wrong with the text
 /// (MOX0844).
-pub(super) fn module(guest: &Guest, nixos: &NixosGuest, printed: &Printed, sink: &mut Sink) {
+pub(super) fn module(
+    guest: &Guest,
+    nixos: &NixosGuest,
+    own: &UserModules,
+    printed: &Printed,
+    sink: &mut Sink,
+) {
     let release = nixos
         .state_version
         .as_ref()
@@ -28,15 +35,14 @@ pub(super) fn module(guest: &Guest, nixos: &NixosGuest, printed: &Printed, sink:
     let Some(release) = release else {
         return;
     };
-    let own = AttrPath::new(["services", "moxc"]).expect("two names without NUL");
     let rules = Rules {
         index: Index::builtin(),
         release,
         later: true,
-        allowed: &[own],
+        allowed: &[],
     };
-    let services = services(nixos, &rules, sink);
-    settings(nixos, &rules, sink);
+    let services = services(nixos, own, &rules, sink);
+    settings(nixos, own, &rules, sink);
     if services {
         return;
     }
@@ -50,12 +56,11 @@ pub(super) fn host(host: &Host, printed: &Printed, sink: &mut Sink) {
     let Some(release) = Index::builtin().releases().max() else {
         return;
     };
-    let own = AttrPath::new(["services", "moxc"]).expect("two names without NUL");
     let rules = Rules {
         index: Index::builtin(),
         release,
         later: false,
-        allowed: &[own],
+        allowed: &[],
     };
     let file = format!("nixos/{}.nix", host.name.as_str());
     text(&file, host.name.span, printed, &rules, sink);
@@ -83,7 +88,7 @@ fn text(file: &str, span: Span, printed: &Printed, rules: &Rules, sink: &mut Sin
 }
 
 /// Whether a fault was found.
-fn services(nixos: &NixosGuest, rules: &Rules, sink: &mut Sink) -> bool {
+fn services(nixos: &NixosGuest, own: &UserModules, rules: &Rules, sink: &mut Sink) -> bool {
     let mut found = false;
     for service in &nixos.services {
         let names = ["services"]
@@ -93,7 +98,11 @@ fn services(nixos: &NixosGuest, rules: &Rules, sink: &mut Sink) -> bool {
         let Ok(path) = AttrPath::new(names) else {
             continue;
         };
-        for fault in check_setting(&path, &Json::Bool(true), rules) {
+        let faults = check_setting(&path, &Json::Bool(true), rules);
+        if faults.is_empty() {
+            stranger(nixos, own, &path, service.span, rules, sink);
+        }
+        for fault in faults {
             found = true;
             sink.push(of_the_spec(service.span, &fault, rules.release));
         }
@@ -101,13 +110,46 @@ fn services(nixos: &NixosGuest, rules: &Rules, sink: &mut Sink) -> bool {
     found
 }
 
-fn settings(nixos: &NixosGuest, rules: &Rules, sink: &mut Sink) {
+/// Tells a service that no release has that is known. A module of the user's own may bring it.
+fn stranger(
+    nixos: &NixosGuest,
+    own: &UserModules,
+    path: &AttrPath,
+    span: Span,
+    rules: &Rules,
+    sink: &mut Sink,
+) {
+    let [namespace, service, ..] = path.names() else {
+        return;
+    };
+    if namespace != "services"
+        || rules.index.has(&[namespace, service])
+        || !nixos.modules.is_empty() && own.may_declare(service)
+    {
+        return;
+    }
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0843,
+            span,
+            format!("`services.{service}` is no service of NixOS that is known"),
+        )
+        .label("no release up to the newest known has it")
+        .help("correct the name, or name the module that declares it in `modules`"),
+    );
+}
+
+fn settings(nixos: &NixosGuest, own: &UserModules, rules: &Rules, sink: &mut Sink) {
     for (key, node) in &nixos.settings {
         // A key that is no path is told where it is set.
         let Ok(path) = AttrPath::parse(&key.value) else {
             continue;
         };
-        for fault in check_setting(&path, &node.value.to_json(), rules) {
+        let faults = check_setting(&path, &node.value.to_json(), rules);
+        if faults.is_empty() {
+            stranger(nixos, own, &path, key.span, rules, sink);
+        }
+        for fault in faults {
             let span = if fault.kind == FaultKind::OptionType {
                 place(key, node, &fault.place)
             } else {
@@ -166,6 +208,7 @@ fn of_the_spec(span: Span, fault: &SettingFault, release: Release) -> Diagnostic
         | FaultKind::DuplicateAttribute
         | FaultKind::DuplicateFormal
         | FaultKind::UnboundName
+        | FaultKind::UnknownFunction
         | FaultKind::IntegerRange
         | FaultKind::FloatRange
         | FaultKind::UrlLiteral

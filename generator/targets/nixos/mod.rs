@@ -69,7 +69,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
                     header = format!("{header}\n\n{}", description.value);
                 }
                 let printed = nix::print_file(&header, &tree);
-                check::module(guest, nixos, &printed, sink);
+                check::module(guest, nixos, &own, &printed, sink);
                 plan.files.push((file_of(&guest.name.value), printed.text));
                 names.push(guest.name.value.clone());
             }

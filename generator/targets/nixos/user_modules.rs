@@ -111,6 +111,15 @@ impl UserModules {
         format!("./{FOLDER}/{}", place.below(self.depth))
     }
 
+    /// Whether one of them may declare an option of that name: it has the name in it, or what it imports is not seen.
+    pub(super) fn may_declare(&self, name: &str) -> bool {
+        self.files.is_empty()
+            || self.files.iter().any(|file| {
+                let text = String::from_utf8_lossy(&file.contents);
+                text.contains(name) || text.contains("inputs.")
+            })
+    }
+
     /// The copies, with their paths in the tree.
     pub(super) fn into_files(self) -> FileSet {
         self.files
