@@ -8,6 +8,7 @@
 }:
 let
   cfg = config.services.moxc.automation;
+  inherit (import ./priority.nix { inherit lib; }) facts;
 
   names = lib.types.listOf lib.types.str;
   script = lib.types.submodule {
@@ -191,8 +192,8 @@ in
       ) cfg.scripts
     );
 
-    systemd = {
-      targets = lib.mkIf (ofTheMachine != { }) {
+    systemd = facts {
+      targets = lib.optionalAttrs (ofTheMachine != { }) {
         moxc = {
           description = "What moxc does by itself on this machine";
           wantedBy = [ "multi-user.target" ];

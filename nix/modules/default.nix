@@ -7,5 +7,6 @@
     ./automation-scripts.nix
     ./update-services.nix
     ./platform.nix
+    ./settings.nix
   ];
 }

@@ -3,6 +3,7 @@
 { config, lib, ... }:
 let
   cfg = config.services.moxc.gateway;
+  inherit (import ./priority.nix { inherit lib; }) fact;
   ipv6 = cfg.clients6 != [ ];
   interfaces = lib.unique ([ cfg.externalInterface ] ++ cfg.internalInterfaces);
 in
@@ -42,6 +43,14 @@ in
   config = lib.mkIf (config.services.moxc.enable && cfg.enable) {
     assertions = [
       {
+        assertion = lib.elem (config.boot.kernel.sysctl."net.ipv4.ip_forward" or true) [
+          true
+          1
+          "1"
+        ];
+        message = "services.moxc.gateway is on, but boot.kernel.sysctl.\"net.ipv4.ip_forward\" is off: nothing would be forwarded";
+      }
+      {
         assertion = cfg.clients != [ ] || cfg.clients6 != [ ];
         message = "services.moxc.gateway is on, but it has neither clients nor clients6: nothing would be forwarded";
       }
@@ -65,7 +74,7 @@ in
 
     boot.kernel.sysctl = {
       # The NAT module of NixOS switches forwarding on, too, for IPv6 by a name that two modules cannot both set.
-      "net.ipv4.ip_forward" = lib.mkOverride 99 true;
+      "net.ipv4.ip_forward" = fact true;
       # A client in the same network would be told to pass this machine by. Either of `all` and the card's own
       # setting is enough to send such a redirect.
       "net.ipv4.conf.all.send_redirects" = lib.mkDefault false;

@@ -3,13 +3,20 @@
   config,
   lib,
   options,
+  pkgs,
   ...
 }:
 let
   cfg = config.services.moxc.hostSystem;
 
-  # Stronger than the defaults of NixOS and of installers, weaker than a user's own line, or that of disko.
-  mkFact = lib.mkOverride 900;
+  inherit (import ./priority.nix { inherit lib; }) fact facts;
+
+  # Where each is mounted.
+  mirrors = lib.listToAttrs (
+    lib.imap1 (
+      number: device: lib.nameValuePair "/boot-mirror-${toString number}" device
+    ) cfg.espMirrors
+  );
 in
 {
   key = "moxc/host-system";
@@ -27,6 +34,15 @@ in
       type = lib.types.str;
       example = "/dev/disk/by-partlabel/disk-ssd0-ESP";
       description = "The EFI system partition.";
+    };
+    espMirrors = lib.mkOption {
+      type = lib.types.listOf lib.types.str;
+      default = [ ];
+      example = [ "/dev/disk/by-partlabel/disk-ssd1-ESP" ];
+      description = ''
+        The EFI system partitions of the pool's other disks. Each gets a copy of `/boot` whenever the boot loader is
+        installed, so that the host starts from any disk.
+      '';
     };
     partition = lib.mkOption {
       type = lib.types.bool;
@@ -48,22 +64,46 @@ in
         ];
         boot.loader = {
           systemd-boot = {
-            enable = mkFact true;
+            enable = fact true;
             configurationLimit = lib.mkDefault 10;
           };
-          efi.canTouchEfiVariables = mkFact true;
-          grub.enable = mkFact false;
+          efi.canTouchEfiVariables = fact true;
+          grub.enable = fact false;
         };
+      }
+      {
+        # A disk that has failed must not keep the host from starting.
+        fileSystems = facts (
+          lib.mapAttrs (_: device: {
+            inherit device;
+            fsType = "vfat";
+            options = [
+              "umask=0077"
+              "nofail"
+              "x-systemd.device-timeout=10s"
+            ];
+          }) mirrors
+        );
+        # The firmware finds the copy by the name that any disk has: EFI/BOOT/BOOTX64.EFI.
+        boot.loader.systemd-boot.extraInstallCommands = lib.mkIf (mirrors != { }) (
+          lib.concatMapStrings (place: ''
+            if ${pkgs.util-linux}/bin/mountpoint --quiet ${place}; then
+              ${pkgs.rsync}/bin/rsync --recursive --times --modify-window=2 --delete /boot/ ${place}/
+            else
+              echo "${place} is not mounted: its disk does not start this system" >&2
+            fi
+          '') (lib.attrNames mirrors)
+        );
       }
       (lib.mkIf (!cfg.partition) {
         fileSystems = {
           "/" = {
-            device = mkFact cfg.rootDataset;
-            fsType = mkFact "zfs";
+            device = fact cfg.rootDataset;
+            fsType = fact "zfs";
           };
           "/boot" = {
-            device = mkFact cfg.espDevice;
-            fsType = mkFact "vfat";
+            device = fact cfg.espDevice;
+            fsType = fact "vfat";
             options = [ "umask=0077" ];
           };
         };

@@ -7,6 +7,7 @@
 }:
 let
   cfg = config.services.moxc.tasks;
+  inherit (import ./priority.nix { inherit lib; }) facts;
 
   names = lib.types.listOf lib.types.str;
   task = lib.types.submodule {
@@ -230,7 +231,7 @@ in
       tools.zfs-trim
     ];
 
-    systemd = {
+    systemd = facts {
       targets.moxc = {
         description = "What moxc does by itself on this machine";
         wantedBy = [ "multi-user.target" ];

@@ -7,6 +7,7 @@
 }:
 let
   cfg = config.services.moxc.immutable;
+  inherit (import ./priority.nix { inherit lib; }) facts;
 
   known = pkgs.writeText "moxc-etc-known" (
     lib.concatMapStrings (name: "${name}\n") (
@@ -89,7 +90,7 @@ in
 
     environment.systemPackages = [ tool ];
 
-    systemd.services.moxc-etc-check = {
+    systemd.services.moxc-etc-check = facts {
       description = "Look for files in /etc that the configuration does not know";
       wantedBy = [ "multi-user.target" ];
       restartTriggers = [ known ];

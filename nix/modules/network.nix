@@ -2,6 +2,7 @@
 { config, lib, ... }:
 let
   cfg = config.services.moxc.network;
+  inherit (import ./priority.nix { inherit lib; }) fact facts;
 
   interface = lib.types.submodule {
     options = {
@@ -84,15 +85,14 @@ in
 
   config = lib.mkIf (config.services.moxc.enable && cfg.enable && cfg.interfaces != { }) {
     networking = {
-      useNetworkd = lib.mkDefault true;
-      # Stronger than the defaults of NixOS for containers and of nixos-generate-config, weaker than a user's own line.
-      useDHCP = lib.mkOverride 900 false;
-      useHostResolvConf = lib.mkOverride 900 false;
+      useNetworkd = fact true;
+      useDHCP = fact false;
+      useHostResolvConf = fact false;
       inherit (cfg) nameservers search;
     };
 
-    systemd.network = {
-      enable = lib.mkDefault true;
+    systemd.network = facts {
+      enable = true;
       links = lib.mapAttrs' (
         name: card:
         lib.nameValuePair "10-${name}" {

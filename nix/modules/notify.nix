@@ -7,6 +7,7 @@
 }:
 let
   cfg = config.services.moxc.notify;
+  inherit (import ./priority.nix { inherit lib; }) facts;
 
   tool =
     (import ./tools.nix {
@@ -58,7 +59,7 @@ in
 
     environment.systemPackages = [ tool ];
     # It names no unit for its own failure, so that nothing goes round in circles.
-    systemd.services."moxc-failure@" = {
+    systemd.services."moxc-failure@" = facts {
       description = "Tell that %i has failed";
       serviceConfig = {
         Type = "oneshot";

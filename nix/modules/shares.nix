@@ -2,6 +2,7 @@
 { config, lib, ... }:
 let
   cfg = config.services.moxc.shares;
+  inherit (import ./priority.nix { inherit lib; }) facts;
 
   folder = lib.types.submodule {
     options = {
@@ -34,11 +35,13 @@ in
   };
 
   config = lib.mkIf (config.services.moxc.enable && cfg.enable) {
-    fileSystems = lib.mapAttrs (_: folder: {
-      device = folder.tag;
-      fsType = "virtiofs";
-      # The machine must come up while the host does not share the folder.
-      options = [ "nofail" ] ++ lib.optional folder.readOnly "ro";
-    }) cfg.folders;
+    fileSystems = facts (
+      lib.mapAttrs (_: folder: {
+        device = folder.tag;
+        fsType = "virtiofs";
+        # The machine must come up while the host does not share the folder.
+        options = [ "nofail" ] ++ lib.optional folder.readOnly "ro";
+      }) cfg.folders
+    );
   };
 }

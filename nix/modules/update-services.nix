@@ -7,6 +7,7 @@
 }:
 let
   cfg = config.services.moxc.update;
+  inherit (import ./priority.nix { inherit lib; }) fact facts;
 
   schedule = lib.types.submodule {
     options = {
@@ -214,10 +215,9 @@ in
 
     environment.systemPackages = [ tool ];
 
-    # In containers SSH starts with each connection: there is sshd.socket, and no sshd.service to look at. Stronger than
-    # the default of NixOS for them, weaker than a user's own line.
+    # In containers SSH starts with each connection: there is sshd.socket, and no sshd.service to look at.
     services.openssh = lib.mkIf (lib.elem "sshd.service" health) {
-      startWhenNeeded = lib.mkOverride 900 false;
+      startWhenNeeded = fact false;
     };
 
     # A machine that builds itself anew again and again fills its disk with what was.
@@ -228,7 +228,7 @@ in
       options = lib.mkDefault "--delete-older-than 30d";
     };
 
-    systemd = {
+    systemd = facts {
       targets.moxc = {
         description = "What moxc does by itself on this machine";
         wantedBy = [ "multi-user.target" ];

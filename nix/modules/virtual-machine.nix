@@ -8,8 +8,7 @@
 let
   cfg = config.services.moxc.virtualMachine;
 
-  # Stronger than the defaults of image builders, weaker than a user's own line, or that of disko.
-  mkFact = lib.mkOverride 900;
+  inherit (import ./priority.nix { inherit lib; }) fact;
 
   disk = lib.types.submodule {
     options = {
@@ -138,52 +137,52 @@ in
         ];
 
         boot = {
-          growPartition = mkFact true;
+          growPartition = fact true;
           loader =
             if cfg.efi then
               {
                 systemd-boot = {
-                  enable = mkFact true;
+                  enable = fact true;
                   # Each entry keeps a kernel on a small partition.
                   configurationLimit = lib.mkDefault 10;
                 };
-                efi.canTouchEfiVariables = mkFact true;
-                grub.enable = mkFact false;
+                efi.canTouchEfiVariables = fact true;
+                grub.enable = fact false;
               }
             else
               {
                 grub = {
-                  enable = mkFact true;
+                  enable = fact true;
                   configurationLimit = lib.mkDefault 10;
                 }
                 # Of a disk that it lays out, disko itself says that it boots.
-                // lib.optionalAttrs (!cfg.partition) { device = mkFact cfg.bootDevice; };
+                // lib.optionalAttrs (!cfg.partition) { device = fact cfg.bootDevice; };
               };
         };
 
-        fileSystems."/".autoResize = mkFact true;
+        fileSystems."/".autoResize = fact true;
       }
       (lib.mkIf (!cfg.partition) {
         fileSystems = {
           "/" = {
-            device = mkFact "/dev/disk/by-label/${cfg.rootLabel}";
-            fsType = mkFact (if rootType == "" then "ext4" else rootType);
+            device = fact "/dev/disk/by-label/${cfg.rootLabel}";
+            fsType = fact (if rootType == "" then "ext4" else rootType);
           };
         }
         // lib.optionalAttrs cfg.efi {
           "/boot" = {
-            device = mkFact "/dev/disk/by-label/${cfg.espLabel}";
-            fsType = mkFact "vfat";
+            device = fact "/dev/disk/by-label/${cfg.espLabel}";
+            fsType = fact "vfat";
             options = [ "umask=0077" ];
           };
         }
         // lib.mapAttrs' (
           _: disk:
           lib.nameValuePair disk.mountPoint {
-            device = mkFact disk.device;
-            fsType = mkFact disk.fsType;
-            autoFormat = mkFact true;
-            autoResize = mkFact true;
+            device = fact disk.device;
+            fsType = fact disk.fsType;
+            autoFormat = fact true;
+            autoResize = fact true;
           }
         ) others;
       })

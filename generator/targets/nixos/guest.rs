@@ -1,18 +1,15 @@
 //! What a guest is.
 
 use super::check::SETTINGS;
-use super::module::Module;
+use super::module::{Module, mk_fact};
 use super::user_modules::UserModules;
 use super::{network, scripts, services, settings, update, users};
 use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm, VmDisk};
 use crate::nix::{
     Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoExpr, at, binary, function, mk_default,
-    mk_merge, mk_override, path, reference,
+    mk_merge, path, reference,
 };
 use crate::value::{Bus, Firmware};
-
-/// Stronger than a default of NixOS (1000), weaker than a setting of the spec: as in the hand-written modules.
-const FACT: u32 = 900;
 
 /// The module of a guest.
 pub(super) fn module(
@@ -126,7 +123,7 @@ fn identity(
     facts.set("time.timeZone", mk_default(host.timezone.as_str()))?;
     if let Some(version) = &nixos.state_version {
         // Set by everybody who makes images, as a default: the spec's is the one that counts.
-        facts.set("system.stateVersion", mk_override(FACT, version.as_str()))?;
+        facts.set("system.stateVersion", mk_fact(version.as_str()))?;
     }
     if *nixos.immutable {
         facts.set("services.moxc.immutable.enable", mk_default(true))?;

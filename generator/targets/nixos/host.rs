@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
+use super::module::mk_fact;
 use super::update::timing;
 use crate::facts::mounts::ROOT_DATASET;
 use crate::facts::{Facts, tasks};
@@ -61,7 +62,7 @@ fn identity(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
 /// The machine itself: what its firmware and processor need, how it boots, and where its root is.
 fn system(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
     if let Some(version) = &host.state_version {
-        facts.set("system.stateVersion", mk_default(version.as_str()))?;
+        facts.set("system.stateVersion", mk_fact(version.as_str()))?;
     }
     facts.set("hardware.enableRedistributableFirmware", mk_default(true))?;
     let maker = match host.hardware.cpu.as_ref().and_then(|cpu| cpu.vendor) {
@@ -80,21 +81,25 @@ fn system(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
     let Some(pool) = host.storage.pools.values().find(|pool| *pool.boot) else {
         return Ok(());
     };
-    let Some(disk) = pool.disks.first() else {
+    // As disko names the partitions that it makes.
+    let mut partitions = pool.disks.iter().map(|disk| {
+        let name = host.hardware.disks[disk.value].name.as_str();
+        format!("/dev/disk/by-partlabel/disk-{name}-ESP")
+    });
+    let Some(first) = partitions.next() else {
         return Ok(());
     };
-    let disk = host.hardware.disks[disk.value].name.as_str();
     let mut system = Attrs::new();
     system.set("enable", mk_default(true))?;
     system.set(
         "rootDataset",
         mk_default(format!("{}/{ROOT_DATASET}", pool.name.value)),
     )?;
-    // As disko names the partitions that it makes.
-    system.set(
-        "espDevice",
-        mk_default(format!("/dev/disk/by-partlabel/disk-{disk}-ESP")),
-    )?;
+    system.set("espDevice", mk_default(first))?;
+    let mirrors: Vec<String> = partitions.collect();
+    if !mirrors.is_empty() {
+        system.set("espMirrors", mirrors)?;
+    }
     facts.set("services.moxc.hostSystem", system)
 }
 

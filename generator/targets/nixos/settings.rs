@@ -1,17 +1,18 @@
 //! Raw options of the spec: dotted path = value.
 
-use super::module::Module;
+use super::module::{Module, SETTING};
 use crate::model::NixosGuest;
-use crate::nix::{AttrPath, BuildError, Built, IntoExpr, list, mk_override};
+use crate::nix::{AttrPath, Attrs, BuildError, Built, IntoExpr, list, mk_override};
+use crate::source::Spanned;
 use crate::value::{Node, Value};
-
-/// Weaker than a user's own line (100), stronger than a default of NixOS (1000) and than what moxc's own modules say to win
-/// over such defaults (900).
-pub(super) const PRIORITY: u32 = 850;
 
 /// Sets them. What Nix cannot hold goes to the module's faults.
 pub(super) fn guest(nixos: &NixosGuest, module: &mut Module) {
+    let mut told = Vec::new();
     for (key, node) in &nixos.settings {
+        if let Some(entry) = single(key, node) {
+            told.push(entry);
+        }
         let set = AttrPath::parse(&key.value).and_then(|path| {
             let value = option(node)?;
             module.settings.merge(path, value)
@@ -31,6 +32,24 @@ pub(super) fn guest(nixos: &NixosGuest, module: &mut Module) {
             module.faults.push((span, error));
         }
     }
+    if !told.is_empty()
+        && let Err(error) = module.facts.set("services.moxc.settings", told)
+    {
+        module.faults.push((nixos.span, error));
+    }
+}
+
+/// A single value with its option, for the module that looks whether it is what counts in the end.
+fn single(key: &Spanned<String>, node: &Node) -> Option<Attrs> {
+    match &node.value {
+        Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => {}
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => return None,
+    }
+    let path = AttrPath::parse(&key.value).ok()?;
+    let mut entry = Attrs::new();
+    entry.set("option", path.names().to_vec()).ok()?;
+    entry.set("value", plain(node).ok()?).ok()?;
+    Some(entry)
 }
 
 /// The value of an option. In a table nobody but NixOS knows where the option ends and its value begins, so what lies in
@@ -41,7 +60,7 @@ fn option(node: &Node) -> Built {
         | Value::Integer(_)
         | Value::Float(_)
         | Value::Boolean(_)
-        | Value::Datetime(_) => mk_override(PRIORITY, plain(node)),
+        | Value::Datetime(_) => mk_override(SETTING, plain(node)),
         Value::Array(_) | Value::Table(_) => plain(node),
     }
 }
@@ -57,7 +76,7 @@ fn plain(node: &Node) -> Built {
         Value::Boolean(value) => value.into_expr(),
         Value::Array(items) => list(items.iter().map(plain)),
         Value::Table(table) => {
-            let mut attrs = crate::nix::Attrs::new();
+            let mut attrs = Attrs::new();
             for (key, value) in &table.entries {
                 attrs.set([key.value.as_str()], plain(value))?;
             }

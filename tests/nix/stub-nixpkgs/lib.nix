@@ -29,6 +29,8 @@ in
 rec {
   inherit
     all
+    any
+    attrNames
     attrValues
     concatLists
     concatMap
@@ -52,12 +54,22 @@ rec {
         attrNames set
       )
     );
+  imap0 = f: values: builtins.genList (i: f i (builtins.elemAt values i)) (length values);
+  imap1 = f: values: builtins.genList (i: f (i + 1) (builtins.elemAt values i)) (length values);
   optional = condition: value: if condition then [ value ] else [ ];
   optionals = condition: values: if condition then values else [ ];
   optionalAttrs = condition: set: if condition then set else { };
   optionalString = condition: text: if condition then text else "";
   unique = foldl' (seen: value: if elem value seen then seen else seen ++ [ value ]) [ ];
   foldAttrs = foldl' (all: set: all // set) { };
+  attrByPath =
+    path: default: set:
+    if path == [ ] then
+      set
+    else if isAttrs set && set ? ${head path} then
+      attrByPath (builtins.tail path) default set.${head path}
+    else
+      default;
   recursiveUpdate =
     left: right:
     left
@@ -89,6 +101,7 @@ rec {
     else
       text;
   hasInfix = part: text: replaceStrings [ part ] [ "" ] text != text;
+  splitString = separator: text: filter isString (builtins.split (escapeRegex separator) text);
   removeSuffix =
     suffix: text:
     if hasSuffix suffix text then substring 0 (stringLength text - stringLength suffix) text else text;

@@ -70,6 +70,16 @@
             reboot = lib.mkDefault "never";
           };
           notify.email = lib.mkDefault "ops@lab.example.org";
+          settings = [
+            {
+              option = [
+                "services"
+                "postgresql"
+                "enableTCPIP"
+              ];
+              value = true;
+            }
+          ];
         };
         openssh = {
           enable = lib.mkDefault true;

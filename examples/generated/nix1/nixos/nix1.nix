@@ -36,6 +36,9 @@
         enable = lib.mkDefault true;
         rootDataset = lib.mkDefault "rpool/root";
         espDevice = lib.mkDefault "/dev/disk/by-partlabel/disk-ssd0-ESP";
+        espMirrors = [
+          "/dev/disk/by-partlabel/disk-ssd1-ESP"
+        ];
       };
       proxmox = {
         enable = lib.mkDefault true;
@@ -109,7 +112,7 @@
   users.users.root.openssh.authorizedKeys.keys = [
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFDYWOCYXsx/YEGKrwzFq1h/QsJXCohAlanozKzQ9lRc admin@home.arpa"
   ];
-  system.stateVersion = lib.mkDefault "25.11";
+  system.stateVersion = lib.mkOverride 900 "25.11";
   hardware = {
     enableRedistributableFirmware = lib.mkDefault true;
     cpu.amd.updateMicrocode = lib.mkDefault true;

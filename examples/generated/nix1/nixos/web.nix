@@ -52,6 +52,16 @@
             reboot = lib.mkDefault "never";
           };
           notify.email = lib.mkDefault "admin@home.arpa";
+          settings = [
+            {
+              option = [
+                "services"
+                "nginx"
+                "recommendedTlsSettings"
+              ];
+              value = true;
+            }
+          ];
         };
         openssh = {
           enable = lib.mkDefault true;

@@ -91,6 +91,24 @@
               session = lib.mkDefault true;
             };
           };
+          settings = [
+            {
+              option = [
+                "networking"
+                "hostName"
+              ];
+              value = "desk-1";
+            }
+            {
+              option = [
+                "environment"
+                "etc"
+                "a.conf"
+                "text"
+              ];
+              value = "/srv/\${www}";
+            }
+          ];
         };
         openssh = {
           enable = lib.mkDefault true;

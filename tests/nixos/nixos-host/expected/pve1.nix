@@ -35,6 +35,9 @@
         enable = lib.mkDefault true;
         rootDataset = lib.mkDefault "rpool/root";
         espDevice = lib.mkDefault "/dev/disk/by-partlabel/disk-nvme0-ESP";
+        espMirrors = [
+          "/dev/disk/by-partlabel/disk-nvme1-ESP"
+        ];
       };
       proxmox = {
         enable = lib.mkDefault true;
