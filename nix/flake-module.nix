@@ -48,6 +48,12 @@ let
             disko
             deploy-rs
             proxmox-nixos
+            sops-nix
+            agenix
+            secrets
+            home-manager
+            homes
+            nix-topology
             ;
         }
         // lib.optionalAttrs (host.root != null) { inherit (host) root; }
@@ -86,6 +92,36 @@ in
       type = lib.types.anything;
       default = null;
       description = "The flake of deploy-rs, where it brings machines up to date.";
+    };
+    sops-nix = lib.mkOption {
+      type = lib.types.anything;
+      default = null;
+      description = "The flake of sops-nix, where it brings secrets to machines.";
+    };
+    agenix = lib.mkOption {
+      type = lib.types.anything;
+      default = null;
+      description = "The flake of agenix, where it does.";
+    };
+    secrets = lib.mkOption {
+      type = lib.types.nullOr lib.types.path;
+      default = null;
+      description = "The folder with `<machine>.yaml` (sops-nix) or `<machine>/<name>.age` (agenix).";
+    };
+    home-manager = lib.mkOption {
+      type = lib.types.anything;
+      default = null;
+      description = "The flake of home-manager, where users of the specs have homes.";
+    };
+    homes = lib.mkOption {
+      type = lib.types.attrsOf (lib.types.listOf lib.types.anything);
+      default = { };
+      description = "Modules of home-manager for users, by name.";
+    };
+    nix-topology = lib.mkOption {
+      type = lib.types.anything;
+      default = null;
+      description = "The flake of nix-topology, where NixOS machines tell it what they run.";
     };
     nixosSystem = lib.mkOption {
       type = lib.types.anything;

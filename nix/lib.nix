@@ -24,6 +24,11 @@ rec {
   #   disko      that flake: virtual machines and the host are laid out by it, so that nixos-anywhere can install them
   #   proxmox-nixos  that flake: Proxmox VE for a host that is NixOS
   #   deploy-rs  that flake: `deploy.nodes` activate by it
+  #   sops-nix, agenix  one of these flakes: what is in `secrets` reaches the machine that it is for
+  #   secrets    a folder: `<machine>.yaml` (sops-nix), `<machine>/<name>.age` (agenix)
+  #   home-manager  that flake: users of the spec get what `homes` says
+  #   homes      modules of home-manager for users, by name: { alice = [ ./alice.nix ]; }; a name of none is refused
+  #   nix-topology  that flake: NixOS machines tell it what they run
   #   nixosSystem  the function of that name of the nixpkgs that guests are built from
   mkHost =
     {
@@ -36,8 +41,15 @@ rec {
       disko ? null,
       deploy-rs ? null,
       proxmox-nixos ? null,
+      sops-nix ? null,
+      agenix ? null,
+      secrets ? null,
+      home-manager ? null,
+      homes ? { },
+      nix-topology ? null,
       # Of other hosts, where `modules` is about several.
       otherMachines ? [ ],
+      otherUsers ? [ ],
       nixosSystem ? lib.nixosSystem,
       moxc ? moxcFor pkgs,
     }:
@@ -58,6 +70,65 @@ rec {
           modules
         else
           throw "moxc: `modules` names ${lib.concatStringsSep ", " strangers}, which is no NixOS machine of ${fileName}; there are ${lib.concatStringsSep ", " machines}";
+
+      # The users of a machine, for home-manager.
+      usersOf = machine: builtins.attrNames (guests.${machine}.nixos.users or { });
+      homeless = lib.filter (user: !lib.any (machine: lib.elem user (usersOf machine)) machines) (
+        lib.filter (user: !lib.elem user otherUsers) (builtins.attrNames homes)
+      );
+      homesOf =
+        machine:
+        if homeless != [ ] then
+          throw "moxc: `homes` names ${lib.concatStringsSep ", " homeless}, who is no user of a NixOS guest in ${fileName}"
+        else
+          lib.filterAttrs (user: _: lib.elem user (usersOf machine)) homes;
+      withHomes =
+        machine:
+        lib.optionals (home-manager != null) [
+          home-manager.nixosModules.home-manager
+          (
+            { config, ... }:
+            {
+              home-manager = {
+                useGlobalPkgs = lib.mkDefault true;
+                useUserPackages = lib.mkDefault true;
+                extraSpecialArgs = specialArgs;
+                users = lib.mapAttrs (_: modules: {
+                  imports = modules;
+                  home.stateVersion = lib.mkDefault config.system.stateVersion;
+                }) (homesOf machine);
+              };
+            }
+          )
+        ];
+
+      # Secrets of a machine: it decrypts them by the SSH key that it has, which both projects take by themselves.
+      withSecrets =
+        machine:
+        let
+          file = secrets + "/${machine}.yaml";
+          folder = secrets + "/${machine}";
+          sealed = lib.filter (lib.hasSuffix ".age") (
+            lib.optionals (builtins.pathExists folder) (builtins.attrNames (builtins.readDir folder))
+          );
+        in
+        lib.optionals (sops-nix != null) (
+          [ sops-nix.nixosModules.sops ]
+          ++ lib.optional (secrets != null && builtins.pathExists file) {
+            sops.defaultSopsFile = lib.mkDefault file;
+          }
+        )
+        ++ lib.optionals (agenix != null) (
+          [ agenix.nixosModules.default ]
+          ++ lib.optional (secrets != null) {
+            age.secrets = lib.listToAttrs (
+              map (
+                name:
+                lib.nameValuePair (lib.removeSuffix ".age" name) { file = lib.mkDefault (folder + "/${name}"); }
+              ) sealed
+            );
+          }
+        );
 
       # The user's own modules, which a build copies.
       ownModules = lib.concatMap (guest: guest.nixos.modules or [ ]) (lib.attrValues guests);
@@ -166,6 +237,9 @@ rec {
           proxmox-nixos.nixosModules.proxmox-ve
           { nixpkgs.overlays = [ proxmox-nixos.overlays.${system} ]; }
         ]
+        ++ withSecrets guest
+        ++ withHomes guest
+        ++ lib.optional (nix-topology != null) nix-topology.nixosModules.default
         ++ given.${guest} or [ ];
       });
       isVm = guest: guest != name && (read.vms or { }) ? ${guest};
@@ -231,6 +305,14 @@ rec {
             copyChannel = false;
           };
 
+      # Of each guest what `images.sh` needs: kind, name, VMID, where it goes.
+      imagesToSend = lib.mapAttrsToList (
+        guest: settings:
+        "${if isVm guest then "vm" else "container"} ${guest} ${toString settings.vmid} ${
+          if isVm guest then "-" else settings.template or "-"
+        }"
+      ) guests;
+
       # Where a machine is reached: its first fixed address, or its name.
       addressOf =
         machine:
@@ -268,6 +350,9 @@ rec {
         "${name}-config" = config;
       }
       // lib.mapAttrs' (guest: _: lib.nameValuePair "${guest}-image" (imageOf guest)) guests;
+
+      # For nix-topology, as a module of its evaluation.
+      topology = import ./topology.nix { inherit lib read; };
 
       # For colmena: `colmenaHive = colmena.lib.makeHive host.colmena`, or `colmena = host.colmena`.
       colmena = {
@@ -311,6 +396,18 @@ rec {
           // {
             meta.description = "Bring the running ${name} to what the spec says";
           };
+        "${name}-images" = {
+          type = "app";
+          program = "${
+            pkgs.writeShellApplication {
+              name = "moxc-${name}-images";
+              text =
+                "host=${lib.escapeShellArg name}\nmachines=(${lib.escapeShellArgs imagesToSend})\n"
+                + builtins.readFile ./images.sh;
+            }
+          }/bin/moxc-${name}-images";
+          meta.description = "Build the images of ${name}'s NixOS guests and bring them to the host";
+        };
         "${name}-check" = script "check" ''exec moxc check "''${1:-${fileName}}" "''${@:2}"'' // {
           meta.description = "Find every error and warning of ${name}'s spec";
         };
@@ -354,6 +451,12 @@ rec {
           // {
             inherit spec;
             otherMachines = lib.concatMap (other: machinesOf (lib.importTOML other)) specs;
+            otherUsers = lib.concatMap (
+              other:
+              lib.concatMap (guest: builtins.attrNames (guest.nixos.users or { })) (
+                lib.attrValues (guestsOf (lib.importTOML other))
+              )
+            ) specs;
           }
           // lib.optionalAttrs (generated != null) {
             generated = generated + "/${(builtins.fromTOML (builtins.readFile spec)).host.name}";
@@ -375,6 +478,7 @@ rec {
           inherit ((lib.head hosts).colmena) meta;
         };
       deploy.nodes = merge "nodes" (map (host: host // { inherit (host.deploy) nodes; }) hosts);
+      topology.imports = map (host: host.topology) hosts;
     };
 
   # One of these sets of several hosts. A flake has one of each name, so two hosts must not have the same guest.

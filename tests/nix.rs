@@ -263,6 +263,70 @@ fn a_users_line_wins_and_lists_are_joined() {
     );
 }
 
+/// What a module sets, one single value after the other, each held against a plain line that says otherwise.
+const AGAINST_EACH: &str = r#"
+let
+  set = path: value:
+    if path == [ ] then value else { ${builtins.head path} = set (builtins.tail path) value; };
+  at = builtins.foldl' (place: name: place.${name});
+  leaves = path: value:
+    if builtins.isAttrs value then
+      builtins.concatLists (
+        builtins.attrValues (builtins.mapAttrs (name: leaves (path ++ [ name ])) value)
+      )
+    else if builtins.isList value || value == null then
+      [ ]
+    else
+      [ { inherit path value; } ];
+  dotted = builtins.concatStringsSep ".";
+  # What the stand-in for NixOS says itself, and texts that NixOS joins.
+  isOther = leaf:
+    builtins.any (start: builtins.substring 0 (builtins.stringLength start) (dotted leaf.path) == start) [
+      "_module" "assertions" "boot.extraModprobeConfig" "boot.isContainer" "boot.zfs.package" "environment.etc.hosts"
+      "networking.nat.extraCommands" "nix.package" "services.moxc" "system.build" "systemd.package" "systemd.units" "warnings"
+    ]
+    || builtins.elem (dotted leaf.path) (
+      map (name: "systemd.services.${name}.enable") (builtins.attrNames all.config.services ++ [ "sshd" ])
+    );
+  all = evaluate [ base module ];
+  other = value:
+    if builtins.isBool value then !value else if builtins.isInt value then value + 1 else "${value}-other";
+  wins = leaf:
+    let
+      got = builtins.tryEval (
+        at (evaluate [ base module { config = set leaf.path (other leaf.value); } ]).config leaf.path
+      );
+    in
+    got.success && got.value == other leaf.value;
+  own = builtins.filter (leaf: !(isOther leaf)) (leaves [ ] all.shown);
+in
+{
+  count = builtins.length own;
+  lost = map (leaf: dotted leaf.path) (builtins.filter (leaf: !(wins leaf)) own);
+}
+"#;
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn a_plain_line_wins_over_every_single_value() {
+    for (case, machines) in [
+        ("guests", &["router"][..]),
+        ("nixos-host", &["pve1", "workstation"]),
+    ] {
+        let (_folder, nixos) = written(case);
+        for machine in machines {
+            let found = evaluate(&format!(
+                "let evaluate = import {} {{ }}; base = {}; module = {}/{machine}.nix; in {AGAINST_EACH}",
+                stub("eval.nix"),
+                stub("base.nix"),
+                nixos.display()
+            ));
+            assert!(found["count"].as_u64().unwrap() > 30, "{machine}: {found}");
+            assert_eq!(found["lost"], serde_json::json!([]), "{machine}");
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
 fn parts_can_be_switched_off() {
@@ -426,8 +490,8 @@ fn every_hand_written_module_can_be_imported_alone_and_is_then_silent() {
     for entry in fs::read_dir(root().join("nix/modules")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        // The tools are packages, no module.
-        if !name.ends_with(".nix") || name == "tools.nix" {
+        // The tools are packages, and the priorities functions.
+        if !name.ends_with(".nix") || ["priority.nix", "tools.nix"].contains(&name.as_str()) {
             continue;
         }
         let shown = config(&path, "{ networking.hostName = \"a\"; }");
@@ -1443,6 +1507,88 @@ fn colmena_and_deploy_rs_get_every_machine() {
     );
 }
 
+/// A module that declares options and nothing else, as those of other flakes do.
+fn declares(option: &str) -> String {
+    format!(
+        "({{ lib, ... }}: {{ options.{option} = lib.mkOption {{ type = with lib.types; attrsOf anything; default = {{ }}; }}; }})"
+    )
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn secrets_reach_the_machine_that_they_are_for() {
+    let flake = Flake::new();
+    let folder = flake.folder.path().join("source/secrets");
+    fs::create_dir_all(folder.join("web")).unwrap();
+    fs::write(folder.join("web.yaml"), "token: sealed\n").unwrap();
+    fs::write(folder.join("web/mail.age"), "sealed\n").unwrap();
+    let given = value_of(&of_mk_host(
+        &flake,
+        &format!(
+            "sops-nix.nixosModules.sops = {}; agenix.nixosModules.default = {}; secrets = ./secrets;",
+            declares("sops"),
+            declares("age")
+        ),
+        "builtins.mapAttrs (_: machine: { sops = toString (machine.config.sops.defaultSopsFile.content or \"\"); age = builtins.mapAttrs (_: secret: toString secret.file.content) (machine.config.age.secrets or { }); }) host.nixosConfigurations",
+    ));
+    assert!(
+        given["web"]["sops"]
+            .as_str()
+            .unwrap()
+            .ends_with("/secrets/web.yaml")
+    );
+    assert!(
+        given["web"]["age"]["mail"]
+            .as_str()
+            .unwrap()
+            .ends_with("/secrets/web/mail.age")
+    );
+    assert_eq!(given["dev"], serde_json::json!({ "sops": "", "age": {} }));
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn users_of_the_spec_have_homes() {
+    let flake = Flake::new();
+    let home_manager = format!(
+        "home-manager.nixosModules.home-manager = {};",
+        declares("home-manager")
+    );
+    let given = value_of(&of_mk_host(
+        &flake,
+        &format!("{home_manager} homes.dev = [ {{ programs.git.enable = true; }} ];"),
+        "builtins.mapAttrs (_: machine: builtins.mapAttrs (_: home: { inherit (home.home) stateVersion; imports = builtins.length home.imports; }) (machine.config.home-manager.users or { })) host.nixosConfigurations",
+    ));
+    assert_eq!(given["dev"]["dev"]["imports"], 1);
+    assert_eq!(given["web"], serde_json::json!({}));
+    let output = of_mk_host(
+        &flake,
+        &format!("{home_manager} homes.dave = [ ];"),
+        "host.nixosConfigurations.dev.config.home-manager.users",
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        said.contains("`homes` names dave, who is no user"),
+        "{said}"
+    );
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
+fn a_topology_has_the_host_its_bridges_and_every_guest() {
+    let flake = Flake::new();
+    let topology = value_of(&of_mk_host(&flake, "", "host.topology"));
+    let nodes = &topology["nodes"];
+    assert_eq!(nodes["web"]["parent"]["content"], "nix1");
+    assert_eq!(
+        nodes["web"]["interfaces"]["eth0"]["physicalConnections"],
+        serde_json::json!([{ "node": "nix1", "interface": "vmbr1" }])
+    );
+    assert_eq!(nodes["nix1"]["deviceType"]["content"], "nixos");
+    assert!(topology["networks"]["nix1-vmbr0"].is_object());
+}
+
 #[test]
 #[ignore = "needs nix and git; run by tests/run"]
 fn disko_lays_out_the_virtual_machines_where_it_is_there() {
@@ -1610,7 +1756,7 @@ fn the_module_for_flake_parts_gives_what_mk_host_gives() {
         evaluate(&expression),
         serde_json::json!({
             "packages": ["pve1-config", "services-image", "workstation-image"],
-            "apps": ["pve1-apply", "pve1-build", "pve1-check", "pve1-plan"],
+            "apps": ["pve1-apply", "pve1-build", "pve1-check", "pve1-images", "pve1-plan"],
             "checks": ["pve1-config"],
             "modules": ["services", "workstation"],
             "configurations": ["services", "workstation"],

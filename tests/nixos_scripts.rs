@@ -475,6 +475,130 @@ fn strays_in_etc_are_told_and_moved_only_where_asked() {
     assert!(check(&["--strict"]).status.success());
 }
 
+/// The program `<host>-images` as `mkHost` puts it together, for a container and two virtual machines.
+fn images() -> String {
+    let machines = [
+        "container web 120 local:vztmpl/web.tar.xz",
+        "vm dev 110 -",
+        "vm data 111 -",
+    ];
+    let quoted = machines.map(|machine| format!("'{machine}'")).join(" ");
+    format!(
+        "#!/bin/bash\nset -euo pipefail\nhost=pve1\nmachines=({quoted})\n{}",
+        fs::read_to_string(root().join("nix/images.sh")).unwrap()
+    )
+}
+
+#[test]
+#[ignore = "needs bash; run by tests/run"]
+fn first_images_reach_the_host_and_nothing_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |path: &str| folder.path().join(path);
+    for name in ["bin", "image", "host"] {
+        fs::create_dir(at(name)).unwrap();
+    }
+    let fake = |name: &str, body: &str| {
+        let path = at("bin").join(name);
+        fs::write(&path, format!("#!/bin/bash\n{body}")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let root = folder.path().display().to_string();
+    fake(
+        "nix",
+        &format!("echo \"nix $*\" >>{root}/log; echo {root}/image"),
+    );
+    // What SSH gives the other side's shell: the words after `--`, joined.
+    fake(
+        "ssh",
+        "while [ \"$1\" != -- ]; do shift; done; shift; bash -c \"$*\"",
+    );
+    fake(
+        "scp",
+        &format!("[ \"$1\" = -q ] && shift; cp \"$1\" \"{root}/host/$(basename \"$2\")\""),
+    );
+    fake(
+        "mv",
+        &format!("/bin/mv \"{root}/host/$(basename \"$1\")\" \"{root}/host/$(basename \"$2\")\""),
+    );
+    fake("rm", "true");
+    fake(
+        "pvesm",
+        &format!(
+            "case $2 in local:vztmpl/*) echo {root}/host/web.tar.xz;; *) echo {root}/host/\"${{2##*:}}\";; esac"
+        ),
+    );
+    fake(
+        "qm",
+        "case $1 in config) printf 'boot: order=scsi0;net0\\nscsi0: vms:vm-%s-disk-0,size=32G\\n' \"$2\";; status) echo 'status: stopped';; esac",
+    );
+    fake(
+        "qemu-img",
+        &format!(
+            "echo \"qemu-img $*\" >>{root}/log; cp \"{root}/host/$(basename \"${{@: -2:1}}\")\" \"${{@: -1}}\""
+        ),
+    );
+    for file in ["web.tar.xz", "dev.qcow2", "data.qcow2"] {
+        fs::write(at("image").join(file), file).unwrap();
+    }
+    fs::write(at("host/vm-110-disk-0"), [0_u8; 4096]).unwrap();
+    fs::write(at("host/vm-111-disk-0"), b"somebody's data").unwrap();
+    fs::write(at("images"), images()).unwrap();
+    let call = |arguments: &[&str]| {
+        let output = Command::new("bash")
+            .arg(at("images"))
+            .args(arguments)
+            .env("PATH", format!("{root}/bin:/usr/bin:/bin"))
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            text(&output.stdout) + &text(&output.stderr),
+        )
+    };
+
+    let (status, said) = call(&[]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("web: would build its image and copy it to"),
+        "{said}"
+    );
+    assert!(
+        said.contains("dev: would build its image and write it to vms:vm-110-disk-0"),
+        "{said}"
+    );
+    assert!(
+        !at("log").exists(),
+        "nothing is built where nothing is asked for"
+    );
+
+    let (status, said) = call(&["--yes"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(
+        fs::read_to_string(at("host/web.tar.xz")).unwrap(),
+        "web.tar.xz"
+    );
+    assert_eq!(
+        fs::read_to_string(at("host/vm-110-disk-0")).unwrap(),
+        "dev.qcow2"
+    );
+    assert!(
+        said.contains("data: vms:vm-111-disk-0 holds data, and is left alone"),
+        "{said}"
+    );
+    assert_eq!(
+        fs::read(at("host/vm-111-disk-0")).unwrap(),
+        b"somebody's data"
+    );
+
+    // A second run finds everything in place.
+    fs::remove_file(at("log")).unwrap();
+    let (status, said) = call(&["--yes"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(!at("log").exists(), "{said}");
+    let (status, said) = call(&["nobody"]);
+    assert_eq!(status, Some(2), "{said}");
+}
+
 #[test]
 #[ignore = "needs shellcheck; run by tests/run"]
 fn shellcheck_finds_nothing() {
@@ -485,6 +609,9 @@ fn shellcheck_finds_nothing() {
     ];
     let path = folder.path().join("nixos-flake-update");
     fs::write(&path, tool("nixos-flake-update")).unwrap();
+    scripts.push(path);
+    let path = folder.path().join("images");
+    fs::write(&path, images()).unwrap();
     scripts.push(path);
     let output = Command::new("shellcheck").args(scripts).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stdout));
