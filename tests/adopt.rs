@@ -211,13 +211,291 @@ fn risks_of_a_host_are_told() {
         "scsi0: local-zfs:vm-102-disk-0,size=8G",
         "scsi0: tank:vm-100-disk-1,size=1T",
     );
-    let said = adopt(folder.path(), &["-o", "host.toml"]);
-    for words in [
-        "ifupdown2 ignores `bridg-vlan-aware`: did you mean `bridge-vlan-aware`?",
-        "volume tank:vm-100-disk-1: the guests 100, 102 have it",
-        "kernel parameter pcie_aspm=off: the kernel that runs was started without it",
-        "192.0.2.20/24 is written down, and it has 192.0.2.99/24 now",
+    replace(".moxc/zpool-status", "state: ONLINE", "state: DEGRADED");
+    let path = guest(101);
+    replace(&path, "ostype: win11", "ostype: win11\nonboot = 1");
+    let said = adopt(
+        folder.path(),
+        &["-o", "host.toml", "--message-format", "short"],
+    );
+    let text = fs::read_to_string(folder.path().join("host.toml")).expect("a spec");
+    let lines: Vec<&str> = text.lines().collect();
+    for (code, words, line) in [
+        (
+            "MOX0901",
+            "ifupdown2 ignores `bridg-vlan-aware` of `vmbr0`",
+            "vmbr0",
+        ),
+        (
+            "MOX0902",
+            "the volume tank:vm-100-disk-1 is in guest 102 and in 100",
+            "vm-100-disk-1",
+        ),
+        (
+            "MOX0903",
+            "the kernel that runs was started without `pcie_aspm=off`",
+            "kernel-params",
+        ),
+        (
+            "MOX0904",
+            "`vmbr0` does not have its address 192.0.2.20/24",
+            "",
+        ),
+        (
+            "MOX0905",
+            "changes of guest 100 wait for its next start",
+            "",
+        ),
+        ("MOX0906", "Proxmox VE skips line", "[vms.gaming-pc]"),
+        ("MOX0907", "is DEGRADED", "[storage.pools."),
     ] {
-        assert!(said.err.contains(words), "{words}\n{}", said.err);
+        let mark = format!("warning[{code}]: ");
+        let told = said
+            .err
+            .lines()
+            .find(|told| told.contains(&mark) && told.contains(words));
+        let told = told.unwrap_or_else(|| panic!("{code} {words}\n{}", said.err));
+        let number = told
+            .split(':')
+            .nth(1)
+            .and_then(|number| number.parse::<usize>().ok());
+        let at = lines[number.expect("a line") - 1];
+        assert!(at.contains(line), "{told}\n{at}");
+    }
+}
+
+/// The disks of a pool are known by what they are, whatever they are called, and what stands together in another way is told.
+#[test]
+fn pools_are_compared_by_their_disks() {
+    let folder = lay_out("zfs");
+    let written = adopt(folder.path(), &["-o", "host.toml", "-q"]);
+    assert_eq!(written.status, Some(0), "{}", written.err);
+    let spec = fs::read_to_string(folder.path().join("host.toml")).expect("a spec");
+    let third = "\n[hardware.disks.new]\nkind = \"hdd\"\nsize = \"4 TB\"\ndevice = \"/dev/disk/by-id/ata-NEW\"\n";
+    let old = "/dev/disk/by-id/ata-EXAMPLE_HDD_4TB_H000";
+    let both = "disks = [\"tank-1\", \"tank-2\"]";
+    for (from, to, option, commands, undo) in [
+        (
+            "ata-EXAMPLE_HDD_4TB_H0002\"",
+            "wwn-0x500000000000000b\"",
+            None,
+            String::new(),
+            String::new(),
+        ),
+        (
+            "ata-EXAMPLE_HDD_4TB_H0002\"",
+            "ata-OTHER\"",
+            Some("disks"),
+            format!("zpool replace tank {old}2-part1 /dev/disk/by-id/ata-OTHER"),
+            format!("zpool replace tank /dev/disk/by-id/ata-OTHER {old}2-part1"),
+        ),
+        (
+            both,
+            "disks = [\"tank-1\", \"tank-2\", \"new\"]",
+            Some("disks"),
+            format!("zpool attach tank {old}1-part1 /dev/disk/by-id/ata-NEW"),
+            "zpool detach tank /dev/disk/by-id/ata-NEW".to_owned(),
+        ),
+        (
+            both,
+            "disks = [\"tank-1\", \"tank-2\"]\nlog = { disks = [\"new\"] }",
+            Some("log.disks"),
+            "zpool add tank log /dev/disk/by-id/ata-NEW".to_owned(),
+            "zpool remove tank /dev/disk/by-id/ata-NEW".to_owned(),
+        ),
+        (
+            "layout = \"mirror\"\ndisks = [\"tank-1\"",
+            "layout = \"stripe\"\ndisks = [\"tank-1\"",
+            Some("layout"),
+            String::new(),
+            String::new(),
+        ),
+    ] {
+        assert!(spec.contains(from), "{from}");
+        fs::write(
+            folder.path().join("new.toml"),
+            spec.replace(from, to) + third,
+        )
+        .expect("a file");
+        let args = [
+            "plan",
+            "new.toml",
+            "--live",
+            "live",
+            "--message-format",
+            "json",
+        ];
+        let planned = call(folder.path(), &args);
+        let plan: serde_json::Value = serde_json::from_str(&planned.out).expect("JSON");
+        let changes = plan["changes"].as_array().expect("a list");
+        let Some(option) = option else {
+            assert!(changes.is_empty(), "{to}: {}", planned.out);
+            continue;
+        };
+        let [change] = &changes[..] else {
+            panic!("{to}: {}", planned.out);
+        };
+        assert_eq!(change["object"], "pool/tank", "{to}");
+        assert_eq!(change["option"], option, "{to}");
+        assert_eq!(
+            change["commands"][0].as_str().unwrap_or(""),
+            commands,
+            "{to}"
+        );
+        assert_eq!(change["undo"][0].as_str().unwrap_or(""), undo, "{to}");
+    }
+}
+
+/// What a sound host is not told.
+#[test]
+fn a_sound_host_has_no_risks() {
+    let folder = lay_out("lvm-thin");
+    let said = adopt(folder.path(), &["-o", "host.toml"]);
+    assert!(!said.err.contains("[MOX09"), "{}", said.err);
+}
+
+/// The nodes of a cluster: a spec of each, of which none changes its node, and what the language has no word for is kept once.
+#[test]
+fn every_node_of_a_cluster_is_adopted() {
+    let folder = lay_out("cluster");
+    let said = adopt(folder.path(), &["-o", "fleet"]);
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    let read = |path: &str| fs::read_to_string(folder.path().join(path)).expect("a spec");
+    insta::assert_snapshot!("adopt_cluster_fleet", read("fleet/fleet.toml"));
+    for node in ["north", "south"] {
+        let spec = format!("fleet/hosts/{node}.toml");
+        insta::assert_snapshot!(format!("adopt_cluster_{node}"), read(&spec));
+        let args = ["plan", &spec, "--live", "live", "--message-format", "json"];
+        let planned = call(folder.path(), &args);
+        assert_eq!(planned.status, Some(0), "{}{}", planned.out, planned.err);
+        assert!(planned.out.contains("\"changes\":[]"), "{}", planned.out);
+    }
+    let checked = call(folder.path(), &["check", "fleet/fleet.toml"]);
+    assert_eq!(checked.status, Some(0), "{}", checked.err);
+    // Without a folder nobody knows which node is meant.
+    let said = adopt(folder.path(), &[]);
+    assert_eq!(said.status, Some(2), "{}", said.err);
+}
+
+/// A word stands in every place where a host has a secret: nothing that is written or printed holds it.
+#[test]
+fn no_secret_of_a_host_is_seen() {
+    const MARK: &str = "hunter2-never-seen";
+    let folder = lay_out("zfs");
+    let live = folder.path().join("live");
+    let add = |path: &str, text: String| {
+        let path = live.join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, before + &text).expect("a file");
+    };
+    let guest = "etc/pve/nodes/zfs1/lxc/110.conf";
+    for (path, text) in [
+        (guest, format!("lxc.environment: DB_PASSWORD={MARK}\n")),
+        (
+            "etc/pve/storage.cfg",
+            format!("\ncifs: nas\n\tserver nas\n\tshare x\n\tusername a\n\tpassword {MARK}\n\n"),
+        ),
+        (
+            "etc/network/interfaces",
+            format!("\niface wlp2s0 inet dhcp\n\twpa-ssid home\n\twpa-psk {MARK}\n"),
+        ),
+        (
+            "etc/systemd/network/wg.netdev",
+            format!("[WireGuard]\nPrivateKey={MARK}\n"),
+        ),
+        (
+            "etc/systemd/system/backup.service",
+            format!("[Service]\nEnvironment=RESTIC_PASSWORD={MARK}\n"),
+        ),
+        (
+            "etc/apt/sources.list.d/mine.list",
+            format!("deb https://me:{MARK}@repo.example/x y\n"),
+        ),
+        (
+            "etc/fstab",
+            format!("//nas/x /x cifs username=a,password={MARK} 0 0\n"),
+        ),
+        (
+            "etc/pve/status.cfg",
+            format!("influxdb: x\n\tserver x\n\ttoken {MARK}\n"),
+        ),
+        (
+            "etc/pve/notifications.cfg",
+            format!("gotify: x\n\tserver x\n\ttoken {MARK}\n"),
+        ),
+        (
+            "etc/pve/domains.cfg",
+            format!("ldap: x\n\tbind_dn a\n\tpassword {MARK}\n"),
+        ),
+        (
+            "etc/pve/jobs.cfg",
+            format!("\nvzdump: odd\n\tschedule 1:00\n\tall 1\n\tpassword {MARK}\n"),
+        ),
+        ("etc/pve/priv/token.cfg", MARK.to_owned()),
+        ("etc/pve/priv/storage/nas.pw", MARK.to_owned()),
+        ("etc/pve/priv/notifications.cfg", MARK.to_owned()),
+        ("etc/pve/nodes/zfs1/pve-ssl.key", MARK.to_owned()),
+        ("etc/pve/pve-www.key", MARK.to_owned()),
+        ("etc/pve/authkey.pub", MARK.to_owned()),
+        ("etc/shadow", MARK.to_owned()),
+        ("etc/moxc/secrets/nas", MARK.to_owned()),
+        (
+            "var/lib/moxc/applied.json",
+            format!("{{\"password\": \"{MARK}\"}}"),
+        ),
+    ] {
+        add(path, text);
+    }
+    let seen = |what: &str, text: &str| assert!(!text.contains(MARK), "{what}:\n{text}");
+    let adopted = adopt(folder.path(), &["-o", "host.toml"]);
+    let spec = fs::read_to_string(folder.path().join("host.toml")).expect("a spec");
+    seen("the spec", &spec);
+    assert!(!spec.contains("<secret>"), "{spec}");
+    seen("what adopt says", &adopted.err);
+    for args in [
+        &["plan", "host.toml", "--live", "live", "-v"][..],
+        &[
+            "plan",
+            "host.toml",
+            "--live",
+            "live",
+            "--message-format",
+            "json",
+        ],
+        &[
+            "plan",
+            "host.toml",
+            "--live",
+            "live",
+            "--message-format",
+            "sarif",
+        ],
+        &["plan", "host.toml", "--live", "live", "--markdown"],
+        &[
+            "plan",
+            "host.toml",
+            "--live",
+            "live",
+            "--script",
+            "apply.sh",
+        ],
+        &["hardware", "live"],
+        &["hardware", "live", "host.toml"],
+        &["graph", "host.toml", "--format", "json"],
+        &["build", "host.toml", "-o", "tree"],
+    ] {
+        let said = call(folder.path(), args);
+        seen(&format!("{args:?}"), &said.out);
+        seen(&format!("{args:?}"), &said.err);
+    }
+    let mut open = vec![folder.path().join("tree"), folder.path().join("apply.sh")];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            let below = fs::read_dir(&path).expect("a folder");
+            open.extend(below.map(|entry| entry.expect("an entry").path()));
+        } else if let Ok(text) = fs::read(&path) {
+            seen(&path.display().to_string(), &String::from_utf8_lossy(&text));
+        }
     }
 }

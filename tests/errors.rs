@@ -25,6 +25,13 @@ const ELSEWHERE: &[(Code, &str)] = &[
     ),
     (Code::MOX0845, "of `lint-nix`: `tests/command_line.rs`"),
     (Code::MOX0846, "of `lint-nix`: `tests/command_line.rs`"),
+    (Code::MOX0901, "of `adopt`: `tests/adopt.rs`"),
+    (Code::MOX0902, "of `adopt`: `tests/adopt.rs`"),
+    (Code::MOX0903, "of `adopt`: `tests/adopt.rs`"),
+    (Code::MOX0904, "of `adopt`: `tests/adopt.rs`"),
+    (Code::MOX0905, "of `adopt`: `tests/adopt.rs`"),
+    (Code::MOX0906, "of `adopt`: `tests/adopt.rs`"),
+    (Code::MOX0907, "of `adopt`: `tests/adopt.rs`"),
 ];
 
 fn folder(code: Code) -> PathBuf {

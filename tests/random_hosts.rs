@@ -448,7 +448,6 @@ impl Making {
             ("spice_enhancements", &["videostreaming=all"]),
             ("usb0", &["spice"]),
             ("serial0", &["socket", "/dev/ttyS0"]),
-            ("hostpci0", &["0000:01:00,pcie=0", "0000:02:00.0,rombar=0"]),
             ("hookscript", &["local:snippets/hook.pl"]),
             ("tdf", &["0"]),
             ("startdate", &["now"]),
@@ -526,6 +525,22 @@ impl Making {
             lines.insert("ide2".to_owned(), value.to_owned());
             order.push("ide2".to_owned());
         }
+        if self.chance.once_in(3) {
+            self.cloud_init(vmid, &mut lines);
+        }
+        if self.chance.once_in(3) {
+            // Each guest has cards of its own: one in two guests is a fault.
+            let bus = format!("{:02x}", vmid - 90);
+            let value = self.chance.pick(&[
+                "0000:BB:00,rombar=0",
+                "BB:00.0,x-vga=1",
+                "0000:BB:00.0;0000:BB:00.1",
+                "host=0000:BB:00.3,romfile=a.rom",
+                "0000:BB:00.0,mdev=nvidia-63",
+            ]);
+            let slot = self.chance.pick(&["hostpci0", "hostpci1"]);
+            lines.insert(slot.to_owned(), value.replace("BB", &bus));
+        }
         let cards = self.chance.below(3);
         for at in 0..cards {
             let at = if self.chance.once_in(8) { at + 1 } else { at };
@@ -571,6 +586,46 @@ impl Making {
             );
         }
         self.write_guest("qemu-server", vmid, &lines, "");
+    }
+
+    fn cloud_init(&mut self, vmid: u32, lines: &mut BTreeMap<String, String>) {
+        let slot = self.chance.pick(&["ide0", "ide3", "scsi7", "sata5"]);
+        let volume = self.volume(vmid, false);
+        let (store, _) = volume.split_once(':').expect("a store");
+        let name = if volume.contains('/') {
+            format!("{vmid}/vm-{vmid}-cloudinit.qcow2")
+        } else {
+            format!("vm-{vmid}-cloudinit")
+        };
+        lines.insert(
+            slot.to_owned(),
+            format!("{store}:{name},media=cdrom,size=4M"),
+        );
+        for (key, values) in [
+            ("ciuser", &["admin", "bob"][..]),
+            ("ciupgrade", &["0", "1"]),
+            ("nameserver", &["192.0.2.1", "192.0.2.1 192.0.2.2"]),
+            ("searchdomain", &["home.arpa"]),
+            (
+                "sshkeys",
+                &["ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIA%20a%0A", "odd"],
+            ),
+            (
+                "ipconfig0",
+                &[
+                    "ip=dhcp",
+                    "ip=192.0.2.77/24,gw=192.0.2.1",
+                    "ip=dhcp,ip6=auto",
+                    "gw=203.0.113.1,ip=192.0.2.78/24",
+                ],
+            ),
+            ("cicustom", &["user=local:snippets/u.yaml"]),
+        ] {
+            if self.chance.once_in(2) {
+                let value = self.chance.pick(values);
+                lines.insert(key.to_owned(), value.to_owned());
+            }
+        }
     }
 
     fn container(&mut self, vmid: u32) {
@@ -777,7 +832,24 @@ impl Making {
         }
         if self.chance.once_in(4) {
             self.put("etc/pve/firewall/cluster.fw", "[OPTIONS]\n\nenable: 1\n\n[ALIASES]\n\nlan 192.0.2.0/24\n\n[RULES]\n\nIN ACCEPT -source lan -p tcp -dport 22 # ssh\n");
-            self.put("etc/pve/firewall/100.fw", "[OPTIONS]\n\nenable: 1\npolicy_in: DROP\n\n[RULES]\n\nIN HTTPS(ACCEPT) -log nolog\n");
+            let rules = self.chance.pick(&[
+                "IN HTTPS(ACCEPT) -log nolog",
+                "IN ACCEPT -source 192.0.2.0/24 -p tcp -dport 22 -log nolog # ssh",
+                "IN ACCEPT -p tcp -dport 80,443\n|OUT DROP -p udp -dport 53 -log info",
+                "IN ACCEPT -i net0 -p tcp",
+            ]);
+            let options = self.chance.pick(&[
+                "enable: 1",
+                "enable: 0",
+                "enable: 1\npolicy_in: DROP",
+                "enable: 1\ndhcp: 1\npolicy_out: REJECT",
+            ]);
+            for vmid in [100, 101] {
+                self.put(
+                    &format!("etc/pve/firewall/{vmid}.fw"),
+                    format!("[OPTIONS]\n\n{options}\n\n[RULES]\n\n{rules}\n"),
+                );
+            }
         }
         if self.chance.once_in(4) {
             self.put(

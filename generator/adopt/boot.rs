@@ -124,7 +124,7 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
             && !writing
                 .decided
                 .kept
-                .contains(&Part::File(format!("etc/modprobe.d/{path}")))
+                .contains_key(&Part::File(format!("etc/modprobe.d/{path}")))
     };
     let files: Vec<&FileText> = modprobe_files(live)
         .filter(said)

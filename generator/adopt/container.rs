@@ -4,7 +4,8 @@ use super::doc::Toml;
 use super::guest::{
     DeviceRow, Guest, card, disk_size, identity, is_odd_card, mebibytes, start, volume, weights,
 };
-use super::write::{Writing, kebab, sub_value};
+use super::write::{NoteKind, Writing, kebab, sub_value};
+use crate::live::secrets::is_blanked;
 use crate::spec::schema_keys::{ContainerOptions, SchemaTable};
 
 /// Options that are keys of moxc's own, and no keys of the schema.
@@ -68,7 +69,7 @@ pub(super) fn write(writing: &mut Writing<'_>, guest: &mut Guest<'_>) {
         }
     }
     devices(guest);
-    raw_lines(guest);
+    raw_lines(writing, guest);
     rootfs(writing, guest);
     mounts(writing, guest);
     cards(guest);
@@ -139,11 +140,17 @@ fn devices(guest: &mut Guest<'_>) {
     guest.set_devices("dev", "devices", "path", found);
 }
 
-fn raw_lines(guest: &mut Guest<'_>) {
-    let lines: Vec<String> = guest
-        .live
-        .config
-        .raw()
+fn raw_lines(writing: &mut Writing<'_>, guest: &mut Guest<'_>) {
+    let raw = || guest.live.config.raw();
+    for (key, _) in raw().filter(|(_, value)| is_blanked(value)) {
+        writing.note(
+            NoteKind::Unread,
+            format!("`{key}` of guest {}", guest.live.vmid),
+            "a secret, which is not read; the lines of the guest stay as they are",
+        );
+    }
+    let lines: Vec<String> = raw()
+        .filter(|(_, value)| !is_blanked(value))
         .map(|(key, value)| format!("{key}: {value}").trim_end().to_owned())
         .collect();
     if !lines.is_empty() {

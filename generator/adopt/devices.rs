@@ -31,7 +31,9 @@ pub(super) fn passed(
 ) -> BTreeMap<String, String> {
     let mut places = BTreeSet::new();
     for guest in own.guests.values() {
-        let hosts = parts_of(guest, "hostpci").filter_map(|mut parts| parts.remove("host"));
+        // A mediated device is a part of a card that the host keeps.
+        let whole = parts_of(guest, "hostpci").filter(|parts| !parts.contains_key("mdev"));
+        let hosts = whole.filter_map(|mut parts| parts.remove("host"));
         places.extend(hosts.filter(|place| PciPlace::parse(place).is_ok()));
     }
     let mut taken = mapped.clone();
@@ -54,7 +56,7 @@ pub(super) fn passed(
             format!("pci-{}", place.replace([':', '.'], "-"))
         });
         taken.insert(name.clone());
-        if !decided.kept.contains(&Part::Device(name.clone())) {
+        if !decided.kept.contains_key(&Part::Device(name.clone())) {
             passed.insert(place, name);
         }
     }
@@ -71,7 +73,7 @@ pub(super) fn plugged(own: &LiveNode, decided: &Decided) -> BTreeMap<String, Str
                 "usb-{}",
                 place.to_ascii_lowercase().replace([':', '.'], "-")
             );
-            if is_known && !decided.kept.contains(&Part::Device(name.clone())) {
+            if is_known && !decided.kept.contains_key(&Part::Device(name.clone())) {
                 plugged.insert(place, name);
             }
         }
@@ -81,16 +83,21 @@ pub(super) fn plugged(own: &LiveNode, decided: &Decided) -> BTreeMap<String, Str
 
 /// Guests that take one device cannot run at the same time: it is said of those of which not both start with the host, nor
 /// run now. Each stands at the later of the two.
-pub(super) fn exclusive(live: &Snapshot, own: &LiveNode) -> BTreeMap<u32, BTreeSet<u32>> {
+pub(super) fn exclusive(
+    live: &Snapshot,
+    own: &LiveNode,
+    pci: &BTreeSet<String>,
+    usb: &BTreeSet<String>,
+) -> BTreeMap<u32, BTreeSet<u32>> {
     let mut takers: BTreeMap<(&str, String), Vec<&LiveGuest>> = BTreeMap::new();
     for guest in own.guests.values() {
-        for base in ["hostpci", "usb"] {
+        for (base, mapped) in [("hostpci", pci), ("usb", usb)] {
             for mut parts in parts_of(guest, base) {
                 // A mediated device is a part of a card that many have.
                 let shared = parts.contains_key("mdev");
-                let mapping = parts
-                    .remove("mapping")
-                    .map(|name| format!("mapping {name}"));
+                // A mapping of several devices serves as many guests.
+                let mapping = parts.remove("mapping").filter(|name| mapped.contains(name));
+                let mapping = mapping.map(|name| format!("mapping {name}"));
                 let device = parts.remove("host").or(mapping);
                 if let Some(device) =
                     device.filter(|device| !shared && !device.starts_with("spice"))

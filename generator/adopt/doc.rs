@@ -350,6 +350,26 @@ impl Printed {
     }
 }
 
+impl Printed {
+    /// Where the text says something of a part of the host: the line of that, else the first of the part, else the top.
+    pub(super) fn place(&self, part: &Part, says: Option<&str>) -> Range<usize> {
+        let is_it = |mark: &&Mark| {
+            let own = mark.says.as_deref();
+            // A card's table is known by `net0`, what stands in it by `net0.bridge`.
+            let base = own.and_then(|own| own.split('.').next());
+            mark.part == *part && says.is_some() && (own == says || base == says)
+        };
+        let mut marks = self.marks.iter();
+        let found = marks
+            .find(is_it)
+            .or_else(|| self.marks.iter().find(|mark| mark.part == *part))
+            .or(self.marks.first());
+        let Some(mark) = found else { return 0..0 };
+        let text = &self.text[mark.range.clone()];
+        mark.range.start..mark.range.start + text.find('\n').unwrap_or(text.len())
+    }
+}
+
 /// Prints a spec.
 pub(super) fn print(doc: &Doc) -> Printed {
     let mut text = String::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::doc::{Doc, Part, Table, Toml};
 use super::write::{NoteKind, Writing, amount, kebab, schema_value, size};
-use super::{container, vm};
+use super::{container, firewall, vm};
 use crate::live::LiveGuest;
 use crate::live::secrets::is_blanked;
 use crate::plan::value::parts;
@@ -208,6 +208,7 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
                 guest.rest(container::SAID);
             }
         }
+        firewall::write(writing, &mut guest);
         finish(writing, guest, doc);
     }
 }
@@ -249,25 +250,11 @@ fn finish(writing: &mut Writing<'_>, mut guest: Guest<'_>, doc: &mut Doc) {
     for (key, value) in &guest.raw {
         extra.set_as(key, value.as_str(), key);
     }
-    for line in &guest.live.skipped {
-        writing.note(
-            NoteKind::Risk,
-            format!("{}:{}", guest.live.file.path, line.line),
-            "Proxmox VE skips this line",
-        );
-    }
     if guest.live.snapshots().next().is_some() {
         writing.note(
             NoteKind::Normalised,
             format!("snapshots of {vmid}"),
             "they stay on the host; a spec says nothing of them",
-        );
-    }
-    if guest.live.pending().is_some() {
-        writing.note(
-            NoteKind::Risk,
-            format!("guest {vmid}"),
-            "changes wait for its next start; the spec says what it will be then",
         );
     }
     doc.push(guest.table);

@@ -400,17 +400,30 @@ pub(super) fn mapped(
         .collect()
 }
 
-/// The one line of a mapping that is of this node.
-fn own_map(section: &Section, node: &str) -> Option<BTreeMap<String, String>> {
-    let mut lines = section.get_all("map").map(|line| {
+/// The lines of a mapping that are of this node.
+fn own_lines<'a>(
+    section: &'a Section,
+    node: &'a str,
+) -> impl Iterator<Item = BTreeMap<String, String>> + 'a {
+    let lines = section.get_all("map").map(|line| {
         let pairs = line.split(',').filter_map(|part| part.split_once('='));
         pairs
             .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
             .collect::<BTreeMap<String, String>>()
     });
-    let first = lines.next()?;
-    let alone = lines.next().is_none();
-    (alone && first.get("node").is_some_and(|own| own == node)).then_some(first)
+    lines.filter(move |line| line.get("node").is_none_or(|own| own == node))
+}
+
+/// Whether a mapping has something of this node, or nothing at all: the others are other nodes'.
+pub(super) fn is_of_node(section: &Section, node: &str) -> bool {
+    section.get("map").is_none() || own_lines(section, node).next().is_some()
+}
+
+/// The one line of a mapping that is of this node; none where it has several.
+fn own_map(section: &Section, node: &str) -> Option<BTreeMap<String, String>> {
+    let mut lines = own_lines(section, node);
+    let first = lines.next().filter(|first| first.contains_key("node"))?;
+    lines.next().is_none().then_some(first)
 }
 
 fn pci(writing: &Writing<'_>, doc: &mut Doc) {

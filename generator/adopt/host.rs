@@ -22,7 +22,7 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
     let name = host_name(writing.node);
     if name != writing.node {
         writing.note(
-            NoteKind::Risk,
+            NoteKind::Normalised,
             format!("host name `{}`", writing.node),
             format!("Proxmox VE's installer would not take it; the spec says `{name}`"),
         );

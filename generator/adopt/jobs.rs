@@ -12,7 +12,12 @@ use crate::value::{Name, SpecString};
 /// The file of Proxmox VE's jobs.
 pub(super) const JOBS_CFG: &str = "etc/pve/jobs.cfg";
 
-/// Whether the language has words for a job.
+/// Whether a job is of this node, or of all.
+pub(super) fn is_of_node(writing: &Writing<'_>, section: &Section) -> bool {
+    section.get("node").is_none_or(|node| node == writing.node)
+}
+
+/// Whether the language has words for a job. One that runs on every node of a cluster is no single host's.
 pub(super) fn has_words(writing: &Writing<'_>, section: &Section) -> bool {
     let part = Part::Job(section.id().to_owned());
     let file = ConfigFile::Job("vzdump");
@@ -21,8 +26,11 @@ pub(super) fn has_words(writing: &Writing<'_>, section: &Section) -> bool {
     let stored = section
         .get("storage")
         .is_none_or(|storage| writing.stores.contains_key(storage));
+    let is_ones_own = section.get("node").is_some() || writing.live.nodes.len() < 2;
     section.kind() == "vzdump"
-        && !writing.decided.kept.contains(&part)
+        && is_of_node(writing, section)
+        && is_ones_own
+        && !writing.decided.kept.contains_key(&part)
         && Name::parse(section.id()).is_ok()
         && section.get("schedule").is_some()
         && section

@@ -11,6 +11,7 @@ mod container;
 mod devices;
 mod doc;
 mod files;
+mod firewall;
 mod guest;
 pub(crate) mod hardware;
 mod host;
@@ -18,6 +19,7 @@ mod jobs;
 mod network;
 mod risks;
 mod storage;
+mod timers;
 mod vm;
 mod write;
 
@@ -72,7 +74,7 @@ pub fn adopt(live: &Snapshot, minimal: bool) -> Adopted {
         round += 1;
         let (doc, notes) = write(live, minimal, &decided);
         let printed = doc::print(&doc);
-        let compiled = compile(&printed.text, live);
+        let compiled = compile(&printed, live);
         let next = match &compiled.plan {
             None => after_errors(&decided, &printed, &compiled.found),
             Some(plan) => after_plan(&decided, &plan.changes),
@@ -232,8 +234,8 @@ fn write(live: &Snapshot, minimal: bool, decided: &Decided) -> (Doc, BTreeSet<No
     storage::write(&mut writing, &disks, &mut doc);
     guest::write(&mut writing, &mut doc);
     jobs::write(&mut writing, &mut doc);
+    timers::write(&writing, &mut doc);
     files::write(&mut writing, &mut doc);
-    risks::note(&mut writing);
     hide(&mut doc, decided);
     (doc, writing.notes)
 }
@@ -242,6 +244,8 @@ impl<'a> Writing<'a> {
     fn of(live: &'a Snapshot, own: &'a LiveNode, minimal: bool, decided: &'a Decided) -> Self {
         let node = node_of(live);
         let pci = mapped(live, node, decided, MappingKind::Pci, "hostpci");
+        let usb = mapped(live, node, decided, MappingKind::Usb, "usb");
+        let exclusive = devices::exclusive(live, own, &pci, &usb);
         Self {
             live,
             node,
@@ -249,13 +253,13 @@ impl<'a> Writing<'a> {
             release: host::release(live),
             minimal,
             decided,
-            names: write::guest_names(own),
+            names: write::guest_names(live, own),
             stores: stores(live, decided),
             passed: devices::passed(live, own, &pci, decided),
             pci,
-            usb: mapped(live, node, decided, MappingKind::Usb, "usb"),
+            usb,
             plugged: devices::plugged(own, decided),
-            exclusive: devices::exclusive(live, own),
+            exclusive,
             disks: BTreeMap::new(),
             notes: BTreeSet::new(),
         }
@@ -272,7 +276,7 @@ fn stores(live: &Snapshot, decided: &Decided) -> BTreeMap<String, StoreKind> {
         .flat_map(|storage| storage.config.sections())
     {
         let part = Part::Store(section.id().to_owned());
-        let is_said = !decided.kept.contains(&part) && !decided.out.contains_key(&part);
+        let is_said = !decided.kept.contains_key(&part) && !decided.out.contains_key(&part);
         if let Some(kind) = storage::kind_of(section).filter(|_| is_said) {
             stores.insert(section.id().to_owned(), kind);
         }
@@ -306,7 +310,9 @@ fn mapped(
     }
     hardware::mapped(live, node, kind)
         .into_keys()
-        .filter(|name| used.contains(name) && !decided.kept.contains(&Part::Device(name.clone())))
+        .filter(|name| {
+            used.contains(name) && !decided.kept.contains_key(&Part::Device(name.clone()))
+        })
         .collect()
 }
 
@@ -347,12 +353,13 @@ struct Compiled {
     plan: Option<Plan>,
 }
 
-fn compile(text: &str, live: &Snapshot) -> Compiled {
+fn compile(printed: &Printed, live: &Snapshot) -> Compiled {
     let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", text);
+    let file = sources.add("host.toml", printed.text.as_str());
     let origin = Origin::of(&sources, &[file]);
     let mut sink = Sink::new();
     let checked = compile::check(&sources, file, &origin, &mut sink);
+    risks::tell(live, printed, file, &mut sink);
     let found = sink.finish(&Lints::default(), false);
     let plan = checked
         .host
@@ -405,10 +412,11 @@ fn after_errors(decided: &Decided, printed: &Printed, found: &[(Severity, Diagno
             | Part::Job(_)
             | Part::Interface(_)
             | Part::Device(_)
+            | Part::File(_)
             | Part::Pool(_)
-                if !decided.kept.contains(part) =>
+                if !decided.kept.contains_key(part) =>
             {
-                next.kept.insert(part.clone());
+                next.kept.insert(part.clone(), why);
             }
             Part::Host
             | Part::Guest(_)
@@ -467,8 +475,16 @@ fn after_plan(decided: &Decided, changes: &[Change]) -> Decided {
                 let why = format!("`{name}` would be changed: {}", told(change));
                 next.out.insert(Part::Pool(name.clone()), why);
             }
+            Object::Unit(name) if is_of_schedule(name, decided) => {
+                let job = timers::schedule_of(name).unwrap_or(name).to_owned();
+                keep(decided, &mut next, Part::Job(job), change);
+            }
             Object::Firewall(_) | Object::Unit(_) | Object::File(_) => {
-                if let Some(line) = &change.line {
+                let Some(line) = &change.line else { continue };
+                let part = Part::File(line.path.clone());
+                if firewall::guest_of(&line.path).is_some() && !decided.kept.contains_key(&part) {
+                    keep(decided, &mut next, part, change);
+                } else {
                     let path = written_as(&line.path).to_owned();
                     next.untouched.entry(path).or_insert_with(|| told(change));
                 }
@@ -476,6 +492,12 @@ fn after_plan(decided: &Decided, changes: &[Change]) -> Decided {
         }
     }
     next
+}
+
+/// Whether a unit is of a schedule that may be kept as its units instead.
+fn is_of_schedule(unit: &str, decided: &Decided) -> bool {
+    let name = timers::schedule_of(unit);
+    name.is_some_and(|name| !decided.kept.contains_key(&Part::Job(name.to_owned())))
 }
 
 /// The file that moxc writes for what a file of the host says: GRUB reads a folder beside its own.
@@ -500,11 +522,12 @@ fn job_differs(decided: &Decided, next: &mut Decided, name: &str, change: &Chang
 }
 
 fn keep(decided: &Decided, next: &mut Decided, part: Part, change: &Change) {
-    if decided.kept.contains(&part) {
+    if decided.kept.contains_key(&part) {
         let why = format!("moxc would write it otherwise: {}", told(change));
         next.out.insert(part, why);
     } else {
-        next.kept.insert(part);
+        let why = format!("moxc would write it otherwise: {}", told(change));
+        next.kept.insert(part, why);
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::doc::{Doc, Part, Table, Toml};
 use super::hardware::is_card_name;
 use super::write::{NoteKind, Writing};
+use crate::live::secrets::is_blanked;
 use crate::plan::value::parts;
 use crate::pve::GuestKind;
 use crate::pve::interfaces::{Family, Interface, InterfaceKind, IpVersion, Method};
@@ -39,7 +40,7 @@ impl<'a> Interfaces<'a> {
             }
             sorted.order.push(interface.name.clone());
             let kept = Part::Interface(interface.name.clone());
-            if writing.decided.kept.contains(&kept) || !has_words(interface) {
+            if writing.decided.kept.contains_key(&kept) || !has_words(interface) {
                 sorted.raw.insert(interface.name.clone());
             } else {
                 sorted.typed.insert(interface.name.clone(), interface);
@@ -410,21 +411,34 @@ fn outside(writing: &Writing<'_>, interfaces: &Interfaces<'_>) -> BTreeSet<Strin
     used
 }
 
+/// Whether a stanza holds a secret, as of a wireless network.
+fn has_secret(interface: &Interface) -> bool {
+    let mut options = interface.families.iter().flat_map(|family| &family.options);
+    options.any(|(_, value)| is_blanked(value))
+}
+
 /// What stands in the file word for word.
 fn raw_stanzas(writing: &mut Writing<'_>, interfaces: &Interfaces<'_>, table: &mut Table) {
     let Some(file) = writing.live.interfaces.present() else {
         return;
     };
-    let text = stanzas(&file.file.text, &interfaces.raw);
+    let mut raw = interfaces.raw.clone();
+    for interface in file.interfaces.iter().filter(|one| has_secret(one)) {
+        if raw.remove(&interface.name) {
+            writing.note(
+                NoteKind::Unread,
+                format!("interface {}", interface.name),
+                "its stanza holds a secret, which is not read; it stays on the host as it is",
+            );
+        }
+    }
+    let text = stanzas(&file.file.text, &raw);
     if text.is_empty() {
         return;
     }
-    for name in &interfaces.raw {
-        writing.note(
-            NoteKind::Kept,
-            format!("interface {name}"),
-            "the language has no words for all of it",
-        );
+    for name in &raw {
+        let why = writing.decided.why_kept(&Part::Interface(name.clone()));
+        writing.note(NoteKind::Kept, format!("interface {name}"), why);
     }
     table
         .set("extra", Toml::Lines(text))

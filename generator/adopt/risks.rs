@@ -1,27 +1,45 @@
 //! What looks like a mistake on the host and no spec can tell: a key that ifupdown2 ignores, a volume in two guests, what runs
-//! and is not what is written down.
+//! and is not what is written down. Each is told at the line of the new spec that it is about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::write::{NoteKind, Writing};
-use crate::live::Snapshot;
+use super::doc::{Part, Printed};
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::live::{LiveNode, Snapshot};
 use crate::near::nearest;
 use crate::plan::value::parts;
+use crate::plan::{holds_volume, render};
 use crate::pve::interfaces::Method;
+use crate::source::{FileId, Span};
 
-/// Notes every risk.
-pub(super) fn note(writing: &mut Writing<'_>) {
-    let live = writing.live;
-    let found = misspelt(live)
-        .into_iter()
-        .chain(shared_volumes(live))
-        .chain(not_in_force(live));
-    for (what, why) in found.collect::<Vec<_>>() {
-        writing.note(NoteKind::Risk, what, why);
-    }
+/// Something that looks like a mistake.
+struct Risk {
+    code: Code,
+    /// What of the spec it is about, and what of that.
+    part: Part,
+    says: Option<String>,
+    message: String,
+    help: String,
 }
 
-type Risk = (String, String);
+/// Tells every risk of a host whose spec is `printed`, the text of `file`.
+pub(super) fn tell(live: &Snapshot, printed: &Printed, file: FileId, sink: &mut Sink) {
+    let nobody = LiveNode::default();
+    let own = live.own().unwrap_or(&nobody);
+    let risks = misspelt(live)
+        .into_iter()
+        .chain(shared_volumes(live, own))
+        .chain(of_guests(own))
+        .chain(of_pools(live))
+        .chain(parameters(live))
+        .chain(addresses(live));
+    for risk in risks {
+        let range = printed.place(&risk.part, risk.says.as_deref());
+        let message = render::shown(&risk.message);
+        let help = render::shown(&risk.help);
+        sink.push(Diagnostic::new(risk.code, Span::new(file, range), message).help(help));
+    }
+}
 
 /// The keys of a stanza that people write: interfaces(5), ifupdown-addons-interfaces(5), and those of Open vSwitch.
 const KEYS: &[&str] = &[
@@ -135,10 +153,13 @@ fn misspelt(live: &Snapshot) -> Vec<Risk> {
                     continue;
                 }
                 if let Some(near) = nearest(&spelt, KEYS.iter().copied()) {
-                    found.push((
-                        format!("/{}, interface {}", file.file.path, interface.name),
-                        format!("ifupdown2 ignores `{key}`: did you mean `{near}`?"),
-                    ));
+                    found.push(Risk {
+                        code: Code::MOX0901,
+                        part: Part::Interface(interface.name.clone()),
+                        says: None,
+                        message: format!("ifupdown2 ignores `{key}` of `{}`", interface.name),
+                        help: format!("did you mean `{near}`? It stands in /{}", file.file.path),
+                    });
                 }
             }
         }
@@ -146,60 +167,115 @@ fn misspelt(live: &Snapshot) -> Vec<Risk> {
     found
 }
 
-/// Volumes that several guests have.
-fn shared_volumes(live: &Snapshot) -> Vec<Risk> {
-    let mut users: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+/// Volumes that several guests have, told at each of this host but the first.
+fn shared_volumes(live: &Snapshot, own: &LiveNode) -> Vec<Risk> {
+    let mut users: BTreeMap<String, BTreeMap<u32, String>> = BTreeMap::new();
     for guest in live.nodes.values().flat_map(|node| node.guests.values()) {
         let file = guest.kind.config_file();
-        let drives = guest.config.options().filter(|(key, _)| {
-            let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
-            matches!(
-                base,
-                "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "mp" | "rootfs"
-            )
-        });
-        for (key, value) in drives {
+        for (key, value) in guest.config.options().filter(|(key, _)| holds_volume(key)) {
             let mut parts = parts(file, key, value);
             let disc = parts.get("media").is_some_and(|media| media == "cdrom");
             let volume = parts.remove("file").or_else(|| parts.remove("volume"));
-            if let Some(volume) =
-                volume.filter(|volume| !disc && volume.contains(':') && !volume.contains(":iso/"))
-            {
-                users.entry(volume).or_default().insert(guest.vmid);
+            if let Some(volume) = volume.filter(|volume| !disc && volume.contains(':')) {
+                let guests = users.entry(volume).or_default();
+                guests.entry(guest.vmid).or_insert_with(|| key.to_owned());
             }
         }
     }
     users.retain(|_, guests| guests.len() > 1);
-    users
-        .into_iter()
-        .map(|(volume, guests)| {
-            let guests: Vec<String> = guests.iter().map(u32::to_string).collect();
-            (
-                format!("volume {volume}"),
-                format!(
-                    "the guests {} have it: whoever writes to it spoils the others'",
-                    guests.join(", ")
-                ),
-            )
+    let mut found = Vec::new();
+    for (volume, guests) in &users {
+        let mut ours = guests
+            .iter()
+            .filter(|(vmid, _)| own.guests.contains_key(vmid));
+        // Where the first is of another node, it is told at the only one of this.
+        let skipped = usize::from(ours.clone().count() > 1);
+        for (vmid, key) in ours.by_ref().skip(skipped) {
+            let others = guests.keys().filter(|other| *other != vmid);
+            let others: Vec<String> = others.map(u32::to_string).collect();
+            found.push(Risk {
+                code: Code::MOX0902,
+                part: Part::Guest(*vmid),
+                says: Some(key.clone()),
+                message: format!("the volume {volume} is in guest {vmid} and in {}", others.join(", ")),
+                help: "give each a volume of its own: what one writes spoils what the others have read".to_owned(),
+            });
+        }
+    }
+    found
+}
+
+/// Changes that wait, and lines that count for nothing.
+fn of_guests(own: &LiveNode) -> Vec<Risk> {
+    let mut found = Vec::new();
+    for (vmid, guest) in &own.guests {
+        if let Some(pending) = guest.pending() {
+            let set = pending
+                .options()
+                .map(|(key, _)| key)
+                .filter(|key| *key != "delete");
+            let mut keys: Vec<&str> = set.chain(guest.pending_deletions()).collect();
+            keys.sort_unstable();
+            found.push(Risk {
+                code: Code::MOX0905,
+                part: Part::Guest(*vmid),
+                says: keys.first().map(|key| (*key).to_owned()),
+                message: format!("changes of guest {vmid} wait for its next start: `{}`", keys.join("`, `")),
+                help: "the spec says what it will be then; stop and start the guest, or take the change back on the host"
+                    .to_owned(),
+            });
+        }
+        for line in &guest.skipped {
+            found.push(Risk {
+                code: Code::MOX0906,
+                part: Part::Guest(*vmid),
+                says: None,
+                message: format!("Proxmox VE skips line {} of guest {vmid}", line.line),
+                help: format!("mend or remove it in /{}", guest.file.path),
+            });
+        }
+    }
+    found
+}
+
+/// Pools that are not whole.
+fn of_pools(live: &Snapshot) -> Vec<Risk> {
+    let pools = live.zfs.pools.present().into_iter().flatten();
+    pools
+        .filter(|pool| !matches!(pool.state.as_str(), "ONLINE" | ""))
+        .map(|pool| Risk {
+            code: Code::MOX0907,
+            part: Part::Pool(pool.name.clone()),
+            says: None,
+            message: format!("the pool `{}` is {}", pool.name, pool.state),
+            help: format!("`zpool status {}` says what is wrong with it", pool.name),
         })
         .collect()
 }
 
-/// What is written down and does not hold yet: parameters of the kernel, addresses.
-fn not_in_force(live: &Snapshot) -> Vec<Risk> {
+/// Parameters of the kernel that hold from its next start on.
+fn parameters(live: &Snapshot) -> Vec<Risk> {
+    let Some(running) = live.boot.running.present() else {
+        return Vec::new();
+    };
+    let runs: BTreeSet<&str> = running.split_whitespace().collect();
+    super::boot::parameters(live)
+        .into_iter()
+        .filter(|parameter| !runs.contains(parameter.as_str()))
+        .map(|parameter| Risk {
+            code: Code::MOX0903,
+            part: Part::Boot,
+            says: Some("kernel-params".to_owned()),
+            message: format!("the kernel that runs was started without `{parameter}`"),
+            help: "it holds after a restart of the host; where there was one, `proxmox-boot-tool refresh` or `update-grub` was left out"
+                .to_owned(),
+        })
+        .collect()
+}
+
+/// Addresses that are written down, and that the interface does not have.
+fn addresses(live: &Snapshot) -> Vec<Risk> {
     let mut found = Vec::new();
-    if let Some(running) = live.boot.running.present() {
-        let runs: BTreeSet<&str> = running.split_whitespace().collect();
-        for parameter in super::boot::parameters(live) {
-            if !runs.contains(parameter.as_str()) {
-                found.push((
-                    format!("kernel parameter {parameter}"),
-                    "the kernel that runs was started without it: it holds after a restart"
-                        .to_owned(),
-                ));
-            }
-        }
-    }
     let (Some(links), Some(file)) = (live.network.present(), live.interfaces.present()) else {
         return found;
     };
@@ -213,13 +289,16 @@ fn not_in_force(live: &Snapshot) -> Vec<Risk> {
             .filter(|family| family.method == Method::Static);
         for address in fixed.filter_map(|family| family.address.as_ref()) {
             if !link.addresses.is_empty() && !link.addresses.contains(address) {
-                found.push((
-                    format!("interface {}", interface.name),
-                    format!(
-                        "{address} is written down, and it has {} now",
+                found.push(Risk {
+                    code: Code::MOX0904,
+                    part: Part::Interface(interface.name.clone()),
+                    says: Some("address".to_owned()),
+                    message: format!("`{}` does not have its address {address}", interface.name),
+                    help: format!(
+                        "it has {} now; `ifreload -a` would change that",
                         link.addresses.join(", ")
                     ),
-                ));
+                });
             }
         }
     }

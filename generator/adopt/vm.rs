@@ -489,7 +489,8 @@ fn device(
 ) -> Option<(String, Vec<(String, Toml)>)> {
     let name = match (parts.remove("mapping"), parts.remove("host")) {
         (Some(name), None) => writing.pci.get(&name),
-        (None, Some(place)) => writing.passed.get(&place),
+        (None, Some(place)) if !parts.contains_key("mdev") => writing.passed.get(&place),
+        (None, Some(_)) => None,
         (Some(_), Some(_)) | (None, None) => None,
     }?
     .clone();

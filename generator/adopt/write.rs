@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::doc::{Part, Toml};
-use crate::live::{LiveNode, Snapshot};
+use crate::live::{LiveGuest, LiveNode, Snapshot};
 use crate::pve::schema::{ConfigFile, OptionSchema, ValueType};
 use crate::pve::{GuestKind, Release};
 use crate::value::ByteSize;
@@ -19,8 +19,8 @@ pub(super) struct Decided {
     pub(super) raw: BTreeSet<(Part, String)>,
     /// Options that moxc would write by itself and the guest does not have.
     pub(super) unset: BTreeSet<(Part, String)>,
-    /// Sections and stanzas that are kept word for word.
-    pub(super) kept: BTreeSet<Part>,
+    /// Sections, stanzas and files that are kept word for word, and why.
+    pub(super) kept: BTreeMap<Part, String>,
     /// Files of which moxc writes nothing, and what it would have changed.
     pub(super) untouched: BTreeMap<String, String>,
 }
@@ -52,8 +52,6 @@ pub enum NoteKind {
     Kept,
     /// Nobody knows.
     Unread,
-    /// It looks like a mistake on the host.
-    Risk,
 }
 
 impl NoteKind {
@@ -63,7 +61,6 @@ impl NoteKind {
             Self::Normalised => "normalised",
             Self::Kept => "kept word for word",
             Self::Unread => "not read",
-            Self::Risk => "worth a look on the host",
         }
     }
 }
@@ -121,6 +118,16 @@ impl StoreKind {
     }
 }
 
+impl Decided {
+    /// Why a part is kept word for word.
+    pub(super) fn why_kept(&self, part: &Part) -> String {
+        match self.kept.get(part) {
+            Some(why) => why.lines().next().unwrap_or(why).to_owned(),
+            None => "the language has no words for all of it".to_owned(),
+        }
+    }
+}
+
 impl Writing<'_> {
     /// Notes something.
     pub(super) fn note(&mut self, kind: NoteKind, what: impl Into<String>, why: impl Into<String>) {
@@ -132,13 +139,25 @@ impl Writing<'_> {
     }
 }
 
-/// The names of the guests' tables: the names that they have, as far as a table can bear them, each once.
-pub(super) fn guest_names(own: &LiveNode) -> BTreeMap<u32, String> {
+/// The names of the guests' tables: the names that they have, as far as a table can bear them, each once in a whole cluster.
+pub(super) fn guest_names(live: &Snapshot, own: &LiveNode) -> BTreeMap<u32, String> {
+    let all: BTreeMap<u32, &LiveGuest> = live
+        .nodes
+        .values()
+        .flat_map(|node| node.guests.iter().map(|(vmid, guest)| (*vmid, guest)))
+        .chain(own.guests.iter().map(|(vmid, guest)| (*vmid, guest)))
+        .collect();
+    let mut names = names_of(&all);
+    names.retain(|vmid, _| own.guests.contains_key(vmid));
+    names
+}
+
+fn names_of(guests: &BTreeMap<u32, &LiveGuest>) -> BTreeMap<u32, String> {
     let mut taken = BTreeSet::new();
     let mut names = BTreeMap::new();
     // Whoever has its name as it is keeps it, whatever its number.
     for exact in [true, false] {
-        for (vmid, guest) in &own.guests {
+        for (vmid, guest) in guests {
             let name = guest.name().unwrap_or_default();
             let label = label(name);
             let wanted = match label {

@@ -17,7 +17,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     if loaded.has_errors() {
         return Ok(Status::Faulty);
     }
-    let snapshot = live::read(&args.live)?;
+    let snapshot = of_spec(&loaded, live::read(&args.live)?);
     let unit = host_of(&loaded, &snapshot, &args.live)?;
     let plan = compare(unit, &snapshot)?;
     show(args.markdown, &plan, &loaded, terminal);
@@ -34,6 +34,20 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     } else {
         Status::Differs
     })
+}
+
+/// A copy of a cluster holds what it knows of every node: where one spec is given, its own node is looked at.
+fn of_spec(loaded: &Loaded, snapshot: Snapshot) -> Snapshot {
+    let [unit] = &loaded.units[..] else {
+        return snapshot;
+    };
+    let own = snapshot.node.present().map(String::as_str);
+    match unit.checked.host.as_ref().map(|host| host.name.as_str()) {
+        Some(name) if own != Some(name) && snapshot.nodes.contains_key(name) => {
+            snapshot.of_node(name)
+        }
+        Some(_) | None => snapshot,
+    }
 }
 
 /// The host of a call that a copy is of: the one that it names, or the only one.

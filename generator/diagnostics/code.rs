@@ -281,6 +281,13 @@ codes! {
     MOX0847 Error   "a module or script of your own that cannot be read";
     MOX0848 Error   "a module of your own that takes in too much";
     MOX0849 Error   "a module of your own that is not Nix";
+    MOX0901 Warning "a key that ifupdown2 ignores";
+    MOX0902 Warning "one volume in several guests";
+    MOX0903 Warning "a kernel parameter that does not hold yet";
+    MOX0904 Warning "an address that an interface does not have";
+    MOX0905 Warning "a change that waits for the next start";
+    MOX0906 Warning "a line that Proxmox VE skips";
+    MOX0907 Warning "a pool that is not whole";
 }
 
 impl fmt::Display for Code {

@@ -9,7 +9,8 @@ use super::guests::{self, Found, object, program};
 use super::items::{self, Items, Options, Rules, Sides};
 use super::parse::{self, TYPE};
 use super::{
-    Cause, Change, Class, Foreign, Interrupts, Object, Plan, Shown, When, in_order, storage, value,
+    Cause, Change, Class, Foreign, Interrupts, Line, Object, Plan, Shown, When, in_order, storage,
+    value,
 };
 use crate::calendar::ProxmoxSchedule;
 use crate::facts::making::{self, Making};
@@ -20,6 +21,7 @@ use crate::pve::schema::{ConfigFile, OptionSchema};
 use crate::pve::{GuestConfig, GuestKind, MappingKind, Release, SectionConfig, SectionFile};
 use crate::shell::Command;
 use crate::source::Span;
+use crate::targets::proxmox::system;
 
 /// What a spec wants of a host.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +83,9 @@ pub fn compare(wanted: &Wanted<'_>, live: &Snapshot) -> Plan {
     let mut unread: BTreeSet<Unread> = live.unread.iter().cloned().collect();
     unread.extend(found.unread);
     found.changes.sort_by(in_order);
+    let names = compared.names(&found.changes);
     Plan {
+        names,
         host: wanted.host.name.as_str().to_owned(),
         changes: found.changes,
         foreign: found.foreign,
@@ -168,6 +172,33 @@ impl<'a> Comparison<'a> {
         version
             .and_then(|version| version.release)
             .unwrap_or(self.wanted.host.release.value)
+    }
+
+    /// What the guests that change are called: on the host, else in the spec.
+    fn names(&self, changes: &[Change]) -> BTreeMap<Object, String> {
+        let of_host = |vmid| {
+            self.live
+                .own()?
+                .guests
+                .get(&vmid)?
+                .name()
+                .map(str::to_owned)
+        };
+        let of_spec = |vmid| {
+            let mut guests = self.wanted.host.guests.values();
+            let guest = guests.find(|guest| guest.vmid.get() == vmid)?;
+            Some(guest.name.value.clone())
+        };
+        let mut names = BTreeMap::new();
+        for change in changes {
+            if let Object::Vm(vmid) | Object::Ct(vmid) = change.object
+                && !names.contains_key(&change.object)
+                && let Some(name) = of_host(vmid).or_else(|| of_spec(vmid))
+            {
+                names.insert(change.object.clone(), name);
+            }
+        }
+        names
     }
 
     // Guests.
@@ -311,6 +342,7 @@ impl<'a> Comparison<'a> {
             let rules = SectionRules {
                 file,
                 node: self.wanted.host.name.as_str(),
+                nodes: self.live.nodes.keys().map(String::as_str).collect(),
                 local_is_ours: self.local_is_ours(),
             };
             let read = |text: &str| {
@@ -440,6 +472,45 @@ impl<'a> Comparison<'a> {
                 &|object, option| self.place_of(path, object, option),
                 found,
             );
+            if let (Some(wanted), Some(live)) = (wanted.get(object), live.get(object)) {
+                self.rule_order(object, path, wanted, live, found);
+            }
+        }
+    }
+
+    /// The first rule that fits decides: the rules that both sides have must stand in one order.
+    fn rule_order(
+        &self,
+        object: &Object,
+        path: &str,
+        wanted: &Options,
+        live: &Options,
+        found: &mut Found,
+    ) {
+        for (section, after) in parse::rules(wanted, live) {
+            let rules = parse::rules(live, wanted).remove(section);
+            let before = rules.unwrap_or_default();
+            if after == before {
+                continue;
+            }
+            let [before, after] = [before, after].map(|rules| Some(rules.join("\n")));
+            found.changes.push(Change {
+                object: object.clone(),
+                option: Some(section.to_owned()),
+                before: before.clone(),
+                after: after.clone(),
+                class: Class::NOW,
+                cause: Cause::Unknown,
+                commands: Vec::new(),
+                undo: Vec::new(),
+                spec: self.place(path, ""),
+                line: Some(Line {
+                    path: path.to_owned(),
+                    key: section.to_owned(),
+                    before,
+                    after,
+                }),
+            });
         }
     }
 
@@ -849,6 +920,8 @@ fn content(text: &str) -> Options {
 struct SectionRules<'a> {
     file: SectionFile,
     node: &'a str,
+    /// Every node of the cluster: a store that names them all names none.
+    nodes: BTreeSet<&'a str>,
     local_is_ours: bool,
 }
 
@@ -1033,6 +1106,7 @@ impl Rules for SectionRules<'_> {
             "content" | "nodes" | "vmid" | "exclude" | "exclude-path"
         );
         match (live, wanted) {
+            (None, Some(wanted)) if option == "nodes" => as_set(wanted) == self.nodes,
             (Some(live), Some(wanted)) if sets => as_set(live) == as_set(wanted),
             (Some(live), Some(wanted)) if option == "map" => same_maps(live, wanted),
             (Some(live), Some(wanted)) if option == "schedule" => same_schedules(live, wanted),
@@ -1294,7 +1368,12 @@ impl Rules for BootRules {
                         .arg(format!("echo {value} > {path}")),
                 ]
             }
-            _ => Vec::new(),
+            _ => vec![
+                Command::new("update-initramfs")
+                    .arg("-u")
+                    .arg("-k")
+                    .arg("all"),
+            ],
         }
     }
 }
@@ -1304,6 +1383,16 @@ struct WordRules;
 impl Rules for WordRules {
     fn class(&self, _: &Object, _: Option<&str>, _: Kind) -> Class {
         Class::HOST_RESTART
+    }
+
+    fn set(&self, object: &Object, _: &str, _: Option<&str>) -> Vec<Command> {
+        // The boot loader is told; until then a file is only a file.
+        vec![match object {
+            Object::File(path) if path == "etc/kernel/cmdline" => {
+                Command::new("proxmox-boot-tool").arg("refresh")
+            }
+            _ => Command::new("update-grub"),
+        }]
     }
 
     fn is_same(&self, _: &Object, _: &str, live: Option<&str>, wanted: Option<&str>) -> bool {
@@ -1337,8 +1426,15 @@ impl Rules for OwnRules<'_> {
         reload(object)
     }
 
-    fn set(&self, object: &Object, _: &str, _: Option<&str>) -> Vec<Command> {
-        reload(object)
+    fn set(&self, object: &Object, option: &str, value: Option<&str>) -> Vec<Command> {
+        if self.path != "etc/pve/datacenter.cfg" {
+            return reload(object);
+        }
+        let command = Command::new("pvesh").arg("set").arg("/cluster/options");
+        vec![match value {
+            Some(value) => command.arg(format!("--{option}")).arg(value),
+            None => command.arg("--delete").arg(option),
+        }]
     }
 
     fn shown(&self, _: &Object, options: &Options) -> String {

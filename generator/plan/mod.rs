@@ -11,11 +11,13 @@ pub mod costs;
 mod guests;
 mod items;
 mod parse;
+mod pools;
 pub mod render;
 mod storage;
 pub(crate) mod value;
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -40,6 +42,8 @@ pub struct Plan {
     pub foreign: Vec<Foreign>,
     /// What could not be compared.
     pub unread: Vec<Unread>,
+    /// The names of the guests that change.
+    pub names: BTreeMap<Object, String>,
 }
 
 impl Plan {

@@ -162,7 +162,11 @@ pub(super) fn firewall(text: &str) -> Options {
                 options.insert(key.trim().to_owned(), value.trim().to_owned());
             }
         } else {
-            let words: Vec<&str> = line.split_whitespace().collect();
+            let mut words: Vec<&str> = line.split_whitespace().collect();
+            // Not to log is what a rule does that does not say it.
+            if let Some(at) = words.windows(2).position(|pair| pair == ["-log", "nolog"]) {
+                words.drain(at..at + 2);
+            }
             place += 1;
             // The first of two equal rules counts.
             options
@@ -171,6 +175,26 @@ pub(super) fn firewall(text: &str) -> Options {
         }
     }
     options
+}
+
+/// The rules of each section that `other` has as well, in the order of `own`; the order of aliases and sets says nothing.
+pub(super) fn rules<'a>(own: &'a Options, other: &Options) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut placed: Vec<(&str, usize, &str)> = own
+        .iter()
+        .filter(|(key, _)| other.contains_key(*key))
+        .filter_map(|(key, place)| {
+            let (section, rule) = key.split_once("] ")?;
+            let section = section.trim_start_matches('[');
+            let is_ordered = section.eq_ignore_ascii_case("rules") || section.starts_with("group ");
+            is_ordered.then(|| (section, place.parse().unwrap_or_default(), rule))
+        })
+        .collect();
+    placed.sort_unstable();
+    let mut rules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (section, _, rule) in placed {
+        rules.entry(section).or_default().push(rule);
+    }
+    rules
 }
 
 /// `/etc/network/interfaces`: interfaces with their options, those of IPv6 behind `inet6 `.
@@ -224,6 +248,17 @@ pub(super) fn interfaces(text: &str) -> Items {
             }
         }
     }
+    // What is brought up brings its ports up first, whether they are `auto` themselves or not.
+    let carried: BTreeSet<String> = all
+        .iter()
+        .filter(|(name, _)| autos.contains(*name))
+        .flat_map(|(_, options)| {
+            let ports = ["bond-slaves", "bridge-ports"].map(|key| options.get(key));
+            let ports = ports.into_iter().flatten();
+            ports.flat_map(|ports| ports.split_whitespace().map(str::to_owned))
+        })
+        .collect();
+    autos.extend(carried);
     let mut items = Items::new();
     for (name, mut options) in all {
         if name == "lo" || name.is_empty() {

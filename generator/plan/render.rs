@@ -16,6 +16,7 @@ pub fn json(plan: &Plan, sources: &SourceMap) -> Value {
         .map(|change| {
             json!({
                 "object": change.object,
+                "name": plan.names.get(&change.object),
                 "option": change.option,
                 "before": change.before,
                 "after": change.after,
@@ -86,7 +87,7 @@ pub fn human(plan: &Plan, verbose: bool) -> String {
     for ((_, title), changes) in &groups {
         let _ = writeln!(text, "{title}:");
         for change in changes {
-            let _ = writeln!(text, "  {}", line(change));
+            let _ = writeln!(text, "  {}", line(plan, change));
             if verbose {
                 for command in &change.commands {
                     let _ = writeln!(text, "      {command}");
@@ -127,8 +128,28 @@ pub fn human(plan: &Plan, verbose: bool) -> String {
     }
     if !plan.is_same() {
         let _ = writeln!(text, "{}", count(plan));
+        let waiting = waiting(plan);
+        if !waiting.is_empty() {
+            let _ = writeln!(text, "to restart: {}", shown(&waiting.join(", ")));
+        }
     }
     text
+}
+
+/// The guests that changes wait for.
+fn waiting(plan: &Plan) -> Vec<String> {
+    let waits = |change: &&Change| change.class.when == When::Restart;
+    let mut guests: Vec<String> = Vec::new();
+    for change in plan.changes.iter().filter(waits) {
+        let guest = match plan.names.get(&change.object) {
+            Some(name) => format!("{} ({name})", change.object),
+            None => change.object.to_string(),
+        };
+        if !guests.contains(&guest) {
+            guests.push(guest);
+        }
+    }
+    guests
 }
 
 /// How many changes there are, and what they cost.
@@ -159,8 +180,12 @@ fn count(plan: &Plan) -> String {
     words
 }
 
-fn line(change: &Change) -> String {
+fn line(plan: &Plan, change: &Change) -> String {
     let mut words = change.object.to_string();
+    let name = plan.names.get(&change.object);
+    if let Some(name) = name.filter(|_| change.option.is_some() || change.after.is_none()) {
+        let _ = write!(words, " ({name})");
+    }
     match &change.option {
         Some(option) => {
             let _ = write!(words, " {option}: ");
@@ -201,7 +226,9 @@ fn line(change: &Change) -> String {
 fn values(change: &Change) -> String {
     match (&change.before, &change.after) {
         (Some(before), Some(after)) => format!("{} → {}", short(before), short(after)),
+        (None, Some(after)) if after.is_empty() => "+".to_owned(),
         (None, Some(after)) => format!("+ {}", short(after)),
+        (Some(before), None) if before.is_empty() => "-".to_owned(),
         (Some(before), None) => format!("- {}", short(before)),
         (None, None) => String::new(),
     }
@@ -248,8 +275,11 @@ pub fn markdown(plan: &Plan) -> String {
         let [when, _, interrupts, data] = change.class.words();
         let _ = writeln!(
             text,
-            "| `{}` | {} | {} | {} | {when} | {interrupts} | {data} | {} |",
+            "| `{}`{} | {} | {} | {} | {when} | {interrupts} | {data} | {} |",
             code(&change.object.to_string()),
+            plan.names
+                .get(&change.object)
+                .map_or_else(String::new, |name| format!(" `{}`", code(name))),
             value(&change.option),
             value(&change.before),
             value(&change.after),
@@ -297,7 +327,7 @@ pub fn sarif(plan: &Plan, sources: &SourceMap) -> Value {
             json!({
                 "ruleId": format!("plan/{}", change.class.when.as_str()),
                 "level": level,
-                "message": { "text": line(change) },
+                "message": { "text": line(plan, change) },
                 "locations": locations,
             })
         })

@@ -1,17 +1,19 @@
-//! Pools and datasets: by their names, property by property. What the spec leaves to a default is set on what is made,
-//! and not asked of what is there.
+//! Pools, datasets and volume groups: by their names, property by property. What the spec leaves to a default is set on what
+//! is made, and not asked of what is there.
 
 use super::classes::Kind;
 use super::guests::Found;
-use super::{Cause, Change, Class, Interrupts, Object};
-use crate::live::storage::Properties;
+use super::{Cause, Change, Class, Interrupts, Object, pools};
+use crate::live::storage::{LogicalVolume, Properties};
 use crate::live::{Item, Snapshot, Unread};
-use crate::model::{Dataset, Given, Host, Pool};
+use crate::model::{Dataset, Host, Lvm};
 use crate::shell::Command;
 use crate::source::Span;
+use crate::targets::proxmox::system::{self, DatasetPlan};
 
-/// Compares pools and datasets.
+/// Compares pools, datasets and volume groups.
 pub(super) fn compare(host: &Host, live: &Snapshot, found: &mut Found) {
+    volume_groups(host, live, found);
     if host.storage.pools.is_empty() {
         return;
     }
@@ -26,93 +28,27 @@ pub(super) fn compare(host: &Host, live: &Snapshot, found: &mut Found) {
             return;
         }
     };
+    let wanted = system::zfs(host);
     for pool in host.storage.pools.values() {
-        compare_pool(pool, live, properties, found);
+        let plan = wanted.pool(&pool.name.value);
+        pools::compare(pool, plan, live, properties, found);
     }
-    for dataset in host.storage.datasets.values() {
-        let pool = &host.storage.pools[dataset.pool.value];
-        compare_dataset(pool, dataset, properties, found);
-    }
-}
-
-fn compare_pool(pool: &Pool, live: &Snapshot, properties: &Properties, found: &mut Found) {
-    let name = pool.name.value.as_str();
-    let object = Object::Pool(name.to_owned());
-    if !properties.contains_key(name) {
-        found
-            .changes
-            .push(made(object, pool.span, pool.layout.value.to_string()));
-        return;
-    }
-    let of_pool = live
-        .zfs
-        .pool_properties
-        .present()
-        .and_then(|all| all.get(name));
-    let mut difference = |option: &str, before: &str, after: String, class, span| {
-        if before != after && !before.is_empty() {
-            let set = |value: &str| {
-                vec![
-                    Command::new("zpool")
-                        .arg("set")
-                        .arg(format!("{option}={value}"))
-                        .arg(name),
-                ]
-            };
-            let (commands, undo) = if class == Class::NOW {
-                (set(&after), set(before))
-            } else {
-                (Vec::new(), Vec::new())
-            };
-            found.changes.push(Change {
-                object: object.clone(),
-                option: Some(option.to_owned()),
-                before: Some(before.to_owned()),
-                after: Some(after),
-                class,
-                cause: Cause::Unknown,
-                commands,
-                undo,
-                spec: Some(span),
-                line: None,
-            });
-        }
-    };
-    if let Some(of_pool) = of_pool {
-        let value = |name: &str| {
-            of_pool
-                .get(name)
-                .map_or("", |property| property.value.as_str())
-        };
-        if pool.ashift.given == Given::Written {
-            let after = pool.ashift.value.to_string();
-            // 0 is what the disks say by themselves.
-            if value("ashift") != "0" {
-                difference("ashift", value("ashift"), after, anew(), pool.ashift.span);
-            }
-        }
-        if pool.autotrim.given == Given::Written {
-            let after = if pool.autotrim.value { "on" } else { "off" };
-            difference(
-                "autotrim",
-                value("autotrim"),
-                after.to_owned(),
-                Class::NOW,
-                pool.autotrim.span,
-            );
+    for (id, dataset) in host.storage.datasets.iter() {
+        if let Some(plan) = wanted.dataset(&host.zfs_name(id)) {
+            compare_dataset(plan, dataset, properties, found);
         }
     }
 }
 
 /// Only a pool or a dataset made anew has it.
-fn anew() -> Class {
+pub(super) fn anew() -> Class {
     Class {
         interrupts: Interrupts::Nothing,
         ..Class::RECREATE
     }
 }
 
-fn made(object: Object, span: Span, what: String) -> Change {
+pub(super) fn made(object: Object, span: Span, what: String) -> Change {
     Change {
         object,
         option: None,
@@ -127,67 +63,186 @@ fn made(object: Object, span: Span, what: String) -> Change {
     }
 }
 
-fn compare_dataset(pool: &Pool, dataset: &Dataset, properties: &Properties, found: &mut Found) {
-    let name = match &dataset.path.value {
-        None => pool.name.value.clone(),
-        Some(path) => format!("{}/{path}", pool.name.value),
+/// Where the spec says a property of a dataset.
+fn place(dataset: &Dataset, key: &str) -> Span {
+    let own = match key {
+        "quota" => dataset.quota.map(|size| size.span),
+        "reservation" => dataset.reservation.map(|size| size.span),
+        "recordsize" => dataset.recordsize.map(|size| size.span),
+        "compression" => dataset.compression.as_ref().map(|word| word.span),
+        "mountpoint" => dataset.mountpoint.as_ref().map(|path| path.span),
+        "atime" => dataset.atime.map(|atime| atime.span),
+        "sync" => dataset.sync.map(|sync| sync.span),
+        "acltype" => dataset.acltype.map(|acltype| acltype.span),
+        "xattr" => dataset.xattr.map(|xattr| xattr.span),
+        other => {
+            let mut own = dataset.properties.iter();
+            let found = own.find(|(key, _)| key.value == other);
+            found.map(|(_, value)| value.span)
+        }
     };
-    let object = Object::Dataset(name.clone());
-    let Some(own) = properties.get(&name) else {
-        if properties.contains_key(&pool.name.value) {
+    own.unwrap_or(dataset.span)
+}
+
+fn compare_dataset(
+    plan: &DatasetPlan,
+    dataset: &Dataset,
+    properties: &Properties,
+    found: &mut Found,
+) {
+    let name = plan.name.as_str();
+    let object = Object::Dataset(name.to_owned());
+    let Some(own) = properties.get(name) else {
+        let pool = name.split('/').next().unwrap_or(name);
+        if properties.contains_key(pool) {
             let mut change = made(object, dataset.span, "filesystem".to_owned());
-            change.commands = vec![Command::new("zfs").arg("create").arg("-p").arg(&name)];
+            let create = Command::new("zfs").arg("create").arg("-p");
+            let said = plan.properties.iter().chain(&plan.creation);
+            let create = said.fold(create, |command, property| {
+                command
+                    .arg("-o")
+                    .arg(format!("{}={}", property.key, property.value))
+            });
+            change.commands = vec![create.arg(name)];
             found.changes.push(change);
         }
         return;
     };
-    let bytes = |size: Option<crate::source::Spanned<crate::value::ByteSize>>| {
-        size.map(|size| (size.value.as_bytes().to_string(), size.span))
-    };
-    let text = |text: &Option<crate::source::Spanned<String>>| {
-        text.as_ref().map(|text| (text.value.clone(), text.span))
-    };
-    let mountpoint = dataset
-        .mountpoint
-        .as_ref()
-        .map(|path| (path.value.to_string(), path.span));
-    for (option, wanted) in [
-        ("quota", bytes(dataset.quota)),
-        ("reservation", bytes(dataset.reservation)),
-        ("recordsize", bytes(dataset.recordsize)),
-        ("compression", text(&dataset.compression)),
-        ("mountpoint", mountpoint),
-    ] {
-        let Some((wanted, span)) = wanted else {
-            continue;
-        };
+    for property in &plan.properties {
+        let (option, wanted) = (property.key.as_str(), property.value.clone());
         let before = own.get(option).map(|property| property.value.clone());
         if before.as_ref() == Some(&wanted) {
             continue;
         }
         let set = |value: &str| {
-            vec![
-                Command::new("zfs")
-                    .arg("set")
-                    .arg(format!("{option}={value}"))
-                    .arg(&name),
-            ]
+            let command = Command::new("zfs").arg("set");
+            vec![command.arg(format!("{option}={value}")).arg(name)]
         };
         let kind = Kind::of(before.as_ref(), Some(&wanted));
+        let was_set = own.get(option).is_some_and(|own| own.is_set_here());
         found.changes.push(Change {
             object: object.clone(),
             option: Some(option.to_owned()),
             commands: set(&wanted),
             undo: match (&before, kind) {
-                (Some(before), Kind::Change) => set(before),
-                _ => vec![Command::new("zfs").arg("inherit").arg(option).arg(&name)],
+                (Some(before), Kind::Change) if was_set => set(before),
+                _ => vec![Command::new("zfs").arg("inherit").arg(option).arg(name)],
             },
             before,
             after: Some(wanted),
             class: Class::NOW,
             cause: Cause::Unknown,
-            spec: Some(span),
+            spec: Some(place(dataset, option)),
             line: None,
         });
     }
+}
+
+/// Volume groups that the spec makes of disks, and their thin pools. One without disks is there already, whoever made it.
+fn volume_groups(host: &Host, live: &Snapshot, found: &mut Found) {
+    let of_disks: Vec<&Lvm> = host
+        .storage
+        .lvm
+        .values()
+        .filter(|lvm| !lvm.disks.is_empty())
+        .collect();
+    if of_disks.is_empty() {
+        return;
+    }
+    let mut know = |path: &str, reason: Option<&String>| {
+        if let Some(reason) = reason {
+            found.unread.push(Unread {
+                path: path.to_owned(),
+                reason: reason.clone(),
+            });
+        }
+    };
+    let (groups, volumes) = match (&live.volume_groups, &live.logical_volumes) {
+        (Item::Present(groups), Item::Present(volumes)) => (groups, volumes),
+        (groups, volumes) => {
+            know(".moxc/vgs.json", why(groups));
+            know(".moxc/lvs.json", why(volumes));
+            return;
+        }
+    };
+    for lvm in of_disks {
+        let group = lvm.group.value.to_string();
+        if !groups.iter().any(|there| there.name == group) {
+            found.changes.push(new_group(host, lvm, &group));
+        }
+        if let Some(pool) = &lvm.thin_pool {
+            let pool = pool.value.to_string();
+            let is_it = |volume: &&LogicalVolume| volume.group == group && volume.name == pool;
+            let there = volumes.iter().find(is_it);
+            thin_pool(lvm, &format!("{group}/{pool}"), there, found);
+        }
+    }
+}
+
+fn why<T>(item: &Item<T>) -> Option<&String> {
+    match item {
+        Item::Present(_) | Item::Absent => None,
+        Item::Unread(reason) => Some(reason),
+    }
+}
+
+fn new_group(host: &Host, lvm: &Lvm, group: &str) -> Change {
+    let disks = lvm
+        .disks
+        .iter()
+        .map(|disk| host.hardware.disks[disk.value].path());
+    let disks: Vec<String> = disks.collect();
+    let object = Object::Lvm(group.to_owned());
+    let mut change = made(object, lvm.span, "volume group".to_owned());
+    let with = |command: Command| disks.iter().fold(command, Command::arg);
+    change.commands = vec![
+        with(Command::new("pvcreate")),
+        with(Command::new("vgcreate").arg(group)),
+    ];
+    change.undo = vec![
+        Command::new("vgremove").arg(group),
+        with(Command::new("pvremove")),
+    ];
+    change
+}
+
+fn thin_pool(lvm: &Lvm, name: &str, there: Option<&LogicalVolume>, found: &mut Found) {
+    let object = Object::Lvm(name.to_owned());
+    let (group, pool) = name.split_once('/').unwrap_or((name, ""));
+    let Some(there) = there else {
+        let mut change = made(object, lvm.span, "thin pool".to_owned());
+        let create = Command::new("lvcreate").arg("--type").arg("thin-pool");
+        let create = match lvm.size {
+            Some(size) => create.arg("-L").arg(format!("{}b", size.as_bytes())),
+            None => create.arg("-l").arg("95%FREE"),
+        };
+        change.commands = vec![create.arg("-n").arg(pool).arg(group)];
+        change.undo = vec![Command::new("lvremove").arg(name)];
+        found.changes.push(change);
+        return;
+    };
+    let Some(size) = lvm.size else { return };
+    // LVM rounds up to whole extents, of 4 MiB by default.
+    let wanted = size.as_bytes();
+    if there.size >= wanted && there.size - wanted < 64 << 20 {
+        return;
+    }
+    let grows = there.size < wanted;
+    found.changes.push(Change {
+        object,
+        option: Some("size".to_owned()),
+        before: Some(there.size.to_string()),
+        after: Some(wanted.to_string()),
+        class: if grows { Class::COMMAND } else { anew() },
+        cause: Cause::Unknown,
+        commands: if grows {
+            let extend = Command::new("lvextend").arg("-L");
+            vec![extend.arg(format!("{wanted}b")).arg(name)]
+        } else {
+            Vec::new()
+        },
+        undo: Vec::new(),
+        spec: Some(size.span),
+        line: None,
+    });
 }

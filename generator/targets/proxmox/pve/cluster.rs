@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::Host;
-use crate::pve::{CannotCarry, Section, SectionConfig};
+use crate::pve::{CannotCarry, Section, SectionConfig, SectionFile};
 use crate::source::Span;
 
-use super::Plan;
 use super::options::report_refusal;
+use super::{Plan, keep};
 
 /// One host of a cluster, and what is planned for it.
 pub struct Node<'a> {
@@ -29,7 +29,10 @@ const OF_THE_NETWORK: &[&str] = &["nfs", "cifs", "pbs", "rbd", "cephfs", "iscsi"
 pub fn unite(nodes: &mut [Node<'_>], sink: &mut Sink) {
     for node in nodes.iter_mut() {
         let name = node.host.name.as_str();
-        for job in sections(&mut node.plan.jobs) {
+        let kept = keep::ids(node.host, "etc/pve/jobs.cfg", SectionFile::Jobs);
+        let jobs = sections(&mut node.plan.jobs);
+        // One that a spec keeps word for word is what the cluster has already.
+        for job in jobs.filter(|job| !kept.contains(job.id())) {
             // Without it the job runs on every node, each time for all that it names.
             if job.get("node").is_none() {
                 put(job, |job| job.set("node", name), sink);

@@ -1,5 +1,7 @@
 //! What is kept of the files that moxc writes a part of: sections of Proxmox VE's own files, lines of `vzdump.conf`.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Host, Kept, KeptText};
 use crate::pve::{SectionConfig, SectionFile};
@@ -21,6 +23,22 @@ pub(in crate::targets::proxmox) const SECTION_FILES: &[&str] = &[
     "etc/pve/mapping/usb.cfg",
     "etc/pve/mapping/directory.cfg",
 ];
+
+/// The names of the sections that are kept of a file.
+pub(super) fn ids(host: &Host, path: &str, file: SectionFile) -> BTreeSet<String> {
+    let texts = match of(host, path).map(|kept| &kept.what) {
+        Some(KeptText::Sections(texts)) => texts.as_slice(),
+        Some(KeptText::Untouched | KeptText::Lines(_) | KeptText::Text(_)) | None => &[],
+    };
+    let read = texts
+        .iter()
+        .map(|text| SectionConfig::parse(file, text.as_str()).0);
+    let ids = read.flat_map(|config| {
+        let ids = config.sections().map(|section| section.id().to_owned());
+        ids.collect::<Vec<_>>()
+    });
+    ids.collect()
+}
 
 /// Adds the sections that are kept of a file to those that are written.
 pub(super) fn sections(

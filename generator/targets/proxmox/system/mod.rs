@@ -25,7 +25,8 @@ use crate::targets::about::About;
 use crate::template::{BuiltIn, Templates, one_line};
 use crate::value::{ContainerOs, Platform};
 
-pub use zfs::CreateScript;
+pub(crate) use zfs::plan as zfs;
+pub use zfs::{CreateScript, DatasetPlan, PoolPlan};
 
 /// What will be written.
 #[derive(Debug)]

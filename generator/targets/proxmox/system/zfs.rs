@@ -17,7 +17,7 @@ use super::Tree;
 
 /// The pools and datasets of a host.
 #[derive(Debug, Clone)]
-pub(super) struct Zfs {
+pub(crate) struct Zfs {
     host: String,
     is_nixos: bool,
     pools: Vec<PoolPlan>,
@@ -118,7 +118,7 @@ impl BuiltIn for CreateScript {
 }
 
 /// Plans pools and datasets.
-pub(super) fn plan(host: &Host) -> Zfs {
+pub(crate) fn plan(host: &Host) -> Zfs {
     let pools = host
         .storage
         .pools
@@ -373,7 +373,36 @@ fn encryption(encryption: &Encryption) -> Vec<Property> {
     .into()
 }
 
+impl PoolPlan {
+    /// Its vdevs: the role (empty for the data), `mirror`, `raidz1`, … (empty for disks alone), and the disks.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&str, &'static str, Vec<String>)> {
+        let data = self.layout.iter().map(|group| ("", group));
+        let further = self.further.iter().flat_map(|further| {
+            let groups = further.layout.iter();
+            groups.map(|group| (further.role.as_str(), group))
+        });
+        data.chain(further)
+            .map(|(role, group)| (role, group.word, devices(&group.disks)))
+    }
+
+    /// Every disk of it.
+    pub(crate) fn disks_of_all(&self) -> impl Iterator<Item = &String> {
+        let further = self.further.iter().flat_map(|further| &further.disks);
+        self.disks.iter().chain(further)
+    }
+}
+
 impl Zfs {
+    /// A pool that the spec says the disks of.
+    pub(crate) fn pool(&self, name: &str) -> Option<&PoolPlan> {
+        self.pools.iter().find(|pool| pool.name == name)
+    }
+
+    /// A dataset by its whole name.
+    pub(crate) fn dataset(&self, name: &str) -> Option<&DatasetPlan> {
+        self.datasets.iter().find(|dataset| dataset.name == name)
+    }
+
     /// Whether there is anything to make.
     pub(super) fn is_empty(&self) -> bool {
         self.datasets.is_empty()
