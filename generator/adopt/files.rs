@@ -203,6 +203,13 @@ fn files(writing: &mut Writing<'_>, said: &BTreeSet<&str>, doc: &mut Doc) {
         if is_moxcs || of_schedules.contains(path) {
             continue;
         }
+        let other = firewall::guest_of(path).filter(|vmid| !writing.own.guests.contains_key(vmid));
+        if let Some((node, _)) = other.and_then(|vmid| writing.live.guest(vmid)) {
+            let what = format!("etc/pve/nodes/{node}");
+            let why = "another node's, which has a spec of its own";
+            writing.note(NoteKind::Normalised, what, why);
+            continue;
+        }
         let rules_of =
             firewall::guest_of(path).filter(|vmid| writing.own.guests.contains_key(vmid));
         if rules_of.is_some_and(|vmid| firewall::has_words(writing, vmid)) {
