@@ -190,7 +190,8 @@ fn files(writing: &mut Writing<'_>, said: &BTreeSet<&str>, doc: &mut Doc) {
     let of_schedules = timers::paths(&timers::said(writing));
     for file in writing.live.tree.files() {
         let path = file.path.as_str();
-        if file.text.trim().is_empty() || said.contains(path) {
+        let left = writing.decided.untouched.contains_key(path);
+        if file.text.trim().is_empty() || said.contains(path) || left {
             continue;
         }
         if !is_own(path, writing.node) {

@@ -468,13 +468,36 @@ impl<'a> Comparison<'a> {
             };
             items::compare(
                 &sides,
-                &FirewallRules,
+                &FirewallRules {
+                    api: self.firewall_api(object),
+                },
                 &|object, option| self.place_of(path, object, option),
                 found,
             );
             if let (Some(wanted), Some(live)) = (wanted.get(object), live.get(object)) {
                 self.rule_order(object, path, wanted, live, found);
             }
+        }
+    }
+
+    /// Where the API has the options of a file of the firewall; empty for a guest that nobody knows.
+    fn firewall_api(&self, object: &Object) -> String {
+        let node = self.wanted.host.name.as_str();
+        let Object::Firewall(name) = object else {
+            return String::new();
+        };
+        let of_guest = |vmid: u32| {
+            let guest = self.live.own()?.guests.get(&vmid)?;
+            let folder = match guest.kind {
+                GuestKind::Qm => "qemu",
+                GuestKind::Pct => "lxc",
+            };
+            Some(format!("/nodes/{node}/{folder}/{vmid}/firewall/options"))
+        };
+        match name.as_str() {
+            "cluster" => "/cluster/firewall/options".to_owned(),
+            "host" => format!("/nodes/{node}/firewall/options"),
+            vmid => vmid.parse().ok().and_then(of_guest).unwrap_or_default(),
         }
     }
 
@@ -529,6 +552,13 @@ impl<'a> Comparison<'a> {
             for (object, options) in parse::interfaces(&file.file.text) {
                 live.entry(object).or_default().extend(options);
             }
+        }
+        let waiting = "etc/network/interfaces.new";
+        if self.live.tree.file(waiting).present().is_some() {
+            found.foreign.push(Foreign {
+                pending: true,
+                ..Foreign::object(Object::File(waiting.to_owned()), None)
+            });
         }
         let wanted = parse::interfaces(wanted);
         let applied = self.applied.as_ref().map(|applied| {
@@ -1256,11 +1286,26 @@ fn api_path(object: &Object) -> String {
     }
 }
 
-struct FirewallRules;
+struct FirewallRules {
+    /// Where the API has the options of the file.
+    api: String,
+}
 
 impl Rules for FirewallRules {
     fn class(&self, _: &Object, _: Option<&str>, _: Kind) -> Class {
         Class::NOW
+    }
+
+    fn set(&self, _: &Object, option: &str, value: Option<&str>) -> Vec<Command> {
+        // A rule has no name in the API, only the place where it stands: the file says it.
+        if option.starts_with('[') || self.api.is_empty() {
+            return Vec::new();
+        }
+        let command = Command::new("pvesh").arg("set").arg(&self.api);
+        vec![match value {
+            Some(value) => command.arg(format!("--{option}")).arg(value),
+            None => command.arg("--delete").arg(option),
+        }]
     }
 
     fn is_same(&self, _: &Object, option: &str, live: Option<&str>, wanted: Option<&str>) -> bool {

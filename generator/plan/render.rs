@@ -110,7 +110,10 @@ pub fn human(plan: &Plan, verbose: bool) -> String {
                 let _ = write!(words, " ({name})");
             }
             if foreign.pending {
-                words.push_str(", waits for the next start");
+                words.push_str(match foreign.object {
+                    super::Object::File(_) => ", waits to be applied",
+                    _ => ", waits for the next start",
+                });
             }
             if let (true, Some(before)) = (verbose, &foreign.before) {
                 let _ = write!(words, ": {}", short(before));
