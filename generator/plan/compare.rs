@@ -21,7 +21,6 @@ use crate::pve::schema::{ConfigFile, OptionSchema};
 use crate::pve::{GuestConfig, GuestKind, MappingKind, Release, SectionConfig, SectionFile};
 use crate::shell::Command;
 use crate::source::Span;
-use crate::targets::proxmox::system;
 
 /// What a spec wants of a host.
 #[derive(Debug, Clone, Copy)]
