@@ -762,6 +762,81 @@ fn somebody_elses_firewall_stays() {
     assert_eq!(host.read(&own), "[OPTIONS]\n\nenable: 1\n");
 }
 
+#[test]
+#[ignore = "needs ifupdown2 and a network namespace; run by tests/run"]
+fn a_real_network_changes_is_taken_back_and_survives_a_port_that_is_not_there() {
+    let spec = "spec = 1\n[host]\nname = \"pve1\"\nrelease = \"9.1\"\ntimezone = \"Europe/Berlin\"\n\
+        [hardware.nics]\nlan = { interface = \"enp1s0\" }\n[network.bridges.vmbr0]\nports = [\"lan\"]\n\
+        address = \"192.0.2.11/24\"\ngateway = \"192.0.2.1\"\n";
+    let host = FakeHost::new(spec);
+    let old = INSTALLED
+        .replace("enp5s0", "enp1s0")
+        .replace("192.168.1.", "192.0.2.");
+    host.write("root/etc/network/interfaces", &old);
+    for real in ["ifreload", "ifquery", "ip", "ping"] {
+        fs::remove_file(host.path("bin").join(real)).expect("it is there");
+    }
+    let path = format!(
+        "{}:{}",
+        host.path("bin").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let run = |more: &[&str]| -> Said {
+        Command::new("bash")
+            .arg(crate::program::tests().join("fakes/real-network"))
+            .arg(host.path("root"))
+            .args(["enp1s0", "bash"])
+            .arg(host.path("tree/proxmox/apply.sh"))
+            .arg("--root")
+            .arg(host.path("root"))
+            .arg("--yes")
+            .args(more)
+            .env("PATH", &path)
+            .env("FAKE", host.path("."))
+            .env("FAKE_FAIL", "")
+            .stdin(Stdio::null())
+            .output()
+            .expect("bash starts")
+            .into()
+    };
+    let has = |said: &Said, before: &str, after: &str, status: i32| {
+        let parts: Vec<&str> = said.out.split("--- ").collect();
+        let [_, was, is] = parts[..] else {
+            panic!("{}\n{}", said.out, said.err)
+        };
+        assert!(was.contains(before), "{}\n{}", said.out, said.err);
+        assert!(
+            is.starts_with(&format!("after {status}\n")),
+            "{is}\n{}",
+            said.err
+        );
+        assert!(is.contains(after), "{}\n{}", said.out, said.err);
+        assert!(
+            is.contains("default via 192.0.2.1 "),
+            "{}\n{}",
+            said.out,
+            said.err
+        );
+    };
+    let said = run(&["--only", "check,network"]);
+    if said.status == Some(77) {
+        return;
+    }
+    has(&said, "192.0.2.10/24", "192.0.2.11/24", 0);
+    let said = run(&["--undo"]);
+    has(&said, "192.0.2.11/24", "192.0.2.10/24", 0);
+    assert_eq!(host.read("root/etc/network/interfaces"), old);
+    host.rebuild(&spec.replace("enp1s0", "enp9s0"));
+    let said = run(&["--only", "check,network"]);
+    has(&said, "192.0.2.10/24", "192.0.2.10/24", 1);
+    assert!(
+        said.err.contains("the network that worked before is back"),
+        "{}",
+        said.err
+    );
+    assert_eq!(host.read("root/etc/network/interfaces"), old);
+}
+
 // ---------------------------------------------------------------- moxc apply, by ssh
 
 /// A host in use, whose fake ssh runs what it is sent below its root.

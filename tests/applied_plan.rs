@@ -411,3 +411,56 @@ fn only_the_nodes_own_lines_of_a_cluster_change() {
     refused(&apply(&host, &[]), "the cluster has no quorum");
     assert_eq!(host.files(), before);
 }
+
+#[test]
+fn a_network_with_a_secret_stays_as_it_is() {
+    let host = in_use();
+    let path = "root/etc/network/interfaces";
+    let text = host.read(path) + "\niface wlan0 inet dhcp\n\twpa-ssid home\n\twpa-psk hunter22\n";
+    host.write(path, &text);
+    let said = apply(&host, &[]);
+    fine(&said);
+    assert!(
+        said.err.contains("/etc/network/interfaces holds a secret"),
+        "{}",
+        said.err
+    );
+    assert_eq!(host.read(path), text);
+    for shown in [&said.out, &said.err] {
+        assert!(!shown.contains("hunter22"), "{shown}");
+    }
+}
+
+/// What the fakes know of units and properties, by their own files.
+fn states(host: &FakeHost) -> Vec<String> {
+    let mut all: Vec<String> = fs::read_dir(host.path("."))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("enabled-") || name.starts_with("active-"))
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn units_and_storages_come_back_too() {
+    let host = applied();
+    let (before, units) = (host.files(), states(&host));
+    say(
+        &host,
+        "[schedules.scrub]\ntask  = \"zfs-scrub\"\non    = \"monthly\"\npools = [\"rpool\", \"tank\"]\n",
+        "[schedules.trim]\ntask  = \"zfs-trim\"\non    = \"weekly\"\npools = [\"rpool\"]\n",
+    );
+    say(
+        &host,
+        "server = \"192.168.1.5\"",
+        "server = \"192.168.1.7\"",
+    );
+    fine(&apply(&host, &[]));
+    assert_ne!(states(&host), units);
+    assert_ne!(host.files(), before);
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    assert_eq!(states(&host), units);
+    assert_eq!(host.files(), before);
+}

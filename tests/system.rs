@@ -496,6 +496,7 @@ fn shellcheck_finds_nothing() {
     let mut scripts = vec![
         tests().join("fakes/host"),
         tests().join("fakes/bring-up"),
+        tests().join("fakes/real-network"),
         tests().join("../generator/live/collect.sh"),
     ];
     let folder = tempfile::tempdir().expect("a folder");

@@ -47,6 +47,7 @@ pub fn prepare(
         let mut file = file.clone();
         if file.path.as_str() == "proxmox/etc/network/interfaces"
             && let Item::Present(now) = snapshot.tree.file("etc/network/interfaces")
+            && !now.blanked
         {
             let own = String::from_utf8_lossy(&file.contents).into_owned();
             let standing = interfaces::with_edits(&own, &now.text, &by_hand(plan));
@@ -201,11 +202,22 @@ fn stays(files: &FileSet, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, 
         }
         match snapshot.tree.file(path) {
             Item::Unread(_) => return None,
+            // What is not read cannot be written again.
+            Item::Present(live) if live.blanked && path == "etc/network/interfaces" => {
+                let told = format!(
+                    "/{path} holds a secret, which is not read: the network stays as it is"
+                );
+                return Some((path.to_owned(), Some(told)));
+            }
             Item::Present(live) if live.text == String::from_utf8_lossy(&file.contents) => {
                 return None;
             }
-            // Settings of modules may stand in any file.
-            Item::Absent if !path.starts_with("etc/mod") => return None,
+            // Settings of modules may stand in any file, and not every host starts by GRUB.
+            Item::Absent
+                if !path.starts_with("etc/mod") && !path.starts_with("etc/default/grub.d/") =>
+            {
+                return None;
+            }
             Item::Present(_) | Item::Absent => {}
         }
         let of_file = |change: &&Change| match &change.object {

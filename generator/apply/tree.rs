@@ -438,7 +438,7 @@ fn stays_as_it_is(path: &str, told: Option<&String>) -> Action {
         Some(told) => Action::Leave(told.clone()),
         None => Action::Note {
             path: path.to_owned(),
-            has_text: is_network(path),
+            has_text: path.starts_with("etc/"),
         },
     }
 }

@@ -263,7 +263,10 @@ fn tell(line: &str, kind: &str, event: &serde_json::Value, terminal: &mut Termin
             } else {
                 text("message")
             };
-            terminal.remark(&format!("{said}\n"));
+            match kind {
+                "failed" | "refused" | "usage" => terminal.failure(&Failure::new(said)),
+                _ => terminal.remark(&format!("{said}\n")),
+            }
         }
     }
 }

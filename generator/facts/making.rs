@@ -325,7 +325,7 @@ mod tests {
         let placed = making("rootfs").creation(&config);
         assert!(placed.is_placed);
         assert_eq!(
-            placed.command.expect("a volume is added").to_string(),
+            placed.command.expect("a volume is added").words().join(" "),
             "pct set 100 --mp0 tank:8,mp=/x"
         );
         let made = Making {
@@ -337,7 +337,7 @@ mod tests {
         let made = made.creation(&config);
         assert_eq!(made.keys.as_deref(), Some("ssh-ed25519 A"));
         assert_eq!(
-            made.command.expect("it is made").to_string(),
+            made.command.expect("it is made").words().join(" "),
             "pct create 100 local:vztmpl/debian.tar.zst --hostname a --mp0 tank:8,mp=/x --rootfs tank:8 \
              --ssh-public-keys /var/lib/moxc/keys-100 --password"
         );

@@ -225,8 +225,12 @@ replace() {
 # stays PATH [TEXT]: a file that means what is wanted and stays as it is: noted as what was wanted.
 stays() {
   wanted_names+=("$1")
+  local text=${2:+$tree/$1}
+  if [[ -n $text && -e $tree/.own/$1 ]]; then
+    text=$tree/.own/$1
+  fi
   if [[ -z $skipping && -e $root/$1 ]]; then
-    applied "$@"
+    records+=("$1" "$(sha256_of "$root/$1")" "$text")
   fi
 }
 
