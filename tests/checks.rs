@@ -98,12 +98,20 @@ fn part<'a>(output: &'a str, path: &str) -> &'a str {
     file.unwrap_or_else(|| panic!("no {path}")).1
 }
 
-const EXAMPLES: [&str; 4] = [
+const EXAMPLES: [&str; 5] = [
     include_str!("../examples/homelab.toml"),
     include_str!("../examples/bighost.toml"),
     include_str!("../examples/mini.toml"),
     include_str!("../examples/nixos-host.toml"),
+    include_str!("../examples/minipc.toml"),
 ];
+
+#[test]
+fn every_example_builds() {
+    for spec in EXAMPLES {
+        assert!(!output(spec).is_empty());
+    }
+}
 
 /// qm-pci-passthrough.adoc: Intel's needs the parameter up to kernel 6.7, AMD's is on; `iommu=pt` spares the host's own
 /// devices the translation.

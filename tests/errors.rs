@@ -219,6 +219,47 @@ fn every_page_shows_what_is_wrong_and_what_is_right() {
     });
 }
 
+/// Codes that say that an example is not of the language, whatever stands around it.
+const NOT_OF_THE_LANGUAGE: [&str; 19] = [
+    "MOX0001", "MOX0002", "MOX0003", "MOX0005", "MOX0006", "MOX0007", "MOX0008", "MOX0009",
+    "MOX0010", "MOX0011", "MOX0012", "MOX0013", "MOX0014", "MOX0015", "MOX0016", "MOX0018",
+    "MOX0020", "MOX0021", "MOX0108",
+];
+
+/// What is right on a page is of the language, and its own code is silent there. It is a part of a spec: of what is missing around
+/// it nothing is said here.
+#[test]
+fn what_a_page_calls_right_is_right() {
+    let mut wrong = Vec::new();
+    for code in Code::ALL {
+        if ELSEWHERE.iter().any(|(other, _)| other == code) {
+            continue;
+        }
+        let right = code.explain().split("## Right").nth(1).unwrap_or_default();
+        let blocks = right.split("```toml\n").skip(1);
+        for text in blocks.filter_map(|rest| rest.split("```").next()) {
+            if text.contains("[defaults]")
+                || text.contains("[cluster]")
+                || text.contains("hosts = [")
+            {
+                continue; // a fleet's
+            }
+            let mut sources = moxc::source::SourceMap::new();
+            let file = sources.add("host.toml", text);
+            let origin = moxc::origin::Origin::of(&sources, &[file]);
+            let mut sink = moxc::diagnostics::Sink::new();
+            moxc::compile::check(&sources, file, &origin, &mut sink);
+            for (_, found) in sink.finish(&moxc::diagnostics::Lints::default(), false) {
+                let told = found.code.as_str();
+                if found.code == *code || NOT_OF_THE_LANGUAGE.contains(&told) {
+                    wrong.push(format!("{code}: {told}: {}", found.message));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Where the docs of a code are.
 fn pages() -> PathBuf {
     tests().join("../docs/errors")

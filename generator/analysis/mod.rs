@@ -10,9 +10,11 @@ mod host_tasks;
 mod idmaps;
 mod interfaces;
 mod keys;
+mod lvm;
 mod memory;
 mod network;
 mod nixos;
+mod nodes;
 mod passthrough;
 mod processor;
 mod recovery;
@@ -96,7 +98,10 @@ impl Subject {
                 cards::check(host, sink);
                 interfaces::check(host, sink);
             }
-            Self::Storage => storage::check(facts, sink),
+            Self::Storage => {
+                storage::check(facts, sink);
+                nodes::check(facts, sink);
+            }
             Self::Memory => memory::check(facts, sink),
             Self::Processor => processor::check(host, together, sink),
             Self::Passthrough => {

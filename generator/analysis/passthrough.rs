@@ -6,7 +6,7 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Running;
 use crate::model::{Disk, Guest, Host, Id, PassedDevice, Passthrough, PciDevice, PortDevice, Vm};
 use crate::pve::PveOption;
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 use crate::value::{Firmware, PciAddress, PciClass, PciPlace};
 
 /// A virtual machine has `hostpci0` to `hostpci15`.
@@ -15,6 +15,7 @@ const MOST_DEVICES: usize = 16;
 pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
     let users = users(host);
     shared(host, together, &users, sink);
+    shared_by_address(host, together, sink);
     same_address(host, sink);
     for (_, guest, vm) in host.vms() {
         if !vm.passthrough.is_empty() {
@@ -56,31 +57,80 @@ fn shared(host: &Host, together: &Running, users: &Users, sink: &mut Sink) {
             else {
                 continue;
             };
-            let name = &host.guests[*guest].name.value;
-            let other_name = &host.guests[*other].name.value;
-            let message = if guest == other {
-                format!("`{}` is given to `{name}` twice", item.name.value)
-            } else {
-                format!(
-                    "{} is given to `{other_name}` and `{name}`, which can run together",
-                    item.path()
-                )
-            };
-            let help = if guest == other {
-                "remove one of them".to_owned()
-            } else {
-                format!(
-                    "if they never run at the same time, say so: `exclusive-with = [\"{other_name}\"]`"
-                )
-            };
-            sink.push(
-                Diagnostic::new(Code::MOX0501, place.span, message)
-                    .label("given again")
-                    .also(other_place.span, "given here")
-                    .help(help),
-            );
+            sink.push(given_twice(
+                host,
+                (&format!("`{}`", item.name.value), &item.path()),
+                (*guest, place.span),
+                (*other, other_place.span),
+            ));
         }
     }
+}
+
+/// The same of functions that no row of the hardware table has: guests have them by their addresses.
+fn shared_by_address(host: &Host, together: &Running, sink: &mut Sink) {
+    let mut cards: BTreeMap<String, Vec<(Id<Guest>, PciPlace, Span)>> = BTreeMap::new();
+    for (id, _, vm) in host.vms() {
+        for entry in &vm.passthrough {
+            let PassedDevice::Raw {
+                mapping: false,
+                name,
+                known,
+            } = &entry.device
+            else {
+                continue;
+            };
+            let words = name.value.split(';').filter(|_| known.is_empty());
+            for place in words.filter_map(|word| word.parse::<PciPlace>().ok()) {
+                let card = cards.entry(place.address.device_path()).or_default();
+                card.push((id, place, name.span));
+            }
+        }
+    }
+    for takers in cards.values() {
+        for (at, (guest, place, span)) in takers.iter().enumerate() {
+            let other = takers[..at].iter().find(|(other, its, _)| {
+                its.meets(*place) && (other == guest || together.can_run(*guest, *other))
+            });
+            if let Some((other, _, other_span)) = other {
+                let path = place.path();
+                sink.push(given_twice(
+                    host,
+                    (&path, &path),
+                    (*guest, *span),
+                    (*other, *other_span),
+                ));
+            }
+        }
+    }
+}
+
+/// `name` is what a device is called in a guest that has it twice, `path` what two guests have.
+fn given_twice(
+    host: &Host,
+    (name, path): (&str, &str),
+    (guest, span): (Id<Guest>, Span),
+    (other, other_span): (Id<Guest>, Span),
+) -> Diagnostic {
+    let guest_name = &host.guests[guest].name.value;
+    let other_name = &host.guests[other].name.value;
+    let (message, help) = if guest == other {
+        (
+            format!("{name} is given to `{guest_name}` twice"),
+            "remove one of them".to_owned(),
+        )
+    } else {
+        (
+            format!("{path} is given to `{other_name}` and `{guest_name}`, which can run together"),
+            format!(
+                "if they never run at the same time, say so: `exclusive-with = [\"{other_name}\"]`"
+            ),
+        )
+    };
+    Diagnostic::new(Code::MOX0501, span, message)
+        .label("given again")
+        .also(other_span, "given here")
+        .help(help)
 }
 
 /// Two rows of the hardware table for one function.
@@ -520,7 +570,7 @@ fn around_the_table(host: &Host, sink: &mut Sink) {
                         .help(format!("write `passthrough = [\"{}\"]` instead", device.value))
                 }
                 None => diagnostic
-                    .note("no check of moxc looks at its IOMMU group, at who else takes it, or at what the host needs")
+                    .note("no check of moxc looks at its IOMMU group, or at what the host needs")
                     .help("add the function to `[hardware.pci]` and name it in `passthrough`, which takes all that an option can say"),
             });
         }

@@ -11,7 +11,7 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
 use crate::facts::space::{self, Planned, Sized, geometry, top_level, volume_block};
 use crate::model::{
-    Dataset, Disk, ExternalPlace, Guest, Host, Id, MountSource, Placement, Pool, Schedule,
+    Dataset, Disk, ExternalPlace, Guest, Host, Id, Lvm, MountSource, Placement, Pool, Schedule,
     StoreRef, Vdev, VdevRole, ZfsScrub, ZfsSnapshot,
 };
 use crate::source::{Span, Spanned};
@@ -47,6 +47,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
         nearly_full(plan, sink);
         overcommitted(plan, sink);
     }
+    super::lvm::check(host, &volumes, sink);
     snapshots(host, &volumes, &plans, sink);
     for (_, dataset) in host.storage.datasets.iter() {
         limits(dataset, sink);
@@ -570,7 +571,11 @@ fn long_rebuild(host: &Host, pool: &Pool, sink: &mut Sink) {
 // ---------------------------------------------------------------- space
 
 /// Amounts under each other, then what stands against their sum.
-fn sum_table(heading: &str, rows: &[(String, ByteSize)], below: &[(String, ByteSize)]) -> String {
+pub(super) fn sum_table(
+    heading: &str,
+    rows: &[(String, ByteSize)],
+    below: &[(String, ByteSize)],
+) -> String {
     const MOST_ROWS: usize = 16;
     let mut rows = rows.to_vec();
     if rows.len() > MOST_ROWS + 1 {
@@ -1106,6 +1111,49 @@ fn pool_of(host: &Host, store: StoreRef) -> Option<Id<Pool>> {
     }
 }
 
+/// What is lost at once: a pool, or a volume group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ground {
+    Pool(Id<Pool>),
+    Group(Id<Lvm>),
+}
+
+impl Ground {
+    /// What a store of this host lies on.
+    fn of(host: &Host, store: StoreRef) -> Option<Self> {
+        match (pool_of(host, store), store) {
+            (Some(pool), _) => Some(Self::Pool(pool)),
+            (None, StoreRef::Lvm(id)) => Some(Self::first(host, id)),
+            // The installer puts its root file system into the group that it makes.
+            (None, StoreRef::Local) => {
+                let mut groups = host.storage.lvm.iter();
+                let (id, _) = groups.find(|(_, lvm)| *lvm.boot)?;
+                Some(Self::first(host, id))
+            }
+            (None, StoreRef::Dataset(_) | StoreRef::External(_)) => None,
+        }
+    }
+
+    /// Two stores may be of one group.
+    fn first(host: &Host, id: Id<Lvm>) -> Self {
+        let group = &*host.storage.lvm[id].group;
+        let same = host
+            .storage
+            .lvm
+            .iter()
+            .find(|(_, lvm)| &*lvm.group == group);
+        Self::Group(same.map_or(id, |(id, _)| id))
+    }
+
+    /// What it is, and its name.
+    fn named(self, host: &Host) -> (&'static str, &Spanned<String>) {
+        match self {
+            Self::Pool(pool) => ("pool", &host.storage.pools[pool].name),
+            Self::Group(lvm) => ("volume group", &host.storage.lvm[lvm].name),
+        }
+    }
+}
+
 /// The guests that a backup job holds, and where to.
 fn job(schedule: &Schedule) -> Option<(Vec<Id<Guest>>, StoreRef, Span)> {
     let task = schedule.backup().filter(|_| *schedule.enabled)?;
@@ -1116,10 +1164,10 @@ fn job(schedule: &Schedule) -> Option<(Vec<Id<Guest>>, StoreRef, Span)> {
     ))
 }
 
-/// The pools that a guest's backed-up data lies on.
-fn data_pools(host: &Host, guest: &Guest) -> BTreeSet<Id<Pool>> {
+/// What a guest's backed-up data lies on.
+fn data_grounds(host: &Host, guest: &Guest) -> BTreeSet<Ground> {
     backed_up(guest)
-        .filter_map(|placement| pool_of(host, placement.store.value))
+        .filter_map(|placement| Ground::of(host, placement.store.value))
         .collect()
 }
 
@@ -1166,26 +1214,29 @@ fn same_pool(host: &Host, sink: &mut Sink) {
         let Some((held, store, span)) = job(schedule) else {
             continue;
         };
-        let Some(pool) = pool_of(host, store) else {
+        let Some(ground) = Ground::of(host, store) else {
             continue;
         };
         let beside: Vec<Id<Guest>> = held
             .into_iter()
-            .filter(|id| data_pools(host, &host.guests[*id]).contains(&pool))
+            .filter(|id| data_grounds(host, &host.guests[*id]).contains(&ground))
             .collect();
         if beside.is_empty() {
             continue;
         }
-        let name = &host.storage.pools[pool].name;
+        let (what, name) = ground.named(host);
         sink.push(
             Diagnostic::new(
                 Code::MOX0317,
                 span,
-                format!("backups of `{}` lie on the pool of the guests", schedule.name.value),
+                format!(
+                    "backups of `{}` lie on the {what} of the guests",
+                    schedule.name.value
+                ),
             )
             .also(name.span, format!("`{}` holds both", name.value))
             .note(format!(
-                "when the pool is lost, so are {} and these backups of them",
+                "when the {what} is lost, so are {} and these backups of them",
                 names(host, &beside)
             ))
             .help("back up to another pool or another machine; what is kept here only helps against mistakes, for which snapshots are cheaper"),

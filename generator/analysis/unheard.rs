@@ -1,8 +1,9 @@
 //! Wishes that reach nothing: keys that say something only of what is not there.
 
 use crate::diagnostics::{Diagnostic, Sink};
-use crate::model::{Dataset, Guest, GuestKind, Host, PciDevice};
-use crate::value::{DatasetUse, Platform};
+use crate::model::{Dataset, Guest, GuestKind, Host, PciDevice, Vm};
+use crate::pve::PveOption;
+use crate::value::{Bus, DatasetUse, Platform};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     of_host(host, sink);
@@ -14,6 +15,10 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     }
     for guest in host.guests.values() {
         cards(guest, sink);
+        if let Some(vm) = guest.vm() {
+            of_virtio(guest, sink);
+            threads_of_disks(vm, sink);
+        }
     }
 }
 
@@ -97,6 +102,47 @@ fn cards(guest: &Guest, sink: &mut Sink) {
                 .help("leave it out"),
             ),
             GuestKind::Vm(_) | GuestKind::Container(_) => {}
+        }
+    }
+}
+
+/// Only virtio cards have queues and a size of packets that Proxmox VE tells them (`PVE::QemuServer::print_netdevice_full`).
+fn of_virtio(guest: &Guest, sink: &mut Sink) {
+    for card in guest.network.iter().filter(|card| *card.model != "virtio") {
+        let queues = PveOption::find(&card.more, "queues").map(|option| option.value.span);
+        let mtu = card.mtu.map(|mtu| mtu.span);
+        for (key, place) in [("queues", queues), ("mtu", mtu)] {
+            let Some(place) = place else { continue };
+            sink.push(
+                Diagnostic::unheard(
+                    key,
+                    place,
+                    format!(
+                        "Proxmox VE leaves it out of a card of the model `{}`",
+                        *card.model
+                    ),
+                )
+                .help("leave it out, or take a virtio card: `model = \"virtio\"`"),
+            );
+        }
+    }
+}
+
+/// A thread of its own for a SCSI disk needs a controller of its own (`PVE::QemuServer::config_to_command`).
+fn threads_of_disks(vm: &Vm, sink: &mut Sink) {
+    if *vm.scsi_controller == "virtio-scsi-single" {
+        return;
+    }
+    for disk in &vm.disks {
+        if *disk.bus == Bus::Scsi && disk.iothread.is_written() && *disk.iothread {
+            sink.push(
+                Diagnostic::unheard(
+                    "iothread",
+                    disk.iothread.span,
+                    format!("Proxmox VE ignores it with `{}`", *vm.scsi_controller),
+                )
+                .help("leave it out, or write `scsi-controller = \"virtio-scsi-single\"`"),
+            );
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::testing::{host, told};
+use super::testing::{host, host_of, told};
 use crate::diagnostics::Code;
 
 /// A code, a part of its message, what a host has that fires it, and the twin.
@@ -245,6 +245,27 @@ fn network() -> Vec<Variant> {
     ]
 }
 
+#[test]
+fn backups_in_local_lie_on_the_group_that_the_installer_made() {
+    let spec = |boot: &str| {
+        format!(
+            "[host]\nname = \"pve1\"\nrelease = \"9.1\"\ntimezone = \"UTC\"\n{}\
+             [storage.local]\nuse = \"backups\"\n\
+             [storage.lvm.guests]\ngroup = \"pve\"\nthin-pool = \"data\"\nuse = \"vm-disks\"\nboot = {boot}\n\
+             {}[vms.web.disks]\nroot = {{ store = \"guests\", size = \"8 GiB\" }}\n\
+             [schedules.b]\ntask = \"vzdump-backup\"\non = \"01:00\"\nstorage = \"local\"\nkeep = {{ last = 2 }}\n",
+            bridge(HOME),
+            vm("web", 100, "")
+        )
+    };
+    let found = told(&host_of(&spec("true")), Code::MOX0317);
+    assert!(
+        found[0].0.contains("on the volume group of the guests"),
+        "{found:?}"
+    );
+    assert!(told(&host_of(&spec("false")), Code::MOX0317).is_empty());
+}
+
 impl Variant {
     fn with_right(self, right: &str) -> Self {
         Self {
@@ -313,6 +334,29 @@ fn storage() -> Vec<Variant> {
             .with_disk(&(own("e") + &own("f") + &own("g"))),
         variant(Code::MOX0320, "ZFS ignores it", "[storage]\narc-max = \"@@\"\n", "32 MiB", "64 MiB"),
         variant(Code::MOX0320, "ZFS ignores it", "[storage]\narc-max = \"@@\"\n", "64 GiB", "8 GiB"),
+        variant(
+            Code::MOX0310,
+            "the volumes in `thick` take 100 GiB, and it has 80 GiB",
+            &(format!("[storage.lvm.thick]\ngroup = \"old\"\nsize = \"80 GiB\"\nuse = \"vm-disks\"\n{}", vm("web", 100, ""))
+                + "[vms.web.disks]\nroot = { store = \"thick\", size = \"40 GiB\" }\ndata = { store = \"thick\", size = \"@@ GiB\" }\n"),
+            "60",
+            "40",
+        ),
+        variant(
+            Code::MOX0310,
+            "`made` is to have 4.1 TB, and its disks have 4 TB",
+            &(own("a") + "[storage.lvm.made]\ngroup = \"new\"\ndisks = [\"a\"]\nsize = \"@@ TB\"\nuse = \"vm-disks\"\n"),
+            "4.1",
+            "3.9",
+        ),
+        variant(
+            Code::MOX0312,
+            "what lies in `thin` can grow to 175 % of it",
+            &(format!("[storage.lvm.thin]\ngroup = \"old\"\nthin-pool = \"data\"\nsize = \"80 GiB\"\nuse = \"vm-disks\"\n{}", vm("web", 100, ""))
+                + "[vms.web.disks]\nroot = { store = \"thin\", size = \"@@ GiB\" }\n"),
+            "140",
+            "120",
+        ),
         variant(
             Code::MOX0317,
             "lie on the pool of the guests",

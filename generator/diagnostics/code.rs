@@ -148,6 +148,7 @@ codes! {
     MOX0329 Warning "a folder that hides the datasets below it";
     MOX0330 Error   "a folder that no storage can be";
     MOX0331 Warning "a share that belongs to root in an unprivileged container";
+    MOX0332 Error   "a store that is not on this host";
     MOX0341 Warning "small blocks on raidz";
     MOX0401 Error   "more memory taken than there is";
     MOX0402 Warning "more memory promised than there is";
@@ -260,6 +261,7 @@ codes! {
     MOX0715 Error   "a backup of a guest that wants none";
     MOX0720 Error   "a schedule that a backup job cannot have";
     MOX0721 Warning "snapshots that bar an update's way back";
+    MOX0722 Warning "a job that this host does not run";
     MOX0730 Warning "a trim with nothing to trim";
     MOX0731 Warning "nobody is told that a schedule failed";
     MOX0740 Warning "a backup without a disk";

@@ -154,9 +154,13 @@ fn image_format(host: &Host, placement: &Placement, role: VolumeRole) -> Option<
             })
         }
         Medium::Btrfs => Some(ImageFormat::Raw),
-        Medium::Lvm => format
-            .map(|format| format.value)
-            .filter(|format| *format != ImageFormat::Raw),
+        Medium::Lvm => match role {
+            VolumeRole::Tpm | VolumeRole::Rootfs | VolumeRole::Mount(_) => None,
+            VolumeRole::Efi | VolumeRole::Disk(_) => format
+                .map(|format| format.value)
+                .or_else(|| store.is_volume_chain().then_some(ImageFormat::Qcow2))
+                .filter(|format| *format != ImageFormat::Raw),
+        },
         Medium::Zfs | Medium::LvmThin | Medium::Rbd | Medium::Luns | Medium::Nothing => None,
     }
 }

@@ -524,6 +524,23 @@ impl<'a> Store<'a> {
         }
     }
 
+    /// The formats of images that it holds; empty where the word has no place.
+    pub fn formats(&self) -> &'static [ImageFormat] {
+        if self.is_volume_chain() {
+            &[ImageFormat::Qcow2, ImageFormat::Raw]
+        } else {
+            self.medium().formats()
+        }
+    }
+
+    /// Whether it is thick LVM whose snapshots are volumes that build on each other. Those are images of qcow2, and so are
+    /// new volumes where nothing else is said (`PVE::Storage::LVMPlugin::get_formats`).
+    pub fn is_volume_chain(&self) -> bool {
+        self.medium() == Medium::Lvm
+            && PveOption::find(self.schema(), "snapshot-as-volume-chain")
+                .is_some_and(|chain| chain.value.value == "1")
+    }
+
     /// Options of the storage that are said by Proxmox VE's own names.
     pub fn schema(&self) -> &'a [PveOption] {
         match self {

@@ -95,7 +95,7 @@ impl PlaceKeys<'_> {
     ) -> Placement {
         expect_use(host, store, purpose.wanted, purpose.what, sink);
         let medium = host.storage.store(store.value).medium();
-        self.check_format(store, medium, host, sink);
+        self.check_format(store, host, sink);
         let volume = if let Some(name) = self.volume {
             let beside = [
                 ("format", self.format.map(|format| format.span)),
@@ -179,9 +179,9 @@ impl PlaceKeys<'_> {
         }
     }
 
-    fn check_format(&self, store: Spanned<StoreRef>, medium: Medium, host: &Host, sink: &mut Sink) {
+    fn check_format(&self, store: Spanned<StoreRef>, host: &Host, sink: &mut Sink) {
         let Some(format) = self.format else { return };
-        let formats = medium.formats();
+        let formats = host.storage.store(store.value).formats();
         if formats.contains(&format.value) {
             return;
         }

@@ -141,6 +141,9 @@ impl SpecString for ByteSize {
         }
         let unit = rest.trim_start_matches(' ');
         let unit_at = text.len() - unit.len();
+        if unit.is_empty() && number == "0" {
+            return Ok(Self(0)); // nothing needs no unit
+        }
         if unit.is_empty() {
             return Err(ValueError::whole(text, format!("the size `{text}` has no unit"))
                 .help(format!("write `\"{number} GiB\"`, or another of KiB, MiB, GiB, TiB (powers of 1024), KB, MB, GB, TB (powers of 1000)")));
@@ -200,7 +203,7 @@ impl SpecString for ByteSize {
     }
 
     fn pattern() -> Option<&'static str> {
-        Some(r"^[0-9]+(\.[0-9]+)? *([KMGTP]iB|[KkMGTP]?B)$")
+        Some(r"^(0|[0-9]+(\.[0-9]+)? *([KMGTP]iB|[KkMGTP]?B))$")
     }
 }
 spec_string!(ByteSize, "Size");
@@ -214,6 +217,7 @@ mod tests {
         assert_eq!("2 TB".parse(), Ok(ByteSize::bytes(2_000_000_000_000)));
         assert_eq!("2TiB".parse(), Ok(ByteSize::bytes(2 << 40)));
         assert_eq!("1.5 GiB".parse(), Ok(ByteSize::mib(1536)));
+        assert_eq!("0".parse(), Ok(ByteSize::default()));
         assert_eq!("0.5 B".parse::<ByteSize>().unwrap_err().range, 0..5);
     }
 

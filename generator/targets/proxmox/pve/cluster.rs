@@ -40,6 +40,7 @@ pub fn unite(nodes: &mut [Node<'_>], sink: &mut Sink) {
         }
     }
     tell_different(nodes, "backup job", |plan| &plan.jobs, &[], sink);
+    tell_different_options(nodes, sink);
     unite_stores(nodes, sink);
     for (what, file) in [
         (
@@ -127,6 +128,40 @@ fn tell_different(
                 .note("the nodes of a cluster share this file: each host would write over the other's")
                 .help("give one of them another name, or say the same of both"),
             );
+        }
+    }
+}
+
+/// Options of the datacenter are one each: what only one host says holds on all nodes, and two cannot say two things.
+fn tell_different_options(nodes: &[Node<'_>], sink: &mut Sink) {
+    let mut seen: BTreeMap<&str, (&str, Span, &Host)> = BTreeMap::new();
+    for node in nodes {
+        let Some(datacenter) = &node.plan.datacenter else {
+            continue;
+        };
+        let places = datacenter.places();
+        for (key, value) in datacenter.options() {
+            let place = places.get(key).unwrap_or(node.host.name.span);
+            let Some((first, first_place, host)) = seen.get(key) else {
+                seen.insert(key, (value, place, node.host));
+                continue;
+            };
+            if *first != value {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0117,
+                        place,
+                        format!(
+                            "`{key}` of the datacenter is one thing on `{}` and another on `{}`",
+                            host.name.as_str(),
+                            node.host.name.as_str()
+                        ),
+                    )
+                    .also(*first_place, "the other one")
+                    .note("the nodes of a cluster share `datacenter.cfg`: each host would write over the other's")
+                    .help("say the same of both, or leave it to one of them"),
+                );
+            }
         }
     }
 }

@@ -36,6 +36,13 @@ impl OptionLines {
         self.places.clone()
     }
 
+    /// Every key with its value.
+    pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
         let found = self.lines.iter().find(|(name, _)| name == key);

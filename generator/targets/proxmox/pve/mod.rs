@@ -134,7 +134,7 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
         guests.push((guest.vmid.get(), config));
     }
     let storage = storage::plan(host, sink);
-    let storage = kept("storage.cfg", SectionFile::Storage, storage, sink);
+    let storage = kept("storage.cfg", SectionFile::Storage, Some(storage), sink);
     let jobs = jobs::plan(host, sink);
     let jobs = kept("jobs.cfg", SectionFile::Jobs, jobs, sink);
     let mapping = SectionFile::Mapping;

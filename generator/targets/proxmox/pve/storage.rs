@@ -19,8 +19,8 @@ use crate::value::{AbsolutePath, DatasetUse};
 use super::options::{report_fault, report_refusal};
 use super::virtiofs::Hook;
 
-/// Plans the whole file; none where the spec has no store.
-pub(super) fn plan(host: &Host, sink: &mut Sink) -> Option<SectionConfig> {
+/// Plans the whole file, which is there without a section, too: a host without guests has no store of its own.
+pub(super) fn plan(host: &Host, sink: &mut Sink) -> SectionConfig {
     let mut config = SectionConfig::new(SectionFile::Storage);
     let mut sections = vec![(local(host, sink), host.storage.local.name.span)];
     let mut names: BTreeMap<&str, Store<'_>> = BTreeMap::new();
@@ -44,8 +44,7 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> Option<SectionConfig> {
             report_refusal(&error, place, sink);
         }
     }
-    let is_empty = config.sections().next().is_none();
-    (!is_empty).then_some(config)
+    config
 }
 
 fn report_twice(store: Store<'_>, first: Store<'_>, sink: &mut Sink) {

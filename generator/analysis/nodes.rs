@@ -1,0 +1,74 @@
+//! What the spec says of other nodes: stores that are not on this host, and jobs that it does not run.
+
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::Facts;
+use crate::model::Host;
+use crate::pve::PveOption;
+
+pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
+    stores(facts, sink);
+    jobs(facts.host, sink);
+}
+
+/// A guest's volume in a store that Proxmox VE has on other nodes alone: the guest does not start here.
+fn stores(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
+    for (id, store) in host.storage.stores() {
+        let Some(nodes) = PveOption::find(store.schema(), "nodes") else {
+            continue;
+        };
+        if nodes
+            .value
+            .value
+            .split(',')
+            .any(|node| node.trim() == host.name.as_str())
+        {
+            continue;
+        }
+        let user = host.guests.iter().find_map(|(guest, body)| {
+            let mut volumes = facts.volumes.of_guest(guest).iter();
+            volumes.any(|volume| volume.store == id).then_some(body)
+        });
+        let Some(guest) = user else { continue };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0332,
+                nodes.value.span,
+                format!(
+                    "`{}` is not on `{}`, and `{}` lies in it",
+                    store.name().value,
+                    *host.name,
+                    guest.name.value
+                ),
+            )
+            .label("only there Proxmox VE has this store")
+            .also(guest.name.span, "has a volume in it")
+            .help(format!(
+                "add `{}` to `nodes`, or leave it out: in a cluster moxc writes the nodes that have a store of this name",
+                *host.name
+            )),
+        );
+    }
+}
+
+/// A job that names another node runs there, of the guests that are there.
+fn jobs(host: &Host, sink: &mut Sink) {
+    for schedule in host.schedules.values() {
+        let node = schedule
+            .backup()
+            .and_then(|task| PveOption::find(&task.schema, "node"));
+        let Some(node) = node.filter(|node| node.value.value != host.name.as_str()) else {
+            continue;
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0722,
+                node.value.span,
+                format!("`{}` does not run on `{}`", schedule.name.value, *host.name),
+            )
+            .label("the node that runs it")
+            .note("Proxmox VE runs such a job on its node alone, of the guests that are there: of this host's guests it backs up none")
+            .help("leave `node` out: in a cluster moxc writes the host's own; a job of another host stands in its spec"),
+        );
+    }
+}
