@@ -154,16 +154,23 @@ fn pools(plan: &Plan) -> Vec<Action> {
             Object::Pool(_) | Object::Dataset(_) | Object::Lvm(_)
         )
     };
-    let changes: Vec<&Change> = plan.changes.iter().filter(of_storage).collect();
+    let (by_hand, changes): (Vec<&Change>, Vec<&Change>) = plan
+        .changes
+        .iter()
+        .filter(of_storage)
+        .partition(|change| is_by_hand(change));
+    let told: Vec<Action> = by_hand.into_iter().map(told_by_hand).collect();
     let is_unread = plan
         .unread
         .iter()
         .any(|unread| unread.path == ".moxc/zfs-get");
     if is_unread || changes.iter().any(|change| change.option.is_none()) {
-        return vec![Action::Pools];
+        return std::iter::once(Action::Pools).chain(told).collect();
     }
     let actions = changes.into_iter().filter_map(|change| {
         let (program, name) = match &change.object {
+            // The root of a pool is a dataset, too.
+            Object::Pool(name) if change.option.as_deref() == Some("compression") => ("zfs", name),
             Object::Pool(name) => ("zpool", name),
             Object::Dataset(name) | Object::Lvm(name) => ("zfs", name),
             _ => return None,
@@ -184,7 +191,33 @@ fn pools(plan: &Plan) -> Vec<Action> {
             after,
         })
     });
-    actions.collect()
+    actions.chain(told).collect()
+}
+
+/// Disks of a pool and volume groups: nothing of them is changed without a person who looks at the disks first.
+fn is_by_hand(change: &Change) -> bool {
+    let of_disks = change
+        .option
+        .as_deref()
+        .is_some_and(|option| option.ends_with("disks"));
+    match change.object {
+        Object::Lvm(_) => true,
+        Object::Pool(_) => of_disks,
+        _ => false,
+    }
+}
+
+fn told_by_hand(change: &Change) -> Action {
+    let commands: Vec<String> = change
+        .commands
+        .iter()
+        .map(|command| format!("`{command}`"))
+        .collect();
+    Action::Leave(format!(
+        "{} is not as the spec says, and only somebody who has looked at the disks may change it: {}",
+        change.object,
+        commands.join(", ")
+    ))
 }
 
 /// Files that are all ours and that the plan leaves: as they are wanted but for the line that says who made them, or changed by
