@@ -558,6 +558,107 @@ fn a_copy_of_a_container_has_no_folder_and_no_device_of_the_host() {
     assert_eq!(host.guest(110)["mp0"], "/tank/data,mp=/data");
 }
 
+/// Changes what the newest backup of the host says of its guest.
+fn forge(host: &FakeHost, lines: &str) {
+    host.change(|state| {
+        let backups = state["backups"].as_array_mut().expect("backups");
+        let config = &mut backups.last_mut().expect("a backup")["config"];
+        *config = json!(config.as_str().expect("text").to_owned() + lines);
+    });
+}
+
+/// What a backup of a machine may name that its archive does not hold: Proxmox VE takes it over as it stands.
+const TAKEN: &str = "scsi8: /dev/disk/by-id/ata-HOST,size=1G\nscsi9: vm-disks:vm-111-disk-0,size=1G\n\
+    sata3: media=disk,file=/dev/sda\nivshmem: size=1,name=other\nrng0: source=/dev/hwrng\n\
+    cicustom: user=local:snippets/secret.yaml\nserial2: /dev/ttyS0\n";
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_forged_backup_brings_a_copy_to_nothing_of_the_host_and_of_other_guests() {
+    let gone = [
+        "scsi8", "scsi9", "sata3", "ivshmem", "rng0", "cicustom", "serial2",
+    ];
+    let host = FakeHost::new("homelab");
+    host.change(|state| state["volumes"]["vm-disks:vm-111-disk-0"] = json!({}));
+    host.back_up("archive", 120, 10);
+    forge(&host, TAKEN);
+    let before = host.everything();
+    let args = ["--yes", "--guest", "120", "--timeout", "3"];
+    fine(&host.tool("backup-rehearsal", &args, NO_TROUBLE));
+    let changes = host.changes();
+    let set = changes
+        .iter()
+        .position(|call| call.starts_with("qm set 990000 "))
+        .expect("it is changed");
+    let started = changes
+        .iter()
+        .position(|call| call == "qm start 990000")
+        .expect("it is started");
+    assert!(set < started, "{changes:?}");
+    let (_, deleted) = changes[set].split_once("--delete ").expect("options go");
+    for key in gone {
+        assert!(deleted.split(',').any(|one| one == key), "{key}: {deleted}");
+    }
+    assert_eq!(host.everything(), before, "the other guest's disk stays");
+    let said = host.run(
+        "restore/windows.sh",
+        &["--yes", "--vmid", "new", "--start"],
+        NO_TROUBLE,
+    );
+    fine(&said);
+    let copy = host.guest(100);
+    for key in gone {
+        assert!(!copy.contains_key(key), "{key}: {copy:?}");
+    }
+    assert!(copy["scsi0"].contains("vm-100-disk-"), "{copy:?}");
+}
+
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn a_copy_of_a_container_has_the_root_of_the_host_only_where_the_container_has_it() {
+    let host = FakeHost::new("homelab");
+    host.guest_program(990_000, "systemctl", "echo running");
+    host.set_guest(110, "unprivileged", "1");
+    host.back_up("archive", 110, 10);
+    forge(
+        &host,
+        "unprivileged: 0\nfeatures: nesting=1,mount=nfs,mknod=1\n",
+    );
+    let args = ["--yes", "--guest", "110", "--timeout", "3"];
+    fine(&host.tool("backup-rehearsal", &args, NO_TROUBLE));
+    let changes = host.changes();
+    assert!(changes[0].contains(" --unprivileged 1 "), "{changes:?}");
+    assert!(changes[1].contains(" --features nesting=1 "), "{changes:?}");
+    let said = host.run(
+        "restore/services.sh",
+        &["--yes", "--vmid", "500"],
+        NO_TROUBLE,
+    );
+    fine(&said);
+    assert_eq!(host.guest(500)["unprivileged"], "1");
+    // Its users would be those of the host.
+    forge(&host, "lxc.idmap: u 0 0 65536\n");
+    refused(
+        &host.tool("backup-rehearsal", &args, NO_TROUBLE),
+        1,
+        "the copy would be the root of the host",
+    );
+    assert!(
+        !host
+            .changes()
+            .iter()
+            .any(|call| call.starts_with("pct start"))
+    );
+    assert!(!host.path("root/etc/pve/lxc/990000.conf").exists());
+    // One that has it keeps it.
+    let host = FakeHost::new("homelab");
+    host.guest_program(990_000, "systemctl", "echo running");
+    host.set_guest(110, "unprivileged", "0");
+    host.back_up("archive", 110, 10);
+    fine(&host.tool("backup-rehearsal", &args, NO_TROUBLE));
+    assert!(!host.changes()[0].contains("--unprivileged"));
+}
+
 #[test]
 #[ignore = "needs perl; run by tests/run"]
 fn a_guest_that_must_not_be_touched_is_left_alone() {

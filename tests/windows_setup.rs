@@ -1256,7 +1256,32 @@ impl Disc {
     pub(crate) fn with_secret() -> Self {
         let disc = Self::new(&host(""));
         disc.secret("desk-password", "Hunter-22\n", 0o600);
+        disc.list();
         disc
+    }
+
+    /// Lists the files of the tree as they are now, as a build does.
+    fn list(&self) {
+        let mut files = Vec::new();
+        let mut folders = vec![self.path("windows")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let place = path.strip_prefix(self.dir.path()).expect("below");
+                let held = std::fs::read(&path).expect("a file");
+                files.push(serde_json::json!({
+                    "path": place.to_str().expect("text"),
+                    "sha256": sha256(&held),
+                    "size": held.len(),
+                }));
+            }
+        }
+        let manifest = serde_json::json!({ "format": 1, "spec": {}, "files": files });
+        self.put("manifest.json", &manifest.to_string());
     }
 
     fn new(spec: &str) -> Self {
@@ -1323,6 +1348,12 @@ impl Disc {
 
     /// Runs the script: status, what it said.
     fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        self.list();
+        self.run_listed(arguments)
+    }
+
+    /// Runs the script of a tree whose files may not be as they were listed.
+    fn run_listed(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut paths = vec![self.path("bin")];
         paths.extend(std::env::split_paths(&path));
@@ -1598,6 +1629,41 @@ fn no_disc_is_made_of_bad_secrets_and_none_on_a_dry_run() {
     assert_eq!(disc.run(&["--what"]).0, Some(2));
     assert_eq!(disc.run(&["--output"]).0, Some(2));
     assert_eq!(disc.run(&["--help"]).0, Some(0));
+}
+
+#[test]
+#[ignore = "needs genisoimage or xorriso; run by tests/run"]
+fn a_disc_is_made_of_what_was_built_and_of_nothing_else() {
+    let disc = Disc::with_secret();
+    let path = disc.path("windows/desk/setup.nu");
+    let whole = std::fs::read_to_string(&path).expect("a file");
+    for (text, told) in [
+        (format!("{whole}# by hand\n"), "is not as the manifest says"),
+        (String::new(), "setup.nu is cut"),
+    ] {
+        std::fs::write(&path, text).expect("a file");
+        for args in [
+            &["--yes"][..],
+            &["--yes", "--push"],
+            &["--yes", "--install"],
+        ] {
+            let (status, said) = disc.run_listed(args);
+            assert_eq!(status, Some(3), "{said}");
+            assert!(said.contains(told), "{said}");
+        }
+    }
+    assert!(disc.course().is_empty());
+    std::fs::write(&path, &whole).expect("a file");
+    disc.put("windows/desk/own.nu", "# my own\n");
+    let (status, said) = disc.run_listed(&["--yes"]);
+    assert_eq!(status, Some(3), "{said}");
+    assert!(said.contains("own.nu is not of this build"), "{said}");
+    let (status, said) = disc.run_listed(&["--yes", "--as-it-is", "windows/desk/own.nu"]);
+    assert_eq!(status, Some(0), "{said}");
+    // The disc goes whatever became of the tree: it holds the password.
+    std::fs::remove_file(disc.path("manifest.json")).expect("it goes");
+    let (status, said) = disc.run_listed(&["--yes", "--remove"]);
+    assert_eq!(status, Some(0), "{said}");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use crate::unseen::is_unseen;
+
 /// A value of TOML.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Toml {
@@ -152,8 +154,7 @@ fn escape(c: char, text: &mut String) {
 
 /// Everything that a terminal or an editor might take for more than it is.
 fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    is_unseen(c) || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 fn quote_lines(value: &str, text: &mut String) {

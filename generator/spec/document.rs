@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::unclosed::{self, Unclosed};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::source::{FileId, SourceMap, Span, Spanned};
-use crate::unseen::is_bidi_control;
+use crate::unseen::{is_bidi_control, is_hidden};
 use crate::value::{TableNode, Value};
 
 /// A parsed file.
@@ -116,12 +116,12 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
     Document { root, broken }
 }
 
-/// Reports characters that turn the direction of the text around them, in comments too: what a person reads in the spec
+/// Reports characters that nobody sees, in comments too: what a person reads in the spec
 /// is what the host gets. One a line is enough to find the rest.
 fn report_unseen(text: &str, place: impl Fn(Range<usize>) -> Span, sink: &mut Sink) {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        if let Some((at, c)) = line.char_indices().find(|(_, c)| is_bidi_control(*c)) {
+        if let Some((at, c)) = line.char_indices().find(|(_, c)| is_hidden(*c)) {
             let at = start + at;
             sink.push(unseen(place(at..at + c.len_utf8()), c));
         }
@@ -130,10 +130,15 @@ fn report_unseen(text: &str, place: impl Fn(Range<usize>) -> Span, sink: &mut Si
 }
 
 fn unseen(span: Span, c: char) -> Diagnostic {
+    let does = if is_bidi_control(c) {
+        "turns the direction of the text"
+    } else {
+        "is shown by nothing"
+    };
     Diagnostic::new(
         Code::MOX0040,
         span,
-        format!("U+{:04X} turns the direction of the text", u32::from(c)),
+        format!("U+{:04X} {does}", u32::from(c)),
     )
     .label("nobody sees it")
     .help("remove it: what a person reads in a spec is what its host gets")
@@ -245,7 +250,7 @@ impl Convert<'_> {
         Span::new(self.file, range.start + self.bom..range.end + self.bom)
     }
 
-    /// A text, which may hold by an escape what the file's own text does not.
+    /// A text, which may hold by an escape what the file's own text does not: what is shown by nothing is seen so.
     fn text(&mut self, text: &str, span: Span) -> String {
         let hidden = text.chars().find(|c| is_bidi_control(*c));
         if let Some(c) = hidden.filter(|_| !self.sources.text(span).contains(is_bidi_control)) {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{SpecString, ValueError, char_range, shown, spec_string};
 use crate::diagnostics::Code;
+use crate::unseen::is_unnamed;
 
 /// An absolute path on the host, in canonical form: no `.`, `..` or empty component.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +44,7 @@ fn absolute(text: &str) -> Result<String, ValueError> {
         )
         .help("write it from `/`"));
     }
-    if let Some((at, c)) = text.char_indices().find(|(_, c)| c.is_control()) {
+    if let Some((at, c)) = text.char_indices().find(|(_, c)| is_unnamed(*c)) {
         return Err(ValueError::at(
             char_range(text, at),
             format!("a path has no {}", shown(c)),

@@ -35,21 +35,25 @@ Proxmox VE runs it; PHASE is pre-start, post-start, pre-stop or post-stop.
 END
 }
 
-# run COMMAND...: runs what changes something; with --dry-run shows it only.
+# run COMMAND...: runs what changes something; with --dry-run shows it only. What it says is passed on without controls, and
+# not much of it; it is waited for two minutes.
 run() {
   if [[ -n $dry_run ]]; then
     say "  $(printf '%q ' "$@" | sed 's/ $//')"
     return 0
   fi
-  "$@"
+  timeout 120 "$@" 2>&1 </dev/null | head -c 65536 | tr -c '[:print:]\n' '?' >&2
 }
+
+# whether COMMAND...: asks, for the status alone.
+whether() { timeout 60 "$@" >/dev/null 2>&1 </dev/null; }
 
 # start NUMBER FOLDER rw|ro: shares one folder.
 start() {
   local number=$1 folder=$2 access=$3
   local unit=virtiofsd-$vmid-$number.service socket=$run_dir/$number.sock
   # Without this, a pool that is not imported would give the guest an empty folder of the root file system.
-  mountpoint -q "$folder" || die "$folder is not mounted, so it is not shared"
+  whether mountpoint -q "$folder" || die "$folder is not mounted, so it is not shared"
   stop "$number"
   if [[ $access = ro ]]; then
     # The host keeps the guest from writing: virtiofsd itself can only from 1.13 on.
@@ -66,7 +70,7 @@ start() {
   fi
   local waited=0
   until [[ -S $socket ]]; do
-    if ! systemctl --quiet is-active "$unit" || ((waited >= 100)); then
+    if ! whether systemctl --quiet is-active "$unit" || ((waited >= 100)); then
       die "virtiofsd does not come up for $folder: see journalctl -u $unit"
     fi
     sleep 0.1
@@ -78,10 +82,10 @@ start() {
 stop() {
   local number=$1
   local unit=virtiofsd-$vmid-$number.service
-  if systemctl --quiet is-active "$unit"; then
+  if whether systemctl --quiet is-active "$unit"; then
     run systemctl stop "$unit"
   fi
-  if mountpoint -q "$run_dir/$number"; then
+  if whether mountpoint -q "$run_dir/$number"; then
     run umount "$run_dir/$number"
   fi
   if [[ -d $run_dir/$number ]]; then

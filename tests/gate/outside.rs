@@ -235,7 +235,7 @@ fn trials(fine: &[Fine<'static>]) -> Vec<Trial<'static>> {
 #[test]
 #[ignore = "needs perl and flock; run by tests/run"]
 fn a_hostile_word_at_any_place_runs_nothing_and_reaches_no_terminal() {
-    let trials = sample(trials(chosen()), 24);
+    let trials = sample(trials(chosen()), 16);
     let wrong = find_wrong(&trials, |trial| {
         let folder = tempfile::tempdir().expect("a folder");
         let hit = folder.path().join("hit");
@@ -305,6 +305,12 @@ fn changes(calls: &[String]) -> Vec<String> {
         "qm config",
         "qm status",
         "systemctl is-active",
+        "systemctl is-enabled",
+        "systemctl --quiet is-active",
+        "lsblk",
+        "wipefs --no-act",
+        "udevadm settle",
+        "mountpoint",
         "journalctl --no",
     ];
     calls
@@ -393,7 +399,7 @@ fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_l
             }
         }
     }
-    let trials = sample(trials, 24);
+    let trials = sample(trials, 16);
     let wrong = find_wrong(&trials, after_failure);
     assert!(
         wrong.is_empty(),
@@ -410,7 +416,9 @@ fn a_call_that_floods_or_writes_to_the_terminal_is_cut_short() {
     // One of each kind of call is enough: all go through one place.
     let mut trials = Vec::new();
     let mut seen = BTreeSet::new();
-    for fine in chosen() {
+    // A developer's own git says as much as it likes to its developer.
+    let of_hosts = |fine: &&Fine<'_>| fine.scene.of != "moxc-regenerate";
+    for fine in chosen().iter().filter(of_hosts) {
         for (at, call) in fine.calls.iter().enumerate() {
             let kind: Vec<&str> = call.split(' ').take(2).collect();
             if seen.insert((fine.scene.of, kind.join(" "))) || all() {
@@ -418,7 +426,7 @@ fn a_call_that_floods_or_writes_to_the_terminal_is_cut_short() {
             }
         }
     }
-    let trials = sample(trials, 12);
+    let trials = sample(trials, 8);
     let wrong = find_wrong(&trials, |&(fine, at, how)| {
         let at_text = at.to_string();
         let (said, _folder) = fine

@@ -211,6 +211,7 @@ age=$(((now - made) / 86400))
 if [[ -n $max_age ]] && ((age > max_age)); then
   found "the newest backup of $own is $age days old" vmid# "$own" volume "$volid"
 fi
+read_privilege "$own"
 read_backup "$kind" "$volid" || die "$volid cannot be opened" volume "$volid"
 if ((${#backup_drives[@]} == 0)); then
   die "$volid holds no disk" volume "$volid"
@@ -259,7 +260,7 @@ fi
 
 # fit_copy: what the copy gets less of than the guest has.
 fit_copy() {
-  copy_changes "$kind" affinity hugepages keephugepages numa numa{0..7} vcpus watchdog ivshmem balloon shares
+  copy_changes "$kind" "$vmid" affinity hugepages keephugepages numa numa{0..7} vcpus watchdog balloon shares
   changes_of_copy+=(--memory "$memory")
   local own_cores
   # Without a number Proxmox VE gives as many as there are.
@@ -269,23 +270,6 @@ fit_copy() {
   if [[ $kind == qemu && ${config[sockets]:-1} != 1 ]]; then
     changes_of_copy+=(--sockets 1)
   fi
-}
-
-# check_harmless: the copy as Proxmox VE has it now takes nothing of the host; else it is not started.
-check_harmless() {
-  local key value
-  read_config "$kind" "$vmid"
-  for key in "${config_keys[@]}"; do
-    value=${config[$key]}
-    case $key in
-      hookscript | args | hostpci[0-9]* | usb[0-9]* | virtiofs[0-9]* | parallel[0-9]* | dev[0-9]*) die "the copy still has $key: it is not started" ;;
-      mp[0-9]*) is_volume "$key" "$value" || die "the copy still has the folder of $key: it is not started" ;;
-      net[0-9]*) [[ ,$value, == *,link_down=1,* ]] || die "the copy is still on the network ($key): it is not started" ;;
-    esac
-  done
-  for value in "${config_raw[@]}"; do
-    [[ $value == lxc.idmap:* ]] || die "the copy still has ${value%%:*}: it is not started"
-  done
 }
 
 spare_number
@@ -320,7 +304,7 @@ fi
 printf -v started '%(%s)T' -1
 guest_kind[$vmid]=$kind
 if [[ $kind == lxc ]]; then
-  run pct restore "$vmid" "$volid" --storage "$target" --unique 1 --onboot 0 --protection 0 --hostname "rehearsal-$own" --tags "$mark" --description "$note" ||
+  run pct restore "$vmid" "$volid" --storage "$target" --unique 1 --onboot 0 --protection 0 "${copy_privilege[@]}" --hostname "rehearsal-$own" --tags "$mark" --description "$note" ||
     die "the restore failed" volume "$volid"
 else
   run qm create "$vmid" --archive "$volid" --storage "$target" --unique 1 --onboot 0 --protection 0 --name "rehearsal-$own" --tags "$mark" --description "$note" ||
@@ -338,7 +322,7 @@ fi
 printf -v restored '%(%s)T' -1
 count 'copies made'
 if [[ -z $dry_run ]]; then
-  check_harmless
+  check_harmless "$kind" "$vmid"
 fi
 run "$(tool_of "$kind")" start "$vmid" || die 'the copy does not start'
 if [[ -n $dry_run ]]; then

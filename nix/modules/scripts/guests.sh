@@ -128,10 +128,12 @@ config_rows() {
     print $text;' "$@"
 }
 
+# is_drive KEY: whether the option is a drive or a mount, whatever stands behind it.
+is_drive() { [[ $1 =~ ^(scsi|virtio|sata|ide|mp|unused)[0-9]+$|^(efidisk0|tpmstate0|rootfs)$ ]]; }
+
 # is_volume KEY VALUE: whether the value names a volume of a storage that belongs to the guest.
 is_volume() {
-  [[ $1 =~ ^(scsi|virtio|sata|ide|mp)[0-9]+$|^(efidisk0|tpmstate0|rootfs)$ && ,$2, != *,media=cdrom,* ]] &&
-    gated volume "${2%%,*}"
+  is_drive "$1" && [[ $1 != unused* && ,$2, != *,media=cdrom,* ]] && gated volume "${2%%,*}"
 }
 
 # option_of VALUE NAME: the value of NAME= in a property string.
@@ -328,14 +330,45 @@ verify_archive() {
 }
 read_tar() { show tar --list --file "$1" >/dev/null; }
 
-# copy_changes KIND [KEY...]: what a copy must not keep of `config`, as arguments of `qm set` or `pct set`, in `changes_of_copy`:
-# it starts by nothing and nobody but a person, takes no device and no folder of the host, and its network is unplugged. Each
-# KEY goes, too.
+# read_privilege VMID: how a copy of the container is made, as arguments of `pct restore`, in `copy_privilege`: with the root of
+# the host only where the container that is there has it. What the backup says of that counts for nothing.
+copy_privilege=()
+read_privilege() {
+  local vmid
+  must vmid vmid "$1" 'the number of a guest'
+  copy_privilege=(--unprivileged 1)
+  if [[ ${guest_kind[$vmid]:-} == lxc && ${guest_node[$vmid]:-$node} == "$node" ]]; then
+    read_config lxc "$vmid"
+    if [[ ${config[unprivileged]:-0} != 1 ]]; then
+      copy_privilege=()
+    fi
+  fi
+}
+
+# own_volumes VMID: the volumes of a copy, in `volumes`; in a trial those that would come out of the backup.
+own_volumes() {
+  local drive key
+  if [[ -z $dry_run ]]; then
+    volumes_of "$1" || die "the volumes of $1 cannot be listed, so nobody knows which of its disks are its own"
+    return 0
+  fi
+  volumes=()
+  for drive in "${backup_drives[@]}"; do
+    must key key "$drive" 'a drive'
+    volumes+=("${config[$key]%%,*}")
+  done
+}
+
+# copy_changes KIND VMID [KEY...]: what a copy must not keep of `config`, as arguments of `qm set` or `pct set`, in
+# `changes_of_copy`: it starts by nothing and nobody but a person, takes no device, no folder and no volume of the host or of
+# another guest, and its network is unplugged. Each KEY goes, too. Proxmox VE takes over a drive that the archive does not
+# hold as the backup names it: a disk of the host, a volume of another guest.
 changes_of_copy=()
 copy_changes() {
-  local kind=$1 key value deleted=()
-  shift
+  local kind=$1 vmid=$2 key value harmless deleted=()
+  shift 2
   changes_of_copy=()
+  own_volumes "$vmid"
   for key in "${config_keys[@]}"; do
     value=${config[$key]}
     if is_in "$key" "$@"; then
@@ -343,20 +376,29 @@ copy_changes() {
       continue
     fi
     # An image may lie on a storage that is away.
-    if [[ ,$value, == *,media=cdrom,* && $value != none,* ]]; then
-      changes_of_copy+=("--$key" "none,media=cdrom")
+    if is_drive "$key" && [[ ,$value, == *,media=cdrom,* ]]; then
+      if [[ $value != none,* ]]; then
+        changes_of_copy+=("--$key" "none,media=cdrom")
+      fi
+      continue
+    fi
+    if is_drive "$key" && [[ $key != rootfs ]] && ! is_in "${value%%,*}" "${volumes[@]}"; then
+      deleted+=("$key")
       continue
     fi
     case $key in
-      hookscript | args | startup | hostpci[0-9]* | usb[0-9]* | virtiofs[0-9]* | parallel[0-9]* | dev[0-9]*) deleted+=("$key") ;;
+      hookscript | args | startup | cicustom | ivshmem | rng0 | hostpci[0-9]* | usb[0-9]* | virtiofs[0-9]* | parallel[0-9]* | dev[0-9]*) deleted+=("$key") ;;
       serial[0-9]*)
         if [[ $value != socket ]]; then
           deleted+=("$key")
         fi
         ;;
-      mp[0-9]*)
-        if ! is_volume "$key" "$value"; then
+      features)
+        harmless=$(without "$value" mount mknod force_rw_sys)
+        if [[ -z $harmless ]]; then
           deleted+=("$key")
+        elif [[ $harmless != "$value" ]]; then
+          changes_of_copy+=(--features "$harmless")
         fi
         ;;
       onboot | protection)
@@ -369,9 +411,9 @@ copy_changes() {
           changes_of_copy+=("--$key" "$(without "$value" link_down),link_down=1")
         fi
         ;;
-      # A screen on a card that the copy does not get is none.
+      # A screen on a card that the copy does not get is none, and one that is drawn by the host's card is a device of it.
       vga)
-        if [[ $kind == qemu && $value == none* ]]; then
+        if [[ $kind == qemu && ( $value == none* || $value == *virtio-gl* ) ]]; then
           changes_of_copy+=(--vga std)
         fi
         ;;
@@ -379,6 +421,32 @@ copy_changes() {
   done
   if ((${#deleted[@]})); then
     changes_of_copy+=(--delete "$(IFS=,; printf '%s' "${deleted[*]}")")
+  fi
+}
+
+# check_harmless KIND VMID: the copy as Proxmox VE has it now takes nothing of the host and of other guests; else the run ends.
+check_harmless() {
+  local kind=$1 vmid=$2 key value
+  read_config "$kind" "$vmid"
+  own_volumes "$vmid"
+  for key in "${config_keys[@]}"; do
+    value=${config[$key]}
+    case $key in
+      hookscript | args | cicustom | ivshmem | rng0 | hostpci[0-9]* | usb[0-9]* | virtiofs[0-9]* | parallel[0-9]* | dev[0-9]*) die "the copy still has $key: it is not started" ;;
+      serial[0-9]*) [[ $value == socket ]] || die "the copy still has the device of $key: it is not started" ;;
+      net[0-9]*) [[ ,$value, == *,link_down=1,* ]] || die "the copy is still on the network ($key): it is not started" ;;
+    esac
+    if is_drive "$key" && [[ $value != none,media=cdrom ]] && ! is_in "${value%%,*}" "${volumes[@]}"; then
+      die "$key of the copy is no volume of its own: it is not started"
+    fi
+  done
+  for value in "${config_raw[@]}"; do
+    [[ $value == lxc.idmap:* ]] || die "the copy still has ${value%%:*}: it is not started"
+    # From the root of the host no user of a copy is made.
+    [[ $value =~ ^lxc\.idmap:\ *[ug]\ +[0-9]+\ +[1-9][0-9]*\ +[0-9]+$ ]] || die "the copy would be the root of the host ($value): it is not started"
+  done
+  if [[ $kind == lxc && ${config[unprivileged]:-0} != 1 ]] && ((${#copy_privilege[@]})); then
+    die 'the copy is privileged, and the guest that is there is not: it is not started'
   fi
 }
 

@@ -206,7 +206,7 @@ retire_unit_back() {
   case $1 in
     etc/systemd/system/*@.* | etc/systemd/system/*/*) ;;
     etc/systemd/system/*)
-      if systemctl is-enabled --quiet -- "${1##*/}" 2>/dev/null; then
+      if systemctl is-enabled --quiet -- "${1##*/}" >/dev/null 2>&1; then
         doing systemctl disable -- "${1##*/}"
       fi
       ;;
@@ -246,10 +246,10 @@ undo_property() {
 undo_unit() {
   local on=1
   case $1 in
-    enable) if systemctl is-enabled --quiet -- "$2" 2>/dev/null; then return 0; fi ;;
-    disable) if ! systemctl is-enabled --quiet -- "$2" 2>/dev/null; then return 0; fi ;;
-    start) if systemctl is-active --quiet -- "$2" 2>/dev/null; then return 0; fi ;;
-    stop) if ! systemctl is-active --quiet -- "$2" 2>/dev/null; then return 0; fi ;;
+    enable) if systemctl is-enabled --quiet -- "$2" >/dev/null 2>&1; then return 0; fi ;;
+    disable) if ! systemctl is-enabled --quiet -- "$2" >/dev/null 2>&1; then return 0; fi ;;
+    start) if systemctl is-active --quiet -- "$2" >/dev/null 2>&1; then return 0; fi ;;
+    stop) if ! systemctl is-active --quiet -- "$2" >/dev/null 2>&1; then return 0; fi ;;
   esac
   if intend "$(shown systemctl "$1" "$2")"; then
     doing systemctl "$1" -- "$2"

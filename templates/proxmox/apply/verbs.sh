@@ -347,10 +347,10 @@ retire_unit() {
     etc/systemd/system/*) ;;
     *) return 0 ;;
   esac
-  if systemctl is-enabled --quiet -- "$unit" 2>/dev/null; then
+  if systemctl is-enabled --quiet -- "$unit" >/dev/null 2>&1; then
     undoable enable "$unit"
     doing systemctl disable ${how:+"$how"} -- "$unit"
-  elif [[ -n $how ]] && systemctl is-active --quiet -- "$unit" 2>/dev/null; then
+  elif [[ -n $how ]] && systemctl is-active --quiet -- "$unit" >/dev/null 2>&1; then
     undoable start "$unit"
     doing systemctl stop -- "$unit"
   fi
@@ -366,7 +366,7 @@ unit() {
   fi
   known "$left_sums" "unit:$1"
   ours=$is_known
-  if ! systemctl is-enabled --quiet -- "$1" 2>/dev/null; then
+  if ! systemctl is-enabled --quiet -- "$1" >/dev/null 2>&1; then
     if [[ -n $ours ]]; then
       leave "$1 was disabled by hand and stays so (systemctl enable --now $1)"
       return 0
@@ -376,7 +376,7 @@ unit() {
       doing systemctl enable -- "$1"
     fi
   fi
-  if [[ $2 == start && (-z ${3:-} || -e $root$3) ]] && ! systemctl is-active --quiet -- "$1" 2>/dev/null; then
+  if [[ $2 == start && (-z ${3:-} || -e $root$3) ]] && ! systemctl is-active --quiet -- "$1" >/dev/null 2>&1; then
     if intend "$1 is started"; then
       undoable stop "$1"
       doing systemctl start -- "$1"

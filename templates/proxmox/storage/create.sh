@@ -45,7 +45,8 @@ while (($#)); do
 done
 
 need awk flock lsblk paste perl readlink sed sort wipefs zfs zpool
-trap 'warn "stopped: the last command above failed"' ERR
+# Whatever a command's own status was, it is not one of ours.
+trap 'warn "stopped: the last command above failed"; exit 1' ERR
 
 tree=$(cd -- "$(dirname -- "$0")/../.." && pwd) || die 'the folder of the tree cannot be found'
 prove_tree "$tree" '' proxmox/storage/create.sh
@@ -84,8 +85,13 @@ in_pool() {
     if [[ $member == "$real" ]]; then
       return 0
     fi
-    # A member that is away has no parent any more.
-    hear lsblk -nro PKNAME "$member" || heard=
+    # A member that is away has no parent any more; of another the parent is known, or nothing is.
+    if ! hear lsblk -nro PKNAME "$member"; then
+      if [[ -e $member ]]; then
+        die "the disk of $member is not told: $(last_line "$heard_err")"
+      fi
+      heard=
+    fi
     if gate name parent "${heard%%$'\n'*}" && [[ /dev/$parent == "$real" ]]; then
       return 0
     fi
@@ -186,7 +192,7 @@ make_pool() {
   shift
   ask "Make the pool $pool?"
   if [[ -z $dry_run ]]; then
-    udevadm settle || true
+    hear_for 130 udevadm settle || warn 'udev has not settled'
   fi
   run zpool create "$@"
   pools+=$'\n'$pool

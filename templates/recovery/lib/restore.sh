@@ -228,9 +228,15 @@ is_taken() {
 
 # next_free: the lowest number that neither a guest nor the spec nor a volume has, in `vmid`.
 next_free() {
+  local asked=0
   for ((vmid = 100; vmid <= 999999999; vmid++)); do
     if [[ -n ${guest_kind[$vmid]:-} ]] || is_taken "$vmid"; then
       continue
+    fi
+    # A storage may say of every number that it has volumes of it.
+    asked=$((asked + 1))
+    if ((asked > 100)); then
+      refuse 'volumes without a guest have the first 100 numbers that no guest has: say --vmid NUMBER'
     fi
     volumes_of "$vmid" || die "the volumes of $vmid cannot be listed, so nobody knows whether the number is free"
     if ((${#volumes[@]} == 0)); then
@@ -263,6 +269,7 @@ choose_place() {
     if is_taken "$vmid"; then
       refuse "$vmid is the number of another guest of the spec"
     fi
+    read_privilege "$own_vmid"
   fi
   if [[ -n ${guest_kind[$vmid]:-} ]]; then
     exists=1
@@ -454,7 +461,7 @@ restore_container() {
     done
   fi
   if [[ -n $is_copy ]]; then
-    arguments+=(--unique 1 --onboot 0 --hostname "$copy_name")
+    arguments+=(--unique 1 --onboot 0 --hostname "$copy_name" "${copy_privilege[@]}")
   fi
   run pct restore "$vmid" "$volid" "${arguments[@]}"
 }
@@ -476,12 +483,15 @@ settle() {
     read_config "$kind" "$vmid"
   fi
   if [[ -n $is_copy ]]; then
-    copy_changes "$kind"
+    copy_changes "$kind" "$vmid"
     if ((${#changes_of_copy[@]})); then
       run "$tool" set "$vmid" "${changes_of_copy[@]}"
     fi
     if [[ $kind == lxc ]] && ((${#config_raw[@]})); then
       run drop_raw_lines "$vmid"
+    fi
+    if [[ -z $dry_run ]]; then
+      check_harmless "$kind" "$vmid"
     fi
     tell_leftovers
     return 0

@@ -485,7 +485,7 @@ roll_back_guest() {
   need awk perl pvesh sort "$tool"
   tree=$(cd -- "$(dirname -- "$0")/.." && pwd) || die 'the folder of the tree cannot be found'
   prove_tree "$tree" '' "rollback/$guest.sh" rollback/lib/rollback.sh
-  if [[ -z $list && -n $wanted ]]; then
+  if [[ -z $list && ( -n $wanted || $way == generation ) ]]; then
     lock "restore-$vmid"
   fi
   check_guest

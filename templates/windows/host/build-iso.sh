@@ -72,10 +72,12 @@ Makes the disc of answers for the Windows guest $guest ($vmid).
                     $password_secret${key_secret:+, $key_secret}${steam_secret:+, $steam_secret (name and password, a line each)}${domain_secret:+, $domain_secret (name and password, a line each)}
   --packages DIR    takes installers from there, where they lie there with the right SHA-256
   --no-download     takes along only those that are here already: the guest downloads the others by itself
+  --as-it-is FILE   takes this file of the tree although it was changed by hand, or is your own; may be given again
 END
 }
 
 option() {
+  local file
   case $1 in
     --storage) value storage ;;
     --output) value output ;;
@@ -84,6 +86,10 @@ option() {
     --no-download) no_download=1 ;;
     --with-secrets) with_secrets=1 ;;
     --wait) number wait ;;
+    --as-it-is)
+      value file
+      as_it_is+=("$file")
+      ;;
     --install | --push | --remove)
       if [[ -n $action && $action != "${1#--}" ]]; then
         wrong_usage "--$action and $1 are two things"
@@ -106,6 +112,10 @@ if [[ -n $action && -n $output ]]; then
 fi
 node=$(uname -n)
 node=${node%%.*}
+# What goes into the guest is what was built: nothing of it is missing, cut, changed, or from elsewhere.
+if [[ $action != remove ]]; then
+  prove_tree "${here%/*/*}" '' "windows/${here##*/}/"
+fi
 
 # ---------------------------------------------------------------- secrets
 
@@ -722,6 +732,7 @@ fi
 case $action in
   install) install_guest ;;
   remove)
+    lock "windows-$vmid"
     if [[ -e $target ]]; then
       ask "Remove $target?"
       if command -v qm >/dev/null && hear qm config "$vmid"; then
@@ -731,6 +742,7 @@ case $action in
     fi
     ;;
   *)
+    lock "windows-$vmid"
     make_disc
     if [[ -z $output ]]; then
       say "Attach it beside Windows' own disc and that of virtio-win, and start the guest (--install does all of it):"
