@@ -282,7 +282,8 @@ let
   # What the stand-in for NixOS says itself, and texts that NixOS joins.
   isOther = leaf:
     builtins.any (start: builtins.substring 0 (builtins.stringLength start) (dotted leaf.path) == start) [
-      "_module" "assertions" "boot.extraModprobeConfig" "boot.isContainer" "boot.zfs.package" "environment.etc.hosts"
+      "_module" "assertions" "boot.extraModprobeConfig" "boot.initrd.services.udev.rules" "boot.isContainer"
+      "boot.loader.systemd-boot.extraInstallCommands" "boot.zfs.package" "environment.etc.hosts" "services.udev.extraRules"
       "networking.nat.extraCommands" "nix.package" "services.moxc" "system.build" "systemd.package" "systemd.units" "warnings"
     ]
     || builtins.elem (dotted leaf.path) (
@@ -1529,7 +1530,7 @@ fn secrets_reach_the_machine_that_they_are_for() {
             declares("sops"),
             declares("age")
         ),
-        "builtins.mapAttrs (_: machine: { sops = toString (machine.config.sops.defaultSopsFile.content or \"\"); age = builtins.mapAttrs (_: secret: toString secret.file.content) (machine.config.age.secrets or { }); }) host.nixosConfigurations",
+        "let place = value: toString (value.content or value); in builtins.mapAttrs (_: machine: { sops = place (machine.config.sops.defaultSopsFile or \"\"); age = builtins.mapAttrs (_: secret: place secret.file) (machine.config.age.secrets or { }); }) host.nixosConfigurations",
     ));
     assert!(
         given["web"]["sops"]
