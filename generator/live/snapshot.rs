@@ -450,8 +450,27 @@ fn node_name(tree: &Tree) -> Item<String> {
     }
     match tree.names("etc/pve/nodes")[..] {
         [only] => Item::Present(only.to_owned()),
-        [] => Item::Unread("there is no `/etc/hostname`".to_owned()),
+        [] => only_node_of_stores(tree).map_or_else(
+            || Item::Unread("there is no `/etc/hostname`".to_owned()),
+            Item::Present,
+        ),
         _ => Item::Unread("there is no `/etc/hostname`, and more than one node".to_owned()),
+    }
+}
+
+/// The node that `storage.cfg` names where it names no other: a store that is one node's says whose copy this is.
+fn only_node_of_stores(tree: &Tree) -> Option<String> {
+    let file = tree.file("etc/pve/storage.cfg");
+    let lines = file.present()?.text.lines().map(str::trim);
+    let nodes: BTreeSet<&str> = lines
+        .filter_map(|line| line.strip_prefix("nodes "))
+        .flat_map(|nodes| nodes.split([',', ' ']))
+        .filter(|node| !node.is_empty())
+        .collect();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    match nodes.first() {
+        Some(only) if nodes.len() == 1 && only.chars().all(plain) => Some((*only).to_owned()),
+        Some(_) | None => None,
     }
 }
 
