@@ -325,6 +325,8 @@ drop_stale() {
       note_change "$path"
       continue
     fi
+    # The last note is undone first: the file is back before its unit is enabled, and that before it is started.
+    retire_unit "$path" noted
     keep "$path" -
     note_change "$path"
     retire_unit "$path"
@@ -333,7 +335,7 @@ drop_stale() {
   done <<<"$left_sums"
 }
 
-# retire_unit PATH: a unit that goes no longer starts, and no longer runs. A template is none itself, and a job that is at it
+# retire_unit PATH [noted]: with a second word its way back is noted, else it is done: a unit that goes no longer starts, and no longer runs. A template is none itself, and a job that is at it
 # is not cut off.
 retire_unit() {
   local unit=${1##*/} how=--now
@@ -348,11 +350,20 @@ retire_unit() {
     *) return 0 ;;
   esac
   if systemctl is-enabled --quiet -- "$unit" >/dev/null 2>&1; then
+    if [[ -z ${2:-} ]]; then
+      doing systemctl disable ${how:+"$how"} -- "$unit"
+      return 0
+    fi
+    if [[ -n $how ]] && systemctl is-active --quiet -- "$unit" >/dev/null 2>&1; then
+      undoable start "$unit"
+    fi
     undoable enable "$unit"
-    doing systemctl disable ${how:+"$how"} -- "$unit"
   elif [[ -n $how ]] && systemctl is-active --quiet -- "$unit" >/dev/null 2>&1; then
-    undoable start "$unit"
-    doing systemctl stop -- "$unit"
+    if [[ -n ${2:-} ]]; then
+      undoable start "$unit"
+    else
+      doing systemctl stop -- "$unit"
+    fi
   fi
 }
 
