@@ -226,13 +226,22 @@ const NOT_OF_THE_LANGUAGE: [&str; 19] = [
     "MOX0020", "MOX0021", "MOX0108",
 ];
 
+/// Pages whose example is two specs, the inside of a table, or right only beside what it leaves out.
+const IN_PARTS: [Code; 5] = [
+    Code::MOX0117,
+    Code::MOX0315,
+    Code::MOX0648,
+    Code::MOX0656,
+    Code::MOX0709,
+];
+
 /// What is right on a page is of the language, and its own code is silent there. It is a part of a spec: of what is missing around
 /// it nothing is said here.
 #[test]
 fn what_a_page_calls_right_is_right() {
     let mut wrong = Vec::new();
     for code in Code::ALL {
-        if ELSEWHERE.iter().any(|(other, _)| other == code) {
+        if ELSEWHERE.iter().any(|(other, _)| other == code) || IN_PARTS.contains(code) {
             continue;
         }
         let right = code.explain().split("## Right").nth(1).unwrap_or_default();
@@ -245,7 +254,9 @@ fn what_a_page_calls_right_is_right() {
                 continue; // a fleet's
             }
             let mut sources = moxc::source::SourceMap::new();
-            let file = sources.add("host.toml", text);
+            let host = "[host]\nname = \"pve1\"\nrelease = \"9.1\"\ntimezone = \"UTC\"\n";
+            let host = if text.contains("[host]") { "" } else { host };
+            let file = sources.add("host.toml", format!("{text}\n{host}"));
             let origin = moxc::origin::Origin::of(&sources, &[file]);
             let mut sink = moxc::diagnostics::Sink::new();
             moxc::compile::check(&sources, file, &origin, &mut sink);

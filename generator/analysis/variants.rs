@@ -344,7 +344,7 @@ fn storage() -> Vec<Variant> {
         ),
         variant(
             Code::MOX0310,
-            "`made` is to have 4.1 TB, and its disks have 4 TB",
+            "`made` is to have 3.72 TiB, and its disks have 3.63 TiB",
             &(own("a") + "[storage.lvm.made]\ngroup = \"new\"\ndisks = [\"a\"]\nsize = \"@@ TB\"\nuse = \"vm-disks\"\n"),
             "4.1",
             "3.9",
