@@ -255,10 +255,10 @@ fn properties_of_datasets_change_as_planned_and_come_back() {
             } else {
                 "0"
             };
-            all += &format!(
+            all.push_str(&format!(
                 "{dataset}\ttype\tfilesystem\t-\n{dataset}\tcompression\tzstd\tlocal\n{dataset}\tquota\t{quota}\tlocal\n\
                  {dataset}\tmountpoint\t/{dataset}\tdefault\n"
-            );
+            ));
         }
         host.write("root/.moxc/zfs-get", &all);
         host.write("property-quota-rpool_windows", &format!("{quota}\n"));

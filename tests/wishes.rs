@@ -273,7 +273,7 @@ fn with(spec: &Table, place: &Place, value: &Value) -> Option<Table> {
 #[derive(Debug, Default)]
 struct Heard {
     /// Values that changed something.
-    heard: Vec<(Value, Outcome)>,
+    told: Vec<(Value, Outcome)>,
     /// Values that changed nothing.
     silent: Vec<Value>,
     refused: Vec<BTreeSet<String>>,
@@ -289,7 +289,7 @@ fn hear(spec: &Table, without: &Outcome, place: &Place, values: &[Value]) -> Hea
         match &outcome {
             Outcome::Refused(errors) => heard.refused.push(errors.clone()),
             Outcome::Built { .. } if outcome == *without => heard.silent.push(value.clone()),
-            Outcome::Built { .. } => heard.heard.push((value.clone(), outcome)),
+            Outcome::Built { .. } => heard.told.push((value.clone(), outcome)),
         }
     }
     heard
@@ -307,11 +307,11 @@ impl Heard {
         let silent: BTreeSet<String> = self.silent.iter().map(item).collect();
         // The default alone, where every other value is refused.
         let is_default = silent.len() == 1 && !self.refused.is_empty();
-        if silent.len() > 1 || (self.heard.is_empty() && !silent.is_empty() && !is_default) {
+        if silent.len() > 1 || (self.told.is_empty() && !silent.is_empty() && !is_default) {
             let _ = writeln!(report, "{at}: silent: {silent:?}");
         }
         let mut same: BTreeMap<&Outcome, BTreeSet<String>> = BTreeMap::new();
-        for (value, outcome) in &self.heard {
+        for (value, outcome) in &self.told {
             if !outcome.is_told(before) {
                 same.entry(outcome).or_default().insert(item(value));
             }
@@ -388,7 +388,7 @@ fn no_wish_is_dropped_in_silence() {
             }
             let heard = hear(base, before, &place, &values);
             let at = format!("{} {name}", place.path.join("."));
-            if heard.heard.is_empty() {
+            if heard.told.is_empty() {
                 let why = heard.refused.first().cloned().unwrap_or_default();
                 tried
                     .entry(name.clone())

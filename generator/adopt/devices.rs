@@ -8,7 +8,7 @@ use super::hardware::class;
 use super::write::Decided;
 use crate::live::{LiveGuest, LiveNode, Snapshot};
 use crate::plan::value::parts;
-use crate::value::{PciPlace, SpecString as _, UsbId, UsbPort};
+use crate::value::{PciClass, PciPlace, SpecString as _, UsbId, UsbPort};
 
 /// What a guest's options of one kind say, each by its parts, after its next start.
 fn parts_of<'a>(
@@ -44,7 +44,7 @@ pub(super) fn passed(
             let mut devices = devices.iter();
             devices.find(|device| device.address == place || device.address == first)
         });
-        let name = match device.map(class).map(|class| class.as_str()) {
+        let name = match device.map(class).map(PciClass::as_str) {
             Some(class) if class != "other" => {
                 let mut names = (1..).map(|number| format!("{class}-{number}"));
                 names.find(|name| !taken.contains(name))

@@ -82,7 +82,7 @@ fn option(key: &str, value: &str, said: &mut Said) -> Option<()> {
 }
 
 fn policy(word: &str) -> Option<&'static str> {
-    FirewallPolicy::of(&word.to_ascii_lowercase()).map(|policy| policy.as_str())
+    FirewallPolicy::of(&word.to_ascii_lowercase()).map(FirewallPolicy::as_str)
 }
 
 /// `IN ACCEPT -source 192.0.2.0/24 -p tcp -dport 22 -log nolog # ssh`.

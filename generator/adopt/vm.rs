@@ -490,8 +490,7 @@ fn device(
     let name = match (parts.remove("mapping"), parts.remove("host")) {
         (Some(name), None) => writing.pci.get(&name),
         (None, Some(place)) if !parts.contains_key("mdev") => writing.passed.get(&place),
-        (None, Some(_)) => None,
-        (Some(_), Some(_)) | (None, None) => None,
+        (_, Some(_)) | (None, None) => None,
     }?
     .clone();
     let mut table = Vec::new();

@@ -566,7 +566,9 @@ impl Action {
                 for (key, argument) in &creation.allocated {
                     say("volume", &format!("{key}={argument}"));
                 }
-                imports.iter().for_each(|key| say("import", key));
+                for key in imports {
+                    say("import", key);
+                }
                 if let Some(secret) = password {
                     say("password", secret);
                 }

@@ -89,6 +89,8 @@ pub fn of_path(path: &GuestPath) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::analysis::testing;
 
@@ -98,7 +100,11 @@ mod tests {
              [vms.windows]\nos = \"windows11\"\nvmid = 100\nmemory = \"8 GiB\"\n[vms.windows.windows]\n[vms.windows.disks]\n",
         );
         for (name, more) in disks {
-            text += &format!("{name} = {{ dataset = \"vm-disks\", size = \"64 GiB\"{more} }}\n");
+            writeln!(
+                text,
+                "{name} = {{ dataset = \"vm-disks\", size = \"64 GiB\"{more} }}"
+            )
+            .expect("a string takes all text");
         }
         let host = testing::host(&text);
         let guest = host.guests.values().next()?;

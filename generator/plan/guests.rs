@@ -879,23 +879,18 @@ fn cause(
     };
     let left = applied.and_then(|applied| option_of(applied, key));
     let config_file = pair.live.kind.config_file();
-    match part {
-        Some(part) => {
-            let parts = left.map(|left| value::parts(config_file, key, &left));
-            let left = parts.as_ref().and_then(|parts| parts.get(part));
-            cause_of(left.map(String::as_str), before, after)
-        }
-        None => {
-            let parts =
-                |value: Option<&str>| value.map(|value| value::parts(config_file, key, value));
-            let (old, now) = (parts(left.as_deref()), parts(before));
-            // Another order of the same is no change.
-            if value::differences(config_file, key, old.as_ref(), now.as_ref()).is_empty() {
-                return Cause::Spec;
-            }
-            cause_of(left.as_deref(), before, after)
-        }
+    if let Some(part) = part {
+        let parts = left.map(|left| value::parts(config_file, key, &left));
+        let left = parts.as_ref().and_then(|parts| parts.get(part));
+        return cause_of(left.map(String::as_str), before, after);
     }
+    let parts = |value: Option<&str>| value.map(|value| value::parts(config_file, key, value));
+    let (old, now) = (parts(left.as_deref()), parts(before));
+    // Another order of the same is no change.
+    if value::differences(config_file, key, old.as_ref(), now.as_ref()).is_empty() {
+        return Cause::Spec;
+    }
+    cause_of(left.as_deref(), before, after)
 }
 
 /// Of three sides: what the last run left, what is there, what is wanted.

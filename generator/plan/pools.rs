@@ -64,10 +64,7 @@ fn create(pool: &PoolPlan) -> Command {
         .arg(format!("compression={}", pool.compression))
         .arg(&pool.name);
     let further = pool.further.iter().flat_map(|further| &further.words);
-    pool.vdevs
-        .iter()
-        .chain(further)
-        .fold(command, |command, word| command.arg(word))
+    pool.vdevs.iter().chain(further).fold(command, Command::arg)
 }
 
 fn own_properties(

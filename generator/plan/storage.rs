@@ -4,7 +4,7 @@
 use super::classes::Kind;
 use super::guests::Found;
 use super::{Cause, Change, Class, Interrupts, Object, pools};
-use crate::live::storage::{LogicalVolume, Properties};
+use crate::live::storage::{LogicalVolume, Properties, Property};
 use crate::live::{Item, Snapshot, Unread};
 use crate::model::{Dataset, Host, Lvm};
 use crate::shell::Command;
@@ -119,7 +119,7 @@ fn compare_dataset(
             vec![command.arg(format!("{option}={value}")).arg(name)]
         };
         let kind = Kind::of(before.as_ref(), Some(&wanted));
-        let was_set = own.get(option).is_some_and(|own| own.is_set_here());
+        let was_set = own.get(option).is_some_and(Property::is_set_here);
         found.changes.push(Change {
             object: object.clone(),
             option: Some(option.to_owned()),

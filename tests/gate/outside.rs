@@ -11,7 +11,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::program::Said;
 
@@ -76,17 +76,13 @@ fn all() -> bool {
     wish("MOXC_WORDS") == "all"
 }
 
-/// So many of the trials where not all are wished for, spread over them; another day takes other ones, or `MOXC_DAY`.
+/// So many of the trials where not all are wished for, spread over them; `MOXC_DAY=1` takes other ones, and so on.
 fn sample<T>(trials: Vec<T>, most: usize) -> Vec<T> {
     let length = trials.len();
     if length <= most || !wish("MOXC_WORDS").is_empty() || !wish("MOXC_SCENE").is_empty() {
         return trials;
     }
-    let day = wish("MOXC_DAY").parse().unwrap_or_else(|_| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        usize::try_from(since.expect("after 1970").as_secs() / 86_400).expect("a day")
-    });
-    println!("a sample of {most} of {length} trials, by MOXC_DAY={day}");
+    let day: usize = wish("MOXC_DAY").parse().unwrap_or(0);
     let taken: BTreeSet<usize> = (0..most)
         .map(|at| (at * length / most + day) % length)
         .collect();

@@ -128,7 +128,7 @@ fn sifted(runs: &[Run]) -> Vec<Run> {
     let mut order: Vec<usize> = (0..count).collect();
     for _ in 0..PASSES {
         let mut moved = false;
-        for one in 0..count {
+        for (one, _) in runs.iter().enumerate() {
             let Some(at) = order.iter().position(|other| *other == one) else {
                 continue;
             };

@@ -223,7 +223,7 @@ impl<'a> Judge<'a> {
                     match member.name.as_deref() {
                         Some(name) if MODULE_KEYS.contains(&name) => {}
                         Some("config") => {
-                            self.namespace(ROOT, &member.value, path, Reach::Open, out)
+                            self.namespace(ROOT, &member.value, path, Reach::Open, out);
                         }
                         Some(name) if split => {
                             let message = format!(

@@ -108,14 +108,13 @@ impl Value {
             }
             Expr::UnaryOp(operation) => negated(operation),
             Expr::BinOp(operation) => combined(operation),
-            Expr::Apply(_) => return applied(&expr, place),
+            Expr::Apply(_) | Expr::Select(_) => return applied(&expr, place),
             Expr::CurPos(_)
             | Expr::Error(_)
             | Expr::HasAttr(_)
             | Expr::LegacyLet(_)
             | Expr::Paren(_)
             | Expr::Root(_) => Shape::Unknown,
-            Expr::Select(_) => return applied(&expr, place),
         };
         Self::new(shape, place)
     }

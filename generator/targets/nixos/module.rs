@@ -30,6 +30,10 @@ mod tests {
     use super::{FACT, SETTING};
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it reads the modules of the project"
+    )]
     fn the_hand_written_modules_are_as_strong() {
         let text = include_str!("../../../nix/modules/priority.nix");
         assert!(text.contains(&format!("lib.mkOverride {FACT};")));

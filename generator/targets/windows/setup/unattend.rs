@@ -176,7 +176,7 @@ impl Answers {
             );
         }
         let mut setup = component("Microsoft-Windows-Setup");
-        if let Some(disk) = &self.disk {
+        if let Some(disk) = self.disk {
             setup = setup.with(disk_configuration(disk));
             os_image = os_image.with(
                 Element::new("InstallTo")
@@ -402,7 +402,7 @@ fn partitions(layout: Layout) -> Vec<Partition> {
     }
 }
 
-fn disk_configuration(disk: &SystemDisk) -> Element {
+fn disk_configuration(disk: SystemDisk) -> Element {
     let mut create = Element::new("CreatePartitions");
     let mut modify = Element::new("ModifyPartitions");
     for (number, partition) in (1..).zip(partitions(disk.layout)) {
