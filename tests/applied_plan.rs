@@ -1,5 +1,6 @@
 //! `moxc apply` does what `moxc plan` shows, and nothing else: on a host in use, by a fake of ssh.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use crate::applied::{LIVE, homelab, in_use, moxc, refused};
@@ -255,10 +256,12 @@ fn properties_of_datasets_change_as_planned_and_come_back() {
             } else {
                 "0"
             };
-            all.push_str(&format!(
+            writeln!(
+                all,
                 "{dataset}\ttype\tfilesystem\t-\n{dataset}\tcompression\tzstd\tlocal\n{dataset}\tquota\t{quota}\tlocal\n\
-                 {dataset}\tmountpoint\t/{dataset}\tdefault\n"
-            ));
+                 {dataset}\tmountpoint\t/{dataset}\tdefault"
+            )
+            .expect("a string takes all text");
         }
         host.write("root/.moxc/zfs-get", &all);
         host.write("property-quota-rpool_windows", &format!("{quota}\n"));
