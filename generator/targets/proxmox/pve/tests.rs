@@ -625,10 +625,7 @@ fn a_card_that_is_not_to_be_mapped_is_named_by_its_address() {
         .replace("{keys}", "passthrough = [\"hba\"]");
     let built = build_text(&text);
     assert_eq!(built.told, []);
-    assert_eq!(
-        built.option(100, "hostpci0"),
-        Some("host=0000:0b:00,pcie=1")
-    );
+    assert_eq!(built.option(100, "hostpci0"), Some("0000:0b:00,pcie=1"));
     assert!(!built.has("etc/pve/mapping/pci.cfg"));
     let text = text.replace("mapping = false\n", "mapping = false\nmdev = true\n");
     assert_eq!(build_text(&text).only().0, Code::MOX0016);
