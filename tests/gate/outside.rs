@@ -231,7 +231,7 @@ fn trials(fine: &[Fine<'static>]) -> Vec<Trial<'static>> {
 #[test]
 #[ignore = "needs perl and flock; run by tests/run"]
 fn a_hostile_word_at_any_place_runs_nothing_and_reaches_no_terminal() {
-    let trials = sample(trials(chosen()), 16);
+    let trials = sample(trials(chosen()), 12);
     let wrong = find_wrong(&trials, |trial| {
         let folder = tempfile::tempdir().expect("a folder");
         let hit = folder.path().join("hit");
@@ -352,7 +352,9 @@ fn after_failure(trial: &Failing<'_>) -> Option<String> {
     if said.status != Some(0) && said.err.is_empty() {
         why.push("it fails without a word".to_owned());
     }
-    if said.status.is_none_or(|status| !(0..=5).contains(&status)) {
+    // A developer's hook hands on what git said.
+    let is_ours = fine.scene.of != "moxc-regenerate";
+    if is_ours && said.status.is_none_or(|status| !(0..=5).contains(&status)) {
         why.push("its status is none of those that it has".to_owned());
     }
     if let Some(complaint) = looks_wrong(&said) {
@@ -395,7 +397,7 @@ fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_l
             }
         }
     }
-    let trials = sample(trials, 16);
+    let trials = sample(trials, 12);
     let wrong = find_wrong(&trials, after_failure);
     assert!(
         wrong.is_empty(),
@@ -422,7 +424,7 @@ fn a_call_that_floods_or_writes_to_the_terminal_is_cut_short() {
             }
         }
     }
-    let trials = sample(trials, 8);
+    let trials = sample(trials, 6);
     let wrong = find_wrong(&trials, |&(fine, at, how)| {
         let at_text = at.to_string();
         let (said, _folder) = fine
