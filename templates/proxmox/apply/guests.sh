@@ -12,7 +12,7 @@ is_ours() {
 # `volume KEY=ARGUMENT`, what allocates a volume; `import KEY`, a disk that an image fills; `password SECRET`; `keys TEXT`.
 guest() {
   local tool=$1 vmid=$2 name=$3 sum=$4 folder path other placed='' secret='' keys='' imported=() words=()
-  local -A allocated=()
+  local allocated=()
   shift 4
   while (($#)); do
     case $1 in
@@ -22,7 +22,7 @@ guest() {
         break
         ;;
       placed) placed=1 ;;
-      volume) allocated[${2%%=*}]=${2#*=} ;;
+      volume) allocated+=("$2") ;;
       import) imported+=("$2") ;;
       password) secret=$2 ;;
       keys) keys=$2 ;;
@@ -130,8 +130,8 @@ mark_making() {
 place_guest() {
   local key without=()
   intend "guest $vmid is made of its volumes, which are there" || return 0
-  for key in "${!allocated[@]}"; do
-    without+=(-e "/^$key: /d")
+  for key in "${allocated[@]}"; do
+    without+=(-e "/^${key%%=*}: /d")
   done
   sed -e '' "${without[@]}" -- "$tree/$path" >"$work/placed" || fail "$step_title: there is no room for temporary files"
   mark_making "$vmid"
@@ -200,6 +200,18 @@ as_argument() {
   fi
 }
 
+# allocation KEY VALUE: what makes qm or pct allocate the volume of an option, of the `allocated` of `guest`; in is_allocation.
+is_allocation=
+allocation() {
+  local one
+  is_allocation=$2
+  for one in "${allocated[@]}"; do
+    if [[ ${one%%=*} == "$1" ]]; then
+      is_allocation=${one#*=}
+    fi
+  done
+}
+
 # options KIND VMID PATH WANT: of `guest` or `change_guest`: the options that differ, in one command, and how to set them back.
 options() {
   local tool=$1 vmid=$2 path=$3 want=$4 word fields=() arguments=() back=() deleted='' added='' raw='' stays='' at=0 grown=()
@@ -228,7 +240,8 @@ options() {
         at=$((at + 4))
         ;;
       add)
-        as_argument "$tool" "$key" "${allocated[$key]:-$value}"
+        allocation "$key" "$value"
+        as_argument "$tool" "$key" "$is_allocation"
         arguments+=("--$key" "$is_argument")
         added+=,$key
         at=$((at + 3))
@@ -240,7 +253,8 @@ options() {
         at=$((at + 3))
         ;;
       volume)
-        arguments+=("--$key" "${allocated[$key]:-$value}")
+        allocation "$key" "$value"
+        arguments+=("--$key" "$is_allocation")
         stays+=" the new volume of $key;"
         at=$((at + 3))
         ;;
@@ -339,7 +353,7 @@ change_guest() {
     problem "guest $2 is gone"
     return 0
   fi
-  local -A allocated=()
+  local allocated=()
   options "$1" "$2" "$path" "items:$tree/$3"
 }
 
@@ -507,8 +521,8 @@ fetch() {
 # download FILE URL: at most two hours, and no more than 256 GiB or the room that is there but for a GiB.
 download() (
   local room most=268435456
-  room=$(df --output=avail -k -- "$(dirname -- "$1")" 2>/dev/null | sed -n 2p | tr -d ' ')
-  if gate number room "$room" && ((room - 1048576 < most)); then
+  gate number room "$(df --output=avail -k -- "$(dirname -- "$1")" 2>/dev/null | sed -n 2p | tr -d ' ')" || room=268435456
+  if ((room - 1048576 < most)); then
     most=$((room > 1048576 ? room - 1048576 : 0))
   fi
   trap '' XFSZ
