@@ -128,7 +128,12 @@ pub fn proxmox(data: &[u8]) {
             let written = read.to_string();
             let (again, skipped) = GuestConfig::parse(kind, &written);
             assert_eq!(skipped, [], "{written}");
-            assert_eq!(again.to_string(), written);
+            // Proxmox VE takes the quotes around a text off each time that it reads it.
+            let is_quoted = |value: &str| value.starts_with('"') && value.ends_with('"');
+            let mut lines = written.lines().filter_map(|line| line.split_once(": "));
+            if !lines.any(|(_, value)| is_quoted(value)) {
+                assert_eq!(again.to_string(), written);
+            }
             check_guest_config(kind, release, &text)
         }
         kind @ 2..=5 => {
