@@ -39,19 +39,20 @@ pub fn serial(vm: &Vm, disk: &VmDisk) -> Option<String> {
     Some(format!("moxc-disk{at}"))
 }
 
+/// The buses for whose controllers Windows Setup has no driver, in the order in which `drivers.cmd` loads those of the
+/// virtio-win disc.
+pub const LOADED: [Bus; 2] = [Bus::Scsi, Bus::Virtio];
+
 /// The number that Windows Setup gives the disk that Windows goes onto, the first of the spec; nothing where that cannot be
 /// told.
 ///
 /// Windows numbers disks as it finds them: at the start of Windows PE those for which it brings a driver itself, then those
-/// of each driver of the virtio-win disc, in the order in which `drivers.cmd` loads them; on one bus by their slots.
+/// of each driver of the virtio-win disc, in the order of [`LOADED`]; on one bus by their slots.
 /// Before anything is wiped, `disk.vbs` compares serial number and size, so that a wrong one stops the setup and no more.
 pub fn setup_number(vm: &Vm) -> Option<u32> {
     let system = vm.disks.first()?;
-    let rank = |disk: &VmDisk| match *disk.bus {
-        Bus::Ide | Bus::Sata => 0,
-        Bus::Scsi => 1,
-        Bus::Virtio => 2,
-    };
+    // Those of Windows' own drivers come before all of them.
+    let rank = |disk: &VmDisk| LOADED.iter().position(|bus| *bus == *disk.bus);
     // Which of the two controllers of Windows' own drivers comes first is nowhere promised.
     if vm
         .disks

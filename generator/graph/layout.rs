@@ -345,7 +345,8 @@ impl<'g> Layout<'g> {
                 if self.rects[block].is_some() {
                     continue;
                 }
-                let y = self.first_row(block, &of_block, &before, &free);
+                let onward = self.onward(block, &of_block, &before);
+                let y = self.first_row(block, onward.first(), &of_block, &before, &free);
                 let column = self.column[block];
                 free[column] = self.put(block, y, &widths);
                 let trunks = of_block.get(&block).map_or(&[][..], Vec::as_slice);
@@ -359,7 +360,6 @@ impl<'g> Layout<'g> {
                     self.lanes[lane].1 = free[column] + PASSES[column % 2];
                     free[column] += ROW;
                 }
-                let onward = self.onward(block, &of_block, &before);
                 stack.extend(onward.into_iter().rev());
             }
         }
@@ -394,19 +394,18 @@ impl<'g> Layout<'g> {
     fn first_row(
         &self,
         block: usize,
+        first: Option<&usize>,
         of_block: &BTreeMap<usize, Vec<usize>>,
         before: &[Vec<usize>],
         free: &[i32],
     ) -> i32 {
         let mut y = free[self.column[block]];
-        let mut at = block;
-        while let Some(next) = self.onward(at, of_block, before).first() {
-            // One that leads back is placed from where it is.
-            if self.column[*next] <= self.column[at] {
-                break;
-            }
-            at = *next;
-            y = y.max(free[self.column[at]]);
+        let (mut at, mut next) = (block, first.copied());
+        // One that leads back is placed from where it is.
+        while let Some(behind) = next.filter(|next| self.column[*next] > self.column[at]) {
+            y = y.max(free[self.column[behind]]);
+            at = behind;
+            next = self.onward(at, of_block, before).first().copied();
         }
         y
     }

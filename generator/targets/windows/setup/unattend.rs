@@ -69,18 +69,16 @@ pub(super) fn driver_folder(os: VmOs) -> &'static str {
 }
 
 /// The drivers without which Setup sees no disk, or Windows no network: of the disks' buses, and of the network card. The
-/// numbers of disks follow from their order ([`drives::setup_number`]).
+/// numbers of disks follow from their order ([`drives::LOADED`]).
 pub(super) fn drivers(vm: &Vm) -> Vec<Driver> {
-    let has = |bus: Bus| vm.disks.iter().any(|disk| *disk.bus == bus);
-    let mut drivers = Vec::new();
-    if has(Bus::Scsi) {
-        drivers.push(("vioscsi", "vioscsi.inf"));
-    }
-    if has(Bus::Virtio) {
-        drivers.push(("viostor", "viostor.inf"));
-    }
-    drivers.push(("NetKVM", "netkvm.inf"));
-    drivers
+    let has = |bus: &Bus| vm.disks.iter().any(|disk| *disk.bus == *bus);
+    let of_bus = |bus: Bus| match bus {
+        Bus::Scsi => Some(("vioscsi", "vioscsi.inf")),
+        Bus::Virtio => Some(("viostor", "viostor.inf")),
+        Bus::Ide | Bus::Sata => None,
+    };
+    let of_disks = drives::LOADED.into_iter().filter(has).filter_map(of_bus);
+    of_disks.chain([("NetKVM", "netkvm.inf")]).collect()
 }
 
 impl Answers {
