@@ -60,6 +60,14 @@ let
       )
     ) cfg.hosts;
   merged = moxcLib.merge;
+  # A flake that may be left out.
+  flake =
+    description:
+    lib.mkOption {
+      type = lib.types.anything;
+      default = null;
+      inherit description;
+    };
 in
 {
   options.moxc = {
@@ -78,51 +86,23 @@ in
       default = { };
       description = "What all modules of NixOS machines get as arguments, besides NixOS's own.";
     };
-    disko = lib.mkOption {
-      type = lib.types.anything;
-      default = null;
-      description = "The flake of disko, where it lays out virtual machines.";
-    };
-    proxmox-nixos = lib.mkOption {
-      type = lib.types.anything;
-      default = null;
-      description = "The flake of proxmox-nixos, for hosts that are NixOS.";
-    };
-    deploy-rs = lib.mkOption {
-      type = lib.types.anything;
-      default = null;
-      description = "The flake of deploy-rs, where it brings machines up to date.";
-    };
-    sops-nix = lib.mkOption {
-      type = lib.types.anything;
-      default = null;
-      description = "The flake of sops-nix, where it brings secrets to machines.";
-    };
-    agenix = lib.mkOption {
-      type = lib.types.anything;
-      default = null;
-      description = "The flake of agenix, where it does.";
-    };
+    disko = flake "The flake of disko, where it lays out virtual machines.";
+    proxmox-nixos = flake "The flake of proxmox-nixos, for hosts that are NixOS.";
+    deploy-rs = flake "The flake of deploy-rs, where it brings machines up to date.";
+    sops-nix = flake "The flake of sops-nix, where it brings secrets to machines.";
+    agenix = flake "The flake of agenix, where it does.";
     secrets = lib.mkOption {
       type = lib.types.nullOr lib.types.path;
       default = null;
       description = "The folder with `<machine>.yaml` (sops-nix) or `<machine>/<name>.age` (agenix).";
     };
-    home-manager = lib.mkOption {
-      type = lib.types.anything;
-      default = null;
-      description = "The flake of home-manager, where users of the specs have homes.";
-    };
+    home-manager = flake "The flake of home-manager, where users of the specs have homes.";
     homes = lib.mkOption {
       type = lib.types.attrsOf (lib.types.listOf lib.types.anything);
       default = { };
       description = "Modules of home-manager for users, by name.";
     };
-    nix-topology = lib.mkOption {
-      type = lib.types.anything;
-      default = null;
-      description = "The flake of nix-topology, where NixOS machines tell it what they run.";
-    };
+    nix-topology = flake "The flake of nix-topology, where NixOS machines tell it what they run.";
     nixosSystem = lib.mkOption {
       type = lib.types.anything;
       # The library of flake-parts is nixpkgs' without NixOS.

@@ -277,6 +277,7 @@ fn applied(expr: &Expr, place: Range<usize>) -> Value {
     arguments.reverse();
     let argument = |index: usize| arguments.get(index).map(Value::of);
     let name = library_function(&function);
+    // How many arguments make a definition of it, the last of which is the value.
     let wanted = match name.as_deref() {
         Some(
             "mkDefault"
@@ -297,19 +298,6 @@ fn applied(expr: &Expr, place: Range<usize>) -> Value {
         return Value::new(Shape::Unfinished(name.clone()), place);
     }
     let result = match (name.as_deref(), arguments.len()) {
-        (
-            Some(
-                "mkDefault"
-                | "mkForce"
-                | "mkBefore"
-                | "mkAfter"
-                | "mkVMOverride"
-                | "mkImageMediaOverride"
-                | "mkOptionDefault",
-            ),
-            1,
-        ) => argument(0),
-        (Some("mkIf" | "mkOverride" | "mkOrder" | "optionalAttrs" | "optionals"), 2) => argument(1),
         (Some("optional"), 2) => {
             argument(1).map(|item| Value::new(Shape::List(vec![item]), place.clone()))
         }
@@ -317,6 +305,8 @@ fn applied(expr: &Expr, place: Range<usize>) -> Value {
             Shape::List(values) => Value::new(Shape::Many(values), list.place),
             _ => Value::new(Shape::Unknown, list.place),
         }),
+        (Some("optionalAttrs" | "optionals"), 2) => argument(1),
+        (_, given) if wanted > 0 && given == wanted => argument(wanted - 1),
         (Some("optionalString" | "concatStringsSep" | "concatMapStrings"), 2)
         | (Some("toString" | "concatStrings" | "concatLines" | "toJSON"), 1)
         | (Some("concatMapStringsSep"), 3) => Some(Value::new(Shape::SomeText, place.clone())),
