@@ -38,7 +38,7 @@ const BORDERS: &[(&str, &[&str])] = &[
         &["model", "resolve", "facts", "analysis", "targets"],
     ),
     ("resolve", &["facts", "analysis", "targets"]),
-    ("facts", &["spec", "resolve", "analysis", "targets"]),
+    ("facts", &["spec", "resolve", "analysis", "targets", "plan"]),
     ("analysis", &["spec", "resolve", "targets"]),
     ("targets", &["spec", "resolve", "analysis", "compile"]),
     (

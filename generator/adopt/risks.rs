@@ -7,8 +7,9 @@ use super::doc::{Part, Printed};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::live::{LiveNode, Snapshot};
 use crate::near::nearest;
+use crate::plan::render;
 use crate::plan::value::parts;
-use crate::plan::{holds_volume, render};
+use crate::pve::holds_volume;
 use crate::pve::interfaces::Method;
 use crate::source::{FileId, Span};
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::facts::making::Making;
 use crate::live::Snapshot;
 use crate::output::{FileSet, OutputFile};
-use crate::plan::{Cause, Change, Data, Object, Plan, Shown, When, holds_volume};
-use crate::pve::{GuestConfig, GuestKind};
+use crate::plan::{Cause, Change, Data, Object, Plan, Shown, When};
+use crate::pve::{GuestConfig, GuestKind, holds_volume};
 
 use super::tree::Wanted;
 use super::{Action, Item};

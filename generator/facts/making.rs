@@ -3,7 +3,7 @@
 
 use crate::model::{Guest, GuestKind as Kind, Host, Id};
 use crate::output::Sha256;
-use crate::pve::{DiskSize, GuestConfig, GuestKind, decode_text};
+use crate::pve::{DiskSize, GuestConfig, GuestKind, decode_text, holds_volume};
 use crate::shell::Command;
 use crate::value::{ImageFormat, ImageSource};
 
@@ -209,8 +209,7 @@ impl Making {
         let Some((store, name)) = volume.split_once(':') else {
             return value.to_owned();
         };
-        let is_key = crate::plan::holds_volume(key);
-        if !is_key || !store.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        if !holds_volume(key) || !store.starts_with(|c: char| c.is_ascii_alphabetic()) {
             return value.to_owned();
         }
         let mut parts: Vec<&str> = rest.split(',').filter(|part| !part.is_empty()).collect();

@@ -157,10 +157,7 @@ impl<'a> Comparison<'a> {
             Item::Present(file) => Some(file.text.clone()),
             Item::Absent => Some(String::new()),
             Item::Unread(reason) => {
-                found.unread.push(Unread {
-                    path: path.to_owned(),
-                    reason,
-                });
+                found.not_read(path.to_owned(), reason);
                 None
             }
         }
@@ -288,10 +285,7 @@ impl<'a> Comparison<'a> {
                 .changes
                 .push(change(Some(before), Class::RECREATE, Vec::new()));
         } else if let Some(why) = own.unread(kind) {
-            found.unread.push(Unread {
-                path: path.to_owned(),
-                reason: why.to_owned(),
-            });
+            found.not_read(path.to_owned(), why.to_owned());
         } else {
             found.changes.push(change(
                 None,
@@ -353,10 +347,7 @@ impl<'a> Comparison<'a> {
                 Item::Present(sections) => rules.items(&sections.config),
                 Item::Absent => Items::new(),
                 Item::Unread(reason) => {
-                    found.unread.push(Unread {
-                        path: path.to_owned(),
-                        reason: reason.clone(),
-                    });
+                    found.not_read(path.to_owned(), reason.clone());
                     continue;
                 }
             };
@@ -429,10 +420,7 @@ impl<'a> Comparison<'a> {
             wanted.insert(object.clone(), parse::firewall(text));
             if let Item::Unread(reason) = self.live.tree.file(path) {
                 wanted.remove(&object);
-                found.unread.push(Unread {
-                    path: path.to_owned(),
-                    reason,
-                });
+                found.not_read(path.to_owned(), reason);
             }
             paths.insert(object, path.to_owned());
         }
@@ -617,10 +605,7 @@ impl<'a> Comparison<'a> {
         let object = Object::File(path.to_owned());
         let here = self.live.tree.file(path);
         if let Item::Unread(reason) = here {
-            found.unread.push(Unread {
-                path: path.to_owned(),
-                reason,
-            });
+            found.not_read(path.to_owned(), reason);
             return;
         }
         let own = here.present().map(|file| read(&file.text));
@@ -783,10 +768,7 @@ impl<'a> Comparison<'a> {
             Item::Present(file) => Some(file.text.clone()),
             Item::Absent => None,
             Item::Unread(reason) => {
-                found.unread.push(Unread {
-                    path: path.to_owned(),
-                    reason,
-                });
+                found.not_read(path.to_owned(), reason);
                 return;
             }
         };

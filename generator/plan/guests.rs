@@ -9,7 +9,9 @@ use crate::facts::making::Making;
 use crate::live::secrets::is_blanked;
 use crate::live::storage::StoredVolume;
 use crate::live::{LiveGuest, Unread};
-use crate::pve::{DiskSize, GuestConfig, GuestKind, PropertyString, Release};
+use crate::pve::{
+    DiskSize, GuestConfig, GuestKind, PropertyString, Release, holds_volume, is_drive,
+};
 use crate::shell::Command;
 use crate::source::Span;
 use crate::value::MacAddress;
@@ -40,6 +42,16 @@ pub(super) struct Found {
     pub(super) changes: Vec<Change>,
     pub(super) foreign: Vec<Foreign>,
     pub(super) unread: Vec<Unread>,
+}
+
+impl Found {
+    /// Notes that something was not read, and so is not compared.
+    pub(super) fn not_read(&mut self, path: impl Into<String>, reason: impl Into<String>) {
+        self.unread.push(Unread {
+            path: path.into(),
+            reason: reason.into(),
+        });
+    }
 }
 
 /// The object of a guest.
@@ -201,10 +213,10 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
         .any(|value| is_blanked(value))
     {
         if wanted.is_some() {
-            found.unread.push(Unread {
-                path: pair.live.file.path.clone(),
-                reason: format!("`{key}` holds a secret, which is not read"),
-            });
+            found.not_read(
+                pair.live.file.path.clone(),
+                format!("`{key}` holds a secret, which is not read"),
+            );
         }
         return;
     }
@@ -546,19 +558,6 @@ fn whole_part(parts: &Parts) -> &'static str {
 
 fn is_cd(parts: &Parts) -> bool {
     parts.get("media").is_some_and(|media| media == "cdrom")
-}
-
-/// Whether the option holds a volume, a container's root file system included.
-pub(crate) fn holds_volume(key: &str) -> bool {
-    key == "rootfs" || is_drive(key)
-}
-
-fn is_drive(key: &str) -> bool {
-    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
-    matches!(
-        base,
-        "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "mp"
-    )
 }
 
 /// Whether the volume goes on in another slot, as a disk that changes its bus does.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::classes::Kind;
 use super::guests::{Found, cause_of};
 use super::{Cause, Change, Class, Foreign, Line, Object};
-use crate::live::Unread;
 use crate::live::secrets::is_blanked;
 use crate::shell::Command;
 use crate::source::Span;
@@ -197,10 +196,10 @@ fn changed(
             continue;
         }
         if before.is_some_and(is_blanked) {
-            found.unread.push(Unread {
-                path: sides.path.to_owned(),
-                reason: format!("`{option}` of {object} is a secret, which is not read"),
-            });
+            found.not_read(
+                sides.path.to_owned(),
+                format!("`{option}` of {object} is a secret, which is not read"),
+            );
             continue;
         }
         if let (Some(before), None, None, false) =

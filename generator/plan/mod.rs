@@ -24,7 +24,7 @@ use serde::{Serialize, Serializer};
 
 pub use classes::Class;
 pub use compare::{Applied, Wanted, changes_of_guest, compare};
-pub(crate) use guests::{holds_volume, is_state};
+pub(crate) use guests::is_state;
 
 use crate::live::Unread;
 use crate::pve::MappingKind;

@@ -6,7 +6,7 @@ use super::guests::Found;
 use super::storage::{anew, made};
 use super::{Cause, Change, Class, Foreign, Object};
 use crate::live::storage::{Pool as LivePool, Properties, Property, Vdev, VdevClass};
-use crate::live::{Item, Snapshot, Unread};
+use crate::live::{Item, Snapshot};
 use crate::model::{Given, Pool};
 use crate::shell::Command;
 use crate::source::Span;
@@ -42,10 +42,7 @@ pub(super) fn compare(
             }
         }
         Item::Absent => {}
-        Item::Unread(reason) => found.unread.push(Unread {
-            path: ".moxc/zpool-status".to_owned(),
-            reason: reason.clone(),
-        }),
+        Item::Unread(reason) => found.not_read(".moxc/zpool-status".to_owned(), reason.clone()),
     }
 }
 

@@ -5,7 +5,7 @@ use super::classes::Kind;
 use super::guests::Found;
 use super::{Cause, Change, Class, Interrupts, Object, pools};
 use crate::live::storage::{LogicalVolume, Properties, Property};
-use crate::live::{Item, Snapshot, Unread};
+use crate::live::{Item, Snapshot};
 use crate::model::{Dataset, Host, Lvm};
 use crate::shell::Command;
 use crate::source::Span;
@@ -21,10 +21,7 @@ pub(super) fn compare(host: &Host, live: &Snapshot, found: &mut Found) {
         Item::Present(properties) => properties,
         Item::Absent => return,
         Item::Unread(reason) => {
-            found.unread.push(Unread {
-                path: ".moxc/zfs-get".to_owned(),
-                reason: reason.clone(),
-            });
+            found.not_read(".moxc/zfs-get".to_owned(), reason.clone());
             return;
         }
     };
@@ -151,10 +148,7 @@ fn volume_groups(host: &Host, live: &Snapshot, found: &mut Found) {
     }
     let mut know = |path: &str, reason: Option<&String>| {
         if let Some(reason) = reason {
-            found.unread.push(Unread {
-                path: path.to_owned(),
-                reason: reason.clone(),
-            });
+            found.not_read(path.to_owned(), reason.clone());
         }
     };
     let (groups, volumes) = match (&live.volume_groups, &live.logical_volumes) {

@@ -334,6 +334,20 @@ pub(crate) fn parse_boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// Whether an option of a guest holds a volume, a container's root file system included.
+pub fn holds_volume(key: &str) -> bool {
+    key == "rootfs" || is_drive(key)
+}
+
+/// Whether an option of a guest is a drive or a mount point, which may stay `unusedN` when it goes.
+pub fn is_drive(key: &str) -> bool {
+    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    matches!(
+        base,
+        "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "mp"
+    )
+}
+
 /// A description without the end that Proxmox drops.
 fn trim_description(text: &str) -> &str {
     text.trim_end()

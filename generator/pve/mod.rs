@@ -22,7 +22,7 @@ pub mod section_config;
 mod size;
 
 pub use encode::{decode_text, encode_text};
-pub use guest_config::{GuestConfig, GuestKind};
+pub use guest_config::{GuestConfig, GuestKind, holds_volume, is_drive};
 pub use option::{PveOption, place_inside};
 pub use property::PropertyString;
 pub use refusal::{CannotCarry, Refusal};
