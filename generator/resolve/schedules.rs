@@ -449,10 +449,14 @@ impl Resolver<'_> {
             if fits(guest) {
                 return true;
             }
-            let os_span = match &guest.kind {
-                GuestKind::Vm(vm) => vm.os.span,
-                GuestKind::Container(container) => container.os.span,
+            let (os_span, is_known) = match &guest.kind {
+                GuestKind::Vm(vm) => (vm.os.span, !vm.os.is_missing()),
+                GuestKind::Container(container) => (container.os.span, !container.os.is_missing()),
             };
+            // One that was not understood has been told.
+            if !is_known {
+                return false;
+            }
             self.sink.push(
                 Diagnostic::new(
                     Code::MOX0110,
