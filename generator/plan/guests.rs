@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::classes::{self, Circumstances, Kind, slowest};
 use super::value::{self, Difference, Parts, WHOLE};
-use super::{Cause, Change, Class, Data, Foreign, Line, Object, Shown, When};
+use super::{Cause, Change, Class, Data, Foreign, Interrupts, Line, Object, Shown, When};
 use crate::facts::making::Making;
 use crate::live::secrets::is_blanked;
 use crate::live::storage::StoredVolume;
@@ -449,10 +449,12 @@ fn changed(
         } else {
             &before_parts
         };
-        let mut class = classes::of_option(sides.key, whole_part(parts), kind, amid);
+        let turned = turned(pair, &sides, kind, &before_parts, &after_parts);
+        let mut class = classes::of_option(sides.key, whole_part(parts), turned, amid);
+        let holds_none = || !volume_of(parts).is_some_and(is_volume);
         if is_drive(sides.key)
             && kind == Kind::Remove
-            && (is_cd(parts) || before_is_elsewhere(pair, parts))
+            && (is_cd(parts) || holds_none() || before_is_elsewhere(pair, parts))
         {
             class.data = Data::Kept;
         }
@@ -506,7 +508,8 @@ fn changed(
             part
         };
         let kind = Kind::of(old.as_ref(), new.as_ref());
-        let class = classes::of_option(sides.key, of, kind, amid);
+        let turned = turned(pair, &sides, kind, &before_parts, &after_parts);
+        let class = classes::of_option(sides.key, of, turned, amid);
         judged(
             pair,
             amid,
@@ -517,7 +520,11 @@ fn changed(
             Some(part),
         )
     };
-    let own_classes: Vec<Class> = set_as_one.iter().map(class_of).collect();
+    let mut own_classes: Vec<Class> = set_as_one.iter().map(class_of).collect();
+    let parts = set_as_one.iter().map(|(part, _, _)| part.as_str());
+    if let Some(anew) = made_anew(pair.live.kind, sides.key, parts.zip(&own_classes)) {
+        own_classes.fill(anew);
+    }
     let Some(slow) = slowest(own_classes.iter().copied()) else {
         return;
     };
@@ -549,6 +556,53 @@ fn changed(
             spec: sides.spec,
             line: Some(line.clone()),
         });
+    }
+}
+
+/// The class of a device that is taken out and put in again, which brings every part of its line into force: a disk with
+/// another volume, a card with another model or address (`vmconfig_update_disk` and `vmconfig_update_net` of qemu-server,
+/// `update_net` of pve-container).
+fn made_anew<'a>(
+    kind: GuestKind,
+    key: &str,
+    classes: impl Iterator<Item = (&'a str, &'a Class)>,
+) -> Option<Class> {
+    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    let makes_anew = |part: &str| match (kind, base) {
+        (GuestKind::Qm, "scsi" | "virtio") => part == "file",
+        (GuestKind::Qm, "net") => matches!(part, "model" | "macaddr" | "queues" | "mtu"),
+        (GuestKind::Pct, "net") => matches!(part, "hwaddr" | "name"),
+        (GuestKind::Qm | GuestKind::Pct, _) => false,
+    };
+    let mut anew = None;
+    for (part, class) in classes {
+        if class.when == When::Refused || class.when == When::Recreate {
+            return None;
+        }
+        if makes_anew(part) && class.when == When::Now && class.interrupts == Interrupts::Device {
+            anew = Some(*class);
+        }
+    }
+    anew
+}
+
+/// What becomes of a switch: it is turned on or off, whether the file says so or a default does.
+fn turned(pair: &Pair<'_>, sides: &Sides<'_>, kind: Kind, before: &Parts, after: &Parts) -> Kind {
+    let config_file = pair.live.kind.config_file();
+    let is_switch = config_file
+        .option(sides.key)
+        .is_some_and(crate::pve::schema::OptionSchema::is_boolean);
+    let default = value::default(config_file, sides.key, WHOLE);
+    match default {
+        Some(default) if is_switch => {
+            let is_on = |parts: &Parts| parts.get(WHOLE).unwrap_or(&default) == "1";
+            match (is_on(before), is_on(after)) {
+                (false, true) => Kind::Add,
+                (true, false) => Kind::Remove,
+                (true, true) | (false, false) => kind,
+            }
+        }
+        _ => kind,
     }
 }
 
@@ -612,15 +666,16 @@ fn judged(
     if key == "template" {
         return Class::NOW.at(When::Refused);
     }
-    let new_version = base == "tpmstate"
-        && part == Some("version")
-        && kind == Kind::Change
-        && volume_of(before) == volume_of(after);
+    let is_version = base == "tpmstate" && part == Some("version");
+    let new_version = is_version && volume_of(before) == volume_of(after);
     if !vm && key == "unprivileged" || vm && new_version {
         return Class::RECREATE;
     }
-    let is_new = part.is_none() && kind == Kind::Add;
-    if !vm && !is_new && matches!(base, "mp" | "rootfs") && is_protected(pair) {
+    // Another state is another chip, of any version.
+    let class = if is_version { Class::RESTART } else { class };
+    let goes = part.is_none() && kind == Kind::Remove;
+    let is_kept = !vm && matches!(base, "mp" | "rootfs") || vm && goes && is_drive(key);
+    if is_kept && is_protected(pair) {
         return Class::NOW.at(When::Refused);
     }
     let volume_goes = part.is_some_and(|part| matches!(part, "file" | "volume")) && !is_cd(before);
@@ -640,15 +695,52 @@ fn judged(
     let refused = |shown| Class {
         when: When::Refused,
         shown,
-        interrupts: super::Interrupts::Nothing,
+        interrupts: Interrupts::Nothing,
         data,
     };
     match base {
         _ if !vm => class.with_data(data),
         "scsi" | "virtio"
-            if kind == Kind::Remove && part.is_none() && has("disk") && boots(pair, key) =>
+            if (goes || part == Some("file") && !is_cd(before))
+                && has("disk")
+                && boots(pair, key) =>
         {
             refused(Shown::Pending)
+        }
+        // `vmconfig_hotplug_pending` of qemu-server: how much memory and how many processors are plugged is settled at
+        // the start.
+        "hotplug" => {
+            let is_settled = [before, after].iter().any(|parts| {
+                let value = parts.get(WHOLE).map_or("", String::as_str);
+                value.contains("cpu") || value.contains("memory")
+            });
+            if is_settled {
+                Class::RESTART
+            } else {
+                Class::NOW
+            }
+        }
+        // What a disabled agent would do is nobody's concern (`parse_guest_agent`).
+        "agent"
+            if [before, after].iter().all(|parts| is_off(parts, "enabled")) && part.is_some() =>
+        {
+            Class::NOW
+        }
+        // A card without a bridge is taken out and put in again, whatever changes of it.
+        "net"
+            if part.is_some()
+                && [before, after]
+                    .iter()
+                    .any(|parts| !parts.contains_key("bridge")) =>
+        {
+            if has("network") {
+                Class {
+                    interrupts: Interrupts::Device,
+                    ..Class::NOW
+                }
+            } else {
+                Class::RESTART
+            }
         }
         "ide" | "sata" | "scsi" | "virtio" if part == Some("media") => refused(Shown::Pending),
         "memory" if has("memory") && number(after).is_some_and(|mib| mib < 1024) => {
@@ -675,10 +767,21 @@ fn is_protected(pair: &Pair<'_>) -> bool {
     pair.live.config.get("protection") == Some("1")
 }
 
+fn is_off(parts: &Parts, switch: &str) -> bool {
+    parts.get(switch).is_none_or(|value| value == "0")
+}
+
+/// `get_bootdisks` of qemu-server: those of the order, else the one of old.
 fn boots(pair: &Pair<'_>, key: &str) -> bool {
-    let boot = pair.live.config.get("boot").unwrap_or_default();
-    boot.split([',', ';', '=']).any(|word| word == key)
-        || pair.live.config.get("bootdisk") == Some(key)
+    let boot = pair.live.config.get("boot").filter(|boot| !boot.is_empty());
+    let parts = boot.map(|boot| value::parts(pair.live.kind.config_file(), "boot", boot));
+    match parts {
+        Some(parts) if !parts.contains_key("legacy") => {
+            let order = parts.get("order").map_or("", String::as_str);
+            order.split([',', ';', ' ']).any(|word| word == key)
+        }
+        _ => pair.live.config.get("bootdisk") == Some(key),
+    }
 }
 
 fn most_vcpus(pair: &Pair<'_>) -> u64 {
@@ -832,6 +935,12 @@ fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str) -> String {
             new.insert(part.clone(), value.clone());
         }
     }
+    // What is meant anyhow and nobody spelled out is not spelled out now: Proxmox VE would take it for a change.
+    new.retain(|part, value| {
+        old.contains_key(part)
+            || value::default(config_file, sides.key, part).as_ref() != Some(value)
+            || part == "enabled"
+    });
     for part in ["macaddr", "hwaddr", "uuid"] {
         if let (Some(value), Some(given)) = (old.get(part), new.get(part)) {
             let difference = (part.to_owned(), Some(value.clone()), Some(given.clone()));
@@ -846,6 +955,9 @@ fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str) -> String {
             Ok(more) => printed = more,
             Err(_) => return after.to_owned(),
         }
+    }
+    if new.is_empty() {
+        return after.to_owned();
     }
     printed.canonical(keys)
 }

@@ -433,6 +433,85 @@ fn a_line_is_as_late_as_its_latest_part() {
     }
 }
 
+/// What a running guest's line comes to, asked of Proxmox VE's own code.
+#[test]
+fn the_values_of_both_sides_decide_on_the_class() {
+    let mac = "BC:24:11:00:00:01";
+    let boots = "boot: order=scsi1\nscsi1: tank:vm-100-disk-1\n";
+    for (live, wanted, class) in [
+        // A disk that another one replaces is plugged in with all that its line says.
+        (
+            "scsi1: tank:vm-100-disk-1\n",
+            "scsi1: tank:vm-100-disk-2,cache=writeback,serial=abc\n",
+            "now live device detached",
+        ),
+        (
+            boots,
+            "boot: order=scsi1\nscsi1: tank:vm-100-disk-2\n",
+            "refused pending nothing detached",
+        ),
+        (
+            &format!("net0: virtio={mac},bridge=vmbr0\n"),
+            "net0: virtio=BC:24:11:00:00:02,bridge=vmbr0,host-tunnel=1\n",
+            "now live device kept",
+        ),
+        (
+            &format!("hotplug: network\nnet0: virtio={mac}\n"),
+            &format!("hotplug: network\nnet0: virtio={mac},tag=5\n"),
+            "now live device kept",
+        ),
+        (
+            "hotplug: disk\n",
+            "hotplug: network\n",
+            "now live nothing kept",
+        ),
+        (
+            "hotplug: disk,cpu\n",
+            "hotplug: disk\n",
+            "restart pending guest kept",
+        ),
+        (
+            "agent: 0\n",
+            "agent: 0,freeze-fs=0\n",
+            "now live nothing kept",
+        ),
+        (
+            "ostype: win10\n",
+            "ostype: win10\nlocaltime: 0\n",
+            "restart pending guest kept",
+        ),
+        (
+            "protection: 1\nscsi1: tank:vm-100-disk-1\n",
+            "protection: 1\n",
+            "refused live nothing kept",
+        ),
+        (
+            "tpmstate0: tank:vm-100-disk-1\n",
+            "tpmstate0: tank:vm-100-disk-1,version=v2.0\n",
+            "recreate live guest kept",
+        ),
+    ] {
+        let found = changed_guest(live, wanted);
+        assert!(!found.is_empty(), "{live}{wanted}");
+        for (option, words, _) in found {
+            assert_eq!(words.join(" "), class, "{option}: {live}{wanted}");
+        }
+    }
+}
+
+#[test]
+fn what_is_meant_anyhow_is_not_spelled_out_for_it() {
+    let live = "scsi1: tank:vm-100-disk-1,size=8G\n";
+    let wanted = "scsi1: tank:vm-100-disk-1,iothread=0,size=8G,mbps=5\n";
+    let found = changed_guest(live, wanted);
+    let [(option, class, commands)] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(option, "scsi1.mbps");
+    assert_eq!(class, &["now", "live", "nothing", "kept"]);
+    assert!(!commands[0].contains("iothread"), "{commands:?}");
+}
+
 #[test]
 fn the_built_in_table_is_read_and_says_where_it_is_from() {
     for release in classes::releases() {

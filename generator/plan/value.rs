@@ -152,8 +152,11 @@ pub(super) fn default(file: ConfigFile<'_>, key: &str, part: &str) -> Option<Str
     let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
     let drive = matches!(base, "ide" | "sata" | "scsi" | "virtio") && file == ConfigFile::Qm;
     match name {
-        // Neither is off: what is left out is left to QEMU, or to the folder that is mounted.
-        "acl" | "detect_zeroes" | "enable-s3" | "enable-s4" => None,
+        // Neither is off: what is left out is left to QEMU, or to the folder that is mounted; a Windows guest's clock
+        // shows local time, and its drift is mended, unless they say otherwise (PVE::QemuServer::Cfg2Cmd::Timer).
+        "acl" | "enable-s3" | "enable-s4" | "localtime" | "tdf" => None,
+        // PVE::QemuServer::Drive::detect_zeroes_cmdline_option: only `0` is off.
+        "detect_zeroes" => Some("1".to_owned()),
         // PVE::QemuServer::Machine: the machine of x86-64 where none is said.
         "type" if base == "machine" => Some("pc".to_owned()),
         // PVE::QemuServer::Drive: a drive is backed up unless it says otherwise.
@@ -163,8 +166,8 @@ pub(super) fn default(file: ConfigFile<'_>, key: &str, part: &str) -> Option<Str
         "type" if base == "net" => Some("veth".to_owned()),
         // A watchdog is a device: that one is there is no default.
         "model" if base == "watchdog" => None,
-        // The installer of a release picks it; what is left out is another thing in each.
-        "version" if base == "tpmstate" => None,
+        // PVE::API2::Qemu: what a state without a version is taken for, whatever the installer of a release picks.
+        "version" if base == "tpmstate" => Some("v1.2".to_owned()),
         "cpuunits" | "hotplug" if part == WHOLE && schema.default().is_none() => None,
         _ => match schema.default() {
             Some(default) => Some(canonical(Some(schema), name, default)),

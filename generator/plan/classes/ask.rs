@@ -1,7 +1,8 @@
 //! Answers as the program that `make.py` asks does, but from the table: to hold both against each other at random.
 //!
 //! Reads JSON lines `{"kind", "config", "set", "delete", "hotplug", "running", "release"}`, and prints for each
-//! `{"results": {option: [{"when", "shown", "interrupts", "data"}]}}`, one for each sub-option that differs.
+//! `{"results": {option: [{"option", "line", "when", "shown", "interrupts", "data"}]}}`, one for each sub-option that
+//! differs; `line` is the whole value that would be set.
 
 use std::io::{self, BufRead as _, Write as _};
 
@@ -61,7 +62,11 @@ fn answer(query: &Value) -> Value {
         let key = change.option.as_deref().unwrap_or_default();
         let [when, shown, interrupts, data] = change.class.words();
         let key = key.split('.').next().unwrap_or_default();
-        let class = json!({"when": when, "shown": shown, "interrupts": interrupts, "data": data});
+        let line = change.line.as_ref().and_then(|line| line.after.as_deref());
+        let class = json!({
+            "option": change.option, "line": line,
+            "when": when, "shown": shown, "interrupts": interrupts, "data": data,
+        });
         let classes = results
             .entry(key)
             .or_insert_with(|| Value::Array(Vec::new()));

@@ -174,6 +174,13 @@ def probes(kind):
             if not values:
                 print(f"no values for {kind} {row}", file=sys.stderr)
                 continue
+            if spec.get("type") == "boolean" and "default" in spec:
+                # A switch is turned on or off, whether the file says so or the default does.
+                on, off = (["1"], ["0", None]) if spec["default"] == "0" else (["1", None], ["0"])
+                for is_on, is_off in itertools.product(on, off):
+                    yield row, "", "add", option, is_off, is_on
+                    yield row, "", "remove", option, is_on, is_off
+                continue
             yield row, "", "add", option, None, values[0]
             yield row, "", "change", option, values[0], values[1]
             yield row, "", "remove", option, values[0], None
