@@ -10,6 +10,7 @@
 //! behind those of the first alone: a new guest pushes those behind it down by its own height and leaves the rest alone.
 //! Which trunk runs on which track is settled by how they would cross ([`channel`]).
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::channel::Run;
@@ -367,7 +368,7 @@ impl<'g> Layout<'g> {
     }
 
     /// What a block leads to and has no place yet, in order; what it shares with a later one comes last, so that it lies
-    /// between the two.
+    /// between the two: the nearer that one, the later.
     fn onward(
         &self,
         block: usize,
@@ -384,8 +385,9 @@ impl<'g> Layout<'g> {
             })
             .filter(|to| self.rects[*to].is_none())
             .collect();
-        let waits = |from: &usize| *from != block && self.rects[*from].is_none();
-        onward.sort_by_key(|to| before[*to].iter().any(waits));
+        let waits = |from: &&usize| **from != block && self.rects[**from].is_none();
+        // `None`, what waits for nobody else, comes first.
+        onward.sort_by_key(|to| before[*to].iter().filter(waits).min().map(Reverse));
         onward
     }
 
