@@ -42,11 +42,11 @@ run() {
     say "  $(printf '%q ' "$@" | sed 's/ $//')"
     return 0
   fi
-  timeout 120 "$@" 2>&1 </dev/null | head -c 65536 | tr -c '[:print:]\n' '?' >&2
+  timeout -k 5 120 "$@" 2>&1 </dev/null | head -c 65536 | tr -c '[:print:]\n' '?' >&2
 }
 
 # whether COMMAND...: asks, for the status alone.
-whether() { timeout 60 "$@" >/dev/null 2>&1 </dev/null; }
+whether() { timeout -k 5 60 "$@" >/dev/null 2>&1 </dev/null; }
 
 # start NUMBER FOLDER rw|ro: shares one folder.
 start() {

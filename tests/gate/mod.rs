@@ -145,6 +145,47 @@ fn no_word_from_outside_reaches_what_bash_evaluates() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn no_program_is_called_without_a_limit_of_time() {
+    let gate = gate();
+    let mut wrong = Vec::new();
+    for (name, text) in programs() {
+        // A developer's own hook calls that developer's git, and parts are looked at with what they are parts of.
+        let part = name.starts_with("proxmox/apply/")
+            || matches!(&*name, "recovery/restore.sh" | "recovery/rollback.sh");
+        if !part && !name.ends_with("moxc-regenerate") {
+            for one in shell::unbounded(&gate, &text) {
+                wrong.push(format!("{name}: {one}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for text in [
+        "zfs list",
+        "x=$(zfs list)",
+        "if ! zfs list; then :; fi",
+        "cat x | zfs receive y",
+        "while read -r x; do :; done < <(zfs list)",
+        "timeout 60 zfs list",
+        "flock 9",
+        "\"$x\" list",
+        "exec zfs list",
+        "f() { zfs list; }; f",
+    ] {
+        assert!(!shell::unbounded("", text).is_empty(), "not caught: {text}");
+    }
+    for text in [
+        "hear() { :; }; hear zfs list",
+        "zfs() { :; }; zfs list",
+        "timeout -k 5 60 zfs list | head -c 4096",
+        "flock --timeout 20 \"$fd\"",
+        "exec {fd}>>x",
+        "x=(zfs list); echo 'zfs list' # zfs list",
+    ] {
+        assert_eq!(shell::unbounded("", text), Vec::<String>::new(), "{text}");
+    }
+}
+
 /// The check itself: what it must catch.
 #[test]
 fn what_the_check_must_catch_it_catches() {

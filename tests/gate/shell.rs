@@ -60,6 +60,9 @@ struct Script {
     locals: BTreeSet<(String, String)>,
     associative: BTreeSet<String>,
     uses: Vec<Use>,
+    functions: BTreeSet<String>,
+    /// The commands that are called, each with its line and all of its words.
+    calls: Vec<(usize, String, String)>,
 }
 
 /// What is wrong with a script, each with its line. `gate` is the gate itself, whose variables a script may read.
@@ -69,6 +72,110 @@ pub(super) fn check(gate: &str, text: &str) -> Vec<String> {
     script.uses.clear();
     Reader::of(text, &mut script).commands(&[]);
     script.judge()
+}
+
+/// Programs that look at this machine's files, or at nothing, and end by themselves: they need no limit of time.
+const OF_FILES: &[&str] = &[
+    "awk",
+    "base64",
+    "basename",
+    "cat",
+    "chgrp",
+    "chmod",
+    "chown",
+    "cmp",
+    "cp",
+    "cut",
+    "date",
+    "diff",
+    "dirname",
+    "env",
+    "find",
+    "flock",
+    "grep",
+    "head",
+    "hostname",
+    "id",
+    "install",
+    "ln",
+    "ls",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "od",
+    "paste",
+    "perl",
+    "readlink",
+    "rm",
+    "rmdir",
+    "sed",
+    "sha1sum",
+    "sha256sum",
+    "sleep",
+    "sort",
+    "stat",
+    "tail",
+    "tee",
+    "timeout",
+    "touch",
+    "tr",
+    "uname",
+    "uniq",
+    "wc",
+];
+/// Of bash itself.
+const BUILT_IN: &[&str] = &[
+    ".", ":", "[", "break", "cd", "command", "continue", "declare", "echo", "exec", "exit",
+    "export", "false", "kill", "local", "mapfile", "popd", "printf", "pushd", "pwd", "read",
+    "readonly", "return", "set", "shift", "shopt", "source", "test", "trap", "true", "type",
+    "ulimit", "umask", "unset", "wait",
+];
+
+/// Functions that are called by a name in a variable: `run` calls `show`, and what ends a run was named by the script.
+const BY_VALUE: &[&str] = &[
+    "$doing \"$@\"",
+    "$doing \"$@\" 2>&1",
+    "\"$cleanup\"",
+    "option \"$word\"",
+];
+
+fn is_redirection(word: &str) -> bool {
+    word.trim_start_matches(|c: char| c.is_ascii_digit())
+        .starts_with(['<', '>'])
+}
+
+/// The programs that a script calls past the gate (`hear`, `show`, `run`, `attempt` and what is made of them) and without
+/// `timeout`, each with its line: one that hangs is waited for for ever, and what it says has no bound.
+pub(super) fn unbounded(gate: &str, text: &str) -> Vec<String> {
+    let mut script = Script::default();
+    Reader::of(gate, &mut script).commands(&[]);
+    script.calls.clear();
+    Reader::of(text, &mut script).commands(&[]);
+    let mut wrong = Vec::new();
+    for (line, command, words) in &script.calls {
+        let bare = command.trim_matches(['"', '\'']);
+        let is_known = OF_FILES.contains(&bare)
+            || BUILT_IN.contains(&bare)
+            || script.functions.contains(bare)
+            || is_redirection(bare)
+            || BY_VALUE.contains(&words.as_str())
+            // A value of a template, and what follows on one.
+            || bare.starts_with(['0', '-'])
+            || bare.ends_with("=0");
+        // A lock has to be waited for with a limit, or not at all; a limit has to be one that nothing outlives.
+        let is_bad = match bare {
+            "flock" => !words.contains("--timeout ") && !words.contains("--nonblock"),
+            "timeout" => !words.starts_with("timeout -k 5 "),
+            "exec" => words.split(' ').nth(1).is_some_and(|word| {
+                !word.starts_with('{') && !word.contains(['<', '>']) && word != "perl"
+            }),
+            _ => false,
+        };
+        if is_bad || !is_known {
+            wrong.push(format!("line {line}: {words}"));
+        }
+    }
+    wrong
 }
 
 impl Script {
@@ -193,6 +300,7 @@ impl<'a> Reader<'a> {
     /// Reads commands up to the end of the text, or to `)` where it is among the stops.
     fn commands(&mut self, stops: &[u8]) {
         let mut words: Vec<String> = Vec::new();
+        let mut patterns_from = self.script.calls.len();
         loop {
             while matches!(self.peek(0), b' ' | b'\t') || self.starts("\\\n") {
                 self.at += if self.peek(0) == b'\\' { 2 } else { 1 };
@@ -212,11 +320,15 @@ impl<'a> Reader<'a> {
                     self.simple(&mut words);
                     self.at += 1;
                     self.here_documents();
+                    patterns_from = self.script.calls.len();
                 }
                 b';' | b'&' | b'|' => {
                     // `>&` and `<&` belong to a redirection, which `word` reads.
                     self.simple(&mut words);
                     self.at += 1;
+                    if byte == b';' {
+                        patterns_from = self.script.calls.len();
+                    }
                 }
                 b'(' if words.is_empty() && self.peek(1) == b'(' => {
                     self.at += 2;
@@ -229,6 +341,7 @@ impl<'a> Reader<'a> {
                     if is_function {
                         self.at += 2;
                         let name = words.remove(0);
+                        self.script.functions.insert(name.clone());
                         self.ends
                             .push((std::mem::replace(&mut self.function, name), self.depth));
                         // A body in parentheses is a group of its own.
@@ -249,8 +362,9 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                 }
                 b')' => {
-                    // The end of a pattern of `case`.
+                    // The end of a pattern of `case`: what stood before a `|` of it was no command.
                     words.clear();
+                    self.script.calls.truncate(patterns_from);
                     self.at += 1;
                 }
                 _ => {
@@ -884,6 +998,10 @@ impl<'a> Reader<'a> {
         };
         let arguments = &rest[1..];
         let shown = rest.join(" ");
+        let line = self.line();
+        self.script
+            .calls
+            .push((line, command.to_owned(), shown.clone()));
         match command {
             // Only asks.
             "declare" if arguments.first().is_some_and(|word| word == "-F") => {}

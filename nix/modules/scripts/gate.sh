@@ -5,6 +5,7 @@
 # that never ends is waited for. So every such word passes here, and what does not pass is refused by name:
 #
 #   hear COMMAND...                asks a program, with a limit of time and of output; the answer is in $heard
+#   show COMMAND...                runs what changes something: its lines go to people, with the time that its kind has
 #   rows PROGRAM [WORD...]         reads JSON by Perl's own parser, and writes rows of fields
 #   take WHAT NAME:KIND...         reads one row into typed variables; take_every ends the run where one does not pass
 #   gate KIND NAME TEXT            makes one typed variable
@@ -177,14 +178,18 @@ json_string() {
 
 # Runs a program and reads what it says on both its outputs. `hear`: in a process group of its own, which is ended when the
 # time is over or it has said too much; the answer goes out behind the status and the lengths. `show`: each line is cleaned
-# and passed on, and of each output no more than the limit.
+# and passed on, of each output the beginning up to the limit, and the last lines; where there is a terminal it stays in our
+# process group, so that it may ask there. What is ended is ended with all that it has started, whatever process group that has made for
+# itself, as Proxmox VE's workers do; what does not heed that is killed after five seconds.
 gate_run='
   use POSIX ();
   my ($mode, $seconds, $most, @command) = @ARGV;
+  # Whoever is asked has no questions, and where there is no terminal, nobody has.
+  my $group = $mode eq "hear" || !open(my $terminal, "<", "/dev/tty");
   pipe(my $out, my $to_out) && pipe(my $err, my $to_err) or die "pipe: $!\n";
   defined(my $child = fork) or die "fork: $!\n";
   if (!$child) {
-    setpgrp if $mode eq "hear";
+    setpgrp if $group;
     open(STDOUT, ">&", $to_out) && open(STDERR, ">&", $to_err) or POSIX::_exit(126);
     { no warnings; exec { $command[0] } @command; }
     my $missing = $!{ENOENT};
@@ -192,16 +197,45 @@ gate_run='
     POSIX::_exit($missing ? 127 : 126);
   }
   close($to_out); close($to_err);
-  my ($ended, $status, %text, %count, %rest) = (0, undef, out => "", err => "");
-  my $end = sub { return if $ended; $ended = $_[0]; kill("TERM", $mode eq "hear" ? -$child : $child) };
+  # Processes by their number and the time of their start, which no other one has: the parent, and whether it is dead.
+  sub look {
+    open(my $in, "<", "/proc/$_[0]/stat") or return;
+    (<$in> // "") =~ /\A[0-9]+ \(.*\) (\S) ([0-9]+) (?:\S+ ){17}([0-9]+) /s or return;
+    return ($2, $3, $1 eq "Z" || $1 eq "X");
+  }
+  my %below;
+  my $learn = sub {
+    my (%parent, %start);
+    for my $one (map { m!([0-9]+)\z! } glob("/proc/[0-9]*")) {
+      my ($parent, $start, $dead) = look($one) or next;
+      ($parent{$one}, $start{$one}) = ($parent, $start) if !$dead;
+    }
+    for my $one (keys %parent) {
+      my ($at, $steps) = ($one, 0);
+      $at = $parent{$at} while defined $at && $at != $child && !exists $below{$at} && $steps++ < 4096;
+      $below{$one} = $start{$one} if defined $at && ($at == $child || exists $below{$at});
+    }
+  };
+  my $left = sub { grep { my (undef, $start, $dead) = look($_); defined $start && $start == $below{$_} && !$dead } keys %below };
+  my $strike = sub {
+    my ($signal) = @_;
+    $learn->();
+    kill($signal, -$child) if $group;
+    kill($signal, $left->());
+  };
+  my ($ended, $status, %text, %count, %rest, %last) = (0, undef, out => "", err => "");
+  my $end = sub { return if $ended; $ended = $_[0]; $strike->("TERM") };
   for my $signal (qw(HUP INT TERM)) { $SIG{$signal} = sub { $end->($signal) } }
   $SIG{PIPE} = "IGNORE";
   my %open = (out => $out, err => $err);
   my ($until, $killed) = (time + $seconds + 1, 0);
+  my $write = sub { syswrite($_[0] eq "out" ? \*STDOUT : \*STDERR, clean($_[1], 4000) . "\n") };
   my $pass = sub {
     my ($name, $line) = @_;
-    return if ($count{$name} += length $line) > $most;
-    syswrite($name eq "out" ? \*STDOUT : \*STDERR, clean($line, 4000) . "\n");
+    if (($count{$name} += length $line) <= $most) { $write->($name, $line); return }
+    # What is last is often what tells why.
+    push @{ $last{$name} }, $line;
+    shift @{ $last{$name} } if @{ $last{$name} } > 20;
   };
   my $quiet = 0;
   while (%open || !defined $status) {
@@ -232,17 +266,22 @@ gate_run='
     # What a program leaves behind may hold its outputs open.
     if (defined $status) { $quiet = $read ? 0 : $quiet + 1; last if $quiet > 10 || $ended }
     if (!defined $status && time >= $until) { $end->("time") }
-    if ($ended && !defined $status && time >= $until + 5 or $ended eq "much" && !$killed++) {
-      kill("KILL", $mode eq "hear" ? -$child : $child);
-    }
+    if ($ended && !defined $status && time >= $until + 5 or $ended eq "much" && !$killed++) { $strike->("KILL") }
     $until = time if $ended && $until > time;
+  }
+  if ($ended) {
+    while ($left->() && time < $until + 5) { select(undef, undef, undef, 0.05) }
+    $strike->("KILL");
   }
   my $code = $status & 127 ? 128 + ($status & 127) : $status >> 8;
   $code = 124 if $ended eq "time";
   $code = 125 if $ended eq "much";
   if ($mode eq "show") {
     $pass->($_, $rest{$_}) for grep { length($rest{$_} // "") } qw(out err);
-    for (qw(out err)) { syswrite(STDERR, "(more was said than is shown)\n") if ($count{$_} // 0) > $most }
+    for my $name (grep { $last{$_} } qw(out err)) {
+      syswrite(STDERR, "(more was said than is shown; this is the end of it)\n");
+      $write->($name, $_) for @{ $last{$name} };
+    }
     syswrite(STDERR, "(it was ended after $seconds seconds)\n") if $ended eq "time";
   }
   if ($ended =~ /^(HUP|INT|TERM)$/) { $SIG{$1} = "DEFAULT"; kill($1, $$) }
@@ -287,10 +326,25 @@ gate_hear() {
   return "$code"
 }
 
-# show COMMAND...: runs a program whose lines are for people, with a limit of time and output that a long work keeps to.
-show_seconds=172800
+# show COMMAND...: runs a program whose lines are for people, with a limit of output, and of the time that its work may take.
 show_most=4194304
-show() { perl -e "$gate_perl$gate_run" show "$show_seconds" "$show_most" "$@" {lock_fd}>&-; }
+show() { perl -e "$gate_perl$gate_run" show "$(time_of "$@")" "$show_most" "$@" {lock_fd}>&-; }
+
+# time_of COMMAND...: after how many seconds it is taken for hung and ended. Whatever copies, allocates or checks a guest, a
+# disk or an archive, waits for such a work, or installs packages or a system has two days; what loads one file, two hours;
+# what starts, stops or asks for a single thing, an hour; and what only switches something, ten minutes.
+time_of() {
+  case "$1 ${2:-} ${3:-}" in
+    'systemctl '* | 'sysctl '* | 'ip '* | 'chmod '* | 'mount '* | 'umount '* | 'qm unlock '* | 'pct unlock '*) printf 600 ;;
+    'zpool wait '*) printf 172800 ;;
+    'zfs '* | 'zpool '* | 'smartctl '* | 'nix-env '* | */switch-to-configuration\ *) printf 3600 ;;
+    'qm start '* | 'qm stop '* | 'qm reset '* | 'qm reboot '* | 'qm shutdown '*) printf 3600 ;;
+    'pct start '* | 'pct stop '* | 'pct reboot '* | 'pct shutdown '*) printf 3600 ;;
+    'update-initramfs '* | 'update-grub '* | 'proxmox-boot-tool '*) printf 3600 ;;
+    'wget '* | 'curl '* | 'genisoimage '* | 'xorriso '* | 'pveam '* | 'bash -c '*) printf 7200 ;;
+    *) printf 172800 ;;
+  esac
+}
 
 # ---------------------------------------------------------------- structured data
 

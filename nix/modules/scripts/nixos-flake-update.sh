@@ -220,7 +220,7 @@ keep_lock() {
 healthy() {
   local deadline=$((SECONDS + health_timeout)) unit
   for unit in "${health[@]}"; do
-    until systemctl is-active --quiet -- "$unit"; do
+    until hear systemctl is-active --quiet -- "$unit"; do
       if ((SECONDS >= deadline)); then
         failed "$unit is not active" unit "$unit"
         return 1

@@ -194,7 +194,7 @@ attempt() {
   if [[ -n $dry_run ]]; then
     return 0
   fi
-  gate_hear "$show_seconds" "$hear_most" "$@" || done_well=
+  gate_hear "$(time_of "$@")" "$hear_most" "$@" || done_well=
   said=$(lines_of "$heard"$'\n'"$heard_err")
   reason=$(last_line "$said")
   [[ -n $done_well ]]

@@ -68,7 +68,7 @@ foreign_guest() {
 
 # make_guest: the guest of `guest`.
 make_guest() {
-  local at key='' feed=''
+  local at key=''
   if [[ -n $secret ]] && ! secret_ready "$secret" "the password of guest $vmid"; then
     return 0
   fi
@@ -431,7 +431,7 @@ image() {
   if [[ -n $skipping ]] || is_made "$vmid"; then
     return 0
   fi
-  path=$(timeout 60 pvesm path "$volume" 2>/dev/null </dev/null | head -c 4096) || path=
+  path=$(timeout -k 5 60 pvesm path "$volume" 2>/dev/null </dev/null | head -c 4096) || path=
   if [[ $path == /* && -e $root$path ]]; then
     return 0
   fi
@@ -463,7 +463,7 @@ volume() {
   if [[ -n $skipping || -z $looking ]] || is_made "$2"; then
     return 0
   fi
-  if ! list=$(timeout 60 pvesm list "${1%%:*}" --vmid "$2" 2>/dev/null </dev/null | head -c 1048576); then
+  if ! list=$(timeout -k 5 60 pvesm list "${1%%:*}" --vmid "$2" 2>/dev/null </dev/null | head -c 1048576); then
     line "$step_title: guest $2 needs $1, whose storage is not there yet"
   elif ! awk -v volume="$1" '$1 == volume { found = 1 } END { exit !found }' <<<"$list"; then
     problem "guest $2 needs the volume $1, which is not there"
@@ -501,14 +501,19 @@ fetch() {
   intend "the image of guest $vmid is ready: $from" || return 0
   mkdir -p -- "$state/images" || fail "cannot write below $state"
   if [[ $from != /* ]]; then
-    doing download "$part" "$from"
+    file_most=$(room_for "$part")
+    doing wget --no-verbose --tries=3 --timeout=60 --max-redirect=5 -O "$part" -- "$from"
+    file_most=
     if ! is_image "$part" "$sum"; then
       rm -f -- "$part"
       fail "$step_title: $from is not what the spec says: its SHA-256 sum is another than $sum"
     fi
   fi
   if [[ -n $packed ]]; then
-    doing unpack "$packed" "$part" "$file.new"
+    file_most=$(room_for "$file")
+    # shellcheck disable=SC2016 # the inner shell's own
+    doing bash -c 'exec "$0" -dc -- "$1" >"$2"' "$packed" "$part" "$file.new"
+    file_most=
     mv -f -- "$file.new" "$file"
   else
     mv -f -- "$part" "$file"
@@ -518,27 +523,24 @@ fetch() {
   fi
 }
 
-# download FILE URL: at most two hours, and no more than 256 GiB or the room that is there but for a GiB.
-download() (
+# room_for FILE: how many KiB an image may have: the room that is there but for a GiB, and no more than 256 GiB.
+room_for() {
   local room most=268435456
-  gate number room "$(df --output=avail -k -- "$(dirname -- "$1")" 2>/dev/null | sed -n 2p | tr -d ' ')" || room=268435456
+  gate number room "$(timeout -k 5 20 df --output=avail -k -- "$(dirname -- "$1")" 2>/dev/null </dev/null | sed -n 2p | tr -d ' ' | head -c 64)" || room=$most
   if ((room - 1048576 < most)); then
     most=$((room > 1048576 ? room - 1048576 : 0))
   fi
-  trap '' XFSZ
-  ulimit -f "$most"
-  timeout -k 5 7200 wget --no-verbose --tries=3 --timeout=60 --max-redirect=5 -O "$1" -- "$2"
-)
+  printf '%s' "$most"
+}
 
 is_image() { [[ -z $2 || $(sha256_of "$1") == "$2" ]]; }
-unpack() { "$1" -dc -- "$2" >"$3"; }
 
 # restart_guest KIND VMID NAME: where --restart names it and it runs. From inside a guest, a restart changes nothing.
 restart_guest() {
   if [[ -n $skipping || $restarts != *,"$2",* && $restarts != *,"$3",* ]]; then
     return 0
   fi
-  if ! timeout 60 "$1" status "$2" 2>/dev/null </dev/null | grep -q '^status: running'; then
+  if ! timeout -k 5 60 "$1" status "$2" 2>/dev/null </dev/null | grep -q '^status: running'; then
     return 0
   fi
   intend "guest $2 ($3) is restarted" || return 0

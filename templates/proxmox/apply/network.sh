@@ -75,7 +75,7 @@ check_interfaces() {
     problem 'ifupdown2 is not there (ifquery)'
     return 0
   fi
-  known=$(timeout 60 ifquery --list -a -i "$1" 2>/dev/null </dev/null | head -c 65536) || true
+  known=$(timeout -k 5 60 ifquery --list -a -i "$1" 2>/dev/null </dev/null | head -c 65536) || true
   while read -r name; do
     if ! grep -Fxq -e "$name" <<<"$known"; then
       problem "ifupdown2 does not understand the interface $name of the new /etc/network/interfaces"
@@ -135,7 +135,7 @@ switch_network() {
   local from=$1 path gateway before=() one links='' status=0
   shift
   for gateway in "${gateways[@]}"; do
-    if timeout 10 ping -c 1 -W 2 "$gateway" >/dev/null 2>&1 </dev/null; then
+    if timeout -k 5 10 ping -c 1 -W 2 "$gateway" >/dev/null 2>&1 </dev/null; then
       before+=("$gateway")
     fi
   done
@@ -179,17 +179,6 @@ rename_card() {
   local mac from to
   read -r mac from to <<<"$1"
   bounded 20 ip link set dev "$from" down && bounded 20 ip link set dev "$from" name "$to"
-}
-
-# bounded SECONDS COMMAND...: ends it in time, and lets a signal through meanwhile.
-bounded() {
-  local seconds=$1 status=0
-  shift
-  journal "$(shown "$@")"
-  timeout -k 5 "$seconds" "$@" >"$work/output" 2>&1 </dev/null {lock_fd}>&- &
-  wait "$!" || status=$?
-  cat -- "$work/output" >>"$run/output" 2>/dev/null || true
-  return "$status"
 }
 
 refresh_boot() {
@@ -239,7 +228,7 @@ guard_network() {
     # shellcheck disable=SC2016 # for the script
     printf 'network_back "${1:-}" >>%q 2>&1\nexit\n}\n' "$run/output"
   } >"$saved/back.sh" || fail "cannot write $run: the network was not touched"
-  sync -- "$saved/back.sh" "$saved/paths" 2>/dev/null || true
+  timeout -k 5 60 sync -- "$saved/back.sh" "$saved/paths" 2>/dev/null || true
   mkdir -p -- "$root/etc/systemd/system"
   cat >"$root/etc/systemd/system/moxc-network-back.service" <<END || fail "cannot write the guard of the network: it was not touched"
 [Unit]
@@ -270,7 +259,7 @@ END
 }
 
 drop_guard() {
-  systemctl disable moxc-network-back.service >/dev/null 2>&1 || true
+  timeout -k 5 60 systemctl disable moxc-network-back.service >/dev/null 2>&1 </dev/null || true
   rm -f -- "$root/etc/systemd/system/moxc-network-back.service" "$state/network-unconfirmed"
 }
 
@@ -309,8 +298,8 @@ network_back() {
   while read -r mac old new; do
     here=$(card_of "$mac") || continue
     if [[ $here != "$old" ]]; then
-      ip link set dev "$here" down
-      ip link set dev "$here" name "$old"
+      timeout -k 5 20 ip link set dev "$here" down
+      timeout -k 5 20 ip link set dev "$here" name "$old"
     fi
   done <"$saved/names"
   if [[ ${1:-} != restarted ]]; then
@@ -324,9 +313,9 @@ network_back() {
       timeout -k 5 300 update-grub
     fi
   fi
-  systemctl disable moxc-network-back.service
+  timeout -k 5 60 systemctl disable moxc-network-back.service
   rm -f -- "$root/etc/systemd/system/moxc-network-back.service" "$state/network-unconfirmed"
-  systemctl daemon-reload
+  timeout -k 5 60 systemctl daemon-reload
   printf 'the network that worked before %s is back\n' "${run##*/}"
 }
 
@@ -335,7 +324,7 @@ go_back_first() {
   local earlier
   earlier=$(head -c 4096 -- "$state/network-unconfirmed")
   if [[ $earlier == "$runs"/* && -e $earlier/network/back.sh ]]; then
-    bash "$earlier/network/back.sh" {lock_fd}>&- || true
+    timeout -k 5 3600 bash "$earlier/network/back.sh" {lock_fd}>&- || true
   fi
   if [[ -e $state/network-unconfirmed ]]; then
     fail "the network of ${earlier##*/} did not go back: look at $earlier/output"
@@ -350,12 +339,12 @@ look_at_network() {
   while :; do
     missing='' silent=''
     for one in "${addresses[@]}"; do
-      if ! timeout 10 ip -o address show dev "${one%%=*}" 2>/dev/null </dev/null | grep -Fq -e "inet ${one#*=} " -e "inet6 ${one#*=} "; then
+      if ! timeout -k 5 10 ip -o address show dev "${one%%=*}" 2>/dev/null </dev/null | grep -Fq -e "inet ${one#*=} " -e "inet6 ${one#*=} "; then
         missing+=" ${one#*=} on ${one%%=*}"
       fi
     done
     for gateway; do
-      if ! timeout 10 ping -c 1 -W 2 "$gateway" >/dev/null 2>&1 </dev/null; then
+      if ! timeout -k 5 10 ping -c 1 -W 2 "$gateway" >/dev/null 2>&1 </dev/null; then
         silent+=" $gateway"
       fi
     done
@@ -415,7 +404,7 @@ network_stays() {
   rm -f -- "$state/network-unconfirmed"
   in_network=
   exec {network_lock}>&-
-  systemctl stop "moxc-network-${run##*/}.timer" >/dev/null 2>&1 </dev/null || true
+  timeout -k 5 60 systemctl stop "moxc-network-${run##*/}.timer" >/dev/null 2>&1 </dev/null || true
   drop_guard
-  systemctl daemon-reload >/dev/null 2>&1 </dev/null || true
+  timeout -k 5 60 systemctl daemon-reload >/dev/null 2>&1 </dev/null || true
 }

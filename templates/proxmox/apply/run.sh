@@ -53,7 +53,7 @@ misuse() {
 # The words of others, for a message: one line of what can be seen, and not much of it.
 seen() {
   local text
-  text=$(head -c 4096 -- "$1" 2>/dev/null | tr -c '[:print:]\n' '?' | grep -v '^[[:space:]]*$' | tail -n 3 | paste -sd ' ')
+  text=$(tail -c 4096 -- "$1" 2>/dev/null | tr -c '[:print:]\n' '?' | grep -v '^[[:space:]]*$' | tail -n 3 | paste -sd ' ')
   printf '%s' "${text:0:400}"
 }
 
@@ -79,6 +79,8 @@ undoing=
 undo_run=
 listing=
 network_timeout=120
+# Of what a command says the log keeps so much of its beginning.
+show_most=262144
 step=
 step_title=
 skipping=
@@ -364,6 +366,11 @@ ended() {
   trap '' INT TERM HUP PIPE
   trap - EXIT ERR
   set +e
+  if [[ -n $at_work ]]; then
+    # It is ended with all that it has started, before anything else is done.
+    kill -TERM "$at_work" 2>/dev/null
+    wait "$at_work" 2>/dev/null
+  fi
   if [[ -n $in_network ]]; then
     network_back >>"$run/output" 2>&1
     complain failed 'the network that worked before is back'
@@ -476,12 +483,34 @@ tell_notes() {
   return "$status"
 }
 
-# doing COMMAND...: runs it, and says which command failed on what, with its own words. It reads what is in the file `feed`.
+# bounded SECONDS COMMAND...: runs it, and ends it in time with all that it has started. What it says is in $work/output and
+# the run's log, the beginning and the end of it. It reads what is in the file `feed`, and writes no file above `file_most` KiB.
+bounded() {
+  local seconds=$1 status=0
+  shift
+  journal "$(shown "$@")"
+  (
+    if [[ -n $file_most ]]; then
+      trap '' XFSZ
+      ulimit -f "$file_most"
+    fi
+    exec perl -e "$gate_perl$gate_run" show "$seconds" "$show_most" "$@" {lock_fd}>&-
+  ) >"$work/output" 2>&1 <"${feed:-/dev/null}" &
+  # A signal is heeded meanwhile.
+  at_work=$!
+  wait "$at_work" || status=$?
+  at_work=
+  cat -- "$work/output" >>"$run/output" 2>/dev/null || true
+  return "$status"
+}
+feed=
+file_most=
+at_work=
+
+# doing COMMAND...: likewise, with the time of its kind, and says which command failed on what, with its own words.
 doing() {
   local status=0
-  journal "$(shown "$@")"
-  "$@" >"$work/output" 2>&1 <"${feed:-/dev/null}" {lock_fd}>&- || status=$?
-  cat -- "$work/output" >>"$run/output" 2>/dev/null || true
+  bounded "$(time_of "$@")" "$@" || status=$?
   if ((status)); then
     fail "$step_title: \`$(shown "$@")\` failed ($status): $(seen "$work/output")"
   fi

@@ -8,12 +8,12 @@ write_undo() {
     printf 'program=undo.sh dry_run= yes= json= confirmed= changes=0 lock_fd=9\n'
     printf 'root=%q pve=%q state=%q runs=%q host=%q\n' "$root" "$pve" "$state" "$runs" "$host"
     printf 'editor_text=%q\n' "$editor_text"
-    declare -p gate_perl gate_run gate_prove hear_seconds hear_most show_seconds show_most list_most message_most
+    declare -p gate_perl gate_run gate_prove hear_seconds hear_most show_most list_most message_most
     printf '%s\n' 'planned= work= run= tree= left= as_it_is=() confirms=() only= skip= restarts= download= await= undoing=1 listing=' \
       "undo_run=${run##*/} fresh= network_timeout=120 step= step_title= skipping= looking= problems=0 reported= in_network=" \
       'step_names= step_group= step_changes=0 step_began=0 done_steps=() wanted_names=() records=() renames=()' \
       "left_sums=\$'\n' expected_sums=\$'\n' noted=' ' undone_paths=\$'\n' is_known=" \
-      'notes=() notes_at=() notes_long=() network_paths=()'
+      'notes=() notes_at=() notes_long=() network_paths=() feed= file_most= at_work='
     declare -f
     printf '%s\n' 'usage() { printf "usage: undo.sh [--dry-run] [--yes] [--json]\n"; }' \
       'editor_program() { printf %s "$editor_text"; }' \
@@ -206,7 +206,7 @@ retire_unit_back() {
   case $1 in
     etc/systemd/system/*@.* | etc/systemd/system/*/*) ;;
     etc/systemd/system/*)
-      if systemctl is-enabled --quiet -- "${1##*/}" >/dev/null 2>&1; then
+      if is_unit enabled "${1##*/}"; then
         doing systemctl disable -- "${1##*/}"
       fi
       ;;
@@ -229,7 +229,7 @@ undo_config() {
 # undo_property PROGRAM DATASET NAME VALUE SOURCE
 undo_property() {
   local now
-  now=$("$1" get -Hp -o value "$3" "$2" 2>/dev/null) || now=
+  now=$(timeout -k 5 60 "$1" get -Hp -o value "$3" "$2" 2>/dev/null </dev/null | head -c 4096) || now=
   if [[ $now == "$4" ]]; then
     return 0
   fi
@@ -246,10 +246,10 @@ undo_property() {
 undo_unit() {
   local on=1
   case $1 in
-    enable) if systemctl is-enabled --quiet -- "$2" >/dev/null 2>&1; then return 0; fi ;;
-    disable) if ! systemctl is-enabled --quiet -- "$2" >/dev/null 2>&1; then return 0; fi ;;
-    start) if systemctl is-active --quiet -- "$2" >/dev/null 2>&1; then return 0; fi ;;
-    stop) if ! systemctl is-active --quiet -- "$2" >/dev/null 2>&1; then return 0; fi ;;
+    enable) if is_unit enabled "$2"; then return 0; fi ;;
+    disable) if ! is_unit enabled "$2"; then return 0; fi ;;
+    start) if is_unit active "$2"; then return 0; fi ;;
+    stop) if ! is_unit active "$2"; then return 0; fi ;;
   esac
   if intend "$(shown systemctl "$1" "$2")"; then
     doing systemctl "$1" -- "$2"

@@ -335,6 +335,9 @@ drop_stale() {
   done <<<"$left_sums"
 }
 
+# is_unit enabled|active UNIT
+is_unit() { timeout -k 5 60 systemctl "is-$1" --quiet -- "$2" >/dev/null 2>&1 </dev/null; }
+
 # retire_unit PATH [noted]: with a second word its way back is noted, else it is done: a unit that goes no longer starts, and no longer runs. A template is none itself, and a job that is at it
 # is not cut off.
 retire_unit() {
@@ -349,16 +352,16 @@ retire_unit() {
     etc/systemd/system/*) ;;
     *) return 0 ;;
   esac
-  if systemctl is-enabled --quiet -- "$unit" >/dev/null 2>&1; then
+  if is_unit enabled "$unit"; then
     if [[ -z ${2:-} ]]; then
       doing systemctl disable ${how:+"$how"} -- "$unit"
       return 0
     fi
-    if [[ -n $how ]] && systemctl is-active --quiet -- "$unit" >/dev/null 2>&1; then
+    if [[ -n $how ]] && is_unit active "$unit"; then
       undoable start "$unit"
     fi
     undoable enable "$unit"
-  elif [[ -n $how ]] && systemctl is-active --quiet -- "$unit" >/dev/null 2>&1; then
+  elif [[ -n $how ]] && is_unit active "$unit"; then
     if [[ -n ${2:-} ]]; then
       undoable start "$unit"
     else
@@ -377,7 +380,7 @@ unit() {
   fi
   known "$left_sums" "unit:$1"
   ours=$is_known
-  if ! systemctl is-enabled --quiet -- "$1" >/dev/null 2>&1; then
+  if ! is_unit enabled "$1"; then
     if [[ -n $ours ]]; then
       leave "$1 was disabled by hand and stays so (systemctl enable --now $1)"
       return 0
@@ -387,7 +390,7 @@ unit() {
       doing systemctl enable -- "$1"
     fi
   fi
-  if [[ $2 == start && (-z ${3:-} || -e $root$3) ]] && ! systemctl is-active --quiet -- "$1" >/dev/null 2>&1; then
+  if [[ $2 == start && (-z ${3:-} || -e $root$3) ]] && ! is_unit active "$1"; then
     if intend "$1 is started"; then
       undoable stop "$1"
       doing systemctl start -- "$1"
@@ -453,11 +456,14 @@ pools() {
   # It proves itself; that it is the one that was built, or that somebody took as it is, has been looked at.
   printf '{"format":1,"files":[{"path":"proxmox/storage/create.sh","sha256":"%s"}]}\n' \
     "$(sha256_of "$tree/storage/create.sh")" >"${tree%/*}/manifest.json"
-  if ! planned=$(bash "$tree/storage/create.sh" --dry-run 2>"$work/error" </dev/null); then
+  if ! gate_hear 3600 "$list_most" bash "$tree/storage/create.sh" --dry-run; then
+    printf '%s\n' "$heard_err" >"$work/error"
     problem "storage/create.sh: $(seen "$work/error")"
     return 0
   fi
-  if [[ -s $work/error && -n $looking ]]; then
+  planned=$heard
+  if [[ -n $heard_err && -n $looking ]]; then
+    printf '%s\n' "$heard_err" >"$work/error"
     complain note "$(seen "$work/error")"
   fi
   if [[ $planned == *'nothing to change' ]]; then
@@ -472,7 +478,7 @@ pools() {
       'zfs set' | 'zpool set')
         setting=${words[2]//\'/}
         dataset=${words[3]//\'/}
-        IFS=$'\t' read -r value source < <("${words[0]}" get -Hp -o value,source "${setting%%=*}" "$dataset" 2>/dev/null) || true
+        IFS=$'\t' read -r value source < <(timeout -k 5 60 "${words[0]}" get -Hp -o value,source "${setting%%=*}" "$dataset" 2>/dev/null </dev/null | head -c 4096) || true
         undoable property "${words[0]}" "$dataset" "${setting%%=*}" "$value" "${source:-local}"
         ;;
       'zpool create' | 'zfs create' | 'zpool add' | 'lvcreate '* | 'vgcreate '* | 'pvcreate '*) undoable stays "what this made: ${words[*]:0:40}" ;;
@@ -487,7 +493,7 @@ property() {
   if [[ -n $skipping ]]; then
     return 0
   fi
-  if ! IFS=$'\t' read -r now source < <(timeout 60 "$1" get -Hp -o value,source "$3" "$2" 2>/dev/null </dev/null | head -c 4096); then
+  if ! IFS=$'\t' read -r now source < <(timeout -k 5 60 "$1" get -Hp -o value,source "$3" "$2" 2>/dev/null </dev/null | head -c 4096); then
     problem "$3 of $2 cannot be read"
     return 0
   fi
@@ -590,9 +596,9 @@ this_host() {
     problem "$pve is not there: is pve-cluster running?"
   fi
   if [[ -z $root ]] || command -v pveversion >/dev/null; then
-    check_release "$(pveversion 2>/dev/null | head -c 200)"
+    check_release "$(timeout -k 5 60 pveversion 2>/dev/null </dev/null | head -c 200)"
   fi
-  if [[ -e $pve/corosync.conf ]] && command -v pvecm >/dev/null && ! pvecm status 2>/dev/null | grep -q '^Quorate:[[:space:]]*Yes'; then
+  if [[ -e $pve/corosync.conf ]] && command -v pvecm >/dev/null && ! timeout -k 5 60 pvecm status 2>/dev/null </dev/null | grep -q '^Quorate:[[:space:]]*Yes'; then
     problem 'the cluster has no quorum: Proxmox VE takes no change until most of its nodes are there'
   fi
 }

@@ -205,9 +205,9 @@ has_hash() { [[ -f $1 ]] && printf '%s  %s\n' "$2" "$1" | sha256sum --check --st
 # fetch URL FILE
 fetch() {
   if command -v curl >/dev/null; then
-    curl --fail --location --silent --show-error --proto '=https' --connect-timeout 30 --max-time 1800 --output "$2" "$1"
+    show curl --fail --location --silent --show-error --proto '=https' --connect-timeout 30 --max-time 1800 --max-filesize 4294967296 --output "$2" "$1"
   else
-    wget --quiet --https-only --timeout=30 --output-document="$2" "$1"
+    show wget --quiet --https-only --timeout=30 --output-document="$2" "$1"
   fi
 }
 
@@ -269,9 +269,9 @@ guest_files() {
 
 burn() {
   if command -v genisoimage >/dev/null; then
-    genisoimage -quiet -volid "$label" -joliet -rational-rock -input-charset utf-8 -output "$2" "$1"
+    show genisoimage -quiet -volid "$label" -joliet -rational-rock -input-charset utf-8 -output "$2" "$1"
   else
-    xorriso -as mkisofs -quiet -volid "$label" -joliet -rational-rock -output "$2" "$1"
+    show xorriso -as mkisofs -quiet -volid "$label" -joliet -rational-rock -output "$2" "$1"
   fi
 }
 
