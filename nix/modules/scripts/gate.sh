@@ -153,7 +153,12 @@ lines_of() {
 
 # last_line TEXT: its last one that is not empty, for people.
 last_line() {
-  local text=${1%"${1##*[!$'\n']}"}
+  local text=$1
+  # What bash looks for from the end it looks for in the square of the length.
+  if ((${#text} > 4096)); then
+    text=${text:${#text}-4096}
+  fi
+  text=${text%"${text##*[!$'\n']}"}
   text_of "${text##*$'\n'}" 500
 }
 
@@ -223,6 +228,8 @@ gate_run='
     kill($signal, -$child) if $group;
     kill($signal, $left->());
   };
+  # What goes wrong is told in few words, also with a listing.
+  my %most_of = (out => $most, err => $most < 65536 ? $most : 65536);
   my ($ended, $status, %text, %count, %rest, %last) = (0, undef, out => "", err => "");
   my $end = sub { return if $ended; $ended = $_[0]; $strike->("TERM") };
   for my $signal (qw(HUP INT TERM)) { $SIG{$signal} = sub { $end->($signal) } }
@@ -252,8 +259,8 @@ gate_run='
       $read = 1;
       if ($mode eq "hear") {
         $part =~ tr/\0//d;
-        $text{$name} .= $part if length $text{$name} <= $most;
-        $end->("much") if length $text{$name} > $most;
+        $text{$name} .= $part if length $text{$name} <= $most_of{$name};
+        $end->("much") if length $text{$name} > $most_of{$name};
       } else {
         $rest{$name} .= $part;
         my @lines = split(/[\r\n]+/, $rest{$name}, -1);
@@ -286,7 +293,7 @@ gate_run='
   }
   if ($ended =~ /^(HUP|INT|TERM)$/) { $SIG{$1} = "DEFAULT"; kill($1, $$) }
   exit($code) if $mode eq "show";
-  substr($text{$_}, $most) = "" for grep { length $text{$_} > $most } qw(out err);
+  substr($text{$_}, $most_of{$_}) = "" for grep { length $text{$_} > $most_of{$_} } qw(out err);
   $text{out} =~ s/\n+\z//;
   $text{err} = clean($text{err}, 0, 1);
   $text{err} =~ s/\n+\z//;
@@ -321,7 +328,7 @@ gate_hear() {
   heard_err=${rest:length}
   case $code in
     124) heard_err+=${heard_err:+$'\n'}"no answer in $1 seconds" ;;
-    125) heard_err+=${heard_err:+$'\n'}"more than $2 bytes were said" ;;
+    125) heard_err+=${heard_err:+$'\n'}"more was said than is listened to" ;;
   esac
   return "$code"
 }
@@ -383,16 +390,19 @@ take() { gate_take failed "$@"; }
 take_every() { gate_take die "$@"; }
 
 gate_take() {
-  local take_told=$1 take_what=$2 take_line take_rest take_field take_one take_kind take_bad
+  local take_told=$1 take_what=$2 take_line take_field take_one take_kind take_bad take_at take_fields=()
   shift 2
   while IFS= read -r take_line || [[ -n $take_line ]]; do
     if [[ -z $take_line ]]; then
       continue
     fi
-    take_rest=$take_line$'\x1f' take_bad=
+    take_bad='' take_at=0
+    mapfile -t -d $'\x1f' take_fields <<<"$take_line"
     for take_one; do
-      take_field=${take_rest%%$'\x1f'*}
-      take_rest=${take_rest#*$'\x1f'}
+      take_field=${take_fields[take_at]:-}
+      # The text that is read so ends in a line break of its own.
+      take_field=${take_field%$'\n'}
+      take_at=$((take_at + 1))
       take_kind=${take_one#*:}
       if [[ $take_kind == *'?' && -z $take_field ]]; then
         printf -v "${take_one%%:*}" ''
@@ -401,7 +411,7 @@ gate_take() {
         break
       fi
     done
-    if [[ -z $take_bad && -n $take_rest ]]; then
+    if [[ -z $take_bad && ${#take_fields[@]} -gt $# ]]; then
       take_bad="'$(text_of "$take_line" 60)' has more fields than it should"
     fi
     if [[ -z $take_bad ]]; then

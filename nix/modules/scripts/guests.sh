@@ -276,7 +276,7 @@ read_backup() {
   backup_drives=()
   # The configuration lies at the front, but a tape of a container is long where it does not.
   if ! hear_for 600 pvesm extractconfig "$2"; then
-    warn "$2: ${heard_err##*$'\n'}"
+    warn "$2: $(last_line "$heard_err")"
     return 1
   fi
   text=$(config_rows <<<"$heard") && drives=$(config_rows drives <<<"$heard") || return 1
@@ -317,7 +317,7 @@ verify_archive() {
     return 0
   fi
   if ! hear pvesm path "$1" || ! gate path path "$heard"; then
-    warn "$1: its file is not known${heard_err:+: ${heard_err##*$'\n'}}"
+    warn "$1: its file is not known${heard_err:+: $(last_line "$heard_err")}"
     return 1
   fi
   case $path in

@@ -93,7 +93,7 @@ below() {
       datasets+=("$below")
     done <<<"$heard"
   else
-    failed "$1: ${heard_err##*$'\n'}" dataset "$1"
+    failed "$1: $(last_line "$heard_err")" dataset "$1"
   fi
 }
 
@@ -171,7 +171,7 @@ prune() {
   local dataset=$1 full created holds clones rule most before kept part i refused=$rows_refused
   local names=() times=() held=() keeps=()
   if ! hear_list zfs list -H -p -t snapshot -d 1 -o name,creation,userrefs,clones -s createtxg -- "$dataset"; then
-    failed "$dataset: ${heard_err##*$'\n'}" dataset "$dataset"
+    failed "$dataset: $(last_line "$heard_err")" dataset "$dataset"
     return 0
   fi
   while take "a snapshot of $dataset" full:dataset created:seconds holds:name? clones:text?; do

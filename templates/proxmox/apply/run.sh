@@ -554,9 +554,10 @@ keep_records() {
 # known LIST PATH: what the list says of the path, in is_known; nothing where it does not know it.
 is_known=
 known() {
-  local rest=${1#*$'\n'"$2"$'\t'}
+  local before=${1%%$'\n'"$2"$'\t'*} rest
   is_known=
-  if [[ $rest != "$1" ]]; then
+  if [[ ${#before} != "${#1}" ]]; then
+    rest=${1:${#before}+${#2}+2}
     is_known=${rest%%$'\n'*}
   fi
 }
