@@ -9,13 +9,14 @@ let
   cfg = config.services.moxc.tasks;
   inherit (import ./priority.nix { inherit lib; }) facts;
 
-  names = lib.types.listOf lib.types.str;
+  locks = import ./locks.nix;
+
   task = lib.types.submodule {
     options = {
       enable = lib.mkEnableOption "this task" // {
         default = true;
       };
-      kind = lib.mkOption {
+      tool = lib.mkOption {
         type = lib.types.enum [
           "backup-rehearsal"
           "proxmox-maintenance"
@@ -25,7 +26,25 @@ let
           "zfs-snapshot"
           "zfs-trim"
         ];
-        description = "What it does.";
+        description = "The tool that it runs.";
+      };
+      arguments = lib.mkOption {
+        type = lib.types.listOf lib.types.str;
+        default = [ ];
+        example = [
+          "--wait"
+          "--"
+          "tank"
+        ];
+        description = "The tool's words; `--help` tells them. What it asks is answered: nobody is there.";
+      };
+      access = lib.mkOption {
+        type = lib.types.enum (builtins.attrNames locks);
+        default = "system";
+        description = ''
+          What it reaches, and so how far systemd locks it in: disks, pools and datasets, or the whole system, which is not
+          locked at all, as what tidies up and starts guests hands its locks on.
+        '';
       };
       onCalendar = lib.mkOption {
         type = lib.types.str;
@@ -48,48 +67,6 @@ let
         example = "2h";
         description = "How long it may take, as systemd's TimeoutStartSec.";
       };
-      arguments = lib.mkOption {
-        type = names;
-        default = [ ];
-        description = "Further words for the tool: what a rehearsal or an update of Windows guests is about.";
-      };
-      pools = lib.mkOption {
-        type = names;
-        default = [ ];
-        description = "The pools that are scrubbed or trimmed.";
-      };
-      datasets = lib.mkOption {
-        type = names;
-        default = [ ];
-        description = "The datasets of which snapshots are taken.";
-      };
-      recursive = lib.mkOption {
-        type = lib.types.bool;
-        default = true;
-        description = "Whether snapshots are also taken of what lies below.";
-      };
-      keep = lib.mkOption {
-        type = lib.types.attrsOf lib.types.ints.positive;
-        default = { };
-        example = {
-          hourly = 24;
-          daily = 7;
-        };
-        description = "How many snapshots are kept; all of them without a rule.";
-      };
-      devices = lib.mkOption {
-        type = names;
-        default = [ ];
-        description = "The disks that test themselves.";
-      };
-      test = lib.mkOption {
-        type = lib.types.enum [
-          "short"
-          "long"
-        ];
-        default = "short";
-        description = "The self-test of the disks.";
-      };
     };
   };
 
@@ -101,104 +78,6 @@ let
     systemd = config.systemd.package;
     zfs = config.boot.zfs.package;
   };
-
-  # The words of each kind's tool. What is asked is answered: nobody is there.
-  commandOf =
-    name: task:
-    [
-      (lib.getExe tools.${task.kind})
-      "--yes"
-    ]
-    ++ {
-      backup-rehearsal = task.arguments;
-      proxmox-maintenance = [ ];
-      smart-test = [
-        "--kind"
-        task.test
-        "--"
-      ]
-      ++ task.devices;
-      windows-update = task.arguments;
-      zfs-scrub = [
-        "--wait"
-        "--"
-      ]
-      ++ task.pools;
-      zfs-snapshot = [
-        "--name"
-        name
-      ]
-      ++ lib.optional task.recursive "--recursive"
-      ++ lib.concatLists (
-        lib.mapAttrsToList (rule: number: [
-          "--keep"
-          "${rule}=${toString number}"
-        ]) task.keep
-      )
-      ++ [ "--" ]
-      ++ task.datasets;
-      zfs-trim = [ "--" ] ++ task.pools;
-    }
-    .${task.kind};
-
-  # How far systemd locks a task in. What tidies the system or starts guests cannot be:
-  # what it starts would inherit the locks.
-  common = {
-    LockPersonality = true;
-    MemoryDenyWriteExecute = true;
-    NoNewPrivileges = true;
-    PrivateMounts = true;
-    PrivateTmp = true;
-    ProtectClock = true;
-    ProtectControlGroups = true;
-    ProtectHostname = true;
-    ProtectKernelLogs = true;
-    ProtectKernelModules = true;
-    ProtectKernelTunables = true;
-    ProtectProc = "invisible";
-    RestrictNamespaces = true;
-    RestrictRealtime = true;
-    RestrictSUIDSGID = true;
-    SystemCallArchitectures = "native";
-    SystemCallErrorNumber = "EPERM";
-    UMask = "0077";
-    DevicePolicy = "closed";
-    IPAddressDeny = "any";
-    PrivateNetwork = true;
-    ProtectHome = true;
-    ProtectSystem = "strict";
-    ReadWritePaths = [ "/run/lock" ];
-    RestrictAddressFamilies = "none";
-    SystemCallFilter = [
-      "@system-service"
-      "~@privileged @resources"
-    ];
-  };
-  zfs = common // {
-    CapabilityBoundingSet = [ "CAP_SYS_ADMIN" ];
-    DeviceAllow = [ "/dev/zfs rw" ];
-  };
-  locksOf =
-    kind:
-    {
-      backup-rehearsal = { };
-      proxmox-maintenance = { };
-      smart-test = common // {
-        CapabilityBoundingSet = [
-          "CAP_SYS_ADMIN"
-          "CAP_SYS_RAWIO"
-        ];
-        DeviceAllow = [
-          "block-* rw"
-          "char-* rw"
-        ];
-      };
-      windows-update = { };
-      zfs-scrub = zfs;
-      zfs-snapshot = zfs;
-      zfs-trim = zfs;
-    }
-    .${kind};
 in
 {
   key = "moxc/host-tasks";
@@ -241,7 +120,7 @@ in
       services = lib.mapAttrs' (
         name: task:
         lib.nameValuePair "moxc-${name}" {
-          description = "The task ${name}: ${task.kind}";
+          description = "The task ${name}: ${task.tool}";
           # What proxmox-maintenance looks at, where the machine has it; and Proxmox VE's own commands.
           path = [
             config.boot.zfs.package
@@ -250,6 +129,7 @@ in
             "/run/current-system/sw"
           ];
           onFailure = config.services.moxc.notify.unit;
+          inherit (locks.${task.access}) after wants;
           serviceConfig = {
             Type = "oneshot";
             TimeoutStartSec = task.timeout;
@@ -257,8 +137,16 @@ in
             IOSchedulingClass = "best-effort";
             IOSchedulingPriority = 7;
           }
-          // locksOf task.kind;
-          script = "exec ${lib.escapeShellArgs (commandOf name task)}";
+          // locks.${task.access}.serviceConfig;
+          script = "exec ${
+            lib.escapeShellArgs (
+              [
+                (lib.getExe tools.${task.tool})
+                "--yes"
+              ]
+              ++ task.arguments
+            )
+          }";
         }
       ) enabled;
 

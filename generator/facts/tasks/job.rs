@@ -43,6 +43,19 @@ pub enum Access {
 }
 
 impl Access {
+    /// Every one that a job has; `moxc-notify` alone reaches mail.
+    pub const OF_JOBS: [Self; 3] = [Self::Disks, Self::System, Self::Zfs];
+
+    /// What the NixOS module calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Zfs => "zfs",
+            Self::Disks => "disks",
+            Self::System => "system",
+            Self::Mail => "mail",
+        }
+    }
+
     /// What `[Unit]` says of it.
     pub fn needs(self) -> &'static [(&'static str, &'static str)] {
         match self {

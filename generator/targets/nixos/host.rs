@@ -3,15 +3,16 @@
 //! What the kernel is told is one fact for both ([`Kernel`](crate::facts::Kernel)); networks are said in systemd-networkd's words
 //! instead of ifupdown2's. Guests, storages and backup jobs stay Proxmox VE's own files: they are in `proxmox/`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
 use super::module::mk_fact;
 use super::update::timing;
+use crate::facts::Facts;
 use crate::facts::mounts::ROOT_DATASET;
-use crate::facts::{Facts, tasks};
-use crate::model::{Host, Schedule, Task, ZfsScrub, ZfsTrim};
+use crate::facts::tasks::{self, Job};
+use crate::model::{Host, Schedule, Task};
 use crate::nix::{Attrs, BuildError, Built, Formals, block, function, list, mk_default, path};
 use crate::value::{CpuVendor, ExternalKind};
 
@@ -235,79 +236,34 @@ fn proxmox(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
 
 /// Sets what the host does by itself. Backups are jobs of Proxmox VE, and guests update themselves.
 fn task(known: &Facts<'_>, schedule: &Schedule, facts: &mut Attrs) -> Result<(), BuildError> {
-    let host = known.host;
     let name = schedule.name.as_str();
+    if let Task::ProxmoxUpdate(update) = &schedule.task {
+        let mut task = timing(schedule)?;
+        task.set("attribute", mk_default(known.host.name.as_str()))?;
+        task.set("reboot", mk_default(update.reboot.as_str()))?;
+        return facts.set(["services", "moxc", "update", "schedules", name], task);
+    }
     if let Some(job) = tasks::look(known, schedule).filter(|_| *schedule.enabled) {
         let mut look = Attrs::new();
-        look.set("kind", mk_default(schedule.task.kind().as_str()))?;
         look.set("onCalendar", mk_default(tasks::LOOK_AT))?;
         look.set("randomizedDelay", mk_default(tasks::LOOK_DELAY))?;
         look.set("persistent", mk_default(false))?;
         look.set("timeout", mk_default(tasks::time_limit(schedule)))?;
-        look.set("arguments", job.arguments)?;
-        let path = [
-            "services",
-            "moxc",
-            "tasks",
-            "schedules",
-            &format!("{name}-check"),
-        ];
-        facts.set(path, look)?;
+        runs(&mut look, job)?;
+        let name = format!("{name}-check");
+        facts.set(["services", "moxc", "tasks", "schedules", &name], look)?;
     }
+    let Some(job) = tasks::job(known, schedule) else {
+        return Ok(());
+    };
     let mut task = timing(schedule)?;
-    match &schedule.task {
-        Task::ProxmoxUpdate(update) => {
-            task.set("attribute", mk_default(host.name.as_str()))?;
-            task.set("reboot", mk_default(update.reboot.as_str()))?;
-            return facts.set(["services", "moxc", "update", "schedules", name], task);
-        }
-        Task::ProxmoxMaintenance => {}
-        Task::ZfsSnapshot(snapshot) => {
-            let names: Vec<String> = snapshot
-                .datasets
-                .iter()
-                .map(|id| host.zfs_name(id.value))
-                .collect();
-            task.set("datasets", names)?;
-            task.set("recursive", mk_default(*snapshot.recursive))?;
-            if let Some(keep) = snapshot.keep.filter(|keep| !keep.value.all) {
-                let rules: BTreeMap<&str, u32> = keep
-                    .value
-                    .rules()
-                    .filter(|(_, number)| *number > 0)
-                    .collect();
-                for (rule, number) in rules {
-                    task.set(["keep", rule], mk_default(number))?;
-                }
-            }
-        }
-        Task::ZfsScrub(ZfsScrub { pools }) | Task::ZfsTrim(ZfsTrim { pools }) => {
-            let names: Vec<&str> = pools
-                .iter()
-                .map(|id| host.storage.pools[id.value].name.as_str())
-                .collect();
-            task.set("pools", names)?;
-        }
-        Task::SmartTest(test) => {
-            let devices: Vec<&str> = test
-                .disks
-                .iter()
-                .map(|id| host.hardware.disks[id.value].device.as_str())
-                .collect();
-            task.set("devices", devices)?;
-            task.set("test", mk_default(test.kind.as_str()))?;
-        }
-        // What is about guests says numbers and stores: the tool's own words.
-        Task::BackupRehearsal(_) | Task::WindowsUpdate(_) => {
-            let Some(job) = tasks::job(known, schedule) else {
-                return Ok(());
-            };
-            task.set("arguments", job.arguments)?;
-        }
-        Task::VzdumpBackup(_) | Task::NixosFlakeUpdate(_) | Task::WindowsMaintenance(_) => {
-            return Ok(());
-        }
-    }
-    task.set("kind", mk_default(schedule.task.kind().as_str()))?;
+    runs(&mut task, job)?;
     facts.set(["services", "moxc", "tasks", "schedules", name], task)
+}
+
+/// What a task runs, and how far it is locked in.
+fn runs(task: &mut Attrs, job: Job) -> Result<(), BuildError> {
+    task.set("tool", mk_default(job.tool))?;
+    task.set("access", mk_default(job.access.as_str()))?;
+    task.set("arguments", mk_default(list(job.arguments)?))
 }

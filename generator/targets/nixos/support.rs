@@ -16,6 +16,7 @@ const FILES: &[(&str, &str)] = files! {
     "host-tasks.nix"
     "host.nix"
     "immutable.nix"
+    "locks.nix"
     "network.nix"
     "notify.nix"
     "platform.nix"
@@ -59,10 +60,58 @@ pub(super) fn files(header: &str) -> impl Iterator<Item = (String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::path::Path;
 
+    use pretty_assertions::assert_eq;
+
     use super::*;
+    use crate::facts::tasks::Access;
+    use crate::nix::{self, Attrs, BuildError, IntoExpr, list};
+
+    fn locks() -> Result<Attrs, BuildError> {
+        let mut all = Attrs::new();
+        for access in Access::OF_JOBS {
+            let needs = |key: &str| {
+                let needs = access.needs().iter().filter(|(name, _)| *name == key);
+                list(needs.map(|(_, unit)| *unit))
+            };
+            let mut of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for (key, value) in access.locks() {
+                of.entry(key).or_default().push(value);
+            }
+            let mut service = Attrs::new();
+            for (key, values) in of {
+                match values.as_slice() {
+                    [one] => service.set([key], *one)?,
+                    several => service.set([key], list(several.iter().copied())?)?,
+                }
+            }
+            let mut one = Attrs::new();
+            one.set("after", needs("After")?)?;
+            one.set("serviceConfig", service)?;
+            one.set("wants", needs("Wants")?)?;
+            all.set([access.as_str()], one)?;
+        }
+        Ok(all)
+    }
+
+    /// `MOXC_WRITE_LOCKS=1 cargo test locks` writes it.
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it writes a file of the project where it is told to"
+    )]
+    fn the_locks_of_nixos_are_those_of_debian() {
+        let header = "How far systemd locks in what a host does at set times. Written from `generator/facts/tasks/job.rs`.";
+        let tree = locks().unwrap().into_expr().unwrap();
+        let text = nix::print_file(header, &tree).text;
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("nix/modules/locks.nix");
+        if std::env::var_os("MOXC_WRITE_LOCKS").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
 
     #[test]
     fn every_hand_written_module_goes_out() {

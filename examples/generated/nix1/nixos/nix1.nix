@@ -53,54 +53,67 @@
         snapshots = {
           onCalendar = lib.mkDefault "hourly";
           timeout = lib.mkDefault "6h";
-          datasets = [
+          tool = lib.mkDefault "zfs-snapshot";
+          access = lib.mkDefault "zfs";
+          arguments = lib.mkDefault [
+            "--name"
+            "snapshots"
+            "--recursive"
+            "--keep"
+            "hourly=24"
+            "--keep"
+            "daily=7"
+            "--"
             "rpool/vms"
             "rpool/ct"
             "tank/files"
           ];
-          recursive = lib.mkDefault true;
-          keep = {
-            daily = lib.mkDefault 7;
-            hourly = lib.mkDefault 24;
-          };
-          kind = lib.mkDefault "zfs-snapshot";
         };
         scrub = {
           onCalendar = lib.mkDefault "monthly";
           timeout = lib.mkDefault "14d";
-          pools = [
+          tool = lib.mkDefault "zfs-scrub";
+          access = lib.mkDefault "zfs";
+          arguments = lib.mkDefault [
+            "--wait"
+            "--"
             "rpool"
             "tank"
           ];
-          kind = lib.mkDefault "zfs-scrub";
         };
         trim = {
           onCalendar = lib.mkDefault "Sat 12:00";
           timeout = lib.mkDefault "1d";
-          pools = [
+          tool = lib.mkDefault "zfs-trim";
+          access = lib.mkDefault "zfs";
+          arguments = lib.mkDefault [
+            "--"
             "rpool"
           ];
-          kind = lib.mkDefault "zfs-trim";
         };
         smart = {
           onCalendar = lib.mkDefault "*-*-15 12:00";
           timeout = lib.mkDefault "6h";
-          devices = [
+          tool = lib.mkDefault "smart-test";
+          access = lib.mkDefault "disks";
+          arguments = lib.mkDefault [
+            "--kind"
+            "short"
+            "--"
             "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0001"
             "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0002"
             "/dev/disk/by-id/ata-EXAMPLE_HDD_12TB_0001"
             "/dev/disk/by-id/ata-EXAMPLE_HDD_12TB_0002"
           ];
-          test = lib.mkDefault "short";
-          kind = lib.mkDefault "smart-test";
         };
         windows-update-check = {
-          kind = lib.mkDefault "windows-update";
           onCalendar = lib.mkDefault "*-*-* 14:00";
           randomizedDelay = lib.mkDefault "1h";
           persistent = lib.mkDefault false;
           timeout = lib.mkDefault "8h";
-          arguments = [
+          tool = lib.mkDefault "windows-update";
+          access = lib.mkDefault "system";
+          arguments = lib.mkDefault [
             "--check"
             "--"
             "110"

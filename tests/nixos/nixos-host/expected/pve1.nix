@@ -55,12 +55,19 @@
         host-maintenance = {
           onCalendar = lib.mkDefault "Sun 06:00";
           timeout = lib.mkDefault "1d";
-          kind = lib.mkDefault "proxmox-maintenance";
+          tool = lib.mkDefault "proxmox-maintenance";
+          access = lib.mkDefault "system";
+          arguments = lib.mkDefault [ ];
         };
         smart = {
           onCalendar = lib.mkDefault "*-*-15 20:00";
           timeout = lib.mkDefault "6h";
-          devices = [
+          tool = lib.mkDefault "smart-test";
+          access = lib.mkDefault "disks";
+          arguments = lib.mkDefault [
+            "--kind"
+            "short"
+            "--"
             "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0001"
             "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0002"
             "/dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0001"
@@ -68,13 +75,13 @@
             "/dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0003"
             "/dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0004"
           ];
-          test = lib.mkDefault "short";
-          kind = lib.mkDefault "smart-test";
         };
         rehearsal = {
           onCalendar = lib.mkDefault "monthly";
           timeout = lib.mkDefault "2d";
-          arguments = [
+          tool = lib.mkDefault "backup-rehearsal";
+          access = lib.mkDefault "system";
+          arguments = lib.mkDefault [
             "--guest"
             "110"
             "--range"
@@ -84,40 +91,48 @@
             "--storage"
             "archive"
           ];
-          kind = lib.mkDefault "backup-rehearsal";
         };
         snapshots = {
           onCalendar = lib.mkDefault "hourly";
           timeout = lib.mkDefault "6h";
-          datasets = [
+          tool = lib.mkDefault "zfs-snapshot";
+          access = lib.mkDefault "zfs";
+          arguments = lib.mkDefault [
+            "--name"
+            "snapshots"
+            "--recursive"
+            "--keep"
+            "hourly=24"
+            "--keep"
+            "daily=7"
+            "--keep"
+            "weekly=4"
+            "--"
             "rpool/vm-disks"
             "rpool/containers"
             "rpool/windows"
           ];
-          recursive = lib.mkDefault true;
-          keep = {
-            daily = lib.mkDefault 7;
-            hourly = lib.mkDefault 24;
-            weekly = lib.mkDefault 4;
-          };
-          kind = lib.mkDefault "zfs-snapshot";
         };
         scrub = {
           onCalendar = lib.mkDefault "monthly";
           timeout = lib.mkDefault "14d";
-          pools = [
+          tool = lib.mkDefault "zfs-scrub";
+          access = lib.mkDefault "zfs";
+          arguments = lib.mkDefault [
+            "--wait"
+            "--"
             "rpool"
             "tank"
           ];
-          kind = lib.mkDefault "zfs-scrub";
         };
         windows-update-check = {
-          kind = lib.mkDefault "windows-update";
           onCalendar = lib.mkDefault "*-*-* 14:00";
           randomizedDelay = lib.mkDefault "1h";
           persistent = lib.mkDefault false;
           timeout = lib.mkDefault "8h";
-          arguments = [
+          tool = lib.mkDefault "windows-update";
+          access = lib.mkDefault "system";
+          arguments = lib.mkDefault [
             "--check"
             "--"
             "120"
