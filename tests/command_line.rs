@@ -265,6 +265,7 @@ fn the_examples_are_sound() {
         }
     }
     args.sort();
+    args.push("cluster/fleet.toml".to_owned());
     let args = ["check"].into_iter().chain(args.iter().map(String::as_str));
     let said = call(&examples, &args.collect::<Vec<_>>());
     assert_eq!(said.status, Some(0), "{}", said.err);

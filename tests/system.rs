@@ -188,6 +188,12 @@ impl FakeHost {
             "pct",
             "zpool",
             "zfs",
+            "vgs",
+            "lvs",
+            "pvs",
+            "pvcreate",
+            "vgcreate",
+            "lvcreate",
             "lsblk",
             "readlink",
             "wipefs",
@@ -320,6 +326,9 @@ impl FakeHost {
             "zpool get",
             "zfs list",
             "zfs get",
+            "vgs",
+            "lvs",
+            "pvs",
             "lsblk",
             "readlink",
             "wipefs",
@@ -446,6 +455,74 @@ fn a_disk_that_holds_something_is_refused_before_anything_is_made() {
     );
     assert!(said.err.contains("nothing was changed"), "{}", said.err);
     assert_eq!(host.changes(), [] as [&str; 0]);
+}
+
+#[test]
+fn volume_groups_are_made_once_of_blank_disks() {
+    let host = FakeHost::new(&specs()["lvm"]);
+    let run = |args: &[&str]| host.run("storage/create.sh", args, "");
+    fine(&run(&["--dry-run"]));
+    assert_eq!(host.changes(), [] as [&str; 0]);
+
+    host.write("holds-nvme-EXAMPLE_1TB_0001-part4", "ext4\n");
+    let said = run(&["--yes"]);
+    assert_eq!(said.status, Some(1), "{}", said.out);
+    assert!(
+        said.err.contains(
+            "volume group guests: /dev/disk/by-id/nvme-EXAMPLE_1TB_0001-part4 holds ext4"
+        ),
+        "{}",
+        said.err
+    );
+    assert_eq!(host.changes(), [] as [&str; 0]);
+
+    fs::remove_file(host.path("holds-nvme-EXAMPLE_1TB_0001-part4")).expect("it is there");
+    fine(&run(&["--yes", "--confirm", "pve1"]));
+    let (one, rest) = (
+        "/dev/disk/by-id/ata-EXAMPLE_SSD_2TB_0001",
+        "/dev/disk/by-id/nvme-EXAMPLE_1TB_0001-part4",
+    );
+    let slow = "/dev/disk/by-id/ata-EXAMPLE_HDD_8TB_0001";
+    let made = host.changes();
+    assert_eq!(
+        made[made.len() - 5..],
+        [
+            format!("pvcreate {one} {rest}"),
+            format!("vgcreate guests {one} {rest}"),
+            "lvcreate --yes --type thin-pool -L 536870912000b -n data guests".to_owned(),
+            format!("pvcreate {slow}"),
+            format!("vgcreate bulk {slow}"),
+        ]
+    );
+    let again = run(&["--yes"]);
+    fine(&again);
+    assert_eq!(host.changes(), [] as [&str; 0]);
+    assert!(again.out.contains("nothing to change"), "{}", again.out);
+
+    // Somebody has made the group of other disks, and the pool is missing.
+    host.write("group-vg_name=guests", &format!("{one}\n[unknown]\n"));
+    host.write("volumes", "guests/root\n");
+    let said = run(&["--yes"]);
+    fine(&said);
+    assert!(
+        said.err
+            .contains("volume group guests is there without /dev/disk/by-id/nvme"),
+        "{}",
+        said.err
+    );
+    assert_eq!(host.changes().len(), 1, "{:?}", host.changes());
+    assert!(host.changes()[0].starts_with("lvcreate "));
+}
+
+#[test]
+fn volume_groups_that_cannot_be_listed_are_not_made() {
+    let host = FakeHost::new(&specs()["lvm"]);
+    for fail in ["vgs", "lvs"] {
+        let said = host.run("storage/create.sh", &["--yes"], fail);
+        assert_eq!(said.status, Some(1), "{}", said.out);
+        assert!(said.err.contains("cannot be listed"), "{}", said.err);
+        assert_eq!(host.changes(), [] as [&str; 0]);
+    }
 }
 
 #[test]

@@ -160,10 +160,9 @@ fn pools(plan: &Plan) -> Vec<Action> {
         .filter(of_storage)
         .partition(|change| is_by_hand(change));
     let told: Vec<Action> = by_hand.into_iter().map(told_by_hand).collect();
-    let is_unread = plan
-        .unread
-        .iter()
-        .any(|unread| unread.path == ".moxc/zfs-get");
+    let is_unread = plan.unread.iter().any(|unread| {
+        [".moxc/zfs-get", ".moxc/vgs.json", ".moxc/lvs.json"].contains(&unread.path.as_str())
+    });
     if is_unread || changes.iter().any(|change| change.option.is_none()) {
         return std::iter::once(Action::Pools).chain(told).collect();
     }
@@ -194,14 +193,14 @@ fn pools(plan: &Plan) -> Vec<Action> {
     actions.chain(told).collect()
 }
 
-/// Disks of a pool and volume groups: nothing of them is changed without a person who looks at the disks first.
+/// Disks of a pool, and a thin pool that is there: nothing of them is changed without a person who looks at them first.
 fn is_by_hand(change: &Change) -> bool {
     let of_disks = change
         .option
         .as_deref()
         .is_some_and(|option| option.ends_with("disks"));
     match change.object {
-        Object::Lvm(_) => true,
+        Object::Lvm(_) => change.option.is_some(),
         Object::Pool(_) => of_disks,
         _ => false,
     }

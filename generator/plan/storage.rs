@@ -9,7 +9,7 @@ use crate::live::{Item, Snapshot};
 use crate::model::{Dataset, Host, Lvm};
 use crate::shell::Command;
 use crate::source::Span;
-use crate::targets::proxmox::system::{self, DatasetPlan};
+use crate::targets::proxmox::system::{self, DatasetPlan, GroupPlan, ThinPoolPlan, lvm};
 
 /// Compares pools, datasets and volume groups.
 pub(super) fn compare(host: &Host, live: &Snapshot, found: &mut Found) {
@@ -160,15 +160,14 @@ fn volume_groups(host: &Host, live: &Snapshot, found: &mut Found) {
         }
     };
     for lvm in of_disks {
-        let group = lvm.group.value.to_string();
-        if !groups.iter().any(|there| there.name == group) {
-            found.changes.push(new_group(host, lvm, &group));
+        let plan = lvm::group(host, lvm);
+        if !groups.iter().any(|there| there.name == plan.name) {
+            found.changes.push(new_group(lvm, &plan));
         }
-        if let Some(pool) = &lvm.thin_pool {
-            let pool = pool.value.to_string();
-            let is_it = |volume: &&LogicalVolume| volume.group == group && volume.name == pool;
-            let there = volumes.iter().find(is_it);
-            thin_pool(lvm, &format!("{group}/{pool}"), there, found);
+        for pool in &plan.thin_pools {
+            let is_it =
+                |volume: &&LogicalVolume| volume.group == plan.name && volume.name == pool.name;
+            thin_pool(lvm, &plan.name, pool, volumes.iter().find(is_it), found);
         }
     }
 }
@@ -180,38 +179,27 @@ fn why<T>(item: &Item<T>) -> Option<&String> {
     }
 }
 
-fn new_group(host: &Host, lvm: &Lvm, group: &str) -> Change {
-    let disks = lvm
-        .disks
-        .iter()
-        .map(|disk| host.hardware.disks[disk.value].path());
-    let disks: Vec<String> = disks.collect();
-    let object = Object::Lvm(group.to_owned());
+fn new_group(lvm: &Lvm, plan: &GroupPlan) -> Change {
+    let object = Object::Lvm(plan.name.clone());
     let mut change = made(object, lvm.span, "volume group".to_owned());
-    let with = |command: Command| disks.iter().fold(command, Command::arg);
-    change.commands = vec![
-        with(Command::new("pvcreate")),
-        with(Command::new("vgcreate").arg(group)),
-    ];
-    change.undo = vec![
-        Command::new("vgremove").arg(group),
-        with(Command::new("pvremove")),
-    ];
+    change.commands = plan.create().into();
+    change.undo = plan.remove().into();
     change
 }
 
-fn thin_pool(lvm: &Lvm, name: &str, there: Option<&LogicalVolume>, found: &mut Found) {
-    let object = Object::Lvm(name.to_owned());
-    let (group, pool) = name.split_once('/').unwrap_or((name, ""));
+fn thin_pool(
+    lvm: &Lvm,
+    group: &str,
+    plan: &ThinPoolPlan,
+    there: Option<&LogicalVolume>,
+    found: &mut Found,
+) {
+    let name = format!("{group}/{}", plan.name);
+    let object = Object::Lvm(name.clone());
     let Some(there) = there else {
         let mut change = made(object, lvm.span, "thin pool".to_owned());
-        let create = Command::new("lvcreate").arg("--type").arg("thin-pool");
-        let create = match lvm.size {
-            Some(size) => create.arg("-L").arg(format!("{}b", size.as_bytes())),
-            None => create.arg("-l").arg("95%FREE"),
-        };
-        change.commands = vec![create.arg("-n").arg(pool).arg(group)];
-        change.undo = vec![Command::new("lvremove").arg(name)];
+        change.commands = vec![plan.create(group)];
+        change.undo = vec![Command::new("lvremove").arg(&name)];
         found.changes.push(change);
         return;
     };

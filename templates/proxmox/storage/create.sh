@@ -1,8 +1,8 @@
 #!/bin/bash
 # <@ header|safe @>
 #
-# Makes the pools and datasets of the host. What is there already stays: a second run changes nothing. A disk that holds
-# anything is never touched; every disk is looked at before the first pool is made.
+# Makes the pools, datasets and volume groups of the host. What is there already stays: a second run changes nothing. A
+# disk that holds anything is never touched; every disk is looked at before the first pool or group is made.
 #
 # It is one group, so that a file that was cut does nothing but fail. What `gate` and `take` make shellcheck does not
 # see (SC2154), nor what the scripts take of the libraries.
@@ -17,16 +17,17 @@ usage() {
   cat <<'END'
 usage: create.sh [--dry-run] [--yes] [--as-it-is FILE]...
 
-Makes the ZFS pools and datasets that are missing, and sets the properties that differ.
+Makes the ZFS pools and datasets, and the volume groups and thin pools of LVM that are missing, and sets the properties
+of ZFS that differ.
 
   --dry-run   shows what would be done, and changes nothing
-  --yes       asks nothing before a pool is made
+  --yes       asks nothing before a pool or a volume group is made
   --as-it-is FILE
               takes this file of the tree although it was changed by hand
   --help      shows this
 
-No step destroys data, so there is nothing to confirm by name: a disk that holds partitions, a file system, a RAID
-or ZFS label is refused. Empty it yourself if nothing on it is needed.
+No step destroys data, so there is nothing to confirm by name: a disk that holds partitions, a file system, a label of
+RAID, LVM or ZFS is refused. Empty it yourself if nothing on it is needed.
 END
 }
 
@@ -34,6 +35,7 @@ while (($#)); do
   case $1 in
     --dry-run) dry_run=1 ;;
     --yes) yes=1 ;;
+    --confirm) shift ;; # what apply.sh was told of other steps
     --as-it-is)
       as_it_is+=("${2:?--as-it-is takes a file}")
       shift
@@ -269,6 +271,92 @@ make_dataset() {
   datasets+=$'\n'$dataset
 }
 
+# know_lvm: what LVM has, a line each, in $groups and $volumes (GROUP/VOLUME); asked once.
+lvm_is_known=
+groups=''
+volumes=''
+made_groups=
+know_lvm() {
+  local lvm_name
+  if [[ -n $lvm_is_known ]]; then
+    return 0
+  fi
+  lvm_is_known=1
+  need lvcreate lvs pvcreate pvs vgcreate vgs
+  hear_list vgs --noheadings -o vg_name || die "the volume groups cannot be listed: $(last_line "$heard_err")"
+  groups=''
+  while take_every 'the volume groups' lvm_name:word; do
+    groups+=$lvm_name$'\n'
+  done <<<"${heard// /}"
+  hear_list lvs --noheadings --separator / -o vg_name,lv_name ||
+    die "the logical volumes cannot be listed: $(last_line "$heard_err")"
+  volumes=''
+  while take_every 'the logical volumes' lvm_name:word; do
+    volumes+=$lvm_name$'\n'
+  done <<<"${heard// /}"
+}
+
+# in_group GROUP DISK: whether the disk belongs to the volume group.
+in_group() {
+  local real member members
+  real=$(readlink -f -- "$2") || die "$2 leads nowhere"
+  hear_list pvs --noheadings -o pv_name --select "vg_name=$1" ||
+    die "the disks of the volume group $1 cannot be listed: $(last_line "$heard_err")"
+  # A disk that is away is shown as `[unknown]`.
+  members=$(awk '$1 ~ "^/" { print $1 }' <<<"$heard") || die "the disks of the volume group $1 cannot be listed"
+  while take_every "a disk of the volume group $1" member:path; do
+    if [[ $(readlink -f -- "$member") == "$real" ]]; then
+      return 0
+    fi
+  done <<<"$members"
+  return 1
+}
+
+# check_group GROUP DISK...
+check_group() {
+  local group=$1 disk
+  shift
+  if ! has_line "$groups" "$group"; then
+    guard "volume group $group" "$@"
+    return 0
+  fi
+  for disk; do
+    if ! in_group "$group" "$disk"; then
+      warn "volume group $group is there without $disk: left alone (vgextend)"
+    fi
+  done
+}
+
+# make_group GROUP DISK...: where the volume group is missing.
+make_group() {
+  local group=$1
+  if has_line "$groups" "$group"; then
+    return 0
+  fi
+  shift
+  ask "Make the volume group $group?"
+  if [[ -z $dry_run ]]; then
+    hear_for 130 udevadm settle || warn 'udev has not settled'
+  fi
+  run pvcreate "$@"
+  run vgcreate "$group" "$@"
+  groups+=$'\n'$group
+  made_groups+=$'\n'$group
+}
+
+# make_thin_pool GROUP POOL OPTION SIZE: where the thin pool is missing.
+make_thin_pool() {
+  if has_line "$volumes" "$1/$2"; then
+    return 0
+  fi
+  if ! has_line "$made_groups" "$1"; then
+    ask "Make the thin pool $2 in the volume group $1?"
+  fi
+  # What lies in extents that nobody has is nobody's: it is not asked for.
+  run lvcreate --yes --type thin-pool "$3" "$4" -n "$2" "$1"
+  volumes+=$'\n'$1/$2
+}
+
 # ---------------------------------------------------------------- first look
 
 <% for pool in pools -%>
@@ -282,6 +370,13 @@ check_vdev <@ pool.name @> <@ vdev.role @>
   <@ disk @>
 <%- endfor %>
 <% endfor -%>
+<% endfor -%>
+<% for group in groups -%>
+know_lvm
+check_group <@ group.name @>
+<%- for disk in group.disks %> \
+  <@ disk @>
+<%- endfor %>
 <% endfor -%>
 if ((${#problems[@]})); then
   for problem in "${problems[@]}"; do
@@ -336,13 +431,24 @@ make_dataset <@ dataset.name @>
 <%- for property in dataset.creation %> \
   new:<@ property.key @>=<@ property.value @>
 <%- endfor %>
+<% endfor -%>
+<% for group in groups -%>
+make_group <@ group.name @>
+<%- for disk in group.disks %> \
+  <@ disk @>
+<%- endfor %>
+<% for pool in group.thin_pools -%>
+make_thin_pool <@ group.name @> <@ pool.name @>
+<%- for word in pool.extent %> <@ word @>
+<%- endfor %>
+<% endfor -%>
 <% endfor %>
 if ((changes == 0)); then
-  say 'pools and datasets: nothing to change'
+  say 'storage: nothing to change'
 elif [[ -n $dry_run ]]; then
-  say "pools and datasets: $changes changes, none made (--dry-run)"
+  say "storage: $changes changes, none made (--dry-run)"
 else
-  say "pools and datasets: $changes changes made"
+  say "storage: $changes changes made"
 fi
 exit
 }

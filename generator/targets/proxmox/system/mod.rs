@@ -7,6 +7,7 @@
 mod apply;
 mod boot;
 mod keep;
+pub(crate) mod lvm;
 mod mounts;
 pub(in crate::targets) mod network;
 mod zfs;
@@ -25,6 +26,7 @@ use crate::targets::about::About;
 use crate::template::{BuiltIn, Templates, one_line};
 use crate::value::{ContainerOs, Platform};
 
+pub use lvm::{GroupPlan, ThinPoolPlan};
 pub(crate) use zfs::plan as zfs;
 pub use zfs::{CreateScript, DatasetPlan, PoolPlan};
 
@@ -80,7 +82,7 @@ impl Plan {
         if self.zfs.is_empty() {
             about.lacks(
                 "proxmox/storage/create.sh",
-                "the spec has no pools or datasets that the installer does not make",
+                "the spec has no pools, datasets or volume groups that the installer does not make",
             );
         }
         if !self.zfs.has_pools() {
@@ -160,34 +162,6 @@ fn before(host: &Host) -> Vec<String> {
                 )
             },
         );
-    }
-    for lvm in host
-        .storage
-        .lvm
-        .values()
-        .filter(|lvm| !lvm.disks.is_empty())
-    {
-        let disks: Vec<String> = lvm
-            .disks
-            .iter()
-            .map(|disk| host.hardware.disks[disk.value].path())
-            .collect();
-        let disks = one_line(&disks.join(" "));
-        let group = &lvm.group.value;
-        let extent = match lvm.size {
-            Some(size) => format!("-L {}b", size.as_bytes()),
-            None => "-l 95%FREE".to_owned(),
-        };
-        let thin = lvm.thin_pool.as_ref().map_or_else(String::new, |pool| {
-            format!(
-                ", `lvcreate --type thin-pool {extent} -n {} {group}`",
-                pool.value
-            )
-        });
-        before.push(format!(
-            "Make the volume group of `{}` where it is not there, of disks that hold nothing: `pvcreate {disks}`, `vgcreate {group} {disks}`{thin}.",
-            lvm.name.value
-        ));
     }
     let ovs =
         host.network.bridges.values().any(|bridge| {

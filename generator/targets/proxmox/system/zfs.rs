@@ -1,8 +1,10 @@
-//! Pools and datasets: the script that makes them on a Proxmox VE host, and the same as a disko module.
+//! Pools, datasets and volume groups: the script that makes them on a Proxmox VE host, and pools as a disko module, too.
 //!
 //! The script never touches a disk that holds anything: `zpool create` itself takes a disk whose partitions hold no file
 //! system, and one of a destroyed pool, without a word, so the script looks at every disk first. The pool that the host
 //! starts from is the installer's work; only what the spec puts into it is made here.
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -14,14 +16,16 @@ use crate::template::{BuiltIn, Templates, one_line};
 use crate::value::{LogLayout, Platform, PoolLayout, ZfsAclType, ZfsCipher, ZfsKey};
 
 use super::Tree;
+use super::lvm::{self, GroupPlan};
 
-/// The pools and datasets of a host.
+/// The pools, datasets and volume groups of a host.
 #[derive(Debug, Clone)]
 pub(crate) struct Zfs {
     host: String,
     is_nixos: bool,
     pools: Vec<PoolPlan>,
     datasets: Vec<DatasetPlan>,
+    groups: Vec<GroupPlan>,
 }
 
 /// A pool, in `zpool`'s words.
@@ -53,6 +57,9 @@ pub struct PoolPlan {
     layout: Vec<VdevGroup>,
     #[serde(skip)]
     names: Vec<(String, String)>,
+    /// The disks of which it takes one partition, whichever vdev that is in.
+    #[serde(skip)]
+    partitioned: BTreeSet<String>,
 }
 
 /// A further vdev, in `zpool`'s words.
@@ -111,6 +118,8 @@ pub struct CreateScript {
     pub pools: Vec<PoolPlan>,
     /// Datasets, parents first.
     pub datasets: Vec<DatasetPlan>,
+    /// Volume groups that are made of disks.
+    pub groups: Vec<GroupPlan>,
 }
 
 impl BuiltIn for CreateScript {
@@ -139,6 +148,7 @@ pub(crate) fn plan(host: &Host) -> Zfs {
         is_nixos: *host.platform == Platform::Nixos,
         pools,
         datasets,
+        groups: lvm::groups(host),
     }
 }
 
@@ -160,6 +170,15 @@ fn pool_plan(host: &Host, pool: &Pool) -> PoolPlan {
             .vdevs
             .iter()
             .map(|vdev| further_plan(host, vdev))
+            .collect(),
+        partitioned: pool
+            .vdevs
+            .iter()
+            .flat_map(|vdev| &vdev.disks)
+            .chain(&pool.disks)
+            .map(|disk| &host.hardware.disks[disk.value])
+            .filter(|disk| disk.partition.is_some())
+            .map(|disk| disk.name.value.clone())
             .collect(),
         layout,
         names: disks,
@@ -405,7 +424,8 @@ impl Zfs {
 
     /// Whether there is anything to make.
     pub(super) fn is_empty(&self) -> bool {
-        self.datasets.is_empty()
+        self.groups.is_empty()
+            && self.datasets.is_empty()
             && self
                 .pools
                 .iter()
@@ -431,6 +451,7 @@ impl Zfs {
             host: self.host.clone(),
             pools: self.pools.clone(),
             datasets: self.datasets.clone(),
+            groups: self.groups.clone(),
         };
         tree.render(
             "storage/create.sh",
@@ -469,8 +490,9 @@ impl Zfs {
             for (name, device) in members {
                 // One that stands in two pools is reported by the analysis; here the first has it.
                 if disks.get(&[name]).is_none() {
-                    let mut disk = disko_disk(device, &pool.name)?;
-                    if pool.boot {
+                    let partitioned = pool.partitioned.contains(name);
+                    let mut disk = disko_disk(device, &pool.name, partitioned)?;
+                    if pool.boot && !partitioned {
                         disk.set("content.partitions.ESP", esp(std::mem::take(&mut first))?)?;
                     }
                     disks.set([name], disk)?;
@@ -554,10 +576,17 @@ fn esp(mounted: bool) -> Result<Attrs, BuildError> {
     Ok(esp)
 }
 
-fn disko_disk(device: &str, pool: &str) -> Result<Attrs, BuildError> {
+/// A disk gets a partition table of one partition. A partition that is there becomes a member as it is, and the table that it
+/// stands in is somebody else's.
+fn disko_disk(device: &str, pool: &str, partitioned: bool) -> Result<Attrs, BuildError> {
     let mut disk = Attrs::new();
     disk.set("type", "disk")?;
     disk.set("device", device)?;
+    if partitioned {
+        disk.set("content.type", "zfs")?;
+        disk.set("content.pool", pool)?;
+        return Ok(disk);
+    }
     disk.set("content.type", "gpt")?;
     disk.set("content.partitions.zfs.size", "100%")?;
     disk.set("content.partitions.zfs.content.type", "zfs")?;
