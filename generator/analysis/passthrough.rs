@@ -34,13 +34,40 @@ pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
 }
 
 /// The guests that take each function, with the place where they say so.
-type Users = BTreeMap<Id<PciDevice>, Vec<(Id<Guest>, Spanned<Id<PciDevice>>)>>;
+type Users = BTreeMap<Id<PciDevice>, Vec<(Id<Guest>, Span, Taken)>>;
+
+/// How a guest takes a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// It is the guest's alone.
+    Whole,
+    /// The host's driver makes a device of a part of it.
+    InPart,
+}
+
+impl Taken {
+    fn by(entry: &Passthrough) -> Self {
+        if entry.is_mediated() {
+            Self::InPart
+        } else {
+            Self::Whole
+        }
+    }
+
+    /// Parts of one card go to several guests, and to one guest twice.
+    fn goes_beside(self, other: Self) -> bool {
+        self == Self::InPart && other == Self::InPart
+    }
+}
 
 fn users(host: &Host) -> Users {
     let mut users: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (id, _, vm) in host.vms() {
-        for device in vm.passed() {
-            users.entry(device.value).or_default().push((id, device));
+        for entry in &vm.passthrough {
+            for row in entry.rows() {
+                let users = users.entry(row.value).or_default();
+                users.push((id, row.span, Taken::by(entry)));
+            }
         }
     }
     users
@@ -50,18 +77,17 @@ fn users(host: &Host) -> Users {
 fn shared(host: &Host, together: &Running, users: &Users, sink: &mut Sink) {
     for (device, takers) in users {
         let item = &host.hardware.pci[*device];
-        for (at, (guest, place)) in takers.iter().enumerate() {
-            let Some((other, other_place)) = takers[..at]
-                .iter()
-                .find(|(other, _)| other == guest || together.can_run(*guest, *other))
-            else {
+        for (at, (guest, place, taken)) in takers.iter().enumerate() {
+            let Some((other, other_place, _)) = takers[..at].iter().find(|(other, _, its)| {
+                !taken.goes_beside(*its) && (other == guest || together.can_run(*guest, *other))
+            }) else {
                 continue;
             };
             sink.push(given_twice(
                 host,
                 (&format!("`{}`", item.name.value), &item.path()),
-                (*guest, place.span),
-                (*other, other_place.span),
+                (*guest, *place),
+                (*other, *other_place),
             ));
         }
     }
@@ -69,7 +95,7 @@ fn shared(host: &Host, together: &Running, users: &Users, sink: &mut Sink) {
 
 /// The same of functions that no row of the hardware table has: guests have them by their addresses.
 fn shared_by_address(host: &Host, together: &Running, sink: &mut Sink) {
-    let mut cards: BTreeMap<String, Vec<(Id<Guest>, PciPlace, Span)>> = BTreeMap::new();
+    let mut cards: BTreeMap<String, Vec<(Id<Guest>, PciPlace, Span, Taken)>> = BTreeMap::new();
     for (id, _, vm) in host.vms() {
         for entry in &vm.passthrough {
             let PassedDevice::Raw {
@@ -83,16 +109,18 @@ fn shared_by_address(host: &Host, together: &Running, sink: &mut Sink) {
             let words = name.value.split(';').filter(|_| known.is_empty());
             for place in words.filter_map(|word| word.parse::<PciPlace>().ok()) {
                 let card = cards.entry(place.address.device_path()).or_default();
-                card.push((id, place, name.span));
+                card.push((id, place, name.span, Taken::by(entry)));
             }
         }
     }
     for takers in cards.values() {
-        for (at, (guest, place, span)) in takers.iter().enumerate() {
-            let other = takers[..at].iter().find(|(other, its, _)| {
-                its.meets(*place) && (other == guest || together.can_run(*guest, *other))
+        for (at, (guest, place, span, taken)) in takers.iter().enumerate() {
+            let other = takers[..at].iter().find(|(other, its, _, is_taken)| {
+                its.meets(*place)
+                    && !taken.goes_beside(*is_taken)
+                    && (other == guest || together.can_run(*guest, *other))
             });
-            if let Some((other, _, other_span)) = other {
+            if let Some((other, _, other_span, _)) = other {
                 let path = place.path();
                 sink.push(given_twice(
                     host,
@@ -478,20 +506,20 @@ fn keyboard(host: &Host, users: &Users, sink: &mut Sink) {
     let (Some(taken), true) = (taken, controllers.len() > 1) else {
         return;
     };
-    let Some((_, place)) = taken.last() else {
+    let Some((_, place, _)) = taken.last() else {
         return;
     };
     let mut diagnostic = Diagnostic::new(
         Code::MOX0509,
-        place.span,
+        *place,
         match controllers.len() {
             2 => "guests take both USB controllers of the hardware table".to_owned(),
             more => format!("guests take all {more} USB controllers of the hardware table"),
         },
     )
     .label("no keyboard works on the host's console");
-    for (_, other) in &taken[..taken.len() - 1] {
-        diagnostic = diagnostic.also(other.span, "given away too");
+    for (_, other, _) in &taken[..taken.len() - 1] {
+        diagnostic = diagnostic.also(*other, "given away too");
     }
     sink.push(diagnostic.help(
         "keep one for the host; if there is a further one, add it to `[hardware.pci]`; if the host needs no keyboard, write `headless = true` in `[host]`",
@@ -526,12 +554,13 @@ fn console(host: &Host, users: &Users, sink: &mut Sink) {
     let (Some((id, card)), None) = (cards.next(), cards.next()) else {
         return;
     };
-    let Some((guest, place)) = users.get(&id).and_then(|users| users.first()) else {
+    let whole = |(_, _, taken): &&(Id<Guest>, Span, Taken)| *taken == Taken::Whole;
+    let Some((guest, place, _)) = users.get(&id).and_then(|users| users.iter().find(whole)) else {
         return;
     };
     let guest = &host.guests[*guest].name.value;
     sink.push(
-        Diagnostic::new(Code::MOX0508, place.span, format!("the only graphics card of the host goes to `{guest}`"))
+        Diagnostic::new(Code::MOX0508, *place, format!("the only graphics card of the host goes to `{guest}`"))
             .label("the host's own console is lost while the guest runs, and often from the start")
             .also(card.name.span, "no other card of the class `gpu` is in the hardware table")
             .help("if that is meant, write `headless = true` in `[host]`; if the processor has graphics of its own, add it to `[hardware.pci]`"),

@@ -130,7 +130,7 @@ fn of_virtio(guest: &Guest, sink: &mut Sink) {
 
 /// A thread of its own for a SCSI disk needs a controller of its own (`PVE::QemuServer::config_to_command`).
 fn threads_of_disks(vm: &Vm, sink: &mut Sink) {
-    if *vm.scsi_controller == "virtio-scsi-single" {
+    if *vm.scsi_controller == Vm::SINGLE_CONTROLLER {
         return;
     }
     for disk in &vm.disks {

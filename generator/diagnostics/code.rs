@@ -38,6 +38,11 @@ macro_rules! codes {
                 match self { $(Self::$code => Severity::$severity,)* }
             }
 
+            /// Whether a spec's `[lints]` can set its level: it is a warning, at least of what is there already.
+            pub fn has_level(self) -> bool {
+                self.severity() == Severity::Warning || matches!(self, Self::MOX0601)
+            }
+
             /// What kind of problem it is, in a few words.
             pub fn title(self) -> &'static str {
                 match self { $(Self::$code => $title,)* }

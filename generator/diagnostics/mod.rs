@@ -87,6 +87,7 @@ impl Diagnostic {
     /// Only a warning here: an error's reason does not hold for what is there already.
     #[must_use]
     pub fn softened(mut self) -> Self {
+        debug_assert!(self.code.has_level(), "{} can be a warning", self.code);
         self.severity = Severity::Warning;
         self
     }

@@ -106,7 +106,12 @@ pub(super) fn of(host: &Host, pages: &[HugePages]) -> Kernel {
         }
     }
     boot.by_address.sort();
-    boot.parameters = parameters(host, pages, !passed.is_empty());
+    // A part of a card stays with the host's driver, and reaches memory as the whole would.
+    let reaches_memory = host
+        .vms()
+        .flat_map(|(_, _, vm)| &vm.passthrough)
+        .any(|entry| !entry.rows().is_empty());
+    boot.parameters = parameters(host, pages, reaches_memory);
     // The kernel takes the last of two that contradict each other: the spec's own words.
     for parameter in &host.boot.kernel_params {
         let parameter = parameter.as_str().to_owned();

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Graph, NodeKind, View};
 use crate::facts::{Facts, shares, tree};
 use crate::model::{
-    Guest, GuestKind, Host, Id, PortDevice, Store, StoreRef, Task, UsbSource, network::LegId,
-    network::Link,
+    Guest, GuestKind, Host, Id, Passthrough, PortDevice, Store, StoreRef, Task, UsbSource,
+    network::LegId, network::Link,
 };
 use crate::value::{DatasetUse, GuestAddress};
 
@@ -638,7 +638,9 @@ impl Builder<'_> {
         for (id, guest) in self.host.guests.iter() {
             let Some(vm) = guest.vm() else { continue };
             let mut taken: Vec<&str> = vm
-                .passed()
+                .passthrough
+                .iter()
+                .flat_map(Passthrough::rows)
                 .map(|device| hardware.pci[device.value].name.value.as_str())
                 .collect();
             taken.extend(vm.usb.iter().filter_map(|usb| match &usb.device {

@@ -821,6 +821,9 @@ pub struct RustProject {
 }
 
 impl Vm {
+    /// The one SCSI controller that gives each disk a thread of its own.
+    pub const SINGLE_CONTROLLER: &'static str = "virtio-scsi-single";
+
     /// The disk that it boots from: the first that its order names, else the first of all.
     pub fn boot_disk(&self) -> Option<&VmDisk> {
         let mut order = self.boot.iter().flat_map(|order| &order.value);
@@ -829,17 +832,31 @@ impl Vm {
             .or_else(|| self.disks.first())
     }
 
-    /// The rows of the hardware table that it takes, in the order of the spec, and where it says so.
+    /// The rows of the hardware table that it takes for itself, in the order of the spec, and where it says so.
     pub fn passed(&self) -> impl Iterator<Item = Spanned<Id<PciDevice>>> + '_ {
         self.passthrough
             .iter()
-            .flat_map(|entry| match &entry.device {
-                PassedDevice::Known(id) => vec![*id],
-                PassedDevice::Raw { name, known, .. } => known
-                    .iter()
-                    .map(|id| Spanned::new(*id, name.span))
-                    .collect(),
-            })
+            .filter(|entry| !entry.is_mediated())
+            .flat_map(Passthrough::rows)
+    }
+}
+
+impl Passthrough {
+    /// Whether it is a device that the host's driver makes of a part of the card (`mdev`): the card stays with the host, and
+    /// guests share it.
+    pub fn is_mediated(&self) -> bool {
+        PveOption::find(&self.more, "mdev").is_some()
+    }
+
+    /// The rows of the hardware table that it is, or is a part of, and where the spec says so.
+    pub fn rows(&self) -> Vec<Spanned<Id<PciDevice>>> {
+        match &self.device {
+            PassedDevice::Known(id) => vec![*id],
+            PassedDevice::Raw { name, known, .. } => known
+                .iter()
+                .map(|id| Spanned::new(*id, name.span))
+                .collect(),
+        }
     }
 }
 

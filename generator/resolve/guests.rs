@@ -275,11 +275,18 @@ impl Resolver<'_> {
                 false
             }
         };
+        let scsi_controller = Setting::or_default(
+            body.scsi_controller
+                .as_ref()
+                .map(|c| Spanned::new(c.value.as_str().to_owned(), c.span)),
+            Vm::SINGLE_CONTROLLER.to_owned(),
+            body.span,
+        );
         let mut disks: Vec<VmDisk> = Vec::new();
         let mut wanted: Vec<Wanted> = Vec::new();
         for row in body.disks.iter().flat_map(|table| &table.rows) {
             let Some(spec) = &row.body else { continue };
-            if let Some(disk) = self.vm_disk(&row.key, spec) {
+            if let Some(disk) = self.vm_disk(&row.key, spec, &scsi_controller) {
                 wanted.push(Wanted {
                     span: disk.name.span,
                     bus: Some(*disk.bus),
@@ -289,7 +296,7 @@ impl Resolver<'_> {
             }
         }
         for (key, row) in &raw.disks {
-            if let Some(mut disk) = self.vm_disk(key, &row.spec) {
+            if let Some(mut disk) = self.vm_disk(key, &row.spec, &scsi_controller) {
                 wanted.push(Wanted {
                     span: disk.name.span,
                     bus: Some(*disk.bus),
@@ -407,14 +414,7 @@ impl Resolver<'_> {
             images,
             cloud_init,
             boot,
-            scsi_controller: Setting::or_default(
-                body.scsi_controller
-                    .as_ref()
-                    .map(|c| Spanned::new(c.value.as_str().to_owned(), c.span)),
-                // The one controller that gives each disk a thread of its own.
-                "virtio-scsi-single".to_owned(),
-                body.span,
-            ),
+            scsi_controller,
             serial: self.serial(raw),
             passthrough,
             usb,
@@ -646,7 +646,12 @@ impl Resolver<'_> {
         )
     }
 
-    fn vm_disk(&mut self, name: &Spanned<String>, body: &VmDiskSpec) -> Option<VmDisk> {
+    fn vm_disk(
+        &mut self,
+        name: &Spanned<String>,
+        body: &VmDiskSpec,
+        controller: &Setting<String>,
+    ) -> Option<VmDisk> {
         let bus = choice(body.bus, Bus::Scsi, body.span);
         // QEMU has I/O threads for VirtIO alone, and `ssd` for all but VirtIO block.
         let (has_iothread, has_ssd) = match *bus {
@@ -678,7 +683,11 @@ impl Resolver<'_> {
             bus,
             ssd: Setting::or_default(body.ssd, flash && has_ssd, body.span),
             discard: Setting::or_default(body.discard, true, body.span),
-            iothread: Setting::or_default(body.iothread, has_iothread, body.span),
+            iothread: Setting::or_default(
+                body.iothread,
+                has_iothread && (*bus == Bus::Virtio || **controller == Vm::SINGLE_CONTROLLER),
+                body.span,
+            ),
             cache: body.cache.map(|c| c.map(|c| c.0)),
             backup: Setting::or_default(body.backup, true, body.span),
             mount: body.mount.clone(),

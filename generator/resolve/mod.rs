@@ -18,7 +18,7 @@ mod schedules;
 mod storage;
 mod windows;
 
-use crate::diagnostics::{Code, Diagnostic, LintLevel, Lints, Severity, Sink};
+use crate::diagnostics::{Code, Diagnostic, LintLevel, Lints, Sink};
 use crate::model::{
     Bond, Bridge, Dataset, Disk, External, Guest, Host, HostInterface, Lvm, Machine, Nic,
     PciDevice, Pool, Reserve, Setting, UsbDevice,
@@ -184,7 +184,7 @@ fn lints(file: &HostFile, sink: &mut Sink) -> Lints {
     for row in file.lints.iter().flat_map(|table| &table.rows) {
         let Some(level) = row.body else { continue };
         match row.key.value.parse::<Code>() {
-            Ok(code) if code.severity() == Severity::Warning => lints.set(
+            Ok(code) if code.has_level() => lints.set(
                 code,
                 match level.0 {
                     LintChoice::Allow => LintLevel::Allow,
@@ -204,7 +204,7 @@ fn lints(file: &HostFile, sink: &mut Sink) -> Lints {
             Err(()) => {
                 let warnings: Vec<&str> = Code::ALL
                     .iter()
-                    .filter(|c| c.severity() == Severity::Warning)
+                    .filter(|c| c.has_level())
                     .map(|c| c.as_str())
                     .collect();
                 sink.push(

@@ -2,7 +2,7 @@
 
 use crate::facts::{Facts, tree};
 use crate::graph::View;
-use crate::model::{Guest, GuestKind, Host, Id, Pool, Schedule, Task};
+use crate::model::{Guest, GuestKind, Host, Id, Passthrough, Pool, Schedule, Task};
 use crate::source::{Span, Spanned};
 use crate::value::GuestAddress;
 
@@ -143,7 +143,12 @@ pub(super) fn devices(host: &Host) -> Vec<Device> {
     let of = |(id, device): (Id<crate::model::PciDevice>, &crate::model::PciDevice)| {
         let guests: Vec<&str> = host
             .vms()
-            .filter(|(_, _, vm)| vm.passed().any(|passed| passed.value == id))
+            .filter(|(_, _, vm)| {
+                vm.passthrough
+                    .iter()
+                    .flat_map(Passthrough::rows)
+                    .any(|row| row.value == id)
+            })
             .map(|(_, guest, _)| guest.name.value.as_str())
             .collect();
         let members: Vec<String> = device

@@ -243,6 +243,12 @@ need() {
   done
 }
 
+# grub_reads POOL: whether GRUB itself reads the pool that the host runs from. It does where no tool copies the kernels to a
+# partition of the firmware's (proxmox-boot-tool), and it knows nothing of zstd: once a block is written so, nothing starts.
+grub_reads() {
+  [[ ! -s $root/etc/kernel/proxmox-boot-uuids ]] && hear findmnt --noheadings --output SOURCE / && [[ ${heard%%/*} == "$1" ]]
+}
+
 # ---------------------------------------------------------------- one run
 
 # Where the files of the system lie; another place is for trials.

@@ -500,6 +500,10 @@ property() {
   if [[ $now == "$5" ]]; then
     return 0
   fi
+  if [[ $3 == compression && $5 == zstd* ]] && grub_reads "${2%%/*}"; then
+    problem "compression=$5 of $2: GRUB reads the pool by itself, and zstd it cannot read: the host would not start again. Let proxmox-boot-tool take over the start first"
+    return 0
+  fi
   if [[ -n $4 && $now != "$4" ]]; then
     problem "$3 of $2 is \`$now\` by now, and was \`$4\`: plan anew"
     return 0

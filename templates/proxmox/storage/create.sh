@@ -229,6 +229,20 @@ pool_property() {
   fi
 }
 
+# check_compression DATASET COMPRESSION: before anything is made: ends the run where what is compressed so would keep the
+# host from starting.
+check_compression() {
+  if has_line "$datasets" "$1"; then
+    hear zfs get -Hp -o value compression "$1" || die "compression of $1 cannot be read: $(last_line "$heard_err")"
+    if [[ $heard == "$2" ]]; then
+      return 0
+    fi
+  fi
+  if [[ $2 == zstd* ]] && grub_reads "${1%%/*}"; then
+    die "compression=$2 of $1: GRUB reads the pool by itself, and zstd it cannot read: the host would not start again. Let proxmox-boot-tool take over the start first (\"Switch Legacy-Boot to Proxmox Boot Tool\" in Proxmox VE's wiki), or say another compression. Nothing was changed"
+  fi
+}
+
 # property DATASET NAME VALUE
 property() {
   hear zfs get -Hp -o value "$2" "$1" || die "$2 of $1 cannot be read: $(last_line "$heard_err")"
@@ -377,6 +391,20 @@ check_group <@ group.name @>
 <%- for disk in group.disks %> \
   <@ disk @>
 <%- endfor %>
+<% endfor -%>
+<% for pool in pools -%>
+<% if pool.boot -%>
+<% if pool.states_compression -%>
+check_compression <@ pool.name @> <@ pool.compression @>
+<% endif -%>
+<% endif -%>
+<% endfor -%>
+<% for dataset in datasets -%>
+<% for property in dataset.properties -%>
+<% if property.key == "compression" -%>
+check_compression <@ dataset.name @> <@ property.value @>
+<% endif -%>
+<% endfor -%>
 <% endfor -%>
 if ((${#problems[@]})); then
   for problem in "${problems[@]}"; do

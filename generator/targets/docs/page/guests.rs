@@ -4,7 +4,7 @@ use pulldown_cmark::{Event, HeadingLevel, Parser, Tag, TagEnd};
 
 use super::{FileLink, GuestPage, Lines, Table};
 use crate::facts::{Facts, shares, tree};
-use crate::model::{Guest, GuestKind, Host, Id, MountSource, UsbSource};
+use crate::model::{Guest, GuestKind, Host, Id, MountSource, Passthrough, UsbSource};
 use crate::output::FileSet;
 use crate::plan::{Data, Interrupts, costs, render};
 use crate::pve::{self, GuestConfig, Release};
@@ -104,7 +104,7 @@ fn made_of(
 fn devices(host: &Host, guest: &Guest, row: &mut impl FnMut(&str, String, crate::source::Span)) {
     match &guest.kind {
         GuestKind::Vm(vm) => {
-            for device in vm.passed() {
+            for device in vm.passthrough.iter().flat_map(Passthrough::rows) {
                 let known = &host.hardware.pci[device.value];
                 let text = format!("{} ({})", known.name.value, known.path());
                 row("Device", text, device.span);

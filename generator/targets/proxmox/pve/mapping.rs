@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, Host, Id, PassedDevice, PciDevice};
+use crate::model::{Guest, Host, Id, PassedDevice, Passthrough, PciDevice};
 use crate::pve::{
     CannotCarry, ConfigFile, MappingKind, PropertyString, PveOption, Release, Section,
     SectionConfig, SectionFile, check_option,
@@ -63,7 +63,8 @@ impl PciMappings {
     pub fn of(host: &Host) -> Self {
         let taken: Vec<Vec<Id<PciDevice>>> = host
             .vms()
-            .map(|(_, _, vm)| vm.passed().map(|device| device.value).collect())
+            .map(|(_, _, vm)| vm.passthrough.iter().flat_map(Passthrough::rows))
+            .map(|rows| rows.map(|row| row.value).collect())
             .collect();
         let is_taken = |id: Id<PciDevice>| taken.iter().any(|devices| devices.contains(&id));
         let mut mappings: Vec<PciMapping> = Vec::new();
@@ -118,7 +119,9 @@ impl PciMappings {
             };
             let slot = entry.slot.map(|slot| slot.value);
             // The functions of one card are one device of the guest: what is said of one of them is said of it.
-            let same = found.iter_mut().find(|(other, _)| {
+            // Each device that is made of a part of one is its own.
+            let same = found.iter_mut().filter(|_| !entry.is_mediated());
+            let same = same.into_iter().find(|(other, _)| {
                 matches!((&other.what, &what), (What::Mapped(a), What::Mapped(b)) if std::ptr::eq(*a, *b))
             });
             if let Some((passed, slot_of_card)) = same {
@@ -214,6 +217,11 @@ impl Passed<'_> {
         }
     }
 
+    /// Whether it is a part of a card that the host's driver makes.
+    pub fn is_mediated(&self) -> bool {
+        PveOption::find(&self.more, "mdev").is_some()
+    }
+
     /// Whether it is a graphics card.
     pub fn is_gpu(&self, host: &Host) -> bool {
         match &self.what {
@@ -286,6 +294,10 @@ pub(super) fn pci(host: &Host, mappings: &PciMappings, sink: &mut Sink) -> Optio
                 section.set("description", &model.value)?;
             }
             section.add("map", map)?;
+            // Else Proxmox VE finds at the guest's start that the card has changed (`PVE::Mapping::PCI::assert_valid`).
+            if is_shared(host, mapping) && PveOption::find(&device.schema, "mdev").is_none() {
+                section.set("mdev", "1")?;
+            }
             for option in &device.schema {
                 section.set(&option.key.value, &option.value.value)?;
                 section.mark(&option.key.value, option.key.span);
@@ -296,6 +308,15 @@ pub(super) fn pci(host: &Host, mappings: &PciMappings, sink: &mut Sink) -> Optio
     }
     let empty = config.sections().next().is_none();
     (!empty).then_some(config)
+}
+
+/// Whether a guest has a part of it that the host's driver makes.
+fn is_shared(host: &Host, mapping: &PciMapping) -> bool {
+    let entries = host.vms().flat_map(|(_, _, vm)| &vm.passthrough);
+    let mut rows = entries
+        .filter(|entry| entry.is_mediated())
+        .flat_map(Passthrough::rows);
+    rows.any(|row| mapping.functions.contains(&row.value))
 }
 
 /// A device that has no id in the spec cannot be mapped.

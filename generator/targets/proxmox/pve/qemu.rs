@@ -473,6 +473,7 @@ fn passthrough(
         // Windows would put its desktop on the emulated card, which nobody sees. Elsewhere the emulated one stays as a
         // console: `x-vga` also hides from the guest that it is virtual, which costs Linux its paravirtual clock.
         let usual = passed.is_gpu(host)
+            && !passed.is_mediated()
             && screen == Screen::Emulated
             && vm.os.is_windows()
             && vm

@@ -632,6 +632,65 @@ fn a_card_that_is_not_to_be_mapped_is_named_by_its_address() {
 }
 
 #[test]
+fn guests_share_a_card_by_parts_that_the_host_makes() {
+    let part = "passthrough = [{ device = \"igpu\", mdev = \"i915-GVTg_V5_4\" }]";
+    let whole = "passthrough = [\"igpu\"]";
+    let spec = |one: &str, other: &str| {
+        let second = VM
+            .replace("vms.web", "vms.other")
+            .replace("vmid = 100", "vmid = 101");
+        format!(
+            "{BASE}{}{}",
+            VM.replace("{keys}", one),
+            second.replace("{keys}", other),
+        )
+        .replace("{release}", "9.2")
+    };
+    let built = build_text(&spec(part, part));
+    assert_eq!(built.told, []);
+    let option = Some("mapping=igpu,pcie=1,mdev=i915-GVTg_V5_4");
+    assert_eq!(
+        (built.option(100, "hostpci0"), built.option(101, "hostpci0")),
+        (option, option)
+    );
+    assert_eq!(
+        built.file("etc/pve/mapping/pci.cfg"),
+        "igpu\n\tmap id=8086:4680,iommugroup=1,node=pve1,path=0000:00:02.0,subsystem-id=8086:2212\n\tmdev 1\n\n"
+    );
+    // Two parts of it in one guest are two devices.
+    let twice = part.replace(']', ", { device = \"igpu\", mdev = \"i915-GVTg_V5_8\" }]");
+    let built = build_text(&spec(&twice, ""));
+    assert_eq!(
+        built.option(100, "hostpci1"),
+        Some("mapping=igpu,pcie=1,mdev=i915-GVTg_V5_8")
+    );
+    // Who has the card leaves no part of it to others.
+    let codes: Vec<Code> = build_text(&spec(part, whole))
+        .told
+        .iter()
+        .map(|told| told.0)
+        .collect();
+    assert!(codes.contains(&Code::MOX0501), "{codes:?}");
+}
+
+#[test]
+fn a_disk_has_a_thread_of_its_own_where_its_controller_gives_one() {
+    for (keys, thread) in [
+        ("", true),
+        ("scsi-controller = \"virtio-scsi-single\"", true),
+        ("scsi-controller = \"virtio-scsi-pci\"", false),
+        ("scsi-controller = \"lsi\"", false),
+    ] {
+        let text = format!("{BASE}{VM}")
+            .replace("{release}", "9.2")
+            .replace("{keys}", keys);
+        let built = build_text(&text);
+        let disk = built.option(100, "scsi0").expect("a disk");
+        assert_eq!(disk.contains("iothread=1"), thread, "{keys}: {disk}");
+    }
+}
+
+#[test]
 fn usb_devices_with_an_id_are_mapped() {
     let text = format!(
         "{BASE}[hardware.usb]\nzigbee = {{ id = \"10C4:EA60\", model = \"a stick\" }}\n\
