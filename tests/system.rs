@@ -515,6 +515,35 @@ fn volume_groups_are_made_once_of_blank_disks() {
 }
 
 #[test]
+fn what_grub_cannot_read_is_not_written_to_the_pool_that_it_starts_from() {
+    let spec = specs()["lvm"].replace("flash", "rpool").replace(
+        "disks = [\"part\"]",
+        "disks = [\"part\"]\nboot = true\ncompression = \"zstd\"",
+    );
+    let host = FakeHost::new(&spec);
+    let findmnt = |said: &str| {
+        host.write("bin/findmnt", &format!("#!/bin/sh\necho {said}\n"));
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(host.path("bin/findmnt"), mode).expect("a mode");
+    };
+    findmnt("rpool/ROOT/pve-1");
+    host.write("property-compression-rpool", "lz4\n");
+    let said = host.run("storage/create.sh", &["--yes"], "");
+    assert_eq!(said.status, Some(1), "{}", said.out);
+    assert!(said.err.contains("GRUB reads the pool"), "{}", said.err);
+    assert_eq!(host.changes(), [] as [&str; 0]);
+    // It runs from elsewhere, or has been so for long.
+    findmnt("/dev/mapper/pve-root");
+    fine(&host.run("storage/create.sh", &["--yes"], ""));
+    assert!(
+        host.changes()
+            .contains(&"zfs set compression=zstd rpool".to_owned())
+    );
+    findmnt("rpool/ROOT/pve-1");
+    fine(&host.run("storage/create.sh", &["--yes"], ""));
+}
+
+#[test]
 fn volume_groups_that_cannot_be_listed_are_not_made() {
     let host = FakeHost::new(&specs()["lvm"]);
     for fail in ["vgs", "lvs"] {
