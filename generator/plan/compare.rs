@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::classes::Kind;
+use super::firewall::{self, FirewallRules};
 use super::guests::{self, Found, object, program};
 use super::items::{self, Items, Options, Rules, Sides};
 use super::parse::{self, TYPE};
@@ -453,37 +454,53 @@ impl<'a> Comparison<'a> {
                 live: &live,
                 applied: record.map(|_| &applied),
             };
+            let api = self.firewall_api(object);
+            let before = found.changes.len();
             items::compare(
                 &sides,
-                &FirewallRules {
-                    api: self.firewall_api(object),
-                },
+                &FirewallRules { api: &api },
                 &|object, option| self.place_of(path, object, option),
                 found,
             );
             if let (Some(wanted), Some(live)) = (wanted.get(object), live.get(object)) {
                 self.rule_order(object, path, wanted, live, found);
             }
+            let live = self.live.firewall.get(path);
+            firewall::give_calls(
+                &mut found.changes[before..],
+                &api,
+                live.map_or("", |file| file.text.as_str()),
+                self.file(path).unwrap_or_default(),
+            );
         }
     }
 
-    /// Where the API has the options of a file of the firewall; empty for a guest that nobody knows.
+    /// Where the API has a file of the firewall; empty for a guest that nobody knows.
     fn firewall_api(&self, object: &Object) -> String {
         let node = self.wanted.host.name.as_str();
         let Object::Firewall(name) = object else {
             return String::new();
         };
         let of_guest = |vmid: u32| {
-            let guest = self.live.own()?.guests.get(&vmid)?;
-            let folder = match guest.kind {
+            let live = self.live.own().and_then(|own| own.guests.get(&vmid));
+            let is_of = |folder: &str| {
+                self.file(&format!("etc/pve/{folder}/{vmid}.conf"))
+                    .is_some()
+            };
+            let kind = live.map(|guest| guest.kind).or_else(|| {
+                let of_spec = [(GuestKind::Qm, "qemu-server"), (GuestKind::Pct, "lxc")];
+                let mut kinds = of_spec.into_iter().filter(|(_, folder)| is_of(folder));
+                kinds.next().map(|(kind, _)| kind)
+            });
+            let folder = match kind? {
                 GuestKind::Qm => "qemu",
                 GuestKind::Pct => "lxc",
             };
-            Some(format!("/nodes/{node}/{folder}/{vmid}/firewall/options"))
+            Some(format!("/nodes/{node}/{folder}/{vmid}/firewall"))
         };
         match name.as_str() {
-            "cluster" => "/cluster/firewall/options".to_owned(),
-            "host" => format!("/nodes/{node}/firewall/options"),
+            "cluster" => "/cluster/firewall".to_owned(),
+            "host" => format!("/nodes/{node}/firewall"),
             vmid => vmid.parse().ok().and_then(of_guest).unwrap_or_default(),
         }
     }
@@ -1264,51 +1281,6 @@ fn api_path(object: &Object) -> String {
         | Object::Unit(_)
         | Object::File(_)
         | Object::Interface(_) => String::new(),
-    }
-}
-
-struct FirewallRules {
-    /// Where the API has the options of the file.
-    api: String,
-}
-
-impl Rules for FirewallRules {
-    fn class(&self, _: &Object, _: Option<&str>, _: Kind) -> Class {
-        Class::NOW
-    }
-
-    fn set(&self, _: &Object, option: &str, value: Option<&str>) -> Vec<Command> {
-        // A rule has no name in the API, only the place where it stands: the file says it.
-        if option.starts_with('[') || self.api.is_empty() {
-            return Vec::new();
-        }
-        let command = Command::new("pvesh").arg("set").arg(&self.api);
-        vec![match value {
-            Some(value) => command.arg(format!("--{option}")).arg(value),
-            None => command.arg("--delete").arg(option),
-        }]
-    }
-
-    fn is_same(&self, _: &Object, option: &str, live: Option<&str>, wanted: Option<&str>) -> bool {
-        // A rule is its own text: where it stands among others' is not ours to say.
-        if option.starts_with('[') {
-            return live.is_some() == wanted.is_some();
-        }
-        live == wanted
-    }
-
-    fn key(&self, _: &Object, option: Option<&str>) -> String {
-        match option {
-            None => String::new(),
-            Some(option) => match option.split_once("] ") {
-                Some((section, line)) => format!("{section}]\t{line}"),
-                None => format!("[OPTIONS]\t{option}"),
-            },
-        }
-    }
-
-    fn shown(&self, _: &Object, options: &Options) -> String {
-        options.keys().cloned().collect::<Vec<_>>().join("; ")
     }
 }
 

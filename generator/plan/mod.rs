@@ -8,6 +8,7 @@
 pub mod classes;
 mod compare;
 pub mod costs;
+mod firewall;
 mod guests;
 mod items;
 mod parse;

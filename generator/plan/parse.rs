@@ -143,16 +143,26 @@ pub(super) fn unit(text: &str) -> Options {
     options
 }
 
+/// A line of the firewall without its remark, spelled one way; none where nothing else is in it.
+pub(super) fn firewall_entry(line: &str) -> Option<String> {
+    let line = line.split('#').next().unwrap_or_default();
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    // Not to log is what a rule does that does not say it.
+    if let Some(at) = words.windows(2).position(|pair| pair == ["-log", "nolog"]) {
+        words.drain(at..at + 2);
+    }
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
 /// A file of the firewall: its options, and each rule, alias or member of a set by its section and text.
 pub(super) fn firewall(text: &str) -> Options {
     let mut options = Options::new();
     let mut section = String::new();
     let mut place = 0;
     for line in text.lines() {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        if line.is_empty() {
+        let Some(line) = firewall_entry(line) else {
             continue;
-        }
+        };
         if line.starts_with('[') {
             let end = line.find(']').map_or(line.len(), |end| end + 1);
             line[..end].clone_into(&mut section);
@@ -162,15 +172,10 @@ pub(super) fn firewall(text: &str) -> Options {
                 options.insert(key.trim().to_owned(), value.trim().to_owned());
             }
         } else {
-            let mut words: Vec<&str> = line.split_whitespace().collect();
-            // Not to log is what a rule does that does not say it.
-            if let Some(at) = words.windows(2).position(|pair| pair == ["-log", "nolog"]) {
-                words.drain(at..at + 2);
-            }
             place += 1;
             // The first of two equal rules counts.
             options
-                .entry(format!("{section} {}", words.join(" ")))
+                .entry(format!("{section} {line}"))
                 .or_insert_with(|| place.to_string());
         }
     }
