@@ -679,10 +679,16 @@ fn judged(
         return Class::NOW.at(When::Refused);
     }
     let volume_goes = part.is_some_and(|part| matches!(part, "file" | "volume")) && !is_cd(before);
-    let data = if volume_goes && is_drive(key) && volume_of(before).is_some_and(is_volume) {
-        class.data.max(Data::Detached)
-    } else {
-        class.data
+    let data = match volume_of(before) {
+        Some(volume) if volume_goes && is_drive(key) => {
+            if is_volume(volume) {
+                class.data.max(Data::Detached)
+            } else {
+                // A folder or a disk of the host, which no guest owns.
+                Data::Kept
+            }
+        }
+        Some(_) | None => class.data,
     };
     if pair.running == Some(false) {
         return Class::NOW.with_data(data);
@@ -754,8 +760,19 @@ fn judged(
         {
             Class::RESTART
         }
+        // QEMU's virtio cards alone take it.
+        "net"
+            if part == Some("host-tunnel")
+                && [before, after].iter().all(|parts| is_other_card(parts)) =>
+        {
+            Class::NOW
+        }
         _ => class.with_data(data),
     }
+}
+
+fn is_other_card(parts: &Parts) -> bool {
+    parts.get("model").is_some_and(|model| model != "virtio")
 }
 
 /// Whether a drive's text names a volume of a storage, and no path or nothing.
@@ -968,13 +985,37 @@ fn set(pair: &Pair<'_>, key: &str, value: Option<&str>, class: Class) -> Vec<Com
     if key == RAW || class.when == When::Recreate {
         return Vec::new();
     }
-    let command = Command::new(program(pair.live.kind))
-        .arg("set")
-        .arg(pair.vmid);
-    vec![match value {
-        Some(value) => command.arg(format!("--{key}")).arg(value),
-        None => command.arg("--delete").arg(key),
-    }]
+    let call = || {
+        Command::new(program(pair.live.kind))
+            .arg("set")
+            .arg(pair.vmid)
+    };
+    let mut commands = vec![match value {
+        Some(value) => call().arg(format!("--{key}")).arg(value),
+        None => call().arg("--delete").arg(key),
+    }];
+    if let Some(boot) = value.and_then(|value| boot_without(pair, key, value)) {
+        commands.push(call().arg("--boot").arg(boot));
+    }
+    commands
+}
+
+/// The order of boot devices that is to stay, where setting a disc's drive would append the drive to it (`update_vm_api` of
+/// qemu-server).
+fn boot_without<'a>(pair: &'a Pair<'_>, key: &str, value: &str) -> Option<&'a str> {
+    let file = pair.live.kind.config_file();
+    let parts = value::parts(file, key, value);
+    if pair.live.kind != GuestKind::Qm || !is_drive(key) || !is_cd(&parts) || is_cloud_init(&parts)
+    {
+        return None;
+    }
+    let order_of = |boot: &str| value::parts(file, "boot", boot).remove("order");
+    let live = pair.live.config.get("boot")?;
+    let boot = pair.wanted.get("boot").unwrap_or(live);
+    let lacks = |boot: &str| {
+        order_of(boot).is_some_and(|order| !order.split([';', ',', ' ']).any(|own| own == key))
+    };
+    (lacks(live) && lacks(boot)).then_some(boot)
 }
 
 /// Who changed a value since the last run.

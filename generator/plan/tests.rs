@@ -500,6 +500,18 @@ fn the_values_of_both_sides_decide_on_the_class() {
 }
 
 #[test]
+fn another_disc_stays_out_of_the_boot_order() {
+    let found = changed_guest(
+        "boot: order=scsi0\nide2: none,media=cdrom\n",
+        "boot: order=scsi0\nide2: local:iso/a.iso,media=cdrom\n",
+    );
+    let [(_, _, commands)] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(commands[1], "qm set 100 --boot 'order=scsi0'");
+}
+
+#[test]
 fn what_is_meant_anyhow_is_not_spelled_out_for_it() {
     let live = "scsi1: tank:vm-100-disk-1,size=8G\n";
     let wanted = "scsi1: tank:vm-100-disk-1,iothread=0,size=8G,mbps=5\n";
