@@ -4,13 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 
-use moxc::compile;
-use moxc::diagnostics::{Code, Sink};
-use moxc::origin::Origin;
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
-use moxc::template::Templates;
+use moxc::diagnostics::Code;
+use moxc::targets::Target;
 
+use crate::in_memory::build;
 use crate::program::tests;
 
 /// Codes of what one target cannot say; their own parts of the documentation tell of them.
@@ -73,14 +70,7 @@ fn the_list_of_checks_is_complete() {
 
 /// Every file of a host's output, one after the other with their paths.
 fn output(spec: &str) -> String {
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", spec);
-    let origin = Origin::of(&sources, &[file]);
-    let mut sink = Sink::new();
-    let checked = compile::check(&sources, file, &origin, &mut sink);
-    assert!(!sink.has_errors(), "{sink:?}");
-    let plan = checked.plan.expect("a plan");
-    let files = targets::emit(&plan, Target::ALL, &Templates::built_in(), &mut sink);
+    let files = build("host.toml", spec, Target::ALL);
     let mut all = String::new();
     for file in files.iter() {
         writeln!(all, "### {}", file.path).expect("a string takes all text");

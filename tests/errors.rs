@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use moxc::diagnostics::{Code, Severity};
 
+use crate::in_memory::Compiled;
 use crate::program::{call, tests};
 
 /// Codes that no spec yields alone, and where they are tested.
@@ -253,14 +254,10 @@ fn what_a_page_calls_right_is_right() {
             {
                 continue; // a fleet's
             }
-            let mut sources = moxc::source::SourceMap::new();
             let host = "[host]\nname = \"pve1\"\nrelease = \"9.1\"\ntimezone = \"UTC\"\n";
             let host = if text.contains("[host]") { "" } else { host };
-            let file = sources.add("host.toml", format!("{text}\n{host}"));
-            let origin = moxc::origin::Origin::of(&sources, &[file]);
-            let mut sink = moxc::diagnostics::Sink::new();
-            moxc::compile::check(&sources, file, &origin, &mut sink);
-            for (_, found) in sink.finish(&moxc::diagnostics::Lints::default(), false) {
+            let text = format!("{text}\n{host}");
+            for (_, found) in Compiled::of("host.toml", &text).found() {
                 let told = found.code.as_str();
                 if found.code == *code || NOT_OF_THE_LANGUAGE.contains(&told) {
                     wrong.push(format!("{code}: {told}: {}", found.message));

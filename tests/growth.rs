@@ -5,13 +5,10 @@
 
 use std::fmt::Write as _;
 
-use moxc::compile;
 use moxc::diagnostics::render::{Format, render};
-use moxc::diagnostics::{Lints, Sink};
-use moxc::origin::Origin;
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
-use moxc::template::Templates;
+use moxc::targets::Target;
+
+use crate::in_memory::Compiled;
 
 const HOST: &str = r#"
 [host]
@@ -53,16 +50,12 @@ nixos.state-version = "25.11"
 
 /// How much is said: problems, and bytes in all forms that hold everything, and of all files of a sound spec.
 fn said(spec: &str) -> (usize, usize) {
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", spec);
-    let mut sink = Sink::new();
-    let origin = Origin::of(&sources, &[file]);
-    let plan = compile::check(&sources, file, &origin, &mut sink).plan;
-    let files = plan.map(|plan| {
-        let files = targets::emit(&plan, Target::ALL, &Templates::built_in(), &mut sink);
-        files.iter().map(|file| file.contents.len()).sum::<usize>()
-    });
-    let found = sink.finish(&Lints::default(), false);
+    let mut compiled = Compiled::of("host.toml", spec);
+    let files = compiled
+        .files(Target::ALL)
+        .map(|files| files.iter().map(|file| file.contents.len()).sum::<usize>());
+    let found = compiled.found();
+    let sources = compiled.sources;
     let bytes = [Format::Short, Format::Json, Format::Sarif]
         .map(|format| render(format, &sources, &found).len());
     // What a person is shown has a bound.

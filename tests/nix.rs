@@ -661,23 +661,11 @@ fn the_modules_refuse_wrong_values() {
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
 fn a_nixos_host_says_the_same_as_a_debian_one() {
-    use moxc::compile;
-    use moxc::diagnostics::Sink;
-    use moxc::origin::Origin;
-    use moxc::source::SourceMap;
-    use moxc::targets::{self, Target};
-    use moxc::template::Templates;
+    use moxc::targets::Target;
 
     // The same host on Debian: a NixOS host gets none of these files.
     let spec = cases()["nixos-host"].replacen("platform = \"nixos\"", "platform = \"proxmox\"", 1);
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", spec.as_str());
-    let mut sink = Sink::new();
-    let origin = Origin::of(&sources, &[file]);
-    let plan = compile::check(&sources, file, &origin, &mut sink)
-        .plan
-        .unwrap();
-    let debian = targets::emit(&plan, &[Target::Proxmox], &Templates::built_in(), &mut sink);
+    let debian = crate::in_memory::build("host.toml", &spec, &[Target::Proxmox]);
     let text = |path: &str| {
         let file = debian
             .get(path)

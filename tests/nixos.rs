@@ -6,14 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use moxc::compile;
-use moxc::diagnostics::{Lints, Sink};
-use moxc::origin::Origin;
 use moxc::output::FileSet;
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
+use moxc::targets::Target;
 use pretty_assertions::assert_eq;
 
+use crate::in_memory::{self, Compiled};
 use crate::program::call;
 
 pub(crate) fn root() -> PathBuf {
@@ -22,21 +19,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// The files of a spec; panics with its errors where it has any.
 pub(crate) fn build(name: &str, text: &str) -> FileSet {
-    let mut sources = SourceMap::new();
-    let file = sources.add(name, text);
-    let mut sink = Sink::new();
-    let origin = Origin::of(&sources, &[file]);
-    let checked = compile::check(&sources, file, &origin, &mut sink);
-    let plan = checked.plan.unwrap_or_else(|| {
-        let found: Vec<_> = std::mem::take(&mut sink)
-            .finish(&Lints::default(), false)
-            .into_iter()
-            .map(|(_, d)| (d.code, d.message.clone(), sources.start(d.span())))
-            .collect();
-        panic!("{name}: {found:#?}")
-    });
-    let templates = moxc::template::Templates::built_in();
-    targets::emit(&plan, &[Target::Nixos], &templates, &mut sink)
+    in_memory::build(name, text, &[Target::Nixos])
 }
 
 /// The examples with NixOS in them: name of the case, spec, host.
@@ -211,12 +194,8 @@ fn dump() {
 
 /// What the checks of a spec say: codes and messages.
 fn found(path: &Path) -> Vec<(String, String)> {
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", fs::read_to_string(path).unwrap());
-    let mut sink = Sink::new();
-    let origin = Origin::of(&sources, &[file]);
-    compile::check(&sources, file, &origin, &mut sink);
-    sink.finish(&Lints::default(), false)
+    Compiled::of("host.toml", &fs::read_to_string(path).unwrap())
+        .found()
         .into_iter()
         .map(|(_, d)| (d.code.to_string(), d.message.clone()))
         .collect()

@@ -12,16 +12,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Output, Stdio};
 
-use moxc::compile;
-use moxc::diagnostics::Sink;
 use moxc::nu::{self, Literal, Module};
-use moxc::origin::Origin;
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
+use moxc::targets::Target;
 use pretty_assertions::assert_eq;
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::in_memory::build;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -96,17 +94,9 @@ struct Tree {
 
 impl Tree {
     fn of(spec: &Path) -> Self {
-        let mut sources = SourceMap::new();
-        let name = spec.file_name().unwrap().to_str().unwrap().to_owned();
-        let file = sources.add(name, fs::read_to_string(spec).unwrap());
-        let mut sink = Sink::new();
-        let origin = Origin::of(&sources, &[file]);
-        let checked = compile::check(&sources, file, &origin, &mut sink);
-        let plan = checked
-            .plan
-            .unwrap_or_else(|| panic!("{}: {sink:?}", spec.display()));
-        let templates = moxc::template::Templates::built_in();
-        let files = targets::emit(&plan, &[Target::Windows], &templates, &mut sink);
+        let name = spec.file_name().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(spec).unwrap();
+        let files = build(name, &text, &[Target::Windows]);
         let folder = tempfile::tempdir().unwrap();
         let mut guests = BTreeSet::new();
         for file in files.iter() {

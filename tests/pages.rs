@@ -6,15 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use moxc::compile;
-use moxc::diagnostics::Sink;
-use moxc::origin::Origin;
 use moxc::output::{FileSet, Sha256};
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
-use moxc::template::{Templates, html};
+use moxc::targets::Target;
+use moxc::template::html;
 use pretty_assertions::assert_eq;
 
+use crate::in_memory::build;
 use crate::program::tests;
 use crate::system::{emit, specs, text, tree};
 
@@ -314,14 +311,8 @@ fn words_of_a_spec_are_text_on_the_page() {
 
 #[test]
 fn the_page_is_the_same_whether_it_is_built_alone() {
-    let mut sources = SourceMap::new();
-    let file = sources.add("homelab.toml", REFERENCE);
-    let mut sink = Sink::new();
-    let origin = Origin::of(&sources, &[file]);
-    let plan = compile::check(&sources, file, &origin, &mut sink).plan;
-    let plan = plan.expect("a sound host");
     let built = |targets: &[Target]| {
-        let files = targets::emit(&plan, targets, &Templates::built_in(), &mut Sink::new());
+        let files = build("homelab.toml", REFERENCE, targets);
         let paths: Vec<String> = files.iter().map(|file| file.path.to_string()).collect();
         (text(&files, PAGE), paths)
     };

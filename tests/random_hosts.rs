@@ -6,14 +6,11 @@ use std::fmt::Write as _;
 use std::io;
 
 use moxc::adopt;
-use moxc::compile;
-use moxc::diagnostics::Sink;
 use moxc::live::{self, Folder, FolderEntry, Snapshot};
-use moxc::origin::Origin;
 use moxc::plan::{self, Plan, Wanted};
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
-use moxc::template::Templates;
+use moxc::targets::Target;
+
+use crate::in_memory::Compiled;
 
 /// A host as files in memory; a link is a text behind `-> `.
 #[derive(Debug, Clone, Default)]
@@ -872,16 +869,9 @@ impl Making {
 
 /// The plan of a spec against a host.
 fn plan_of(text: &str, live: &Snapshot) -> Plan {
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", text);
-    let origin = Origin::of(&sources, &[file]);
-    let mut sink = Sink::new();
-    let checked = compile::check(&sources, file, &origin, &mut sink);
-    let (host, plan) = (
-        checked.host.expect("a host"),
-        checked.plan.expect("no errors"),
-    );
-    let files = targets::emit(&plan, &[Target::Proxmox], &Templates::built_in(), &mut sink);
+    let mut compiled = Compiled::of("host.toml", text);
+    let files = compiled.files(&[Target::Proxmox]).expect("no errors");
+    let host = compiled.checked.host.expect("a host");
     plan::compare(
         &Wanted {
             host: &host,

@@ -3,21 +3,20 @@
 use std::collections::BTreeSet;
 
 use moxc::compile;
-use moxc::diagnostics::{Code, Lints, Severity, Sink};
+use moxc::diagnostics::{Code, Severity};
 use moxc::facts::Facts;
 use moxc::graph::{self, Graph, NodeKind, View};
-use moxc::origin::Origin;
-use moxc::source::SourceMap;
+
+use crate::in_memory::Compiled;
 
 /// What is found in an example: severity, code, and the line that it is about.
 fn found(name: &str, text: &str) -> (compile::Checked, Vec<(Severity, Code, String)>) {
-    let mut sources = SourceMap::new();
-    let file = sources.add(name, text.to_owned());
-    let mut sink = Sink::new();
-    let origin = Origin::of(&sources, &[file]);
-    let checked = compile::check(&sources, file, &origin, &mut sink);
-    let found = sink
-        .finish(&Lints::default(), false)
+    let mut compiled = Compiled::of(name, text);
+    let found = compiled.found();
+    let Compiled {
+        sources, checked, ..
+    } = compiled;
+    let found = found
         .into_iter()
         .map(|(severity, d)| {
             let line = sources.start(d.span()).line;

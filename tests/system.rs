@@ -8,43 +8,28 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use moxc::compile;
-use moxc::diagnostics::{Lints, Sink};
-use moxc::origin::Origin;
 use moxc::output::{FileSet, Manifest, Provenance, Sha256};
 use moxc::pve::interfaces::{InterfaceKind, Interfaces};
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
+use moxc::targets::Target;
 use moxc::template::{BUILT_IN, Templates};
 
+use crate::in_memory::Compiled;
 use crate::program::{Said, tests};
 
 /// The files of a spec by the built-in templates, or by `replaced` ones.
 pub(crate) fn emit(name: &str, text: &str, replaced: &[(&str, &str)]) -> FileSet {
-    let mut sources = SourceMap::new();
-    let file = sources.add(name, text);
-    let mut sink = Sink::new();
-    let origin = Origin::of(&sources, &[file]);
-    let checked = compile::check(&sources, file, &origin, &mut sink);
-    let files = checked.plan.map(|plan| {
-        let templates = if replaced.is_empty() {
-            Templates::built_in()
-        } else {
-            let own: Vec<_> = replaced
-                .iter()
-                .map(|(name, text)| ((*name).to_owned(), sources.add(*name, *text)))
-                .collect();
-            Templates::replacing(own, &sources, &mut sink)
-        };
-        targets::emit(&plan, Target::ALL, &templates, &mut sink)
-    });
-    let errors = sink.has_errors();
-    let found: Vec<_> = sink
-        .finish(&Lints::default(), false)
-        .into_iter()
-        .map(|(_, d)| (d.code, d.message.clone(), sources.start(d.span())))
+    let mut compiled = Compiled::of(name, text);
+    let own: Vec<_> = replaced
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), compiled.sources.add(*name, *text)))
         .collect();
-    assert!(!errors, "{name}: {found:#?}");
+    let templates = if own.is_empty() {
+        Templates::built_in()
+    } else {
+        Templates::replacing(own, &compiled.sources, &mut compiled.sink)
+    };
+    let files = compiled.files_by(Target::ALL, &templates);
+    compiled.sound();
     files.expect("a spec without errors has a plan")
 }
 

@@ -6,12 +6,9 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use moxc::compile;
-use moxc::diagnostics::Sink;
-use moxc::origin::Origin;
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
-use moxc::template::Templates;
+use moxc::targets::Target;
+
+use crate::in_memory::build;
 
 /// A guest with a folder to write in and one to read, on a release without virtio-fs of its own.
 const SPEC: &str = r#"
@@ -82,13 +79,7 @@ esac"#,
 ];
 
 fn script() -> String {
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", SPEC);
-    let origin = Origin::of(&sources, &[file]);
-    let mut sink = Sink::new();
-    let checked = compile::check(&sources, file, &origin, &mut sink);
-    let plan = checked.plan.expect("the spec is sound");
-    let files = targets::emit(&plan, &[Target::Proxmox], &Templates::built_in(), &mut sink);
+    let files = build("host.toml", SPEC, &[Target::Proxmox]);
     let path = "proxmox/var/lib/vz/snippets/virtiofs-100.sh";
     let file = files.get(path).expect("the guest has a hook script");
     String::from_utf8(file.contents.clone()).expect("a script is text")

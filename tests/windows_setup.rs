@@ -8,33 +8,15 @@ use jiff::civil::{Date, DateTime, date};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span as JiffSpan, ToSpan as _};
 use moxc::calendar::Expression;
-use moxc::compile;
-use moxc::diagnostics::{Lints, Sink};
-use moxc::origin::Origin;
 use moxc::output::FileSet;
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
-use moxc::template::Templates;
+use moxc::targets::Target;
 use roxmltree::{Document, Node};
+
+use crate::in_memory::build;
 
 /// The Windows files of a spec.
 fn emit(spec: &str) -> FileSet {
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", spec);
-    let mut sink = Sink::new();
-    let origin = Origin::of(&sources, &[file]);
-    let checked = compile::check(&sources, file, &origin, &mut sink);
-    let files = checked
-        .plan
-        .map(|plan| targets::emit(&plan, Target::ALL, &Templates::built_in(), &mut sink));
-    let errors = sink.has_errors();
-    let found: Vec<_> = sink
-        .finish(&Lints::default(), false)
-        .into_iter()
-        .map(|(_, d)| (d.code, d.message.clone()))
-        .collect();
-    assert!(!errors, "{found:#?}");
-    files.expect("a spec without errors has a plan")
+    build("host.toml", spec, Target::ALL)
 }
 
 /// A host with one Windows guest, and what `more` says.

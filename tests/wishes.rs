@@ -13,15 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 
-use moxc::compile;
-use moxc::diagnostics::{Severity, Sink};
-use moxc::origin::Origin;
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
-use moxc::template::Templates;
+use moxc::diagnostics::Severity;
+use moxc::targets::Target;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
+use crate::in_memory::Compiled;
 use crate::program::{call, tests};
 
 /// The ordinary run takes one key of so many.
@@ -48,15 +45,10 @@ impl Outcome {
 
 fn outcome(spec: &Table) -> Outcome {
     let text = toml::to_string(spec).expect("TOML");
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", &text);
-    let origin = Origin::of(&sources, &[file]);
-    let mut sink = Sink::new();
-    let checked = compile::check(&sources, file, &origin, &mut sink);
+    let mut compiled = Compiled::of("host.toml", &text);
+    let files = compiled.files(Target::ALL);
+    let Compiled { checked, sink, .. } = compiled;
     let lints = checked.host.map(|host| host.lints).unwrap_or_default();
-    let files = checked
-        .plan
-        .map(|plan| targets::emit(&plan, Target::ALL, &Templates::built_in(), &mut sink));
     let (mut told, mut errors) = (String::new(), BTreeSet::new());
     for (severity, found) in sink.finish(&lints, false) {
         let line = format!("{severity:?} {} {}", found.code, found.message);
