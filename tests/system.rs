@@ -220,6 +220,18 @@ impl FakeHost {
         host
     }
 
+    /// Another host that is as this one is now.
+    pub(crate) fn copied(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let status = Command::new("cp")
+            .args(["-a", "--"])
+            .arg(self.path("."))
+            .arg(folder.path())
+            .status();
+        assert!(status.expect("cp starts").success());
+        Self { folder }
+    }
+
     /// Templates, images and secrets, as the tree's script asks for them.
     fn place_what_guests_need(&self) {
         for line in self.read("tree/proxmox/apply.sh").lines() {

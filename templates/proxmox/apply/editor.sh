@@ -607,11 +607,28 @@ sub read_applied {
   return $applied->{files};
 }
 
+# The entries of applied.json as they stand, by their encoded paths. They are a line each, so that a step that adds one does
+# not read the texts of all others; a file that somebody has formatted anew is read whole.
+sub applied_entries {
+  my ($path, $json) = @_;
+  my $text = slurp($path);
+  return {} if !defined $text;
+  if (my ($lines) = $text =~ /\A\{"format":1,"host":"(?:[^"\\]|\\.)*","files":\{\n(.*)\n\}\}\n\z/s) {
+    my %entries = map { /\A("(?:[^"\\]|\\.)*"):(\{.*\}),?\z/ ? ($1 => $2) : ('' => '') } split /\n/, $lines;
+    return \%entries if !exists $entries{''};
+  }
+  my $files = read_applied($path);
+  return { map { $json->encode($_) => $json->encode($files->{$_}) } keys %$files };
+}
+
 sub record {
   my ($path, $host, @rows) = @_;
-  my $files = read_applied($path);
+  my $json = json();
+  my $entries = applied_entries($path, $json);
   while (my ($name, $sum, $text) = splice @rows, 0, 3) {
-    if ($sum eq '-') { delete $files->{$name}; next }
+    utf8::decode($name);
+    my $key = $json->encode($name);
+    if ($sum eq '-') { delete $entries->{$key}; next }
     my $entry = { sha256 => $sum };
     if ($text ne '') {
       my $content = slurp($text) // '';
@@ -619,10 +636,9 @@ sub record {
       utf8::decode($content);
       $entry->{text} = $content;
     }
-    $files->{$name} = $entry;
+    $entries->{$key} = $json->encode($entry);
   }
-  my $json = JSON::PP->new->utf8->canonical->allow_nonref;
-  my @lines = map { $json->encode($_) . ':' . $json->encode($files->{$_}) } sort keys %$files;
+  my @lines = map { "$_:$entries->{$_}" } sort keys %$entries;
   print '{"format":1,"host":' . $json->encode($host) . ",\"files\":{\n" . join(",\n", @lines) . "\n}}\n";
 }
 
