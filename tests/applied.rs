@@ -839,22 +839,13 @@ fn a_real_network_changes_is_taken_back_and_survives_a_port_that_is_not_there() 
 
 // ---------------------------------------------------------------- moxc apply, by ssh
 
-/// A host in use, whose fake ssh runs what it is sent below its root.
+/// A host in use.
 pub(crate) fn in_use() -> FakeHost {
-    let host = homelab();
-    host.write("root/etc/hostname", "pve1\n");
-    host.write("root/.moxc/pveversion", "pve-manager/9.1.2/abc\n");
-    host.write("root/etc/pve/nodes/pve1/lxc/.keep", "");
+    let host = reachable();
     host.write(
         "root/etc/pve/nodes/pve1/qemu-server/103.conf",
         "memory: 2048\nname: winserver\n",
     );
-    std::os::unix::fs::symlink(
-        "nodes/pve1/qemu-server",
-        host.path("root/etc/pve/qemu-server"),
-    )
-    .expect("a link");
-    std::os::unix::fs::symlink("nodes/pve1/lxc", host.path("root/etc/pve/lxc")).expect("a link");
     host.write(
         "root/etc/pve/storage.cfg",
         "dir: local\n\tpath /var/lib/vz\n\tcontent iso\n\nnfs: old-nas\n\tserver 10.0.0.9\n\texport /x\n\tcontent images\n\n",
@@ -863,6 +854,22 @@ pub(crate) fn in_use() -> FakeHost {
         "root/etc/network/interfaces",
         &format!("{INSTALLED}\nauto vmbr7\niface vmbr7 inet static\n\taddress 10.7.0.1/24\n\tbridge-ports none\n"),
     );
+    host
+}
+
+/// A host as its installer left it, whose fake ssh runs what it is sent below its root.
+pub(crate) fn reachable() -> FakeHost {
+    let host = homelab();
+    host.write("root/etc/hostname", "pve1\n");
+    host.write("root/.moxc/pveversion", "pve-manager/9.1.2/abc\n");
+    host.write("root/etc/pve/nodes/pve1/lxc/.keep", "");
+    host.write("root/etc/pve/nodes/pve1/qemu-server/.keep", "");
+    std::os::unix::fs::symlink(
+        "nodes/pve1/qemu-server",
+        host.path("root/etc/pve/qemu-server"),
+    )
+    .expect("a link");
+    std::os::unix::fs::symlink("nodes/pve1/lxc", host.path("root/etc/pve/lxc")).expect("a link");
     let ssh = host.path("bin/ssh");
     fs::write(
         &ssh,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use crate::applied::{LIVE, homelab, in_use, moxc, refused};
+use crate::applied::{LIVE, homelab, in_use, moxc, reachable, refused};
 use crate::program::Said;
 use crate::system::{FakeHost, fine, specs};
 
@@ -122,20 +122,24 @@ fn single_items_of_the_hosts_files_change_as_planned() {
     host.write("root/etc/pve/storage.cfg", &edited);
     say(
         &host,
-        "server = \"192.168.1.5\"",
-        "server = \"192.168.1.6\"",
+        "export = \"/volume1",
+        "disabled = true, export = \"/volume1",
     );
     let before = host.files();
     let plan = plan(&host, &[]);
     assert_eq!(
         shown(&plan, "storage/nas"),
-        ["storage/nas server: 192.168.1.5 > 192.168.1.6 (spec)"]
+        ["storage/nas disable: - > 1 (spec)"]
     );
     fine(&apply(&host, &[]));
+    let changed = host.read("root/etc/pve/storage.cfg");
     assert_eq!(
-        host.read("root/etc/pve/storage.cfg"),
-        edited.replace("192.168.1.5", "192.168.1.6")
+        changed
+            .replace("\tdisable 1\n", "\tdisable\n")
+            .replace("\tdisable\n", ""),
+        edited
     );
+    assert_ne!(changed, edited);
     fine(&moxc(&host, &["undo", LIVE, "--yes"]));
     let mut back = host.files();
     back.retain(|path, _| before.contains_key(path));
@@ -457,8 +461,8 @@ fn units_and_storages_come_back_too() {
     );
     say(
         &host,
-        "server = \"192.168.1.5\"",
-        "server = \"192.168.1.7\"",
+        "export = \"/volume1",
+        "disabled = true, export = \"/volume1",
     );
     fine(&apply(&host, &[]));
     assert_ne!(states(&host), units);
@@ -466,4 +470,213 @@ fn units_and_storages_come_back_too() {
     fine(&moxc(&host, &["undo", LIVE, "--yes"]));
     assert_eq!(states(&host), units);
     assert_eq!(host.files(), before);
+}
+
+#[test]
+fn a_storage_that_would_be_another_is_told_and_stays() {
+    let host = applied();
+    let storage = host.read("root/etc/pve/storage.cfg");
+    say(
+        &host,
+        "server = \"192.168.1.5\"",
+        "server = \"192.168.1.6\"",
+    );
+    let wanted = ["storage/nas server: 192.168.1.5 > 192.168.1.6 (spec)"];
+    // Told each time, and never taken for made, by a plan or by the tree's own script.
+    for _ in 0..2 {
+        assert_eq!(shown(&plan(&host, &[]), "storage/nas"), wanted);
+        let said = apply(&host, &[]);
+        fine(&said);
+        let told = "server of storage/nas is `192.168.1.5`, and only making it anew could make it `192.168.1.6`: it stays \
+                    (`pvesm remove nas`";
+        assert!(said.err.contains(told), "{}", said.err);
+        assert_eq!(host.read("root/etc/pve/storage.cfg"), storage);
+        assert_eq!(host.changes(), [""; 0]);
+    }
+    // Somebody has removed it.
+    let without = storage
+        .split("nfs: nas\n")
+        .next()
+        .expect("a text")
+        .to_owned();
+    host.write("root/etc/pve/storage.cfg", &without);
+    fine(&apply(&host, &[]));
+    assert!(
+        host.read("root/etc/pve/storage.cfg")
+            .contains("\tserver 192.168.1.6\n")
+    );
+    fine(&apply(&host, &[]));
+    assert_eq!(host.changes(), [""; 0]);
+}
+
+#[test]
+fn what_is_done_to_the_hosts_file_and_to_old_files_is_planned() {
+    let host = applied();
+    let hosts = "127.0.0.1 localhost\n10.0.0.9 pve1.home.arpa pve1\n10.0.0.5 nas # mine\n";
+    host.write("root/etc/hosts", hosts);
+    say(
+        &host,
+        "[schedules.scrub]\ntask  = \"zfs-scrub\"\non    = \"monthly\"\npools = [\"rpool\", \"tank\"]\n",
+        "",
+    );
+    let scrub = host.read("root/etc/systemd/system/moxc-scrub.service");
+    let before = host.files();
+    let planned = plan(&host, &[]);
+    assert_eq!(
+        shown(&planned, "file/etc/hosts"),
+        [
+            "file/etc/hosts pve1: 10.0.0.9 pve1.home.arpa pve1 > 192.168.1.10 pve1.home.arpa pve1 (unknown)"
+        ]
+    );
+    assert_eq!(
+        shown(&planned, "unit/moxc-scrub.service"),
+        [format!(
+            "unit/moxc-scrub.service -: {} lines > - (spec)",
+            scrub.lines().count()
+        )]
+    );
+    fine(&apply(&host, &[]));
+    assert_eq!(
+        host.read("root/etc/hosts"),
+        hosts.replace("10.0.0.9 pve1", "192.168.1.10 pve1")
+    );
+    assert!(
+        !host
+            .path("root/etc/systemd/system/moxc-scrub.service")
+            .exists()
+    );
+    assert_eq!(plan(&host, &[])["same"], true);
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    assert_eq!(host.files(), before);
+    // A file that somebody has changed is theirs, and nothing that is planned.
+    host.write(
+        "root/etc/systemd/system/moxc-scrub.service",
+        &format!("{scrub}# mine\n"),
+    );
+    let planned = plan(&host, &[]);
+    assert_eq!(shown(&planned, "unit/moxc-scrub.service"), [""; 0]);
+    assert!(
+        planned["foreign"]
+            .to_string()
+            .contains("unit/moxc-scrub.service"),
+        "{planned:#}"
+    );
+    fine(&apply(&host, &[]));
+    assert!(
+        host.path("root/etc/systemd/system/moxc-scrub.service")
+            .exists()
+    );
+}
+
+#[test]
+fn a_guest_that_is_taken_over_keeps_the_volume_that_the_spec_does_not_name() {
+    let host = applied();
+    let path = "root/etc/pve/nodes/pve1/qemu-server/111.conf";
+    let config = host.read(path);
+    let own = config.replace("vm-disks:vm-111-disk-0", "vm-disks:vm-111-disk-7");
+    assert_ne!(own, config);
+    host.write(path, &own);
+    // As if no run had ever been here.
+    fs::remove_file(host.path("root/var/lib/moxc/applied.json")).expect("it is there");
+    assert_eq!(shown(&plan(&host, &[]), "vm/111"), [""; 0]);
+    say(&host, "= \"16 GiB\"", "= \"12 GiB\"");
+    let said = apply(&host, &["--adopt", "111", "--only", "vm/111"]);
+    fine(&said);
+    assert!(
+        !said.err.contains("detach") && !said.out.contains("detach"),
+        "{}",
+        said.out
+    );
+    assert_eq!(host.changes(), ["qm set 111 --memory 12288"]);
+    assert_eq!(
+        host.read(path),
+        own.replace("memory: 16384", "memory: 12288")
+    );
+}
+
+/// One host, brought to a spec by the tree's own script and by a plan.
+#[test]
+fn the_trees_script_and_a_plan_bring_a_host_to_the_same_state() {
+    let by_tree = reachable();
+    fine(&by_tree.apply(&[], ""));
+    let by_plan = by_tree.copied();
+    let spec = by_tree.read("host.toml");
+    let changes = [
+        ("= \"16 GiB\"", "= \"12 GiB\""),
+        ("= \"8 GiB\"", "= \"6 GiB\""),
+        ("size = \"64 GiB\"", "size = \"96 GiB\""),
+        ("server = \"192.168.1.5\"", "server = \"192.168.1.6\""),
+        (
+            "[schedules.scrub]\ntask  = \"zfs-scrub\"\non    = \"monthly\"\npools = [\"rpool\", \"tank\"]\n",
+            "[schedules.trim]\ntask  = \"zfs-trim\"\non    = \"weekly\"\npools = [\"rpool\"]\n",
+        ),
+    ];
+    let mut changed = spec;
+    for (from, to) in changes {
+        let next = changed.replace(from, to);
+        assert_ne!(next, changed, "{from}");
+        changed = next;
+    }
+    for host in [&by_tree, &by_plan] {
+        host.write("host.toml", &changed);
+        host.write(
+            "root/etc/hosts",
+            "127.0.0.1 localhost\n127.0.1.1 pve1\n192.168.1.9 pve1 box # x\n",
+        );
+        // By hand: an option of a guest, a word in a section, a unit, a line of a file.
+        let path = "root/etc/pve/nodes/pve1/lxc/110.conf";
+        let config = host.read(path);
+        host.write(path, &format!("{config}onboot: 0\ntags: mine\n"));
+        let storage = host.read("root/etc/pve/storage.cfg");
+        host.write(
+            "root/etc/pve/storage.cfg",
+            &storage.replace("nfs: nas\n", "nfs: nas\n\toptions vers=4.2\n"),
+        );
+        host.write(
+            "root/etc/modprobe.d/zfs.conf",
+            "options zfs zfs_arc_max=7\n",
+        );
+        let _ = fs::remove_file(host.path("enabled-moxc.target"));
+    }
+    by_tree.rebuild(&changed);
+    fine(&by_tree.apply(&[], ""));
+    let said = apply(&by_plan, &[]);
+    fine(&said);
+    assert_eq!(by_tree.files(), by_plan.files(), "{}", said.err);
+    assert_eq!(states(&by_tree), states(&by_plan));
+    // And both know the same of it.
+    let known = |host: &FakeHost| -> serde_json::Value {
+        let text = host.read("root/var/lib/moxc/applied.json");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let (tree, plan) = (known(&by_tree), known(&by_plan));
+    let files = tree["files"].as_object().expect("files");
+    for (path, entry) in files {
+        if !path.starts_with("usr/")
+            && !path.starts_with("etc/systemd/")
+            && entry["text"].is_string()
+        {
+            assert_eq!(entry["text"], plan["files"][path]["text"], "{path}");
+        }
+    }
+    by_plan.rebuild(&changed);
+    for host in [&by_tree, &by_plan] {
+        fine(&host.apply(&[], ""));
+        assert_eq!(host.changes(), [""; 0]);
+    }
+    // What somebody took away, and the spec has changed since, comes back as the spec has it.
+    let storage = by_tree.read("root/etc/pve/storage.cfg");
+    let (before, nas) = storage.split_once("nfs: nas\n").expect("it is there");
+    let after = nas.split_once("\n\n").map_or("", |(_, after)| after);
+    for host in [&by_tree, &by_plan] {
+        host.write("root/etc/pve/storage.cfg", &format!("{before}{after}"));
+    }
+    fine(&by_tree.apply(&[], ""));
+    fine(&apply(&by_plan, &[]));
+    assert_eq!(by_tree.files(), by_plan.files());
+    assert!(
+        by_tree
+            .read("root/etc/pve/storage.cfg")
+            .contains("\tserver 192.168.1.6\n")
+    );
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::{Cause, Change, Object};
+use crate::plan::{Cause, Change, Object, When};
 
 use super::{Grammar, Item, Policy};
 
@@ -136,6 +136,13 @@ impl Sides {
         if self.policy == Policy::New && self.left.is_empty() && !self.live.is_empty() {
             return Some(format!("{} is somebody else's, and stays", change.object));
         }
+        if is_made_anew(change) {
+            return Some(format!(
+                "{what} is {before}, and only making it anew could make it {after}: it stays (`pvesm remove {}`, and the \
+                 next run adds it; what is on it is kept)",
+                name_of(self.grammar, &change.object)
+            ));
+        }
         if change.after.is_some() {
             return None;
         }
@@ -146,6 +153,51 @@ impl Sides {
             format!("{what} is no longer in the spec, but changed by hand since: it stays")
         })
     }
+}
+
+/// Whether a section would have to be made anew for a change of one of its options: a storage that is another one.
+fn is_made_anew(change: &Change) -> bool {
+    change.option.is_some() && change.class.when == When::Recreate
+}
+
+/// What later runs have to know of a file of sections, where that is not all of it: an option that was told and not changed
+/// is as the last run left it, or as it was found.
+pub(super) fn noted(wanted: &str, left: &str, changes: &[&Change]) -> Option<String> {
+    let left = sections(left);
+    let stays: Vec<(String, Option<String>)> = changes
+        .iter()
+        .filter(|change| is_made_anew(change) && change.cause != Cause::Host)
+        .filter_map(|change| {
+            let key = format!(
+                "{}\t{}",
+                name_of(Grammar::Sections, &change.object),
+                change.option.as_deref()?
+            );
+            let was = value_of(&left, &key).map(str::to_owned);
+            Some((key, was.or_else(|| change.before.clone())))
+        })
+        .collect();
+    if stays.is_empty() {
+        return None;
+    }
+    let mut noted = String::new();
+    let mut id = String::new();
+    for line in wanted.split_inclusive('\n') {
+        if !line.starts_with(char::is_whitespace) {
+            let name = line.split_once(':').map_or(line, |(_, name)| name);
+            name.trim().clone_into(&mut id);
+        }
+        let option = line.split_whitespace().next().unwrap_or_default();
+        let key = format!("{id}\t{option}");
+        match stays.iter().find(|(stays, _)| *stays == key) {
+            Some((_, Some(value))) if line.starts_with('\t') => {
+                noted.push_str(&format!("\t{option} {value}\n"));
+            }
+            Some((_, None)) if line.starts_with('\t') => {}
+            Some(_) | None => noted.push_str(line),
+        }
+    }
+    Some(noted)
 }
 
 fn push(edits: &mut Edits, key: &str, before: Option<&str>, after: Option<String>) {

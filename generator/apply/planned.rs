@@ -10,7 +10,7 @@ use super::edits::{self, Texts};
 use super::guests;
 use super::interfaces;
 use super::tree::{self, Planned, Situation, Wanted};
-use super::{Action, Policy, Script, Step};
+use super::{Action, Grammar, Policy, Script, Step};
 
 /// What a plan becomes: steps, and the tree with what others wrote on the host merged in.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ pub fn prepare(
         edits: edits(files, plan, snapshot, left),
         pools: pools(plan),
         untouched: guests::untouched(plan, snapshot, left, adopt),
+        hosts: plan.changes.iter().any(is_of_hosts),
         stays: stays(files, plan, snapshot),
     };
     let mut merged = FileSet::new();
@@ -62,7 +63,9 @@ pub fn prepare(
             merged.insert(kept).expect("no tree has such a folder");
             file.contents = result.text.into_bytes();
         }
-        if let Some(text) = guests::noted(&file, plan, wanted, left) {
+        if let Some(text) =
+            guests::noted(&file, plan, wanted, left).or_else(|| noted(&file, plan, left))
+        {
             let path = file.path.as_str().replacen("proxmox/", "proxmox/.own/", 1);
             let path = RelPath::new(&path).expect("it is one with another beginning");
             let kept = OutputFile::bytes(path, text, file.mode, file.target);
@@ -79,6 +82,30 @@ pub fn prepare(
 /// The script of a plan: it brings along what it needs.
 pub fn script(header: String, host: &str, release: &str, prepared: &Prepared) -> Script {
     Script::alone(header, host, release, &prepared.steps, &prepared.files)
+}
+
+fn is_of_hosts(change: &Change) -> bool {
+    matches!(&change.object, Object::File(path) if path == "etc/hosts")
+}
+
+/// What later runs have to know of a file of sections, where that is not all of it.
+fn noted(file: &OutputFile, plan: &Plan, left: &BTreeMap<String, String>) -> Option<String> {
+    let path = file.path.as_str().strip_prefix("proxmox/")?;
+    let (Grammar::Sections, ..) = tree::merged(path)? else {
+        return None;
+    };
+    let left = left.get(path).map_or("", String::as_str);
+    edits::noted(
+        &String::from_utf8_lossy(&file.contents),
+        left,
+        &of_file(plan, path),
+    )
+}
+
+/// The changes of a file that others write, too.
+fn of_file<'a>(plan: &'a Plan, path: &str) -> Vec<&'a Change> {
+    let is_of = |change: &&Change| change.line.as_ref().is_some_and(|line| line.path == path);
+    plan.changes.iter().filter(is_of).collect()
 }
 
 /// Interfaces that somebody changed on the host, and the spec did not.
@@ -124,12 +151,7 @@ fn edits(
             wanted: wanted.as_deref().unwrap_or_default(),
             left: left_text.unwrap_or_default(),
         };
-        let changes: Vec<&Change> = plan
-            .changes
-            .iter()
-            .filter(|change| change.line.as_ref().is_some_and(|line| line.path == path))
-            .collect();
-        let edits = edits::of(grammar, policy, texts, &changes);
+        let edits = edits::of(grammar, policy, texts, &of_file(plan, &path));
         let mut actions: Vec<Action> = edits.stays.into_iter().map(Action::Leave).collect();
         // What is as it should be is noted, too, as what the spec wanted.
         if policy != Policy::New || left_text.is_some() || live.is_empty() {
@@ -289,6 +311,7 @@ fn digests(
                 .map(String::as_str)
                 .filter(|path| path.starts_with("etc/")),
         )
+        .chain(["etc/hosts"])
         .collect();
     paths
         .into_iter()

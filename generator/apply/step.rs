@@ -1,3 +1,6 @@
+use std::net::IpAddr;
+
+use crate::facts::hosts_file::HostsLine;
 use crate::facts::making::Creation;
 use crate::pve::GuestKind;
 
@@ -235,7 +238,7 @@ pub enum Action {
         has_text: bool,
     },
     /// The node's own line in `/etc/hosts`: address, name with domain, name.
-    HostsLine(String),
+    HostsLine(HostsLine),
     /// The initial RAM disk and the boot loader, where their files changed.
     Boot,
     /// systemd and the kernel's settings, where their files changed.
@@ -507,7 +510,10 @@ impl Action {
                 words.extend(has_text.then(|| "text".to_owned()));
                 ("stays", words)
             }
-            Self::HostsLine(line) => ("hosts_line", vec![line.clone()]),
+            Self::HostsLine(line) => {
+                let own: Vec<String> = line.own.iter().map(IpAddr::to_string).collect();
+                ("hosts_line", vec![line.line(), own.join(" ")])
+            }
             Self::Boot => ("boot", Vec::new()),
             Self::Reload => ("reload", Vec::new()),
             Self::Unit {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::facts::hosts_file::HostsLine;
 use crate::facts::making::Making;
 use crate::output::{FileSet, Mode, Sha256};
 use crate::pve::{GuestConfig, GuestKind, SectionConfig, SectionFile};
@@ -17,7 +18,7 @@ pub struct Wanted {
     /// How guests are made, where their files do not say it.
     pub makings: Vec<Making>,
     /// The node's own line in `/etc/hosts`.
-    pub hosts_line: Option<String>,
+    pub hosts_line: Option<HostsLine>,
     /// Cards whose names are pinned: `lan0=bc:24:…`.
     pub cards: Vec<String>,
     /// Addresses that must be up: `vmbr0=192.168.1.10/24`.
@@ -52,6 +53,8 @@ pub struct Planned {
     pub pools: Vec<Action>,
     /// Guests of somebody else that are as the spec says, by VMID: nothing is done to them.
     pub untouched: BTreeSet<String>,
+    /// Whether the node's name stands for no address of its own.
+    pub hosts: bool,
     /// Files that are all ours, where the plan leaves them as they are, with what is told of it.
     pub stays: BTreeMap<String, Option<String>>,
 }
@@ -258,12 +261,12 @@ pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation)
             actions,
         );
     }
-    let hosts: Vec<Action> = wanted
-        .hosts_line
-        .clone()
-        .map(Action::HostsLine)
-        .into_iter()
-        .collect();
+    let is_of_plan = match situation {
+        Situation::Planned(planned) => planned.hosts,
+        Situation::Fresh => true,
+    };
+    let hosts = wanted.hosts_line.iter().filter(|_| is_of_plan);
+    let hosts = hosts.cloned().map(Action::HostsLine).collect();
     add("file/etc/hosts", Group::Files, "/etc/hosts", hosts);
     add(
         "stale-files",

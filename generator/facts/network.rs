@@ -2,21 +2,12 @@
 //! the address that the node's name stands for.
 
 use std::collections::BTreeMap;
+
 use std::net::IpAddr;
 
+use super::hosts_file::HostsLine;
 use crate::model::{Bridge, Forward, Host, Id, Leg, LegId, Link, Port, PortDevice};
 use crate::value::{PortRange, Protocol};
-
-/// The node's own line of `/etc/hosts`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostsLine {
-    /// The address.
-    pub address: IpAddr,
-    /// Name and domain.
-    pub fqdn: String,
-    /// The name.
-    pub name: String,
-}
 
 /// The families in which the host passes packets on.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -184,6 +175,10 @@ pub fn hosts_line(host: &Host) -> Option<HostsLine> {
         address: address.address(),
         fqdn: host.fqdn(),
         name: host.name.as_str().to_owned(),
+        own: legs()
+            .flat_map(|leg| leg.ip.fixed_addresses())
+            .map(|cidr| cidr.address())
+            .collect(),
     })
 }
 

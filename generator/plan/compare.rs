@@ -15,6 +15,7 @@ use super::{
 };
 use crate::calendar::ProxmoxSchedule;
 use crate::facts::making::{self, Making};
+use crate::facts::network::hosts_line;
 use crate::live::{FileText, Item, Snapshot, Unread};
 use crate::model::Host;
 use crate::output::{FileSet, Sha256};
@@ -22,6 +23,7 @@ use crate::pve::schema::{ConfigFile, OptionSchema};
 use crate::pve::{GuestConfig, GuestKind, MappingKind, Release, SectionConfig, SectionFile};
 use crate::shell::Command;
 use crate::source::Span;
+use crate::value::Platform;
 
 /// What a spec wants of a host.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +80,8 @@ pub fn compare(wanted: &Wanted<'_>, live: &Snapshot) -> Plan {
     compared.interfaces(&mut found);
     compared.boot(&mut found);
     compared.own_files(&mut found);
+    compared.stale_files(&mut found);
+    compared.hosts_file(&mut found);
     compared.unknown_files(&mut found);
     storage::compare(wanted.host, live, &mut found);
     let mut unread: BTreeSet<Unread> = live.unread.iter().cloned().collect();
@@ -790,8 +794,8 @@ impl<'a> Comparison<'a> {
             }
         };
         let (object, read): (Object, fn(&str) -> Options) =
-            if let Some(name) = path.strip_prefix("etc/systemd/system/") {
-                (Object::Unit(name.to_owned()), parse::unit)
+            if path.starts_with("etc/systemd/system/") {
+                (object_of(path), parse::unit)
             } else if path.starts_with("etc/systemd/network/") {
                 (Object::File(path.to_owned()), parse::unit)
             } else if has_keys(path) {
@@ -840,6 +844,82 @@ impl<'a> Comparison<'a> {
         );
     }
 
+    /// Files that an earlier run brought and the spec no longer wants: they go, unless somebody has changed them since.
+    fn stale_files(&self, found: &mut Found) {
+        let files = self.applied.iter().flat_map(|applied| &applied.files);
+        for (path, left) in files {
+            let is_on_host = ["etc/", "usr/", "var/"]
+                .iter()
+                .any(|top| path.starts_with(top));
+            let is_merged = is_compared_apart(path)
+                || has_keys(path)
+                || matches!(
+                    path.as_str(),
+                    "etc/network/interfaces" | "etc/kernel/cmdline"
+                );
+            if !is_on_host || is_merged || self.file(path).is_some() {
+                continue;
+            }
+            let object = object_of(path);
+            match self.live.tree.file(path) {
+                Item::Absent => {}
+                Item::Unread(reason) => found.not_read(path.clone(), reason),
+                Item::Present(file) => {
+                    if Sha256::of(file.text.as_bytes()).to_string() != left.sha256 {
+                        found.foreign.push(Foreign::object(object, None));
+                        continue;
+                    }
+                    let class = if at_boot(path) {
+                        Class::HOST_RESTART
+                    } else {
+                        Class::NOW
+                    };
+                    found.changes.push(Change {
+                        commands: removal(path, &object),
+                        object,
+                        option: None,
+                        before: Some(format!("{} lines", file.text.lines().count())),
+                        after: None,
+                        class,
+                        cause: Cause::Spec,
+                        undo: Vec::new(),
+                        spec: None,
+                        line: None,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The node's name, which has to stand for an address of its own.
+    fn hosts_file(&self, found: &mut Found) {
+        let path = "etc/hosts";
+        let is_proxmox = self.wanted.host.platform.value == Platform::Proxmox;
+        let Some(line) = hosts_line(self.wanted.host).filter(|_| is_proxmox) else {
+            return;
+        };
+        // A copy without the file is no host without it.
+        let Item::Present(file) = self.live.tree.file(path) else {
+            return;
+        };
+        let Some(edited) = line.edited(&file.text) else {
+            return;
+        };
+        let said = |text: &str| line.said(text).map(|line| line.trim_end().to_owned());
+        found.changes.push(Change {
+            object: Object::File(path.to_owned()),
+            option: Some(line.name.clone()),
+            before: said(&file.text),
+            after: said(&edited),
+            class: Class::NOW,
+            cause: Cause::Unknown,
+            commands: Vec::new(),
+            undo: Vec::new(),
+            spec: None,
+            line: None,
+        });
+    }
+
     /// Files of Proxmox VE that moxc has no word for.
     fn unknown_files(&self, found: &mut Found) {
         for file in self.live.tree.files() {
@@ -877,6 +957,46 @@ impl<'a> Comparison<'a> {
                     .push(Foreign::object(Object::File(path.to_owned()), None));
             }
         }
+    }
+}
+
+/// What a file of ours is called in a plan.
+fn object_of(path: &str) -> Object {
+    match path.strip_prefix("etc/systemd/system/") {
+        Some(name) => Object::Unit(name.to_owned()),
+        None => Object::File(path.to_owned()),
+    }
+}
+
+/// Whether a file is read when the host starts.
+fn at_boot(path: &str) -> bool {
+    let folders = [
+        "etc/systemd/network/",
+        "etc/initramfs-tools/",
+        "etc/modprobe.d/",
+        "etc/modules-load.d/",
+        "etc/default/grub",
+        "etc/udev/rules.d/",
+    ];
+    folders.iter().any(|folder| path.starts_with(folder))
+}
+
+/// What takes a file of ours away.
+fn removal(path: &str, object: &Object) -> Vec<Command> {
+    let remove = Command::new("rm").arg(format!("/{path}"));
+    match object {
+        Object::Unit(name) if !name.contains('/') && !name.contains("@.") => {
+            let disable = Command::new("systemctl")
+                .arg("disable")
+                .arg("--now")
+                .arg(name);
+            vec![
+                disable,
+                remove,
+                Command::new("systemctl").arg("daemon-reload"),
+            ]
+        }
+        _ => vec![remove],
     }
 }
 
@@ -1408,8 +1528,7 @@ struct OwnRules<'a> {
 
 impl Rules for OwnRules<'_> {
     fn class(&self, _: &Object, _: Option<&str>, _: Kind) -> Class {
-        let at_boot = ["etc/systemd/network/", "etc/initramfs-tools/"];
-        if at_boot.iter().any(|folder| self.path.starts_with(folder)) {
+        if at_boot(self.path) {
             Class::HOST_RESTART
         } else {
             Class::NOW

@@ -363,14 +363,20 @@ fn is_derived(pair: &Pair<'_>, key: &str, difference: &Difference, there: bool) 
         // The name of a volume that the spec does not name is made up: the one that the last run left will do.
         (_, "file" | "volume") if holds_volume(key) => {
             let store = |volume: &str| volume.split_once(':').map(|(store, _)| store.to_owned());
-            let left = pair.applied.flatten().and_then(|left| left.get(key));
-            let left = left.and_then(|left| left.split(',').next());
+            // Where no run has made or changed the guest, its own volume is the one that is meant.
+            let is_meant = match pair.applied.flatten() {
+                Some(left) => {
+                    let left = left.get(key).and_then(|left| left.split(',').next());
+                    left == Some(before)
+                }
+                None => is_own_volume(pair, before),
+            };
             !pair.making.existing.iter().any(|known| known == key)
                 && !pair.making.vmid.is_empty()
                 && store(before).is_some()
                 && store(before) == store(after)
                 && is_own_volume(pair, after)
-                && left == Some(before)
+                && is_meant
         }
         // Version 8 is what moxc writes; Proxmox VE's own are of version 4.
         ("smbios", "uuid") => after.as_bytes().get(14) == Some(&b'8'),

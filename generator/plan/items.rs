@@ -117,7 +117,7 @@ pub(super) fn compare(
                 before: None,
                 after: Some(rules.shown(object, options)),
                 class: rules.class(object, None, Kind::Add),
-                cause: object_cause(sides, object),
+                cause: object_cause(sides, object, options),
                 commands: rules.create(object, options),
                 undo: rules.remove(object),
                 spec: place(object, None),
@@ -165,11 +165,13 @@ pub(super) fn compare(
     }
 }
 
-fn object_cause(sides: &Sides<'_>, object: &Object) -> Cause {
-    match sides.applied {
+/// Whose change it is that the host lacks an object: somebody took it away, and the spec may have changed it since.
+fn object_cause(sides: &Sides<'_>, object: &Object, wanted: &Options) -> Cause {
+    match sides.applied.map(|applied| applied.get(object)) {
         None => Cause::Unknown,
-        Some(applied) if applied.contains_key(object) => Cause::Host,
-        Some(_) => Cause::Spec,
+        Some(None) => Cause::Spec,
+        Some(Some(left)) if left == wanted => Cause::Host,
+        Some(Some(_)) => Cause::Both,
     }
 }
 

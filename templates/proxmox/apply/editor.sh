@@ -4,12 +4,13 @@ editor_program() {
 # The editor of files that others write, too: it changes single items of a file and leaves every other byte as it is.
 # It decides nothing but this: an item that is as wanted is done; one that is as expected is changed; any other is told.
 #
-#   editor sections|keys|tokens|firewall NOW WANT LEFT POLICY ROOT   the new text on standard output
+#   editor sections|keys|tokens|firewall NOW WANT LEFT POLICY ROOT OWN   the new text on standard output; OWN is written where
+#                                               a later run has to take something else than WANT for what was left
 #   editor edit KIND NOW ITEMS WANT LEFT POLICY ROOT
 #                                               likewise, of the items of a plan
 #   editor guest KIND NOW WANT LEFT ROOT        what `qm set` or `pct set` has to be told, as fields that end in NUL
 #   editor smaller NOW WANT KEY...              disks that are smaller than wanted, and what they have to be
-#   editor hosts NOW LINE                       the new text
+#   editor hosts NOW LINE OWN                   the new text
 #   editor record FILE HOST [PATH SHA256 TEXT]... notes in applied.json what was applied; SHA256 `-` takes a path out
 #   editor left FILE DIR                        lays out what applied.json holds
 #
@@ -233,6 +234,9 @@ sub equal {
 sub shown { my ($value) = @_; return defined $value ? "`$value`" : 'nothing' }
 sub name_of { my ($key) = @_; return join(' ', split /\t/, $key) }
 
+# What makes a storage another one: Proxmox VE takes these once, when it is added (`fixed` of its plugins).
+my $fixed = qr/\A[^\t]+(?:\t(?:base|blocksize|datastore|export|iscsiprovider|path|pool|portal|server|share|snapshot-as-volume-chain|target|thinpool|vgname))?\z/;
+
 # Stores that every installation has: what is missing in their content is added, the rest is the installer's.
 my $installed = qr/\A(?:local|local-lvm|local-zfs)\z/;
 
@@ -251,7 +255,7 @@ sub items_of {
 }
 
 sub merge {
-  my ($kind, $now_path, $want_path, $left_path, $policy, $root) = @_;
+  my ($kind, $now_path, $want_path, $left_path, $policy, $root, $own_path) = @_;
   my ($read, $write) = @{ $grammar{$kind} };
   my $text = slurp($now_path);
   if (!defined $text && !defined slurp($left_path)) {
@@ -269,11 +273,20 @@ sub merge {
   my @want = $read->($want_text);
   my %want = map { @$_ } @want;
   my %left = map { @$_ } $read->($left_text // '');
+  # What a later run has to know: what is told and not made is as it was.
+  my $own = $want_text;
+  # A section that somebody took away, and that the spec wants to be another one since.
+  my %anew;
+  for my $item ($kind eq 'sections' ? @want : ()) {
+    my ($id) = split /\t/, $item->[0];
+    $anew{$id} = 1 if !exists $now{$id} && exists $left{$id} && !equal($item->[0], $left{ $item->[0] }, $item->[1]);
+  }
   for my $item (@want) {
     my ($key, $value) = @$item;
     my ($id) = split /\t/, $key;
     my $here = $now{$key};
     next if equal($key, $here, $value);
+    if ($anew{$id}) { push @changes, [$key, $value]; next }
     if ($kind eq 'tokens' && $key =~ /\Aroot=/) {
       my ($other) = grep { /\Aroot=/ } keys %now;
       if (defined $other) { note('conflict', "this host starts from `$other`, and the spec says `$key`"); next }
@@ -287,6 +300,9 @@ sub merge {
       my %gone = map { $_ => 1 } grep { !$wanted{$_} } split /[,\s]+/, $left{$key} // '';
       my @all = ((grep { !$gone{$_} } split /[,\s]+/, $here), grep { !$has{$_} } split /[,\s]+/, $value);
       push @changes, [$key, join(',', @all)] if join(',', @all) ne join(',', split /[,\s]+/, $here);
+    } elsif ($policy eq 'stores' && defined $here && $key =~ $fixed) {
+      note('keep', name_of($key) . ' is ' . shown($here) . ", and only making it anew could make it `$value`: it stays (`pvesm remove $id`, and the next run adds it; what is on it is kept)");
+      $own = $write->($own, $key, $left{$key} // $here);
     } elsif (!defined $here || equal($key, $here, $left{$key})) {
       push @changes, [$key, $value] unless $policy eq 'new';
     } elsif ($kind eq 'sections' && $id =~ $installed && !exists $left{$id} && $key =~ /\t/) {
@@ -318,6 +334,7 @@ sub merge {
       @changes = grep { $_->[0] ne $id && index($_->[0], "$id\t") != 0 } @changes;
     }
   }
+  write_file($own_path, $own) if $own ne $want_text;
   print written($write, $text, @changes);
 }
 
@@ -568,22 +585,37 @@ sub raw_lines {
 
 # ---------------------------------------------------------------- the rest
 
-# pve-cluster wants the node's name to stand for its address. The rest of the file is the user's.
+# pve-cluster wants the node's name to stand for an address of its own. The rest of the file is the user's.
 sub hosts {
-  my ($now_path, $line) = @_;
-  my ($address, @names) = split ' ', $line;
+  my ($now_path, $line, $own) = @_;
+  my ($address, $fqdn, $name) = split ' ', $line;
+  my %own = map { $_ => 1 } $address, split ' ', $own // '';
   my $text = slurp($now_path) // "127.0.0.1 localhost.localdomain localhost\n";
-  my ($out, $written) = ('', 0);
+  my ($out, $found, $place) = ('', 0, undef);
+  my $ours = sub { $_[0] eq $name || $_[0] eq $fqdn || index($_[0], "$name.") == 0 };
   for my $here (lines_of($text)) {
-    (my $bare = $here) =~ s/#.*//s;
-    my (undef, @words) = split ' ', $bare;
-    if (grep { my $word = $_; grep { $_ eq $word } @names } @words) {
-      $out .= "$line\n" unless $written++;
-      next;
+    my ($said, $comment) = $here =~ /\A([^#\n]*)(.*)\z/s;
+    my ($of, @names) = split ' ', $said;
+    if (!grep({ $ours->($_) } @names) || $of =~ /:/ != $address =~ /:/) { $out .= $here; next }
+    my @new = @names;
+    if ($own{$of}) {
+      if ($found++) { $out .= $here; next }
+      if (!grep { $_ eq $fqdn } @new) {
+        for (@new) { if ($_ ne $name && $ours->($_)) { $_ = $fqdn; last } }
+      }
+      push @new, $name if !grep { $_ eq $name } @new;
+    } else {
+      $place //= length $out;
+      @new = grep { $_ ne $name && $_ ne $fqdn } @names;
+      next if !@new;
     }
-    $out .= $here;
+    $out .= "@new" eq "@names" ? $here : "$of @new" . ($comment =~ /\A#/ ? ' ' : '') . $comment;
   }
-  print $written ? $out : ended($out) . "$line\n";
+  if (!$found) {
+    $out = ended($out) if !defined $place;
+    substr($out, $place // length $out, 0) = "$line\n";
+  }
+  print $out;
 }
 
 sub write_file {

@@ -189,7 +189,7 @@ merge() {
     fi
     return 0
   fi
-  editor "$grammar" "$root/$path" "$tree/$path" "$left/$path" "$policy" "$root" >"$work/merged" 3>"$work/told" 2>"$work/error" ||
+  editor "$grammar" "$root/$path" "$tree/$path" "$left/$path" "$policy" "$root" "$tree/.own/$path" >"$work/merged" 3>"$work/told" 2>"$work/error" ||
     fail "$step_title: $(seen "$work/error")"
   edited
 }
@@ -234,12 +234,12 @@ stays() {
   fi
 }
 
-# hosts_line LINE
+# hosts_line LINE OWN: OWN are all addresses of the host, a blank between them.
 hosts_line() {
   if [[ -n $skipping ]]; then
     return 0
   fi
-  editor hosts "$root/etc/hosts" "$1" >"$work/merged" 2>"$work/error" || fail "$step_title: /etc/hosts: $(seen "$work/error")"
+  editor hosts "$root/etc/hosts" "$1" "$2" >"$work/merged" 2>"$work/error" || fail "$step_title: /etc/hosts: $(seen "$work/error")"
   if ! cmp -s -- "$work/merged" "$root/etc/hosts"; then
     replace etc/hosts "$work/merged" 644
   fi

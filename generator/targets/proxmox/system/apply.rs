@@ -53,7 +53,6 @@ impl Apply {
 
     /// What no file of the tree says.
     pub(super) fn wanted(&self, network: &super::network::Network) -> Wanted {
-        let hosts = network.hosts_line.as_ref();
         let mut gateways: Vec<String> = network
             .reachable
             .iter()
@@ -67,9 +66,10 @@ impl Apply {
                 .map(|one| (one.name.clone(), one.storage.clone(), one.prefix.clone()))
                 .collect(),
             makings: self.makings.clone(),
-            hosts_line: hosts
-                .filter(|_| self.platform == Platform::Proxmox)
-                .map(|line| format!("{} {} {}", line.address, line.fqdn, self.host)),
+            hosts_line: network
+                .hosts_line
+                .clone()
+                .filter(|_| self.platform == Platform::Proxmox),
             cards: network.cards(),
             addresses: network
                 .reachable

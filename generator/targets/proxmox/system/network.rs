@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::network::{self as facts, Forwarding, HostsLine};
+use crate::facts::hosts_file::HostsLine;
+use crate::facts::network::{self as facts, Forwarding};
 use crate::model::{
     Bond, Bridge, Host, HostInterface, Id, Leg, LegId, Link as On, Nic, Port, PortDevice,
 };
