@@ -386,7 +386,7 @@ ended() {
     complain note "mend the cause and run it again: what is done is not done twice. To take back what was done: $(undo_words)"
     journal "ended with $status"
   elif [[ $status != 0 && -z $reported ]]; then
-    complain failed "stopped${step:+ in step $step}: $BASH_COMMAND"
+    complain failed "stopped${step:+ in step $step}: what failed has said why; nothing was done"
   fi
   if [[ -n $work ]]; then
     rm -rf -- "$work"

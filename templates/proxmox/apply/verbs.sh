@@ -592,7 +592,7 @@ this_host() {
   if [[ -n $skipping || -z $looking ]]; then
     return 0
   fi
-  here=$(hostname)
+  here=$(timeout -k 5 20 hostname 2>"$work/error" </dev/null | head -c 4096) || fail "$step_title: \`hostname\` failed: $(seen "$work/error")"
   if [[ $here != "$host" && -z $root ]]; then
     problem "this is for $host, and this host is $here"
   fi
