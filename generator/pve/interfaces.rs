@@ -343,6 +343,9 @@ impl Interfaces {
             let depth = names.count();
             let kind = if depth == 0 {
                 Some(&interface.kind)
+            } else if root == "lo" {
+                // It is there whether or not the file says so.
+                Some(&InterfaceKind::Loopback)
             } else {
                 self.get(root).map(|root| &root.kind)
             };
@@ -1113,6 +1116,16 @@ source /etc/network/interfaces.d/*
              \tbond-mode active-backup\n\tup true\n\nauto vmbr0\niface vmbr0 inet static\n\taddress 10.0.0.2/24\n\
              \tbridge-ports eth0 eth1\n\tbridge-stp on\n\tbridge-fd 4\n# note\n\n"
         );
+    }
+
+    /// Proxmox VE knows `lo` where no line says so: what hangs on it is printed before the cards, also the second time.
+    #[test]
+    fn what_hangs_on_lo_has_its_place() {
+        let printed =
+            Interfaces::parse("auto eno1\niface eno1 inet manual\n\niface lo:1 inet manual\n");
+        let text = "auto lo\niface lo inet loopback\n\niface lo:1 inet manual\n\nauto eno1\niface eno1 inet manual\n\n";
+        assert_eq!(printed.to_string(), text);
+        assert_eq!(Interfaces::parse(text).to_string(), text);
     }
 
     #[test]
