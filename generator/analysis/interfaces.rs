@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::network::{forward_address, own_service};
+use crate::facts::network::{delay_of_line, forward_address, own_service};
 use crate::model::{
-    Bond, Bridge, Forward, Host, HostInterface, Id, LegId, Link, PortDevice, Segment,
+    Bond, Bridge, Forward, Host, HostInterface, Id, LegId, Link, Network, PortDevice, Segment,
 };
 use crate::pve::interfaces::{Interfaces, is_reserved, stanza_line};
 use crate::source::{Span, Spanned};
@@ -65,6 +65,8 @@ fn on_its_own(host: &Host, interface: &HostInterface, sink: &mut Sink) {
                 ));
             }
         }
+        // Lines of a port are its own: what wakes it, or what its hardware does of a packet's work.
+        Link::Port(_) if Network::is_lines_alone(interface) => {}
         Link::Port(device) => {
             if let PortDevice::Nic(nic) = device
                 && let Some((bond, place)) = bond_of(host, nic)
@@ -467,16 +469,19 @@ fn bridge_id(host: &Host, wanted: &Bridge) -> Id<Bridge> {
 
 // ---------------------------------------------------------------- raw lines
 
-/// What has raw lines, and the lines.
-fn lines_of(host: &Host) -> impl Iterator<Item = &Spanned<Line>> {
-    let legs = host.network.legs().flat_map(|leg| leg.extra);
+/// Raw lines, and whether they are of a bridge with the spanning tree, whose forward delay they may say.
+fn lines_of(host: &Host) -> impl Iterator<Item = (&Spanned<Line>, bool)> {
+    let legs = host.network.legs().flat_map(|leg| {
+        let of_a_tree = leg.bridge().is_some_and(|id| *host.network.bridges[id].stp);
+        leg.extra.iter().map(move |line| (line, of_a_tree))
+    });
     let bonds = host.network.bonds.values().flat_map(|bond| &bond.extra);
-    legs.chain(bonds)
+    legs.chain(bonds.map(|line| (line, false)))
 }
 
 /// A raw line is one line of the stanza, and none that moxc writes itself.
 fn raw_lines(host: &Host, sink: &mut Sink) {
-    for line in lines_of(host) {
+    for (line, of_a_tree) in lines_of(host) {
         let text = line.value.as_str();
         let Some((key, _)) = stanza_line(text).filter(|_| !text.ends_with('\\')) else {
             sink.push(
@@ -486,7 +491,7 @@ fn raw_lines(host: &Host, sink: &mut Sink) {
             );
             continue;
         };
-        if is_reserved(key) {
+        if is_reserved(key) && !(of_a_tree && delay_of_line(text).is_some()) {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0109,
@@ -567,7 +572,7 @@ fn said_to_ifupdown(host: &Host, sink: &mut Sink) {
     }
     let stanzas = host.network.raw_stanzas(&host.kept);
     let stanzas = stanzas.into_iter().map(|text| text.span);
-    let places = lines_of(host).map(|line| line.span).chain(stanzas);
+    let places = lines_of(host).map(|(line, _)| line.span).chain(stanzas);
     for place in places {
         sink.push(
             Diagnostic::new(

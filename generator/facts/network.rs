@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::hosts_file::HostsLine;
 use crate::model::{Bridge, Forward, Host, Id, Leg, LegId, Link, Port, PortDevice};
+use crate::pve::interfaces::stanza_line;
 use crate::value::{PortRange, Protocol};
 
 /// The families in which the host passes packets on.
@@ -341,4 +342,21 @@ pub fn own_service(port: PortRange) -> Option<(u16, &'static str)> {
     [(22, "SSH"), (8006, "Proxmox VE's web interface")]
         .into_iter()
         .find(|(number, _)| port.contains(*number))
+}
+
+/// How many seconds a bridge listens before it forwards, where a raw line says it of a bridge with the spanning tree; the
+/// kernel's 15 where none does, and 0 without the tree.
+pub fn forward_delay(bridge: &Bridge) -> Option<u32> {
+    let mut lines = bridge.extra.iter().filter(|_| *bridge.stp);
+    lines.find_map(|line| delay_of_line(line.value.as_str()))
+}
+
+/// The seconds of the line `bridge-fd SECONDS`, where the kernel takes them of a bridge with the spanning tree (IEEE 802.1D).
+pub fn delay_of_line(line: &str) -> Option<u32> {
+    let (key, delay) = stanza_line(line)?;
+    let delay = delay
+        .parse()
+        .ok()
+        .filter(|_| key.replace('_', "-") == "bridge-fd");
+    delay.filter(|delay| (2..=30).contains(delay))
 }

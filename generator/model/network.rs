@@ -6,8 +6,8 @@ use super::{Arena, Gateway, Id, Item, Nic, Setting};
 use crate::source::{Span, Spanned};
 use crate::value::{
     AddressRange, BondMode, BridgeKind, BridgeName, Cidr, DnsName, GuestAddress, HashPolicy,
-    IpAddress, LacpRate, Line, MacAddress, PortRange, Protocol, RouteTarget, Text, VlanSet,
-    VlanTag,
+    InterfaceName, IpAddress, LacpRate, Line, MacAddress, PortRange, Protocol, RouteTarget, Text,
+    VlanSet, VlanTag,
 };
 
 /// How the host and its guests reach each other and the world.
@@ -122,6 +122,8 @@ pub struct HostInterface {
     pub on: Spanned<Link>,
     /// The VLAN of it.
     pub vlan: Option<Spanned<VlanTag>>,
+    /// The kernel's name of the VLAN, where it is not made of the two.
+    pub interface: Option<Spanned<InterfaceName>>,
     /// The addresses.
     pub ip: Addressing,
     /// The largest packet, in bytes.
@@ -355,12 +357,30 @@ impl Network {
             LegId::Bridge(bridge) => self.bridges[bridge].name.value.clone(),
             LegId::Interface(interface) => {
                 let item = &self.interfaces[interface];
+                if let Some(name) = &item.interface {
+                    return name.value.as_str().to_owned();
+                }
                 if self.is_ovs_port(item) {
                     return item.name.value.clone();
                 }
                 self.segment_interface(hardware, item.segment())
             }
         }
+    }
+
+    /// Whether nothing is said of an interface but lines and a packet size: it has no address, so that a port of a bridge or a
+    /// bond can have them, too.
+    pub fn is_lines_alone(interface: &HostInterface) -> bool {
+        let Addressing {
+            address,
+            address6,
+            gateway,
+            gateway6,
+            routes,
+        } = &interface.ip;
+        let has_none =
+            address.is_none() && address6.is_none() && gateway.is_none() && gateway6.is_none();
+        has_none && routes.is_empty() && interface.vlan.is_none()
     }
 
     /// Whether an interface is an internal port of Open vSwitch.

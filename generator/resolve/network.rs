@@ -10,7 +10,8 @@ use crate::spec::network::{
 };
 use crate::spec::reader::{GatewayName, Int, List, Reference, unknown_reference};
 use crate::value::{
-    BondMode, BridgeKind, BridgePort, GuestAddress, HashPolicy, Protocol, VlanSet, VlanTag,
+    BondMode, BridgeKind, BridgePort, GuestAddress, HashPolicy, InterfaceName, Protocol, VlanSet,
+    VlanTag,
 };
 
 use super::references::Names;
@@ -310,8 +311,12 @@ fn interface(
         routes: body.routes.as_ref(),
     }
     .resolve(index, sink);
+    if let Some(interface) = &body.interface {
+        named_vlan(interface, vlan, sink);
+    }
     Some(HostInterface {
         name,
+        interface: body.interface.clone(),
         span: body.span,
         description: body.description.clone(),
         on: on?,
@@ -320,6 +325,36 @@ fn interface(
         mtu: body.mtu.map(|m| m.map(Int::get)),
         extra: list(body.extra.as_ref()),
     })
+}
+
+/// A name of the kernel's own is a VLAN's, and says no other VLAN: ifupdown2 reads the number out of `vlan30` and `enp5s0.30`.
+fn named_vlan(name: &Spanned<InterfaceName>, vlan: Option<Spanned<VlanTag>>, sink: &mut Sink) {
+    let Some(vlan) = vlan else {
+        sink.push(
+            Diagnostic::new(Code::MOX0016, name.span, "`interface` without `vlan`")
+                .note("a card has its name in `[hardware.nics]`, a bond or a bridge is named by its table")
+                .help("leave it out, or say the `vlan`"),
+        );
+        return;
+    };
+    let text = name.value.as_str();
+    let number = text
+        .strip_prefix("vlan")
+        .or_else(|| text.rsplit_once('.').map(|(_, number)| number));
+    if number.is_some_and(|number| number != vlan.value.to_string()) {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                name.span,
+                format!("`{text}` is not the name of VLAN {}", vlan.value),
+            )
+            .also(vlan.span, "the VLAN")
+            .help(format!(
+                "ifupdown2 takes the VLAN from such a name: write `\"vlan{}\"`",
+                vlan.value
+            )),
+        );
+    }
 }
 
 fn machines(spec: &NetworkSpec, index: &Index<'_>, sink: &mut Sink) -> Arena<Machine> {

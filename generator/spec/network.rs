@@ -1,9 +1,12 @@
 //! `[network]`.
 
+use crate::diagnostics::{Code, Diagnostic};
+
 use super::reader::{GatewayName, Int, List, Named, OneOf, Reference, table};
 use crate::value::{
     AddressRange, BondMode, BridgeKind, BridgeName, BridgePort, DnsName, GuestAddress, HashPolicy,
-    IpAddress, LacpRate, Line, MacAddress, Name, PortRange, Protocol, RouteTarget, Text, VlanSet,
+    InterfaceName, IpAddress, LacpRate, Line, MacAddress, Name, PortRange, Protocol, RouteTarget,
+    Text, VlanSet,
 };
 
 table! {
@@ -73,6 +76,8 @@ table! {
         "on" on: req Reference;
         /// The VLAN of it.
         "vlan" vlan: opt Int<1, 4094>;
+        /// The kernel's name of the VLAN, `vlan30` as Proxmox VE has it, too; `enp5s0.30` where left out.
+        "interface" interface: opt InterfaceName;
         /// The host's IPv4 address on it, or `dhcp`.
         "address" address: opt GuestAddress;
         /// The host's IPv6 address on it, `auto` (from router advertisements) or `dhcp`.
@@ -157,6 +162,13 @@ impl super::reader::FromNode for VlanIds {
     ) -> Option<Self> {
         use crate::value::Value;
         match &node.value {
+            Value::Array(items) if items.is_empty() => {
+                reader.report(
+                    Diagnostic::new(Code::MOX0021, node.span, "no VLAN tag is given")
+                        .help("leave `vids` out for 2 to 4094, or `vlan-aware` for a bridge without VLANs"),
+                );
+                None
+            }
             Value::Array(items) => {
                 let mut ranges = Vec::new();
                 let mut whole = true;

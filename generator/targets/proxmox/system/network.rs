@@ -12,7 +12,7 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::hosts_file::HostsLine;
 use crate::facts::network::{self as facts, Forwarding};
 use crate::model::{
-    Bond, Bridge, Host, HostInterface, Id, Leg, LegId, Link as On, Nic, Port, PortDevice,
+    Bond, Bridge, Host, HostInterface, Id, Leg, LegId, Link as On, Nic, Port, PortDevice, Segment,
 };
 use crate::output::Mode;
 use crate::pve::interfaces::{
@@ -156,7 +156,7 @@ impl File<'_> {
         };
         let model = nic.model.as_ref().map(|model| model.as_str());
         let interface = Interface {
-            auto: leg.is_some(),
+            auto: leg.is_some() && !is_port(self.host, device),
             mtu: self.mtus.get(name).copied(),
             families: leg.map(|leg| self.families(leg)).unwrap_or_default(),
             comments: comment(
@@ -218,7 +218,7 @@ impl File<'_> {
             InterfaceKind::Bridge(interfaces::Bridge {
                 ports,
                 stp: *bridge.stp,
-                fd: None,
+                fd: facts::forward_delay(bridge),
                 vids: bridge.vlan_aware.then(|| bridge.vids.to_string()),
             })
         };
@@ -280,6 +280,16 @@ impl File<'_> {
             let kind = match self.internal_port(interface) {
                 Some(port) => InterfaceKind::OvsPort(port),
                 None if interface.vlan.is_none() => continue,
+                None if interface.interface.is_some() => InterfaceKind::Vlan {
+                    raw_device: Some(host.network.segment_interface(
+                        &host.hardware,
+                        Segment {
+                            vlan: None,
+                            ..interface.segment()
+                        },
+                    )),
+                    id: interface.vlan.map(|tag| tag.value.get()),
+                },
                 None => VLAN,
             };
             if !named.insert(name.clone()) {
@@ -377,7 +387,9 @@ fn first(families: &mut Vec<Family>) -> &mut Family {
 fn add_lines(family: &mut Family, lines: &[Spanned<Line>]) {
     let lines = lines
         .iter()
-        .filter_map(|line| interfaces::stanza_line(line.as_str()));
+        .filter_map(|line| interfaces::stanza_line(line.as_str()))
+        // Those that moxc writes itself are told, or have been taken.
+        .filter(|(key, _)| !interfaces::is_reserved(key));
     family
         .options
         .extend(lines.map(|(key, value)| (key.to_owned(), value.to_owned())));
@@ -424,6 +436,18 @@ fn leg_on(host: &Host, device: PortDevice) -> Option<Leg<'_>> {
 
 fn leg_name(host: &Host, leg: LegId) -> String {
     host.network.leg_interface(&host.hardware, leg)
+}
+
+/// Whether a bridge or a bond takes it whole: then it comes up with that.
+fn is_port(host: &Host, device: PortDevice) -> bool {
+    let mut bridges = host
+        .network
+        .bridges
+        .values()
+        .flat_map(|bridge| &bridge.ports);
+    let mut bonds = host.network.bonds.values().flat_map(|bond| &bond.ports);
+    bridges.any(|port| port.device == device && port.vlan.is_none())
+        || bonds.any(|port| PortDevice::Nic(port.value) == device)
 }
 
 /// The bridge of Open vSwitch that takes a card or a bond.
