@@ -684,13 +684,13 @@ fn judged(
     if is_kept && is_protected(pair) {
         return Class::NOW.at(When::Refused);
     }
-    let volume_goes = part.is_some_and(|part| matches!(part, "file" | "volume")) && !is_cd(before);
+    let volume_goes = part.is_some_and(|part| matches!(part, "file" | "volume"));
     let data = match volume_of(before) {
         Some(volume) if volume_goes && is_drive(key) => {
-            if is_volume(volume) {
+            if is_volume(volume) && !is_cd(before) {
                 class.data.max(Data::Detached)
             } else {
-                // A folder or a disk of the host, which no guest owns.
+                // A disc, or a folder or a disk of the host: no guest owns it.
                 Data::Kept
             }
         }
