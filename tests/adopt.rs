@@ -184,6 +184,45 @@ fn hardware_is_known_by_what_it_is() {
     assert!(moved["spec"]["line"].is_number());
 }
 
+/// Of two equal cards the address of each says which is which, wherever they sit now.
+#[test]
+fn equal_cards_are_told_apart_by_their_own_addresses() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lay = |places: [&str; 2], names: [&str; 2]| {
+        let card = |place: &str| {
+            format!(
+                "Slot:\t{place}\nClass:\tEthernet controller [0200]\nVendor:\tIntel [8086]\nDevice:\tI225-V [15f3]\n"
+            )
+        };
+        let link = |place: &str, name: &str, mac: &str| {
+            format!(
+                "{{\"ifname\":\"{name}\",\"address\":\"{mac}\",\"link_type\":\"ether\",\"parentdev\":\"{place}\"}}"
+            )
+        };
+        let moxc = folder.path().join("live/.moxc");
+        fs::create_dir_all(&moxc).expect("a folder");
+        let [one, two] = [0, 1].map(|at| card(places[at]));
+        fs::write(moxc.join("lspci"), format!("{one}\n{two}")).expect("a file");
+        let one = link(places[0], names[0], "00:00:5e:00:53:01");
+        let two = link(places[1], names[1], "00:00:5e:00:53:02");
+        fs::write(moxc.join("ip-link.json"), format!("[{one},{two}]")).expect("a file");
+    };
+    lay(["0000:05:00.0", "0000:06:00.0"], ["enp5s0", "enp6s0"]);
+    let tables = call(folder.path(), &["hardware", "live"]);
+    let tables = tables.out.replace("# mac = ", "mac = ");
+    let head = "[host]\nname = \"pve\"\nrelease = \"9.1\"\ntimezone = \"UTC\"\n\n";
+    fs::write(folder.path().join("host.toml"), format!("{head}{tables}")).expect("a file");
+    lay(["0000:06:00.0", "0000:07:00.0"], ["enp6s0", "enp7s0"]);
+    let said = call(folder.path(), &["hardware", "live", "host.toml"]);
+    assert_eq!(said.status, Some(3), "{}{}", said.out, said.err);
+    for line in [
+        "pci nic-1 moved: address 0000:05:00.0 → 0000:06:00.0",
+        "pci nic-2 moved: address 0000:06:00.0 → 0000:07:00.0",
+    ] {
+        assert!(said.out.contains(line), "{line}\n{}", said.out);
+    }
+}
+
 /// What only the host itself shows: a misspelt key of an interface, a volume in two guests, what does not hold yet.
 #[test]
 fn risks_of_a_host_are_told() {

@@ -4,7 +4,7 @@
 //! address, a PCI function by its ids, those of its maker among them. So a card in another slot has moved, and is not one
 //! that is gone and one that has come.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -356,14 +356,22 @@ fn pci(hardware: &Hardware, live: &Snapshot, compared: &mut Compared) {
     };
     let mut known: BTreeSet<&str> = BTreeSet::new();
     let mut elsewhere = Vec::new();
-    for device in hardware
-        .pci
-        .values()
-        .filter(|device| !device.address.is_missing())
-    {
+    let followed = followed(hardware, live);
+    let goes_to = |device: &model::PciDevice| followed.get(&device.address.to_string());
+    let rows = hardware.pci.values();
+    let mut rows: Vec<&model::PciDevice> =
+        rows.filter(|device| !device.address.is_missing()).collect();
+    // Where a card's own address says which of several equal ones it is, the others are what is left.
+    rows.sort_by_key(|device| goes_to(device).is_none());
+    for device in rows {
         let address = device.address.to_string();
-        let here = found.iter().find(|one| one.address == address);
-        match here.filter(|one| is_it(device, one)) {
+        // Several rows may be of one function, but not of one that has come from elsewhere.
+        let came = followed
+            .iter()
+            .any(|(before, now)| *now == address && *before != address);
+        let here = found.iter().find(|one| one.address == address && !came);
+        let stays = goes_to(device).is_none_or(|place| *place == address);
+        match here.filter(|one| stays && is_it(device, one)) {
             Some(now) => {
                 known.insert(&now.address);
                 if device.all_functions {
@@ -379,9 +387,13 @@ fn pci(hardware: &Hardware, live: &Snapshot, compared: &mut Compared) {
     for device in elsewhere {
         let name = device.name.value.as_str();
         let address = device.path();
-        let moved = found.iter().find(|one| {
+        let is_free = |one: &&PciDevice| {
             device.id.is_some() && is_it(device, one) && !known.contains(one.address.as_str())
-        });
+        };
+        let its_own = found
+            .iter()
+            .find(|one| is_free(one) && goes_to(device) == Some(&one.address));
+        let moved = its_own.or_else(|| found.iter().find(is_free));
         let Some(now) = moved else {
             let here = found
                 .iter()
@@ -421,6 +433,43 @@ fn pci(hardware: &Hardware, live: &Snapshot, compared: &mut Compared) {
     }
 }
 
+/// Where a network card of the spec sits now, by where it sat: the address of the card itself tells equal ones apart, and its
+/// name by its slot says where it was.
+fn followed(hardware: &Hardware, live: &Snapshot) -> BTreeMap<String, String> {
+    let links = live.network.present().map_or(&[][..], Vec::as_slice);
+    let mut places = BTreeMap::new();
+    for nic in hardware.nics.values() {
+        let Some(mac) = nic.mac.as_ref().map(|mac| mac.value.to_string()) else {
+            continue;
+        };
+        let mut links = links.iter().filter(|link| link.kind.is_none());
+        let link = links.find(|link| {
+            let own = link.permanent_mac.as_ref().or(link.mac.as_ref());
+            own.is_some_and(|own| own.eq_ignore_ascii_case(&mac))
+        });
+        let now = link.and_then(|link| link.device.clone());
+        if let (Some(before), Some(now)) = (slot_of(nic.interface.as_str()), now) {
+            places.insert(before, now);
+        }
+    }
+    places
+}
+
+/// The PCI address in a name such as `enp5s0f1` (systemd.net-naming-scheme(7): all numbers are decimal).
+fn slot_of(interface: &str) -> Option<String> {
+    let (bus, rest) = interface.strip_prefix("enp")?.split_once('s')?;
+    let slot: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let function = rest[slot.len()..].strip_prefix('f').map_or("0", |rest| {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        &rest[..end]
+    });
+    let number = |text: &str| text.parse::<u8>().ok();
+    let (bus, slot, function) = (number(bus)?, number(&slot)?, number(function)?);
+    Some(format!("0000:{bus:02x}:{slot:02x}.{function:x}"))
+}
+
 /// Whether a function is the one that the spec means, as far as the spec says what that is.
 fn is_it(device: &model::PciDevice, now: &PciDevice) -> bool {
     let (id, subsystem) = identity(now);
@@ -452,6 +501,25 @@ fn usb(hardware: &Hardware, live: &Snapshot, compared: &mut Compared) {
             let difference =
                 compared.push(Kind::Usb, &device.name.value, What::Gone, Some(id.span));
             difference.before = Some(id.value.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_by_its_slot_says_where_the_card_sits() {
+        for (name, address) in [
+            ("enp5s0", Some("0000:05:00.0")),
+            ("enp10s31f6", Some("0000:0a:1f.6")),
+            ("enp1s0f1np1", Some("0000:01:00.1")),
+            ("eno1", None),
+            ("enpxs0", None),
+            ("enp999s0", None),
+        ] {
+            assert_eq!(slot_of(name).as_deref(), address, "{name}");
         }
     }
 }
