@@ -106,9 +106,11 @@ fn chosen() -> &'static [Fine<'static>] {
     &FINE
 }
 
-/// Does the work on all processors; what was found wrong, in the order of the work.
+/// Does the work on all processors; what was found wrong, in the order of the work. A run that takes long tells at once what
+/// it finds, and how far it is.
 fn find_wrong<T: Sync>(work: &[T], look: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
     let next = AtomicUsize::new(0);
+    let is_long = !wish("MOXC_WORDS").is_empty();
     let wrong = Mutex::new(BTreeMap::new());
     let most = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
@@ -117,7 +119,16 @@ fn find_wrong<T: Sync>(work: &[T], look: impl Fn(&T) -> Option<String> + Sync) -
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(one) = work.get(at) else { return };
-                    if let Some(why) = look(one) {
+                    let why = look(one);
+                    if is_long && (why.is_some() || (at + 1) % 20 == 0) {
+                        eprintln!(
+                            "{} of {}: {}",
+                            at + 1,
+                            work.len(),
+                            why.as_deref().unwrap_or("as it should be")
+                        );
+                    }
+                    if let Some(why) = why {
                         wrong.lock().expect("no panic").insert(at, why);
                     }
                 }
@@ -256,6 +267,11 @@ fn a_hostile_word_at_any_place_runs_nothing_and_reaches_no_terminal() {
             )
         })
     });
+    println!(
+        "hostile words: {} trials, {} bad",
+        trials.len(),
+        wrong.len()
+    );
     assert!(
         wrong.is_empty(),
         "{} of {}:\n{}",
@@ -400,6 +416,11 @@ fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_l
     }
     let trials = sample(trials, 12);
     let wrong = find_wrong(&trials, after_failure);
+    println!(
+        "failing calls: {} trials, {} bad",
+        trials.len(),
+        wrong.len()
+    );
     assert!(
         wrong.is_empty(),
         "{} of {}:\n{}",
@@ -441,6 +462,7 @@ fn a_call_that_floods_or_writes_to_the_terminal_is_cut_short() {
         };
         why.map(|why| format!("{} {how} {}: {why}", fine.scene.name, fine.calls[at - 1]))
     });
+    println!("floods: {} trials, {} bad", trials.len(), wrong.len());
     assert!(
         wrong.is_empty(),
         "{} of {}:\n{}",

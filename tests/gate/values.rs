@@ -329,3 +329,65 @@ run printf 'a\033b\n'
         said.err
     );
 }
+
+/// However much is said, on one line or on many, to whichever output: no more is kept than the limits say. Each process may
+/// take 400 MB here; what is heard is far more.
+#[test]
+#[ignore = "needs perl; run by tests/run"]
+fn however_much_is_said_little_of_it_is_kept() {
+    let lines = [
+        ("hear", "print \"x\" x 65536 while 1"),
+        ("hear_list", "print \"x\" x 65536 while 1"),
+        ("hear_list", "print \"x\\n\" x 65536 while 1"),
+        ("hear_list", "print STDERR \"\\e[2J\\n\" x 65536 while 1"),
+        ("attempt", "print \"x\" x 65536 while 1"),
+        ("show", "print \"x\" x 65536 for 1 .. 4000"),
+        ("show", "print \"x\\n\" x 65536 for 1 .. 60"),
+    ];
+    for (how, says) in lines {
+        let said = run(
+            &format!(
+                "ulimit -v 400000\nstatus=0\n{how} perl -e '{says}' || status=$?\nprintf 'status %s\\n' \"$status\"\n\
+                 last_line \"$heard$heard_err\" >/dev/null; lines_of \"$heard\" >/dev/null\nprintf 'lives\\n'\n"
+            ),
+            b"",
+        );
+        assert!(said.out.ends_with("lives\n"), "{how} {says}: {}", said.err);
+        assert_eq!(
+            said.out.contains("status 0\n"),
+            how == "show",
+            "{how} {says}: {}",
+            said.err
+        );
+        let length = said.out.len() + said.err.len();
+        assert!(length < 6_000_000, "{how} {says}: {length}");
+    }
+    // A listing that is as long as one may be, and made to be large once it is parsed.
+    for json in [
+        "\"[\" . join(\",\", (\"[]\") x 5000000) . \"]\"",
+        "\"[\" . join(\",\", (1) x 8000000) . \"]\"",
+        "\"{\" . join(\",\", map { \"\\\"$_\\\":{}\" } 1 .. 1000000) . \"}\"",
+        "\"[\\\"\" . (\"x\" x 16000000) . \"\\\"]\"",
+    ] {
+        let said = run(
+            &format!(
+                "ulimit -v 400000\nhear_list perl -e 'print {json}'\nstatus=0\n\
+                 rows 'row($_) for @$d' <<<\"$heard\" >/dev/null || status=$?\nprintf 'status %s\\n' \"$status\"\n"
+            ),
+            b"",
+        );
+        let is_one_word = json.contains("x 16000000");
+        let status = if is_one_word {
+            "status 0\n"
+        } else {
+            "status 1\n"
+        };
+        assert!(
+            said.out.ends_with(status),
+            "{json}: {}\n{}",
+            said.out,
+            said.err
+        );
+        assert!(!said.err.contains("Out of memory"), "{}", said.err);
+    }
+}
