@@ -94,6 +94,7 @@ codes! {
     MOX0109 Error   "an option that a key says, too";
     MOX0110 Error   "a name of the wrong kind";
     MOX0111 Warning "a release without security updates";
+    MOX0112 Warning "one place, two storages";
     MOX0115 Error   "one USB device, two rows";
     MOX0116 Warning "an SSH key that is nobody's";
     MOX0117 Error   "one name, two things in a cluster";
