@@ -538,3 +538,56 @@ fn no_secret_of_a_host_is_seen() {
         }
     }
 }
+
+/// What people write into `/etc/network/interfaces`, in the language's own words: nothing is kept as text, nothing changes.
+#[test]
+fn interfaces_of_real_hosts_are_said_in_keys() {
+    let files = [
+        // Wi-Fi that nobody uses, lines of a port, masks, a policy of its own.
+        "iface eno1 inet manual\n\tpost-up /usr/sbin/ethtool -s eno1 wol g\n\niface wlp3s0 inet manual\n\nauto vmbr0\n\
+         iface vmbr0 inet static\n\taddress 192.0.2.10\n\tnetmask 255.255.255.0\n\tgateway 192.0.2.1\n\tbridge_ports eno1\n\
+         \tbridge_stp off\n\tbridge_fd 0\n\tpost-up ip rule add from 198.51.100.0/24 table 100\n\n\
+         iface vmbr0 inet6 static\n\taddress 2001:db8::10\n\tnetmask 64\n\tgateway fe80::1\n",
+        // A VLAN by its other name, one as a port with a stanza and one without.
+        "iface eno1 inet manual\n\nauto vlan50\niface vlan50 inet static\n\taddress 192.0.2.10/24\n\tgateway 192.0.2.1\n\
+         \tvlan-raw-device eno1\n\nauto eno1.60\niface eno1.60 inet manual\n\nauto vmbr60\niface vmbr60 inet manual\n\
+         \tbridge-ports eno1.60\n\tbridge-stp off\n\tbridge-fd 0\n#VLAN 60\n\nauto vmbr70\niface vmbr70 inet manual\n\
+         \tbridge-ports eno1.70\n\tbridge-stp off\n\tbridge-fd 0\n",
+        // A bond by numbers, and a switch that listens.
+        "iface eno1 inet manual\n\niface eno2 inet manual\n\niface eno3 inet manual\n\niface eno4 inet manual\n\nauto bond0\n\
+         iface bond0 inet manual\n\tbond-slaves eno1 eno2\n\tbond-miimon 100\n\tbond-mode 4\n\tbond-lacp-rate 1\n\
+         \tbond-xmit-hash-policy layer3+4\n\nauto vmbr0\niface vmbr0 inet static\n\taddress 192.0.2.10/24\n\tgateway 192.0.2.1\n\
+         \tbridge-ports bond0\n\tbridge-stp off\n\tbridge-fd 0\n\nauto vmbr1\niface vmbr1 inet manual\n\tbridge-ports eno3 eno4\n\
+         \tbridge-stp on\n\tbridge-fd 4\n\tbridge-ageing 600\n",
+    ];
+    for text in files {
+        let folder = lay_out("lvm-thin");
+        let path = folder.path().join("live/etc/network/interfaces");
+        let text = format!(
+            "auto lo\niface lo inet loopback\n\n{text}\nsource /etc/network/interfaces.d/*\n"
+        );
+        fs::write(path, &text).expect("a file");
+        let args = ["-o", "host.toml", "--minimal"];
+        let said = adopt(folder.path(), &args);
+        assert!(said.status.is_some(), "{}", said.err);
+        let spec = fs::read_to_string(folder.path().join("host.toml")).expect("a spec");
+        let (_, network) = spec.split_once("[network]").expect("a network");
+        let (network, _) = network.split_once("\n[storage").expect("a storage");
+        assert!(
+            !network.contains("extra = \"\"\"") && !network.contains("extra = \"iface"),
+            "{text}\n{network}"
+        );
+        let told: Vec<&str> = said
+            .err
+            .lines()
+            .filter(|line| line.contains("interface "))
+            .collect();
+        assert_eq!(told, [] as [&str; 0], "{text}\n{network}");
+        let plan = call(folder.path(), &["plan", "host.toml", "--live", "live"]);
+        assert!(
+            !plan.out.contains("interface/"),
+            "{text}\n{network}\n{}",
+            plan.out
+        );
+    }
+}

@@ -54,7 +54,9 @@ impl<'a> Interfaces<'a> {
         sorted.nics = sorted
             .typed
             .values()
-            .filter(|interface| matches!(interface.kind, InterfaceKind::Card))
+            .filter(|interface| {
+                matches!(interface.kind, InterfaceKind::Card) || is_wireless(interface)
+            })
             .map(|interface| interface.name.clone())
             .collect();
         // Ports that have no stanza of their own.
@@ -134,10 +136,13 @@ fn ports(interface: &Interface) -> Vec<String> {
 /// What a VLAN lies on, and its number.
 fn carrier(interface: &Interface) -> Option<(&str, u16)> {
     match &interface.kind {
-        InterfaceKind::Vlan { .. } => {
-            let (on, vlan) = port_of(&interface.name);
-            Some((on, vlan?))
-        }
+        InterfaceKind::Vlan { raw_device, id } => match port_of(&interface.name) {
+            (on, Some(vlan)) => Some((on, vlan)),
+            (name, None) => {
+                let named = name.strip_prefix("vlan").and_then(|id| id.parse().ok());
+                Some((raw_device.as_deref()?, named.or(*id)?))
+            }
+        },
         _ => None,
     }
 }
@@ -177,22 +182,30 @@ fn has_words(interface: &Interface) -> bool {
     }
     match &interface.kind {
         InterfaceKind::Card => is_card_name(&interface.name),
+        // Proxmox VE takes it for no card, and its installer writes `iface wlp3s0 inet manual` all the same.
+        InterfaceKind::Other => is_wireless(interface) && interface.families.iter().all(is_plain),
         InterfaceKind::Bond(bond) => {
             BridgeName::parse(&interface.name).is_ok()
                 && !bond.ports.is_empty()
                 && bond.miimon.is_none_or(|ms| ms == 100)
         }
         InterfaceKind::Bridge(bridge) => {
-            BridgeName::parse(&interface.name).is_ok() && bridge.fd.is_none_or(|fd| fd == 0)
+            BridgeName::parse(&interface.name).is_ok()
+                && bridge
+                    .fd
+                    .is_none_or(|fd| fd == 0 || bridge.stp && (2..=30).contains(&fd))
         }
         InterfaceKind::Vlan { .. } => {
             carrier(interface).is_some() && Name::parse(&interface.name).is_ok()
         }
-        InterfaceKind::OvsBridge(_)
-        | InterfaceKind::OvsPort(_)
-        | InterfaceKind::Loopback
-        | InterfaceKind::Other => false,
+        InterfaceKind::OvsBridge(_) | InterfaceKind::OvsPort(_) | InterfaceKind::Loopback => false,
     }
+}
+
+fn is_wireless(interface: &Interface) -> bool {
+    matches!(interface.kind, InterfaceKind::Other)
+        && interface.name.starts_with("wl")
+        && is_card_name(&interface.name)
 }
 
 fn is_cidr(text: &str) -> bool {
@@ -239,12 +252,20 @@ pub(super) fn write(writing: &mut Writing<'_>, interfaces: &Interfaces<'_>, doc:
         });
         doc.push(table);
     }
+    let carried: BTreeSet<String> = typed(|kind| matches!(kind, InterfaceKind::Bridge(_)))
+        .flat_map(ports)
+        .collect();
     for interface in typed(|kind| {
         matches!(
             kind,
             InterfaceKind::Card | InterfaceKind::Bond(_) | InterfaceKind::Vlan { .. }
         )
     }) {
+        // The port of the bridge says all of such a VLAN.
+        let plain = interface.families.iter().all(is_plain) && interface.mtu.is_none();
+        if plain && carried.contains(&interface.name) {
+            continue;
+        }
         if let Some(table) = leg(interface) {
             doc.push(table);
         }
@@ -298,14 +319,13 @@ fn addresses(interface: &Interface, table: &mut Table) {
     }
 }
 
-fn lines(interface: &Interface, table: &mut Table, said: &[&str]) {
-    let lines: Vec<String> = interface
-        .families
-        .iter()
+fn lines(interface: &Interface, table: &mut Table, said: &[&str], more: Option<String>) {
+    let options = interface.families.iter();
+    let options = options
         .flat_map(|family| &family.options)
         .filter(|(key, _)| !said.contains(&key.as_str()))
-        .map(|(key, value)| format!("{key} {value}"))
-        .collect();
+        .map(|(key, value)| format!("{key} {value}"));
+    let lines: Vec<String> = options.chain(more).collect();
     if !lines.is_empty() {
         table.set("extra", Toml::texts(lines));
     }
@@ -332,7 +352,7 @@ fn bond(_writing: &Writing<'_>, interface: &Interface) -> Table {
     });
     table.set_some("lacp-rate", rate);
     table.set_some("mtu", interface.mtu);
-    lines(interface, &mut table, &["bond-lacp-rate"]);
+    lines(interface, &mut table, &["bond-lacp-rate"], None);
     table
 }
 
@@ -355,7 +375,9 @@ fn bridge(interface: &Interface) -> Table {
         table.set("stp", true);
     }
     table.set_some("mtu", interface.mtu);
-    lines(interface, &mut table, &[]);
+    let delay = bridge.fd.filter(|fd| *fd != 0);
+    let delay = delay.map(|fd| format!("bridge-fd {fd}"));
+    lines(interface, &mut table, &[], delay);
     table
 }
 
@@ -379,10 +401,13 @@ fn leg(interface: &Interface) -> Option<Table> {
     description(interface, &mut table);
     table.set("on", on);
     table.set_some("vlan", vlan.map(u32::from));
+    if vlan.is_some() && !interface.name.contains('.') {
+        table.set("interface", interface.name.as_str());
+    }
     addresses(interface, &mut table);
     if !is_bond {
         table.set_some("mtu", interface.mtu);
-        lines(interface, &mut table, &[]);
+        lines(interface, &mut table, &[], None);
     }
     Some(table)
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Object;
 use super::items::{Items, Options};
 use crate::pve::SectionConfig;
+use crate::pve::interfaces::bond_mode;
 
 /// The option under which a section's type goes.
 pub(super) const TYPE: &str = "type";
@@ -245,7 +246,12 @@ pub(super) fn interfaces(text: &str) -> Items {
                     _ => format!("{family}{key}"),
                 };
                 let options = all.entry(name.clone()).or_default();
+                let rest = spelt(&key, rest);
                 let entry = options.entry(key).or_default();
+                // One size of packets, said in both families.
+                if entry == rest && word == "mtu" {
+                    continue;
+                }
                 if !entry.is_empty() {
                     entry.push('\n');
                 }
@@ -263,6 +269,10 @@ pub(super) fn interfaces(text: &str) -> Items {
             ports.flat_map(|ports| ports.split_whitespace().map(str::to_owned))
         })
         .collect();
+    // A VLAN that a bridge takes in needs no stanza: ifupdown2 makes it.
+    for port in carried.iter().filter(|port| port.contains('.')) {
+        all.entry(port.clone()).or_default();
+    }
     autos.extend(carried);
     let mut items = Items::new();
     for (name, mut options) in all {
@@ -272,26 +282,39 @@ pub(super) fn interfaces(text: &str) -> Items {
         if autos.contains(&name) {
             options.insert("auto".to_owned(), "1".to_owned());
         }
-        netmask(&mut options);
+        for family in ["", "inet6 "] {
+            netmask(&mut options, family);
+        }
         items.insert(Object::Interface(name), options);
     }
     items
 }
 
-/// `address` and `netmask` as one.
-fn netmask(options: &mut Options) {
-    let Some(mask) = options.get("netmask").cloned() else {
+/// A value by the name that the kernel shows, where there is a number for it, too.
+fn spelt<'a>(key: &str, value: &'a str) -> &'a str {
+    match (key, value) {
+        ("bond-mode", mode) => bond_mode(mode),
+        ("bond-lacp-rate", "0") => "slow",
+        ("bond-lacp-rate", "1") => "fast",
+        _ => value,
+    }
+}
+
+/// `address` and `netmask` of a family as one.
+fn netmask(options: &mut Options, family: &str) {
+    let key = format!("{family}netmask");
+    let Some(mask) = options.get(&key).cloned() else {
         return;
     };
     let prefix = match mask.parse::<std::net::Ipv4Addr>() {
         Ok(mask) => u32::from(mask).leading_ones().to_string(),
         Err(_) => mask,
     };
-    if let Some(address) = options.get_mut("address")
+    if let Some(address) = options.get_mut(&format!("{family}address"))
         && !address.contains('/')
     {
         *address = format!("{address}/{prefix}");
-        options.remove("netmask");
+        options.remove(&key);
     }
 }
 

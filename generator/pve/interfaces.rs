@@ -914,7 +914,7 @@ fn prefix_of(netmask: &str) -> String {
 }
 
 /// A bond mode by name; the kernel also numbers them.
-fn bond_mode(mode: &str) -> &str {
+pub fn bond_mode(mode: &str) -> &str {
     let names = [
         "balance-rr",
         "active-backup",
