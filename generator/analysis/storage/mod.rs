@@ -1,0 +1,68 @@
+//! Disks, pools, datasets: what lies where, what fits, and what is lost with what.
+
+mod backups;
+mod cache;
+mod disks;
+mod overlooked;
+mod places;
+mod pools;
+mod room;
+mod scrubs;
+
+use crate::diagnostics::Sink;
+use crate::facts::{Facts, space};
+
+use self::backups::{into_a_guest, nothing_outside, same_pool};
+use self::cache::{cache_bounds, cache_size};
+use self::disks::{disks_elsewhere, disks_twice, one_disk_twice, unstable_names};
+use self::overlooked::{hidden_datasets, installers_own, shares_of_root};
+use self::places::one_place;
+use self::pools::{
+    lonely_log, long_rebuild, pulled_out, sectors, too_few, two_as_raidz, uneven, weaker,
+};
+pub(super) use self::room::sum_table;
+use self::room::{limits, nearly_full, overcommitted, padding, promised, snapshots};
+use self::scrubs::scrubs;
+
+pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
+    one_disk_twice(host, sink);
+    disks_twice(host, sink);
+    disks_elsewhere(host, sink);
+    unstable_names(host, sink);
+    for pool in host.storage.pools.values() {
+        too_few(host, pool, sink);
+        uneven(host, pool, sink);
+        sectors(host, pool, sink);
+        for vdev in &pool.vdevs {
+            weaker(pool, vdev, sink);
+            lonely_log(vdev, sink);
+        }
+        long_rebuild(host, pool, sink);
+        two_as_raidz(pool, sink);
+    }
+    pulled_out(host, sink);
+    installers_own(host, sink);
+    into_a_guest(host, sink);
+    one_place(host, sink);
+    hidden_datasets(host, sink);
+    shares_of_root(host, sink);
+    let volumes = space::volumes(host, &facts.volumes);
+    let plans = space::plans(host, &volumes);
+    for plan in plans.values() {
+        promised(plan, sink);
+        nearly_full(plan, sink);
+        overcommitted(plan, sink);
+    }
+    super::lvm::check(host, &volumes, sink);
+    snapshots(host, &volumes, &plans, sink);
+    for (_, dataset) in host.storage.datasets.iter() {
+        limits(dataset, sink);
+        padding(host, dataset, sink);
+    }
+    same_pool(host, sink);
+    nothing_outside(host, sink);
+    cache_bounds(host, sink);
+    cache_size(host, &plans, sink);
+    scrubs(host, sink);
+}

@@ -1,0 +1,82 @@
+//! Pools that nothing scrubs.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::calendar::zone_named;
+use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::model::{Host, Id, Pool, ZfsScrub};
+use crate::source::Span;
+use crate::value::Platform;
+
+/// The day from which scrubs are played forward: a fixed one.
+const START: Timestamp = Timestamp::constant(1_796_083_200, 0); // 2026-12-01T00:00:00Z
+
+/// The longest time between two scrubs: a month and a few days.
+const SCRUB_DAYS: i64 = 35;
+
+/// Pools that are never read through, or seldom. Debian's zfsutils-linux, and Proxmox VE's, bring a cron job that scrubs
+/// every pool on the second Sunday of the month; NixOS scrubs only what it is told to.
+pub(super) fn scrubs(host: &Host, sink: &mut Sink) {
+    if !host.complete || *host.platform != Platform::Nixos {
+        return;
+    }
+    let zone =
+        zone_named(host.timezone.as_str()).map_or(TimeZone::UTC, |zone| zone.time_zone().clone());
+    let Ok(end) = START.checked_add(SignedDuration::from_hours(24 * 400)) else {
+        return;
+    };
+    let mut starts: BTreeMap<Id<Pool>, (Vec<Timestamp>, Span)> = BTreeMap::new();
+    for schedule in host.schedules.values().filter(|s| *s.enabled) {
+        let Some(ZfsScrub { pools }) = schedule.scrub() else {
+            continue;
+        };
+        let times = schedule.on.runs().schedule(&zone);
+        let own: Vec<Timestamp> = times.between(START, end).take(1000).collect();
+        for pool in pools {
+            let entry = starts
+                .entry(pool.value)
+                .or_insert_with(|| (Vec::new(), schedule.on.span));
+            entry.0.extend(own.iter().copied());
+        }
+    }
+    for (id, pool) in host.storage.pools.iter() {
+        let Some((mut times, span)) = starts.remove(&id) else {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0323,
+                    pool.name.span,
+                    format!("nothing scrubs `{}`", pool.name.value),
+                )
+                .note(
+                    "what is never read goes bad unseen, until a disk fails and the copy is needed",
+                )
+                .help("add a schedule with `task = \"zfs-scrub\"` and `on = \"monthly\"`"),
+            );
+            continue;
+        };
+        times.sort_unstable();
+        let longest = [START]
+            .iter()
+            .chain(&times)
+            .zip(times.iter().chain([&end]))
+            .map(|(from, to)| to.duration_since(*from).as_hours() / 24)
+            .max()
+            .unwrap_or(0);
+        if longest <= SCRUB_DAYS {
+            continue;
+        }
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0323,
+                span,
+                format!("`{}` is not scrubbed for {longest} days", pool.name.value),
+            )
+            .also(pool.name.span, "the pool")
+            .note("what is never read goes bad unseen, until a disk fails and the copy is needed")
+            .help("scrub once a month: `on = \"monthly\"`"),
+        );
+    }
+}
