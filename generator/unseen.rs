@@ -1,5 +1,8 @@
 //! Characters that make a text read otherwise than it stands.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 /// Whether a character changes the direction in which its neighbours are shown (Unicode's property `Bidi_Control`):
 /// nobody sees it, and a reader sees another text than the machine that runs it.
 pub fn is_bidi_control(c: char) -> bool {
@@ -37,6 +40,44 @@ pub fn is_hidden(c: char) -> bool {
 /// Whether a character may not be shown to a person as it is.
 pub fn is_unseen(c: char) -> bool {
     c.is_control() || is_hidden(c)
+}
+
+/// Whether a terminal, an editor or a page might take a character for more than it is: [`is_unseen`], and what ends a line
+/// without being a line break.
+pub fn is_never_shown(c: char) -> bool {
+    is_unseen(c) || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// What remains to be kept from a person in a text that holds our own line breaks, tabs and colours.
+fn is_left(c: char) -> bool {
+    is_never_shown(c) && !c.is_ascii_control() || c == '\u{7f}'
+}
+
+/// A text of many lines that may hold words of a host, as people may see it.
+pub fn for_people(text: &str) -> Cow<'_, str> {
+    if text.contains(is_left) {
+        Cow::Owned(text.replace(is_left, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// A text of JSON, which means the same: what nobody would see stands there as an escape.
+pub fn in_json(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_left) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 64);
+    for c in text.chars() {
+        if is_left(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(escaped, "\\u{unit:04x}").expect("a string takes all text");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// Whether a path or a name may not hold a character: [`is_unseen`], and what changes only how its neighbours look.

@@ -15,6 +15,7 @@ mod fuzz;
 mod gate;
 mod graph;
 mod growth;
+mod hostile;
 mod in_memory;
 mod manual;
 mod mutations;

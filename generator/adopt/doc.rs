@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::unseen::is_unseen;
+use crate::unseen::is_never_shown;
 
 /// A value of TOML.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,7 +126,7 @@ fn list(items: &[Toml], text: &mut String) {
 
 /// A string of TOML: a literal one where a basic one would be full of escapes.
 fn quote(value: &str, text: &mut String) {
-    let is_plain = value.chars().all(|c| c != '\'' && !is_hidden(c));
+    let is_plain = value.chars().all(|c| c != '\'' && !is_never_shown(c));
     if is_plain && value.contains(['"', '\\']) {
         text.extend(["'", value, "'"]);
         return;
@@ -145,16 +145,11 @@ fn escape(c: char, text: &mut String) {
         '\n' => text.push_str("\\n"),
         '\t' => text.push_str("\\t"),
         '\r' => text.push_str("\\r"),
-        c if is_hidden(c) => {
+        c if is_never_shown(c) => {
             write!(text, "\\U{:08X}", u32::from(c)).expect("a string takes all text");
         }
         c => text.push(c),
     }
-}
-
-/// Everything that a terminal or an editor might take for more than it is.
-fn is_hidden(c: char) -> bool {
-    is_unseen(c) || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 fn quote_lines(value: &str, text: &mut String) {
@@ -193,7 +188,7 @@ fn print_key(key: &str, text: &mut String) {
 
 /// A comment's text, which TOML wants without control characters.
 fn comment(line: &str) -> String {
-    line.replace(|c: char| c.is_control(), " ")
+    line.replace(is_never_shown, " ")
 }
 
 /// What of a host something in the spec says.

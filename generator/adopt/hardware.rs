@@ -260,7 +260,10 @@ pub(super) fn write(
 
 /// A text that fits on one line.
 fn line(text: Option<&str>) -> Option<String> {
-    let text: String = text?.chars().filter(|c| !c.is_control()).collect();
+    let text: String = text?
+        .chars()
+        .filter(|c| !crate::unseen::is_never_shown(*c))
+        .collect();
     let text = text.trim().to_owned();
     (!text.is_empty()).then_some(text)
 }

@@ -289,7 +289,7 @@ fn description(interface: &Interface, table: &mut Table) {
     let text: String = words
         .join(" ")
         .chars()
-        .filter(|c| !c.is_control())
+        .filter(|c| !crate::unseen::is_never_shown(*c))
         .collect();
     if !text.is_empty() {
         table.set("description", text);

@@ -223,7 +223,7 @@ fn confirm(remote: &Remote, path: &str, terminal: &mut Terminal) {
 /// One event, for people or as it came.
 fn tell(line: &str, kind: &str, event: &serde_json::Value, terminal: &mut Terminal) {
     if !terminal.is_for_people() {
-        terminal.result(&format!("{line}\n"));
+        terminal.json(&format!("{line}\n"));
         return;
     }
     let text = |key: &str| one_line(event[key].as_str().unwrap_or_default());

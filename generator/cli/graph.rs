@@ -89,7 +89,7 @@ fn running(snapshot: &Snapshot, terminal: &mut Terminal) -> Result<Host, Failure
 
 fn draw(format: GraphFormat, graph: &Graph, sources: &SourceMap, terminal: &mut Terminal) {
     let text = match format {
-        GraphFormat::Json => graph::json(graph, sources),
+        GraphFormat::Json => return terminal.json(&graph::json(graph, sources)),
         GraphFormat::Mermaid => graph::mermaid(graph),
         GraphFormat::Svg => graph::svg(graph),
         GraphFormat::Html => graph::html(graph),

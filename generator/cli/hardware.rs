@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
                 .map(|(path, reason)| json!({ "path": path, "reason": reason }))
                 .collect();
             let object = json!({ "host": host.name.as_str(), "same": same, "differences": differences, "unread": unread });
-            terminal.result(&format!("{object}\n"));
+            terminal.json(&format!("{object}\n"));
         }
         Format::Human | Format::Short => {
             for difference in &compared.differences {

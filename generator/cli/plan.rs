@@ -105,8 +105,8 @@ pub(super) fn show(markdown: bool, plan: &Plan, loaded: &Loaded, terminal: &mut 
         return;
     }
     match terminal.format() {
-        Format::Json => terminal.result(&format!("{}\n", render::json(plan, map))),
-        Format::Sarif => terminal.result(&format!("{:#}\n", render::sarif(plan, map))),
+        Format::Json => terminal.json(&format!("{}\n", render::json(plan, map))),
+        Format::Sarif => terminal.json(&format!("{:#}\n", render::sarif(plan, map))),
         Format::Human | Format::Short => {
             terminal.result(&render::human(plan, terminal.is_verbose()));
         }

@@ -5,6 +5,7 @@ use anstream::{AutoStream, ColorChoice};
 use super::args::{Color, Shared};
 use super::{Failure, load::Sources, progress};
 use crate::diagnostics::render::{self, Format, Found};
+use crate::unseen;
 
 /// Standard output and standard error, each locked once. A pipe that its reader has closed is no failure: what is
 /// written from then on goes nowhere.
@@ -48,7 +49,12 @@ impl Terminal {
 
     /// A result: standard output.
     pub(super) fn result(&mut self, text: &str) {
-        self.out.write(text);
+        self.out.write(&unseen::for_people(text));
+    }
+
+    /// A result in JSON.
+    pub(super) fn json(&mut self, text: &str) {
+        self.out.write(&unseen::in_json(text));
     }
 
     /// A result that is no text.
@@ -69,7 +75,7 @@ impl Terminal {
     /// What a person likes to read at the end of a result: left out with `-q` and where a program reads the diagnostics.
     pub(super) fn summary(&mut self, text: &str) {
         if !self.quiet && self.is_for_people() {
-            self.out.write(text);
+            self.out.write(&unseen::for_people(text));
         }
     }
 
@@ -83,7 +89,7 @@ impl Terminal {
     /// A word beside the result: standard error.
     pub(super) fn remark(&mut self, text: &str) {
         if !self.quiet && self.is_for_people() {
-            self.err.write(text);
+            self.err.write(&unseen::for_people(text));
         }
     }
 
@@ -103,8 +109,11 @@ impl Terminal {
 
     /// Errors and warnings: standard error.
     pub(super) fn diagnostics(&mut self, sources: &Sources, found: &Found) {
-        self.err
-            .write(&render::render(self.format, sources.map(), found));
+        let text = render::render(self.format, sources.map(), found);
+        self.err.write(&match self.format {
+            Format::Human | Format::Short => unseen::for_people(&text),
+            Format::Json | Format::Sarif => unseen::in_json(&text),
+        });
         if self.format != Format::Human {
             return;
         }
@@ -122,7 +131,8 @@ impl Terminal {
 
     /// Something that failed, whatever the flags say.
     pub(super) fn failure(&mut self, failure: &Failure) {
-        self.err.write(&format!("moxc: {failure}\n"));
+        self.err
+            .write(&unseen::for_people(&format!("moxc: {failure}\n")));
     }
 
     /// Writes out what is left, and tells of a stream that takes no more.

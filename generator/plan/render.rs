@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Change, Class, Data, Interrupts, Plan, When};
 use crate::source::SourceMap;
+use crate::unseen::is_never_shown;
 
 /// The plan as one JSON object.
 pub fn json(plan: &Plan, sources: &SourceMap) -> Value {
@@ -254,7 +255,7 @@ pub(crate) fn short(value: &str) -> String {
 /// Text of a host, as it may go to a terminal.
 pub(crate) fn shown(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if is_never_shown(c) { '\u{fffd}' } else { c })
         .collect()
 }
 
