@@ -155,6 +155,7 @@ codes! {
     MOX0330 Error   "a folder that no storage can be";
     MOX0331 Warning "a share that belongs to root in an unprivileged container";
     MOX0332 Error   "a store that is not on this host";
+    MOX0333 Warning "a node that is no host of the fleet";
     MOX0341 Warning "small blocks on raidz";
     MOX0401 Error   "more memory taken than there is";
     MOX0402 Warning "more memory promised than there is";

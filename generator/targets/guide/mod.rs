@@ -42,6 +42,8 @@ pub struct Readme {
     pub has_secrets: bool,
     /// Secrets to place.
     pub secrets: Vec<Needed>,
+    /// Whether the host has moxc's own commands.
+    pub has_tools: bool,
     /// What the user has to do.
     pub left: Vec<String>,
     /// Whether there are absent files.
@@ -85,6 +87,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, about: Vec<About>, answers: bool
         steps: steps(facts, answers, !secrets.is_empty(), all.before),
         has_secrets: !secrets.is_empty(),
         secrets,
+        has_tools: *host.tools,
         left: all.left,
         has_absent: !all.absent.is_empty(),
         absent: all.absent,

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::Host;
-use crate::pve::{CannotCarry, Section, SectionConfig, SectionFile};
+use crate::diagnostics::{Code, Diagnostic, LintLevel, Sink};
+use crate::model::{Host, KeptText};
+use crate::near::certain;
+use crate::pve::{CannotCarry, PveOption, Section, SectionConfig, SectionFile};
 use crate::source::Span;
 
 use super::options::report_refusal;
@@ -41,6 +42,8 @@ pub fn unite(nodes: &mut [Node<'_>], sink: &mut Sink) {
     }
     tell_different(nodes, "backup job", |plan| &plan.jobs, &[], sink);
     tell_different_options(nodes, sink);
+    tell_different_texts(nodes, sink);
+    tell_strangers(nodes, sink);
     unite_stores(nodes, sink);
     for (what, file) in [
         (
@@ -160,6 +163,83 @@ fn tell_different_options(nodes: &[Node<'_>], sink: &mut Sink) {
                     .also(*first_place, "the other one")
                     .note("the nodes of a cluster share `datacenter.cfg`: each host would write over the other's")
                     .help("say the same of both, or leave it to one of them"),
+                );
+            }
+        }
+    }
+}
+
+/// A whole file that two specs keep as text is one file, as the datacenter's firewall is.
+fn tell_different_texts(nodes: &[Node<'_>], sink: &mut Sink) {
+    let mut seen: BTreeMap<&str, (&str, Span, &Host)> = BTreeMap::new();
+    for node in nodes {
+        for kept in &node.host.kept {
+            let path = kept.path.value.as_str();
+            let KeptText::Text(text) = &kept.what else {
+                continue;
+            };
+            if !is_of_all_nodes(path) {
+                continue;
+            }
+            let own = text.value.as_str().trim();
+            let Some((first, first_place, host)) = seen.get(path) else {
+                seen.insert(path, (own, text.span, node.host));
+                continue;
+            };
+            if *first != own {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0117,
+                        text.span,
+                        format!(
+                            "`{path}` is one text on `{}` and another on `{}`",
+                            host.name.as_str(),
+                            node.host.name.as_str()
+                        ),
+                    )
+                    .also(*first_place, "the other one")
+                    .note("the nodes of a cluster share this file: each host would write over the other's")
+                    .help("say the same of both, or leave it to one of them"),
+                );
+            }
+        }
+    }
+}
+
+/// Whether a file is one on all nodes: those below `/etc/pve` are, but for what stands below a node's name, and its links.
+fn is_of_all_nodes(path: &str) -> bool {
+    let of_a_node = ["nodes/", "local/", "qemu-server/", "lxc/"];
+    path.strip_prefix("etc/pve/")
+        .is_some_and(|rest| !of_a_node.iter().any(|own| rest.starts_with(own)))
+}
+
+/// Nodes that a store names and that are no hosts of the fleet: a slip, or a node that somebody else looks after. What a job
+/// names is told where it does not run.
+fn tell_strangers(nodes: &[Node<'_>], sink: &mut Sink) {
+    let hosts: Vec<&str> = nodes.iter().map(|node| node.host.name.as_str()).collect();
+    let code = Code::MOX0333;
+    for node in nodes {
+        // What is told of a whole cluster is told past the levels of its hosts.
+        if node.host.lints.level(code) == Some(LintLevel::Allow) {
+            continue;
+        }
+        for (_, store) in node.host.storage.stores() {
+            let Some(named) = PveOption::find(store.schema(), "nodes") else {
+                continue;
+            };
+            let names = named.value.value.split(',').map(str::trim);
+            for name in names.filter(|name| !name.is_empty() && !hosts.contains(name)) {
+                sink.push(
+                    Diagnostic::new(
+                        code,
+                        named.value.span,
+                        format!("the node `{name}` is no host of the fleet"),
+                    )
+                    .label(format!("`{}` is to be there", store.name().value))
+                    .help(match certain(name, hosts.iter().copied()) {
+                        Some(host) => format!("did you mean `{host}`?"),
+                        None => "correct the name; or allow this warning, if the cluster has a node that no spec is of".to_owned(),
+                    }),
                 );
             }
         }
