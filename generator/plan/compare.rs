@@ -1266,6 +1266,25 @@ impl Rules for SectionRules<'_> {
         }
     }
 
+    fn goes(
+        &self,
+        object: &Object,
+        option: &str,
+        live: Option<&str>,
+        wanted: Option<&str>,
+        left: Option<&str>,
+    ) -> bool {
+        let (Some(live), Some(wanted), Some(left)) = (live, wanted, left) else {
+            return false;
+        };
+        let (live, wanted) = (as_set(live), as_set(wanted));
+        option == "content"
+            && self.is_added_to(object)
+            && as_set(left)
+                .iter()
+                .any(|word| live.contains(word) && !wanted.contains(word))
+    }
+
     fn becomes(
         &self,
         object: &Object,

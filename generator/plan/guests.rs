@@ -377,11 +377,21 @@ fn is_derived(pair: &Pair<'_>, key: &str, difference: &Difference, there: bool) 
                 && store(before) == store(after)
                 && is_own_volume(pair, after)
                 && is_meant
+                && !is_named_elsewhere(pair, before)
         }
         // Version 8 is what moxc writes; Proxmox VE's own are of version 4.
         ("smbios", "uuid") => after.as_bytes().get(14) == Some(&b'8'),
         _ => false,
     }
+}
+
+/// Whether the spec names a volume in one of the guest's slots.
+fn is_named_elsewhere(pair: &Pair<'_>, volume: &str) -> bool {
+    let file = pair.wanted.kind().config_file();
+    pair.wanted.options().any(|(key, value)| {
+        pair.making.existing.iter().any(|named| named == key)
+            && volume_of(&value::parts(file, key, value)) == Some(volume)
+    })
 }
 
 /// Whether a volume bears the guest's number, as those that are allocated do.
@@ -494,9 +504,14 @@ fn changed(
         });
         return;
     }
-    // Growing and moving have commands of their own; the rest of the line is set as one.
+    let is_another = differences.iter().any(|(part, old, new)| {
+        matches!(part.as_str(), "file" | "volume")
+            && !matches!((old, new), (Some(old), Some(new)) if moves(old, new))
+    });
+    // Growing and moving have commands of their own; the rest of the line is set as one. Another volume has its own size.
     let (own, set_as_one): (Vec<Difference>, Vec<Difference>) = differences
         .into_iter()
+        .filter(|(part, _, _)| !(is_another && holds_volume(sides.key) && part == "size"))
         .partition(|difference| is_own_command(pair, sides.key, difference, &before_parts));
     for (part, before, after) in own {
         found.changes.push(own_command(
@@ -534,6 +549,14 @@ fn changed(
     let Some(slow) = slowest(own_classes.iter().copied()) else {
         return;
     };
+    // A volume that nobody has yet is allocated.
+    let argument = line_after.map(|after| {
+        if is_another && !comes_from_another_slot(pair, &after_parts) {
+            pair.making.argument(sides.key, &after)
+        } else {
+            after
+        }
+    });
     // One part that waits, or is refused, holds the whole line back. Else each is in force when it is.
     let whole =
         slow.shown == Shown::Pending || slow.when == When::Refused || slow.when == When::Recreate;
@@ -557,7 +580,7 @@ fn changed(
             before,
             after,
             class,
-            commands: set(pair, sides.key, line_after.as_deref(), class),
+            commands: set(pair, sides.key, argument.as_deref(), class),
             undo: set(pair, sides.key, sides.before.as_deref(), class),
             spec: sides.spec,
             line: Some(line.clone()),

@@ -32,6 +32,19 @@ pub(super) trait Rules {
         live == wanted
     }
 
+    /// Whether an earlier run left something in a value that goes, though the rest of it is others'.
+    fn goes(
+        &self,
+        object: &Object,
+        option: &str,
+        live: Option<&str>,
+        wanted: Option<&str>,
+        left: Option<&str>,
+    ) -> bool {
+        let _ = (object, option, live, wanted, left);
+        false
+    }
+
     /// What a wanted value becomes on the host, where others add to it.
     fn becomes(
         &self,
@@ -194,7 +207,8 @@ fn changed(
     for option in names {
         let before = live.get(option).map(String::as_str);
         let after = wanted.get(option).map(String::as_str);
-        if rules.is_same(object, option, before, after) {
+        let goes = rules.goes(object, option, before, after, left_option(option));
+        if rules.is_same(object, option, before, after) && !goes {
             continue;
         }
         if before.is_some_and(is_blanked) {

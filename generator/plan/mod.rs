@@ -176,6 +176,18 @@ impl When {
             Self::Recreate => "recreate",
         }
     }
+
+    /// What it means, in a sentence.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Now => "a change that takes effect at once",
+            Self::Command => "a change that a command of its own makes",
+            Self::Restart => "a change that takes effect at the guest's next start",
+            Self::HostRestart => "a change that takes effect at the host's next start",
+            Self::Refused => "a change that Proxmox VE refuses as things are",
+            Self::Recreate => "a change for which the thing has to be made anew",
+        }
+    }
 }
 
 /// How Proxmox VE shows a change until it is in force.

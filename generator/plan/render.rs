@@ -1,6 +1,6 @@
 //! A plan for people, for programs, and for a pull request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -336,11 +336,27 @@ pub fn sarif(plan: &Plan, sources: &SourceMap) -> Value {
             })
         })
         .collect();
+    let times: BTreeSet<When> = plan
+        .changes
+        .iter()
+        .map(|change| change.class.when)
+        .collect();
+    let rules: Vec<Value> = times
+        .into_iter()
+        .map(|when| {
+            json!({
+                "id": format!("plan/{}", when.as_str()),
+                "shortDescription": { "text": when.meaning() },
+            })
+        })
+        .collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
-            "tool": { "driver": { "name": "moxc", "version": env!("CARGO_PKG_VERSION") } },
+            "tool": { "driver": {
+                "name": "moxc", "version": env!("CARGO_PKG_VERSION"), "rules": rules,
+            } },
             "results": results,
         }],
     })

@@ -399,7 +399,7 @@ fn disks_grow_move_and_are_never_taken_for_others() {
             "tank:vm-100-disk-7,size=8G",
             "scsi1.file",
             ["now", "live", "device", "detached"],
-            Some("qm set 100 --scsi1 'tank:vm-100-disk-7,size=8G'"),
+            Some("qm set 100 --scsi1 tank:8"),
         ),
     ] {
         let found = changed_guest(disk, &format!("boot: order=scsi9\nscsi1: {wanted}\n"));
@@ -497,6 +497,20 @@ fn the_values_of_both_sides_decide_on_the_class() {
             assert_eq!(words.join(" "), class, "{option}: {live}{wanted}");
         }
     }
+}
+
+#[test]
+fn another_volume_is_allocated_and_has_a_size_of_its_own() {
+    let found = changed_guest(
+        "scsi1: tank:vm-100-disk-1,size=32G\n",
+        "scsi1: tank:vm-100-disk-2,size=5G\n",
+    );
+    let [(option, class, commands)] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(option, "scsi1.file");
+    assert_eq!(class, &["now", "live", "device", "detached"]);
+    assert_eq!(commands[0], "qm set 100 --scsi1 tank:5");
 }
 
 #[test]
