@@ -1143,3 +1143,57 @@ fn a_network_without_a_second_connection_goes_back() {
     failed(&said, "nobody confirmed the new network in time");
     assert_eq!(host.read("root/etc/network/interfaces"), before);
 }
+
+#[test]
+fn a_new_cd_leaves_the_boot_order_as_it_is_wanted() {
+    let spec = &specs()["homelab"];
+    let one = spec.replace(
+        "[\"local:iso/win11.iso\", \"local:iso/virtio-win.iso\"]",
+        "[\"local:iso/win11.iso\"]",
+    );
+    assert_ne!(*spec, one);
+    let host = homelab();
+    host.rebuild(&one);
+    fine(&host.apply(&["--skip", "network"], ""));
+    let path = "root/etc/pve/qemu-server/120.conf";
+    let boot = |host: &FakeHost| {
+        let config = host.read(path);
+        let boot = config.lines().find(|line| line.starts_with("boot: "));
+        boot.expect("an order").to_owned()
+    };
+    let before = boot(&host);
+    host.rebuild(spec);
+    fine(&host.apply(&["--only", "vm/120"], ""));
+    assert!(
+        host.read(path).contains("virtio-win.iso"),
+        "{}",
+        host.read(path)
+    );
+    assert_eq!(boot(&host), before);
+    let changes = host.changes();
+    assert!(
+        changes
+            .iter()
+            .any(|call| call.starts_with("qm set 120 --boot order=")),
+        "{changes:?}"
+    );
+    fine(&host.apply(&["--only", "vm/120"], ""));
+    assert_eq!(host.changes(), [""; 0]);
+}
+
+#[test]
+fn the_guard_of_the_network_is_a_service_that_sleeps() {
+    let host = homelab();
+    fine(&host.apply(&["--network-timeout", "90"], ""));
+    let changes = host.changes();
+    let guard = changes.iter().find(|call| call.starts_with("systemd-run "));
+    let guard = guard.expect("a guard");
+    assert!(
+        guard.contains("ExecStartPre=/bin/sleep 90 --property TimeoutStartSec=infinity"),
+        "{guard}"
+    );
+    let stopped = changes
+        .iter()
+        .any(|call| call.starts_with("systemctl stop moxc-network-") && call.ends_with(".service"));
+    assert!(stopped, "{changes:#?}");
+}

@@ -214,7 +214,7 @@ allocation() {
 
 # options KIND VMID PATH WANT: of `guest` or `change_guest`: the options that differ, in one command, and how to set them back.
 options() {
-  local tool=$1 vmid=$2 path=$3 want=$4 word fields=() arguments=() back=() deleted='' added='' raw='' stays='' at=0 grown=()
+  local tool=$1 vmid=$2 path=$3 want=$4 word fields=() arguments=() back=() deleted='' added='' raw='' stays='' at=0 grown=() boot=''
   editor guest "$tool" "$root/$path" "$want" "$left/$path" >"$work/fields" 3>"$work/told" 2>"$work/error" ||
     fail "$step_title: $(seen "$work/error")"
   tell_notes "$work/told" "$step_title" || return 0
@@ -283,7 +283,12 @@ options() {
     if ((${#back[@]})); then
       undoable run "$tool" set "$vmid" "${back[@]}"
     fi
+    [[ $tool != qm ]] || boot=$(boot_of "$root/$path")
     doing "$tool" set "$vmid" "${arguments[@]}"
+    if [[ $tool == qm && " ${arguments[*]} " != *' --boot '* && -n $boot && $(boot_of "$root/$path") != "$boot" ]]; then
+      # Proxmox VE puts a new CD drive last into the boot order (update_vm_api of PVE::API2::Qemu).
+      doing qm set "$vmid" --boot "$boot"
+    fi
   fi
   set -- "${grown[@]}"
   while (($#)); do
@@ -303,6 +308,9 @@ options() {
     applied "$path" text
   fi
 }
+
+# boot_of FILE: the boot order of a virtual machine, the one that waits for a restart first.
+boot_of() { awk '/^\[/ && $0 != "[PENDING]" { exit } sub(/^boot: /, "") { boot = $0 } END { print boot }' "$1"; }
 
 # keep_guest PATH STAYS: its configuration, which comes back byte for byte where no volume was made or grown.
 keep_guest() {

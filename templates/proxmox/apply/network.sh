@@ -263,11 +263,17 @@ drop_guard() {
   rm -f -- "$root/etc/systemd/system/moxc-network-back.service" "$state/network-unconfirmed"
 }
 
+# A service that sleeps, and no timer: systemd reckons the time of a timer anew whenever somebody has it read its units.
 arm_timer() {
-  if ! bounded 60 systemd-run --quiet --collect --unit "moxc-network-${run##*/}" --on-active "$network_timeout" \
-    --timer-property AccuracySec=1s /bin/bash "$run/network/back.sh"; then
+  if ! bounded 60 systemd-run --quiet --collect --no-block --unit "moxc-network-${run##*/}" \
+    --property "ExecStartPre=/bin/sleep $network_timeout" --property TimeoutStartSec=infinity \
+    /bin/bash "$run/network/back.sh"; then
     fail "$step_title: \`systemd-run\` failed, so nothing would guard the network: $(seen "$work/output")"
   fi
+}
+
+disarm_timer() {
+  timeout -k 5 60 systemctl stop "moxc-network-${run##*/}.service" >/dev/null 2>&1 </dev/null || true
 }
 
 # network_back [restarted]: by this script, by the timer, or when the host starts; whoever comes first.
@@ -404,7 +410,7 @@ network_stays() {
   rm -f -- "$state/network-unconfirmed"
   in_network=
   exec {network_lock}>&-
-  timeout -k 5 60 systemctl stop "moxc-network-${run##*/}.timer" >/dev/null 2>&1 </dev/null || true
+  disarm_timer
   drop_guard
   timeout -k 5 60 systemctl daemon-reload >/dev/null 2>&1 </dev/null || true
 }

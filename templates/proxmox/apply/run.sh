@@ -373,6 +373,7 @@ ended() {
   fi
   if [[ -n $in_network ]]; then
     network_back >>"$run/output" 2>&1
+    disarm_timer
     complain failed 'the network that worked before is back'
   fi
   if [[ -z $looking && -n $run && -z $undoing && $status != 0 ]]; then
