@@ -1146,7 +1146,10 @@ fn a_network_without_a_second_connection_goes_back() {
 
 #[test]
 fn a_new_cd_leaves_the_boot_order_as_it_is_wanted() {
-    let spec = &specs()["homelab"];
+    let spec = &specs()["homelab"].replace(
+        "tpm         = true\n",
+        "tpm         = true\nboot        = [\"system\"]\n",
+    );
     let one = spec.replace(
         "[\"local:iso/win11.iso\", \"local:iso/virtio-win.iso\"]",
         "[\"local:iso/win11.iso\"]",
