@@ -898,6 +898,11 @@ impl<'a> Comparison<'a> {
         let Some(line) = hosts_line(self.wanted.host).filter(|_| is_proxmox) else {
             return;
         };
+        // Where a server gives the host an address, the name may stand for that one, which the spec does not know.
+        let mut legs = self.wanted.host.network.legs();
+        if legs.any(|leg| leg.ip.is_dynamic(false)) {
+            return;
+        }
         // A copy without the file is no host without it.
         let Item::Present(file) = self.live.tree.file(path) else {
             return;
