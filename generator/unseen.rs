@@ -48,15 +48,24 @@ pub fn is_never_shown(c: char) -> bool {
     is_unseen(c) || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// What remains to be kept from a person in a text that holds our own line breaks, tabs and colours.
+/// What is to be kept from a person in a text that holds our own line breaks, tabs and colours.
 fn is_left(c: char) -> bool {
     is_never_shown(c) && !c.is_ascii_control() || c == '\u{7f}'
 }
 
 /// A text of many lines that may hold words of a host, as people may see it.
 pub fn for_people(text: &str) -> Cow<'_, str> {
-    if text.contains(is_left) {
-        Cow::Owned(text.replace(is_left, "\u{fffd}"))
+    replaced(text, |c| is_never_shown(c) && c != '\n' && c != '\t')
+}
+
+/// A text that has colours of ours besides.
+pub fn in_colours(text: &str) -> Cow<'_, str> {
+    replaced(text, is_left)
+}
+
+fn replaced(text: &str, is_hidden: impl Fn(char) -> bool + Copy) -> Cow<'_, str> {
+    if text.contains(is_hidden) {
+        Cow::Owned(text.replace(is_hidden, "\u{fffd}"))
     } else {
         Cow::Borrowed(text)
     }

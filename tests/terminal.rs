@@ -90,3 +90,24 @@ fn colours_are_for_terminals_that_want_them() {
         assert!(!coloured(call), "{call}");
     }
 }
+
+/// A file of somebody else may have any name, and a message may hold any word of it.
+#[test]
+fn what_a_file_is_called_reaches_no_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = "a\u{1b}[2J\u{202e}b.toml";
+    std::fs::write(folder.path().join(name), "x").expect("a file");
+    let calls: &[&[&str]] = &[
+        &["check", name, "--color", "always"],
+        &["check", name, "--message-format", "short"],
+        &["plan", name, "--live", name, "--color", "always"],
+        &["adopt", "no\u{1b}[2Jthing", "--color", "always"],
+        &["hardware", name, "--color", "always"],
+    ];
+    for args in calls {
+        let said = crate::program::call(folder.path(), args);
+        let all = said.out + &said.err;
+        assert!(!all.contains("\u{1b}[2J"), "{args:?}: {all:?}");
+        assert!(!all.contains('\u{202e}'), "{args:?}: {all:?}");
+    }
+}

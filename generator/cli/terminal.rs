@@ -111,7 +111,7 @@ impl Terminal {
     pub(super) fn diagnostics(&mut self, sources: &Sources, found: &Found) {
         let text = render::render(self.format, sources.map(), found);
         self.err.write(&match self.format {
-            Format::Human | Format::Short => unseen::for_people(&text),
+            Format::Human | Format::Short => unseen::in_colours(&text),
             Format::Json | Format::Sarif => unseen::in_json(&text),
         });
         if self.format != Format::Human {

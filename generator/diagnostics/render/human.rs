@@ -6,6 +6,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snip
 use super::Found;
 use crate::diagnostics::{Diagnostic, Label, Severity};
 use crate::source::{FileId, SourceMap};
+use crate::unseen::for_people;
 
 /// The most that a person is shown at once: what comes after it is counted, and errors go before warnings.
 const MOST_SHOWN: usize = 100;
@@ -106,6 +107,6 @@ fn snippet<'a>(
     });
     Snippet::source(&text[from..to])
         .line_start(source.line_column(from).line)
-        .path(source.name())
+        .path(for_people(source.name()))
         .annotations(annotations)
 }
