@@ -910,6 +910,18 @@ impl<'a> Comparison<'a> {
         let Some(edited) = line.edited(&file.text) else {
             return;
         };
+        // An address that stands in lines which are kept as they are is the host's own as well.
+        let address = line
+            .said(&file.text)
+            .and_then(|line| line.split_whitespace().next());
+        let interfaces = self.file("etc/network/interfaces").unwrap_or_default();
+        let is_own = |line: &str| {
+            let own = line.trim().strip_prefix("address").map(str::trim);
+            own.and_then(|own| own.split('/').next()) == address
+        };
+        if address.is_some() && interfaces.lines().any(is_own) {
+            return;
+        }
         let said = |text: &str| line.said(text).map(|line| line.trim_end().to_owned());
         found.changes.push(Change {
             object: Object::File(path.to_owned()),
