@@ -6,7 +6,7 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
 use crate::model::{
     Container, ContainerMount, ExternalPlace, Gateway, Guest, GuestKind, Host, Id, MountSource,
-    Placement, Vm, VolumeSource,
+    Placement, StoreRef, Vm, VolumeSource,
 };
 use crate::pve::PveOption;
 use crate::source::Span;
@@ -16,6 +16,7 @@ use crate::value::{
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
+    volumes_twice(facts, sink);
     for (id, guest) in host.guests.iter() {
         match &guest.kind {
             GuestKind::Vm(vm) => {
@@ -450,8 +451,8 @@ fn owner(volume: &str) -> Option<u32> {
     rest.split('-').next()?.parse().ok()
 }
 
-/// A volume by name that is another guest's.
-fn volumes_of_others(facts: &Facts<'_>, id: Id<Guest>, guest: &Guest, sink: &mut Sink) {
+/// Where a guest's volumes lie.
+fn placements(guest: &Guest) -> Vec<&Placement> {
     let mut placements: Vec<&Placement> = Vec::new();
     match &guest.kind {
         GuestKind::Vm(vm) => {
@@ -472,7 +473,47 @@ fn volumes_of_others(facts: &Facts<'_>, id: Id<Guest>, guest: &Guest, sink: &mut
             );
         }
     }
-    for placement in placements {
+    placements
+}
+
+/// A volume by name that two guests have, and whose number is of neither: what is of one of them is told of the other.
+fn volumes_twice(facts: &Facts<'_>, sink: &mut Sink) {
+    let mut seen: BTreeMap<(StoreRef, &str), Vec<(Id<Guest>, Span)>> = BTreeMap::new();
+    for (id, guest) in facts.host.guests.iter() {
+        for placement in placements(guest) {
+            let VolumeSource::Existing { name, .. } = &placement.volume else {
+                continue;
+            };
+            let store = placement.store.value;
+            let takers = seen.entry((store, name.value.as_str())).or_default();
+            let number = owner(name.value.as_str());
+            let is_of = |id: Id<Guest>| number == Some(facts.host.guests[id].vmid.get());
+            let first = takers.iter().find(|(other, _)| {
+                (*other == id || facts.running.can_run(id, *other)) && !is_of(id) && !is_of(*other)
+            });
+            if let Some((other, place)) = first {
+                let other = &facts.host.guests[*other].name.value;
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0657,
+                        name.span,
+                        format!("`{}` has a volume that `{other}` has, too", guest.name.value),
+                    )
+                    .also(*place, "here")
+                    .note("two guests that write to one volume destroy it")
+                    .help(format!(
+                        "name a volume of its own; if the two never run at the same time, say so: `exclusive-with = [\"{other}\"]`"
+                    )),
+                );
+            }
+            takers.push((id, name.span));
+        }
+    }
+}
+
+/// A volume by name that is another guest's.
+fn volumes_of_others(facts: &Facts<'_>, id: Id<Guest>, guest: &Guest, sink: &mut Sink) {
+    for placement in placements(guest) {
         let VolumeSource::Existing { name, .. } = &placement.volume else {
             continue;
         };
