@@ -236,7 +236,7 @@ fn says_what_failed(said: &Said, fail: &str) {
 
 #[test]
 fn a_command_that_fails_is_told_and_the_next_run_finishes() {
-    each("commands that fail", places(5, 3), |host, fail| {
+    each("commands that fail", places(3, 3), |host, fail| {
         let before = host.files();
         let said = host.apply(&[], fail);
         has_a_network(host, fail);
