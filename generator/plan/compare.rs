@@ -914,10 +914,13 @@ impl<'a> Comparison<'a> {
         let address = line
             .said(&file.text)
             .and_then(|line| line.split_whitespace().next());
-        let interfaces = self.file("etc/network/interfaces").unwrap_or_default();
+        let path_of_interfaces = "etc/network/interfaces";
+        let here = self.live.tree.file(path_of_interfaces);
+        let here = here.present().map_or("", |file| file.text.as_str());
+        let interfaces = self.file(path_of_interfaces).unwrap_or(here);
         let is_own = |line: &str| {
             let own = line.trim().strip_prefix("address").map(str::trim);
-            own.and_then(|own| own.split('/').next()) == address
+            own.and_then(|own| own.split('/').next()) == address || line.contains(" inet dhcp")
         };
         if address.is_some() && interfaces.lines().any(is_own) {
             return;
