@@ -126,6 +126,11 @@ fn state(host: &FakeHost) -> BTreeMap<String, String> {
 }
 
 /// Tries a fault at each of the places, each on a host of its own, and says in the end which of them the host did not bear.
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a long run says how far it is, and all how many there were"
+)]
 fn each<T: std::fmt::Display>(
     what: &str,
     places: impl IntoIterator<Item = T>,

@@ -476,9 +476,12 @@ fn placements(guest: &Guest) -> Vec<&Placement> {
     placements
 }
 
+/// The guests that take a volume by name, and where they say so.
+type Takers<'h> = BTreeMap<(StoreRef, &'h str), Vec<(Id<Guest>, Span)>>;
+
 /// A volume by name that two guests have, and whose number is of neither: what is of one of them is told of the other.
 fn volumes_twice(facts: &Facts<'_>, sink: &mut Sink) {
-    let mut seen: BTreeMap<(StoreRef, &str), Vec<(Id<Guest>, Span)>> = BTreeMap::new();
+    let mut seen = Takers::new();
     for (id, guest) in facts.host.guests.iter() {
         for placement in placements(guest) {
             let VolumeSource::Existing { name, .. } = &placement.volume else {

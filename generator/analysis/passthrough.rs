@@ -93,9 +93,12 @@ fn shared(host: &Host, together: &Running, users: &Users, sink: &mut Sink) {
     }
 }
 
+/// The guests that take something of a card by its address.
+type Takers = Vec<(Id<Guest>, PciPlace, Span, Taken)>;
+
 /// The same of functions that no row of the hardware table has: guests have them by their addresses.
 fn shared_by_address(host: &Host, together: &Running, sink: &mut Sink) {
-    let mut cards: BTreeMap<String, Vec<(Id<Guest>, PciPlace, Span, Taken)>> = BTreeMap::new();
+    let mut cards: BTreeMap<String, Takers> = BTreeMap::new();
     for (id, _, vm) in host.vms() {
         for entry in &vm.passthrough {
             let PassedDevice::Raw {

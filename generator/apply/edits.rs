@@ -191,7 +191,7 @@ pub(super) fn noted(wanted: &str, left: &str, changes: &[&Change]) -> Option<Str
         let key = format!("{id}\t{option}");
         match stays.iter().find(|(stays, _)| *stays == key) {
             Some((_, Some(value))) if line.starts_with('\t') => {
-                noted.push_str(&format!("\t{option} {value}\n"));
+                noted.extend(["\t", option, " ", value, "\n"]);
             }
             Some((_, None)) if line.starts_with('\t') => {}
             Some(_) | None => noted.push_str(line),

@@ -108,6 +108,7 @@ fn chosen() -> &'static [Fine<'static>] {
 
 /// Does the work on all processors; what was found wrong, in the order of the work. A run that takes long tells at once what
 /// it finds, and how far it is.
+#[expect(clippy::print_stderr, reason = "a long run says how far it is")]
 fn find_wrong<T: Sync>(work: &[T], look: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
     let next = AtomicUsize::new(0);
     let is_long = !wish("MOXC_WORDS").is_empty();
@@ -120,7 +121,7 @@ fn find_wrong<T: Sync>(work: &[T], look: impl Fn(&T) -> Option<String> + Sync) -
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(one) = work.get(at) else { return };
                     let why = look(one);
-                    if is_long && (why.is_some() || (at + 1) % 20 == 0) {
+                    if is_long && (why.is_some() || (at + 1).is_multiple_of(20)) {
                         eprintln!(
                             "{} of {}: {}",
                             at + 1,
@@ -242,6 +243,7 @@ fn trials(fine: &[Fine<'static>]) -> Vec<Trial<'static>> {
 
 #[test]
 #[ignore = "needs perl and flock; run by tests/run"]
+#[expect(clippy::print_stdout, reason = "how many were tried is worth knowing")]
 fn a_hostile_word_at_any_place_runs_nothing_and_reaches_no_terminal() {
     let trials = sample(trials(chosen()), 12);
     let wrong = find_wrong(&trials, |trial| {
@@ -401,6 +403,7 @@ fn after_failure(trial: &Failing<'_>) -> Option<String> {
 
 #[test]
 #[ignore = "needs perl and flock; run by tests/run"]
+#[expect(clippy::print_stdout, reason = "how many were tried is worth knowing")]
 fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_listing() {
     let mut seen = BTreeSet::new();
     let mut trials = Vec::new();
@@ -432,6 +435,7 @@ fn whichever_call_fails_nothing_untrue_is_said_and_nothing_goes_after_a_failed_l
 
 #[test]
 #[ignore = "needs perl and flock; run by tests/run"]
+#[expect(clippy::print_stdout, reason = "how many were tried is worth knowing")]
 fn a_call_that_floods_or_writes_to_the_terminal_is_cut_short() {
     // One of each kind of call is enough: all go through one place.
     let mut trials = Vec::new();

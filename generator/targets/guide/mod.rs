@@ -25,6 +25,7 @@ pub struct Plan {
 /// `README.md`. These fields are the contract with a user's template of the same name.
 #[derive(Debug, askama::Template, Serialize)]
 #[template(path = "README.md")]
+#[expect(clippy::struct_excessive_bools, reason = "what a template asks for")]
 pub struct Readme {
     /// The line that marks a generated file; safe in a comment.
     pub header: String,
