@@ -42,7 +42,8 @@ run() {
     say "  $(printf '%q ' "$@" | sed 's/ $//')"
     return 0
   fi
-  timeout -k 5 120 "$@" 2>&1 </dev/null | head -c 65536 | tr -c '[:print:]\n' '?' >&2
+  timeout -k 5 120 "$@" 2>&1 </dev/null | head -c 65536 | tr -c '[:print:]\n' '?' >&2 ||
+    die "failed: $(printf '%q ' "$@" | sed 's/ $//')"
 }
 
 # whether COMMAND...: asks, for the status alone.

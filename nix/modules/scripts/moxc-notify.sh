@@ -114,6 +114,7 @@ if [[ -n $command ]]; then
     count 'commands run'
   else
     warn "$subject: $command did not take the message"
+    count 'commands that failed'
   fi
 fi
 if [[ -z $to ]]; then
@@ -124,4 +125,5 @@ elif run send; then
   count 'mails sent'
 else
   warn "$subject: the mail to $to was not taken"
+  count 'mails that were not taken'
 fi
