@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
-    FirewallRule, GuestFirewall, GuestNic, GuestUsb, Host, Image, PassedDevice, Passthrough,
-    Setting, UsbSource, VmDisk,
+    CloudInit, FirewallRule, GuestFirewall, GuestNic, GuestUsb, Host, Image, PassedDevice,
+    Passthrough, Setting, UsbSource, VmDisk,
 };
 use crate::near::did_you_mean;
 use crate::pve::PveOption;
@@ -415,6 +415,7 @@ pub(super) struct Bootable<'a> {
     pub(super) network: &'a [GuestNic],
     pub(super) passthrough: &'a [Passthrough],
     pub(super) usb: &'a [GuestUsb],
+    pub(super) cloud_init: Option<&'a CloudInit>,
     /// Options in Proxmox VE's own words, drives among them.
     pub(super) raw: &'a [PveOption],
 }
@@ -434,6 +435,7 @@ impl Bootable<'_> {
             .chain(self.images.iter().map(Image::key))
             .chain(self.network.iter().map(|nic| format!("net{}", nic.slot)))
             .chain(self.usb.iter().map(|usb| format!("usb{}", usb.slot)))
+            .chain(self.cloud_init.map(CloudInit::key))
             .chain(self.raw.iter().map(|option| option.key.value.clone()))
             .chain(by_hand.map(|slot| format!("hostpci{}", slot.value)))
             .chain(devices);

@@ -306,6 +306,7 @@ impl Resolver<'_> {
                 network: &network,
                 passthrough: &passthrough,
                 usb: &usb,
+                cloud_init: cloud_init.as_ref(),
                 raw: &raw.options,
             };
             bootable.order(written, self.sink)
