@@ -28,11 +28,11 @@ pub(super) fn actions(
         return BTreeMap::new();
     };
     let ours = own.guests.iter().filter_map(|(vmid, live)| {
-        let (folder, object) = match live.kind {
-            GuestKind::Qm => ("qemu-server", Object::Vm(*vmid)),
-            GuestKind::Pct => ("lxc", Object::Ct(*vmid)),
+        let object = match live.kind {
+            GuestKind::Qm => Object::Vm(*vmid),
+            GuestKind::Pct => Object::Ct(*vmid),
         };
-        let path = format!("etc/pve/{folder}/{vmid}.conf");
+        let path = format!("etc/pve/{}/{vmid}.conf", live.kind.folder());
         let file = files.get(&format!("proxmox/{path}"))?;
         if !left.contains_key(&path) && !adopt.contains(vmid) {
             return None;
@@ -70,11 +70,11 @@ pub(super) fn untouched(
 ) -> BTreeSet<String> {
     let own = snapshot.own().into_iter().flat_map(|own| &own.guests);
     own.filter(|(vmid, live)| {
-        let (folder, object) = match live.kind {
-            GuestKind::Qm => ("qemu-server", Object::Vm(**vmid)),
-            GuestKind::Pct => ("lxc", Object::Ct(**vmid)),
+        let object = match live.kind {
+            GuestKind::Qm => Object::Vm(**vmid),
+            GuestKind::Pct => Object::Ct(**vmid),
         };
-        !left.contains_key(&format!("etc/pve/{folder}/{vmid}.conf"))
+        !left.contains_key(&format!("etc/pve/{}/{vmid}.conf", live.kind.folder()))
             && !adopt.contains(vmid)
             && plan.changes.iter().all(|change| change.object != object)
     })

@@ -123,12 +123,8 @@ impl LiveGuest {
 
     /// A guest by the text of its file alone.
     pub fn of_text(vmid: u32, kind: GuestKind, text: &str) -> Self {
-        let folder = match kind {
-            GuestKind::Qm => "qemu-server",
-            GuestKind::Pct => "lxc",
-        };
         let mut tree = Tree::new();
-        let path = format!("etc/pve/{folder}/{vmid}.conf");
+        let path = format!("etc/pve/{}/{vmid}.conf", kind.folder());
         tree.add_file(&path, text.as_bytes());
         let file = tree.file(&path);
         Self::read(vmid, kind, file.present().expect("it was added just now"))
@@ -474,9 +470,6 @@ fn only_node_of_stores(tree: &Tree) -> Option<String> {
     }
 }
 
-const GUEST_FOLDERS: [(GuestKind, &str); 2] =
-    [(GuestKind::Qm, "qemu-server"), (GuestKind::Pct, "lxc")];
-
 fn nodes(
     tree: &Tree,
     own: Option<&str>,
@@ -485,14 +478,16 @@ fn nodes(
     let mut nodes: BTreeMap<String, LiveNode> = BTreeMap::new();
     for name in tree.names("etc/pve/nodes") {
         let node = nodes.entry(name.to_owned()).or_default();
-        for (kind, folder) in GUEST_FOLDERS {
+        for kind in GuestKind::ALL {
+            let folder = kind.folder();
             let folder = format!("etc/pve/nodes/{name}/{folder}");
             guests(tree, kind, &folder, node, unread);
         }
     }
     // Where the copy has only what the links of `/etc/pve` lead to, it is the host's own.
     let own = own.unwrap_or("");
-    for (kind, folder) in GUEST_FOLDERS {
+    for kind in GuestKind::ALL {
+        let folder = kind.folder();
         let path = format!("etc/pve/{folder}");
         let below = format!("etc/pve/nodes/{own}/{folder}");
         if tree.link(&path).is_none() && tree.has_folder(&path) && !tree.has_folder(&below) {
@@ -501,7 +496,8 @@ fn nodes(
         }
     }
     let node = nodes.entry(own.to_owned()).or_default();
-    for (kind, folder) in GUEST_FOLDERS {
+    for kind in GuestKind::ALL {
+        let folder = kind.folder();
         let found = [
             format!("etc/pve/{folder}"),
             format!("etc/pve/nodes/{own}/{folder}"),

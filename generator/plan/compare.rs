@@ -487,15 +487,12 @@ impl<'a> Comparison<'a> {
         };
         let of_guest = |vmid: u32| {
             let live = self.live.own().and_then(|own| own.guests.get(&vmid));
-            let is_of = |folder: &str| {
-                self.file(&format!("etc/pve/{folder}/{vmid}.conf"))
-                    .is_some()
+            let is_of_spec = |kind: &GuestKind| {
+                let path = format!("etc/pve/{}/{vmid}.conf", kind.folder());
+                self.file(&path).is_some()
             };
-            let kind = live.map(|guest| guest.kind).or_else(|| {
-                let of_spec = [(GuestKind::Qm, "qemu-server"), (GuestKind::Pct, "lxc")];
-                let mut kinds = of_spec.into_iter().filter(|(_, folder)| is_of(folder));
-                kinds.next().map(|(kind, _)| kind)
-            });
+            let of_spec = || GuestKind::ALL.into_iter().find(is_of_spec);
+            let kind = live.map(|guest| guest.kind).or_else(of_spec);
             let folder = match kind? {
                 GuestKind::Qm => "qemu",
                 GuestKind::Pct => "lxc",

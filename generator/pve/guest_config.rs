@@ -23,6 +23,17 @@ pub enum GuestKind {
 }
 
 impl GuestKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Qm, Self::Pct];
+
+    /// The folder of its files, below `/etc/pve` or a node's.
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Self::Qm => "qemu-server",
+            Self::Pct => "lxc",
+        }
+    }
+
     /// The schema of this kind's options.
     pub const fn config_file(self) -> ConfigFile<'static> {
         match self {

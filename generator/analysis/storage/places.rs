@@ -1,7 +1,7 @@
 //! Two storages in one place.
 
 use std::collections::BTreeMap;
-use std::fmt::{self};
+use std::fmt;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{External, ExternalPlace, Host};

@@ -195,10 +195,7 @@ pub fn emit(
     };
     let header = format!("# {}\n", origin.header());
     for (vmid, config) in &plan.guests {
-        let folder = match config.kind() {
-            crate::pve::GuestKind::Qm => "qemu-server",
-            crate::pve::GuestKind::Pct => "lxc",
-        };
+        let folder = config.kind().folder();
         add(
             &format!("etc/pve/{folder}/{vmid}.conf"),
             config.to_string(),
