@@ -311,6 +311,7 @@ fn changes(calls: &[String]) -> Vec<String> {
         "date",
         "uname",
         "findmnt",
+        "ping",
         "smartctl",
         "sleep",
         "dpkg-query",

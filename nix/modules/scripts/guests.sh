@@ -2,8 +2,7 @@
 #
 # What Proxmox VE says of them: JSON by pvesh, never columns. Each word of it passes the gate.
 
-node=$(uname -n)
-node=${node%%.*}
+know_node
 # Other places are for trials.
 pve_dir=${MOXC_PVE_DIR:-/etc/pve}
 state_dir=${MOXC_STATE_DIR:-/var/lib/moxc}

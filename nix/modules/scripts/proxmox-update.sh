@@ -146,8 +146,7 @@ is_due() {
 }
 
 # guests CONDITION: those of this host that a Perl condition on $_ takes, one a line: kind, number, name, lock.
-node=$(uname -n)
-node=${node%%.*}
+know_node
 guests() {
   local kind
   for kind in qemu lxc; do

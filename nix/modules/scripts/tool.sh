@@ -236,6 +236,12 @@ confirm() {
   fi
 }
 
+# know_node: this machine's name in Proxmox VE, which is its own up to the first dot, in $node.
+know_node() {
+  gate_hear "$hear_seconds" 1024 uname -n || die "the name of this machine is not told: $(last_line "$heard_err")"
+  must name node "${heard%%.*}" 'the name of this machine'
+}
+
 need() {
   local command
   for command; do

@@ -73,8 +73,7 @@ if [[ -z $check ]]; then
   lock
 fi
 
-node=$(uname -n)
-node=${node%%.*}
+know_node
 
 # The prefix marks what is ours: nothing else is ever pruned.
 prefix=moxc-upd-

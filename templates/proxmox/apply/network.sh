@@ -259,7 +259,8 @@ END
 }
 
 drop_guard() {
-  timeout -k 5 60 systemctl disable moxc-network-back.service >/dev/null 2>&1 </dev/null || true
+  timeout -k 5 60 systemctl disable moxc-network-back.service >/dev/null 2>&1 </dev/null ||
+    complain note 'moxc-network-back.service could not be disabled: its file goes, and nothing goes back by it'
   rm -f -- "$root/etc/systemd/system/moxc-network-back.service" "$state/network-unconfirmed"
 }
 
@@ -273,7 +274,9 @@ arm_timer() {
 }
 
 disarm_timer() {
-  timeout -k 5 60 systemctl stop "moxc-network-${run##*/}.service" >/dev/null 2>&1 </dev/null || true
+  # Status 5: there is no such unit, or none any more.
+  timeout -k 5 60 systemctl stop "moxc-network-${run##*/}.service" >/dev/null 2>&1 </dev/null || [[ $? == 5 ]] ||
+    complain note "moxc-network-${run##*/}.service could not be stopped: it ends by itself, and nothing goes back by it"
 }
 
 # network_back [restarted]: by this script, by the timer, or when the host starts; whoever comes first.

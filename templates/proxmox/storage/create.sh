@@ -77,10 +77,16 @@ has_line() { [[ $'\n'$1$'\n' == *$'\n'"$2"$'\n'* ]]; }
 pool_exists() { has_line "$pools" "$1"; }
 made_now() { has_line "$made_pools" "$1"; }
 
+# real_disk NAME DISK: the device that a stable name leads to, in the variable NAME.
+real_disk() {
+  hear readlink -f -- "$2" || die "$2 leads nowhere: $(last_line "$heard_err")"
+  must path "$1" "$heard" "what $2 leads to"
+}
+
 # in_pool POOL DISK: whether the disk, or a partition of it, belongs to the pool.
 in_pool() {
   local real member members parent
-  real=$(readlink -f -- "$2") || die "$2 leads nowhere"
+  real_disk real "$2"
   hear_list zpool status -P -L "$1" || die "the disks of the pool $1 cannot be listed: $(last_line "$heard_err")"
   members=$(awk '$1 ~ "^/" { print $1 }' <<<"$heard") || die "the disks of the pool $1 cannot be listed"
   while take_every "a disk of the pool $1" member:path; do
@@ -103,15 +109,14 @@ in_pool() {
 
 # guard USE DISK...: notes a problem for every disk that is not there, not blank, or asked for twice.
 guard() {
-  local use=$1 disk target real parts signatures
+  local use=$1 disk real parts signatures
   shift
   for disk; do
     if ! hear lsblk -dnro NAME "$disk"; then
       problems+=("$use: there is no disk $disk")
       continue
     fi
-    target=$(readlink -f -- "$disk") || die "$disk leads nowhere"
-    must path real "$target" "what $disk leads to"
+    real_disk real "$disk"
     if [[ -n ${claimed[$real]:-} ]]; then
       problems+=("$use: $disk is the disk that ${claimed[$real]} takes")
       continue
@@ -312,14 +317,15 @@ know_lvm() {
 
 # in_group GROUP DISK: whether the disk belongs to the volume group.
 in_group() {
-  local real member members
-  real=$(readlink -f -- "$2") || die "$2 leads nowhere"
+  local real member members other
+  real_disk real "$2"
   hear_list pvs --noheadings -o pv_name --select "vg_name=$1" ||
     die "the disks of the volume group $1 cannot be listed: $(last_line "$heard_err")"
   # A disk that is away is shown as `[unknown]`.
   members=$(awk '$1 ~ "^/" { print $1 }' <<<"$heard") || die "the disks of the volume group $1 cannot be listed"
   while take_every "a disk of the volume group $1" member:path; do
-    if [[ $(readlink -f -- "$member") == "$real" ]]; then
+    real_disk other "$member"
+    if [[ $other == "$real" ]]; then
       return 0
     fi
   done <<<"$members"

@@ -110,8 +110,7 @@ fi
 if [[ -n $action && -n $output ]]; then
   wrong_usage "--$action is about the disc in the guest, and not about a file"
 fi
-node=$(uname -n)
-node=${node%%.*}
+know_node
 # What goes into the guest is what was built: nothing of it is missing, cut, changed, or from elsewhere.
 if [[ $action != remove ]]; then
   prove_tree "${here%/*/*}" '' "windows/${here##*/}/"
