@@ -195,6 +195,25 @@ fn file(path: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// All files of a kind below a folder, in the order of their names: one case of each fault, or of each way to write something.
+fn below(folder: &str, extension: &str) -> Vec<Vec<u8>> {
+    let mut entries: Vec<_> = std::fs::read_dir(crate::program::tests().join("..").join(folder))
+        .unwrap_or_else(|error| panic!("{folder}: {error}"))
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    entries.sort();
+    let mut files = Vec::new();
+    for name in entries {
+        let path = format!("{folder}/{}", name.to_string_lossy());
+        if crate::program::tests().join("..").join(&path).is_dir() {
+            files.extend(below(&path, extension));
+        } else if path.ends_with(&format!(".{extension}")) {
+            files.push(file(&path));
+        }
+    }
+    files
+}
+
 /// A copy of a host in a tar, and the same in the text of a report.
 fn hosts() -> Vec<Vec<u8>> {
     let files = [
@@ -242,12 +261,12 @@ fn targets() -> Vec<Target> {
                 "examples/mini.toml",
                 "examples/nixos-host.toml",
                 "templates/init/homelab.toml",
-                "tests/broken/references.toml",
-                "tests/broken/raw-devices.toml",
-                "tests/errors/MOX0640/host.toml",
             ]
             .map(file)
-            .to_vec(),
+            .into_iter()
+            .chain(below("tests/broken", "toml"))
+            .chain(below("tests/errors", "toml"))
+            .collect(),
             words: &[
                 "[vms.x]\n",
                 "[storage.pools.p]\n",
@@ -265,13 +284,15 @@ fn targets() -> Vec<Target> {
             name: "nix",
             check: checks::nix,
             seeds: [
-                "nix/modules/gateway.nix",
-                "nix/modules/host-tasks.nix",
-                "examples/generated/nix1/nixos/web.nix",
-                "flake.nix",
+                "examples/generated/nix1",
+                "nix",
+                "tests/errors",
+                "tests/nix",
             ]
-            .map(file)
-            .to_vec(),
+            .iter()
+            .flat_map(|folder| below(folder, "nix"))
+            .chain([file("flake.nix")])
+            .collect(),
             words: NIX,
             times: 300,
         },
