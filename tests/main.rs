@@ -4,6 +4,7 @@
 mod adopt;
 mod applied;
 mod applied_faults;
+mod applied_images;
 mod applied_plan;
 mod borders;
 mod broken;

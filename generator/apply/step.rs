@@ -267,6 +267,8 @@ pub enum Action {
         volume: String,
         /// The guest.
         vmid: String,
+        /// The name of the guest whose flake builds it.
+        built: Option<String>,
     },
     /// A volume that is there already, and that a guest is made with.
     Volume {
@@ -302,6 +304,8 @@ pub enum Action {
         creation: Creation,
         /// Disks that an image fills.
         imports: Vec<String>,
+        /// Disks that `--image` can fill, the one that it boots from first.
+        fills: Vec<String>,
         /// The secret that holds its password.
         password: Option<String>,
     },
@@ -534,7 +538,15 @@ impl Action {
                 "secret",
                 vec![name.clone(), storage.clone(), prefix.clone()],
             ),
-            Self::Image { volume, vmid } => ("image", vec![volume.clone(), vmid.clone()]),
+            Self::Image {
+                volume,
+                vmid,
+                built,
+            } => {
+                let mut words = vec![volume.clone(), vmid.clone()];
+                words.extend(built.clone());
+                ("image", words)
+            }
             Self::Volume { volume, vmid } => ("volume", vec![volume.clone(), vmid.clone()]),
             Self::Fetch {
                 file,
@@ -555,6 +567,7 @@ impl Action {
                 sha256,
                 creation,
                 imports,
+                fills,
                 password,
             } => {
                 let mut words = vec![
@@ -574,6 +587,9 @@ impl Action {
                 }
                 for key in imports {
                     say("import", key);
+                }
+                for key in fills {
+                    say("built", key);
                 }
                 if let Some(secret) = password {
                     say("password", secret);

@@ -578,12 +578,17 @@ fn images(guests: &[Guest], wanted: &Wanted) -> Vec<Action> {
             let image = |volume: String| Action::Image {
                 volume,
                 vmid: guest.vmid.clone(),
+                built: None,
             };
             let mut actions: Vec<Action> = guest.images.iter().cloned().map(image).collect();
             let Some(making) = making(guest, wanted) else {
                 return actions;
             };
-            actions.extend(making.template.clone().map(image));
+            actions.extend(making.template.clone().map(|volume| Action::Image {
+                volume,
+                vmid: guest.vmid.clone(),
+                built: making.built.clone(),
+            }));
             actions.extend(
                 guest
                     .volumes
@@ -622,6 +627,7 @@ fn make(guest: &Guest, wanted: &Wanted) -> Action {
             .iter()
             .map(|import| import.key.clone())
             .collect(),
+        fills: making.fills.into_iter().map(|(key, _)| key).collect(),
         password: making.password,
     }
 }

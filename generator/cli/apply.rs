@@ -8,7 +8,7 @@ use super::args::{Apply as Args, Choice};
 use super::load::{self, Unit};
 use super::remote::Remote;
 use super::terminal::Terminal;
-use super::{Failure, Status, live, plan};
+use super::{Failure, Status, images, live, plan};
 use crate::apply::{Group, Step, planned};
 use crate::diagnostics::Sink;
 use crate::live::{Item, Snapshot};
@@ -33,6 +33,9 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     let unit = plan::host_of(&loaded, &snapshot, &args.live)?;
     let differences = plan::compare(unit, &snapshot)?;
     plan::show(false, &differences, &loaded, terminal);
+    let makings = plan::makings(unit);
+    images::tell_missing(&makings, &differences, &args.image, terminal);
+    let mut images = images::find(&args.image, &makings, &differences, terminal)?;
     let script = script(unit, &snapshot, &differences, &args.choice)?;
     let unfinished = snapshot
         .tree
@@ -51,8 +54,12 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
         command = command.arg("--dry-run");
     } else if args.yes || agrees(&format!("Apply this to {}?", remote.host()), terminal) {
         command = command.args(["--yes", "--await"]);
+        images = images::send(images, &remote, terminal)?;
     } else {
         return Ok(Status::Refused);
+    }
+    for image in &images {
+        command = command.args(["--image", &image.word()]);
     }
     for name in &args.confirm {
         command = command.args(["--confirm", name]);
@@ -60,7 +67,11 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     if args.download {
         command = command.arg("--download");
     }
-    converse(&remote, &command, &script, terminal)
+    let status = converse(&remote, &command, &script, terminal);
+    if !args.dry_run {
+        images::remove(&images, &remote);
+    }
+    status
 }
 
 /// The script that brings the host of `snapshot` to what `unit` says.

@@ -341,6 +341,31 @@ pub(super) struct Apply {
     /// Fetch missing container templates by `pveam`
     #[arg(long)]
     pub(super) download: bool,
+    /// What `nix build .#GUEST-image` has built for a NixOS guest that is made: the file, or the folder `result`; may be
+    /// given again
+    #[arg(long, value_name = "GUEST=PATH")]
+    pub(super) image: Vec<ImageOf>,
+}
+
+/// The image of a guest: `web=result`.
+#[derive(Debug, Clone)]
+pub(super) struct ImageOf {
+    pub(super) guest: String,
+    pub(super) file: PathBuf,
+}
+
+impl std::str::FromStr for ImageOf {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((guest, file)) if !guest.is_empty() && !file.is_empty() => Ok(Self {
+                guest: guest.to_owned(),
+                file: file.into(),
+            }),
+            Some(_) | None => Err("write the guest's name, `=`, and what its flake has built"),
+        }
+    }
 }
 
 /// Exit status: 0 taken back; 1 failed; 2 a wrong call; 3 refused.

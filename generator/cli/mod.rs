@@ -14,6 +14,7 @@ mod explain;
 mod fix;
 mod graph;
 mod hardware;
+mod images;
 mod init;
 mod input;
 mod lint_nix;

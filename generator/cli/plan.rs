@@ -3,9 +3,10 @@ use std::fs;
 use super::args::Plan as Args;
 use super::load::{self, Loaded, Unit};
 use super::terminal::Terminal;
-use super::{Failure, Status, apply, live};
+use super::{Failure, Status, apply, images, live};
 use crate::diagnostics::Sink;
 use crate::diagnostics::render::Format;
+use crate::facts::making::Making;
 use crate::live::{Item, Snapshot};
 use crate::plan::{self, Plan, Wanted, render};
 use crate::targets::{self, Target};
@@ -21,6 +22,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     let unit = host_of(&loaded, &snapshot, &args.live)?;
     let plan = compare(unit, &snapshot)?;
     show(args.markdown, &plan, &loaded, terminal);
+    images::tell_missing(&makings(unit), &plan, &[], terminal);
     if let Some(path) = &args.script {
         let script = apply::script(unit, &snapshot, &plan, &args.choice)?;
         fs::write(path, script).map_err(|error| Failure::io("write", path, &error))?;
@@ -95,6 +97,12 @@ pub(super) fn compare(unit: &Unit, snapshot: &Snapshot) -> Result<Plan, Failure>
         },
         snapshot,
     ))
+}
+
+/// How the guests of a host are made.
+pub(super) fn makings(unit: &Unit) -> Vec<Making> {
+    let plan = unit.checked.plan.as_ref();
+    plan.map_or_else(Vec::new, |plan| plan.apply_wanted().makings)
 }
 
 /// Shows what differs.

@@ -1,5 +1,6 @@
 //! A host by the system's own `ssh`: its configuration, its keys, its known hosts.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -114,6 +115,19 @@ impl Remote {
         let status = child.wait().map_err(|error| failed(error.to_string()))?;
         // A host that ended before it had read everything says so by its status.
         let _ = writer.join();
+        Ok(status.code())
+    }
+
+    /// Runs a command that reads a file; its exit status, none where a signal ended it.
+    pub(super) fn send(&self, command: &str, file: File) -> Result<Option<i32>, Failure> {
+        let failed = |why: String| Failure::new(format!("cannot ask `{}`: {why}", self.host));
+        let mut child = self
+            .ssh(command)
+            .stdin(Stdio::from(file))
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| failed(format!("`ssh` does not start: {error}")))?;
+        let status = child.wait().map_err(|error| failed(error.to_string()))?;
         Ok(status.code())
     }
 

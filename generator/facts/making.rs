@@ -1,7 +1,7 @@
 //! How a guest is made: what its file does not say, and the command that makes it. What a plan shows of a guest that is
 //! missing, and what a run does, are this one list of words.
 
-use crate::model::{Guest, GuestKind as Kind, Host, Id};
+use crate::model::{Guest, GuestKind as Kind, Host, Id, Vm, VmDisk};
 use crate::output::Sha256;
 use crate::pve::{DiskSize, GuestConfig, GuestKind, decode_text, holds_volume};
 use crate::shell::Command;
@@ -27,6 +27,11 @@ pub struct Making {
     pub password: Option<String>,
     /// Keys that may log in as root of a container.
     pub ssh_keys: Vec<String>,
+    /// The name of a NixOS guest: its flake builds what it is made from.
+    pub built: Option<String>,
+    /// Its disks that are empty at first and that its image can fill: the option, and the name in the spec. The one that it
+    /// boots from is the first.
+    pub fills: Vec<(String, String)>,
 }
 
 /// An image that fills a new disk.
@@ -121,9 +126,16 @@ fn of_guest(id: Id<Guest>, guest: &Guest, volumes: &Volumes) -> Making {
             .collect(),
         imports: imports.collect(),
         password: secrets::of_guest(guest).map(|name| name.as_str().to_owned()),
+        built: guest.nixos.as_ref().map(|_| guest.name.as_str().to_owned()),
         ..Making::default()
     };
     match &guest.kind {
+        Kind::Vm(vm) if guest.nixos.is_some() => {
+            let disks = filled_by_image(vm).into_iter();
+            making.fills = disks
+                .map(|disk| (disk.key(), disk.name.as_str().to_owned()))
+                .collect();
+        }
         Kind::Vm(_) => {}
         Kind::Container(container) => {
             // What a template holds would go over a file system that is there.
@@ -138,6 +150,19 @@ fn of_guest(id: Id<Guest>, guest: &Guest, volumes: &Volumes) -> Making {
         }
     }
     making
+}
+
+/// The disks of a virtual machine that an image of its own fills: all, unless its system comes in another way. The one that it
+/// boots from is the first.
+pub fn filled_by_image(vm: &Vm) -> Vec<&VmDisk> {
+    let comes_otherwise = *vm.installed
+        || vm.disks.iter().any(VmDisk::is_filled)
+        || vm.images.iter().any(|image| image.image.is_some());
+    let Some(first) = vm.boot_disk().filter(|_| !comes_otherwise) else {
+        return Vec::new();
+    };
+    let others = vm.disks.iter().filter(|disk| disk.key() != first.key());
+    std::iter::once(first).chain(others).collect()
 }
 
 impl Making {

@@ -39,6 +39,8 @@ what it takes to undo it.
   --skip STEP,...      without these steps
   --restart GUEST,...  restarts these guests for what waits for a restart; by name or number
   --download           fetches missing container templates by pveam
+  --image GUEST=FILE   what the flake of a NixOS guest has built: a container's template, or what fills the disk that a virtual
+                       machine boots from (another disk: GUEST/scsi1=FILE); may be given again
   --as-it-is FILE      takes a file of the tree that was edited by hand; may be given again
   --network-timeout N  seconds until an unconfirmed network goes back (120)
   --await              waits for the network's confirmation by another connection

@@ -9,10 +9,11 @@ is_ours() {
 
 # guest KIND VMID NAME SHA256 [WORD WHAT]... -- COMMAND...: a guest, made by the command where it is missing, changed where it
 # differs from its file, whose hash that is. The words: `placed 1`, its file alone makes it, and the command adds to it;
-# `volume KEY=ARGUMENT`, what allocates a volume; `import KEY`, a disk that an image fills; `password SECRET`; `keys TEXT`.
+# `volume KEY=ARGUMENT`, what allocates a volume; `import KEY`, a disk that an image fills; `built KEY`, one that --image can
+# fill; `password SECRET`; `keys TEXT`.
 guest() {
   local tool=$1 vmid=$2 name=$3 sum=$4 folder path other placed='' secret='' keys='' imported=() words=()
-  local allocated=()
+  local allocated=() built=() filled=()
   shift 4
   while (($#)); do
     case $1 in
@@ -24,6 +25,7 @@ guest() {
       placed) placed=1 ;;
       volume) allocated+=("$2") ;;
       import) imported+=("$2") ;;
+      built) built+=("$2") ;;
       password) secret=$2 ;;
       keys) keys=$2 ;;
     esac
@@ -32,10 +34,14 @@ guest() {
   folder=$([[ $tool == pct ]] && printf lxc || printf qemu-server)
   path=etc/pve/$folder/$vmid.conf
   wanted_names+=("$path")
+  images_of "$name" "$vmid" "${built[@]}"
   if [[ -n $skipping ]]; then
     return 0
   fi
   if [[ -e $root/$path ]]; then
+    if ((${#filled[@]})) && [[ -n $looking ]]; then
+      complain note "$step_title: it is there, and its image is not used"
+    fi
     if ! is_ours "$path"; then
       foreign_guest "$tool" "$vmid" "$name"
       return 0
@@ -72,6 +78,7 @@ make_guest() {
   if [[ -n $secret ]] && ! secret_ready "$secret" "the password of guest $vmid"; then
     return 0
   fi
+  fill_disks || return 0
   # Files of this host, which may lie below another root.
   for ((at = 0; at < ${#words[@]}; at++)); do
     case ${words[at]} in
@@ -117,6 +124,59 @@ make_guest() {
     grow_imported "$tool" "$vmid" "$path" "${imported[@]}"
   fi
   note_guest "$path"
+}
+
+# images_of NAME VMID KEY...: what --image names for these disks goes to `filled`, as KEY=FILE. The first needs no word.
+images_of() {
+  local name=$1 vmid=$2 first=1 key one word
+  shift 2
+  for key; do
+    for one in "${images[@]}"; do
+      word=${one%%=*}
+      if [[ $word == "$name/$key" || $word == "$vmid/$key" || -n $first && ($word == "$name" || $word == "$vmid") ]]; then
+        filled+=("$key=${one#*=}")
+        image_names+="$word "
+      fi
+    done
+    first=
+  done
+}
+
+# image_ready FILE ENDING...: whether an image of --image is there, and of a kind that can be used. What comes by the very run
+# need not be there for a look.
+image_ready() {
+  local file=$1 ending
+  shift
+  for ending; do
+    if [[ $file == *"$ending" ]]; then
+      if [[ -f $root$file || -n $dry_run && $file == /var/lib/moxc/images/* ]]; then
+        return 0
+      fi
+      problem "the image $file is not there"
+      return 1
+    fi
+  done
+  problem "the image $file does not end in one of: $*"
+  return 1
+}
+
+# fill_disks: of `make_guest`: its disks are made of what --image names.
+fill_disks() {
+  local one key file at
+  for one in "${filled[@]}"; do
+    key=${one%%=*}
+    file=${one#*=}
+    image_ready "$file" .qcow2 .raw .vmdk || return 1
+    for ((at = 0; at < ${#words[@]}; at++)); do
+      if [[ ${words[at]} == "--$key" && ${words[at + 1]} =~ ^([^:,]+):[0-9.]+(,.*)?$ ]]; then
+        words[at + 1]=${BASH_REMATCH[1]}:0,import-from=$file${BASH_REMATCH[2]}
+        imported+=("$key")
+      fi
+    done
+  done
+  if ((${#built[@]} && !${#filled[@]})) && [[ -n $looking ]]; then
+    complain note "$step_title: its disk ${built[0]} is made empty: \`nix build .#$name-image\` in its flake builds what fills it, and --image $name=FILE brings it"
+  fi
 }
 
 # mark_making VMID: on disk first: a guest that this run made and could not note is its own all the same.
@@ -432,15 +492,35 @@ waits() {
   complain note "$step_title: in force when the guest is restarted (--restart $1): $3"
 }
 
-# image VOLUME VMID [TEMPLATE]: what a guest is made from is there before the first guest is made; a template of Proxmox VE's
-# own list is fetched where asked.
+# image VOLUME VMID [NAME]: what a guest is made from is there before the first guest is made; a template of Proxmox VE's own
+# list is fetched where asked. With a NAME the flake of that guest builds it, and --image brings it.
 image() {
-  local volume=$1 vmid=$2 store=${1%%:*} path
-  if [[ -n $skipping ]] || is_made "$vmid"; then
+  local volume=$1 vmid=$2 store=${1%%:*} path filled=()
+  if [[ -n ${3:-} ]]; then
+    images_of "$3" "$vmid" rootfs
+  fi
+  if [[ -n $skipping ]]; then
+    return 0
+  fi
+  if is_made "$vmid"; then
+    if ((${#filled[@]})) && [[ -n $looking ]]; then
+      complain note "guest $vmid is there, and its image is not used"
+    fi
     return 0
   fi
   path=$(timeout -k 5 60 pvesm path "$volume" 2>/dev/null </dev/null | head -c 4096) || path=
   if [[ $path == /* && -e $root$path ]]; then
+    if ((${#filled[@]})) && [[ -n $looking ]]; then
+      complain note "$step_title: $volume is there, and stays as it is"
+    fi
+    return 0
+  fi
+  if ((${#filled[@]})); then
+    bring_template "${filled[0]#*=}"
+    return 0
+  fi
+  if [[ -n ${3:-} && $path == /* ]]; then
+    problem "guest $vmid needs the template $volume, which is not there: \`nix build .#$3-image\` in its flake builds it, and --image $3=FILE brings it"
     return 0
   fi
   if [[ -n $download && $volume == *:vztmpl/* ]]; then
@@ -460,6 +540,19 @@ image() {
   else
     problem "guest $vmid needs the image $volume, which is not there: put it there"
   fi
+}
+
+# bring_template FILE: the template of `image`, under another name until it is whole.
+bring_template() {
+  image_ready "$1" ".tar${volume##*.tar}" || return 0
+  intend "$volume is made of ${1##*/}" || return 0
+  if [[ $path != /* ]]; then
+    fail "$step_title: the storage $store does not say where $volume belongs"
+  fi
+  undoable stays "the template $volume"
+  doing mkdir -p -- "$(dirname -- "$root$path")"
+  doing install -m 644 -- "$root$1" "$root$path.part"
+  doing mv -f -- "$root$path.part" "$root$path"
 }
 
 # is_made VMID: whether the guest is there, so that nothing is needed to make it.

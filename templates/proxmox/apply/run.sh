@@ -68,6 +68,8 @@ work=
 tree=
 left=
 as_it_is=()
+images=()
+image_names=' '
 confirms=()
 only=
 skip=
@@ -112,7 +114,7 @@ parse() {
           shift
         fi
         ;;
-      --root | --confirm | --only | --skip | --restart | --as-it-is | --network-timeout)
+      --root | --confirm | --only | --skip | --restart | --as-it-is | --image | --network-timeout)
         if [[ -z ${2:-} ]]; then
           misuse "$1 takes a value"
         fi
@@ -123,6 +125,12 @@ parse() {
           --skip) skip+=,$2, ;;
           --restart) restarts+=,$2, ;;
           --as-it-is) as_it_is+=("$2") ;;
+          --image)
+            if ! [[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9.-]*(/[a-z]+[0-9]+)?=/[A-Za-z0-9/._+-]+$ ]]; then
+              misuse '--image takes GUEST=FILE: a path from / on, of letters, digits and ._+-'
+            fi
+            images+=("$2")
+            ;;
           --network-timeout)
             if ! gate number network_timeout "$2" || ((network_timeout < 20)); then
               misuse '--network-timeout takes a number of seconds, at least 20'
@@ -257,6 +265,11 @@ look() {
   for word in ${only//,/ } ${skip//,/ }; do
     if [[ $step_names != *" $word "* ]]; then
       misuse "there is no step \`$word\`; the steps here are:$step_names"
+    fi
+  done
+  for word in "${images[@]%%=*}"; do
+    if [[ $image_names != *" $word "* ]]; then
+      misuse "there is no NixOS guest \`$word\` here that an image is for"
     fi
   done
   if ((problems)); then

@@ -143,9 +143,8 @@ fn before(host: &Host) -> Vec<String> {
             } else {
                 let build = match *container.os {
                     ContainerOs::Nixos => format!(
-                        " It is built from the guest's NixOS module: `nix build .#{0}-image` in the flake, then `scp result/{file} \"root@{1}:$(ssh root@{1} pvesm path {template})\"`.",
+                        " It is built from the guest's NixOS module: `nix build .#{0}-image` in the flake; `moxc apply` brings it by `--image {0}=result`, and `apply.sh`, where it lies on the host, by `--image {0}=FILE`.",
                         guest.name.value,
-                        host.name.as_str(),
                     ),
                     ContainerOs::Debian
                     | ContainerOs::Ubuntu
@@ -182,10 +181,7 @@ fn left_of_nixos(host: &Host) -> Vec<String> {
         let (GuestKind::Vm(vm), Some(_)) = (&guest.kind, &guest.nixos) else {
             continue;
         };
-        let comes_otherwise = *vm.installed
-            || vm.disks.iter().any(crate::model::VmDisk::is_filled)
-            || vm.images.iter().any(|image| image.image.is_some());
-        let Some(disk) = vm.boot_disk().filter(|_| !comes_otherwise) else {
+        let Some(disk) = crate::facts::making::filled_by_image(vm).first().copied() else {
             continue;
         };
         let Some(volume) = volumes.of_guest(id).iter().find(|v| v.key == disk.key()) else {
@@ -194,7 +190,7 @@ fn left_of_nixos(host: &Host) -> Vec<String> {
         let name = &guest.name.value;
         let to = volume.format.unwrap_or(crate::value::ImageFormat::Raw);
         left.push(format!(
-            "fill the disk {} of {} ({name}) before its first start: `nix build .#{name}-image` in the flake, `scp result/{name}.qcow2 root@{}:/var/tmp/`, and on the host `qemu-img convert -n -p -f qcow2 -O {to} /var/tmp/{name}.qcow2 \"$(pvesm path {})\"`",
+            "fill the disk {} of {} ({name}) before its first start, unless `--image {name}=…` of `moxc apply` or `apply.sh` has made it full: `nix build .#{name}-image` in the flake, `scp result/{name}.qcow2 root@{}:/var/tmp/`, and on the host `qemu-img convert -n -p -f qcow2 -O {to} /var/tmp/{name}.qcow2 \"$(pvesm path {})\"`",
             volume.key,
             guest.vmid.value,
             host.name.as_str(),
