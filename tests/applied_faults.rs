@@ -18,7 +18,7 @@ use crate::system::{FakeHost, fine};
 const SPEC: &str = include_str!("applied/faults.toml");
 
 /// Whether every fault is tried, and not a few of each.
-fn tries_all() -> bool {
+pub(crate) fn tries_all() -> bool {
     std::env::var("MOXC_FAULTS").is_ok_and(|which| which == "all")
 }
 
@@ -60,6 +60,16 @@ fn hosts() -> &'static Hosts {
     })
 }
 
+/// A host that nothing was done to.
+pub(crate) fn fresh() -> FakeHost {
+    hosts().fresh.copied()
+}
+
+/// The host after an undisturbed run.
+pub(crate) fn whole() -> &'static FakeHost {
+    &hosts().whole
+}
+
 /// The commands of a whole run, as they begin: those that change something, and those that are asked.
 fn commands(whole: &FakeHost) -> Vec<String> {
     let mut commands = Vec::new();
@@ -91,7 +101,7 @@ fn places(many: usize, from: usize) -> Vec<&'static String> {
 
 /// All that a later run could go by: every file with its mode, the fakes' own state included, but for what tells of the runs
 /// that were.
-fn state(host: &FakeHost) -> BTreeMap<String, String> {
+pub(crate) fn state(host: &FakeHost) -> BTreeMap<String, String> {
     let mut state = BTreeMap::new();
     let mut folders = vec![host.path("root"), host.path(".")];
     while let Some(folder) = folders.pop() {

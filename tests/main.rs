@@ -6,6 +6,7 @@ mod applied;
 mod applied_faults;
 mod applied_images;
 mod applied_plan;
+mod applied_steps;
 mod borders;
 mod broken;
 mod calendar;

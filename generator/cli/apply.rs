@@ -12,6 +12,7 @@ use super::{Failure, Status, images, live, plan};
 use crate::apply::{Group, Step, planned};
 use crate::diagnostics::Sink;
 use crate::live::{Item, Snapshot};
+use crate::model::Host;
 use crate::plan::Plan;
 use crate::shell::{self, Command};
 use crate::targets::{self, Target};
@@ -110,6 +111,7 @@ pub(super) fn script(
             )));
         }
     }
+    named_guests(host, choice)?;
     prepared.steps.retain(|step| is_chosen(step, choice));
     let mut script = planned::script(
         one_line(&unit.origin.header()),
@@ -121,7 +123,27 @@ pub(super) fn script(
     Ok(templates.render(&script, &mut sink))
 }
 
-/// Whether a step is among those that were asked for. The look at the host is always.
+/// Refuses what names no guest of the spec: nothing would come of it, and nobody would be told.
+fn named_guests(host: &Host, choice: &Choice) -> Result<(), Failure> {
+    let unknown = |word: &str| {
+        let mut guests = host.guests.iter();
+        !guests
+            .any(|(_, guest)| guest.name.as_str() == word || guest.vmid.value.to_string() == word)
+    };
+    let adopted = choice.adopt.iter().map(ToString::to_string);
+    let adopted = adopted.map(|word| ("--adopt", word));
+    let restarted = choice.restart.iter().cloned();
+    let restarted = restarted.map(|word| ("--restart", word));
+    match adopted.chain(restarted).find(|(_, word)| unknown(word)) {
+        None => Ok(()),
+        Some((option, word)) => Err(Failure::new(format!(
+            "{option}: the spec of `{}` has no guest `{word}`",
+            host.name.value
+        ))),
+    }
+}
+
+/// Whether a step is among those that were asked for. The look at the host is always, and a restart is asked for by name.
 fn is_chosen(step: &Step, choice: &Choice) -> bool {
     let named = |words: &[String]| {
         words
@@ -129,6 +151,7 @@ fn is_chosen(step: &Step, choice: &Choice) -> bool {
             .any(|word| *word == step.id || word == step.group.as_str())
     };
     step.group == Group::Check
+        || step.group == Group::Restart && !named(&choice.skip)
         || (choice.only.is_empty() || named(&choice.only)) && !named(&choice.skip)
 }
 

@@ -638,10 +638,18 @@ is_image() { [[ -z $2 || $(sha256_of "$1") == "$2" ]]; }
 
 # restart_guest KIND VMID NAME: where --restart names it and it runs. From inside a guest, a restart changes nothing.
 restart_guest() {
+  if [[ -n $looking ]]; then
+    restart_names+="$2 $3 "
+  fi
   if [[ -n $skipping || $restarts != *,"$2",* && $restarts != *,"$3",* ]]; then
     return 0
   fi
-  if ! timeout -k 5 60 "$1" status "$2" 2>/dev/null </dev/null | grep -q '^status: running'; then
+  # One that is about to be made does not run.
+  if [[ $1 == qm && ! -e $pve/qemu-server/$2.conf || $1 == pct && ! -e $pve/lxc/$2.conf ]]; then
+    return 0
+  fi
+  hear "$1" status "$2" || fail "$step_title: whether guest $2 runs is not told, and it was not restarted: $(last_line "$heard_err")"
+  if [[ $heard != 'status: running' ]]; then
     return 0
   fi
   intend "guest $2 ($3) is restarted" || return 0

@@ -70,6 +70,7 @@ left=
 as_it_is=()
 images=()
 image_names=' '
+restart_names=' '
 confirms=()
 only=
 skip=
@@ -267,6 +268,11 @@ look() {
       misuse "there is no step \`$word\`; the steps here are:$step_names"
     fi
   done
+  for word in ${restarts//,/ }; do
+    if [[ $restart_names != *" $word "* ]]; then
+      misuse "there is no guest \`$word\` here that could be restarted"
+    fi
+  done
   for word in "${images[@]%%=*}"; do
     if [[ $image_names != *" $word "* ]]; then
       misuse "there is no NixOS guest \`$word\` here that an image is for"
@@ -429,7 +435,8 @@ step() {
   if [[ -n $looking && $step_names != *" $1 "* ]]; then
     step_names+="$1 "
   fi
-  if [[ -n $only && $only != *,"$1",* && $only != *,"$2",* || $skip == *,"$1",* || $skip == *,"$2",* ]]; then
+  # A restart is asked for by the guest's name.
+  if [[ -n $only && $1 != restart && $only != *,"$1",* && $only != *,"$2",* || $skip == *,"$1",* || $skip == *,"$2",* ]]; then
     skipping=1
   fi
   step_changes=$changes
