@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::nix::AttrPath;
 use crate::source::Span;
-use crate::value::{ContainerOs, GuestPath, Node, Platform, Value};
+use crate::value::{ContainerOs, Firmware, GuestPath, Node, Platform, Value};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
@@ -157,6 +157,20 @@ fn disks(guest: &Guest, vm: &Vm, sink: &mut Sink) {
             }
             continue;
         };
+        if boots && *vm.firmware == Firmware::Seabios && disk.stable_path().is_none() {
+            let mut others = vm.disks.iter().filter(|other| other.key() != disk.key());
+            if let Some(other) = others.find(|other| disk.is_counted_with(other)) {
+                sink.push(
+                    fault(
+                        disk.name.span,
+                        format!("the disk `{}` has no name that stays", disk.name.value),
+                    )
+                    .also(other.name.span, "the kernel counts it together with this one")
+                    .note("the boot loader is written to it at each update, and might go to the other one")
+                    .help("give it a `serial`, or the bus `scsi`"),
+                );
+            }
+        }
         let Some(mount) = &disk.mount else {
             if boots {
                 seen.insert("/", disk.name.span);

@@ -281,6 +281,15 @@ impl VmDisk {
         }
     }
 
+    /// Whether the kernel counts it together with a disk on that bus: `vda`, `vdb`; `sda`, `sdb`.
+    pub fn is_counted_with(&self, other: &Self) -> bool {
+        let is_virtio = |bus: Bus| match bus {
+            Bus::Virtio => true,
+            Bus::Scsi | Bus::Sata | Bus::Ide => false,
+        };
+        is_virtio(*self.bus) == is_virtio(*other.bus)
+    }
+
     /// Whether there is something on it before anything is installed.
     pub fn is_filled(&self) -> bool {
         match &self.source {
