@@ -24,6 +24,7 @@ mod mutations;
 mod nix;
 mod nix_print;
 mod nixos;
+mod nixos_rehearsal;
 mod nixos_scripts;
 mod nu;
 mod output;

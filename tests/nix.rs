@@ -57,7 +57,7 @@ fn try_evaluate(expression: &str) -> Output {
 }
 
 /// What the program writes for a case, into a folder of its own beside the spec.
-fn written(name: &str) -> (TempDir, PathBuf) {
+pub(crate) fn written(name: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec_name(name);
     fs::write(folder.path().join(spec), &cases()[name]).unwrap();
@@ -106,7 +106,7 @@ fn system(module: &Path, with: &str) -> String {
 }
 
 /// A module's merged options, without what is not set.
-fn config(module: &Path, with: &str) -> Json {
+pub(crate) fn config(module: &Path, with: &str) -> Json {
     evaluate(&format!("{}.shown", system(module, with)))
 }
 

@@ -17,7 +17,7 @@ fn script(name: &str) -> PathBuf {
 }
 
 /// A tool as Nix puts it together: the library in front.
-fn tool(name: &str) -> String {
+pub(crate) fn tool(name: &str) -> String {
     let read = |name: &str| fs::read_to_string(script(name)).unwrap();
     format!(
         "#!/bin/bash\n{}{}{}",
@@ -46,7 +46,7 @@ impl Machine {
             "wrong",
             "root/run",
             "old/bin",
-            "new",
+            "new/bin",
             "flake",
             "remote/nix",
             "state",
@@ -74,7 +74,6 @@ esac"#,
             r#"[ ! -e "$M/wrong/$1" ] || exit 1
 case $1 in
   build) if [ -e "$M/same" ]; then ln -sfn "$M/old" result; else ln -sfn "$M/new" result; fi ;;
-  test | switch) ln -sfn "$M/new" "$M/root/run/current-system" ;;
 esac"#,
         );
         machine.fake(
@@ -91,6 +90,11 @@ esac"#,
         )
         .unwrap();
         fs::copy(script("etc-check.sh"), machine.path("etc-check")).unwrap();
+        machine.fake(
+            "new/bin/switch-to-configuration",
+            r#"[ ! -e "$M/wrong/$1" ] || exit 1
+ln -sfn "$M/new" "$M/root/run/current-system""#,
+        );
         machine.fake(
             "old/bin/switch-to-configuration",
             r#"[ ! -e "$M/wrong/back" ] || exit 1
@@ -173,9 +177,10 @@ fn an_update_builds_tries_looks_and_only_then_switches() {
         machine.log(),
         "nix --extra-experimental-features nix-command flakes flake update\n\
          nixos-rebuild build --flake M/flake#web\n\
-         nixos-rebuild test --flake M/flake#web\n\
+         switch-to-configuration test\n\
          systemctl is-active --quiet -- web.service\n\
-         nixos-rebuild switch --flake M/flake#web\n"
+         nix-env --profile M/root/nix/var/nix/profiles/system --set M/new\n\
+         switch-to-configuration switch\n"
     );
     assert_eq!(machine.lock(), "new lock\n");
     assert!(machine.runs("new"));
@@ -204,13 +209,14 @@ fn a_failed_step_puts_lock_and_system_back() {
         assert!(machine.runs("old"), "{step}");
         let log = machine.log();
         assert_eq!(
-            log.contains("switch-to-configuration test"),
+            log.matches("switch-to-configuration").count() > 1,
             went_back,
             "{step}: {log}"
         );
         // Nothing that failed its test was made the system that boots.
         if matches!(step, "test" | "health") {
-            assert!(!log.contains("nixos-rebuild switch"), "{step}: {log}");
+            assert!(!log.contains("configuration switch"), "{step}: {log}");
+            assert!(!log.contains("nix-env"), "{step}: {log}");
         }
         let left: Vec<_> = fs::read_dir(machine.path("state"))
             .unwrap()
@@ -249,7 +255,7 @@ fn nothing_new_is_no_switch() {
     fs::write(machine.path("same"), "").unwrap();
     let output = machine.update_here(&[]);
     assert!(output.status.success());
-    assert!(!machine.log().contains("nixos-rebuild test"));
+    assert!(!machine.log().contains("switch-to-configuration"));
     assert_eq!(machine.lock(), "new lock\n");
 }
 
@@ -265,7 +271,7 @@ fn a_flake_elsewhere_is_updated_in_a_copy() {
         "{log}"
     );
     assert!(
-        log.contains("nixos-rebuild switch --flake path:M/state/source?dir=nix#web\n"),
+        log.contains("nixos-rebuild build --flake path:M/state/source?dir=nix#web\n"),
         "{log}"
     );
     let read = |path: &str| fs::read_to_string(machine.path(path)).unwrap();
@@ -356,17 +362,14 @@ fn a_system_whose_trial_was_cut_off_is_not_taken_for_the_one_from_before() {
     let machine = Machine::new();
     // Killed while the new system was tried: it runs, and nobody has looked at it.
     machine.fake(
-        "bin/nixos-rebuild",
-        r#"case $1 in
-  build) ln -sfn "$M/new" result ;;
-  test) ln -sfn "$M/new" "$M/root/run/current-system"; kill -KILL "$(ps -o ppid= "$PPID" | tr -d " ")" $PPID ;;
-esac"#,
+        "new/bin/switch-to-configuration",
+        r#"ln -sfn "$M/new" "$M/root/run/current-system"; kill -KILL "$(ps -o ppid= "$PPID" | tr -d " ")" $PPID"#,
     );
     assert_eq!(machine.update_here(&[]).status.code(), None);
     assert!(machine.runs("new"));
     machine.fake(
-        "bin/nixos-rebuild",
-        r#"case $1 in build) ln -sfn "$M/new" result ;; esac"#,
+        "new/bin/switch-to-configuration",
+        r#"ln -sfn "$M/new" "$M/root/run/current-system""#,
     );
     machine.breaks("health");
     let output = machine.update_here(&["--health", "web.service"]);

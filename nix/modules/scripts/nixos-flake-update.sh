@@ -256,7 +256,8 @@ fi
 say "trying $after"
 printf '%s\n' "$before" >"$trying.new"
 mv -f -- "$trying.new" "$trying"
-if ! run nixos-rebuild test --flake "$reference#$attribute"; then
+# The very system that was built, and no other: a flake that moves on meanwhile would bring one that nobody has looked at.
+if ! run "$after/bin/switch-to-configuration" test; then
   failed 'the new system does not start as it should'
   go_back
   exit 1
@@ -265,7 +266,7 @@ if ! healthy; then
   go_back
   exit 1
 fi
-if ! run nixos-rebuild switch --flake "$reference#$attribute"; then
+if ! run nix-env --profile "$profile" --set "$after" || ! run "$after/bin/switch-to-configuration" switch; then
   failed 'the new system cannot be made the one that boots'
   go_back
   exit 1
