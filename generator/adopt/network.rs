@@ -8,17 +8,22 @@ use super::write::{NoteKind, Writing};
 use crate::live::secrets::is_blanked;
 use crate::plan::value::parts;
 use crate::pve::GuestKind;
-use crate::pve::interfaces::{Family, Interface, InterfaceKind, IpVersion, Method};
-use crate::value::{BridgeName, Name, SpecString};
+use crate::facts::network::ovs_bond_options;
+use crate::pve::interfaces::{
+    Family, Interface, InterfaceKind, IpVersion, Method, OvsPort, OvsPortKind,
+};
+use crate::pve::schema::{OptionSchema, ValueType};
+use crate::pve::{ConfigFile, Release, check_option};
+use crate::value::{BondMode, BridgeName, Name, SpecString};
 
 /// The host's interfaces.
 pub(super) const INTERFACES: &str = "etc/network/interfaces";
 
 /// The interfaces of a host, sorted by how the spec says them.
 #[derive(Debug, Default)]
-pub(super) struct Interfaces<'a> {
+pub(super) struct Interfaces {
     /// By name, those that the language has words for.
-    typed: BTreeMap<String, &'a Interface>,
+    typed: BTreeMap<String, Interface>,
     /// Names in the order of the file.
     order: Vec<String>,
     /// What is kept as stanzas.
@@ -27,24 +32,32 @@ pub(super) struct Interfaces<'a> {
     pub(super) nics: BTreeSet<String>,
 }
 
-impl<'a> Interfaces<'a> {
+impl Interfaces {
     /// Sorts the interfaces of a host.
-    pub(super) fn of(writing: &Writing<'a>) -> Self {
+    pub(super) fn of(writing: &Writing<'_>) -> Self {
         let mut sorted = Self::default();
         let Some(file) = writing.live.interfaces.present() else {
             return sorted;
         };
+        let on_lo = file.interfaces.iter().any(|one| one.name.starts_with("lo:"));
         for interface in file.interfaces.iter() {
-            if matches!(interface.kind, InterfaceKind::Loopback) || interface.name.is_empty() {
+            let is_lo = matches!(interface.kind, InterfaceKind::Loopback);
+            if is_lo && !on_lo && says_nothing(interface) || interface.name.is_empty() {
                 continue;
             }
             sorted.order.push(interface.name.clone());
             let kept = Part::Interface(interface.name.clone());
-            if writing.decided.kept.contains_key(&kept) || !has_words(interface) {
+            let one = normal(interface);
+            if writing.decided.kept.contains_key(&kept) || !has_words(&one) {
                 sorted.raw.insert(interface.name.clone());
             } else {
-                sorted.typed.insert(interface.name.clone(), interface);
+                sorted.typed.insert(interface.name.clone(), one);
             }
+        }
+        if on_lo && !sorted.order.iter().any(|name| name == "lo") {
+            sorted.order.push("lo".to_owned());
+            let lo = Interface::new("lo", InterfaceKind::Loopback);
+            sorted.typed.insert("lo".to_owned(), lo);
         }
         // What stands on something raw is raw, too.
         while let Some(name) = sorted.unfounded() {
@@ -54,9 +67,7 @@ impl<'a> Interfaces<'a> {
         sorted.nics = sorted
             .typed
             .values()
-            .filter(|interface| {
-                matches!(interface.kind, InterfaceKind::Card) || is_wireless(interface)
-            })
+            .filter(|interface| is_card(interface))
             .map(|interface| interface.name.clone())
             .collect();
         // Ports that have no stanza of their own.
@@ -89,20 +100,17 @@ impl<'a> Interfaces<'a> {
             let (device, vlan) = port_of(name);
             let known = self.typed.contains_key(device)
                 || !self.raw.contains(device) && is_card_name(device);
-            // A VLAN of a card is said by the port alone, as long as it is nothing else.
-            let plain = vlan.is_none()
-                || self
-                    .typed
-                    .get(name)
-                    .is_none_or(|own| own.families.iter().all(is_plain));
-            known && plain && !(vlan.is_some() && self.raw.contains(name))
+            known && !(vlan.is_some() && self.raw.contains(name))
         };
         self.typed
             .values()
             .find(|interface| {
-                let carrier = carrier(interface).is_some_and(|(on, _)| {
+                let is_lost = |on: &str| {
                     !self.typed.contains_key(on) && !is_card_name(on) || self.raw.contains(on)
-                });
+                };
+                let carrier = carrier(interface).is_some_and(|(on, _)| is_lost(&on))
+                    || alias(&interface.name).is_some_and(|(of, _)| is_lost(of))
+                    || ovs_bridge(interface).is_some_and(|of| !self.typed.contains_key(of));
                 carrier || !ports(interface).iter().all(|port| fits(port))
             })
             .map(|interface| interface.name.clone())
@@ -124,8 +132,12 @@ fn ports(interface: &Interface) -> Vec<String> {
     match &interface.kind {
         InterfaceKind::Bridge(bridge) => bridge.ports.clone(),
         InterfaceKind::Bond(bond) => bond.ports.clone(),
-        InterfaceKind::OvsBridge(_)
-        | InterfaceKind::OvsPort(_)
+        InterfaceKind::OvsBridge(ports) => ports.clone(),
+        InterfaceKind::OvsPort(OvsPort {
+            kind: OvsPortKind::Bond(cards),
+            ..
+        }) => cards.clone(),
+        InterfaceKind::OvsPort(_)
         | InterfaceKind::Loopback
         | InterfaceKind::Card
         | InterfaceKind::Vlan { .. }
@@ -133,23 +145,115 @@ fn ports(interface: &Interface) -> Vec<String> {
     }
 }
 
-/// What a VLAN lies on, and its number.
-fn carrier(interface: &Interface) -> Option<(&str, u16)> {
+/// What a VLAN or an alias lies on, and the VLAN's number.
+fn carrier(interface: &Interface) -> Option<(String, Option<u16>)> {
+    if let Some((of, _)) = alias(&interface.name) {
+        let (on, vlan) = port_of(of);
+        return Some((on.to_owned(), vlan));
+    }
     match &interface.kind {
         InterfaceKind::Vlan { raw_device, id } => match port_of(&interface.name) {
-            (on, Some(vlan)) => Some((on, vlan)),
+            (on, Some(vlan)) => Some((on.to_owned(), Some(vlan))),
             (name, None) => {
                 let named = name.strip_prefix("vlan").and_then(|id| id.parse().ok());
-                Some((raw_device.as_deref()?, named.or(*id)?))
+                Some((raw_device.clone()?, Some(named.or(*id)?)))
             }
         },
+        InterfaceKind::OvsPort(port @ OvsPort { kind: OvsPortKind::Internal, .. }) => {
+            Some((port.bridge.clone(), ovs_tag(port)))
+        }
+        InterfaceKind::OvsPort(_)
+        | InterfaceKind::Loopback
+        | InterfaceKind::Card
+        | InterfaceKind::Bond(_)
+        | InterfaceKind::Bridge(_)
+        | InterfaceKind::OvsBridge(_)
+        | InterfaceKind::Other => None,
+    }
+}
+
+/// The interface that a name is an alias of, and its number.
+fn alias(name: &str) -> Option<(&str, u16)> {
+    let (of, number) = name.rsplit_once(':')?;
+    Some((of, number.parse().ok().filter(|number| *number <= 9999)?))
+}
+
+fn ovs_bridge(interface: &Interface) -> Option<&str> {
+    match &interface.kind {
+        InterfaceKind::OvsPort(port) => Some(&port.bridge),
         _ => None,
     }
 }
 
+/// The VLAN of a port of Open vSwitch.
+fn ovs_tag(port: &OvsPort) -> Option<u16> {
+    let mut options = port.options.as_deref()?.split_whitespace();
+    options.find_map(|option| option.strip_prefix("tag=")?.parse().ok())
+}
+
 /// Whether a stanza says nothing but that the interface is there.
 fn is_plain(family: &Family) -> bool {
-    family.method == Method::Manual && family.address.is_none() && family.options.is_empty()
+    matches!(family.method, Method::Manual | Method::Loopback)
+        && family.address.is_none()
+        && family.options.is_empty()
+}
+
+fn says_nothing(interface: &Interface) -> bool {
+    interface.families.iter().all(is_plain) && interface.comments.is_empty()
+}
+
+/// An interface with one stanza a family: those without a family are of both, and several of one are put together.
+fn normal(interface: &Interface) -> Interface {
+    let mut families: Vec<Family> = Vec::new();
+    for family in &interface.families {
+        for part in by_version(family) {
+            let known = families
+                .iter_mut()
+                .find(|known| known.version == part.version && known.method == part.method);
+            match known {
+                Some(known) => {
+                    known.more.extend(part.address.into_iter().chain(part.more));
+                    if known.address.is_none() && !known.more.is_empty() {
+                        known.address = Some(known.more.remove(0));
+                    }
+                    known.gateway = known.gateway.take().or(part.gateway);
+                    known.options.extend(part.options);
+                }
+                None => families.push(part),
+            }
+        }
+    }
+    Interface {
+        families,
+        ..interface.clone()
+    }
+}
+
+/// A stanza without a family as those of both.
+fn by_version(family: &Family) -> Vec<Family> {
+    if family.version != IpVersion::Both {
+        return vec![family.clone()];
+    }
+    let mut found = Vec::new();
+    for version in [IpVersion::V4, IpVersion::V6] {
+        let own = |text: &&String| text.contains(':') == (version == IpVersion::V6);
+        let mut addresses = family.address.iter().chain(&family.more).filter(own).cloned();
+        let mut gateways = family.gateway.iter().chain(&family.more_gateways);
+        let mut part = Family::new(version, Method::Manual);
+        part.address = addresses.next();
+        part.more = addresses.collect();
+        part.gateway = gateways.find(own).cloned();
+        if part.address.is_some() {
+            part.method = Method::Static;
+        }
+        if version == IpVersion::V4 {
+            part.options.clone_from(&family.options);
+        }
+        if version == IpVersion::V4 || part.address.is_some() || part.gateway.is_some() {
+            found.push(part);
+        }
+    }
+    found
 }
 
 /// Whether the language has words for an interface.
@@ -166,55 +270,108 @@ fn has_words(interface: &Interface) -> bool {
         .iter()
         .all(|family| match (family.version, &family.method) {
             (IpVersion::Both, _) => false,
-            (_, Method::Static) => family.address.as_deref().is_some_and(is_cidr),
+            (_, Method::Static) => {
+                let mut addresses = family.address.iter().chain(&family.more);
+                family.address.is_some() && addresses.all(|address| whole(address).is_some())
+            }
             (_, Method::Manual | Method::Dhcp) | (IpVersion::V6, Method::Auto) => {
                 family.address.is_none()
             }
-            (_, Method::Auto | Method::Loopback | Method::Other(_)) => false,
+            (_, Method::Loopback) => {
+                let mut addresses = family.address.iter().chain(&family.more);
+                interface.name == "lo" && addresses.all(|address| whole(address).is_some())
+            }
+            (_, Method::Auto | Method::Other(_)) => false,
         });
-    // Raw lines go to the first stanza, which is that of IPv4.
-    let lines_first = families
+    let gateways = families
         .iter()
-        .skip(1)
-        .all(|family| family.options.is_empty());
-    if !(once(IpVersion::V4) && once(IpVersion::V6) && known && lines_first) {
+        .all(|family| family.more_gateways.is_empty());
+    if !(once(IpVersion::V4) && once(IpVersion::V6) && known && gateways) || has_secret(interface) {
         return false;
     }
+    let is_bridge_name = BridgeName::parse(&interface.name).is_ok();
+    if let Some((of, _)) = alias(&interface.name) {
+        return !of.contains(':') && matches!(interface.kind, InterfaceKind::Other);
+    }
     match &interface.kind {
-        InterfaceKind::Card => is_card_name(&interface.name),
-        // Proxmox VE takes it for no card, and its installer writes `iface wlp3s0 inet manual` all the same.
-        InterfaceKind::Other => is_wireless(interface) && interface.families.iter().all(is_plain),
-        InterfaceKind::Bond(bond) => {
-            BridgeName::parse(&interface.name).is_ok()
-                && !bond.ports.is_empty()
-                && bond.miimon.is_none_or(|ms| ms == 100)
-        }
+        InterfaceKind::Card
+        | InterfaceKind::Loopback
+        | InterfaceKind::Other
+        | InterfaceKind::OvsPort(OvsPort {
+            kind: OvsPortKind::Card,
+            ..
+        }) => is_card_name(&interface.name),
+        InterfaceKind::Bond(bond) => is_bridge_name && !bond.ports.is_empty(),
+        InterfaceKind::OvsPort(OvsPort {
+            kind: OvsPortKind::Bond(ports),
+            ..
+        }) => is_bridge_name && !ports.is_empty(),
+        InterfaceKind::OvsPort(OvsPort {
+            kind: OvsPortKind::Internal,
+            ..
+        })
+        | InterfaceKind::OvsBridge(_) => is_bridge_name,
         InterfaceKind::Bridge(bridge) => {
-            BridgeName::parse(&interface.name).is_ok()
+            is_bridge_name
                 && bridge
                     .fd
-                    .is_none_or(|fd| fd == 0 || bridge.stp && (2..=30).contains(&fd))
+                    .is_none_or(|fd| !bridge.stp || (2..=30).contains(&fd))
         }
         InterfaceKind::Vlan { .. } => {
-            carrier(interface).is_some() && Name::parse(&interface.name).is_ok()
+            carrier(interface).is_some()
+                && (port_of(&interface.name).1.is_some() || is_card_name(&interface.name))
         }
-        InterfaceKind::OvsBridge(_) | InterfaceKind::OvsPort(_) | InterfaceKind::Loopback => false,
     }
 }
 
-fn is_wireless(interface: &Interface) -> bool {
-    matches!(interface.kind, InterfaceKind::Other)
-        && interface.name.starts_with("wl")
-        && is_card_name(&interface.name)
+/// Whether an interface is a card of the hardware table. Proxmox VE takes those of radio and USB for none, and its installer
+/// writes `iface wlp3s0 inet manual` all the same.
+fn is_card(interface: &Interface) -> bool {
+    match &interface.kind {
+        InterfaceKind::Card
+        | InterfaceKind::OvsPort(OvsPort {
+            kind: OvsPortKind::Card,
+            ..
+        }) => true,
+        InterfaceKind::Other => {
+            let hardware = ["wl", "ww", "usb", "eth"];
+            alias(&interface.name).is_none()
+                && hardware.iter().any(|start| interface.name.starts_with(start))
+        }
+        InterfaceKind::OvsPort(_)
+        | InterfaceKind::Loopback
+        | InterfaceKind::Bond(_)
+        | InterfaceKind::Bridge(_)
+        | InterfaceKind::OvsBridge(_)
+        | InterfaceKind::Vlan { .. } => false,
+    }
 }
 
-fn is_cidr(text: &str) -> bool {
-    text.split_once('/')
-        .is_some_and(|(address, _)| address.parse::<std::net::IpAddr>().is_ok())
+/// Whether an interface is one of `[network.links]`.
+fn is_link(interface: &Interface) -> bool {
+    let no_card = match interface.kind {
+        InterfaceKind::Loopback | InterfaceKind::Other => !is_card(interface),
+        _ => false,
+    };
+    no_card && alias(&interface.name).is_none()
+}
+
+/// An address with its prefix, which is that of one address where the file says none.
+fn whole(text: &str) -> Option<String> {
+    match text.split_once('/') {
+        Some((address, _)) => address
+            .parse::<std::net::IpAddr>()
+            .is_ok()
+            .then(|| text.to_owned()),
+        None => match text.parse().ok()? {
+            std::net::IpAddr::V4(_) => Some(format!("{text}/32")),
+            std::net::IpAddr::V6(_) => Some(format!("{text}/128")),
+        },
+    }
 }
 
 /// Writes cards' addresses, bonds, bridges, VLANs, and the raw stanzas.
-pub(super) fn write(writing: &mut Writing<'_>, interfaces: &Interfaces<'_>, doc: &mut Doc) {
+pub(super) fn write(writing: &mut Writing<'_>, interfaces: &Interfaces, doc: &mut Doc) {
     let mut raw = Table::new(["network"], Part::File(INTERFACES.to_owned()));
     let containers = writing.own.guests.values();
     let mut containers = containers.filter(|guest| guest.kind == GuestKind::Pct);
@@ -224,17 +381,16 @@ pub(super) fn write(writing: &mut Writing<'_>, interfaces: &Interfaces<'_>, doc:
     }
     raw_stanzas(writing, interfaces, &mut raw);
     doc.push(raw);
-    let typed = |kind: fn(&InterfaceKind) -> bool| {
-        let names = interfaces.order.iter();
-        names
-            .filter_map(|name| interfaces.typed.get(name).copied())
-            .filter(move |interface| kind(&interface.kind))
-    };
-    for interface in typed(|kind| matches!(kind, InterfaceKind::Bond(_))) {
-        doc.push(bond(writing, interface));
+    let all = || interfaces.order.iter().filter_map(|name| interfaces.typed.get(name));
+    for interface in all() {
+        if let Some(table) = bond(interface) {
+            doc.push(table.finished(interface, interfaces.comes_up_anyway(interface)));
+        }
     }
-    for interface in typed(|kind| matches!(kind, InterfaceKind::Bridge(_))) {
-        doc.push(bridge(interface));
+    for interface in all() {
+        if let Some(table) = bridge(interface, interfaces) {
+            doc.push(table.finished(interface, false));
+        }
     }
     for name in outside(writing, interfaces) {
         let mut table = Table::new(
@@ -252,31 +408,60 @@ pub(super) fn write(writing: &mut Writing<'_>, interfaces: &Interfaces<'_>, doc:
         });
         doc.push(table);
     }
-    let carried: BTreeSet<String> = typed(|kind| matches!(kind, InterfaceKind::Bridge(_)))
-        .flat_map(ports)
-        .collect();
-    for interface in typed(|kind| {
-        matches!(
-            kind,
-            InterfaceKind::Card | InterfaceKind::Bond(_) | InterfaceKind::Vlan { .. }
-        )
-    }) {
-        // The port of the bridge says all of such a VLAN.
-        let plain = interface.families.iter().all(is_plain) && interface.mtu.is_none();
-        if plain && carried.contains(&interface.name) {
-            continue;
-        }
-        if let Some(table) = leg(interface) {
-            doc.push(table);
+    for interface in all().filter(|one| is_link(one)) {
+        doc.push(link(interface).finished(interface, interface.name == "lo"));
+    }
+    for interface in all() {
+        if let Some(table) = leg(interface, interfaces) {
+            doc.push(table.finished(interface, interfaces.comes_up_anyway(interface)));
         }
     }
 }
 
+impl Table {
+    /// The end of an interface's table: whether it comes up at boot.
+    fn finished(mut self, interface: &Interface, anyway: bool) -> Self {
+        if !interface.auto && !anyway {
+            self.set("autostart", false);
+        }
+        self
+    }
+}
+
+impl Interfaces {
+    /// Whether an interface comes up with what stands on it.
+    fn comes_up_anyway(&self, interface: &Interface) -> bool {
+        let is_ovs = matches!(interface.kind, InterfaceKind::OvsPort(_));
+        is_ovs
+            || self
+                .typed
+                .values()
+                .any(|one| one.auto && ports(one).contains(&interface.name))
+    }
+
+    /// Whether a bridge or a bond takes it.
+    fn is_port(&self, interface: &Interface) -> bool {
+        self.typed
+            .values()
+            .any(|one| ports(one).contains(&interface.name))
+    }
+}
+
 fn table(interface: &Interface, kind: &str) -> Table {
+    let name = row_name(&interface.name);
     Table::new(
-        ["network", kind, interface.name.as_str()],
+        ["network", kind, name.as_str()],
         Part::Interface(interface.name.clone()),
     )
+}
+
+/// The name of a table for an interface.
+fn row_name(name: &str) -> String {
+    if Name::parse(name).is_ok() {
+        return name.to_owned();
+    }
+    let plain = name.to_ascii_lowercase();
+    plain.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-")
 }
 
 fn description(interface: &Interface, table: &mut Table) {
@@ -296,7 +481,7 @@ fn description(interface: &Interface, table: &mut Table) {
     }
 }
 
-/// Addresses, gateways and raw lines.
+/// Addresses and gateways.
 fn addresses(interface: &Interface, table: &mut Table) {
     for family in &interface.families {
         let (address, gateway) = match family.version {
@@ -310,41 +495,116 @@ fn addresses(interface: &Interface, table: &mut Table) {
             (Method::Auto, _) => {
                 table.set(address, "auto");
             }
-            (_, Some(cidr)) => {
-                table.set(address, cidr.as_str());
-            }
+            (_, Some(cidr)) => table.set_some(address, whole(cidr)),
             (_, None) => {}
         }
         table.set_some(gateway, family.gateway.as_deref());
     }
-}
-
-fn lines(interface: &Interface, table: &mut Table, said: &[&str], more: Option<String>) {
-    let options = interface.families.iter();
-    let options = options
-        .flat_map(|family| &family.options)
-        .filter(|(key, _)| !said.contains(&key.as_str()))
-        .map(|(key, value)| format!("{key} {value}"));
-    let lines: Vec<String> = options.chain(more).collect();
-    if !lines.is_empty() {
-        table.set("extra", Toml::texts(lines));
+    let more = interface.families.iter().flat_map(|family| &family.more);
+    let more: Vec<String> = more.filter_map(|cidr| whole(cidr)).collect();
+    if !more.is_empty() {
+        table.set("addresses", Toml::texts(more));
     }
 }
 
-fn bond(_writing: &Writing<'_>, interface: &Interface) -> Table {
+/// The options of the stanzas: keys where ifupdown2 knows them, else raw lines. What a table says otherwise is left out.
+fn options(interface: &Interface, table: &mut Table, said: &[&str]) {
+    let families = &interface.families;
+    let has_v4 = families.iter().any(|family| {
+        family.version != IpVersion::V6 || matches!(family.method, Method::Manual)
+    });
+    for family in families {
+        let of_v6 = family.version == IpVersion::V6 && has_v4;
+        let mut entries: Vec<(String, Toml)> = Vec::new();
+        let mut raw = Vec::new();
+        for (key, value) in &family.options {
+            let spelt = key.replace('_', "-");
+            // It follows from the address.
+            if said.contains(&spelt.as_str()) || spelt == "network" {
+                continue;
+            }
+            let Some(name) = option_name(&spelt, value) else {
+                raw.push(format!("{key} {value}"));
+                continue;
+            };
+            let schema = ConfigFile::Interfaces.schema_of(name);
+            let repeats = schema.is_some_and(OptionSchema::is_repeatable);
+            let is_number = schema.is_some_and(|schema| schema.value_type() == ValueType::Integer);
+            let known = entries.iter_mut().find(|(known, _)| *known == spelt);
+            match (known, repeats) {
+                (Some((_, Toml::List(items))), true) => items.push(value.as_str().into()),
+                (None, true) => entries.push((spelt, Toml::texts([value.as_str()]))),
+                (None, false) if is_number => entries.push((spelt, Toml::number(value))),
+                (None, false) => entries.push((spelt, value.as_str().into())),
+                (Some(_), _) => raw.push(format!("{key} {value}")),
+            }
+        }
+        if !raw.is_empty() {
+            entries.push(("extra".to_owned(), Toml::texts(raw)));
+        }
+        if of_v6 {
+            if !entries.is_empty() {
+                table.set("inet6", Toml::Table(entries));
+            }
+            continue;
+        }
+        for (key, value) in entries {
+            table.set(&key, value);
+        }
+    }
+}
+
+/// The option of ifupdown2 that a line is, where it takes the value.
+fn option_name(spelt: &str, value: &str) -> Option<&'static str> {
+    let name = ConfigFile::Interfaces
+        .option_names()
+        .find(|name| name.replace('_', "-") == spelt)?;
+    check_option(ConfigFile::Interfaces, Release::NEWEST, name, value).ok()?;
+    Some(name)
+}
+
+fn bond(interface: &Interface) -> Option<Table> {
     let mut table = table(interface, "bonds");
-    let InterfaceKind::Bond(bond) = &interface.kind else {
-        return table;
-    };
-    table.set("ports", Toml::texts(bond.ports.clone()));
-    table.set("mode", bond.mode.as_str());
-    table.set_some("hash-policy", bond.xmit_hash_policy.as_deref());
-    table.set_some("primary", bond.primary.as_deref());
+    match &interface.kind {
+        InterfaceKind::Bond(bond) => {
+            table.set("ports", Toml::texts(bond.ports.clone()));
+            table.set("mode", bond.mode.as_str());
+            let hashes = matches!(bond.mode.as_str(), "802.3ad" | "balance-xor");
+            let policy = bond.xmit_hash_policy.as_deref();
+            // The kernel's own, where the file says none.
+            let policy = policy.or_else(|| hashes.then_some("layer2"));
+            table.set_some("hash-policy", policy.map(|policy| match policy {
+                "0" => "layer2",
+                "1" => "layer3+4",
+                "2" => "layer2+3",
+                other => other,
+            }));
+            table.set_some("primary", bond.primary.as_deref());
+            if let Some(interval) = bond.miimon.filter(|ms| *ms != 100) {
+                table.set("bond-miimon", interval);
+            }
+        }
+        InterfaceKind::OvsPort(
+            port @ OvsPort {
+                kind: OvsPortKind::Bond(ports),
+                ..
+            },
+        ) => {
+            table.set("ports", Toml::texts(ports.clone()));
+            let said = port.options.as_deref().unwrap_or_default();
+            let (mode, whole) = ovs_mode(said);
+            table.set("mode", mode.as_str());
+            if !whole {
+                table.set("ovs-options", said);
+            }
+        }
+        _ => return None,
+    }
     let rate = interface
         .families
         .iter()
         .flat_map(|family| &family.options)
-        .find(|(key, _)| key == "bond-lacp-rate");
+        .find(|(key, _)| key.replace('_', "-") == "bond-lacp-rate");
     let rate = rate.map(|(_, rate)| match rate.as_str() {
         "1" => "fast",
         "0" => "slow",
@@ -352,68 +612,169 @@ fn bond(_writing: &Writing<'_>, interface: &Interface) -> Table {
     });
     table.set_some("lacp-rate", rate);
     table.set_some("mtu", interface.mtu);
-    lines(interface, &mut table, &["bond-lacp-rate"], None);
-    table
+    options(interface, &mut table, &["bond-lacp-rate"]);
+    Some(table)
 }
 
-fn bridge(interface: &Interface) -> Table {
-    let mut table = table(interface, "bridges");
-    let InterfaceKind::Bridge(bridge) = &interface.kind else {
-        return table;
+/// The mode that comes nearest to what Open vSwitch is told of a bond, and whether that is all it says.
+fn ovs_mode(options: &str) -> (BondMode, bool) {
+    let words: BTreeSet<&str> = options.split_whitespace().collect();
+    let modes = [BondMode::Lacp, BondMode::BalanceXor, BondMode::ActiveBackup];
+    let same = modes.into_iter().find(|mode| {
+        let wanted: BTreeSet<&str> = ovs_bond_options(*mode).split_whitespace().collect();
+        wanted == words
+    });
+    let nearest = if words.contains("lacp=active") {
+        BondMode::Lacp
+    } else if words.contains("bond_mode=balance-slb") {
+        BondMode::BalanceXor
+    } else {
+        BondMode::ActiveBackup
     };
-    description(interface, &mut table);
-    table.set("ports", Toml::texts(bridge.ports.clone()));
-    addresses(interface, &mut table);
-    if let Some(vids) = &bridge.vids {
-        table.set("vlan-aware", true);
-        if vids != "2-4094" {
-            let vids = vids.split([' ', ',']).filter(|vid| !vid.is_empty());
-            table.set("vids", Toml::List(vids.map(Toml::number).collect()));
+    (same.unwrap_or(nearest), same.is_some())
+}
+
+fn bridge(interface: &Interface, interfaces: &Interfaces) -> Option<Table> {
+    let mut table = table(interface, "bridges");
+    match &interface.kind {
+        InterfaceKind::Bridge(bridge) => {
+            description(interface, &mut table);
+            let ports = bridge.ports.iter().map(|port| interfaces.port(port));
+            table.set("ports", Toml::texts(ports));
+            addresses(interface, &mut table);
+            if let Some(vids) = &bridge.vids {
+                table.set("vlan-aware", true);
+                if vids != "2-4094" {
+                    let vids = vids.split([' ', ',']).filter(|vid| !vid.is_empty());
+                    table.set("vids", Toml::List(vids.map(Toml::number).collect()));
+                }
+            }
+            if bridge.stp {
+                table.set("stp", true);
+            }
+            table.set_some("mtu", interface.mtu);
+            table.set_some("bridge-fd", bridge.fd.filter(|fd| *fd != 0));
+        }
+        InterfaceKind::OvsBridge(ports) => {
+            description(interface, &mut table);
+            table.set("kind", "ovs");
+            // Its internal ports say themselves that they are on it.
+            let outer = ports.iter().filter(|port| {
+                let own = interfaces.typed.get(port.as_str());
+                own.is_none_or(|own| carrier(own).is_none())
+            });
+            table.set("ports", Toml::texts(outer.cloned()));
+            addresses(interface, &mut table);
+            table.set_some("mtu", interface.mtu);
+        }
+        _ => return None,
+    }
+    options(interface, &mut table, &[]);
+    Some(table)
+}
+
+impl Interfaces {
+    /// How a bridge names a port: a VLAN by what it lies on.
+    fn port(&self, name: &str) -> String {
+        let vlan = self.typed.get(name).and_then(carrier);
+        match vlan {
+            Some((on, Some(vlan))) => format!("{on}.{vlan}"),
+            Some((_, None)) | None => name.to_owned(),
         }
     }
-    if bridge.stp {
-        table.set("stp", true);
-    }
+}
+
+/// An interface that is no card.
+fn link(interface: &Interface) -> Table {
+    let mut table = table(interface, "links");
+    description(interface, &mut table);
+    table.set("interface", interface.name.as_str());
+    addresses(interface, &mut table);
     table.set_some("mtu", interface.mtu);
-    let delay = bridge.fd.filter(|fd| *fd != 0);
-    let delay = delay.map(|fd| format!("bridge-fd {fd}"));
-    lines(interface, &mut table, &[], delay);
+    options(interface, &mut table, &[]);
     table
 }
 
-/// An address on a card, a bond or a VLAN.
-fn leg(interface: &Interface) -> Option<Table> {
+/// A row for an address on a card, a bond, a VLAN or an alias, or for what else a card or a VLAN says of itself.
+fn leg(interface: &Interface, interfaces: &Interfaces) -> Option<Table> {
     let mut table = table(interface, "interfaces");
-    let (on, vlan) = carrier(interface).map_or((interface.name.as_str(), None), |(on, vlan)| {
-        (on, Some(vlan))
-    });
-    let has_address = interface.families.iter().any(|family| !is_plain(family));
-    let is_port_alone = !has_address && interface.mtu.is_none();
-    // A bond's own lines and MTU are said where the bond is.
-    let is_bond = matches!(interface.kind, InterfaceKind::Bond(_));
-    let addressed = interface
-        .families
-        .iter()
-        .any(|family| family.address.is_some() || !matches!(family.method, Method::Manual));
-    if is_port_alone && vlan.is_none() || is_bond && !addressed {
+    let is_bond = match &interface.kind {
+        InterfaceKind::Bridge(_) | InterfaceKind::OvsBridge(_) => return None,
+        InterfaceKind::Bond(_) => true,
+        InterfaceKind::OvsPort(port) => matches!(port.kind, OvsPortKind::Bond(_)),
+        InterfaceKind::Loopback
+        | InterfaceKind::Card
+        | InterfaceKind::Vlan { .. }
+        | InterfaceKind::Other => false,
+    };
+    if is_link(interface) {
+        return None;
+    }
+    let carrier = carrier(interface);
+    let dotted = port_of(&interface.name).1.is_some();
+    let ovs_options = match &interface.kind {
+        InterfaceKind::OvsPort(port) if !is_bond => {
+            let tag = carrier.as_ref().and_then(|(_, tag)| *tag);
+            let derived = tag.map(|tag| format!("tag={tag}"));
+            port.options
+                .clone()
+                .filter(|options| Some(options) != derived.as_ref())
+        }
+        _ => None,
+    };
+    let says_more = !interface.families.iter().all(is_plain)
+        || interface.mtu.is_some()
+        || !interface.comments.is_empty()
+        || ovs_options.is_some();
+    let is_port = interfaces.is_port(interface);
+    let needed = match &carrier {
+        // The port of the bridge says all of such a VLAN.
+        Some(_) => says_more || !(dotted && is_port),
+        // A bond's own lines and MTU are said where the bond is.
+        None if is_bond => interface
+            .families
+            .iter()
+            .any(|family| family.address.is_some() || !is_manual(family)),
+        // A card alone that comes up at boot.
+        None => says_more || interface.auto && !is_port,
+    };
+    if !needed {
         return None;
     }
     description(interface, &mut table);
-    table.set("on", on);
-    table.set_some("vlan", vlan.map(u32::from));
-    if vlan.is_some() && !interface.name.contains('.') {
-        table.set("interface", interface.name.as_str());
+    match carrier {
+        Some((on, vlan)) => {
+            table.set("on", on);
+            table.set_some("vlan", vlan.map(u32::from));
+            match alias(&interface.name) {
+                Some((_, number)) => {
+                    table.set("label", u32::from(number));
+                }
+                None if !dotted && matches!(interface.kind, InterfaceKind::Vlan { .. }) => {
+                    table.set("interface", interface.name.as_str());
+                }
+                None => {}
+            }
+        }
+        None => {
+            table.set("on", interface.name.as_str());
+        }
     }
     addresses(interface, &mut table);
     if !is_bond {
         table.set_some("mtu", interface.mtu);
-        lines(interface, &mut table, &[], None);
+        table.set_some("ovs-options", ovs_options);
+        options(interface, &mut table, &[]);
     }
     Some(table)
 }
 
+fn is_manual(family: &Family) -> bool {
+    matches!(family.method, Method::Manual)
+}
+
 /// Bridges that guests are on and that no table makes.
-fn outside(writing: &Writing<'_>, interfaces: &Interfaces<'_>) -> BTreeSet<String> {
+fn outside(writing: &Writing<'_>, interfaces: &Interfaces) -> BTreeSet<String> {
     let mut used = BTreeSet::new();
     for guest in writing.own.guests.values() {
         let file = guest.kind.config_file();
@@ -430,7 +791,12 @@ fn outside(writing: &Writing<'_>, interfaces: &Interfaces<'_>) -> BTreeSet<Strin
         let made = interfaces
             .typed
             .get(name)
-            .is_some_and(|interface| matches!(interface.kind, InterfaceKind::Bridge(_)));
+            .is_some_and(|interface| {
+                matches!(
+                    interface.kind,
+                    InterfaceKind::Bridge(_) | InterfaceKind::OvsBridge(_)
+                )
+            });
         !made && BridgeName::parse(name).is_ok()
     });
     used
@@ -443,7 +809,7 @@ fn has_secret(interface: &Interface) -> bool {
 }
 
 /// What stands in the file word for word.
-fn raw_stanzas(writing: &mut Writing<'_>, interfaces: &Interfaces<'_>, table: &mut Table) {
+fn raw_stanzas(writing: &mut Writing<'_>, interfaces: &Interfaces, table: &mut Table) {
     let Some(file) = writing.live.interfaces.present() else {
         return;
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::network::{delay_of_line, forward_address, own_service};
+use crate::facts::network::{delay_of_line, forward_address, number_of_line, own_service};
 use crate::model::{
     Bond, Bridge, Forward, Host, HostInterface, Id, LegId, Link, Network, PortDevice, Segment,
 };
@@ -57,11 +57,14 @@ fn on_its_own(host: &Host, interface: &HostInterface, sink: &mut Sink) {
                     format!("`{of}` is made elsewhere"),
                     "who makes the bridge gives the host its address there".to_owned(),
                 ));
-            } else if interface.vlan.is_none() && !bridge.is_ovs() {
+            } else if interface.vlan.is_none()
+                && interface.label.is_none()
+                && !bridge.is_ovs()
+            {
                 sink.push(taken(
                     bridge.name.span,
                     format!("`{of}` itself"),
-                    format!("write the address into `[network.bridges.{of}]`, or add `vlan`"),
+                    format!("write the address into `[network.bridges.{of}]`, or add `vlan` or `label`"),
                 ));
             }
         }
@@ -127,12 +130,13 @@ fn one_interface_twice(host: &Host, sink: &mut Sink) {
                 format!("`{name}` and `{first}` are one interface"),
             )
             .also(first_place, "the first")
-            .help("one interface has one row; a further address is a raw line: `extra = [\"post-up ip address add 192.0.2.5/24 dev vmbr0\"]`"),
+            .help("one interface has one row; a further address is one of its `addresses`: `addresses = [\"192.0.2.5/24\"]`"),
         );
     };
     for (id, interface) in host.network.interfaces.iter() {
         // The bridge itself is another check's.
         if interface.vlan.is_none()
+            && interface.label.is_none()
             && matches!(interface.on.value, Link::Bridge(_))
             && !host.network.is_ovs_port(interface)
         {
@@ -469,19 +473,68 @@ fn bridge_id(host: &Host, wanted: &Bridge) -> Id<Bridge> {
 
 // ---------------------------------------------------------------- raw lines
 
-/// Raw lines, and whether they are of a bridge with the spanning tree, whose forward delay they may say.
-fn lines_of(host: &Host) -> impl Iterator<Item = (&Spanned<Line>, bool)> {
+/// The lines that the spec adds to stanzas, by keys and raw.
+fn lines_of(host: &Host) -> impl Iterator<Item = (&Spanned<Line>, Stanza)> {
     let legs = host.network.legs().flat_map(|leg| {
-        let of_a_tree = leg.bridge().is_some_and(|id| *host.network.bridges[id].stp);
-        leg.extra.iter().map(move |line| (line, of_a_tree))
+        let stanza = match (leg.bridge(), leg.id) {
+            (Some(id), _) => Stanza::Bridge {
+                tree: *host.network.bridges[id].stp,
+            },
+            (None, LegId::Interface(id)) if of_ovs(host, &host.network.interfaces[id]) => {
+                Stanza::OvsPort
+            }
+            (None, _) => Stanza::Other,
+        };
+        let lines = leg.extra.iter().map(move |line| (line, stanza));
+        lines.chain(leg.extra6.iter().map(|line| (line, Stanza::Other)))
     });
-    let bonds = host.network.bonds.values().flat_map(|bond| &bond.extra);
-    legs.chain(bonds.map(|line| (line, false)))
+    let bonds = host.network.bonds.values().flat_map(|bond| {
+        let lines = bond.extra.iter().map(|line| (line, Stanza::Bond));
+        lines.chain(bond.extra6.iter().map(|line| (line, Stanza::Other)))
+    });
+    legs.chain(bonds)
+}
+
+/// What a line is of, as far as it says something there that is no option of every interface.
+#[derive(Debug, Clone, Copy)]
+enum Stanza {
+    Bridge { tree: bool },
+    Bond,
+    OvsPort,
+    Other,
+}
+
+impl Stanza {
+    /// Whether a line of a key that moxc writes itself says here what to write.
+    fn hears(self, line: &str) -> bool {
+        match self {
+            Self::Bridge { tree } => delay_of_line(line, tree).is_some(),
+            Self::Bond => {
+                number_of_line(line, "bond-miimon").is_some() || is_ovs_options(line)
+            }
+            Self::OvsPort => is_ovs_options(line),
+            Self::Other => false,
+        }
+    }
+}
+
+fn is_ovs_options(line: &str) -> bool {
+    stanza_line(line).is_some_and(|(key, _)| key.replace('_', "-") == "ovs-options")
+}
+
+/// Whether an interface is a port of Open vSwitch.
+fn of_ovs(host: &Host, interface: &HostInterface) -> bool {
+    let mut bridges = host.network.bridges.values().filter(|b| b.is_ovs());
+    host.network.is_ovs_port(interface)
+        || bridges.any(|bridge| {
+            let mut ports = bridge.ports.iter();
+            ports.any(|port| Link::Port(port.device) == interface.on.value)
+        })
 }
 
 /// A raw line is one line of the stanza, and none that moxc writes itself.
 fn raw_lines(host: &Host, sink: &mut Sink) {
-    for (line, of_a_tree) in lines_of(host) {
+    for (line, stanza) in lines_of(host) {
         let text = line.value.as_str();
         let Some((key, _)) = stanza_line(text).filter(|_| !text.ends_with('\\')) else {
             sink.push(
@@ -491,14 +544,14 @@ fn raw_lines(host: &Host, sink: &mut Sink) {
             );
             continue;
         };
-        if is_reserved(key) && !(of_a_tree && delay_of_line(text).is_some()) {
+        if is_reserved(key) && !stanza.hears(text) {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0109,
                     line.span,
                     format!("`{key}` is a line that moxc writes itself"),
                 )
-                .help("the spec has a key for it: `address`, `gateway`, `ports`, `mtu`, `vids`, `mode`, `vlan` …; a second address is `post-up ip address add ADDRESS dev INTERFACE`"),
+                .help("the spec has a key for it: `address`, `gateway`, `ports`, `mtu`, `vids`, `mode`, `vlan` …; further addresses are `addresses`"),
             );
         }
         as_template(text, line.span, sink);

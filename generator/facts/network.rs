@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::hosts_file::HostsLine;
-use crate::model::{Bridge, Forward, Host, Id, Leg, LegId, Link, Port, PortDevice};
+use crate::model::{Bond, Bridge, Forward, Host, Id, Leg, LegId, Link, Port, PortDevice};
 use crate::pve::interfaces::stanza_line;
-use crate::value::{PortRange, Protocol};
+use crate::source::Spanned;
+use crate::value::{BondMode, Line, PortRange, Protocol};
 
 /// The families in which the host passes packets on.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -344,19 +345,53 @@ pub fn own_service(port: PortRange) -> Option<(u16, &'static str)> {
         .find(|(number, _)| port.contains(*number))
 }
 
-/// How many seconds a bridge listens before it forwards, where a raw line says it of a bridge with the spanning tree; the
-/// kernel's 15 where none does, and 0 without the tree.
+/// How many seconds a bridge listens before it forwards, where the spec says it of the bridge; else the kernel's 15 with the
+/// spanning tree, and 0 without.
 pub fn forward_delay(bridge: &Bridge) -> Option<u32> {
-    let mut lines = bridge.extra.iter().filter(|_| *bridge.stp);
-    lines.find_map(|line| delay_of_line(line.value.as_str()))
+    let mut lines = bridge.extra.iter();
+    lines.find_map(|line| delay_of_line(line.value.as_str(), *bridge.stp))
 }
 
-/// The seconds of the line `bridge-fd SECONDS`, where the kernel takes them of a bridge with the spanning tree (IEEE 802.1D).
-pub fn delay_of_line(line: &str) -> Option<u32> {
-    let (key, delay) = stanza_line(line)?;
-    let delay = delay
+/// The seconds of the line `bridge-fd SECONDS`, where the kernel takes them: of a bridge with the spanning tree 2 to 30 (IEEE
+/// 802.1D), of one without any, since it does not wait.
+pub fn delay_of_line(line: &str, with_tree: bool) -> Option<u32> {
+    let delay = number_of_line(line, "bridge-fd")?;
+    Some(delay).filter(|delay| !with_tree || (2..=30).contains(delay))
+}
+
+/// How often a bond looks at its links, in milliseconds, where the spec says it.
+pub fn link_interval(bond: &Bond) -> Option<u32> {
+    let mut lines = bond.extra.iter();
+    lines.find_map(|line| number_of_line(line.value.as_str(), "bond-miimon"))
+}
+
+/// What Open vSwitch is told of a port in a line `ovs_options …`.
+pub fn ovs_options(lines: &[Spanned<Line>]) -> Option<&str> {
+    lines.iter().find_map(|line| {
+        let (key, options) = stanza_line(line.value.as_str())?;
+        (key.replace('_', "-") == "ovs-options").then_some(options)
+    })
+}
+
+/// The number of a line, where the line has this key.
+pub fn number_of_line(line: &str, wanted: &str) -> Option<u32> {
+    let (key, number) = stanza_line(line)?;
+    number
         .parse()
         .ok()
-        .filter(|_| key.replace('_', "-") == "bridge-fd");
-    delay.filter(|delay| (2..=30).contains(delay))
+        .filter(|_| key.replace('_', "-") == wanted)
+}
+
+/// A bond's mode in the words of Open vSwitch (ovs-vswitchd.conf.db(5), `bond_mode` and `lacp`).
+pub fn ovs_bond_options(mode: BondMode) -> &'static str {
+    match mode {
+        BondMode::Lacp => "bond_mode=balance-tcp lacp=active",
+        BondMode::BalanceXor => "bond_mode=balance-slb",
+        // The others are reported by the analysis: Open vSwitch has no word for them.
+        BondMode::ActiveBackup
+        | BondMode::BalanceRr
+        | BondMode::Broadcast
+        | BondMode::BalanceTlb
+        | BondMode::BalanceAlb => "bond_mode=active-backup",
+    }
 }

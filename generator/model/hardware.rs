@@ -91,6 +91,8 @@ pub struct Nic {
     pub speed: Option<Spanned<LinkSpeed>>,
     /// The PCI function that it is, where the spec tells.
     pub pci: Option<Spanned<Id<PciDevice>>>,
+    /// Whether it is no card, but one of `[network.links]`.
+    pub is_link: bool,
 }
 
 /// A PCI function, or all functions of a card.

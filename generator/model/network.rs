@@ -62,8 +62,12 @@ pub struct Bridge {
     pub forward: Vec<Forward>,
     /// Whether cards on it are filtered where they say nothing else.
     pub firewall: Setting<bool>,
-    /// Raw lines of its stanza.
+    /// Further lines of its stanza, by keys and raw.
     pub extra: Vec<Spanned<Line>>,
+    /// Further lines of its IPv6 stanza.
+    pub extra6: Vec<Spanned<Line>>,
+    /// Whether it comes up at boot.
+    pub autostart: Setting<bool>,
 }
 
 /// The host's addresses on one interface, and the ways that begin there.
@@ -73,6 +77,8 @@ pub struct Addressing {
     pub address: Option<Spanned<GuestAddress>>,
     /// IPv6.
     pub address6: Option<Spanned<GuestAddress>>,
+    /// Further fixed addresses, of both families.
+    pub more: Vec<Spanned<Cidr>>,
     /// The way out, IPv4.
     pub gateway: Option<Spanned<Gateway>>,
     /// The way out, IPv6.
@@ -122,14 +128,20 @@ pub struct HostInterface {
     pub on: Spanned<Link>,
     /// The VLAN of it.
     pub vlan: Option<Spanned<VlanTag>>,
+    /// The number of an alias, which is a row for a further address alone: `vmbr0:1`.
+    pub label: Option<Spanned<u16>>,
     /// The kernel's name of the VLAN, where it is not made of the two.
     pub interface: Option<Spanned<InterfaceName>>,
     /// The addresses.
     pub ip: Addressing,
     /// The largest packet, in bytes.
     pub mtu: Option<Spanned<u32>>,
-    /// Raw lines of its stanza.
+    /// Further lines of its stanza, by keys and raw.
     pub extra: Vec<Spanned<Line>>,
+    /// Further lines of its IPv6 stanza.
+    pub extra6: Vec<Spanned<Line>>,
+    /// Whether it comes up at boot.
+    pub autostart: Setting<bool>,
 }
 
 /// What an interface of the host or a card of a guest is plugged into.
@@ -174,8 +186,12 @@ pub struct Leg<'a> {
     pub mtu: Option<Spanned<u32>>,
     /// What it is for.
     pub description: Option<&'a Line>,
-    /// Raw lines of its stanza.
+    /// Further lines of its stanza, by keys and raw.
     pub extra: &'a [Spanned<Line>],
+    /// Further lines of its IPv6 stanza.
+    pub extra6: &'a [Spanned<Line>],
+    /// Whether it comes up at boot.
+    pub autostart: Setting<bool>,
 }
 
 /// A port of a bridge.
@@ -215,8 +231,12 @@ pub struct Bond {
     pub lacp_rate: Option<Spanned<LacpRate>>,
     /// The largest packet, in bytes.
     pub mtu: Option<Spanned<u32>>,
-    /// Raw lines of its stanza.
+    /// Further lines of its stanza, by keys and raw.
     pub extra: Vec<Spanned<Line>>,
+    /// Further lines of its IPv6 stanza.
+    pub extra6: Vec<Spanned<Line>>,
+    /// Whether it comes up at boot.
+    pub autostart: Setting<bool>,
 }
 
 /// A machine that is no guest.
@@ -276,7 +296,8 @@ impl Addressing {
 
     /// The fixed addresses.
     pub fn fixed_addresses(&self) -> impl Iterator<Item = Spanned<Cidr>> {
-        [self.fixed(false), self.fixed(true)].into_iter().flatten()
+        let first = [self.fixed(false), self.fixed(true)].into_iter().flatten();
+        first.chain(self.more.iter().copied())
     }
 
     /// Whether a server or a router gives the address of one family.
@@ -286,7 +307,7 @@ impl Addressing {
 
     /// Whether there is an address of any kind.
     pub fn is_any(&self) -> bool {
-        self.address.is_some() || self.address6.is_some()
+        self.address.is_some() || self.address6.is_some() || !self.more.is_empty()
     }
 
     /// Whether the host's way out may begin here: a gateway is said, or whoever gives the address names one.
@@ -333,6 +354,8 @@ impl Network {
                     mtu: item.mtu,
                     description: item.description.as_ref().map(|text| &text.value),
                     extra: &item.extra,
+                    extra6: &item.extra6,
+                    autostart: item.autostart,
                 }
             }
             LegId::Interface(interface) => {
@@ -345,6 +368,8 @@ impl Network {
                     mtu: item.mtu,
                     description: item.description.as_ref().map(|text| &text.value),
                     extra: &item.extra,
+                    extra6: &item.extra6,
+                    autostart: item.autostart,
                 }
             }
         }
@@ -357,14 +382,29 @@ impl Network {
             LegId::Bridge(bridge) => self.bridges[bridge].name.value.clone(),
             LegId::Interface(interface) => {
                 let item = &self.interfaces[interface];
-                if let Some(name) = &item.interface {
-                    return name.value.as_str().to_owned();
-                }
-                if self.is_ovs_port(item) {
-                    return item.name.value.clone();
-                }
-                self.segment_interface(hardware, item.segment())
+                let name = self.device_of(hardware, item);
+                item.label
+                    .map_or_else(|| name.clone(), |label| format!("{name}:{}", label.value))
             }
+        }
+    }
+
+    /// The kernel's device that an interface is, without the number of an alias.
+    fn device_of(&self, hardware: &super::Hardware, item: &HostInterface) -> String {
+        if let Some(name) = &item.interface {
+            return name.value.as_str().to_owned();
+        }
+        if self.is_ovs_port(item) {
+            return item.name.value.clone();
+        }
+        self.segment_interface(hardware, item.segment())
+    }
+
+    /// The kernel's device of a leg, as `ip` knows it: an alias is none of its own.
+    pub fn leg_device(&self, hardware: &super::Hardware, id: LegId) -> String {
+        match id {
+            LegId::Bridge(_) => self.leg_interface(hardware, id),
+            LegId::Interface(interface) => self.device_of(hardware, &self.interfaces[interface]),
         }
     }
 
@@ -374,19 +414,20 @@ impl Network {
         let Addressing {
             address,
             address6,
+            more,
             gateway,
             gateway6,
             routes,
         } = &interface.ip;
         let has_none =
             address.is_none() && address6.is_none() && gateway.is_none() && gateway6.is_none();
-        has_none && routes.is_empty() && interface.vlan.is_none()
+        has_none && more.is_empty() && routes.is_empty()
     }
 
     /// Whether an interface is an internal port of Open vSwitch.
     pub fn is_ovs_port(&self, interface: &HostInterface) -> bool {
         match interface.on.value {
-            Link::Bridge(bridge) => self.bridges[bridge].is_ovs(),
+            Link::Bridge(bridge) => self.bridges[bridge].is_ovs() && interface.label.is_none(),
             Link::Port(_) => false,
         }
     }
@@ -444,8 +485,19 @@ impl Network {
             PortDevice::Nic(nic) => hardware.nics[nic].interface.as_str(),
             PortDevice::Bond(bond) => self.bonds[bond].name.as_str(),
         };
-        port.vlan
-            .map_or_else(|| device.to_owned(), |tag| format!("{device}.{tag}"))
+        let Some(tag) = port.vlan else {
+            return device.to_owned();
+        };
+        // A row of `[network.interfaces]` may give the VLAN a name.
+        let named = self.interfaces.values().find_map(|row| {
+            let is_it = row.on.value == Link::Port(port.device)
+                && row.vlan.is_some_and(|vlan| vlan.value == tag);
+            row.interface.as_ref().filter(|_| is_it)
+        });
+        named.map_or_else(
+            || format!("{device}.{tag}"),
+            |name| name.value.as_str().to_owned(),
+        )
     }
 }
 

@@ -1451,7 +1451,8 @@ impl Rules for InterfaceRules {
         let canonical = |value: Option<&str>| {
             let value = value.unwrap_or("");
             match option {
-                "bridge-ports" | "bond-slaves" | "bridge-vids" => {
+                "bridge-ports" | "bond-slaves" | "bridge-vids" | "ovs-ports" | "ovs-bonds"
+                | "ovs-options" => {
                     let words = as_set(value);
                     words
                         .into_iter()
@@ -1459,6 +1460,8 @@ impl Rules for InterfaceRules {
                         .collect::<Vec<_>>()
                         .join(" ")
                 }
+                // The kernel's own, where nothing is said.
+                "bond-xmit-hash-policy" if value.is_empty() => "layer2".to_owned(),
                 "bridge-stp" | "bridge-vlan-aware" => {
                     let on = matches!(value, "yes" | "on" | "1" | "true");
                     u8::from(on).to_string()
@@ -1472,6 +1475,12 @@ impl Rules for InterfaceRules {
                     }
                 }
                 "mtu" if value.is_empty() => "1500".to_owned(),
+                // Lines of commands stand for themselves.
+                _ if value.contains('\n') => {
+                    let lines = value.lines();
+                    let lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+                    lines.collect::<Vec<_>>().join("\n")
+                }
                 _ => value.split_whitespace().collect::<Vec<_>>().join(" "),
             }
         };

@@ -207,29 +207,27 @@ pub(super) fn rules<'a>(own: &'a Options, other: &Options) -> BTreeMap<&'a str, 
 pub(super) fn interfaces(text: &str) -> Items {
     let mut all: BTreeMap<String, Options> = BTreeMap::new();
     let mut autos = BTreeSet::new();
-    let mut open: Option<(String, &str)> = None;
+    let mut open: Option<(String, Option<&str>)> = None;
     for line in lines_of(text) {
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim();
         match word {
-            "auto" | "allow-hotplug" | "allow-auto" => {
+            // As Proxmox VE reads them: what is brought up by a card's appearing or by a bridge of Open vSwitch is, too.
+            word if word == "auto" || word.starts_with("allow-") => {
                 open = None;
-                for name in rest.split_whitespace() {
-                    if word != "allow-hotplug" {
-                        autos.insert(name.to_owned());
-                    }
-                }
+                autos.extend(rest.split_whitespace().map(str::to_owned));
             }
             "iface" => {
                 let mut words = rest.split_whitespace();
                 let name = words.next().unwrap_or_default().to_owned();
-                let family = if words.next() == Some("inet6") {
-                    "inet6 "
-                } else {
-                    ""
+                let family = match words.next() {
+                    Some("inet6") => Some("inet6 "),
+                    Some(_) => Some(""),
+                    None => None,
                 };
                 let options = all.entry(name.clone()).or_default();
                 if let Some(method) = words.next().filter(|method| *method != "manual") {
+                    let family = family.unwrap_or_default();
                     options.insert(format!("{family}method"), method.to_owned());
                 }
                 open = Some((name, family));
@@ -240,9 +238,15 @@ pub(super) fn interfaces(text: &str) -> Items {
                     continue;
                 };
                 let key = word.replace('_', "-");
+                let is_v6 = matches!(key.as_str(), "address" | "gateway") && rest.contains(':');
+                // A stanza without a family has the addresses of both.
+                let family = family.unwrap_or(if is_v6 { "inet6 " } else { "" });
                 let key = match key.as_str() {
                     "slaves" => "bond-slaves".to_owned(),
-                    "bridge-ports" | "bond-slaves" | "mtu" => key,
+                    // They follow from the address.
+                    "network" | "broadcast" => continue,
+                    "ovs-mtu" => "mtu".to_owned(),
+                    _ if is_of_link(&key) => key,
                     _ => format!("{family}{key}"),
                 };
                 let options = all.entry(name.clone()).or_default();
@@ -259,12 +263,14 @@ pub(super) fn interfaces(text: &str) -> Items {
             }
         }
     }
+    ports_of_bonds(&mut all);
     // What is brought up brings its ports up first, whether they are `auto` themselves or not.
     let carried: BTreeSet<String> = all
         .iter()
         .filter(|(name, _)| autos.contains(*name))
         .flat_map(|(_, options)| {
-            let ports = ["bond-slaves", "bridge-ports"].map(|key| options.get(key));
+            let ports =
+                ["bond-slaves", "bridge-ports", "ovs-ports", "ovs-bonds"].map(|key| options.get(key));
             let ports = ports.into_iter().flatten();
             ports.flat_map(|ports| ports.split_whitespace().map(str::to_owned))
         })
@@ -276,7 +282,14 @@ pub(super) fn interfaces(text: &str) -> Items {
     autos.extend(carried);
     let mut items = Items::new();
     for (name, mut options) in all {
-        if name == "lo" || name.is_empty() {
+        if name == "lo" {
+            // It is there anyway; what is said of it besides counts.
+            options.retain(|key, value| !(key.ends_with("method") && value == "loopback"));
+            if options.is_empty() {
+                continue;
+            }
+        }
+        if name.is_empty() {
             continue;
         }
         if autos.contains(&name) {
@@ -284,16 +297,51 @@ pub(super) fn interfaces(text: &str) -> Items {
         }
         for family in ["", "inet6 "] {
             netmask(&mut options, family);
+            whole_addresses(&mut options, family);
+            let method = format!("{family}method");
+            if options.contains_key(&format!("{family}address")) {
+                options
+                    .entry(method)
+                    .or_insert_with(|| "static".to_owned());
+            }
         }
         items.insert(Object::Interface(name), options);
     }
     items
 }
 
+/// Whether an option is of the interface itself, in whatever stanza of it it stands.
+fn is_of_link(key: &str) -> bool {
+    let of_kind = ["bridge-", "bond-", "ovs-", "vlan-", "vxlan-"];
+    matches!(key, "mtu" | "hwaddress" | "link-type") || of_kind.iter().any(|of| key.starts_with(of))
+}
+
+/// The kernel gives the packet size of a bond to its ports, whether the file says so or not.
+fn ports_of_bonds(all: &mut BTreeMap<String, Options>) {
+    let sizes: Vec<(String, String)> = all
+        .values()
+        .filter_map(|bond| {
+            let ports = bond.get("bond-slaves").or_else(|| bond.get("ovs-bonds"))?;
+            Some((ports, bond.get("mtu")?))
+        })
+        .flat_map(|(ports, mtu)| {
+            let ports = ports.split_whitespace();
+            ports.map(|port| (port.to_owned(), mtu.clone()))
+        })
+        .collect();
+    for (port, mtu) in sizes {
+        let options = all.entry(port).or_default();
+        options.entry("mtu".to_owned()).or_insert(mtu);
+    }
+}
+
 /// A value by the name that the kernel shows, where there is a number for it, too.
 fn spelt<'a>(key: &str, value: &'a str) -> &'a str {
     match (key, value) {
         ("bond-mode", mode) => bond_mode(mode),
+        ("bond-xmit-hash-policy", "0") => "layer2",
+        ("bond-xmit-hash-policy", "1") => "layer3+4",
+        ("bond-xmit-hash-policy", "2") => "layer2+3",
         ("bond-lacp-rate", "0") => "slow",
         ("bond-lacp-rate", "1") => "fast",
         _ => value,
@@ -316,6 +364,22 @@ fn netmask(options: &mut Options, family: &str) {
         *address = format!("{address}/{prefix}");
         options.remove(&key);
     }
+}
+
+/// An address without a prefix is one alone.
+fn whole_addresses(options: &mut Options, family: &str) {
+    let Some(addresses) = options.get_mut(&format!("{family}address")) else {
+        return;
+    };
+    let whole: Vec<String> = addresses
+        .split('\n')
+        .map(|address| match address.parse::<std::net::IpAddr>() {
+            Ok(std::net::IpAddr::V4(_)) => format!("{address}/32"),
+            Ok(std::net::IpAddr::V6(_)) => format!("{address}/128"),
+            Err(_) => address.to_owned(),
+        })
+        .collect();
+    *addresses = whole.join("\n");
 }
 
 #[cfg(test)]

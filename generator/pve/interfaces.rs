@@ -147,10 +147,14 @@ pub struct Family {
     pub version: IpVersion,
     /// `static`, `manual`, …
     pub method: Method,
-    /// The address with its prefix. There can be one only: Proxmox keeps the last.
+    /// The address with its prefix.
     pub address: Option<String>,
+    /// Further addresses. ifupdown2 gives them all; Proxmox keeps the last of the stanza with its next change.
+    pub more: Vec<String>,
     /// The default gateway.
     pub gateway: Option<String>,
+    /// Further gateways, as a stanza without a family has for IPv6.
+    pub more_gateways: Vec<String>,
     /// Further options in their order; those with commands (`post-up`) may repeat.
     pub options: Vec<(String, String)>,
 }
@@ -162,7 +166,9 @@ impl Family {
             version,
             method,
             address: None,
+            more: Vec::new(),
             gateway: None,
+            more_gateways: Vec::new(),
             options: Vec::new(),
         }
     }
@@ -440,10 +446,10 @@ fn print(interface: &Interface, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             }
             IpVersion::Both => writeln!(f, "iface {}", interface.name)?,
         }
-        if let Some(address) = &family.address {
+        for address in family.address.iter().chain(&family.more) {
             writeln!(f, "\taddress {address}")?;
         }
-        if let Some(gateway) = &family.gateway {
+        for gateway in family.gateway.iter().chain(&family.more_gateways) {
             writeln!(f, "\tgateway {gateway}")?;
         }
         if at == 0 {
@@ -650,7 +656,9 @@ fn check(interface: &Interface) -> Result<(), CannotCarry> {
         family
             .address
             .iter()
+            .chain(&family.more)
             .chain(&family.gateway)
+            .chain(&family.more_gateways)
             .try_for_each(|word| check_word(word))?;
         for (key, value) in &family.options {
             check_word(key)?;
@@ -757,7 +765,11 @@ impl<'a> Reader<'a> {
             let value = value.trim_start();
             let spelt = key.replace('_', "-");
             match spelt.as_str() {
+                "address" if family.address.is_some() => family.more.push(value.to_owned()),
                 "address" => family.address = Some(value.to_owned()),
+                "gateway" if family.gateway.is_some() => {
+                    family.more_gateways.push(value.to_owned());
+                }
                 "gateway" => family.gateway = Some(value.to_owned()),
                 "netmask" => netmask = Some(value),
                 "broadcast" | "bridge-disable-mac-learning" | "uplink-id" => {}

@@ -2,13 +2,18 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Arena, Cpu, Disk, Hardware, Memory, Nic, PciDevice, Setting, UsbDevice};
 use crate::spec::HostFile;
 use crate::spec::hardware::{CpuSpec, HardwareSpec, PciSpec};
-use crate::value::{ByteSize, DiskKind, PciClass};
+use crate::source::Spanned;
+use crate::value::{ByteSize, DiskKind, InterfaceName, PciClass, SpecString};
 
 use super::{Index, list};
 
 pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Hardware {
+    let links = links(file, sink);
     let Some(spec) = &file.hardware else {
-        return Hardware::default();
+        return Hardware {
+            nics: Arena::new(links),
+            ..Hardware::default()
+        };
     };
     let disks = spec
         .disks
@@ -71,9 +76,10 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
                 model: body.model.clone(),
                 speed: body.speed,
                 pci: body.pci.as_ref().and_then(|pci| index.pci.find(pci, sink)),
+                is_link: false,
             })
         });
-    let nics = Arena::new(nics.collect());
+    let nics = Arena::new(nics.chain(links).collect());
     let pci = spec
         .pci
         .iter()
@@ -113,6 +119,41 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
         pci: Arena::new(pci.collect()),
         usb: Arena::new(usb(spec, sink)),
     }
+}
+
+/// Interfaces that are no cards stand behind the cards: bridges, bonds and addresses take both.
+fn links(file: &HostFile, sink: &mut Sink) -> Vec<Nic> {
+    let table = file.network.iter().flat_map(|network| &network.links);
+    let mut links = Vec::new();
+    for row in table.flat_map(|table| &table.rows) {
+        let Some(body) = &row.body else { continue };
+        let interface = body.interface.clone().or_else(|| {
+            let name = InterfaceName::parse(&row.key.value)
+                .map_err(|error| {
+                    sink.push(
+                        Diagnostic::new(Code::MOX0012, row.key.span, error.message)
+                            .label("the kernel's name, too")
+                            .help("say the kernel's name: `interface = \"wg0\"`"),
+                    );
+                })
+                .ok()?;
+            Some(Spanned::new(name, row.key.span))
+        });
+        links.push(Nic {
+            name: row.key.clone(),
+            interface: Setting::or_missing(
+                interface,
+                "eth0".parse().expect("an interface"),
+                body.span,
+            ),
+            mac: None,
+            model: None,
+            speed: None,
+            pci: None,
+            is_link: true,
+        });
+    }
+    links
 }
 
 /// Whether a function becomes a mapping; one that does not has no options of a mapping either.

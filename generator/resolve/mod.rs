@@ -70,7 +70,7 @@ pub fn resolve_for(file: &HostFile, addresses: Addresses, sink: &mut Sink) -> Ho
     let storage_spec = file.storage.as_ref();
     let mut index = Index {
         disks: Names::of("disk", hardware_spec.and_then(|h| h.disks.as_ref())),
-        nics: Names::of("network card", hardware_spec.and_then(|h| h.nics.as_ref())),
+        nics: network::nics(file, sink),
         pci: Names::of("PCI function", hardware_spec.and_then(|h| h.pci.as_ref())),
         usb: Names::of("USB device", hardware_spec.and_then(|h| h.usb.as_ref())),
         bridges: Names::of("bridge", network_spec.and_then(|n| n.bridges.as_ref())),

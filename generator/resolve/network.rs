@@ -1,17 +1,18 @@
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
     Addressing, Arena, Bond, Bridge, Forward, Gateway, HostInterface, LegId, Link, Machine,
-    Network, Port, PortDevice, Route, Setting,
+    Network, Nic, Port, PortDevice, Route, Setting,
 };
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
 use crate::spec::network::{
-    BondSpec, BridgeSpec, ForwardSpec, InterfaceSpec, MachineSpec, NetworkSpec, RouteSpec,
+    BondSpec, BridgeSpec, ForwardSpec, Inet6Spec, InterfaceSpec, LinkSpec, MachineSpec, NetworkSpec, RouteSpec,
 };
 use crate::spec::reader::{GatewayName, Int, List, Reference, unknown_reference};
+use crate::pve::{ConfigFile, PveOption, Release, check_option, report_fault};
 use crate::value::{
-    BondMode, BridgeKind, BridgePort, GuestAddress, HashPolicy, InterfaceName, Protocol, VlanSet,
-    VlanTag,
+    BondMode, BridgeKind, BridgePort, Cidr, GuestAddress, HashPolicy, InterfaceName, Line, Protocol,
+    SpecString, VlanSet, VlanTag,
 };
 
 use super::references::Names;
@@ -74,6 +75,7 @@ fn bridges(spec: &NetworkSpec, index: &Index<'_>, sink: &mut Sink) -> Arena<Brid
             ip: Written {
                 address: body.address,
                 address6: body.address6,
+                more: body.addresses.as_ref(),
                 gateway: body.gateway.as_ref(),
                 gateway6: body.gateway6.as_ref(),
                 routes: body.routes.as_ref(),
@@ -93,7 +95,9 @@ fn bridges(spec: &NetworkSpec, index: &Index<'_>, sink: &mut Sink) -> Arena<Brid
             nat: body.nat.as_ref().and_then(|nat| leg(nat, index, sink)),
             forward: forwards(body, index, sink),
             firewall: Setting::or_default(body.firewall, false, body.span),
-            extra: list(body.extra.as_ref()),
+            extra: lines(&body.schema, body.extra.as_ref(), sink),
+            extra6: lines6(body.inet6.as_ref(), sink),
+            autostart: Setting::or_default(body.autostart, true, body.span),
         });
     }
     Arena::new(bridges)
@@ -113,8 +117,19 @@ fn made_elsewhere(body: &BridgeSpec, external: Span, sink: &mut Sink) {
         ("stp", body.stp.map(|s| s.span)),
         ("nat", body.nat.as_ref().map(|n| n.span)),
         ("forward", body.forward.as_ref().map(|f| f.span)),
+        ("addresses", body.addresses.as_ref().map(|a| a.span)),
         ("extra", body.extra.as_ref().map(|e| e.span)),
+        ("inet6", body.inet6.as_ref().map(|i| i.span)),
+        ("autostart", body.autostart.map(|a| a.span)),
     ];
+    let options = body.schema.iter();
+    let options: Vec<(String, Option<Span>)> = options
+        .map(|option| (option.key.value.replace('_', "-"), Some(option.key.span)))
+        .collect();
+    let written = written
+        .into_iter()
+        .map(|(key, span)| (key.to_owned(), span))
+        .chain(options);
     for (key, span) in written {
         let Some(span) = span else { continue };
         sink.push(
@@ -268,8 +283,69 @@ fn bond(name: Spanned<String>, body: &BondSpec, index: &Index<'_>, sink: &mut Si
         primary,
         lacp_rate,
         mtu: body.mtu.map(|m| m.map(Int::get)),
-        extra: list(body.extra.as_ref()),
+        extra: lines(&body.schema, body.extra.as_ref(), sink),
+        extra6: lines6(body.inet6.as_ref(), sink),
+        autostart: Setting::or_default(body.autostart, true, body.span),
     }
+}
+
+/// The lines of a stanza: options by keys, then the raw ones.
+fn lines(
+    options: &[PveOption],
+    raw: Option<&Spanned<List<Line>>>,
+    sink: &mut Sink,
+) -> Vec<Spanned<Line>> {
+    let mut lines = Vec::new();
+    for option in options {
+        let (key, value) = (option.key.value.as_str(), option.value.value.as_str());
+        // What it takes does not hang on the release: it is ifupdown2's.
+        if let Err(fault) = check_option(ConfigFile::Interfaces, Release::NEWEST, key, value) {
+            let place = option.place(&fault.place);
+            report_fault(fault, place, sink);
+            continue;
+        }
+        match Line::parse(&format!("{key} {value}")) {
+            Ok(line) => lines.push(Spanned::new(line, option.value.span)),
+            Err(error) => sink.push(
+                Diagnostic::new(Line::CODE, option.value.span, error.message)
+                    .help_if(error.help),
+            ),
+        }
+    }
+    lines.extend(list(raw));
+    lines
+}
+
+fn lines6(spec: Option<&Spanned<Inet6Spec>>, sink: &mut Sink) -> Vec<Spanned<Line>> {
+    spec.map_or_else(Vec::new, |spec| {
+        lines(&spec.value.schema, spec.value.extra.as_ref(), sink)
+    })
+}
+
+/// The names of cards and of interfaces that are none, in the order of their arena.
+pub(super) fn nics<'a>(file: &'a HostFile, sink: &mut Sink) -> Names<'a, Nic> {
+    let cards = file.hardware.as_ref().and_then(|h| h.nics.as_ref());
+    let mut names = Names::of("network card", cards);
+    let rows = cards.map_or(&[][..], |cards| &cards.value.rows);
+    let mut next = rows.iter().filter(|row| row.body.is_some()).count();
+    let table = file.network.iter().flat_map(|network| &network.links);
+    for row in table.flat_map(|table| &table.rows) {
+        if let Some(card) = rows.iter().find(|card| card.key.value == row.key.value) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0016,
+                    row.key.span,
+                    format!("`{}` is a card already", row.key.value),
+                )
+                .also(card.key.span, "the card")
+                .help("an interface is in one of the two: remove the link, or the card"),
+            );
+        }
+        let id = row.body.is_some().then(|| Arena::id_at(next));
+        next += usize::from(id.is_some());
+        names.add(&row.key.value, id);
+    }
+    names
 }
 
 /// The rows of `[network.interfaces]` that say what they are on, and the names of all.
@@ -290,7 +366,52 @@ pub(super) fn interfaces<'a>(
         names.add(&row.key.value, id);
         interfaces.extend(interface);
     }
+    let table = file.network.iter().flat_map(|n| &n.links);
+    for row in table.flat_map(|table| &table.rows) {
+        let Some(body) = &row.body else { continue };
+        let row_of_it = link_row(row.key.clone(), body, index, sink);
+        if names.get(&row.key.value).is_none() {
+            names.add(
+                &row.key.value,
+                row_of_it.is_some().then(|| Arena::id_at(interfaces.len())),
+            );
+        }
+        interfaces.extend(row_of_it);
+    }
     (Arena::new(interfaces), names)
+}
+
+/// What the host has on an interface that is no card: a link is both what carries and what has the addresses.
+fn link_row(
+    name: Spanned<String>,
+    body: &LinkSpec,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) -> Option<HostInterface> {
+    let nic = index.nics.get(&name.value)??;
+    let ip = Written {
+        address: body.address,
+        address6: body.address6,
+        more: body.addresses.as_ref(),
+        gateway: body.gateway.as_ref(),
+        gateway6: body.gateway6.as_ref(),
+        routes: body.routes.as_ref(),
+    }
+    .resolve(index, sink);
+    Some(HostInterface {
+        on: Spanned::new(Link::Port(PortDevice::Nic(nic)), name.span),
+        name,
+        interface: None,
+        span: body.span,
+        description: body.description.clone(),
+        vlan: None,
+        label: None,
+        ip,
+        mtu: body.mtu.map(|m| m.map(Int::get)),
+        extra: lines(&body.schema, None, sink),
+        extra6: lines6(body.inet6.as_ref(), sink),
+        autostart: Setting::or_default(body.autostart, true, body.span),
+    })
 }
 
 fn interface(
@@ -306,6 +427,7 @@ fn interface(
     let ip = Written {
         address: body.address,
         address6: body.address6,
+        more: body.addresses.as_ref(),
         gateway: body.gateway.as_ref(),
         gateway6: body.gateway6.as_ref(),
         routes: body.routes.as_ref(),
@@ -321,9 +443,14 @@ fn interface(
         description: body.description.clone(),
         on: on?,
         vlan,
+        label: body
+            .label
+            .and_then(|label| Some(Spanned::new(u16::try_from(label.value.0).ok()?, label.span))),
         ip,
         mtu: body.mtu.map(|m| m.map(Int::get)),
-        extra: list(body.extra.as_ref()),
+        extra: lines(&body.schema, body.extra.as_ref(), sink),
+        extra6: lines6(body.inet6.as_ref(), sink),
+        autostart: Setting::or_default(body.autostart, true, body.span),
     })
 }
 
@@ -390,6 +517,7 @@ fn machine(
 struct Written<'a> {
     address: Option<Spanned<GuestAddress>>,
     address6: Option<Spanned<GuestAddress>>,
+    more: Option<&'a Spanned<List<Cidr>>>,
     gateway: Option<&'a Spanned<GatewayName>>,
     gateway6: Option<&'a Spanned<GatewayName>>,
     routes: Option<&'a Spanned<List<RouteSpec>>>,
@@ -401,6 +529,7 @@ impl Written<'_> {
         let ip = Addressing {
             address: own_address(self.address, false, sink),
             address6: own_address(self.address6, true, sink),
+            more: list(self.more),
             gateway: self.gateway.and_then(|g| gateway(g, false, index, sink)),
             gateway6: self.gateway6.and_then(|g| gateway(g, true, index, sink)),
             routes: routes

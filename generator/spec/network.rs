@@ -3,8 +3,9 @@
 use crate::diagnostics::{Code, Diagnostic};
 
 use super::reader::{GatewayName, Int, List, Named, OneOf, Reference, table};
+use super::schema_keys::InterfaceOptions;
 use crate::value::{
-    AddressRange, BondMode, BridgeKind, BridgeName, BridgePort, DnsName, GuestAddress, HashPolicy,
+    AddressRange, BondMode, BridgeKind, BridgeName, BridgePort, Cidr, DnsName, GuestAddress, HashPolicy,
     InterfaceName, IpAddress, LacpRate, Line, MacAddress, Name, PortRange, Protocol, RouteTarget,
     Text, VlanSet,
 };
@@ -22,6 +23,9 @@ table! {
         "bonds" bonds: opt Named<BridgeName, BondSpec>;
         /// Addresses of the host on a card, a bond, or a VLAN of one or of a bridge, by name.
         "interfaces" interfaces: opt Named<Name, InterfaceSpec>;
+        /// Interfaces that are no cards: VXLAN, tunnels, dummies, and what others make (WireGuard, USB tethering), by name; `lo`,
+        /// too.
+        "links" links: opt Named<Name, LinkSpec>;
         /// Machines that are no guests.
         "machines" machines: opt Named<Name, MachineSpec>;
         /// Raw stanzas at the end of `/etc/network/interfaces`, as text.
@@ -42,6 +46,9 @@ table! {
         "address" address: opt GuestAddress;
         /// The host's IPv6 address on it, `auto` (from router advertisements) or `dhcp`.
         "address6" address6: opt GuestAddress;
+        /// Further addresses of the host on it, of both families. Proxmox VE's own interface knows one of each family: its next
+        /// change of this interface leaves the last alone.
+        "addresses" addresses: opt List<Cidr>;
         /// The host's way out, IPv4.
         "gateway" gateway: opt GatewayName;
         /// The host's way out, IPv6.
@@ -64,8 +71,13 @@ table! {
         "forward" forward: opt List<ForwardSpec>;
         /// Whether guests' cards on it are filtered by Proxmox VE's firewall where they say nothing else.
         "firewall" firewall: opt bool;
-        /// Raw lines of its stanza in `/etc/network/interfaces`, as `post-up COMMAND`.
+        /// Raw lines of its stanza in `/etc/network/interfaces`, for what a newer ifupdown2 has.
         "extra" extra: opt List<Line>;
+        /// Options of its IPv6 stanza alone.
+        "inet6" inet6: opt Inet6Spec;
+        /// Whether it comes up at boot; yes where left out.
+        "autostart" autostart: opt bool;
+        ..InterfaceOptions
     }
 
     /// One of `[network.interfaces]`: an address of the host beside those of its bridges.
@@ -76,12 +88,17 @@ table! {
         "on" on: req Reference;
         /// The VLAN of it.
         "vlan" vlan: opt Int<1, 4094>;
+        /// The number of an alias: a row of its own for a further address, `vmbr0:1`.
+        "label" label: opt Int<0, 9999>;
         /// The kernel's name of the VLAN, `vlan30` as Proxmox VE has it, too; `enp5s0.30` where left out.
         "interface" interface: opt InterfaceName;
         /// The host's IPv4 address on it, or `dhcp`.
         "address" address: opt GuestAddress;
         /// The host's IPv6 address on it, `auto` (from router advertisements) or `dhcp`.
         "address6" address6: opt GuestAddress;
+        /// Further addresses of the host on it, of both families. Proxmox VE's own interface knows one of each family: its next
+        /// change of this interface leaves the last alone.
+        "addresses" addresses: opt List<Cidr>;
         /// The host's way out, IPv4.
         "gateway" gateway: opt GatewayName;
         /// The host's way out, IPv6.
@@ -90,8 +107,48 @@ table! {
         "routes" routes: opt List<RouteSpec>;
         /// The largest packet, in bytes.
         "mtu" mtu: opt Int<1280, 65520>;
-        /// Raw lines of its stanza in `/etc/network/interfaces`, as `post-up COMMAND`.
+        /// Raw lines of its stanza in `/etc/network/interfaces`, for what a newer ifupdown2 has.
         "extra" extra: opt List<Line>;
+        /// Options of its IPv6 stanza alone.
+        "inet6" inet6: opt Inet6Spec;
+        /// Whether it comes up at boot; yes where left out.
+        "autostart" autostart: opt bool;
+        ..InterfaceOptions
+    }
+
+    /// One of `[network.links]`: an interface that is no card. What makes it is said by its options (`vxlan-id`, `link-type`,
+    /// `tunnel-mode`, `pre-up`); without any of them somebody else does.
+    LinkSpec {
+        /// What it is for.
+        "description" description: opt Line;
+        /// The kernel's name; the table's where left out.
+        "interface" interface: opt InterfaceName;
+        /// The host's IPv4 address on it, or `dhcp`.
+        "address" address: opt GuestAddress;
+        /// The host's IPv6 address on it, `auto` (from router advertisements) or `dhcp`.
+        "address6" address6: opt GuestAddress;
+        /// Further addresses of the host on it, of both families.
+        "addresses" addresses: opt List<Cidr>;
+        /// The host's way out, IPv4.
+        "gateway" gateway: opt GatewayName;
+        /// The host's way out, IPv6.
+        "gateway6" gateway6: opt GatewayName;
+        /// Networks that are reached by another way than the gateway.
+        "routes" routes: opt List<RouteSpec>;
+        /// The largest packet, in bytes.
+        "mtu" mtu: opt Int<1280, 65520>;
+        /// Options of its IPv6 stanza alone.
+        "inet6" inet6: opt Inet6Spec;
+        /// Whether it comes up at boot; yes where left out.
+        "autostart" autostart: opt bool;
+        ..InterfaceOptions
+    }
+
+    /// `inet6` of an interface: options that stand in its IPv6 stanza.
+    Inet6Spec {
+        /// Raw lines of it, for what a newer ifupdown2 has.
+        "extra" extra: opt List<Line>;
+        ..InterfaceOptions
     }
 
     /// One of `routes`.
@@ -130,8 +187,13 @@ table! {
         "lacp-rate" lacp_rate: opt OneOf<LacpRate>;
         /// The largest packet, in bytes.
         "mtu" mtu: opt Int<1280, 65520>;
-        /// Raw lines of its stanza in `/etc/network/interfaces`, as `bond-updelay 200`.
+        /// Raw lines of its stanza in `/etc/network/interfaces`, for what a newer ifupdown2 has.
         "extra" extra: opt List<Line>;
+        /// Options of its IPv6 stanza alone.
+        "inet6" inet6: opt Inet6Spec;
+        /// Whether it comes up at boot; yes where left out.
+        "autostart" autostart: opt bool;
+        ..InterfaceOptions
     }
 
     /// One of `[network.machines]`: drawn, and usable as a gateway.

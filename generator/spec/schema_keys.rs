@@ -189,7 +189,7 @@ pub(super) fn read<T: SchemaTable>(
             Found::Option(option, schema) => {
                 beside.taken.insert(key.span);
                 match &node.value {
-                    Value::Array(items) if schema.value_type() == ValueType::Array => {
+                    Value::Array(items) if schema.is_repeatable() => {
                         for item in items {
                             let option = option.clone();
                             read.keys.extend(value(key, option, schema, item, reader));
@@ -254,6 +254,15 @@ fn scalar(schema: &OptionSchema, node: &Node, reader: &mut Reader<'_>) -> Option
         }
         (Value::Float(number), ValueType::Number) => Some(number.to_string()),
         (Value::String(text), ValueType::String | ValueType::Array) => Some(text.clone()),
+        // Words for yes and no, and numbers that are among the words.
+        (Value::Boolean(on), ValueType::String) if switch(schema, *on).is_some() => {
+            switch(schema, *on).map(str::to_owned)
+        }
+        (Value::Integer(number), ValueType::String)
+            if is_choice(schema, &number.to_string()) =>
+        {
+            Some(number.to_string())
+        }
         // The default sub-option of some is a switch: `agent`, `fleecing`.
         (Value::Boolean(on), ValueType::String | ValueType::Array)
             if schema.sub_options().is_some() =>
@@ -274,6 +283,22 @@ fn scalar(schema: &OptionSchema, node: &Node, reader: &mut Reader<'_>) -> Option
             None
         }
     }
+}
+
+/// Whether a text is one of the words that an option takes.
+fn is_choice(schema: &OptionSchema, text: &str) -> bool {
+    schema
+        .choices()
+        .is_some_and(|choices| choices.contains(&text))
+}
+
+/// The word of an option for yes or no, where it has words for both.
+fn switch(schema: &OptionSchema, on: bool) -> Option<&'static str> {
+    let pairs = [("yes", "no"), ("on", "off"), ("1", "0")];
+    let (yes, no) = pairs
+        .into_iter()
+        .find(|(yes, no)| is_choice(schema, yes) && is_choice(schema, no))?;
+    Some(if on { yes } else { no })
 }
 
 fn list(
@@ -400,8 +425,24 @@ fn json_of(key: &str, schema: &'static OptionSchema) -> Schema {
                     { "type": "object", "properties": properties, "additionalProperties": false },
                 ] })
             }
-            (None, Some(choices)) => json!({ "type": "string", "enum": choices }),
-            (None, None) if schema.is_list() || schema.value_type() == ValueType::Array => {
+            (None, Some(choices)) => {
+                let numbers: Vec<i64> = choices.iter().filter_map(|c| c.parse().ok()).collect();
+                let mut more = Vec::new();
+                if switch(schema, true).is_some() {
+                    more.push(json!({ "type": "boolean" }));
+                }
+                if !numbers.is_empty() {
+                    more.push(json!({ "type": "integer", "enum": numbers }));
+                }
+                let words = json!({ "type": "string", "enum": choices });
+                if more.is_empty() {
+                    words
+                } else {
+                    more.insert(0, words);
+                    json!({ "anyOf": more })
+                }
+            }
+            (None, None) if schema.is_list() || schema.is_repeatable() => {
                 json!({ "anyOf": [text.clone(), { "type": "array", "items": text }] })
             }
             (None, None) => text,
@@ -732,5 +773,47 @@ impl SchemaTable for PciMappingOptions {
     const SAID: &'static [(&'static str, &'static str)] = &[
         ("description", "`model`"),
         ("map", "`address`, `id`, `subsystem` and `iommu-group`"),
+    ];
+}
+
+// ---------------------------------------------------------------- the host's network
+
+/// What ifupdown2 takes of an interface, and what it hands to the scripts of other packages.
+#[derive(Debug, Clone, Copy)]
+pub struct InterfaceOptions;
+
+impl SchemaTable for InterfaceOptions {
+    const OBJECTS: &'static [SchemaObject] = &[SchemaObject::File(ConfigFile::Interfaces)];
+    const SAID: &'static [(&'static str, &'static str)] = &[
+        ("address", "`address`, `address6` and `addresses`"),
+        ("bond-lacp-rate", "`lacp-rate` of the bond"),
+        ("bond-mode", "`mode` of the bond"),
+        ("bond-ports", "`ports` of the bond"),
+        ("bond-primary", "`primary` of the bond"),
+        ("bond-slaves", "`ports` of the bond"),
+        ("bond-xmit-hash-policy", "`hash-policy` of the bond"),
+        ("bridge-ports", "`ports` of the bridge"),
+        ("bridge-stp", "`stp` of the bridge"),
+        ("bridge-trunk", "`vids` of the bridge"),
+        ("bridge-vids", "`vids` of the bridge"),
+        ("bridge-vlan-aware", "`vlan-aware` of the bridge"),
+        ("broadcast", "nothing: it follows from the address"),
+        ("endpoint", "`tunnel-endpoint`"),
+        ("gateway", "`gateway` and `gateway6`"),
+        ("local", "`tunnel-local`"),
+        ("mode", "`tunnel-mode`"),
+        ("mtu", "`mtu`"),
+        ("netmask", "the address: `\"192.0.2.10/24\"`"),
+        ("network", "nothing: it follows from the address"),
+        ("ovs_bonds", "`ports` of the bond"),
+        ("ovs_bridge", "`ports` of the bridge"),
+        ("ovs_mtu", "`mtu`"),
+        ("ovs_ports", "`ports` of the bridge"),
+        ("ovs_type", "`kind` of the bridge"),
+        ("ttl", "`tunnel-ttl`"),
+        ("tunnel-physdev", "`tunnel-dev`"),
+        ("uplink-id", "nothing: Proxmox VE drops it"),
+        ("vlan-id", "`vlan`"),
+        ("vlan-raw-device", "`on`"),
     ];
 }

@@ -226,6 +226,54 @@ SHAPES = {
 }
 
 
+# What is no word of ifupdown2's own tables: its addon for ethtool (there where ethtool is installed), and what it hands to
+# the scripts of other packages as `IF_…` (resolvconf, ethtool, wpasupplicant, Open vSwitch) or to the kernel.
+MORE_INTERFACE_OPTIONS = {
+    "accept_ra": {"enum": ["0", "1", "2"]},
+    "autoconf": {"enum": ["0", "1"]},
+    "bond-ad-select": {"enum": ["stable", "bandwidth", "count"]},
+    "dad-attempts": {"type": "integer", "minimum": 0, "maximum": 600},
+    "dns-domain": {},
+    "dns-nameserver": {"format": "ip"},
+    "dns-nameservers": {},
+    "dns-search": {},
+    "ethernet-autoneg": {"enum": ["on", "off"]},
+    "ethernet-port": {},
+    "ethernet-wol": {},
+    "gro-offload": {"enum": ["on", "off"], "default": "on"},
+    "gso-offload": {"enum": ["on", "off"], "default": "on"},
+    "hardware-dma-ring-rx": {"type": "integer", "minimum": 0},
+    "hardware-dma-ring-tx": {"type": "integer", "minimum": 0},
+    "hostname": {},
+    "link-autoneg": {"enum": ["yes", "no", "on", "off"]},
+    "link-duplex": {"enum": ["half", "full"], "default": "full"},
+    "link-fec": {"enum": ["rs", "baser", "auto", "on", "off"], "default": "auto"},
+    "link-speed": {"type": "integer", "minimum": 0},
+    "lro-offload": {"enum": ["on", "off"], "default": "off"},
+    "metric": {"type": "integer", "minimum": 0},
+    "network": {"format": "ipv4"},
+    "offload-gro": {"enum": ["on", "off"]},
+    "offload-gso": {"enum": ["on", "off"]},
+    "offload-lro": {"enum": ["on", "off"]},
+    "offload-rx": {"enum": ["on", "off"]},
+    "offload-sg": {"enum": ["on", "off"]},
+    "offload-tso": {"enum": ["on", "off"]},
+    "offload-tx": {"enum": ["on", "off"]},
+    "offload-ufo": {"enum": ["on", "off"]},
+    "ovs_extra": {},
+    "privext": {"enum": ["0", "1", "2"]},
+    "request_prefix": {"enum": ["0", "1"]},
+    "rx-offload": {"enum": ["on", "off"], "default": "on"},
+    "tso-offload": {"enum": ["on", "off"], "default": "on"},
+    "tx-offload": {"enum": ["on", "off"], "default": "on"},
+    "ufo-offload": {"enum": ["on", "off"], "default": "off"},
+    "wireless-power": {"enum": ["on", "off"]},
+    "wpa-conf": {},
+    "wpa-driver": {},
+    "wpa-iface": {},
+}
+
+
 def interfaces(dump):
     """ifupdown2's table, narrowed by the limits Proxmox's API sets for the same thing."""
     own = {k.replace("_", "-"): v for k, v in dump["properties"].items()}
@@ -257,6 +305,7 @@ def interfaces(dump):
         options.setdefault(name, {})
     for name in ("ovs-type", "ovs-options", "ovs-bridge", "ovs-bonds", "ovs-ports", "ovs-mtu"):
         options.setdefault(name.replace("-", "_", 1), {})
+    options.update(MORE_INTERFACE_OPTIONS)
     return dict(sorted(options.items()))
 
 

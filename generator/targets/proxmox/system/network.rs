@@ -20,7 +20,7 @@ use crate::pve::interfaces::{
 };
 use crate::shell::Command;
 use crate::source::{Places, Span, Spanned};
-use crate::value::{BondMode, GuestAddress, Line, MacAddress};
+use crate::value::{GuestAddress, Line, MacAddress};
 
 use super::{Tree, push};
 
@@ -150,15 +150,25 @@ impl File<'_> {
             Some(bridge) => InterfaceKind::OvsPort(OvsPort {
                 kind: OvsPortKind::Card,
                 bridge,
-                options: None,
+                options: leg
+                    .and_then(|leg| facts::ovs_options(leg.extra))
+                    .map(str::to_owned),
             }),
+            None if name == "lo" => InterfaceKind::Loopback,
+            None if nic.is_link => InterfaceKind::Other,
             None => InterfaceKind::Card,
         };
         let model = nic.model.as_ref().map(|model| model.as_str());
+        let mut families = leg.map(|leg| self.families(leg)).unwrap_or_default();
+        if matches!(kind, InterfaceKind::Loopback) {
+            for family in &mut families {
+                family.method = Method::Loopback;
+            }
+        }
         let interface = Interface {
-            auto: leg.is_some() && !is_port(self.host, device),
+            auto: leg.is_some_and(|leg| *leg.autostart) && !is_port(self.host, device),
             mtu: self.mtus.get(name).copied(),
-            families: leg.map(|leg| self.families(leg)).unwrap_or_default(),
+            families,
             comments: comment(
                 leg.and_then(|leg| leg.description)
                     .map_or(model, |text| Some(text.as_str())),
@@ -177,12 +187,16 @@ impl File<'_> {
             Some(bridge) => InterfaceKind::OvsPort(OvsPort {
                 kind: OvsPortKind::Bond(ports),
                 bridge,
-                options: Some(ovs_bond_options(*bond.mode).to_owned()),
+                options: Some(
+                    facts::ovs_options(&bond.extra)
+                        .unwrap_or_else(|| facts::ovs_bond_options(*bond.mode))
+                        .to_owned(),
+                ),
             }),
             None => InterfaceKind::Bond(interfaces::Bond {
                 ports,
                 mode: bond.mode.as_str().to_owned(),
-                miimon: None,
+                miimon: facts::link_interval(bond),
                 xmit_hash_policy: bond.hash_policy.map(|hash| hash.as_str().to_owned()),
                 primary: bond.primary.map(|nic| card(nic.value)),
             }),
@@ -194,7 +208,9 @@ impl File<'_> {
                 .push(("bond-lacp-rate".to_owned(), rate.as_str().to_owned()));
         }
         add_lines(first(&mut families), &bond.extra);
+        add_lines6(&mut families, &bond.extra6);
         let interface = Interface {
+            auto: *bond.autostart,
             mtu: self.mtus.get(bond.name.as_str()).copied(),
             comments: comment(leg.and_then(|leg| leg.description).map(Line::as_str)),
             families,
@@ -248,7 +264,9 @@ impl File<'_> {
             // A rule is taken back in the order in which none is left that another stands on.
         }
         add_lines(first(&mut families), leg.extra);
+        add_lines6(&mut families, leg.extra6);
         let interface = Interface {
+            auto: *bridge.autostart,
             mtu: bridge.mtu.map(|mtu| mtu.value),
             comments: comment(bridge.description.as_ref().map(|text| text.as_str())),
             families,
@@ -265,7 +283,12 @@ impl File<'_> {
         for bridge in host.network.bridges.values() {
             for port in bridge.ports.iter().filter(|port| port.vlan.is_some()) {
                 let name = port_name(host, port.value);
-                if named.insert(name.clone()) {
+                // A row of its own says more of it.
+                let has_row = host.network.interfaces.values().any(|row| {
+                    row.on.value == On::Port(port.device)
+                        && row.vlan.map(|tag| tag.value) == port.vlan
+                });
+                if !has_row && named.insert(name.clone()) {
                     let interface = Interface {
                         mtu: self.mtus.get(&name).copied(),
                         ..Interface::new(name, VLAN)
@@ -279,6 +302,7 @@ impl File<'_> {
             let name = leg_name(host, id);
             let kind = match self.internal_port(interface) {
                 Some(port) => InterfaceKind::OvsPort(port),
+                None if interface.label.is_some() => InterfaceKind::Other,
                 None if interface.vlan.is_none() => continue,
                 None if interface.interface.is_some() => InterfaceKind::Vlan {
                     raw_device: Some(host.network.segment_interface(
@@ -298,6 +322,7 @@ impl File<'_> {
             let leg = host.network.leg(id);
             let families = self.families(leg);
             let interface = Interface {
+                auto: *leg.autostart,
                 mtu: self.mtus.get(&name).copied(),
                 comments: comment(leg.description.map(Line::as_str)),
                 families,
@@ -315,7 +340,9 @@ impl File<'_> {
         self.host.network.is_ovs_port(interface).then(|| OvsPort {
             kind: OvsPortKind::Internal,
             bridge: self.host.network.bridges[bridge].name.value.clone(),
-            options: interface.vlan.map(|tag| format!("tag={}", tag.value)),
+            options: facts::ovs_options(&interface.extra)
+                .map(str::to_owned)
+                .or_else(|| interface.vlan.map(|tag| format!("tag={}", tag.value))),
         })
     }
 
@@ -334,12 +361,26 @@ impl File<'_> {
                         "post-up",
                         ip(v6)
                             .args(["route", "replace", "default", "via", &gateway.to_string()])
-                            .args(["dev", &leg_name(self.host, leg.id)]),
+                            .args(["dev", &leg_device(self.host, leg.id)]),
                     ),
                     None => continue,
                 },
             };
             families.push(family);
+        }
+        for cidr in &leg.ip.more {
+            let version = if cidr.is_v6() {
+                IpVersion::V6
+            } else {
+                IpVersion::V4
+            };
+            let of_family = families
+                .iter_mut()
+                .find(|family| family.version == version && family.method == Method::Static);
+            match of_family {
+                Some(family) => family.more.push(cidr.value.to_string()),
+                None => families.push(Family::fixed(version, cidr.value)),
+            }
         }
         for route in facts::routes(self.host, leg) {
             let version = if route.v6 {
@@ -351,7 +392,7 @@ impl File<'_> {
             if let Some(via) = route.via {
                 command = command.args(["via", &via.to_string()]);
             }
-            command = command.args(["dev", &leg_name(self.host, leg.id)]);
+            command = command.args(["dev", &leg_device(self.host, leg.id)]);
             if let Some(metric) = route.metric {
                 command = command.args(["metric", &metric.to_string()]);
             }
@@ -364,6 +405,7 @@ impl File<'_> {
         }
         if leg.bridge().is_none() {
             add_lines(first(&mut families), leg.extra);
+            add_lines6(&mut families, leg.extra6);
         }
         first(&mut families);
         families
@@ -393,6 +435,22 @@ fn add_lines(family: &mut Family, lines: &[Spanned<Line>]) {
     family
         .options
         .extend(lines.map(|(key, value)| (key.to_owned(), value.to_owned())));
+}
+
+/// Adds lines of the IPv6 stanza, which is `inet6 manual` where there is none yet.
+fn add_lines6(families: &mut Vec<Family>, lines: &[Spanned<Line>]) {
+    if lines.is_empty() {
+        return;
+    }
+    first(families);
+    let at = families
+        .iter()
+        .position(|family| family.version == IpVersion::V6)
+        .unwrap_or_else(|| {
+            families.push(Family::new(IpVersion::V6, Method::Manual));
+            families.len() - 1
+        });
+    add_lines(&mut families[at], lines);
 }
 
 fn ip(v6: bool) -> Command {
@@ -430,8 +488,17 @@ fn taken_back(rule: &facts::PacketRule) -> (String, String) {
 /// The leg that is a card or a bond itself.
 fn leg_on(host: &Host, device: PortDevice) -> Option<Leg<'_>> {
     host.network.legs().find(|leg| {
-        leg.bridge().is_none() && leg.segment.vlan.is_none() && leg.segment.link == On::Port(device)
+        let is_alias = match leg.id {
+            LegId::Interface(id) => host.network.interfaces[id].label.is_some(),
+            LegId::Bridge(_) => true,
+        };
+        !is_alias && leg.segment.vlan.is_none() && leg.segment.link == On::Port(device)
     })
+}
+
+/// The device of a leg as `ip` knows it.
+fn leg_device(host: &Host, leg: LegId) -> String {
+    host.network.leg_device(&host.hardware, leg)
 }
 
 fn leg_name(host: &Host, leg: LegId) -> String {
@@ -460,20 +527,6 @@ fn ovs_bridge_of(host: &Host, device: PortDevice) -> Option<String> {
     bridges
         .find(|bridge| bridge.ports.iter().any(|port| port.device == device))
         .map(|bridge| bridge.name.value.clone())
-}
-
-/// A bond's mode in the words of Open vSwitch (ovs-vswitchd.conf.db(5), `bond_mode` and `lacp`).
-fn ovs_bond_options(mode: BondMode) -> &'static str {
-    match mode {
-        BondMode::Lacp => "bond_mode=balance-tcp lacp=active",
-        BondMode::BalanceXor => "bond_mode=balance-slb",
-        // The others are reported by the analysis: Open vSwitch has no word for them.
-        BondMode::ActiveBackup
-        | BondMode::BalanceRr
-        | BondMode::Broadcast
-        | BondMode::BalanceTlb
-        | BondMode::BalanceAlb => "bond_mode=active-backup",
-    }
 }
 
 fn port_name(host: &Host, port: Port) -> String {
