@@ -591,3 +591,47 @@ fn interfaces_of_real_hosts_are_said_in_keys() {
         );
     }
 }
+
+/// Networks of the kinds that people have, in keys: no raw line, and a plan that leaves every interface as it is.
+#[test]
+fn networks_are_adopted_in_keys() {
+    let text = fs::read_to_string(tests().join("adopt/networks.txt")).expect("networks");
+    let mut raw = Vec::new();
+    let mut count = 0;
+    for network in text.split("==== ").filter(|network| !network.is_empty()) {
+        let (name, body) = network.split_once('\n').expect("a line with the name");
+        let folder = lay_out("lvm-thin");
+        let live = folder.path().join("live");
+        for kind in ["lxc", "qemu-server"] {
+            fs::remove_dir_all(live.join("etc/pve/nodes/pve1").join(kind)).expect("guests");
+        }
+        fs::remove_file(live.join("etc/pve/jobs.cfg")).expect("jobs");
+        fs::write(live.join("etc/network/interfaces"), body).expect("a file");
+        let said = adopt(folder.path(), &["-o", "host.toml", "-q"]);
+        // The host's own line in /etc/hosts may be of another address.
+        assert_ne!(said.status, Some(2), "{name}: {}", said.err);
+        let spec = fs::read_to_string(folder.path().join("host.toml")).expect("a spec");
+        assert!(!spec.contains("\n# MOX"), "{name}: {spec}");
+        count += 1;
+        if spec.lines().any(|line| line.starts_with("extra = ")) {
+            raw.push(name.to_owned());
+        }
+        let args = [
+            "plan",
+            "host.toml",
+            "--live",
+            "live",
+            "--message-format",
+            "json",
+        ];
+        let planned = call(folder.path(), &args);
+        assert!(
+            !planned.out.contains("interface/"),
+            "{name}: {}",
+            planned.out
+        );
+    }
+    assert!(count >= 50, "{count}");
+    // A VLAN of a bridge as the port of another.
+    assert_eq!(raw, ["bridge-on-bridge-vlan"]);
+}

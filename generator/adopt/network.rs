@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::doc::{Doc, Part, Table, Toml};
 use super::hardware::is_card_name;
 use super::write::{NoteKind, Writing};
+use crate::facts::network::ovs_bond_options;
 use crate::live::secrets::is_blanked;
 use crate::plan::value::parts;
 use crate::pve::GuestKind;
-use crate::facts::network::ovs_bond_options;
 use crate::pve::interfaces::{
-    Family, Interface, InterfaceKind, IpVersion, Method, OvsPort, OvsPortKind,
+    self, Family, Interface, InterfaceKind, IpVersion, Method, OvsPort, OvsPortKind,
 };
 use crate::pve::schema::{OptionSchema, ValueType};
 use crate::pve::{ConfigFile, Release, check_option};
@@ -39,8 +39,10 @@ impl Interfaces {
         let Some(file) = writing.live.interfaces.present() else {
             return sorted;
         };
-        let on_lo = file.interfaces.iter().any(|one| one.name.starts_with("lo:"));
-        for interface in file.interfaces.iter() {
+        let file_as_brought_up = interfaces::Interfaces::parse(&without_gaps(&file.file.text));
+        let file = &file_as_brought_up;
+        let on_lo = file.iter().any(|one| one.name.starts_with("lo:"));
+        for interface in file.iter() {
             let is_lo = matches!(interface.kind, InterfaceKind::Loopback);
             if is_lo && !on_lo && says_nothing(interface) || interface.name.is_empty() {
                 continue;
@@ -159,9 +161,12 @@ fn carrier(interface: &Interface) -> Option<(String, Option<u16>)> {
                 Some((raw_device.clone()?, Some(named.or(*id)?)))
             }
         },
-        InterfaceKind::OvsPort(port @ OvsPort { kind: OvsPortKind::Internal, .. }) => {
-            Some((port.bridge.clone(), ovs_tag(port)))
-        }
+        InterfaceKind::OvsPort(
+            port @ OvsPort {
+                kind: OvsPortKind::Internal,
+                ..
+            },
+        ) => Some((port.bridge.clone(), ovs_tag(port))),
         InterfaceKind::OvsPort(_)
         | InterfaceKind::Loopback
         | InterfaceKind::Card
@@ -229,15 +234,22 @@ fn normal(interface: &Interface) -> Interface {
     }
 }
 
-/// A stanza without a family as those of both.
+/// A stanza without a family, or with an address of the other, as those of both.
 fn by_version(family: &Family) -> Vec<Family> {
-    if family.version != IpVersion::Both {
+    let mut addresses = family.address.iter().chain(&family.more);
+    let is_v6 = family.version == IpVersion::V6;
+    if family.version != IpVersion::Both && addresses.all(|one| one.contains(':') == is_v6) {
         return vec![family.clone()];
     }
     let mut found = Vec::new();
     for version in [IpVersion::V4, IpVersion::V6] {
         let own = |text: &&String| text.contains(':') == (version == IpVersion::V6);
-        let mut addresses = family.address.iter().chain(&family.more).filter(own).cloned();
+        let mut addresses = family
+            .address
+            .iter()
+            .chain(&family.more)
+            .filter(own)
+            .cloned();
         let mut gateways = family.gateway.iter().chain(&family.more_gateways);
         let mut part = Family::new(version, Method::Manual);
         part.address = addresses.next();
@@ -246,10 +258,14 @@ fn by_version(family: &Family) -> Vec<Family> {
         if part.address.is_some() {
             part.method = Method::Static;
         }
-        if version == IpVersion::V4 {
+        let has_options = match family.version {
+            IpVersion::V4 | IpVersion::Both => version == IpVersion::V4,
+            IpVersion::V6 => version == IpVersion::V6,
+        };
+        if has_options {
             part.options.clone_from(&family.options);
         }
-        if version == IpVersion::V4 || part.address.is_some() || part.gateway.is_some() {
+        if has_options || part.address.is_some() || part.gateway.is_some() {
             found.push(part);
         }
     }
@@ -336,7 +352,9 @@ fn is_card(interface: &Interface) -> bool {
         InterfaceKind::Other => {
             let hardware = ["wl", "ww", "usb", "eth"];
             alias(&interface.name).is_none()
-                && hardware.iter().any(|start| interface.name.starts_with(start))
+                && hardware
+                    .iter()
+                    .any(|start| interface.name.starts_with(start))
         }
         InterfaceKind::OvsPort(_)
         | InterfaceKind::Loopback
@@ -381,7 +399,12 @@ pub(super) fn write(writing: &mut Writing<'_>, interfaces: &Interfaces, doc: &mu
     }
     raw_stanzas(writing, interfaces, &mut raw);
     doc.push(raw);
-    let all = || interfaces.order.iter().filter_map(|name| interfaces.typed.get(name));
+    let all = || {
+        interfaces
+            .order
+            .iter()
+            .filter_map(|name| interfaces.typed.get(name))
+    };
     for interface in all() {
         if let Some(table) = bond(interface) {
             doc.push(table.finished(interface, interfaces.comes_up_anyway(interface)));
@@ -510,9 +533,9 @@ fn addresses(interface: &Interface, table: &mut Table) {
 /// The options of the stanzas: keys where ifupdown2 knows them, else raw lines. What a table says otherwise is left out.
 fn options(interface: &Interface, table: &mut Table, said: &[&str]) {
     let families = &interface.families;
-    let has_v4 = families.iter().any(|family| {
-        family.version != IpVersion::V6 || matches!(family.method, Method::Manual)
-    });
+    let has_v4 = families
+        .iter()
+        .any(|family| family.version != IpVersion::V6 || matches!(family.method, Method::Manual));
     for family in families {
         let of_v6 = family.version == IpVersion::V6 && has_v4;
         let mut entries: Vec<(String, Toml)> = Vec::new();
@@ -573,12 +596,15 @@ fn bond(interface: &Interface) -> Option<Table> {
             let policy = bond.xmit_hash_policy.as_deref();
             // The kernel's own, where the file says none.
             let policy = policy.or_else(|| hashes.then_some("layer2"));
-            table.set_some("hash-policy", policy.map(|policy| match policy {
-                "0" => "layer2",
-                "1" => "layer3+4",
-                "2" => "layer2+3",
-                other => other,
-            }));
+            table.set_some(
+                "hash-policy",
+                policy.map(|policy| match policy {
+                    "0" => "layer2",
+                    "1" => "layer3+4",
+                    "2" => "layer2+3",
+                    other => other,
+                }),
+            );
             table.set_some("primary", bond.primary.as_deref());
             if let Some(interval) = bond.miimon.filter(|ms| *ms != 100) {
                 table.set("bond-miimon", interval);
@@ -788,15 +814,12 @@ fn outside(writing: &Writing<'_>, interfaces: &Interfaces) -> BTreeSet<String> {
         }
     }
     used.retain(|name| {
-        let made = interfaces
-            .typed
-            .get(name)
-            .is_some_and(|interface| {
-                matches!(
-                    interface.kind,
-                    InterfaceKind::Bridge(_) | InterfaceKind::OvsBridge(_)
-                )
-            });
+        let made = interfaces.typed.get(name).is_some_and(|interface| {
+            matches!(
+                interface.kind,
+                InterfaceKind::Bridge(_) | InterfaceKind::OvsBridge(_)
+            )
+        });
         !made && BridgeName::parse(name).is_ok()
     });
     used
@@ -806,6 +829,27 @@ fn outside(writing: &Writing<'_>, interfaces: &Interfaces) -> BTreeSet<String> {
 fn has_secret(interface: &Interface) -> bool {
     let mut options = interface.families.iter().flat_map(|family| &family.options);
     options.any(|(_, value)| is_blanked(value))
+}
+
+/// The file as ifupdown2 reads it: an empty line ends no stanza, and the options behind it belong to the one above.
+fn without_gaps(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut kept = String::new();
+    for (at, line) in lines.iter().enumerate() {
+        let mut rest = lines[at..].iter().map(|line| line.trim());
+        let next = rest.find(|line| !line.is_empty() && !line.starts_with('#'));
+        let goes_on = next.is_some_and(|next| {
+            let word = next.split_whitespace().next().unwrap_or_default();
+            let starts = ["iface", "auto", "mapping", "source", "source-directory"];
+            !starts.contains(&word) && !word.starts_with("allow-")
+        });
+        if line.trim().is_empty() && goes_on {
+            continue;
+        }
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    kept
 }
 
 /// What stands in the file word for word.

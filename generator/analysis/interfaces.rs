@@ -29,6 +29,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
         bond_below_bridge(host, id, bond, sink);
     }
     raw_lines(host, sink);
+    vxlans(host, sink);
     raw_stanzas(host, sink);
     said_to_ifupdown(host, sink);
 }
@@ -57,14 +58,13 @@ fn on_its_own(host: &Host, interface: &HostInterface, sink: &mut Sink) {
                     format!("`{of}` is made elsewhere"),
                     "who makes the bridge gives the host its address there".to_owned(),
                 ));
-            } else if interface.vlan.is_none()
-                && interface.label.is_none()
-                && !bridge.is_ovs()
-            {
+            } else if interface.vlan.is_none() && interface.label.is_none() && !bridge.is_ovs() {
                 sink.push(taken(
                     bridge.name.span,
                     format!("`{of}` itself"),
-                    format!("write the address into `[network.bridges.{of}]`, or add `vlan` or `label`"),
+                    format!(
+                        "write the address into `[network.bridges.{of}]`, or add `vlan` or `label`"
+                    ),
                 ));
             }
         }
@@ -509,9 +509,7 @@ impl Stanza {
     fn hears(self, line: &str) -> bool {
         match self {
             Self::Bridge { tree } => delay_of_line(line, tree).is_some(),
-            Self::Bond => {
-                number_of_line(line, "bond-miimon").is_some() || is_ovs_options(line)
-            }
+            Self::Bond => number_of_line(line, "bond-miimon").is_some() || is_ovs_options(line),
             Self::OvsPort => is_ovs_options(line),
             Self::Other => false,
         }
@@ -555,6 +553,57 @@ fn raw_lines(host: &Host, sink: &mut Sink) {
             );
         }
         as_template(text, line.span, sink);
+    }
+}
+
+/// What Proxmox VE asks of a VXLAN before it writes the file (PVE::Network::Interfaces, "check vxlan").
+fn vxlans(host: &Host, sink: &mut Sink) {
+    const ENDS: [&str; 3] = ["vxlan-remoteip", "vxlan-local-tunnelip", "vxlan-svcnodeip"];
+    let mut ids: BTreeMap<&str, Span> = BTreeMap::new();
+    for leg in host.network.legs() {
+        let lines = leg.extra.iter().filter_map(|line| {
+            let (key, value) = stanza_line(line.value.as_str())?;
+            Some((key, value, line.span))
+        });
+        let options: Vec<(&str, &str, Span)> = lines
+            .filter(|(key, ..)| key.starts_with("vxlan-"))
+            .collect();
+        let find = |wanted: &str| options.iter().find(|(key, ..)| *key == wanted);
+        let mut ends = ENDS.into_iter().filter_map(find);
+        if let (Some((first, _, place)), Some((second, _, span))) = (ends.next(), ends.next()) {
+            sink.push(
+                Diagnostic::new(Code::MOX0230, *span, format!("`{second}` beside `{first}`"))
+                    .also(*place, "the other end is said here already")
+                    .help(format!(
+                        "remove one of them: with `{first}` alone the kernel chooses the rest"
+                    )),
+            );
+        }
+        let (node, device) = (find("vxlan-svcnodeip"), find("vxlan-physdev"));
+        if let (Some((alone, _, span)), None) | (None, Some((alone, _, span))) = (node, device) {
+            let missing = if node.is_some() {
+                "vxlan-physdev"
+            } else {
+                "vxlan-svcnodeip"
+            };
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0230,
+                    *span,
+                    format!("`{alone}` without `{missing}`"),
+                )
+                .help(format!("add `{missing}`, or remove `{alone}`")),
+            );
+        }
+        if let Some((_, id, span)) = find("vxlan-id")
+            && let Some(first) = ids.insert(id, *span)
+        {
+            sink.push(
+                Diagnostic::new(Code::MOX0230, *span, format!("`vxlan-id` {id} twice"))
+                    .also(first, "the first")
+                    .help("give each VXLAN a number of its own"),
+            );
+        }
     }
 }
 

@@ -389,6 +389,10 @@ struct Station<'a> {
     span: Span,
     name: &'a str,
     owner: Owner,
+    /// Whether it has no neighbours.
+    is_single: bool,
+    /// Whether the interface has routes.
+    has_routes: bool,
 }
 
 /// Whose an address is.
@@ -410,6 +414,8 @@ fn stations(host: &Host) -> Vec<Station<'_>> {
             span: address.span,
             name: host.name.as_str(),
             owner: Owner::Host,
+            is_single: is_single(&address.value),
+            has_routes: has_routes(leg),
         }));
     }
     for machine in host.network.machines.values() {
@@ -426,6 +432,8 @@ fn stations(host: &Host) -> Vec<Station<'_>> {
             span: address.span,
             name: &machine.name.value,
             owner: Owner::Machine,
+            is_single: false,
+            has_routes: false,
         }));
     }
     for (id, guest) in host.guests.iter() {
@@ -436,6 +444,8 @@ fn stations(host: &Host) -> Vec<Station<'_>> {
                 span: address.span,
                 name: &guest.name.value,
                 owner: Owner::Guest(id),
+                is_single: false,
+                has_routes: false,
             }));
         }
     }
@@ -463,10 +473,33 @@ fn addresses_twice(stations: &[Station<'_>], together: &Running, sink: &mut Sink
     let mut own: Vec<_> = stations.iter().filter(|s| s.owner == Owner::Host).collect();
     own.sort_by_key(|s| (s.address, s.span));
     for pair in own.windows(2) {
-        if pair[0].address == pair[1].address && pair[0].segment != pair[1].segment {
+        if pair[0].address == pair[1].address
+            && pair[0].segment != pair[1].segment
+            && !pair[0].shares(pair[1])
+        {
             sink.push(address_twice(pair[0], pair[1]));
         }
     }
+}
+
+impl Station<'_> {
+    /// Whether the host has one address on two interfaces on purpose: one of them has no neighbours by it, as where a rented
+    /// server leads single addresses on to its guests, or routes say which way each neighbour is, as in a mesh of nodes that
+    /// are cabled to each other (pve-docs, "Full Mesh Network for Ceph Server").
+    fn shares(&self, other: &Self) -> bool {
+        self.is_single || other.is_single || self.has_routes && other.has_routes
+    }
+}
+
+/// Whether an address has no neighbours: it is a network of its own.
+fn is_single(own: &Cidr) -> bool {
+    own.network().prefix_len() == own.network().max_prefix_len()
+}
+
+/// Whether a leg says which way some of its neighbours are.
+fn has_routes(leg: Leg<'_>) -> bool {
+    let mut lines = leg.extra.iter();
+    !leg.ip.routes.is_empty() || lines.any(|line| line.as_str().contains(" route "))
 }
 
 fn address_twice(first: &Station<'_>, second: &Station<'_>) -> Diagnostic {
@@ -518,7 +551,6 @@ fn handed_out(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
 /// Two networks of the host that share addresses: which one a packet takes is chance, or the smaller one takes it.
 fn overlapping(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
     // An address without neighbours is a network of its own: rented servers lead single addresses on to their guests.
-    let is_single = |own: &Cidr| own.network().prefix_len() == own.network().max_prefix_len();
     let mut networks: Vec<(Leg<'_>, Spanned<Cidr>)> = host
         .network
         .legs()
@@ -535,7 +567,11 @@ fn overlapping(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
         {
             around.pop();
         }
-        let outer = around.iter().rev().find(|(outer, _)| outer.id != leg.id);
+        // A row for a further address of the same interface is in its network.
+        let outer = around.iter().rev().find(|(outer_leg, outer)| {
+            let in_mesh = outer.value == own.value && has_routes(*outer_leg) && has_routes(leg);
+            outer_leg.id != leg.id && outer_leg.segment != leg.segment && !in_mesh
+        });
         if let Some((outer_leg, outer)) = outer {
             let (name, outer_name) = (&leg.name.value, &outer_leg.name.value);
             let lost = stations

@@ -48,6 +48,9 @@ pub struct HostRoute {
     pub v6: bool,
 }
 
+/// What a card carries where nobody says otherwise.
+const USUAL_MTU: u32 = 1500;
+
 /// The MTU of whatever lies below a bridge, a bond or an address that has one: a port that carries less would drop the
 /// packets.
 pub fn mtus(host: &Host) -> BTreeMap<String, u32> {
@@ -61,7 +64,12 @@ pub fn mtus(host: &Host) -> BTreeMap<String, u32> {
             .port_interface(&host.hardware, Port { device, vlan })
     };
     let mut of_bonds = BTreeMap::new();
+    let mut own = Vec::new();
+    // What lies below carries 1500 anyway.
     let mut raise_device = |device: PortDevice, mtu: u32| {
+        if mtu <= USUAL_MTU {
+            return;
+        }
         if let PortDevice::Bond(bond) = device {
             let known = of_bonds.entry(bond).or_insert(mtu);
             *known = (*known).max(mtu);
@@ -71,6 +79,7 @@ pub fn mtus(host: &Host) -> BTreeMap<String, u32> {
     for (id, bond) in host.network.bonds.iter() {
         if let Some(mtu) = bond.mtu {
             raise_device(PortDevice::Bond(id), mtu.value);
+            own.push((PortDevice::Bond(id), mtu.value));
         }
     }
     for bridge in host.network.bridges.values() {
@@ -82,12 +91,19 @@ pub fn mtus(host: &Host) -> BTreeMap<String, u32> {
     for interface in host.network.interfaces.values() {
         if let (Some(mtu), Link::Port(device)) = (interface.mtu, interface.on.value) {
             raise_device(device, mtu.value);
+            if interface.vlan.is_none() {
+                own.push((device, mtu.value));
+            }
         }
+    }
+    for (device, mtu) in own {
+        raise(name(device, None), mtu);
     }
     // VLANs of their own, once the devices below them are known.
     for bridge in host.network.bridges.values() {
         let Some(mtu) = bridge.mtu else { continue };
-        for port in bridge.ports.iter().filter(|port| port.vlan.is_some()) {
+        let ports = bridge.ports.iter().filter(|port| port.vlan.is_some());
+        for port in ports.filter(|_| mtu.value > USUAL_MTU) {
             raise(name(port.device, port.vlan), mtu.value);
         }
     }

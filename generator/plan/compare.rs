@@ -1478,7 +1478,8 @@ impl Rules for InterfaceRules {
                 // Lines of commands stand for themselves.
                 _ if value.contains('\n') => {
                     let lines = value.lines();
-                    let lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+                    let lines =
+                        lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
                     lines.collect::<Vec<_>>().join("\n")
                 }
                 _ => value.split_whitespace().collect::<Vec<_>>().join(" "),

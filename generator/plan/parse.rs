@@ -239,8 +239,12 @@ pub(super) fn interfaces(text: &str) -> Items {
                 };
                 let key = word.replace('_', "-");
                 let is_v6 = matches!(key.as_str(), "address" | "gateway") && rest.contains(':');
-                // A stanza without a family has the addresses of both.
-                let family = family.unwrap_or(if is_v6 { "inet6 " } else { "" });
+                // A stanza without a family has the addresses of both, and ifupdown2 takes one of the other family, too.
+                let family = match family {
+                    Some(family) if !is_v6 => family,
+                    Some(_) | None if is_v6 => "inet6 ",
+                    Some(_) | None => "",
+                };
                 let key = match key.as_str() {
                     "slaves" => "bond-slaves".to_owned(),
                     // They follow from the address.
@@ -264,19 +268,20 @@ pub(super) fn interfaces(text: &str) -> Items {
         }
     }
     ports_of_bonds(&mut all);
+    ports_of_ovs(&mut all);
     // What is brought up brings its ports up first, whether they are `auto` themselves or not.
     let carried: BTreeSet<String> = all
         .iter()
         .filter(|(name, _)| autos.contains(*name))
         .flat_map(|(_, options)| {
-            let ports =
-                ["bond-slaves", "bridge-ports", "ovs-ports", "ovs-bonds"].map(|key| options.get(key));
+            let ports = ["bond-slaves", "bridge-ports", "ovs-ports", "ovs-bonds"]
+                .map(|key| options.get(key));
             let ports = ports.into_iter().flatten();
             ports.flat_map(|ports| ports.split_whitespace().map(str::to_owned))
         })
         .collect();
-    // A VLAN that a bridge takes in needs no stanza: ifupdown2 makes it.
-    for port in carried.iter().filter(|port| port.contains('.')) {
+    // A port needs no stanza: ifupdown2 brings it up with what takes it, and makes a VLAN.
+    for port in &carried {
         all.entry(port.clone()).or_default();
     }
     autos.extend(carried);
@@ -300,9 +305,12 @@ pub(super) fn interfaces(text: &str) -> Items {
             whole_addresses(&mut options, family);
             let method = format!("{family}method");
             if options.contains_key(&format!("{family}address")) {
-                options
-                    .entry(method)
-                    .or_insert_with(|| "static".to_owned());
+                options.entry(method).or_insert_with(|| "static".to_owned());
+            } else if options
+                .get(&method)
+                .is_some_and(|method| method == "static")
+            {
+                options.remove(&method);
             }
         }
         items.insert(Object::Interface(name), options);
@@ -314,6 +322,25 @@ pub(super) fn interfaces(text: &str) -> Items {
 fn is_of_link(key: &str) -> bool {
     let of_kind = ["bridge-", "bond-", "ovs-", "vlan-", "vxlan-"];
     matches!(key, "mtu" | "hwaddress" | "link-type") || of_kind.iter().any(|of| key.starts_with(of))
+}
+
+/// What a bridge of Open vSwitch takes is a port of it, whether its own stanza says so or not.
+fn ports_of_ovs(all: &mut BTreeMap<String, Options>) {
+    let ports: Vec<(String, String)> = all
+        .iter()
+        .filter_map(|(bridge, options)| Some((bridge, options.get("ovs-ports")?)))
+        .flat_map(|(bridge, ports)| {
+            let ports = ports.split_whitespace();
+            ports.map(|port| (port.to_owned(), bridge.clone()))
+        })
+        .collect();
+    for (port, bridge) in ports {
+        let options = all.entry(port).or_default();
+        options
+            .entry("ovs-type".to_owned())
+            .or_insert_with(|| "OVSPort".to_owned());
+        options.entry("ovs-bridge".to_owned()).or_insert(bridge);
+    }
 }
 
 /// The kernel gives the packet size of a bond to its ports, whether the file says so or not.

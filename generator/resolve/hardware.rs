@@ -1,8 +1,8 @@
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Arena, Cpu, Disk, Hardware, Memory, Nic, PciDevice, Setting, UsbDevice};
+use crate::source::Spanned;
 use crate::spec::HostFile;
 use crate::spec::hardware::{CpuSpec, HardwareSpec, PciSpec};
-use crate::source::Spanned;
 use crate::value::{ByteSize, DiskKind, InterfaceName, PciClass, SpecString};
 
 use super::{Index, list};

@@ -3,16 +3,17 @@ use crate::model::{
     Addressing, Arena, Bond, Bridge, Forward, Gateway, HostInterface, LegId, Link, Machine,
     Network, Nic, Port, PortDevice, Route, Setting,
 };
+use crate::pve::{ConfigFile, PveOption, Release, check_option, report_fault};
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
 use crate::spec::network::{
-    BondSpec, BridgeSpec, ForwardSpec, Inet6Spec, InterfaceSpec, LinkSpec, MachineSpec, NetworkSpec, RouteSpec,
+    BondSpec, BridgeSpec, ForwardSpec, Inet6Spec, InterfaceSpec, LinkSpec, MachineSpec,
+    NetworkSpec, RouteSpec,
 };
 use crate::spec::reader::{GatewayName, Int, List, Reference, unknown_reference};
-use crate::pve::{ConfigFile, PveOption, Release, check_option, report_fault};
 use crate::value::{
-    BondMode, BridgeKind, BridgePort, Cidr, GuestAddress, HashPolicy, InterfaceName, Line, Protocol,
-    SpecString, VlanSet, VlanTag,
+    BondMode, BridgeKind, BridgePort, Cidr, GuestAddress, HashPolicy, InterfaceName, Line,
+    Protocol, SpecString, VlanSet, VlanTag,
 };
 
 use super::references::Names;
@@ -307,8 +308,7 @@ fn lines(
         match Line::parse(&format!("{key} {value}")) {
             Ok(line) => lines.push(Spanned::new(line, option.value.span)),
             Err(error) => sink.push(
-                Diagnostic::new(Line::CODE, option.value.span, error.message)
-                    .help_if(error.help),
+                Diagnostic::new(Line::CODE, option.value.span, error.message).help_if(error.help),
             ),
         }
     }

@@ -5,9 +5,9 @@ use crate::diagnostics::{Code, Diagnostic};
 use super::reader::{GatewayName, Int, List, Named, OneOf, Reference, table};
 use super::schema_keys::InterfaceOptions;
 use crate::value::{
-    AddressRange, BondMode, BridgeKind, BridgeName, BridgePort, Cidr, DnsName, GuestAddress, HashPolicy,
-    InterfaceName, IpAddress, LacpRate, Line, MacAddress, Name, PortRange, Protocol, RouteTarget,
-    Text, VlanSet,
+    AddressRange, BondMode, BridgeKind, BridgeName, BridgePort, Cidr, DnsName, GuestAddress,
+    HashPolicy, InterfaceName, IpAddress, LacpRate, Line, MacAddress, Name, PortRange, Protocol,
+    RouteTarget, Text, VlanSet,
 };
 
 table! {

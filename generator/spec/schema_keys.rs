@@ -258,9 +258,7 @@ fn scalar(schema: &OptionSchema, node: &Node, reader: &mut Reader<'_>) -> Option
         (Value::Boolean(on), ValueType::String) if switch(schema, *on).is_some() => {
             switch(schema, *on).map(str::to_owned)
         }
-        (Value::Integer(number), ValueType::String)
-            if is_choice(schema, &number.to_string()) =>
-        {
+        (Value::Integer(number), ValueType::String) if is_choice(schema, &number.to_string()) => {
             Some(number.to_string())
         }
         // The default sub-option of some is a switch: `agent`, `fleecing`.

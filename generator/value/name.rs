@@ -100,14 +100,15 @@ name!(
 name!(
     /// A bridge or a bond: what Proxmox VE takes as the name of an interface (`pve-iface`) and the kernel, 15 bytes.
     BridgeName,
-    "an interface name of lower-case letters, digits and `_`, as `\"vmbr0\"`",
-    "^[a-z][a-z0-9_]{1,14}$",
+    "an interface name of letters, digits and `_`, as `\"vmbr0\"`",
+    "^[A-Za-z][A-Za-z0-9_]{1,14}$",
     |text| {
-        if let Some((at, c)) = text.char_indices().find(|(_, c)| !matches!(c, 'a'..='z' | '0'..='9' | '_')) {
+        // PVE::JSONSchema, `pve_verify_iface`: capital letters pass, too.
+        if let Some((at, c)) = text.char_indices().find(|(_, c)| !matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9' | '_')) {
             return Err(ValueError::at(char_range(text, at), format!("an interface's name has no {}", shown(c)))
-                .help("Proxmox VE takes lower-case letters, digits and `_`: `vmbr0`, `br_lan`"));
+                .help("Proxmox VE takes letters, digits and `_`: `vmbr0`, `br_lan`"));
         }
-        if !text.starts_with(|c: char| c.is_ascii_lowercase()) {
+        if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
             return Err(ValueError::whole(text, "an interface's name starts with a letter"));
         }
         if !(2..=15).contains(&text.len()) {
@@ -121,14 +122,14 @@ name!(
     /// The kernel's name of a network card.
     InterfaceName,
     "the kernel's name of a network card, as `\"enp5s0\"`",
-    "^[A-Za-z][A-Za-z0-9_]{1,14}$",
+    "^[A-Za-z][A-Za-z0-9_-]{1,14}$",
     |text| {
         let fits = (2..=15).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_alphabetic())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
         if fits { Ok(()) } else {
             Err(ValueError::whole(text, format!("`{}` is not an interface's name", text.escape_debug()))
-                .help("2 to 15 letters, digits and `_`, as `ip link` shows it: `enp5s0`"))
+                .help("2 to 15 letters, digits, `_` and `-`, as `ip link` shows it: `enp5s0`"))
         }
     }
 );
@@ -377,7 +378,7 @@ mod tests {
         for good in ["vmbr0", "br_lan", "bond0", "ab"] {
             assert!(good.parse::<BridgeName>().is_ok(), "{good}");
         }
-        for bad in ["br-lan", "Vmbr0", "0br", "a", "abcdefghijklmnop", ""] {
+        for bad in ["br-lan", "0br", "a", "abcdefghijklmnop", ""] {
             assert!(bad.parse::<BridgeName>().is_err(), "{bad}");
         }
     }

@@ -283,6 +283,9 @@ def interfaces(dump):
         out = {}
         limits = own.get(name, {})
         low, high = spec.get("range", (None, None))
+        if name == "mtu":
+            # ifupdown2 only warns beyond 9216; Thunderbolt and InfiniBand go to 65520, which Proxmox's API takes.
+            high = None
         low = max((x for x in (low, limits.get("minimum")) if x is not None), default=None)
         high = min((x for x in (high, limits.get("maximum")) if x is not None), default=None)
         if low is not None and "list" not in spec.get("value_kind", "") and "values" not in spec:

@@ -535,7 +535,14 @@ fn refuses_in_sections_what_their_reader_drops() {
         "1-4094",
     );
     refused(ConfigFile::Interfaces, R92, "mtu", "1000", TooSmall, "1000");
-    refused(ConfigFile::Interfaces, R92, "mtu", "9217", TooLarge, "9217");
+    refused(
+        ConfigFile::Interfaces,
+        R92,
+        "mtu",
+        "65521",
+        TooLarge,
+        "65521",
+    );
     refused(
         ConfigFile::Answer,
         R92,

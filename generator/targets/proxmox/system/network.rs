@@ -166,7 +166,8 @@ impl File<'_> {
             }
         }
         let interface = Interface {
-            auto: leg.is_some_and(|leg| *leg.autostart) && !is_port(self.host, device),
+            auto: leg.is_some_and(|leg| *leg.autostart)
+                && (nic.is_link || !is_port(self.host, device)),
             mtu: self.mtus.get(name).copied(),
             families,
             comments: comment(
