@@ -100,7 +100,9 @@ fn check(loaded: &Loaded) -> compile::Checked {
 
 fn emit(checked: &compile::Checked) -> FileSet {
     let plan = checked.plan.as_ref().expect("the host is sound");
-    targets::emit(plan, Target::ALL, &Templates::built_in(), &mut Sink::new())
+    let host = checked.host.as_ref().expect("a plan is one of a host");
+    let templates = Templates::built_in();
+    targets::emit(host, plan, Target::ALL, &templates, &mut Sink::new())
 }
 
 fn stages(criterion: &mut Criterion) {

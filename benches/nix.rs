@@ -173,7 +173,9 @@ fn modules(spec: &str) -> Vec<String> {
     let mut sink = Sink::new();
     let checked = compile::check(&sources, file, &origin, &mut sink);
     let plan = checked.plan.expect("the host is sound");
-    let files = targets::emit(&plan, &[Target::Nixos], &Templates::built_in(), &mut sink);
+    let host = checked.host.expect("a plan is one of a host");
+    let templates = Templates::built_in();
+    let files = targets::emit(&host, &plan, &[Target::Nixos], &templates, &mut sink);
     files
         .iter()
         .filter(|file| {

@@ -33,7 +33,7 @@ pub fn spec(data: &[u8]) {
     let checked = compile::check(&sources, file, &origin, &mut sink);
     if let (Some(plan), Some(host)) = (&checked.plan, &checked.host) {
         let templates = Templates::built_in();
-        let files = targets::emit(plan, Target::ALL, &templates, &mut sink);
+        let files = targets::emit(host, plan, Target::ALL, &templates, &mut sink);
         moxc::check::check(host, &files, &mut sources, &mut sink);
     }
     let found = sink.finish(&Lints::default(), false);

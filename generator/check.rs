@@ -216,11 +216,10 @@ mod tests {
         let file = sources.add("homelab.toml", include_str!("../examples/homelab.toml"));
         let origin = Origin::of(&sources, &[file]);
         let mut sink = Sink::new();
-        let plan = compile::check(&sources, file, &origin, &mut sink)
-            .plan
-            .expect("a sound host");
+        let checked = compile::check(&sources, file, &origin, &mut sink);
         let files = crate::targets::emit(
-            &plan,
+            &checked.host.expect("a host"),
+            &checked.plan.expect("a sound host"),
             crate::targets::Target::ALL,
             &crate::template::Templates::built_in(),
             &mut sink,

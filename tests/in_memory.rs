@@ -38,7 +38,8 @@ impl Compiled {
 
     pub(crate) fn files_by(&mut self, targets: &[Target], by: &Templates) -> Option<FileSet> {
         let plan = self.checked.plan.as_ref()?;
-        Some(targets::emit(plan, targets, by, &mut self.sink))
+        let host = self.checked.host.as_ref()?;
+        Some(targets::emit(host, plan, targets, by, &mut self.sink))
     }
 
     /// All that is told, by the levels of moxc's own.

@@ -367,7 +367,8 @@ fn compile(printed: &Printed, live: &Snapshot) -> Compiled {
         .zip(checked.plan.as_ref())
         .map(|(host, plan)| {
             let mut sink = Sink::new();
-            let files = targets::emit(plan, &[Target::Proxmox], &Templates::built_in(), &mut sink);
+            let templates = Templates::built_in();
+            let files = targets::emit(host, plan, &[Target::Proxmox], &templates, &mut sink);
             plan::compare(
                 &Wanted {
                     host,

@@ -87,7 +87,7 @@ pub(super) fn script(
     };
     let mut sink = Sink::new();
     let templates = Templates::built_in();
-    let files = targets::emit(plan, &[Target::Proxmox], &templates, &mut sink);
+    let files = targets::emit(host, plan, &[Target::Proxmox], &templates, &mut sink);
     let name = host.name.as_str();
     let mut prepared = planned::prepare(
         &files,

@@ -9,33 +9,88 @@ use super::terminal::Terminal;
 use super::{Failure, Status};
 use crate::check;
 use crate::diagnostics::{Lints, Sink, in_order};
-use crate::output::{self, FileSet, Options, OutputError, Provenance, Report, Scope};
+use crate::output::{
+    self, FileSet, Options, Output, OutputError, Prepared, Provenance, Report, Scope,
+};
 use crate::targets::{self, Target};
 use crate::template::Templates;
 
-/// A host that is ready to be written.
-struct Ready {
+/// What is told of a host once it stands in its folder.
+struct Told {
     /// Its name, which is its folder's.
     host: String,
-    files: FileSet,
-    provenance: Provenance,
     warnings: usize,
+    /// How many files there are of each target.
+    files: BTreeMap<&'static str, usize>,
+    /// What a user does with the tree, by what is in it.
+    next: Option<&'static str>,
+}
+
+impl Told {
+    fn of(host: &str, files: &FileSet, warnings: usize) -> Self {
+        let mut targets = BTreeMap::new();
+        for file in files.iter() {
+            *targets.entry(file.target).or_default() += 1;
+        }
+        Self {
+            host: host.to_owned(),
+            warnings,
+            files: targets,
+            next: next_step(files),
+        }
+    }
+}
+
+/// A host that is compiled: its tree lies beside its place, or has been held against it. The texts are gone by now, as
+/// those of a fleet take more memory than a machine may have.
+enum Ready<'a> {
+    Tree(Told, Result<Prepared<'a>, OutputError>),
+    Compared(Result<Compared, OutputError>),
+}
+
+/// What `--check` says of a host.
+struct Compared {
+    current: bool,
+    unified: String,
+    summary: String,
 }
 
 pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<Status, Failure> {
-    let mut loaded = load::load(&args.specs).map_err(|Failure(text)| {
+    let stays = |Failure(text)| {
         let folder = args.output.display();
         Failure::new(format!("{text}; `{folder}` stays as it is"))
-    })?;
-    let targets = chosen_targets(&args.only);
-    let ready = if loaded.has_errors() {
-        Vec::new()
-    } else {
-        emit(&mut loaded, &targets, args.templates.as_deref()).map_err(|Failure(text)| {
-            let folder = args.output.display();
-            Failure::new(format!("{text}; `{folder}` stays as it is"))
-        })?
     };
+    let mut loaded = load::load(&args.specs).map_err(stays)?;
+    let targets = chosen_targets(&args.only);
+    let options = Options {
+        force: args.force,
+        scope: scope(args, &targets),
+        ..Options::default()
+    };
+    let output = if args.check || loaded.has_errors() {
+        None
+    } else {
+        Some(Output::open(&args.output, options.patience))
+    };
+    let output = match output.transpose() {
+        Ok(output) => output,
+        Err(error) => {
+            terminal.diagnostics(&loaded.sources, &loaded.found);
+            terminal.failure(&Failure::new(error.to_string()));
+            return Ok(Status::Failed);
+        }
+    };
+    let mut ready = Vec::new();
+    if !loaded.has_errors() {
+        let by = By {
+            targets: &targets,
+            templates: args.templates.as_deref(),
+            into: &args.output,
+            output: output.as_ref(),
+            options: &options,
+        };
+        ready = emit(&mut loaded, &by).map_err(stays)?;
+    }
     terminal.diagnostics(&loaded.sources, &loaded.found);
     if loaded.has_errors() {
         terminal.remark(&format!(
@@ -44,33 +99,70 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<Status, Failu
         ));
         return Ok(Status::Faulty);
     }
-    let scope = if args.only.is_empty() {
+    Ok(finish(ready, output.as_ref(), &args.output, terminal))
+}
+
+/// Which files of a folder the build answers for.
+fn scope(args: &Build, targets: &[Target]) -> Scope {
+    if args.only.is_empty() {
         Scope::Everything
     } else {
         Scope::Targets(targets.iter().map(|t| t.as_str().to_owned()).collect())
-    };
-    let mut status = Status::Fine;
-    for host in &ready {
-        let folder = args.output.join(&host.host);
-        let done = if args.check {
-            compare(host, &folder, &scope, terminal)
-        } else {
-            write(host, &folder, &scope, args.force, terminal)
-        };
-        status = status.max(done.unwrap_or_else(|error| {
-            let faulty = matches!(error, OutputError::Refused { .. });
-            terminal.failure(&Failure::new(error.to_string()));
-            if faulty {
-                terminal.remark(
-                    "`moxc build --check` shows the differences, `--force` overwrites the files\n",
-                );
-                Status::Faulty
-            } else {
-                Status::Failed
-            }
-        }));
     }
-    Ok(status)
+}
+
+/// Puts the trees in their places, and says what was done, or what differs.
+fn finish<'a>(
+    ready: Vec<Ready<'a>>,
+    output: Option<&'a Output>,
+    into: &Path,
+    terminal: &mut Terminal,
+) -> Status {
+    let mut status = Status::Fine;
+    let mut told = Vec::new();
+    let mut trees = Vec::new();
+    for host in ready {
+        match host {
+            Ready::Tree(host, Ok(tree)) => {
+                told.push(host);
+                trees.push(tree);
+            }
+            Ready::Tree(_, Err(error)) | Ready::Compared(Err(error)) => {
+                status = status.max(failed(&error, terminal));
+            }
+            Ready::Compared(Ok(host)) => {
+                terminal.result(&host.unified);
+                terminal.remark(&format!("{}\n", host.summary));
+                if !host.current {
+                    status = status.max(Status::Faulty);
+                }
+            }
+        }
+    }
+    let Some(output) = output else {
+        return status;
+    };
+    let progress = Progress::of(format!("writing `{}`", into.display()));
+    let reports = output.put(trees);
+    drop(progress);
+    for (host, report) in told.iter().zip(reports) {
+        match report {
+            Ok(report) => summarize(host, &into.join(&host.host), &report, terminal),
+            Err(error) => status = status.max(failed(&error, terminal)),
+        }
+    }
+    status
+}
+
+/// Says why a host's folder stays as it was.
+fn failed(error: &OutputError, terminal: &mut Terminal) -> Status {
+    let faulty = matches!(error, OutputError::Refused { .. });
+    terminal.failure(&Failure::new(error.to_string()));
+    if !faulty {
+        return Status::Failed;
+    }
+    terminal.remark("`moxc build --check` shows the differences, `--force` overwrites the files\n");
+    Status::Faulty
 }
 
 /// The targets of `--only`, in the order in which they are built; all where there is none.
@@ -96,34 +188,52 @@ fn replaced(folder: &Path, sources: &mut Sources, sink: &mut Sink) -> Result<Tem
     Ok(Templates::replacing(files, sources.map(), sink))
 }
 
-/// Emits every host by the built-in templates and those of `folder`, and takes the last look at what was emitted.
-fn emit(
-    loaded: &mut Loaded,
-    targets: &[Target],
-    folder: Option<&Path>,
-) -> Result<Vec<Ready>, Failure> {
+/// How hosts are built.
+struct By<'a, 'o> {
+    targets: &'a [Target],
+    /// The folder of a user's templates.
+    templates: Option<&'a Path>,
+    /// The folder of the hosts' folders.
+    into: &'a Path,
+    /// Where trees are built; none where they are only held against what is there.
+    output: Option<&'o Output>,
+    options: &'a Options,
+}
+
+/// Emits every host, takes the last look at what was emitted, and lays its tree beside its place or holds it against what
+/// stands there: one host after the other, so that the texts of one alone are in memory.
+fn emit<'o>(loaded: &mut Loaded, by: &By<'_, 'o>) -> Result<Vec<Ready<'o>>, Failure> {
     let _progress = Progress::of("compiling");
     let mut sink = Sink::new();
-    let templates = match folder {
+    let templates = match by.templates {
         None => Templates::built_in(),
         Some(folder) => replaced(folder, &mut loaded.sources, &mut sink)?,
     };
     let mut ready = Vec::new();
-    for unit in &loaded.units {
-        let (Some(host), Some(plan)) = (&unit.checked.host, &unit.checked.plan) else {
+    for unit in &mut loaded.units {
+        let (Some(host), Some(plan)) = (&unit.checked.host, unit.checked.plan.take()) else {
             continue;
         };
         // A template that cannot be read gives no output: what is wrong with it has been told.
         if sink.has_errors() {
             break;
         }
-        let files = targets::emit(plan, targets, &templates, &mut sink);
+        let files = targets::emit(host, &plan, by.targets, &templates, &mut sink);
         check::check(host, &files, loaded.sources.map_mut(), &mut sink);
-        ready.push(Ready {
-            host: host.name.as_str().to_owned(),
-            files,
-            provenance: provenance(unit),
-            warnings: unit.warnings,
+        if sink.has_errors() {
+            break;
+        }
+        let name = host.name.as_str();
+        let provenance = provenance(unit);
+        ready.push(match by.output {
+            Some(output) => Ready::Tree(
+                Told::of(name, &files, unit.warnings),
+                output.prepare(name, &files, &provenance, by.options),
+            ),
+            None => {
+                let folder = by.into.join(name);
+                Ready::Compared(compare(&folder, &files, &provenance, &by.options.scope))
+            }
         });
     }
     let faults = sink.finish(&Lints::default(), false);
@@ -140,43 +250,27 @@ fn provenance(unit: &Unit) -> Provenance {
     }
 }
 
-/// `--check`: what differs, and whether anything does.
+/// `--check`: what differs.
 fn compare(
-    host: &Ready,
     folder: &Path,
+    files: &FileSet,
+    provenance: &Provenance,
     scope: &Scope,
-    terminal: &mut Terminal,
-) -> Result<Status, OutputError> {
-    let comparison = output::compare(folder, &host.files, &host.provenance, scope)?;
-    if comparison.is_current() {
-        terminal.remark(&format!("{}\n", comparison.summary()));
-        return Ok(Status::Fine);
-    }
-    terminal.result(&comparison.unified());
-    terminal.remark(&format!("{}\n", comparison.summary()));
-    Ok(Status::Faulty)
+) -> Result<Compared, OutputError> {
+    let comparison = output::compare(folder, files, provenance, scope)?;
+    let current = comparison.is_current();
+    Ok(Compared {
+        current,
+        unified: if current {
+            String::new()
+        } else {
+            comparison.unified()
+        },
+        summary: comparison.summary(),
+    })
 }
 
-fn write(
-    host: &Ready,
-    folder: &Path,
-    scope: &Scope,
-    force: bool,
-    terminal: &mut Terminal,
-) -> Result<Status, OutputError> {
-    let options = Options {
-        force,
-        scope: scope.clone(),
-        ..Options::default()
-    };
-    let progress = Progress::of(format!("writing `{}`", folder.display()));
-    let report = output::write(folder, &host.files, &host.provenance, &options)?;
-    drop(progress);
-    summarize(host, folder, &report, terminal);
-    Ok(Status::Fine)
-}
-
-fn summarize(host: &Ready, folder: &Path, report: &Report, terminal: &mut Terminal) {
+fn summarize(host: &Told, folder: &Path, report: &Report, terminal: &mut Terminal) {
     let folder = folder.display();
     let mut changes: Vec<String> = [
         (report.created.len(), "new"),
@@ -192,7 +286,7 @@ fn summarize(host: &Ready, folder: &Path, report: &Report, terminal: &mut Termin
         changes.push("nothing changed".to_owned());
     }
     // The manifest is a file of the folder, though of no target.
-    let count = host.files.len() + 1;
+    let count = host.files.values().sum::<usize>() + 1;
     let warnings = match host.warnings {
         0 => String::new(),
         1 => "; 1 warning".to_owned(),
@@ -204,11 +298,7 @@ fn summarize(host: &Ready, folder: &Path, report: &Report, terminal: &mut Termin
         if count == 1 { "" } else { "s" },
         changes.join(", ")
     ));
-    let mut targets: BTreeMap<&str, usize> = BTreeMap::new();
-    for file in host.files.iter() {
-        *targets.entry(file.target).or_default() += 1;
-    }
-    for (target, files) in targets {
+    for (target, &files) in &host.files {
         let plural = if files == 1 { "" } else { "s" };
         terminal.summary(&format!("  {target:<10} {files} file{plural}\n"));
     }
@@ -232,7 +322,7 @@ fn summarize(host: &Ready, folder: &Path, report: &Report, terminal: &mut Termin
     for note in &report.notes {
         terminal.remark(&format!("{note}\n"));
     }
-    if let Some(next) = next_step(&host.files) {
+    if let Some(next) = host.next {
         terminal.summary(&format!("next: {next}\n").replace("{folder}", &folder.to_string()));
     }
 }

@@ -89,7 +89,8 @@ pub(super) fn compare(unit: &Unit, snapshot: &Snapshot) -> Result<Plan, Failure>
         return Err(Failure::new("the spec holds no host"));
     };
     let mut sink = Sink::new();
-    let files = targets::emit(plan, &[Target::Proxmox], &Templates::built_in(), &mut sink);
+    let templates = Templates::built_in();
+    let files = targets::emit(host, plan, &[Target::Proxmox], &templates, &mut sink);
     Ok(plan::compare(
         &Wanted {
             host,

@@ -166,8 +166,8 @@ pub fn compare<'a>(
         }
         Err(error) => return Err(OutputError::io("open", &place.parent)(error)),
     };
-    let _lock = Lock::shared(&parent, root, write::PATIENCE)?;
-    let folder = place.open_root(&parent)?;
+    let lock = Lock::shared(parent, root, write::PATIENCE)?;
+    let folder = place.open_root(&lock.folder)?;
     Comparison::of(
         root,
         folder.as_ref(),

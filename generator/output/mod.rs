@@ -21,4 +21,4 @@ pub use files::{Clash, FileSet, Mode, OutputFile, PathError, RelPath};
 pub use folder::{Contents, Obstacle};
 pub use manifest::{Manifest, ManifestError, Provenance};
 pub use text::DifferingLines;
-pub use write::{Options, Report, write};
+pub use write::{Options, Output, Prepared, Report, write};

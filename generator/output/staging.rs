@@ -162,16 +162,71 @@ impl<'a> Staging<'a> {
         Standing::SetAside(self.path().join(FORMER))
     }
 
-    /// Forces the swap onto the disk.
-    pub(super) fn sync_swap(&self) -> io::Result<()> {
-        self.parent.sync()?;
-        self.folder.sync()
+    /// Closes the folder; what is to become of it stays the same.
+    pub(super) fn rest(mut self) -> io::Result<Resting<'a>> {
+        let seen = self.folder.seen()?;
+        self.keep = true;
+        Ok(Resting {
+            parent: self.parent,
+            parent_path: self.parent_path,
+            name: std::mem::take(&mut self.name),
+            seen,
+        })
+    }
+}
+
+/// A staging folder that is not open, as many may lie beside each other; goes away with all that is in it when dropped.
+#[derive(Debug)]
+pub(super) struct Resting<'a> {
+    parent: &'a Folder,
+    parent_path: &'a Path,
+    /// Empty once it has woken.
+    name: OsString,
+    seen: Seen,
+}
+
+impl<'a> Resting<'a> {
+    /// Where it is, for messages.
+    pub(super) fn path(&self) -> PathBuf {
+        self.parent_path.join(&self.name)
     }
 
-    /// Removes the staging folder and what is left in it.
-    pub(super) fn discard(mut self) -> io::Result<()> {
-        self.keep = true;
-        remove_staging(self.parent, &self.name, &self.folder)
+    /// Opens it again.
+    pub(super) fn wake(mut self) -> io::Result<Staging<'a>> {
+        let folder = self.parent.open_folder(&self.name)?;
+        if !folder.seen()?.is_same_object(&self.seen) {
+            // Somebody else's by now, so not ours to remove.
+            self.name.clear();
+            return Err(io::Error::other("it is another folder by now"));
+        }
+        Ok(Staging {
+            parent: self.parent,
+            parent_path: self.parent_path,
+            name: std::mem::take(&mut self.name),
+            folder,
+            keep: false,
+        })
+    }
+
+    /// Removes it and what is left in it.
+    pub(super) fn discard(self) -> io::Result<()> {
+        let mut staging = self.wake()?;
+        staging.keep = true;
+        remove_staging(staging.parent, &staging.name, &staging.folder)
+    }
+}
+
+impl Drop for Resting<'_> {
+    fn drop(&mut self) {
+        if self.name.is_empty() {
+            return;
+        }
+        // Woken, it goes away as it is dropped.
+        let resting = Self {
+            name: std::mem::take(&mut self.name),
+            ..*self
+        };
+        let _ = resting.wake();
     }
 }
 

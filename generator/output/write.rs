@@ -31,9 +31,9 @@ use super::carry::{self, Snapshot};
 use super::diff::{BadManifest, ChangeKind, Comparison, Scope};
 use super::error::{OutputError, Shown};
 use super::files::{FileSet, RelPath};
-use super::folder::{Folder, Obstacle, is};
+use super::folder::{Folder, Obstacle, Seen, is};
 use super::manifest::Provenance;
-use super::staging::{self, Staging};
+use super::staging::{self, Resting, Staging};
 
 /// How long a build waits for another one of the same folder.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -124,94 +124,232 @@ pub fn write(
     options: &Options,
 ) -> Result<Report, OutputError> {
     let place = Place::of(root)?;
-    let mut made =
-        MadeFolders::down_to(&place.parent).map_err(OutputError::io("create", &place.parent))?;
-    let report = write_below(&place, root, set, provenance, options)?;
-    made.0.clear();
-    Ok(report)
+    let output = Output::of(&place, root, options.patience)?;
+    let prepared = output.prepare_place(&place, root, set, provenance, options)?;
+    let mut reports = output.put(vec![prepared]);
+    reports.pop().expect("a report for each prepared tree")
 }
 
-fn write_below(
-    place: &Place,
-    root: &Path,
-    set: &FileSet,
-    provenance: &Provenance,
-    options: &Options,
-) -> Result<Report, OutputError> {
-    let parent = Folder::open(&place.parent).map_err(OutputError::io("open", &place.parent))?;
-    let lock = Lock::exclusive(&parent, root, options.patience)?;
-    let mut notes = Vec::new();
-    if lock.holds {
-        // Without a lock, what looks like a killed build's may be a running one's.
-        notes = staging::recover(&parent, &place.parent, &place.name)?;
+/// The folder that the output folders of one build lie in, while nobody else may build there.
+///
+/// A build of many hosts first [prepares](Self::prepare) all of their trees, which holds none of their texts, and then
+/// [puts](Self::put) them in their places; dropped before, a prepared tree goes away.
+#[derive(Debug)]
+pub struct Output {
+    path: PathBuf,
+    lock: Lock,
+    _made: MadeFolders,
+}
+
+impl Output {
+    /// Opens the folder that the output folders lie in, and makes it where it is missing.
+    pub fn open(path: &Path, patience: Duration) -> Result<Self, OutputError> {
+        let made = MadeFolders::down_to(path).map_err(OutputError::io("create", path))?;
+        let parent = Folder::open(path).map_err(OutputError::io("open", path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            lock: Lock::exclusive(parent, path, patience)?,
+            _made: made,
+        })
     }
-    let old = place.open_root(&parent)?;
-    let bad_manifest = if options.force {
-        BadManifest::Distrust
-    } else {
-        BadManifest::Report
-    };
-    let comparison = Comparison::of(
-        root,
-        old.as_ref(),
-        set,
-        provenance,
-        &options.scope,
-        bad_manifest,
-    )?;
-    let conflicts = comparison.conflicts(options.force);
-    if !conflicts.is_empty() {
-        return Err(OutputError::Refused {
-            folder: root.to_owned(),
-            conflicts,
+
+    fn of(place: &Place, root: &Path, patience: Duration) -> Result<Self, OutputError> {
+        Self::open(&place.parent, patience).map_err(|error| match error {
+            OutputError::Busy { .. } => OutputError::Busy {
+                folder: root.to_owned(),
+            },
+            error => error,
+        })
+    }
+
+    /// Builds the next tree of the output folder `name` beside it, where it is not what it should be.
+    pub fn prepare(
+        &self,
+        name: &str,
+        set: &FileSet,
+        provenance: &Provenance,
+        options: &Options,
+    ) -> Result<Prepared<'_>, OutputError> {
+        let root = self.path.join(name);
+        let place = Place::of(&root)?;
+        self.prepare_place(&place, &root, set, provenance, options)
+    }
+
+    fn prepare_place(
+        &self,
+        place: &Place,
+        root: &Path,
+        set: &FileSet,
+        provenance: &Provenance,
+        options: &Options,
+    ) -> Result<Prepared<'_>, OutputError> {
+        let parent = &self.lock.folder;
+        let mut notes = Vec::new();
+        if self.lock.holds {
+            // Without a lock, what looks like a killed build's may be a running one's.
+            notes = staging::recover(parent, &self.path, &place.name)?;
+        }
+        let old = place.open_root(parent)?;
+        let bad_manifest = if options.force {
+            BadManifest::Distrust
+        } else {
+            BadManifest::Report
+        };
+        let comparison = Comparison::of(
+            root,
+            old.as_ref(),
+            set,
+            provenance,
+            &options.scope,
+            bad_manifest,
+        )?;
+        let conflicts = comparison.conflicts(options.force);
+        if !conflicts.is_empty() {
+            return Err(OutputError::Refused {
+                folder: root.to_owned(),
+                conflicts,
+            });
+        }
+        let mut report = Report::of(&comparison);
+        report.notes = notes;
+        let mut prepared = Prepared {
+            root: root.to_owned(),
+            report,
+            next: None,
+        };
+        if comparison.is_current() {
+            return Ok(prepared);
+        }
+        let staging = Staging::create(parent, &self.path, &place.name)?;
+        let tree = staging
+            .create_tree()
+            .map_err(OutputError::io("create", staging.path()))?;
+        let snapshot = carry::build(root, old.as_ref(), &tree, &comparison)?;
+        let former = old.as_ref().map(Folder::seen).transpose();
+        prepared.next = Some(Next {
+            former: former.map_err(OutputError::io("look at", root))?,
+            staging: staging.rest().map_err(OutputError::io("look at", root))?,
+            snapshot,
         });
-    }
-    let mut report = Report::of(&comparison);
-    report.notes = notes;
-    if comparison.is_current() {
-        return Ok(report);
+        Ok(prepared)
     }
 
-    let staging = Staging::create(&parent, &place.parent, &place.name)?;
-    let tree = staging
-        .create_tree()
-        .map_err(OutputError::io("create", staging.path()))?;
-    let snapshot = carry::build(root, old.as_ref(), &tree, &comparison)?;
-    carry::sync_all(&tree).map_err(OutputError::io("write", root))?;
-    drop(tree);
-    let swapped = Swapping {
-        staging,
-        place,
-        root,
-        snapshot: &snapshot,
-    };
-    let staging = match &old {
-        None => swapped.put_first()?,
-        Some(old) => swapped.exchange(old)?,
-    };
-    report.copied = snapshot.copied;
+    /// Puts prepared trees in their places, one after the other; a report, or what stood in the way, for each.
+    pub fn put(&self, prepared: Vec<Prepared<'_>>) -> Vec<Result<Report, OutputError>> {
+        // One commit of the file system's journal for all.
+        let synced = if prepared.iter().any(|tree| tree.next.is_some()) {
+            carry::sync_all(&self.lock.folder)
+        } else {
+            Ok(())
+        };
+        let put: Vec<_> = prepared
+            .into_iter()
+            .map(|tree| match &synced {
+                Ok(()) => self.put_one(tree),
+                // What is to be in the place of a sound tree must be on the disk.
+                Err(error) => Err(OutputError::io("write", &tree.root)(again(error))),
+            })
+            .collect();
+        let swapped = put.iter().any(|put| matches!(put, Ok((_, Some(_)))));
+        let kept = if swapped {
+            carry::sync_all(&self.lock.folder)
+        } else {
+            Ok(())
+        };
+        put.into_iter()
+            .map(|put| {
+                let (mut report, former) = put?;
+                // The new tree is in place. What fails from here on is worth a word, but no failure.
+                if let (Some(_), Err(error)) = (&former, &kept) {
+                    report.notes.push(format!(
+                        "the folder may be lost if the machine loses power now: {error}"
+                    ));
+                }
+                if let Some(left) = former
+                    && let path = left.path()
+                    && let Err(error) = left.discard()
+                {
+                    report.notes.push(format!(
+                        "the former tree could not be removed from `{}`: {error}; the next build tries again",
+                        Shown(&path)
+                    ));
+                }
+                Ok(report)
+            })
+            .collect()
+    }
 
-    // The new tree is in place. What fails from here on is worth a word, but no failure.
-    if let Err(error) = staging.sync_swap() {
-        report.notes.push(format!(
-            "the folder may be lost if the machine loses power now: {error}"
-        ));
+    /// Swaps one tree in; what it did, and the former tree on its way out.
+    fn put_one<'a>(
+        &'a self,
+        prepared: Prepared<'a>,
+    ) -> Result<(Report, Option<Resting<'a>>), OutputError> {
+        let Prepared {
+            root,
+            mut report,
+            next,
+        } = prepared;
+        let Some(next) = next else {
+            return Ok((report, None));
+        };
+        let place = Place::of(&root)?;
+        let old = place.open_root(&self.lock.folder)?;
+        let swapped = Swapping {
+            staging: next
+                .staging
+                .wake()
+                .map_err(OutputError::io("open", &root))?,
+            place: &place,
+            root: &root,
+            snapshot: &next.snapshot,
+        };
+        let staging = match (&old, &next.former) {
+            (None, None) => swapped.put_first()?,
+            (Some(old), Some(former)) => {
+                let found = old.seen().map_err(OutputError::io("look at", &root))?;
+                if !found.is_same_object(former) {
+                    return Err(swapped.changed(Path::new("")));
+                }
+                swapped.exchange(old)?
+            }
+            (None, Some(_)) | (Some(_), None) => return Err(swapped.changed(Path::new(""))),
+        };
+        report.copied = next.snapshot.copied;
+        let left = staging.rest().map_err(OutputError::io("look at", &root))?;
+        Ok((report, Some(left)))
     }
-    let left = staging.path();
-    if let Err(error) = staging.discard() {
-        report.notes.push(format!(
-            "the former tree could not be removed from `{}`: {error}; the next build tries again",
-            Shown(&left)
-        ));
+}
+
+/// The same error for another tree.
+fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
-    Ok(report)
+}
+
+/// A tree that lies beside its place, finished; goes away when dropped. It holds no file open, as there may be many.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    root: PathBuf,
+    report: Report,
+    /// None where the output folder already is what it should be.
+    next: Option<Next<'a>>,
+}
+
+#[derive(Debug)]
+struct Next<'a> {
+    staging: Resting<'a>,
+    /// The former tree, if there is one.
+    former: Option<Seen>,
+    snapshot: Snapshot,
 }
 
 /// A finished tree on its way to its place.
 struct Swapping<'a, 's> {
     staging: Staging<'a>,
-    place: &'a Place,
-    root: &'a Path,
+    place: &'s Place,
+    root: &'s Path,
     snapshot: &'s Snapshot,
 }
 
@@ -368,6 +506,7 @@ impl Place {
 }
 
 /// Folders made on the way to the output folder, outermost first; dropped, those that are empty go away again.
+#[derive(Debug)]
 struct MadeFolders(Vec<PathBuf>);
 
 impl MadeFolders {
@@ -395,16 +534,17 @@ impl Drop for MadeFolders {
     }
 }
 
-/// A lock on the folder that an output folder lies in; it goes with the process.
-pub(super) struct Lock<'a> {
-    parent: &'a Folder,
+/// The folder that output folders lie in, locked; the lock goes with the process.
+#[derive(Debug)]
+pub(super) struct Lock {
+    pub(super) folder: Folder,
     /// Whether the file system has locks.
     holds: bool,
 }
 
-impl<'a> Lock<'a> {
+impl Lock {
     /// For a build: nobody else may read or write.
-    fn exclusive(parent: &'a Folder, root: &Path, patience: Duration) -> Result<Self, OutputError> {
+    fn exclusive(parent: Folder, root: &Path, patience: Duration) -> Result<Self, OutputError> {
         Self::take(
             parent,
             root,
@@ -415,7 +555,7 @@ impl<'a> Lock<'a> {
 
     /// For a comparison: others may read.
     pub(super) fn shared(
-        parent: &'a Folder,
+        parent: Folder,
         root: &Path,
         patience: Duration,
     ) -> Result<Self, OutputError> {
@@ -428,7 +568,7 @@ impl<'a> Lock<'a> {
     }
 
     fn take(
-        parent: &'a Folder,
+        folder: Folder,
         root: &Path,
         operation: FlockOperation,
         patience: Duration,
@@ -436,10 +576,10 @@ impl<'a> Lock<'a> {
         let pause = Duration::from_millis(20);
         let mut waited = Duration::ZERO;
         loop {
-            match rustix::fs::flock(parent, operation) {
+            match rustix::fs::flock(&folder, operation) {
                 Ok(()) => {
                     return Ok(Self {
-                        parent,
+                        folder,
                         holds: true,
                     });
                 }
@@ -455,7 +595,7 @@ impl<'a> Lock<'a> {
                     Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF | Errno::INVAL,
                 ) => {
                     return Ok(Self {
-                        parent,
+                        folder,
                         holds: false,
                     });
                 }
@@ -466,11 +606,11 @@ impl<'a> Lock<'a> {
     }
 }
 
-impl Drop for Lock<'_> {
+impl Drop for Lock {
     fn drop(&mut self) {
         if self.holds {
             // Closing the folder, which follows at once, would release it as well.
-            let _ = rustix::fs::flock(self.parent, FlockOperation::Unlock);
+            let _ = rustix::fs::flock(&self.folder, FlockOperation::Unlock);
         }
     }
 }

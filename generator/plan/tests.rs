@@ -57,8 +57,9 @@ impl Pair {
         let checked = crate::compile::check(&sources, file, &origin, &mut sink);
         let plan = checked.plan.expect("the spec has no errors");
         let mut sink = crate::diagnostics::Sink::new();
-        let files = targets::emit(&plan, &[Target::Proxmox], &Templates::built_in(), &mut sink);
         let host = checked.host.expect("the spec has a host");
+        let templates = Templates::built_in();
+        let files = targets::emit(&host, &plan, &[Target::Proxmox], &templates, &mut sink);
         let mut live = Files::default();
         let node = host.name.as_str().to_owned();
         for file in files.iter() {

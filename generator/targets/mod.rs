@@ -12,6 +12,8 @@ pub mod proxmox;
 pub mod recovery;
 pub mod windows;
 
+use std::cell::LazyCell;
+
 use crate::diagnostics::Sink;
 use crate::facts::Facts;
 use crate::model::Host;
@@ -60,15 +62,16 @@ impl Target {
     }
 }
 
-/// What every target will say.
+/// What will be said by the targets that may have something to report. The others are planned as they are written: a
+/// spec that is checked, and a fleet that is built, need not hold their texts.
 #[derive(Debug)]
 pub struct Plan {
+    origin: Origin,
     proxmox: proxmox::Plan,
     nixos: nixos::Plan,
     windows: windows::Plan,
-    recovery: recovery::Plan,
-    docs: docs::Plan,
-    guide: guide::Plan,
+    /// The cluster that the host becomes a node of.
+    joins: Option<guide::Joins>,
 }
 
 impl Plan {
@@ -76,19 +79,29 @@ impl Plan {
     pub fn apply_wanted(&self) -> crate::apply::tree::Wanted {
         self.proxmox.wanted()
     }
+
+    /// The guide, from what the other targets say of themselves.
+    fn guide(&self, facts: &Facts<'_>) -> guide::Plan {
+        let about = vec![self.proxmox.about(facts), windows::Plan::about(facts)];
+        let joins = self.joins.as_ref();
+        guide::plan(
+            facts,
+            &self.origin,
+            about,
+            self.proxmox.has_answers(),
+            joins,
+        )
+    }
 }
 
-/// Plans every target.
+/// Plans every target that may report something.
 pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
-    let proxmox = proxmox::plan(facts, origin, sink);
-    let about = vec![proxmox.about(facts), windows::Plan::about(facts)];
     Plan {
-        guide: guide::plan(facts, origin, about, proxmox.has_answers()),
+        origin: origin.clone(),
+        proxmox: proxmox::plan(facts, origin, sink),
         nixos: nixos::plan(facts, origin, sink),
         windows: windows::plan(facts, origin, sink),
-        recovery: recovery::plan(facts, origin),
-        docs: docs::plan(facts, origin),
-        proxmox,
+        joins: None,
     }
 }
 
@@ -99,7 +112,10 @@ pub fn unite(cluster: &str, hosts: Vec<(&Host, &mut Plan)>, sink: &mut Sink) {
     let mut nodes = Vec::new();
     for (host, plan) in hosts {
         let first = first.as_deref().filter(|first| *first != host.fqdn());
-        plan.guide.joins(cluster, first);
+        plan.joins = Some(guide::Joins {
+            cluster: cluster.to_owned(),
+            first: first.map(str::to_owned),
+        });
         nodes.push(proxmox::pve::cluster::Node {
             host,
             plan: &mut plan.proxmox.pve,
@@ -108,10 +124,18 @@ pub fn unite(cluster: &str, hosts: Vec<(&Host, &mut Plan)>, sink: &mut Sink) {
     proxmox::pve::cluster::unite(&mut nodes, sink);
 }
 
-/// Writes down what is planned. Reports what a user's template cannot do, and two files of one name.
+/// Writes down what is planned of `host`. Reports what a user's template cannot do, and two files of one name.
 ///
 /// `docs/` shows all files of a tree, so it needs those of every target, whichever are chosen.
-pub fn emit(plan: &Plan, targets: &[Target], templates: &Templates, sink: &mut Sink) -> FileSet {
+pub fn emit(
+    host: &Host,
+    plan: &Plan,
+    targets: &[Target],
+    templates: &Templates,
+    sink: &mut Sink,
+) -> FileSet {
+    let facts = LazyCell::new(|| Facts::of(host));
+    let origin = &plan.origin;
     let needed = if targets.contains(&Target::Docs) {
         Target::ALL
     } else {
@@ -123,9 +147,18 @@ pub fn emit(plan: &Plan, targets: &[Target], templates: &Templates, sink: &mut S
             Target::Proxmox => proxmox::emit(&plan.proxmox, templates, &mut files, sink),
             Target::Nixos => nixos::emit(&plan.nixos, templates, &mut files, sink),
             Target::Windows => windows::emit(&plan.windows, templates, &mut files, sink),
-            Target::Recovery => recovery::emit(&plan.recovery, templates, &mut files, sink),
-            Target::Docs => docs::emit(&plan.docs, templates, &mut files, sink),
-            Target::Guide => guide::emit(&plan.guide, templates, &mut files, sink),
+            Target::Recovery => {
+                let plan = recovery::plan(&facts, origin);
+                recovery::emit(&plan, templates, &mut files, sink);
+            }
+            Target::Docs => {
+                let plan = docs::plan(&facts, origin);
+                docs::emit(&plan, templates, &mut files, sink);
+            }
+            Target::Guide => {
+                let plan = plan.guide(&facts);
+                guide::emit(&plan, templates, &mut files, sink);
+            }
         }
     }
     if needed.len() == targets.len() {

@@ -66,8 +66,38 @@ pub struct Step {
     pub text: String,
 }
 
+/// How a host becomes a node of a cluster.
+#[derive(Debug)]
+pub struct Joins {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The node that it joins; none where it is the first, which makes the cluster.
+    pub first: Option<String>,
+}
+
+impl Joins {
+    fn step(&self) -> String {
+        let cluster = &self.cluster;
+        match &self.first {
+            None => format!(
+                "Make the cluster, before the other hosts: `pvecm create {cluster}` on this host."
+            ),
+            Some(first) => format!(
+                "Join the cluster `{cluster}` now, while the host has no guests (one that has some cannot): \
+                 `pvecm add {first}` on this host. It takes over the files below `/etc/pve` of the nodes that are there."
+            ),
+        }
+    }
+}
+
 /// Plans it from what the other targets say, in their order. `answers` says whether the tree holds `answer.toml`.
-pub fn plan(facts: &Facts<'_>, origin: &Origin, about: Vec<About>, answers: bool) -> Plan {
+pub fn plan(
+    facts: &Facts<'_>,
+    origin: &Origin,
+    about: Vec<About>,
+    answers: bool,
+    joins: Option<&Joins>,
+) -> Plan {
     let host = facts.host;
     let mut all = About::default();
     for about in about {
@@ -85,7 +115,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, about: Vec<About>, answers: bool
             Platform::Nixos => true,
             Platform::Proxmox => false,
         },
-        steps: steps(facts, answers, !secrets.is_empty(), all.before),
+        steps: steps(facts, answers, !secrets.is_empty(), all.before, joins),
         has_secrets: !secrets.is_empty(),
         secrets,
         has_tools: *host.tools,
@@ -99,7 +129,13 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, about: Vec<About>, answers: bool
     }
 }
 
-fn steps(facts: &Facts<'_>, answers: bool, has_secrets: bool, before: Vec<String>) -> Vec<Step> {
+fn steps(
+    facts: &Facts<'_>,
+    answers: bool,
+    has_secrets: bool,
+    before: Vec<String>,
+    joins: Option<&Joins>,
+) -> Vec<Step> {
     let host = facts.host;
     let name = host.name.as_str();
     let first = match *host.platform {
@@ -112,13 +148,13 @@ fn steps(facts: &Facts<'_>, answers: bool, has_secrets: bool, before: Vec<String
         ),
         Platform::Nixos => "Install NixOS with the host's own module in `nixos/`.".to_owned(),
     };
-    let mut steps = vec![
-        first,
-        format!(
-            "Copy this folder to the host: `scp -r {name} root@{}:`.",
-            host.fqdn()
-        ),
-    ];
+    let copy = format!(
+        "Copy this folder to the host: `scp -r {name} root@{}:`.",
+        host.fqdn()
+    );
+    let mut steps = vec![first];
+    steps.extend(joins.map(Joins::step));
+    steps.push(copy);
     if has_secrets {
         steps.push("Place the secrets that are listed below.".to_owned());
     }
@@ -131,25 +167,6 @@ fn steps(facts: &Facts<'_>, answers: bool, has_secrets: bool, before: Vec<String
         .zip(steps)
         .map(|(number, text)| Step { number, text })
         .collect()
-}
-
-impl Plan {
-    /// Says how the host becomes a node of a cluster: the first one makes it, the others join that one.
-    pub fn joins(&mut self, cluster: &str, first: Option<&str>) {
-        let text = match first {
-            None => format!(
-                "Make the cluster, before the other hosts: `pvecm create {cluster}` on this host."
-            ),
-            Some(first) => format!(
-                "Join the cluster `{cluster}` now, while the host has no guests (one that has some cannot): \
-                 `pvecm add {first}` on this host. It takes over the files below `/etc/pve` of the nodes that are there."
-            ),
-        };
-        self.readme.steps.insert(1, Step { number: 0, text });
-        for (number, step) in (1..).zip(&mut self.readme.steps) {
-            step.number = number;
-        }
-    }
 }
 
 /// Writes it down. Reports what a user's template cannot do.
