@@ -26,6 +26,8 @@ const MARKER_TEXT: &[u8] =
 const TREE: &str = "tree";
 /// The former tree, where the file system cannot swap.
 const FORMER: &str = "former";
+/// What stands in the name of a staging folder between the output folder's and a number.
+const INFIX: &[u8] = b".moxc-staging-";
 /// The longest name of an output folder, in bytes, that the staging folder's name can contain.
 const LONGEST_NAME: usize = 200;
 
@@ -37,7 +39,7 @@ fn prefix(name: &OsStr) -> Vec<u8> {
     } else {
         prefix.extend(Sha256::of(name.as_bytes()).to_string().bytes());
     }
-    prefix.extend(b".moxc-staging-");
+    prefix.extend(INFIX);
     prefix
 }
 
@@ -266,26 +268,35 @@ fn remove_staging(parent: &Folder, name: &OsStr, folder: &Folder) -> io::Result<
     }
 }
 
+/// The names in a folder that staging folders may have, of whichever output folder. They are looked for once, as a build
+/// may be one of many hosts.
+pub(super) fn left_in(parent: &Folder) -> io::Result<Vec<OsString>> {
+    let mut names = parent.names()?;
+    names.retain(|name| {
+        let mut windows = name.as_bytes().windows(INFIX.len());
+        windows.any(|part| part == INFIX)
+    });
+    Ok(names)
+}
+
 /// Cleans up after builds of the output folder `name` that were killed: a former tree that was set aside goes back, and
-/// the staging folders go away. What could not be removed is said in a line each.
+/// the staging folders, which are among `left`, go away. What could not be removed is said in a line each.
 pub(super) fn recover(
     parent: &Folder,
     parent_path: &Path,
     name: &OsStr,
+    left: &[OsString],
 ) -> Result<Vec<String>, OutputError> {
     let failed = |action| OutputError::io(action, parent_path);
     let mut notes = Vec::new();
-    for staging_name in parent.names().map_err(failed("read"))? {
-        if !has_staging_name(&staging_name, name) {
-            continue;
-        }
-        let Some(folder) = open_if_staging(parent, &staging_name).map_err(failed("look into"))?
+    for staging_name in left.iter().filter(|left| has_staging_name(left, name)) {
+        let Some(folder) = open_if_staging(parent, staging_name).map_err(failed("look into"))?
         else {
             continue;
         };
-        let path = parent_path.join(&staging_name);
+        let path = parent_path.join(staging_name);
         put_former_back(parent, &folder, name, parent_path, &path)?;
-        if let Err(error) = remove_staging(parent, &staging_name, &folder) {
+        if let Err(error) = remove_staging(parent, staging_name, &folder) {
             notes.push(format!(
                 "`{}`, which a former build left behind, could not be removed: {error}",
                 Shown(&path)

@@ -138,6 +138,8 @@ pub fn write(
 pub struct Output {
     path: PathBuf,
     lock: Lock,
+    /// What looks like a killed build's.
+    left: Vec<OsString>,
     _made: MadeFolders,
 }
 
@@ -146,9 +148,17 @@ impl Output {
     pub fn open(path: &Path, patience: Duration) -> Result<Self, OutputError> {
         let made = MadeFolders::down_to(path).map_err(OutputError::io("create", path))?;
         let parent = Folder::open(path).map_err(OutputError::io("open", path))?;
+        let lock = Lock::exclusive(parent, path, patience)?;
+        // Without a lock, what looks like a killed build's may be a running one's.
+        let left = if lock.holds {
+            staging::left_in(&lock.folder).map_err(OutputError::io("read", path))?
+        } else {
+            Vec::new()
+        };
         Ok(Self {
             path: path.to_owned(),
-            lock: Lock::exclusive(parent, path, patience)?,
+            lock,
+            left,
             _made: made,
         })
     }
@@ -184,11 +194,7 @@ impl Output {
         options: &Options,
     ) -> Result<Prepared<'_>, OutputError> {
         let parent = &self.lock.folder;
-        let mut notes = Vec::new();
-        if self.lock.holds {
-            // Without a lock, what looks like a killed build's may be a running one's.
-            notes = staging::recover(parent, &self.path, &place.name)?;
-        }
+        let notes = staging::recover(parent, &self.path, &place.name, &self.left)?;
         let old = place.open_root(parent)?;
         let bad_manifest = if options.force {
             BadManifest::Distrust
