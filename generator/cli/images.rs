@@ -287,11 +287,12 @@ pub(super) fn send(
 /// What takes a file of `size` bytes in on the host: where it has room, under another name until it is whole.
 fn receiver(place: &str, size: u64) -> String {
     format!(
-        "umask 077; file=\"${{MOXC_ROOT:-}}{place}\"; folder=$(dirname \"$file\"); mkdir -p \"$folder\" || exit; \
+        "umask 077; file=\"${{MOXC_ROOT:-}}\"{}; folder=$(dirname \"$file\"); mkdir -p \"$folder\" || exit; \
          room=$(df --output=avail -k \"$folder\" | tail -n 1); \
          if [ \"$room\" -lt {} ]; then echo \"$folder has no room for {} MiB\" >&2; exit 1; fi; \
          cat > \"$file.part\" && [ \"$(stat -c %s \"$file.part\")\" = {size} ] && mv -f \"$file.part\" \"$file\" \
          || {{ rm -f \"$file.part\"; exit 1; }}",
+        shell::quote(place),
         size / 1024 + (1 << 20),
         size.div_ceil(1 << 20)
     )
@@ -304,7 +305,7 @@ pub(super) fn remove(images: &[Image], remote: &Remote) {
     }
     let files: Vec<String> = images
         .iter()
-        .map(|image| format!("\"${{MOXC_ROOT:-}}{}\"", image.place()))
+        .map(|image| format!("\"${{MOXC_ROOT:-}}\"{}", shell::quote(&image.place())))
         .collect();
     // A host that is not reached any more keeps them until the next run that is done.
     let _ = remote.stream(&format!("rm -f -- {}", files.join(" ")), "", |_| {});
