@@ -1,6 +1,8 @@
 //! What holds for any bytes at all: one function a target. `cargo fuzz run NAME` calls them with what it finds, and the tests
 //! (`tests/fuzz.rs`) with seeds that they change by chance.
 
+use std::io::Cursor;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use moxc::calendar::{Calendar, ProxmoxSchedule, TimeSpan};
@@ -213,7 +215,7 @@ pub fn calendar(data: &[u8]) {
 
 /// A copy of a host: a tar, plain or gzipped, or the text of `pvereport`.
 pub fn live(data: &[u8]) {
-    let Ok(host) = live::read_file(data) else {
+    let Ok(host) = live::read_file(&mut Cursor::new(data)) else {
         return;
     };
     for (name, node) in &host.nodes {

@@ -9,7 +9,7 @@ use super::progress::Progress;
 use super::remote::Remote;
 use crate::live::{self, Folder, FolderEntry, Snapshot};
 
-/// The largest file that a copy may be, packed or not.
+/// The largest copy that comes through a pipe or a connection, packed or not.
 pub(super) const LARGEST_COPY: u64 = 1 << 30;
 
 /// Reads what `LIVE` names: a folder, a tar, the text of `pvereport`, or a host by `ssh`.
@@ -17,14 +17,19 @@ pub(super) fn read(live: &str) -> Result<Snapshot, Failure> {
     let path = Path::new(live);
     let _progress = Progress::of(format!("reading `{live}`"));
     let read = if let Some(remote) = Remote::parse(live)? {
-        live::read_file(&remote.collect()?)
+        live::read_file(&mut io::Cursor::new(remote.collect()?))
     } else if path.is_dir() {
         live::read_folder(&Disk(path.to_owned()))
     } else {
-        let file = fs::File::open(path).map_err(|error| Failure::io("read", path, &error))?;
-        let bytes =
-            read_bounded(file, LARGEST_COPY).map_err(|error| Failure::io("read", path, &error))?;
-        live::read_file(&bytes)
+        let failed = |error| Failure::io("read", path, &error);
+        let mut file = fs::File::open(path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.is_file() {
+            live::read_file(&mut file)
+        } else {
+            // What comes through a pipe comes once.
+            let bytes = read_bounded(file, LARGEST_COPY).map_err(failed)?;
+            live::read_file(&mut io::Cursor::new(bytes))
+        }
     };
     read.map_err(|why| Failure::new(format!("cannot read `{live}` as a copy of a host: {why}")))
 }

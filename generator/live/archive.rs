@@ -1,8 +1,8 @@
 //! A copy that is a tar, plain or gzipped.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, BufReader, Read, Seek};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
 use super::layout::{Layout, Tops, clean};
@@ -13,9 +13,9 @@ use super::{CannotRead, MOST_ENTRIES};
 const LARGEST_ARCHIVE: u64 = 64 << 30;
 
 /// The files of a tar. It is gone through twice: for where its root is, and for the files.
-pub(super) fn read(bytes: &[u8]) -> Result<Tree, CannotRead> {
+pub(super) fn read(file: &mut (impl Read + Seek)) -> Result<Tree, CannotRead> {
     let mut tops = Tops::default();
-    let looked = each(bytes, |entry| tops.note(&entry.path));
+    let looked = each(file, |entry| tops.note(&entry.path));
     let Some(layout) = tops.layout() else {
         return Err(CannotRead(match looked {
             Ok(0) => "it is neither a tar nor the text of `pvereport`".to_owned(),
@@ -24,7 +24,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tree, CannotRead> {
         }));
     };
     let mut tree = Tree::new();
-    let read = each(bytes, |entry| add(&mut tree, &layout, entry));
+    let read = each(file, |entry| add(&mut tree, &layout, entry));
     if let Err(error) = read {
         tree.cut_off(&format!("the archive ends early: {error}"));
         tree.note(".", &format!("the archive ends early: {error}"));
@@ -83,11 +83,16 @@ fn add(tree: &mut Tree, layout: &Layout, entry: &mut TarEntry<'_>) {
 }
 
 /// Goes through a tar, and tells how many entries it has.
-fn each(bytes: &[u8], mut visit: impl FnMut(&mut TarEntry<'_>)) -> io::Result<usize> {
-    let plain: Box<dyn Read + '_> = if bytes.starts_with(&[0x1f, 0x8b]) {
-        Box::new(MultiGzDecoder::new(bytes).take(LARGEST_ARCHIVE))
+fn each(
+    file: &mut (impl Read + Seek),
+    mut visit: impl FnMut(&mut TarEntry<'_>),
+) -> io::Result<usize> {
+    file.rewind()?;
+    let mut file = BufReader::new(file);
+    let plain: Box<dyn Read + '_> = if file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+        Box::new(MultiGzDecoder::new(file).take(LARGEST_ARCHIVE))
     } else {
-        Box::new(bytes)
+        Box::new(file)
     };
     let mut archive = Archive::new(plain);
     let mut count = 0;

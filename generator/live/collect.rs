@@ -122,7 +122,7 @@ mod tests {
                 continue;
             };
             assert!(!String::from_utf8_lossy(&tar).contains(MARK), "{shell:?}");
-            let host = crate::live::read_file(&tar).expect("a host");
+            let host = crate::live::read_file(&mut std::io::Cursor::new(&tar)).expect("a host");
             assert_eq!(host.node, crate::live::Item::Present("pve1".to_owned()));
             let guest = &host.own().expect("its node").guests[&100];
             assert_eq!(guest.config.get("memory"), Some("512"));

@@ -21,6 +21,7 @@ pub mod storage;
 mod tree;
 
 use std::fmt;
+use std::io::{self, Read, Seek};
 
 pub use folder::{Folder, FolderEntry, read_folder};
 pub use snapshot::{LiveGuest, LiveNode, Sections, Snapshot};
@@ -112,14 +113,28 @@ impl fmt::Display for CannotRead {
 
 impl std::error::Error for CannotRead {}
 
-/// Reads a copy that is one file: a tar, plain or gzipped, or the text of `pvereport`.
-pub fn read_file(bytes: &[u8]) -> Result<Snapshot, CannotRead> {
-    let tree = if report::is_report(bytes) {
-        report::read(bytes)
-    } else {
-        archive::read(bytes)?
-    };
-    Ok(Snapshot::of(tree))
+/// The longest text of `pvereport`, in bytes: one of a host with hundreds of guests has a few MiB.
+const LARGEST_REPORT: u64 = 64 << 20;
+
+/// Reads a copy that is one file: a tar, plain or gzipped, or the text of `pvereport`. A tar is gone through as it lies on
+/// the disk, and only what moxc reads of it comes to memory.
+pub fn read_file(file: &mut (impl Read + Seek)) -> Result<Snapshot, CannotRead> {
+    let failed = |error: io::Error| CannotRead(error.to_string());
+    let mut head = Vec::new();
+    let mut beginning = file.by_ref().take(report::HEAD);
+    beginning.read_to_end(&mut head).map_err(failed)?;
+    if !report::is_report(&head) {
+        return Ok(Snapshot::of(archive::read(file)?));
+    }
+    let rest = LARGEST_REPORT - report::HEAD;
+    file.take(rest + 1).read_to_end(&mut head).map_err(failed)?;
+    if head.len() as u64 > LARGEST_REPORT {
+        return Err(CannotRead(format!(
+            "a report of more than {} MiB",
+            LARGEST_REPORT >> 20
+        )));
+    }
+    Ok(Snapshot::of(report::read(&head)))
 }
 
 #[cfg(test)]

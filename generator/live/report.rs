@@ -3,9 +3,11 @@
 use super::Item;
 use super::tree::Tree;
 
-/// Whether a file is the text of `pvereport`.
-pub(super) fn is_report(bytes: &[u8]) -> bool {
-    let head = &bytes[..bytes.len().min(64 << 10)];
+/// So many bytes tell a report from an archive.
+pub(super) const HEAD: u64 = 64 << 10;
+
+/// Whether a file that begins like this is the text of `pvereport`.
+pub(super) fn is_report(head: &[u8]) -> bool {
     let head = String::from_utf8_lossy(head);
     let mut lines = head.lines();
     lines.any(is_title) && head.contains("\n# ")

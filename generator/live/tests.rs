@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Cursor};
 
 use super::*;
 use crate::pve::GuestKind;
@@ -144,7 +144,7 @@ fn reads_the_same_from_a_tar() {
     let packed = packed.finish().expect("memory takes it");
     let folder = read(HOST);
     for bytes in [&plain, &packed] {
-        let host = read_file(bytes).expect("a host");
+        let host = read_file(&mut Cursor::new(bytes)).expect("a host");
         let texts = |host: &Snapshot| -> Vec<FileText> { host.tree.files().cloned().collect() };
         assert_eq!(texts(&host), texts(&folder));
         assert_eq!(host.unread, folder.unread);
@@ -155,7 +155,7 @@ fn reads_the_same_from_a_tar() {
 fn half_a_tar_leaves_the_rest_unread() {
     let whole = tar_of(HOST);
     for end in (0..whole.len()).step_by(97) {
-        match read_file(&whole[..end]) {
+        match read_file(&mut Cursor::new(&whole[..end])) {
             Ok(host) => {
                 if host.storage.present().is_none() {
                     assert!(!host.storage.is_absent(), "{end}");
@@ -245,7 +245,7 @@ fn paths_out_of_a_tar_are_unread() {
         .sum();
     let sum = format!("{sum:06o}\0 ");
     bytes[header + 148..header + 156].copy_from_slice(sum.as_bytes());
-    let host = read_file(&bytes).expect("a host");
+    let host = read_file(&mut Cursor::new(&bytes)).expect("a host");
     let odd = host
         .unread
         .iter()
