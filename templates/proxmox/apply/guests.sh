@@ -495,7 +495,7 @@ waits() {
 # image VOLUME VMID [NAME]: what a guest is made from is there before the first guest is made; a template of Proxmox VE's own
 # list is fetched where asked. With a NAME the flake of that guest builds it, and --image brings it.
 image() {
-  local volume=$1 vmid=$2 store=${1%%:*} path filled=()
+  local volume=$1 vmid=$2 store=${1%%:*} path='' why='' filled=()
   if [[ -n ${3:-} ]]; then
     images_of "$3" "$vmid" rootfs
   fi
@@ -508,7 +508,11 @@ image() {
     fi
     return 0
   fi
-  path=$(timeout -k 5 60 pvesm path "$volume" 2>/dev/null </dev/null | head -c 4096) || path=
+  if ! hear pvesm path "$volume"; then
+    why=$(last_line "$heard_err")
+  elif ! gate path path "$heard"; then
+    why="$(text_of "$heard" 60) is no path"
+  fi
   if [[ $path == /* && -e $root$path ]]; then
     if ((${#filled[@]})) && [[ -n $looking ]]; then
       complain note "$step_title: $volume is there, and stays as it is"
@@ -532,10 +536,12 @@ image() {
   fi
   # A storage that this very run makes holds nothing yet.
   if [[ -n $looking && $path != /* ]]; then
-    line "$step_title: guest $vmid needs $volume, whose storage is not there yet"
+    line "$step_title: guest $vmid needs $volume, and its storage does not say yet where that is: $why"
     return 0
   fi
-  if [[ $volume == *:vztmpl/* ]]; then
+  if [[ -n $why ]]; then
+    problem "guest $vmid needs $volume, and \`pvesm path\` does not say where that is: $why"
+  elif [[ $volume == *:vztmpl/* ]]; then
     problem "guest $vmid needs the template $volume, which is not there: put it there, or say --download for one of \`pveam available\`"
   else
     problem "guest $vmid needs the image $volume, which is not there: put it there"
@@ -560,13 +566,13 @@ is_made() { [[ -e $pve/qemu-server/$1.conf || -e $pve/lxc/$1.conf ]]; }
 
 # volume VOLUME VMID: a volume that a guest is made with, and that is there already.
 volume() {
-  local list
   if [[ -n $skipping || -z $looking ]] || is_made "$2"; then
     return 0
   fi
-  if ! list=$(timeout -k 5 60 pvesm list "${1%%:*}" --vmid "$2" 2>/dev/null </dev/null | head -c 1048576); then
-    line "$step_title: guest $2 needs $1, whose storage is not there yet"
-  elif ! awk -v volume="$1" '$1 == volume { found = 1 } END { exit !found }' <<<"$list"; then
+  # The storage may be one that this very run makes.
+  if ! hear_list pvesm list "${1%%:*}" --vmid "$2"; then
+    line "$step_title: guest $2 needs $1, and its storage does not list its volumes yet: $(last_line "$heard_err")"
+  elif ! awk -v volume="$1" '$1 == volume { found = 1 } END { exit !found }' <<<"$heard"; then
     problem "guest $2 needs the volume $1, which is not there"
   fi
 }

@@ -478,8 +478,13 @@ pools() {
       'zfs set' | 'zpool set')
         setting=${words[2]//\'/}
         dataset=${words[3]//\'/}
-        IFS=$'\t' read -r value source < <(timeout -k 5 60 "${words[0]}" get -Hp -o value,source "${setting%%=*}" "$dataset" 2>/dev/null </dev/null | head -c 4096) || true
-        undoable property "${words[0]}" "$dataset" "${setting%%=*}" "$value" "${source:-local}"
+        # What it was before is known, or it is told that it does not come back.
+        if hear "${words[0]}" get -Hp -o value,source "${setting%%=*}" "$dataset" && [[ $heard == *$'\t'* ]]; then
+          IFS=$'\t' read -r value source <<<"$heard"
+          undoable property "${words[0]}" "$dataset" "${setting%%=*}" "$value" "${source:-local}"
+        else
+          undoable stays "${setting%%=*} of $dataset, of which nobody says what it was"
+        fi
         ;;
       'zpool create' | 'zfs create' | 'zpool add' | 'lvcreate '* | 'vgcreate '* | 'pvcreate '*) undoable stays "what this made: ${words[*]:0:40}" ;;
     esac
@@ -603,7 +608,7 @@ this_host() {
     check_release "$(timeout -k 5 60 pveversion 2>/dev/null </dev/null | head -c 200)"
   fi
   if [[ -e $pve/corosync.conf ]] && command -v pvecm >/dev/null && ! timeout -k 5 60 pvecm status 2>/dev/null </dev/null | grep -q '^Quorate:[[:space:]]*Yes'; then
-    problem 'the cluster has no quorum: Proxmox VE takes no change until most of its nodes are there'
+    problem 'the cluster has no quorum (`pvecm status`): Proxmox VE takes no change until most of its nodes are there'
   fi
 }
 
