@@ -328,6 +328,70 @@ fn a_plain_line_wins_over_every_single_value() {
     }
 }
 
+/// Types as nixpkgs makes them, as far as `yielding` looks at them.
+const WITHIN_TABLES: &str = r#"
+let
+  option = type: { _type = "option"; inherit type; };
+  text = { name = "str"; check = builtins.isString; };
+  anything = { name = "anything"; check = _: true; };
+  attrsOf = elemType: { name = "attrsOf"; check = builtins.isAttrs; nestedTypes = { inherit elemType; }; };
+  nullOr = elemType: { name = "nullOr"; check = v: v == null || elemType.check v; nestedTypes = { inherit elemType; }; };
+  either = left: right: { name = "either"; check = v: left.check v || right.check v; nestedTypes = { inherit left right; }; };
+  submodule = declared: freeformType: {
+    name = "submodule"; check = builtins.isAttrs; getSubOptions = _: declared;
+    nestedTypes = if freeformType == null then { } else { inherit freeformType; };
+  };
+  options.services = {
+    plain = option (submodule { inner = option text; deep.inner = option text; } (attrsOf text));
+    ini = option (attrsOf (attrsOf (either text anything)));
+    json = option (nullOr (either text (attrsOf anything)));
+    whole = option { name = "attrs"; check = builtins.isAttrs; };
+    nested.enable = option { name = "bool"; check = builtins.isBool; };
+  };
+  table = { a = "x"; b = [ "y" ]; };
+in
+(import PRIORITY { inherit lib; }).yielding options {
+  services = {
+    plain = { inner = "i"; deep.inner = "d"; free = table; };
+    ini = { section = { word = "w"; }; };
+    json = { one = { two = 2; }; };
+    whole = { kept = "as it is"; };
+    nested.enable = true;
+    gone = { what = "nobody declares"; };
+    said = lib.mkForce "already";
+  };
+}
+"#;
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn what_lies_in_tables_of_settings_yields_where_nixos_looks_into_them() {
+    let table = WITHIN_TABLES.replace(
+        "PRIORITY",
+        &root()
+            .join("nix/modules/priority.nix")
+            .display()
+            .to_string(),
+    );
+    let found = evaluate(&format!("let lib = import {}; in {table}", stub("lib.nix")));
+    let yields =
+        |value: Json| serde_json::json!({ "_type": "override", "priority": 850, "content": value });
+    let wanted = serde_json::json!({ "services": {
+        "plain": {
+            "inner": yields("i".into()),
+            "deep": { "inner": yields("d".into()) },
+            "free": { "a": yields("x".into()), "b": ["y"] },
+        },
+        "ini": { "section": { "word": yields("w".into()) } },
+        "json": { "one": { "two": yields(2.into()) } },
+        "whole": { "kept": "as it is" },
+        "nested": { "enable": yields(true.into()) },
+        "gone": { "what": "nobody declares" },
+        "said": { "_type": "override", "priority": 50, "content": "already" },
+    } });
+    assert_eq!(found, wanted);
+}
+
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
 fn parts_can_be_switched_off() {

@@ -13,4 +13,52 @@ rec {
       builtins.mapAttrs (_: facts) value
     else
       fact value;
+
+  # The tables among the settings of a spec: each single value in them yields to a plain line of the user's, too. The types of
+  # the options say where one ends; what none of them looks into stays whole, and is joined by NixOS as it does it there.
+  yielding = options: settings: builtins.mapAttrs (name: below (options.${name} or null)) settings;
+
+  below =
+    option: value:
+    if value ? _type || option == null then
+      value
+    else if lib.isOption option then
+      within option.type value
+    else if builtins.isAttrs value then
+      yielding option value
+    else
+      value;
+
+  within =
+    type: value:
+    let
+      nested = type.nestedTypes or { };
+      inside = {
+        attrsOf = builtins.mapAttrs (_: within nested.elemType) value;
+        lazyAttrsOf = builtins.mapAttrs (_: within nested.elemType) value;
+        anything = builtins.mapAttrs (_: within type) value;
+        nullOr = within nested.elemType value;
+        coercedTo = if nested.finalType.check value then within nested.finalType value else value;
+        either = within (if nested.left.check value then nested.left else nested.right) value;
+        submodule =
+          let
+            declared = type.getSubOptions [ ];
+          in
+          builtins.mapAttrs (
+            name: one:
+            if declared ? ${name} then
+              below declared.${name} one
+            else if nested ? freeformType then
+              within nested.freeformType one
+            else
+              one
+          ) value;
+      };
+    in
+    if builtins.isAttrs value then
+      (if value ? _type || value ? outPath then value else inside.${type.name} or value)
+    else if builtins.isList value || value == null then
+      value
+    else
+      lib.mkOverride 850 value;
 }

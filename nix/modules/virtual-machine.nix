@@ -138,8 +138,9 @@ in
             # Whoever installs it formats what stands there.
             assertion =
               cfg.partition
-              -> lib.length (lib.attrNames cfg.disks) < 2
-              || lib.all (disk: builtins.match "/dev/[sv]d[a-z]+" disk.device == null) (lib.attrValues cfg.disks);
+              ->
+                lib.length (lib.attrNames cfg.disks) < 2
+                || lib.all (disk: builtins.match "/dev/[sv]d[a-z]+" disk.device == null) (lib.attrValues cfg.disks);
             message = "services.moxc.virtualMachine.disks: disko would format one of several disks by a name that the kernel gives as it finds them; give each a serial";
           }
         ];

@@ -6,10 +6,10 @@ use super::user_modules::UserModules;
 use super::{network, scripts, services, settings, update, users};
 use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm, VmDisk};
 use crate::nix::{
-    Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoExpr, at, binary, function, mk_default,
-    mk_merge, path, reference,
+    Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoExpr, apply, at, binary, call, function,
+    mk_default, mk_merge, path, reference, select,
 };
-use crate::value::{Bus, Firmware};
+use crate::value::{Bus, Firmware, Value};
 
 /// The module of a guest.
 pub(super) fn module(
@@ -35,18 +35,36 @@ pub(super) fn module(
     }
     settings::guest(nixos, module);
 
+    // Where a table ends and a value begins, only the options of NixOS say.
+    let has_tables = nixos
+        .settings
+        .iter()
+        .any(|(_, node)| matches!(node.value, Value::Table(_)));
+    let mut library = Attrs::new();
+    library.inherit(["lib"])?;
     let mut body = Attrs::new();
     body.set("imports", imports(guest, nixos, own)?)?;
     if module.settings.is_empty() {
         body.merge_all(std::mem::take(&mut module.facts))?;
     } else {
-        let parts = [
-            std::mem::take(&mut module.facts).into_expr(),
-            at(SETTINGS, std::mem::take(&mut module.settings)),
-        ];
+        let mut settings = at(SETTINGS, std::mem::take(&mut module.settings));
+        if has_tables {
+            let priorities = apply(
+                apply(reference("import"), path("./moxc/priority.nix")?)?,
+                library,
+            );
+            settings = call(
+                select(priorities, "yielding")?,
+                [reference("options"), settings],
+            );
+        }
+        let parts = [std::mem::take(&mut module.facts).into_expr(), settings];
         body.set("config", mk_merge(parts))?;
     }
     let mut formals = vec!["lib", "modulesPath"];
+    if has_tables {
+        formals.push("options");
+    }
     let calls_programs = nixos
         .scripts
         .iter()

@@ -3,15 +3,14 @@
 use super::module::{Module, SETTING};
 use crate::model::NixosGuest;
 use crate::nix::{AttrPath, Attrs, BuildError, Built, IntoExpr, list, mk_override};
-use crate::source::Spanned;
 use crate::value::{Node, Value};
 
 /// Sets them. What Nix cannot hold goes to the module's faults.
 pub(super) fn guest(nixos: &NixosGuest, module: &mut Module) {
     let mut told = Vec::new();
     for (key, node) in &nixos.settings {
-        if let Some(entry) = single(key, node) {
-            told.push(entry);
+        if let Ok(path) = AttrPath::parse(&key.value) {
+            singles(path.names(), node, &mut told);
         }
         let set = AttrPath::parse(&key.value).and_then(|path| {
             let value = option(node)?;
@@ -39,21 +38,31 @@ pub(super) fn guest(nixos: &NixosGuest, module: &mut Module) {
     }
 }
 
-/// A single value with its option, for the module that looks whether it is what counts in the end.
-fn single(key: &Spanned<String>, node: &Node) -> Option<Attrs> {
+/// The single values with what leads to them, for the module that looks whether each is what counts in the end.
+fn singles(path: &[String], node: &Node, into: &mut Vec<Attrs>) {
     match &node.value {
-        Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => {}
-        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => return None,
+        Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => {
+            let entry = || -> Result<Attrs, BuildError> {
+                let mut entry = Attrs::new();
+                entry.set("option", path.to_vec())?;
+                entry.set("value", plain(node)?)?;
+                Ok(entry)
+            };
+            into.extend(entry());
+        }
+        Value::Table(table) => {
+            for (key, value) in &table.entries {
+                let mut path = path.to_vec();
+                path.push(key.value.clone());
+                singles(&path, value, into);
+            }
+        }
+        Value::Datetime(_) | Value::Array(_) => {}
     }
-    let path = AttrPath::parse(&key.value).ok()?;
-    let mut entry = Attrs::new();
-    entry.set("option", path.names().to_vec()).ok()?;
-    entry.set("value", plain(node).ok()?).ok()?;
-    Some(entry)
 }
 
-/// The value of an option. In a table nobody but NixOS knows where the option ends and its value begins, so what lies in
-/// one is plain.
+/// The value of an option. In a table nobody but NixOS knows where the option ends and its value begins: what lies in one
+/// gets its strength there, by `yielding` of `nix/modules/priority.nix`.
 fn option(node: &Node) -> Built {
     match &node.value {
         Value::String(_)

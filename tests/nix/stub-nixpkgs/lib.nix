@@ -160,6 +160,7 @@ rec {
   mkOptionDefault = mkOverride 1500;
 
   # Options
+  inherit (modules) isOption;
   mkOption = option: option // { _type = "option"; };
   mkEnableOption =
     what:

@@ -5,6 +5,7 @@
 {
   lib,
   modulesPath,
+  options,
   pkgs,
   ...
 }:
@@ -108,6 +109,31 @@
               ];
               value = "/srv/\${www}";
             }
+            {
+              option = [
+                "boot"
+                "kernel"
+                "sysctl"
+                "net.core.somaxconn"
+              ];
+              value = 1024;
+            }
+            {
+              option = [
+                "environment"
+                "shellAliases"
+                "ll"
+              ];
+              value = "ls -l";
+            }
+            {
+              option = [
+                "services"
+                "nginx"
+                "enable"
+              ];
+              value = true;
+            }
           ];
         };
         openssh = {
@@ -151,22 +177,28 @@
         ];
       };
     }
-    {
-      networking.hostName = lib.mkOverride 850 "desk-1";
-      environment = {
-        etc."a.conf".text = lib.mkOverride 850 "/srv/\${www}";
-        shellAliases = {
-          ll = "ls -l";
+    (
+      (import ./moxc/priority.nix {
+        inherit lib;
+      }).yielding
+      options
+      {
+        networking.hostName = lib.mkOverride 850 "desk-1";
+        environment = {
+          etc."a.conf".text = lib.mkOverride 850 "/srv/\${www}";
+          shellAliases = {
+            ll = "ls -l";
+          };
         };
-      };
-      boot.kernel.sysctl = {
-        "net.core.somaxconn" = 1024;
-      };
-      services = {
-        nginx = {
-          enable = true;
+        boot.kernel.sysctl = {
+          "net.core.somaxconn" = 1024;
         };
-      };
-    }
+        services = {
+          nginx = {
+            enable = true;
+          };
+        };
+      }
+    )
   ];
 }
