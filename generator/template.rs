@@ -251,9 +251,54 @@ impl Escaper for Markdown {
     }
 }
 
-/// `text` in Markdown without a tag or an entity of HTML. Code between backticks may stand in it.
+/// `text` in Markdown without a tag or an entity of HTML, and without a link, a picture or the target of one: what a spec
+/// says leads nowhere. Code between backticks may stand in it; a backtick that closes nothing is one.
 pub fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if c == '`' {
+            let ticks = rest.len() - rest.trim_start_matches('`').len();
+            if let Some(span) = code_span(rest, ticks) {
+                without_html(&rest[..span], &mut out);
+                rest = &rest[span..];
+            } else {
+                out.extend(std::iter::repeat_n("\\`", ticks));
+                rest = &rest[ticks..];
+            }
+            continue;
+        }
+        let end = rest.find('`').unwrap_or(rest.len());
+        let plain = &rest[..end];
+        let mut from = 0;
+        for (at, _) in plain.match_indices(']') {
+            if plain[at + 1..].starts_with(['(', '[', ':']) {
+                without_html(&plain[from..=at], &mut out);
+                out.push('\\');
+                from = at + 1;
+            }
+        }
+        without_html(&plain[from..], &mut out);
+        rest = &rest[end..];
+    }
+    out
+}
+
+/// How long the span of code is that `text` opens with so many backticks.
+fn code_span(text: &str, ticks: usize) -> Option<usize> {
+    let mut at = ticks;
+    while let Some(found) = text[at..].find('`') {
+        let from = at + found;
+        let run = text[from..].len() - text[from..].trim_start_matches('`').len();
+        at = from + run;
+        if run == ticks {
+            return Some(at);
+        }
+    }
+    None
+}
+
+fn without_html(text: &str, out: &mut String) {
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
         match c {
@@ -267,7 +312,6 @@ pub fn markdown(text: &str) -> String {
             c => out.push(c),
         }
     }
-    out
 }
 
 /// askama's escaper of [`Language::Html`].
@@ -596,6 +640,21 @@ mod tests {
     }
 
     const TEXT: &str = "#!x do not edit\n<% for one in list -%>\n<@ one @>=<@ number @>\n<% endfor -%>\n<% if yes %>y<% else %>n<% endif %> <* note *>.<@ raw|safe @>\n";
+
+    #[test]
+    fn what_a_spec_says_leads_nowhere_in_markdown() {
+        for (text, shown) in [
+            ("[a](javascript:b) ![c](d)", "[a]\\(javascript:b) ![c]\\(d)"),
+            ("[a]: http://b", "[a]\\: http://b"),
+            (
+                "`[a](b)` <i> &lt; & ``x`y``",
+                "`[a](b)` &lt;i> &amp;lt; & ``x`y``",
+            ),
+            ("`[a](b) ``c", "\\`[a]\\(b) \\`\\`c"),
+        ] {
+            assert_eq!(markdown(text), shown);
+        }
+    }
 
     fn script() -> Script {
         Script {
