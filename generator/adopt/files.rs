@@ -133,7 +133,14 @@ fn options(writing: &Writing<'_>, doc: &mut Doc) -> BTreeSet<&'static str> {
         ),
     ] {
         let part = Part::File(path.to_owned());
-        let Some(found) = item.present().filter(|found| !found.options.is_empty()) else {
+        let unset = writing.decided.unset.iter();
+        let unset: Vec<&str> = unset
+            .filter(|(own, _)| *own == part)
+            .map(|(_, option)| option.as_str())
+            .collect();
+        let found = item.present();
+        let Some(found) = found.filter(|found| !found.options.is_empty() || !unset.is_empty())
+        else {
             continue;
         };
         // A comment of `datacenter.cfg` is its description.
@@ -155,13 +162,16 @@ fn options(writing: &Writing<'_>, doc: &mut Doc) -> BTreeSet<&'static str> {
             };
             table.set_as(&kebab(key), value, key);
         }
+        if !unset.is_empty() {
+            table.set("unset", Toml::texts(unset));
+        }
         doc.push(table);
         said.insert(path);
     }
     said
 }
 
-const VZDUMP_CONF: &str = "etc/vzdump.conf";
+pub(super) const VZDUMP_CONF: &str = "etc/vzdump.conf";
 const DATACENTER_CFG: &str = "etc/pve/datacenter.cfg";
 
 /// The text of the sections that are kept, by their ids.

@@ -483,6 +483,13 @@ fn after_plan(decided: &Decided, changes: &[Change]) -> Decided {
             Object::Firewall(_) | Object::Unit(_) | Object::File(_) => {
                 let Some(line) = &change.line else { continue };
                 let part = Part::File(line.path.clone());
+                // What moxc would add by itself to what backups do stays out.
+                if line.path == files::VZDUMP_CONF
+                    && let (Some(option), None) = (&change.option, &change.before)
+                    && next.unset.insert((part.clone(), option.clone()))
+                {
+                    continue;
+                }
                 if firewall::guest_of(&line.path).is_some() && !decided.kept.contains_key(&part) {
                     keep(decided, &mut next, part, change);
                 } else {

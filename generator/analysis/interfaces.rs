@@ -30,6 +30,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     }
     raw_lines(host, sink);
     vxlans(host, sink);
+    passed_over(host, sink);
     raw_stanzas(host, sink);
     said_to_ifupdown(host, sink);
 }
@@ -553,6 +554,56 @@ fn raw_lines(host: &Host, sink: &mut Sink) {
             );
         }
         as_template(text, line.span, sink);
+    }
+}
+
+/// Options of Debian's ifupdown that ifupdown2 does not know, and none of the scripts that it hands the others to.
+const PASSED_OVER: [&str; 8] = [
+    "accept-ra",
+    "autoconf",
+    "bond-ad-select",
+    "dad-attempts",
+    "hostname",
+    "metric",
+    "privext",
+    "request-prefix",
+];
+
+/// Lines that stand in the file and do nothing.
+fn passed_over(host: &Host, sink: &mut Sink) {
+    for (line, _) in lines_of(host) {
+        let Some((key, value)) = stanza_line(line.value.as_str()) else {
+            continue;
+        };
+        let spelt = key.replace('_', "-");
+        if !PASSED_OVER.contains(&spelt.as_str()) {
+            continue;
+        }
+        let help = match spelt.as_str() {
+            "accept-ra" | "autoconf" | "dad-attempts" => format!(
+                "remove it, or say it to the kernel: `post-up = [\"sysctl -w net.ipv6.conf.INTERFACE.{}={value}\"]`",
+                spelt
+                    .replace("dad-attempts", "dad_transmits")
+                    .replace('-', "_")
+            ),
+            "privext" => format!(
+                "remove it, or say it to the kernel: `post-up = [\"sysctl -w net.ipv6.conf.INTERFACE.use_tempaddr={value}\"]`"
+            ),
+            "metric" => {
+                "remove it; a route with a metric is one of `routes`: `{ to, via, metric }`"
+                    .to_owned()
+            }
+            _ => "remove it".to_owned(),
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0231,
+                line.span,
+                format!("ifupdown2 passes over `{spelt}`"),
+            )
+            .note("the line would stand in `/etc/network/interfaces` and do nothing")
+            .help(help),
+        );
     }
 }
 

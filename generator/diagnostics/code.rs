@@ -128,6 +128,7 @@ codes! {
     MOX0228 Error   "raw lines of ifupdown2 on a NixOS host";
     MOX0229 Warning "VLANs of a bridge that tells none apart";
     MOX0230 Error   "a VXLAN that Proxmox VE does not write";
+    MOX0231 Warning "an option that ifupdown2 passes over";
     MOX0301 Error   "too few disks for the layout";
     MOX0302 Error   "a disk used twice";
     MOX0303 Error   "a disk of a pool used elsewhere";

@@ -166,6 +166,8 @@ pub struct Host {
     pub boot: Boot,
     /// What every backup does, by Proxmox VE's own names.
     pub vzdump: Vec<PveOption>,
+    /// Options of it that moxc would write by itself and that stay out.
+    pub vzdump_unset: Vec<Spanned<crate::value::Line>>,
     /// What holds on every node, by Proxmox VE's own names.
     pub datacenter: Vec<PveOption>,
     /// What is kept of the host's own files.

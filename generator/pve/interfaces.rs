@@ -257,6 +257,11 @@ const KNOWN_OPTIONS: &[&str] = &[
     "bridge-unicast-flood",
     "link-type",
     "vlan-protocol",
+    "vxlan-id",
+    "vxlan-local-tunnelip",
+    "vxlan-physdev",
+    "vxlan-remoteip",
+    "vxlan-svcnodeip",
 ];
 
 /// Options that are fields here, those that Proxmox reads and does not write, and those whose
@@ -355,8 +360,13 @@ impl Interfaces {
             } else {
                 self.get(root).map(|root| &root.kind)
             };
+            let is_dummy = interface.families.iter().any(|family| {
+                let mut options = family.options.iter();
+                options.any(|(key, value)| key == "link-type" && value == "dummy")
+            });
             let rank = match kind {
-                Some(InterfaceKind::Loopback) => 1,
+                Some(InterfaceKind::Other) if is_dummy => 1,
+                Some(InterfaceKind::Loopback) => 0,
                 Some(InterfaceKind::Card) => 2,
                 Some(InterfaceKind::OvsPort(port)) => match port.kind {
                     OvsPortKind::Card => 2,
@@ -484,8 +494,16 @@ fn print_kind(
     };
     let mut sorted: BTreeMap<&str, String> = BTreeMap::new();
     for (key, value) in families.iter().flat_map(|family| &family.options) {
-        if is_known(key) {
-            sorted.insert(key, value.clone());
+        match sorted.get_mut(key.as_str()) {
+            // The one that Proxmox keeps every line of.
+            Some(values) if key == "vxlan-remoteip" => {
+                values.push_str("\n\tvxlan-remoteip ");
+                values.push_str(value);
+            }
+            _ if is_known(key) => {
+                sorted.insert(key, value.clone());
+            }
+            _ => {}
         }
     }
     let mtu_in_place = matches!(

@@ -24,11 +24,11 @@ use crate::model::{
     PciDevice, Pool, Reserve, Setting, UsbDevice,
 };
 use crate::near::certain;
-use crate::pve::Release;
+use crate::pve::{ConfigFile, PveOption, Release};
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
 use crate::spec::reader::{List, OneOf};
-use crate::value::{ByteSize, Choice, LintChoice, Platform};
+use crate::value::{ByteSize, Choice, Line, LintChoice, Platform};
 use references::Names;
 
 /// What can be referred to by name.
@@ -147,6 +147,7 @@ pub fn resolve_for(file: &HostFile, addresses: Addresses, sink: &mut Sink) -> Ho
             .vzdump
             .as_ref()
             .map_or_else(Vec::new, |table| table.schema.to_vec()),
+        vzdump_unset: vzdump_unset(file, sink),
         datacenter: file
             .datacenter
             .as_ref()
@@ -233,6 +234,29 @@ fn choice<T: Choice>(written: Option<Spanned<OneOf<T>>>, default: T, span: Span)
 }
 
 /// A list, empty where it is left out.
+/// Options of `vzdump.conf` that stay out; one that is said, too, is both.
+fn vzdump_unset(file: &HostFile, sink: &mut Sink) -> Vec<Spanned<Line>> {
+    let Some(table) = &file.vzdump else {
+        return Vec::new();
+    };
+    let unset = list(table.unset.as_ref());
+    guests::check_unset(&unset, ConfigFile::Vzdump, sink);
+    for option in &unset {
+        if let Some(said) = PveOption::find(&table.schema, option.value.as_str()) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0016,
+                    option.span,
+                    format!("`{}` is said and unset", option.value.as_str()),
+                )
+                .also(said.key.span, "said here")
+                .help("remove one of the two"),
+            );
+        }
+    }
+    unset
+}
+
 fn list<T: Clone>(written: Option<&Spanned<List<T>>>) -> Vec<Spanned<T>> {
     written.map(|list| list.value.clone()).unwrap_or_default()
 }

@@ -4,8 +4,8 @@ use super::reader::{Int, List, Named, OneOf, table};
 use super::schema_keys::{DatacenterOptions, VzdumpOptions};
 use crate::pve::Release;
 use crate::value::{
-    ByteSize, CountryCode, DnsName, Email, HostName, HoursOff, KeyboardLayout, LintChoice, Name,
-    Platform, ReleaseTag, SecretName, SshKey, TimeZoneName,
+    ByteSize, CountryCode, DnsName, Email, HostName, HoursOff, KeyboardLayout, Line, LintChoice,
+    Name, Platform, ReleaseTag, SecretName, SshKey, TimeZoneName,
 };
 
 table! {
@@ -55,6 +55,8 @@ table! {
     /// `[vzdump]`: what every backup does where neither its job nor the command line says otherwise. What is left out follows
     /// from the first backup job.
     VzdumpSpec {
+        /// Options that moxc would write by itself and that stay out, so that vzdump's own default counts.
+        "unset" unset: opt List<Line>;
         ..VzdumpOptions
     }
 

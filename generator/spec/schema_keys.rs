@@ -330,7 +330,14 @@ fn properties(
 ) -> Option<String> {
     let mut text = String::new();
     let mut sound = true;
-    for (key, node) in &table.entries {
+    // Proxmox VE writes the sub-option that is meant without a name first, and without its name.
+    let is_default = |key: &str| {
+        let name = options.default_key();
+        name.is_some_and(|name| kebab(name) == key)
+    };
+    let mut entries: Vec<&(Spanned<String>, Node)> = table.entries.iter().collect();
+    entries.sort_by_key(|(key, _)| !is_default(&key.value));
+    for (key, node) in entries {
         let Some((name, schema)) = options.iter().find(|(name, _)| kebab(name) == key.value) else {
             let names: Vec<String> = options.iter().map(|(name, _)| kebab(name)).collect();
             let help = match nearest(&key.value, names.iter().map(String::as_str)) {
@@ -346,7 +353,12 @@ fn properties(
             sound = false;
             continue;
         };
-        match PropertyString::new().with(name, &value) {
+        let written = if is_default(&key.value) {
+            PropertyString::with_default(&value)
+        } else {
+            PropertyString::new().with(name, &value)
+        };
+        match written {
             Ok(part) => {
                 if !text.is_empty() {
                     text.push(',');

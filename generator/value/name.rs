@@ -122,14 +122,14 @@ name!(
     /// The kernel's name of a network card.
     InterfaceName,
     "the kernel's name of a network card, as `\"enp5s0\"`",
-    "^[A-Za-z][A-Za-z0-9_-]{1,14}$",
+    "^[A-Za-z][A-Za-z0-9_]{1,14}$",
     |text| {
         let fits = (2..=15).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_alphabetic())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if fits { Ok(()) } else {
             Err(ValueError::whole(text, format!("`{}` is not an interface's name", text.escape_debug()))
-                .help("2 to 15 letters, digits, `_` and `-`, as `ip link` shows it: `enp5s0`"))
+                .help("2 to 15 letters, digits and `_`, as `ip link` shows it: `enp5s0`"))
         }
     }
 );

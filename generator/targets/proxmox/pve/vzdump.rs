@@ -20,20 +20,29 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> OptionLines {
         None => (None, BackupMode::Snapshot, Compress::Zstd, host.span),
     };
     let mut making = Making::new(ConfigFile::Vzdump, *host.release, &host.vzdump, sink);
-    making.set("mode", mode.as_str(), place);
-    making.set("compress", compress_word(compress), place);
+    let stays_out = |key: &str| {
+        let mut unset = host.vzdump_unset.iter();
+        unset.any(|option| option.value.as_str() == key)
+    };
+    let mut set = |key: &str, value: &str, place| {
+        if !stays_out(key) {
+            making.set(key, value, place);
+        }
+    };
+    set("mode", mode.as_str(), place);
+    set("compress", compress_word(compress), place);
     if let Some(store) = storage.or_else(|| standing_store(host)) {
         let name = host.storage.store(store).name();
-        making.set("storage", &name.value, place);
+        set("storage", &name.value, place);
     }
     if gathers_on_a_share(host) {
         // vzdump gathers an unprivileged container's files as user 100000, who may not enter a folder of a share that is
         // root's alone (`PVE::VZDump::LXC`); a folder of the host's everybody may enter.
-        making.set("tmpdir", "/var/tmp", place);
+        set("tmpdir", "/var/tmp", place);
     }
     if !says_who_is_told(&host.vzdump) {
         for (key, value, _) in notification(host) {
-            making.set(key, value, place);
+            set(key, &value, place);
         }
     }
     making.finish(host, "etc/vzdump.conf")
