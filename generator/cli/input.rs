@@ -11,21 +11,25 @@ const MOST_FILES: usize = 1_000;
 
 /// What stands in a file. A pipe, a device or a socket is refused: one of them could wait for ever, or never end.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
         return Err(io::Error::other(
             "it is no ordinary file (`-` reads standard input)",
         ));
     }
-    bounded(fs::File::open(path)?)
+    bounded(fs::File::open(path)?, metadata.len())
 }
 
 /// What comes by standard input.
 pub(super) fn read_standard_input() -> io::Result<Vec<u8>> {
-    bounded(io::stdin().lock())
+    bounded(io::stdin().lock(), 0)
 }
 
-fn bounded(from: impl io::Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+/// All of it, which is about as long as `expected`.
+fn bounded(from: impl io::Read, expected: u64) -> io::Result<Vec<u8>> {
+    // One more, so that the end is found without growing.
+    let capacity = usize::try_from(expected.min(LARGEST)).unwrap_or_default() + 1;
+    let mut bytes = Vec::with_capacity(capacity);
     from.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
         let megabytes = LARGEST >> 20;

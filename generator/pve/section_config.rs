@@ -245,6 +245,8 @@ pub struct SectionConfig {
     release: Release,
     header: Vec<String>,
     sections: Vec<Section>,
+    /// Which of them each name is.
+    by_id: BTreeMap<String, usize>,
 }
 
 impl SectionConfig {
@@ -255,6 +257,7 @@ impl SectionConfig {
             release: Release::NEWEST,
             header: Vec::new(),
             sections: Vec::new(),
+            by_id: BTreeMap::new(),
         }
     }
 
@@ -294,13 +297,14 @@ impl SectionConfig {
         }
         section.file = self.file;
         section.release = self.release;
+        self.by_id.insert(section.id.clone(), self.sections.len());
         self.sections.push(section);
         Ok(())
     }
 
     /// The section of this name.
     pub fn get(&self, id: &str) -> Option<&Section> {
-        self.sections.iter().find(|section| section.id == id)
+        Some(&self.sections[*self.by_id.get(id)?])
     }
 
     /// Where the spec decides the sections (`nas`) and their properties (`nas/server`).

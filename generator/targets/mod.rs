@@ -153,7 +153,7 @@ pub fn emit(
             }
             Target::Docs => {
                 let plan = docs::plan(&facts, origin);
-                docs::emit(&plan, templates, &mut files, sink);
+                docs::emit(plan, templates, &mut files, sink);
             }
             Target::Guide => {
                 let plan = plan.guide(&facts);

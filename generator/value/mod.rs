@@ -42,7 +42,7 @@ pub use name::{
     KernelParameter, ModuleName, Name, PoolName, StorageName, Tag,
 };
 pub use path::{AbsolutePath, DevicePath, GuestPath, MountPoint};
-pub use pci::{PciAddress, PciPlace};
+pub use pci::{PciAddress, PciCard, PciPlace};
 pub use port::PortRange;
 pub use size::ByteSize;
 pub use speed::LinkSpeed;

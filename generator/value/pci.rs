@@ -16,10 +16,18 @@ pub struct PciAddress {
     pub function: u8,
 }
 
+/// All functions of one card have it: domain, bus and device.
+pub type PciCard = (u16, u8, u8);
+
 impl PciAddress {
+    /// The card that it is a function of.
+    pub fn card(self) -> PciCard {
+        (self.domain, self.bus, self.device)
+    }
+
     /// Whether `other` is a function of the same card.
     pub fn same_device(self, other: Self) -> bool {
-        (self.domain, self.bus, self.device) == (other.domain, other.bus, other.device)
+        self.card() == other.card()
     }
 
     /// Without the function, as Proxmox VE names all functions of a card: `0000:01:00`.

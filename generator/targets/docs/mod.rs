@@ -39,7 +39,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin) -> Plan {
 }
 
 /// Writes it down; `files` holds what every other target has emitted. Reports what a user's template cannot do.
-pub fn emit(plan: &Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
+pub fn emit(plan: Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
     let text = format!("{}\n", templates.render(&plan.architecture, sink));
     add("docs/ARCHITECTURE.md", text, files);
     let page = plan.page.finish(files);

@@ -145,7 +145,7 @@ fn devices(host: &Host, guest: &Guest, row: &mut impl FnMut(&str, String, crate:
 
 impl Planned {
     /// With what only the files tell.
-    pub(super) fn finish(&self, files: &FileSet, lines: &Lines) -> GuestPage {
+    pub(super) fn finish(self, files: &FileSet, lines: &Lines) -> GuestPage {
         let runbook = files
             .get(&format!("restore/{}.md", self.name))
             .map(|file| markup(&String::from_utf8_lossy(&file.contents)))
@@ -155,15 +155,16 @@ impl Planned {
             format!("restore/{}.sh", self.name),
             format!("rollback/{}.sh", self.name),
         ];
-        let mut facts = self.facts.clone();
+        let costs = self.costs(files, lines);
+        let mut facts = self.facts;
         facts.keep_links_to(files);
         GuestPage {
-            id: self.id.clone(),
-            name: self.name.clone(),
-            what: self.what.clone(),
-            about: self.about.clone(),
+            id: self.id,
+            name: self.name,
+            what: self.what,
+            about: self.about,
             facts,
-            costs: self.costs(files, lines),
+            costs,
             has_runbook: !runbook.is_empty(),
             runbook,
             recovery: recovery

@@ -243,20 +243,20 @@ pub(super) fn plan(facts: &Facts<'_>, graphs: &[(View, Graph)], origin: &Origin)
 
 impl Plan {
     /// The whole page.
-    pub(super) fn finish(&self, files: &FileSet) -> Page {
-        let mut sections = self.sections.clone();
+    pub(super) fn finish(self, files: &FileSet) -> Page {
+        let mut sections = self.sections;
         let tables = sections.iter_mut().flat_map(|section| &mut section.tables);
         for table in tables {
             table.keep_links_to(files);
         }
-        let mut summary = self.summary.clone();
+        let mut summary = self.summary;
         summary.keep_links_to(files);
-        let guests = self.guests.iter();
+        let guests = self.guests.into_iter();
         let guests = guests.map(|guest| guest.finish(files, &self.lines));
         Page {
-            header: self.header.clone(),
-            host: self.host.clone(),
-            fqdn: self.fqdn.clone(),
+            header: self.header,
+            host: self.host,
+            fqdn: self.fqdn,
             policy: policy::POLICY.clone(),
             style: policy::STYLE.clone(),
             script: policy::SCRIPT.to_owned(),
@@ -264,7 +264,7 @@ impl Plan {
             sections,
             guests: guests.collect(),
             folders: folders(files),
-            specs: self.specs.clone(),
+            specs: self.specs,
         }
     }
 }

@@ -5,16 +5,16 @@
 //! certain to take nothing else along: every function that the spec declares is in the same IOMMU group, and each guest
 //! that takes one takes them all. Otherwise each function has a mapping of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, Host, Id, PassedDevice, Passthrough, PciDevice};
+use crate::model::{Guest, Host, Id, PassedDevice, PciDevice};
 use crate::pve::{
     CannotCarry, ConfigFile, MappingKind, PropertyString, PveOption, Release, Section,
     SectionConfig, SectionFile, check_option,
 };
 use crate::source::Span;
-use crate::value::PciClass;
+use crate::value::{PciCard as Card, PciClass};
 
 use super::options::{report_fault, report_refusal};
 use crate::facts::shares;
@@ -56,30 +56,40 @@ impl PciMapping {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PciMappings {
     mappings: Vec<PciMapping>,
+    /// Which of them each function that guests take is in.
+    by_function: BTreeMap<Id<PciDevice>, usize>,
+    /// The functions of which a guest has a part that the host's driver makes.
+    mediated: BTreeSet<Id<PciDevice>>,
 }
+
+/// The guests that take each function.
+type Takers = BTreeMap<Id<PciDevice>, BTreeSet<Id<Guest>>>;
 
 impl PciMappings {
     /// The cards and functions that any guest of the host takes, in the order of the hardware table.
     pub fn of(host: &Host) -> Self {
-        let taken: Vec<Vec<Id<PciDevice>>> = host
-            .vms()
-            .map(|(_, _, vm)| vm.passthrough.iter().flat_map(Passthrough::rows))
-            .map(|rows| rows.map(|row| row.value).collect())
-            .collect();
-        let is_taken = |id: Id<PciDevice>| taken.iter().any(|devices| devices.contains(&id));
-        let mut mappings: Vec<PciMapping> = Vec::new();
-        for (id, device) in host.hardware.pci.iter().filter(|(id, _)| is_taken(*id)) {
-            if mappings
-                .iter()
-                .any(|mapping| mapping.functions.contains(&id))
-            {
+        let mut takers = Takers::new();
+        let mut all = Self::default();
+        for (guest, _, vm) in host.vms() {
+            for entry in &vm.passthrough {
+                for row in entry.rows() {
+                    takers.entry(row.value).or_default().insert(guest);
+                    if entry.is_mediated() {
+                        all.mediated.insert(row.value);
+                    }
+                }
+            }
+        }
+        let cards = cards(host);
+        for (id, device) in host.hardware.pci.iter() {
+            if !takers.contains_key(&id) || all.by_function.contains_key(&id) {
                 continue;
             }
-            let card = card_of(host, id);
-            mappings.push(match function_0(host, &card) {
-                Some(first) if is_one(host, &card, &taken) => PciMapping {
+            let card = &cards[&device.address.card()];
+            let mapping = match function_0(host, card) {
+                Some(first) if is_one(host, card, &takers) => PciMapping {
                     device: first,
-                    functions: card,
+                    functions: card.clone(),
                     path: device.address.device_path(),
                 },
                 Some(_) | None => PciMapping {
@@ -87,9 +97,18 @@ impl PciMappings {
                     functions: vec![id],
                     path: device.path(),
                 },
-            });
+            };
+            for function in &mapping.functions {
+                all.by_function.insert(*function, all.mappings.len());
+            }
+            all.mappings.push(mapping);
         }
-        Self { mappings }
+        all
+    }
+
+    /// The one that a function is in.
+    fn holding(&self, function: Id<PciDevice>) -> Option<&PciMapping> {
+        Some(&self.mappings[*self.by_function.get(&function)?])
     }
 
     /// What one guest takes, each once, in the order of the spec, with numbers: those that the spec says, and to the others
@@ -99,8 +118,7 @@ impl PciMappings {
         for entry in guest.vm().iter().flat_map(|vm| &vm.passthrough) {
             let what = match &entry.device {
                 PassedDevice::Known(id) => {
-                    let mut mappings = self.mappings.iter();
-                    let Some(mapping) = mappings.find(|m| m.functions.contains(&id.value)) else {
+                    let Some(mapping) = self.holding(id.value) else {
                         continue;
                     };
                     What::Mapped(mapping)
@@ -158,6 +176,14 @@ impl PciMappings {
                 Passed { slot, ..passed }
             })
             .collect()
+    }
+
+    /// Whether a guest has a part of it that the host's driver makes.
+    fn is_shared(&self, mapping: &PciMapping) -> bool {
+        mapping
+            .functions
+            .iter()
+            .any(|function| self.mediated.contains(function))
     }
 
     /// All of them.
@@ -231,18 +257,16 @@ impl Passed<'_> {
     }
 }
 
-/// The declared functions of the card that a function belongs to, in the order of their addresses.
-fn card_of(host: &Host, id: Id<PciDevice>) -> Vec<Id<PciDevice>> {
-    let address = *host.hardware.pci[id].address;
-    let mut card: Vec<Id<PciDevice>> = host
-        .hardware
-        .pci
-        .iter()
-        .filter(|(_, other)| other.address.same_device(address))
-        .map(|(id, _)| id)
-        .collect();
-    card.sort_by_key(|id| *host.hardware.pci[*id].address);
-    card
+/// The declared functions of each card, in the order of their addresses.
+fn cards(host: &Host) -> BTreeMap<Card, Vec<Id<PciDevice>>> {
+    let mut cards: BTreeMap<Card, Vec<Id<PciDevice>>> = BTreeMap::new();
+    for (id, device) in host.hardware.pci.iter() {
+        cards.entry(device.address.card()).or_default().push(id);
+    }
+    for card in cards.values_mut() {
+        card.sort_by_key(|id| *host.hardware.pci[*id].address);
+    }
+    cards
 }
 
 fn function_0(host: &Host, card: &[Id<PciDevice>]) -> Option<Id<PciDevice>> {
@@ -251,16 +275,15 @@ fn function_0(host: &Host, card: &[Id<PciDevice>]) -> Option<Id<PciDevice>> {
         .find(|id| host.hardware.pci[*id].address.function == 0)
 }
 
-fn is_one(host: &Host, card: &[Id<PciDevice>], taken: &[Vec<Id<PciDevice>>]) -> bool {
+fn is_one(host: &Host, card: &[Id<PciDevice>], takers: &Takers) -> bool {
     let group = |id: &Id<PciDevice>| host.hardware.pci[*id].iommu_group.map(|group| group.value);
     let one_group = card.first().and_then(group).is_some()
         && card
             .windows(2)
             .all(|pair| group(&pair[0]) == group(&pair[1]));
-    let all_or_none = taken.iter().all(|devices| {
-        let count = card.iter().filter(|id| devices.contains(id)).count();
-        count == 0 || count == card.len()
-    });
+    let all_or_none = card
+        .windows(2)
+        .all(|pair| takers.get(&pair[0]) == takers.get(&pair[1]));
     card.len() > 1 && one_group && all_or_none
 }
 
@@ -295,7 +318,7 @@ pub(super) fn pci(host: &Host, mappings: &PciMappings, sink: &mut Sink) -> Optio
             }
             section.add("map", map)?;
             // Else Proxmox VE finds at the guest's start that the card has changed (`PVE::Mapping::PCI::assert_valid`).
-            if is_shared(host, mapping) && PveOption::find(&device.schema, "mdev").is_none() {
+            if mappings.is_shared(mapping) && PveOption::find(&device.schema, "mdev").is_none() {
                 section.set("mdev", "1")?;
             }
             for option in &device.schema {
@@ -308,15 +331,6 @@ pub(super) fn pci(host: &Host, mappings: &PciMappings, sink: &mut Sink) -> Optio
     }
     let empty = config.sections().next().is_none();
     (!empty).then_some(config)
-}
-
-/// Whether a guest has a part of it that the host's driver makes.
-fn is_shared(host: &Host, mapping: &PciMapping) -> bool {
-    let entries = host.vms().flat_map(|(_, _, vm)| &vm.passthrough);
-    let mut rows = entries
-        .filter(|entry| entry.is_mediated())
-        .flat_map(Passthrough::rows);
-    rows.any(|row| mapping.functions.contains(&row.value))
 }
 
 /// A device that has no id in the spec cannot be mapped.
