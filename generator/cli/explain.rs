@@ -6,6 +6,9 @@ use super::{Failure, Status};
 use crate::diagnostics::{Code, Severity};
 use crate::near::{certain, nearest};
 
+/// The longest word that is shown again, in characters.
+const LONGEST_SHOWN: usize = 80;
+
 pub(super) fn run(args: &Explain, terminal: &mut Terminal) -> Result<Status, Failure> {
     let Some(code) = &args.code else {
         let mut text = String::new();
@@ -23,6 +26,14 @@ pub(super) fn run(args: &Explain, terminal: &mut Terminal) -> Result<Status, Fai
     if let Ok(code) = code.parse::<Code>() {
         terminal.result(code.explain());
         return Ok(Status::Fine);
+    }
+    // A longer word is none of a code's, and need not be looked at as a whole.
+    let shown: String = code.chars().take(LONGEST_SHOWN).collect();
+    if shown.len() < code.len() {
+        return Err(Failure::new(format!(
+            "no code `{}…`: `moxc explain --list` lists them",
+            shown.escape_debug()
+        )));
     }
     let codes = || Code::ALL.iter().map(|code| code.as_str());
     // `106` and `mox106` are short for a code.
