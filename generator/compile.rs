@@ -49,6 +49,17 @@ pub fn check_document(
     }
 }
 
+/// What a host's spec means, as far as it goes, for others that are held against it: nothing is told, checked or planned.
+pub fn understand(
+    (sources, file): (&SourceMap, FileId),
+    document: &Document,
+    addresses: Addresses,
+) -> Option<Host> {
+    let mut untold = Sink::new();
+    let spec = spec::read(sources, file, document, &mut untold)?;
+    Some(resolve::resolve_for(&spec, addresses, &mut untold))
+}
+
 /// What is known of a spec after its checks.
 #[derive(Debug)]
 pub struct Checked {

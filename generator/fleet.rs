@@ -15,13 +15,14 @@ use crate::compile::{self, Checked};
 use crate::diagnostics::render::Found;
 use crate::diagnostics::{Code, Diagnostic, Lints, Severity, Sink, in_order};
 use crate::model::Host;
+use crate::near::nearest;
 use crate::origin::{Origin, Surroundings};
 use crate::resolve::Addresses;
 use crate::resolve::fleet::{self, Kinship};
 use crate::source::{FileId, SourceMap, Span, Spanned};
 use crate::spec;
 use crate::spec::document::{self, Document};
-use crate::value::TableNode;
+use crate::value::{TableNode, Value};
 
 /// Where specs are read from. The command line has one of the disk.
 pub trait Files {
@@ -52,6 +53,13 @@ pub enum LoadError {
     TooMany,
     /// Standard input is named twice.
     StandardInputTwice,
+    /// A host that is chosen and is none of the call's.
+    NoSuchHost {
+        /// Its name.
+        name: String,
+        /// The one that may be meant.
+        near: Option<String>,
+    },
 }
 
 impl LoadError {
@@ -72,6 +80,13 @@ impl fmt::Display for LoadError {
             Self::TooMany => write!(f, "more than {MOST_FILES} files in one call"),
             Self::StandardInputTwice => {
                 f.write_str("standard input can be read once: `-` is given twice")
+            }
+            Self::NoSuchHost { name, near } => {
+                write!(f, "no host is called `{}`", name.escape_debug())?;
+                match near {
+                    Some(near) => write!(f, ": did you mean `{near}`?"),
+                    None => Ok(()),
+                }
             }
         }
     }
@@ -219,7 +234,20 @@ pub fn load(
     files: &dyn Files,
     deny_warnings: bool,
 ) -> Result<Loaded, LoadError> {
+    load_hosts(specs, files, deny_warnings, &[])
+}
+
+/// [`load`] for these hosts alone, where there are any names. Of the others only what they mean is understood, and so
+/// much that those that are wanted are held against them; what is wrong with them alone is not told. All nodes of a
+/// cluster are compiled, as they share files.
+pub fn load_hosts(
+    specs: &[PathBuf],
+    files: &dyn Files,
+    deny_warnings: bool,
+    wanted: &[String],
+) -> Result<Loaded, LoadError> {
     let mut loader = Loader {
+        wanted,
         files,
         sources: Sources::default(),
         units: Vec::new(),
@@ -236,6 +264,10 @@ pub fn load(
     }
     // Two hosts of one name would be one folder of the output.
     loader.compare(0, Kinship::SameCall);
+    // With errors a name may be one that was not understood.
+    if !has_errors(&loader.found) {
+        loader.keep_wanted()?;
+    }
     Ok(Loaded {
         found: in_order(loader.found),
         sources: loader.sources,
@@ -244,6 +276,8 @@ pub fn load(
 }
 
 struct Loader<'a> {
+    /// The names of the hosts that the call is about; all where there is none.
+    wanted: &'a [String],
     files: &'a dyn Files,
     sources: Sources,
     units: Vec<Unit>,
@@ -269,7 +303,48 @@ impl Loader<'_> {
         if spec::is_fleet(&document) {
             return self.fleet(path, file, &document, sink);
         }
-        self.host(&[file], &document, Addresses::OfHost, sink);
+        let wanted = self.wants(&document);
+        self.host(&[file], &document, Addresses::OfHost, wanted, sink);
+        Ok(())
+    }
+
+    /// Whether the call is about this host.
+    fn wants(&self, document: &Document) -> bool {
+        let name = document
+            .root
+            .get("host")
+            .and_then(|host| match &host.value {
+                Value::Table(table) => table.get("name"),
+                _ => None,
+            });
+        let name = name.and_then(|name| match &name.value {
+            Value::String(name) => Some(name),
+            _ => None,
+        });
+        self.wanted.is_empty() || name.is_some_and(|name| self.wanted.contains(name))
+    }
+
+    /// Leaves the hosts that the call is about.
+    fn keep_wanted(&mut self) -> Result<(), LoadError> {
+        let name = |unit: &Unit| {
+            let host = unit.checked.host.as_ref()?;
+            Some(host.name.as_str().to_owned())
+        };
+        let names: Vec<String> = self.units.iter().filter_map(name).collect();
+        for wanted in self.wanted {
+            if !names.contains(wanted) {
+                let near = nearest(wanted, names.iter().map(String::as_str));
+                return Err(LoadError::NoSuchHost {
+                    name: wanted.clone(),
+                    near: near.map(str::to_owned),
+                });
+            }
+        }
+        if !self.wanted.is_empty() {
+            let wanted = self.wanted;
+            self.units
+                .retain(|unit| name(unit).is_some_and(|name| wanted.contains(&name)));
+        }
         Ok(())
     }
 
@@ -279,17 +354,24 @@ impl Loader<'_> {
         files: &[FileId],
         document: &Document,
         addresses: Addresses,
+        wanted: bool,
         mut sink: Sink,
     ) {
         let around = self.files.around(self.sources.path(files[0]));
         let origin = Origin::of(&self.sources.map, files).amid(around);
-        let checked = compile::check_document(
-            (&self.sources.map, files[0]),
-            document,
-            &origin,
-            addresses,
-            &mut sink,
-        );
+        let source = (&self.sources.map, files[0]);
+        if !wanted {
+            let host = compile::understand(source, document, addresses);
+            self.units.push(Unit {
+                file: files[0],
+                origin,
+                checked: Checked { host, plan: None },
+                warnings: 0,
+                told: self.found.len()..self.found.len(),
+            });
+            return;
+        }
+        let checked = compile::check_document(source, document, &origin, addresses, &mut sink);
         let lints = checked
             .host
             .as_ref()
@@ -349,6 +431,7 @@ impl Loader<'_> {
         }
         let hosts: Vec<Range<usize>> = self.units[first..]
             .iter()
+            .filter(|unit| self.wanted.is_empty() || unit.checked.plan.is_some())
             .map(|unit| unit.told.clone())
             .collect();
         say_once(&mut self.found, &hosts);
@@ -415,7 +498,8 @@ impl Loader<'_> {
         } else {
             vec![file, fleet_file]
         };
-        self.host(&files, &document, Addresses::OfFleet, sink);
+        let wanted = fleet.cluster.is_some() || self.wants(&document);
+        self.host(&files, &document, Addresses::OfFleet, wanted, sink);
         Ok(())
     }
 

@@ -808,6 +808,77 @@ fn a_fleet_shares_its_defaults_and_keeps_its_hosts_apart() {
 }
 
 #[test]
+fn one_host_of_a_fleet_is_built_alone_and_held_against_the_others() {
+    let here = folder();
+    put(here.path(), "fleet.toml", FLEET);
+    let a = member("alpha", 100, "web", "BC:24:11:00:00:01", "192.168.1.1");
+    let b = member("beta", 100, "db", "BC:24:11:00:00:02", "192.168.1.2");
+    put(here.path(), "hosts/a.toml", &a);
+    put(here.path(), "hosts/b.toml", &b);
+    let build = |more: &[&str]| {
+        let mut args = vec![
+            "build",
+            "fleet.toml",
+            "-o",
+            "out",
+            "--message-format",
+            "short",
+        ];
+        args.extend(more);
+        call(here.path(), &args)
+    };
+    let all = build(&[]);
+    assert_eq!(all.status, Some(0), "{}", all.err);
+    let before = tree(&here.path().join("out"));
+
+    // The other has changed as well, and stays; it has an error that is its own, which is not told.
+    put(here.path(), "hosts/a.toml", &a.replace("web", "www"));
+    put(here.path(), "hosts/b.toml", &format!("{b}banana = 1\n"));
+    let one = build(&["--host", "alpha"]);
+    assert_eq!(one.status, Some(0), "{}", one.err);
+    let after = tree(&here.path().join("out"));
+    let of = |tree: &[(String, Vec<u8>)], host: &str| -> Vec<(String, Vec<u8>)> {
+        let own = |(path, _): &&(String, Vec<u8>)| path.starts_with(host);
+        tree.iter().filter(own).cloned().collect()
+    };
+    assert_eq!(of(&before, "beta/"), of(&after, "beta/"));
+    assert!(!of(&after, "beta/").is_empty());
+    assert!(
+        after.iter().any(|(path, _)| path == "alpha/restore/www.md"),
+        "{}",
+        one.out
+    );
+
+    // A whole build gives the host the same bytes.
+    put(here.path(), "hosts/b.toml", &b);
+    assert_eq!(build(&[]).status, Some(0));
+    assert_eq!(
+        of(&tree(&here.path().join("out")), "alpha/"),
+        of(&after, "alpha/")
+    );
+
+    // What it has in common with another is told.
+    put(
+        here.path(),
+        "hosts/a.toml",
+        &a.replace("192.168.1.1", "192.168.1.2"),
+    );
+    let met = build(&["--host", "alpha"]);
+    assert_eq!(met.status, Some(1));
+    assert!(met.err.contains("MOX0105"), "{}", met.err);
+
+    put(here.path(), "hosts/a.toml", &a);
+    let none = build(&["--host", "alpa"]);
+    assert_eq!(none.status, Some(2));
+    assert!(
+        none.err
+            .contains("no host is called `alpa`: did you mean `alpha`?"),
+        "{}",
+        none.err
+    );
+}
+
+#[test]
 fn what_hosts_of_a_fleet_share_is_told_with_both_places() {
     let here = folder();
     put(here.path(), "fleet.toml", FLEET);

@@ -212,6 +212,10 @@ pub(super) struct Build {
     /// Write nothing; show what differs, and exit with 1 where something does
     #[arg(long)]
     pub(super) check: bool,
+    /// Build this host of the specs alone, as after a change of one of a fleet: it is held against the others, and they stay as
+    /// they are; may be given again
+    #[arg(long, value_name = "NAME")]
+    pub(super) host: Vec<String>,
     /// Build this part alone; may be given again
     #[arg(long, value_name = "TARGET", value_parser = target_parser())]
     pub(super) only: Vec<Target>,

@@ -60,7 +60,7 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<Status, Failu
         let folder = args.output.display();
         Failure::new(format!("{text}; `{folder}` stays as it is"))
     };
-    let mut loaded = load::load(&args.specs).map_err(stays)?;
+    let mut loaded = load::load_hosts(&args.specs, &args.host).map_err(stays)?;
     let targets = chosen_targets(&args.only);
     let options = Options {
         force: args.force,

@@ -48,8 +48,14 @@ impl Files for Disk {
 
 /// Reads and checks every spec of a call, those of fleets among them.
 pub(super) fn load(specs: &Specs) -> Result<Loaded, Failure> {
+    load_hosts(specs, &[])
+}
+
+/// The same for these hosts alone, where there are any names.
+pub(super) fn load_hosts(specs: &Specs, wanted: &[String]) -> Result<Loaded, Failure> {
     let _progress = Progress::of("checking");
-    fleet::load(&specs.specs, &Disk, specs.deny_warnings).map_err(|error| failure(&error))
+    fleet::load_hosts(&specs.specs, &Disk, specs.deny_warnings, wanted)
+        .map_err(|error| failure(&error))
 }
 
 /// Reads a file that is no spec; none where it is no text, which is reported.
