@@ -436,7 +436,45 @@ mod tests {
                 "post-up=a\nb",
             ]
         );
-        assert_eq!(one.len(), 1);
+        // Its port comes up with it, whether or not it has a stanza.
+        let eno1 = &one[&Object::Interface("eno1".to_owned())];
+        assert_eq!(eno1.get("auto").map(String::as_str), Some("1"));
+        assert_eq!(one.len(), 2);
+    }
+
+    #[test]
+    fn takes_stanzas_for_what_ifupdown2_makes_of_them() {
+        let of = |text: &str| interfaces(text);
+        let one = |address: &str| format!("auto vmbr0\niface vmbr0{address}\tbridge-ports none\n");
+        // Without a family, and with one of each.
+        assert_eq!(
+            of(&one("\n\taddress 192.0.2.1/24\n\taddress fd00::1/64\n")),
+            of(&format!(
+                "{}iface vmbr0 inet6 static\n\taddress fd00::1/64\n",
+                one(" inet static\n\taddress 192.0.2.1/24\n")
+            ))
+        );
+        // A single address needs no prefix; what follows from it is no option.
+        assert_eq!(
+            of(&one(
+                " inet static\n\taddress 192.0.2.1\n\tnetwork 192.0.2.0\n"
+            )),
+            of(&one(" inet static\n\taddress 192.0.2.1/32\n"))
+        );
+        // What a bridge of Open vSwitch takes is its port, and a bond's packet size that of its ports.
+        let bridge =
+            "auto vmbr1\niface vmbr1 inet manual\n\tovs_type OVSBridge\n\tovs_ports eno1\n";
+        assert_eq!(
+            of(&format!("{bridge}iface eno1 inet manual\n")),
+            of(&format!(
+                "{bridge}allow-vmbr1 eno1\niface eno1 inet manual\n\tovs_bridge vmbr1\n\tovs_type OVSPort\n"
+            ))
+        );
+        let bond = "auto bond0\niface bond0 inet manual\n\tbond-slaves eno1\n\tmtu 9000\n";
+        assert_eq!(
+            of(bond),
+            of(&format!("{bond}iface eno1 inet manual\n\tmtu 9000\n"))
+        );
     }
 
     #[test]

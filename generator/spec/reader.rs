@@ -823,6 +823,34 @@ impl<T: Choice + schemars::JsonSchema> schemars::JsonSchema for OneOf<T> {
 
 // ---------------------------------------------------------------- lists and keyed tables
 
+/// Whether a value would be one of a list.
+fn is_item<T: FromNode>(node: &Node, reader: &Reader<'_>) -> bool {
+    let mut sink = Sink::new();
+    let mut trial = Reader {
+        sources: reader.sources,
+        sink: &mut sink,
+        file: reader.file,
+        broken: reader.broken,
+    };
+    T::from_node(node, &mut trial).is_some() && !sink.has_errors()
+}
+
+/// The names that a table of switches turns on, as a list: what other tools write for `features`.
+fn switched_on(value: &Value) -> Option<String> {
+    let Value::Table(table) = value else {
+        return None;
+    };
+    let mut names = Vec::new();
+    for (key, node) in &table.entries {
+        match node.value {
+            Value::Boolean(true) => names.push(format!("{:?}", key.value)),
+            Value::Boolean(false) => {}
+            _ => return None,
+        }
+    }
+    (!names.is_empty()).then(|| format!("[{}]", names.join(", ")))
+}
+
 /// A list; each element knows its place.
 pub type List<T> = Vec<Spanned<T>>;
 
@@ -841,6 +869,12 @@ impl<T: FromNode> FromNode for Vec<Spanned<T>> {
                         "write the header in double brackets: `[{written}]`"
                     ))
                     .replace("write double brackets", node.span, format!("[{written}]"));
+            } else if let Some(names) =
+                switched_on(&node.value).filter(|_| !is_item::<T>(node, reader))
+            {
+                diagnostic = diagnostic
+                    .help(format!("write the names alone: `{names}`"))
+                    .replace("write the names alone", node.span, names);
             } else if matches!(node.value, Value::String(_) | Value::Table(_))
                 && written.starts_with(['"', '\'', '{'])
                 && !written.contains('\n')

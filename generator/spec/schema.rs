@@ -214,7 +214,7 @@ mod tests {
             hardware::HardwareSpec hardware::CpuSpec hardware::MemorySpec hardware::DiskSpec hardware::NicSpec hardware::PciSpec
             hardware::UsbSpec
             network::NetworkSpec network::BridgeSpec network::BondSpec network::MachineSpec
-            network::InterfaceSpec network::RouteSpec network::ForwardSpec
+            network::InterfaceSpec network::LinkSpec network::Inet6Spec network::RouteSpec network::ForwardSpec
             storage::StorageSpec storage::PoolSpec storage::VdevSpec storage::DatasetSpec storage::EncryptionSpec storage::LvmSpec
             storage::LocalSpec storage::ImportSpec storage::ExternalSpec
             guest::VmSpec guest::ContainerSpec guest::VmCpuSpec guest::ContainerCpuSpec guest::VmMemorySpec guest::AutostartSpec
