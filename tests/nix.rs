@@ -363,6 +363,83 @@ in
 }
 "#;
 
+/// Every option that moxc's own modules declare, and the type of its value, as the option index says it.
+const DECLARED: &str = r#"
+let
+  inherit (evaluate [ base DEFAULT HOST ]) options;
+  begins = start: text: builtins.substring 0 (builtins.stringLength start) text == start;
+  shape =
+    type:
+    if type ? values then
+      { enum = type.values; }
+    else if begins "nullOr " type.name then
+      { nullOr = shape type.inner; }
+    else if begins "listOf " type.name then
+      { listOf = shape type.inner; }
+    else if begins "attrsOf " type.name then
+      { attrsOf = shape type.inner; }
+    else if type.name == "ints.positive" then
+      "positive"
+    else
+      type.name;
+  inside =
+    path: type:
+    if type ? options then
+      below path type.options
+    else if begins "attrsOf " type.name then
+      inside "${path}.<name>" type.inner
+    else if begins "listOf " type.name then
+      inside "${path}.*" type.inner
+    else
+      [ ];
+  below =
+    path: set:
+    builtins.concatLists (
+      builtins.attrValues (builtins.mapAttrs (name: one: row "${path}.${name}" one) set)
+    );
+  row =
+    path: one:
+    if one._type or null == "option" then
+      [ { option = path; type = shape one.type; } ] ++ inside path one.type
+    else
+      below path one;
+in
+below "services.moxc" options.services.moxc
+"#;
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn the_option_index_has_the_modules_own_options_and_no_other() {
+    let module = |name: &str| root().join("nix/modules").join(name).display().to_string();
+    let text = DECLARED
+        .replace("DEFAULT", &module("default.nix"))
+        .replace("HOST", &module("host.nix"));
+    let found = evaluate(&format!(
+        "let evaluate = import {} {{ }}; base = {}; in {text}",
+        stub("eval.nix"),
+        stub("base.nix")
+    ));
+    let mut declared: Vec<String> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| format!("{} {}", row["option"].as_str().unwrap(), row["type"]))
+        .collect();
+    declared.sort();
+    let source = fs::read_to_string(root().join("generator/nix/options/options.jsonl")).unwrap();
+    let mut indexed: Vec<String> = source
+        .lines()
+        .filter(|line| line.starts_with("{\"option\":\"services.moxc."))
+        .map(|line| {
+            let row: Json = serde_json::from_str(line).unwrap();
+            format!("{} {}", row["option"].as_str().unwrap(), row["type"])
+        })
+        .collect();
+    indexed.sort();
+    assert!(declared.len() > 60, "{declared:?}");
+    assert_eq!(indexed, declared);
+}
+
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
 fn what_lies_in_tables_of_settings_yields_where_nixos_looks_into_them() {

@@ -194,19 +194,23 @@ rec {
       package = plain "package" (value: isAttrs value && value ? outPath || isString value);
       anything = plain "anything" (_: true);
       ints.positive = plain "ints.positive" (value: isInt value && value > 0);
-      enum = values: plain "enum ${builtins.toJSON values}" (value: elem value values);
+      enum =
+        values: plain "enum ${builtins.toJSON values}" (value: elem value values) // { inherit values; };
       nullOr = inner: {
+        inherit inner;
         name = "nullOr ${inner.name}";
         check = value: value == null || inner.check value;
         merge =
           location: values: if head values == null then one location values else inner.merge location values;
       };
       listOf = inner: {
+        inherit inner;
         name = "listOf ${inner.name}";
         check = value: isList value && all inner.check value;
         merge = _: concatLists;
       };
       attrsOf = inner: {
+        inherit inner;
         name = "attrsOf ${inner.name}";
         check = isAttrs;
         merge =
@@ -217,6 +221,7 @@ rec {
       };
       submodule = module: {
         name = "submodule";
+        options = module.options or { };
         check = isAttrs;
         merge = location: values: modules.mergeSet location (module.options or { }) values;
       };
