@@ -95,11 +95,11 @@ fn lint(
     // Arguments that a module names and does not use are common, and no fault.
     let wanted = |fault: &Fault| unused || fault.kind != FaultKind::UnusedBinding;
     for fault in faults.into_iter().filter(wanted) {
-        sink.push(diagnostic(file, fault, rules.release));
+        sink.push(diagnostic(file, fault, rules));
     }
 }
 
-fn diagnostic(file: FileId, fault: Fault, release: Release) -> Diagnostic {
+fn diagnostic(file: FileId, fault: Fault, rules: &Rules) -> Diagnostic {
     let (code, of_an_option) = match fault.kind {
         FaultKind::UnknownOption | FaultKind::OptionTooNew | FaultKind::RemovedOption => {
             (Code::MOX0841, true)
@@ -118,9 +118,14 @@ fn diagnostic(file: FileId, fault: Fault, release: Release) -> Diagnostic {
     };
     let diagnostic =
         Diagnostic::new(code, Span::new(file, fault.range), fault.message).help_if(fault.help);
-    if of_an_option {
-        diagnostic.note(format!("held against the options of NixOS {release}"))
-    } else {
-        diagnostic
+    if !of_an_option {
+        return diagnostic;
     }
+    let release = rules.release;
+    diagnostic.note(match rules.index.newest_whole() {
+        Some(whole) if whole < release => format!(
+            "held against what is known of NixOS {release}: every option of {whole}, and of the time since then a part"
+        ),
+        Some(_) | None => format!("held against the options of NixOS {release}"),
+    })
 }

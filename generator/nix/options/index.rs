@@ -151,6 +151,15 @@ impl Index {
         self.snapshots.iter().map(|snapshot| snapshot.release)
     }
 
+    /// The newest release of which it knows every option.
+    pub fn newest_whole(&self) -> Option<Release> {
+        let whole = self
+            .snapshots
+            .iter()
+            .filter(|snapshot| snapshot.coverage == Coverage::All);
+        whole.map(|snapshot| snapshot.release).max()
+    }
+
     /// Whether there is anything of that name, in whatever snapshot.
     pub fn has(&self, names: &[impl AsRef<str>]) -> bool {
         names

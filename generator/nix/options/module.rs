@@ -136,6 +136,39 @@ pub(super) fn looks_like_one(root: &ast::Root, index: &Index) -> bool {
         || members
             .iter()
             .any(|member| leads_to_option(member, ROOT, index))
+        || members.len() == 1 && leads_close_to_option(&members[0], index)
+}
+
+/// Whether a single definition is that of an option but for a slip in one of its names: a file may hold nothing else.
+fn leads_close_to_option(member: &Member, index: &Index) -> bool {
+    let mut names = Vec::new();
+    let mut at = member;
+    loop {
+        names.extend(at.name.as_deref());
+        match &at.value.shape {
+            Shape::Attrs(members) if members.len() == 1 => at = &members[0],
+            _ => break,
+        }
+    }
+    // A name alone is near to too many others.
+    if names.len() < 2 {
+        return false;
+    }
+    let mut node = ROOT;
+    let mut slipped = false;
+    for name in names {
+        let exact = index.child(node, name);
+        let near = || nearest_within(name, 1, index.below(node)).filter(|_| !slipped);
+        let Some(child) = exact.or_else(|| near().and_then(|near| index.child(node, near))) else {
+            return false;
+        };
+        slipped |= exact.is_none();
+        if index.node(child).states.is_some() {
+            return true;
+        }
+        node = child;
+    }
+    false
 }
 
 /// Whether a module is one of nix-darwin, whose state versions are numbers.
@@ -441,6 +474,21 @@ impl<'a> Judge<'a> {
                 && length >= 5
                 && !slip::is_another(name, near)
         };
+        // Behind a slip the right names go on: `bot.kernelParams`. Deeper down nearly every name goes on with `enable`.
+        let goes_on = |near: &str| {
+            if slip::is_another(name, near) || path.len() > 1 && near != "moxc" {
+                return false;
+            }
+            let child = self.index().child(parent, near);
+            let inside = match &member.value.shape {
+                Shape::Attrs(members) => &members[..],
+                _ => &[],
+            };
+            child.is_some_and(|child| {
+                let mut inside = inside.iter();
+                inside.any(|member| leads_to_option(member, child, self.index()))
+            })
+        };
         let is_error = complete
             || certain.is_some()
             || near.is_some_and(|near| reach == Reach::Listed || of_an_option(near));
@@ -449,7 +497,8 @@ impl<'a> Judge<'a> {
                 FaultKind::UnknownOption,
                 format!("NixOS has no option `{}`", shown(path)),
             )
-        } else if near.is_some_and(|near| length >= 6 && !slip::is_another(name, near))
+        } else if near
+            .is_some_and(|near| length >= 6 && !slip::is_another(name, near) || goes_on(near))
             || path.len() > 1
                 && length >= 4
                 && names().any(|known| known.strip_suffix('s') == Some(name))
@@ -1319,6 +1368,25 @@ mod tests {
     }
 
     #[test]
+    fn a_slip_in_a_name_at_the_top_is_told_where_the_rest_is_right() {
+        for (body, found) in [
+            ("bot.kernelParams = [ ];", Some("bot")),
+            ("uses.mutableUsers = true;", Some("uses")),
+            ("ttime.timeZone = \"UTC\";", Some("ttime")),
+            ("services.mox.virtualMachine.enable = true;", Some("mox")),
+            ("bot.token = 1;", None),
+            // A namespace of the user's own.
+            ("user.packages = [ ];", None),
+            ("user.users.a.name = \"a\";", None),
+            ("programs.gh.enable = true;", None),
+        ] {
+            let told = faults("26.05", &format!("{{ {body} }}"));
+            let wanted = found.map(|name| ("suspect-option", name.to_owned()));
+            assert_eq!(told, Vec::from_iter(wanted), "{body}");
+        }
+    }
+
+    #[test]
     fn a_setting_is_judged_like_a_module() {
         let check = |name: &str, value: &Json| {
             let rules = Rules {
@@ -1389,6 +1457,11 @@ mod tests {
         assert!(module("{ lib, ... }: let x = 1; in { a = x; }"));
         assert!(module("{ networking.hostName = \"a\"; }"));
         assert!(module("{ imports = [ ./a.nix ]; }"));
+        // Its only name may have a slip in it, and no second one.
+        assert!(module("{ services.opnessh.enable = true; }"));
+        assert!(module("{ serivces.jellyfin.enable = true; }"));
+        assert!(!module("{ serivces.jelyfin.enable = true; }"));
+        assert!(!module("{ time = 1; }"));
         assert!(!module(
             "{ inputs.nixpkgs.url = \"x\"; outputs = { self, ... }: { }; }"
         ));
