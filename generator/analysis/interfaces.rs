@@ -607,7 +607,7 @@ fn passed_over(host: &Host, sink: &mut Sink) {
     }
 }
 
-/// What Proxmox VE asks of a VXLAN before it writes the file (PVE::Network::Interfaces, "check vxlan").
+/// What Proxmox VE asks of a VXLAN before it writes the file (`PVE::Network::Interfaces`, "check vxlan").
 fn vxlans(host: &Host, sink: &mut Sink) {
     const ENDS: [&str; 3] = ["vxlan-remoteip", "vxlan-local-tunnelip", "vxlan-svcnodeip"];
     let mut ids: BTreeMap<&str, Span> = BTreeMap::new();

@@ -19,6 +19,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
             }
             GuestKind::Container(container) => {
                 nesting(guest, container, sink);
+                profiles(container, sink);
                 network_file_systems(guest, container, sink);
                 render_nodes(guest, container, sink);
                 if let Some(nixos) = &guest.nixos {
@@ -224,6 +225,34 @@ fn has_feature(container: &Container, name: &str) -> bool {
     container.features.iter().any(|feature| {
         feature.as_str().split('=').next() == Some(name) && !feature.as_str().ends_with("=0")
     })
+}
+
+/// A raw profile in place of what Proxmox VE makes of features (`PVE::LXC`: `make_apparmor_config`, `make_seccomp_config`).
+fn profiles(container: &Container, sink: &mut Sink) {
+    let parts: [(&str, &[&str]); 2] = [
+        ("lxc.apparmor.profile", &["nesting", "fuse", "mount"]),
+        ("lxc.seccomp.profile", &["keyctl", "mknod"]),
+    ];
+    for (key, features) in parts {
+        let Some(line) = PveOption::find(&container.lxc, key) else {
+            continue;
+        };
+        let mut lost = container.features.iter().filter(|feature| {
+            let name = feature.as_str().split('=').next().unwrap_or_default();
+            features.contains(&name) && has_feature(container, name)
+        });
+        let Some(first) = lost.next() else { continue };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0660,
+                line.value.span,
+                format!("`{key}` takes the place of what `{}` allows", first.as_str()),
+            )
+            .also(first.span, "without effect on the profile")
+            .note("Proxmox VE leaves its own rules out where a profile is said, and tells of it in the log of the start alone")
+            .help(format!("remove the line with `{key}`, or the feature")),
+        );
+    }
 }
 
 /// systemd in a container that may not make namespaces. NixOS has a warning of its own.

@@ -240,6 +240,7 @@ codes! {
     MOX0657 Warning "a volume of another guest";
     MOX0658 Warning "firmware whose settings are lost";
     MOX0659 Warning "Secure Boot without its firmware";
+    MOX0660 Warning "a profile by hand in place of a container's features";
     MOX0670 Error   "an account by a name that Windows has already";
     MOX0671 Error   "a domain that the guest cannot join";
     MOX0672 Warning "a check left out that Setup does not make";

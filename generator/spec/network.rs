@@ -23,7 +23,7 @@ table! {
         "bonds" bonds: opt Named<BridgeName, BondSpec>;
         /// Addresses of the host on a card, a bond, or a VLAN of one or of a bridge, by name.
         "interfaces" interfaces: opt Named<Name, InterfaceSpec>;
-        /// Interfaces that are no cards: VXLAN, tunnels, dummies, and what others make (WireGuard, USB tethering), by name; `lo`,
+        /// Interfaces that are no cards: VXLAN, tunnels, dummies, and what others make (a `wg0`, USB tethering), by name; `lo`,
         /// too.
         "links" links: opt Named<Name, LinkSpec>;
         /// Machines that are no guests.
