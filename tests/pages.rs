@@ -396,6 +396,22 @@ fn keep_for_the_manual(shots: &Path) {
 }
 
 #[test]
+fn the_page_of_more_guests_leads_to_the_runbooks() {
+    let small = page(&emit("large.toml", &large(1_000), &[]));
+    let large = page(&emit("large.toml", &large(1_001), &[]));
+    assert!(small.contains("class=\"runbook\""));
+    assert!(!large.contains("class=\"runbook\""));
+    assert!(large.contains("<a href=\"../restore/guest-1000.md\">"));
+    assert!(large.contains("`moxc plan` tells it of each change"));
+    assert!(
+        large.len() < small.len() / 2,
+        "{} {}",
+        large.len(),
+        small.len()
+    );
+}
+
+#[test]
 #[ignore = "needs Chromium, Node and axe-core, which tests/run installs"]
 fn the_page_of_a_thousand_guests_is_usable() {
     let files = emit("large.toml", &large(1000), &[]);

@@ -13,7 +13,7 @@ use crate::value::{Bus, Firmware, Value};
 
 /// The module of a guest.
 pub(super) fn module(
-    host: &Host,
+    (host, clients): (&Host, &network::Clients),
     id: Id<Guest>,
     guest: &Guest,
     nixos: &NixosGuest,
@@ -25,7 +25,7 @@ pub(super) fn module(
         GuestKind::Container(container) => lxc(container, &mut module.facts)?,
         GuestKind::Vm(vm) => virtual_machine(host, vm, &mut module.facts)?,
     }
-    network::guest(host, id, guest, &mut module.facts)?;
+    network::guest((host, clients), id, guest, &mut module.facts)?;
     users::guest(host, nixos, &mut module.facts)?;
     services::guest(nixos, &mut module.facts)?;
     scripts::guest(nixos, own, &mut module.facts)?;

@@ -59,10 +59,11 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
     let mut plan = Plan::default();
     let mut names = Vec::new();
     let own = user_modules::collect(host, origin.surroundings(), TARGET, sink);
+    let clients = network::Clients::of(host);
     for (id, guest) in host.guests.iter() {
         let Some(nixos) = &guest.nixos else { continue };
         let mut module = module::Module::default();
-        match guest::module(host, id, guest, nixos, &own, &mut module) {
+        match guest::module((host, &clients), id, guest, nixos, &own, &mut module) {
             Ok(tree) => {
                 let mut header = origin.header();
                 if let Some(description) = &guest.description {

@@ -1,5 +1,6 @@
 //! Addresses, ways out, and what a guest routes for others.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::model::{Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id, Link};
@@ -8,7 +9,7 @@ use crate::value::{Cidr, GuestAddress};
 
 /// Sets what is known of a guest's cards.
 pub(super) fn guest(
-    host: &Host,
+    (host, clients): (&Host, &Clients),
     id: Id<Guest>,
     guest: &Guest,
     facts: &mut Attrs,
@@ -40,7 +41,7 @@ pub(super) fn guest(
         network.set("search", search)?;
     }
     facts.set("services.moxc.network", network)?;
-    routing(host, id, guest, facts)
+    routing(clients, id, guest, facts)
 }
 
 /// The name of a card inside the guest: Proxmox VE names a container's cards as its configuration says; those of a virtual
@@ -126,48 +127,60 @@ struct Client {
     v6: bool,
 }
 
-fn clients(host: &Host, router: Id<Guest>) -> Vec<Client> {
-    let is_router = |gateway: Option<Gateway>| gateway == Some(Gateway::Guest(router));
-    let mut clients = Vec::new();
-    let nics = host
-        .guests
-        .iter()
-        .filter(|(id, _)| *id != router)
-        .flat_map(|(_, guest)| &guest.network);
-    for nic in nics {
-        for (gateway, v6) in [(&nic.gateway, false), (&nic.gateway6, true)] {
-            if is_router(gateway.as_ref().map(|g| g.value)) {
-                let bridge = nic.bridge.value;
-                clients.push(Client {
-                    bridge,
-                    address: nic.static_address(v6),
-                    v6,
-                });
+/// Who goes out by which guest; worked out once, as every guest is asked.
+#[derive(Default)]
+pub(super) struct Clients(BTreeMap<Id<Guest>, Vec<Client>>);
+
+impl Clients {
+    /// Those of a host: its guests' cards, and what it has on bridges itself.
+    pub(super) fn of(host: &Host) -> Self {
+        let mut clients = Self::default();
+        for (id, guest) in host.guests.iter() {
+            for nic in &guest.network {
+                for (gateway, v6) in [(&nic.gateway, false), (&nic.gateway6, true)] {
+                    let gateway = gateway.as_ref().map(|g| g.value);
+                    let client = Client {
+                        bridge: nic.bridge.value,
+                        address: nic.static_address(v6),
+                        v6,
+                    };
+                    clients.add(gateway.filter(|g| *g != Gateway::Guest(id)), client);
+                }
             }
         }
-    }
-    for leg in host.network.legs() {
-        let Link::Bridge(bridge) = leg.segment.link else {
-            continue;
-        };
-        for v6 in [false, true] {
-            if is_router(leg.ip.gateway_of(v6).map(|g| g.value)) {
-                clients.push(Client {
+        for leg in host.network.legs() {
+            let Link::Bridge(bridge) = leg.segment.link else {
+                continue;
+            };
+            for v6 in [false, true] {
+                let client = Client {
                     bridge,
                     address: leg.ip.fixed(v6).map(|a| a.value),
                     v6,
-                });
+                };
+                clients.add(leg.ip.gateway_of(v6).map(|g| g.value), client);
             }
         }
+        clients
     }
-    clients
+
+    fn add(&mut self, gateway: Option<Gateway>, client: Client) {
+        match gateway {
+            Some(Gateway::Guest(router)) => self.0.entry(router).or_default().push(client),
+            Some(Gateway::Address(_) | Gateway::Machine(_)) | None => {}
+        }
+    }
 }
 
-fn routing(host: &Host, id: Id<Guest>, guest: &Guest, facts: &mut Attrs) -> Result<(), BuildError> {
-    let clients = clients(host, id);
-    if clients.is_empty() {
+fn routing(
+    clients: &Clients,
+    id: Id<Guest>,
+    guest: &Guest,
+    facts: &mut Attrs,
+) -> Result<(), BuildError> {
+    let Some(clients) = clients.0.get(&id) else {
         return Ok(());
-    }
+    };
     let on = |bridge: Id<Bridge>| {
         guest
             .network

@@ -144,10 +144,11 @@ fn devices(host: &Host, guest: &Guest, row: &mut impl FnMut(&str, String, crate:
 }
 
 impl Planned {
-    /// With what only the files tell.
-    pub(super) fn finish(self, files: &FileSet, lines: &Lines) -> GuestPage {
+    /// With what only the files tell; in `full` with the runbook and what a change costs.
+    pub(super) fn finish(self, files: &FileSet, lines: &Lines, full: bool) -> GuestPage {
         let runbook = files
             .get(&format!("restore/{}.md", self.name))
+            .filter(|_| full)
             .map(|file| markup(&String::from_utf8_lossy(&file.contents)))
             .unwrap_or_default();
         let recovery = [
@@ -155,7 +156,12 @@ impl Planned {
             format!("restore/{}.sh", self.name),
             format!("rollback/{}.sh", self.name),
         ];
-        let costs = self.costs(files, lines);
+        let costs = if full {
+            self.costs(files, lines)
+        } else {
+            Table::new(&format!("What a change of {} costs", self.name), &[])
+                .or("`moxc plan` tells it of each change; of so many guests the page does not.")
+        };
         let mut facts = self.facts;
         facts.keep_links_to(files);
         GuestPage {

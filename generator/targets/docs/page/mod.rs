@@ -25,6 +25,10 @@ use crate::template::{BuiltIn, one_line};
 /// Where it lies.
 pub(super) const PATH: &str = "docs/index.html";
 
+/// The most guests of which the page repeats the runbooks and tells what each change costs: with more of them no browser
+/// opens it with ease, and it is most of the tree. It leads to the runbooks then.
+const MOST_IN_FULL: usize = 1_000;
+
 /// From its folder up to the tree.
 const UP: &str = "../";
 
@@ -251,8 +255,9 @@ impl Plan {
         }
         let mut summary = self.summary;
         summary.keep_links_to(files);
+        let full = self.guests.len() <= MOST_IN_FULL;
         let guests = self.guests.into_iter();
-        let guests = guests.map(|guest| guest.finish(files, &self.lines));
+        let guests = guests.map(|guest| guest.finish(files, &self.lines, full));
         Page {
             header: self.header,
             host: self.host,
