@@ -316,7 +316,7 @@ fn what_is_said_grows_with_the_fleet() {
 
 #[test]
 fn what_is_said_of_nix_grows_with_the_file() {
-    let things: &[(&str, fn(usize) -> String)] = &[
+    let things: &[Dimension] = &[
         ("values of a wrong type", |at| {
             format!("  users.users.u{at}.isNormalUser = \"yes\";\n")
         }),

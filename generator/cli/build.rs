@@ -44,8 +44,8 @@ impl Told {
 /// A host that is compiled: its tree lies beside its place, or has been held against it. The texts are gone by now, as
 /// those of a fleet take more memory than a machine may have.
 enum Ready<'a> {
-    Tree(Told, Result<Prepared<'a>, OutputError>),
-    Compared(Result<Compared, OutputError>),
+    Tree(Told, Box<Prepared<'a>>),
+    Compared(Compared),
 }
 
 /// What `--check` says of a host.
@@ -113,7 +113,7 @@ fn scope(args: &Build, targets: &[Target]) -> Scope {
 
 /// Puts the trees in their places, and says what was done, or what differs.
 fn finish<'a>(
-    ready: Vec<Ready<'a>>,
+    ready: Vec<Result<Ready<'a>, OutputError>>,
     output: Option<&'a Output>,
     into: &Path,
     terminal: &mut Terminal,
@@ -123,14 +123,12 @@ fn finish<'a>(
     let mut trees = Vec::new();
     for host in ready {
         match host {
-            Ready::Tree(host, Ok(tree)) => {
+            Ok(Ready::Tree(host, tree)) => {
                 told.push(host);
-                trees.push(tree);
+                trees.push(*tree);
             }
-            Ready::Tree(_, Err(error)) | Ready::Compared(Err(error)) => {
-                status = status.max(failed(&error, terminal));
-            }
-            Ready::Compared(Ok(host)) => {
+            Err(error) => status = status.max(failed(&error, terminal)),
+            Ok(Ready::Compared(host)) => {
                 terminal.result(&host.unified);
                 terminal.remark(&format!("{}\n", host.summary));
                 if !host.current {
@@ -202,7 +200,10 @@ struct By<'a, 'o> {
 
 /// Emits every host, takes the last look at what was emitted, and lays its tree beside its place or holds it against what
 /// stands there: one host after the other, so that the texts of one alone are in memory.
-fn emit<'o>(loaded: &mut Loaded, by: &By<'_, 'o>) -> Result<Vec<Ready<'o>>, Failure> {
+fn emit<'o>(
+    loaded: &mut Loaded,
+    by: &By<'_, 'o>,
+) -> Result<Vec<Result<Ready<'o>, OutputError>>, Failure> {
     let _progress = Progress::of("compiling");
     let mut sink = Sink::new();
     let templates = match by.templates {
@@ -225,15 +226,13 @@ fn emit<'o>(loaded: &mut Loaded, by: &By<'_, 'o>) -> Result<Vec<Ready<'o>>, Fail
         }
         let name = host.name.as_str();
         let provenance = provenance(unit);
-        ready.push(match by.output {
-            Some(output) => Ready::Tree(
-                Told::of(name, &files, unit.warnings),
-                output.prepare(name, &files, &provenance, by.options),
-            ),
-            None => {
-                let folder = by.into.join(name);
-                Ready::Compared(compare(&folder, &files, &provenance, &by.options.scope))
-            }
+        ready.push(if let Some(output) = by.output {
+            output
+                .prepare(name, &files, &provenance, by.options)
+                .map(|tree| Ready::Tree(Told::of(name, &files, unit.warnings), Box::new(tree)))
+        } else {
+            let folder = by.into.join(name);
+            compare(&folder, &files, &provenance, &by.options.scope).map(Ready::Compared)
         });
     }
     let faults = sink.finish(&Lints::default(), false);
