@@ -496,6 +496,33 @@ fn lines_of(host: &Host) -> impl Iterator<Item = (&Spanned<Line>, Stanza)> {
     legs.chain(bonds)
 }
 
+/// A line of a bridge, a bond or a port of Open vSwitch that stands where there is none, or says what none of them takes.
+fn of_another(key: &str, place: Span, stanza: Stanza) -> Option<Diagnostic> {
+    let (message, help) = match (key.replace('_', "-").as_str(), stanza) {
+        ("bridge-fd", Stanza::Bridge { tree: true }) => (
+            "a bridge with the spanning tree waits 2 to 30 seconds".to_owned(),
+            "write a number from 2 to 30",
+        ),
+        ("bond-miimon", Stanza::Bond) | ("bridge-fd", Stanza::Bridge { tree: false }) => {
+            (format!("`{key}` takes a number"), "write a whole number")
+        }
+        ("bridge-fd", _) => (
+            "`bridge-fd` is of a bridge".to_owned(),
+            "write it into `[network.bridges.NAME]`, beside the `ports`",
+        ),
+        ("bond-miimon", _) => (
+            "`bond-miimon` is of a bond".to_owned(),
+            "write it into `[network.bonds.NAME]`, beside the `ports`",
+        ),
+        ("ovs-options", _) => (
+            "`ovs-options` is of a port of Open vSwitch".to_owned(),
+            "a bridge with `kind = \"ovs\"` makes its ports ones: write it into the row of the port",
+        ),
+        _ => return None,
+    };
+    Some(Diagnostic::new(Code::MOX0109, place, message).help(help))
+}
+
 /// What a line is of, as far as it says something there that is no option of every interface.
 #[derive(Debug, Clone, Copy)]
 enum Stanza {
@@ -543,7 +570,10 @@ fn raw_lines(host: &Host, sink: &mut Sink) {
             );
             continue;
         };
-        if is_reserved(key) && !stanza.hears(text) {
+        if let Some(diagnostic) = of_another(key, line.span, stanza).filter(|_| !stanza.hears(text))
+        {
+            sink.push(diagnostic);
+        } else if is_reserved(key) && !stanza.hears(text) {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0109,
