@@ -278,7 +278,15 @@ impl Convert<'_> {
             // A number that is too large keeps its text: the reader says that it is no number of the range.
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
                 .map_or_else(
-                    |_| Value::Datetime(number.as_str().to_owned()),
+                    |_| {
+                        let radix = match number.radix() {
+                            16 => "0x",
+                            8 => "0o",
+                            2 => "0b",
+                            _ => "",
+                        };
+                        Value::Datetime(format!("{radix}{}", number.as_str()))
+                    },
                     Value::Integer,
                 ),
             DeValue::Float(number) => number.as_str().parse().map_or_else(

@@ -45,7 +45,14 @@ impl Value {
             return None;
         };
         let digits = text.trim_start_matches(['-', '+']);
-        let number = digits.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+        // No date begins like one of these.
+        let (digits, radix) = match digits.get(..2) {
+            Some("0x") => (&digits[2..], 16),
+            Some("0o") => (&digits[2..], 8),
+            Some("0b") => (&digits[2..], 2),
+            Some(_) | None => (digits, 10),
+        };
+        let number = digits.chars().all(|c| c.is_digit(radix) || c == '_');
         (number && !digits.is_empty()).then_some(text)
     }
 
@@ -95,6 +102,29 @@ impl TableNode {
                     }
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_too_large_is_no_date() {
+        for text in [
+            "99999999999999999999",
+            "-9_9",
+            "0xffff_ffff",
+            "0o7777",
+            "0b1111",
+        ] {
+            let value = Value::Datetime(text.to_owned());
+            assert_eq!(value.too_large(), Some(text));
+            assert_eq!(value.kind(), "a number that is too large");
+        }
+        for text in ["2026-11-27", "07:32:00", "0x", ""] {
+            assert_eq!(Value::Datetime(text.to_owned()).too_large(), None, "{text}");
         }
     }
 }

@@ -163,6 +163,12 @@ impl Planned {
                 .or("`moxc plan` tells it of each change; of so many guests the page does not.")
         };
         let mut facts = self.facts;
+        if !full {
+            // All rows lead to the guest's one file: the first is enough.
+            for row in facts.rows.iter_mut().skip(1) {
+                row.file = FileLink::default();
+            }
+        }
         facts.keep_links_to(files);
         GuestPage {
             id: self.id,
