@@ -118,7 +118,9 @@ let
     let
       ofTemplate = builtins.match "([^@]+@)[^.]+([.][a-z]+)" unit;
     in
-    builtins.match ".*[.](service|socket|target|timer|path)" unit == null
+    # An evaluation without NixOS's own modules makes no units at all.
+    (config.systemd.units or { }) == { }
+    || builtins.match ".*[.](service|socket|target|timer|path)" unit == null
     || (config.systemd.units.${unit}.enable or false)
     || lib.elem unit ofSystemd
     || ofTemplate != null && isKnown (lib.concatStrings ofTemplate);
