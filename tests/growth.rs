@@ -385,12 +385,12 @@ fn time_of(mut work: impl FnMut()) -> Option<u64> {
 const MOST: u64 = 24;
 
 fn grows_by_the_number(name: &str, few: Option<u64>, many: Option<u64>) {
-    // Without the kernel's count there is nothing to compare.
+    // Without the kernel's count there is nothing to compare; some kernels bring it up to date at each tick alone.
     let (Some(few), Some(many)) = (few, many) else {
         return;
     };
     assert!(
-        many < few.max(1_000_000) * MOST,
+        many < few.max(5_000_000) * MOST,
         "{name}: {few} ns, and of eight times as many {many} ns"
     );
 }
@@ -432,7 +432,7 @@ fn mappings_are_found_by_their_functions() {
         let host = compiled.checked.host.expect("a host");
         assert_eq!(PciMappings::of(&host).iter().count(), count);
         time_of(|| {
-            for _ in 0..20 {
+            for _ in 0..200 {
                 assert_eq!(PciMappings::of(&host).iter().count(), count);
             }
         })
