@@ -1363,7 +1363,7 @@ fn a_job_takes_every_option_of_its_own() {
         "stdexcludes 0",
         "exclude-path /var/cache",
         "exclude-path /tmp",
-        "fleecing enabled=1,storage=vm-disks",
+        "fleecing 1,storage=vm-disks",
     ] {
         assert!(file.contains(&format!("\t{line}\n")), "{line}: {file}");
     }
@@ -1425,7 +1425,7 @@ fn what_holds_for_the_datacenter_has_a_file_where_it_is_said() {
     );
     assert_eq!(
         built.file("etc/pve/datacenter.cfg"),
-        "keyboard: de\nmax_workers: 2\nmigration: type=insecure,network=192.0.2.0/24\nnext-id: lower=500\n"
+        "keyboard: de\nmax_workers: 2\nmigration: insecure,network=192.0.2.0/24\nnext-id: lower=500\n"
     );
     assert_eq!(
         build("9.2", "[datacenter]\nconsole = \"telnet\"\n").only(),
