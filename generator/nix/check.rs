@@ -538,7 +538,7 @@ impl Checker {
             let mut fault = fault(
                 FaultKind::UnboundName,
                 range,
-                format!("nothing is called `{name}` here"),
+                format!("nothing is called `{}` here", name.escape_debug()),
             );
             // Each is held against all names there are, so of very many only the first.
             self.unbound += 1;
@@ -659,7 +659,7 @@ impl Checker {
                 self.report(
                     FaultKind::UnusedBinding,
                     binding.range,
-                    format!("`{name}` is never used"),
+                    format!("`{}` is never used", name.escape_debug()),
                 );
             }
         }

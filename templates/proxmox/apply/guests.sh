@@ -523,7 +523,7 @@ image() {
     bring_template "${filled[0]#*=}"
     return 0
   fi
-  if [[ -n ${3:-} && $path == /* ]]; then
+  if [[ -n ${3:-} && -z $download && $path == /* ]]; then
     problem "guest $vmid needs the template $volume, which is not there: \`nix build .#$3-image\` in its flake builds it, and --image $3=FILE brings it"
     return 0
   fi

@@ -77,16 +77,18 @@ has_line() { [[ $'\n'$1$'\n' == *$'\n'"$2"$'\n'* ]]; }
 pool_exists() { has_line "$pools" "$1"; }
 made_now() { has_line "$made_pools" "$1"; }
 
-# real_disk NAME DISK: the device that a stable name leads to, in the variable NAME.
+# real_disk DISK: the device that a stable name leads to, in $real_name.
+real_name=
 real_disk() {
-  hear readlink -f -- "$2" || die "$2 leads nowhere: $(last_line "$heard_err")"
-  must path "$1" "$heard" "what $2 leads to"
+  hear readlink -f -- "$1" || die "$1 leads nowhere: $(last_line "$heard_err")"
+  must path real_name "$heard" "what $1 leads to"
 }
 
 # in_pool POOL DISK: whether the disk, or a partition of it, belongs to the pool.
 in_pool() {
   local real member members parent
-  real_disk real "$2"
+  real_disk "$2"
+  real=$real_name
   hear_list zpool status -P -L "$1" || die "the disks of the pool $1 cannot be listed: $(last_line "$heard_err")"
   members=$(awk '$1 ~ "^/" { print $1 }' <<<"$heard") || die "the disks of the pool $1 cannot be listed"
   while take_every "a disk of the pool $1" member:path; do
@@ -116,7 +118,8 @@ guard() {
       problems+=("$use: there is no disk $disk")
       continue
     fi
-    real_disk real "$disk"
+    real_disk "$disk"
+    real=$real_name
     if [[ -n ${claimed[$real]:-} ]]; then
       problems+=("$use: $disk is the disk that ${claimed[$real]} takes")
       continue
@@ -317,15 +320,16 @@ know_lvm() {
 
 # in_group GROUP DISK: whether the disk belongs to the volume group.
 in_group() {
-  local real member members other
-  real_disk real "$2"
+  local real member members
+  real_disk "$2"
+  real=$real_name
   hear_list pvs --noheadings -o pv_name --select "vg_name=$1" ||
     die "the disks of the volume group $1 cannot be listed: $(last_line "$heard_err")"
   # A disk that is away is shown as `[unknown]`.
   members=$(awk '$1 ~ "^/" { print $1 }' <<<"$heard") || die "the disks of the volume group $1 cannot be listed"
   while take_every "a disk of the volume group $1" member:path; do
-    real_disk other "$member"
-    if [[ $other == "$real" ]]; then
+    real_disk "$member"
+    if [[ $real_name == "$real" ]]; then
       return 0
     fi
   done <<<"$members"
