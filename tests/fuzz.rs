@@ -376,7 +376,7 @@ impl Target {
     }
 
     fn run(&self, times: usize, seed: u64) {
-        let mut chance = Chance(seed | 1);
+        let mut chance = Chance(seed.max(1));
         for number in 0..times {
             let data = self.input(&mut chance);
             assert!(
