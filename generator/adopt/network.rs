@@ -30,6 +30,10 @@ pub(super) struct Interfaces {
     raw: BTreeSet<String>,
     /// Cards that a table names.
     pub(super) nics: BTreeSet<String>,
+    /// What a bridge or a bond takes.
+    ports: BTreeSet<String>,
+    /// The ports that come up with what takes them.
+    raised: BTreeSet<String>,
 }
 
 impl Interfaces {
@@ -72,9 +76,13 @@ impl Interfaces {
             .filter(|interface| is_card(interface))
             .map(|interface| interface.name.clone())
             .collect();
-        // Ports that have no stanza of their own.
+        // Ports, and cards among them that have no stanza of their own.
         for interface in sorted.typed.values() {
             for port in ports(interface) {
+                sorted.ports.insert(port.clone());
+                if interface.auto {
+                    sorted.raised.insert(port.clone());
+                }
                 let (device, _) = port_of(&port);
                 if !sorted.typed.contains_key(device) && is_card_name(device) {
                     sorted.nics.insert(device.to_owned());
@@ -454,19 +462,7 @@ impl Table {
 impl Interfaces {
     /// Whether an interface comes up with what stands on it.
     fn comes_up_anyway(&self, interface: &Interface) -> bool {
-        let is_ovs = matches!(interface.kind, InterfaceKind::OvsPort(_));
-        is_ovs
-            || self
-                .typed
-                .values()
-                .any(|one| one.auto && ports(one).contains(&interface.name))
-    }
-
-    /// Whether a bridge or a bond takes it.
-    fn is_port(&self, interface: &Interface) -> bool {
-        self.typed
-            .values()
-            .any(|one| ports(one).contains(&interface.name))
+        matches!(interface.kind, InterfaceKind::OvsPort(_)) || self.raised.contains(&interface.name)
     }
 }
 
@@ -752,7 +748,7 @@ fn leg(interface: &Interface, interfaces: &Interfaces) -> Option<Table> {
         || interface.mtu.is_some()
         || !interface.comments.is_empty()
         || ovs_options.is_some();
-    let is_port = interfaces.is_port(interface);
+    let is_port = interfaces.ports.contains(&interface.name);
     let needed = match &carrier {
         // The port of the bridge says all of such a VLAN.
         Some(_) => says_more || !(dotted && is_port),

@@ -1,9 +1,11 @@
 //! The host's own interfaces: what addresses are on, shared ways out, forwarded ports, Open vSwitch, raw lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::network::{delay_of_line, forward_address, number_of_line, own_service};
+use crate::facts::network::{
+    delay_of_line, forward_address, number_of_line, own_service, text_of_line,
+};
 use crate::model::{
     Bond, Bridge, Forward, Host, HostInterface, Id, LegId, Link, Network, PortDevice, Segment,
 };
@@ -476,14 +478,19 @@ fn bridge_id(host: &Host, wanted: &Bridge) -> Id<Bridge> {
 
 /// The lines that the spec adds to stanzas, by keys and raw.
 fn lines_of(host: &Host) -> impl Iterator<Item = (&Spanned<Line>, Stanza)> {
-    let legs = host.network.legs().flat_map(|leg| {
+    let bridges = host.network.bridges.values().filter(|b| b.is_ovs());
+    let ports_of_ovs: BTreeSet<Link> = bridges
+        .flat_map(|bridge| bridge.ports.iter().map(|port| Link::Port(port.device)))
+        .collect();
+    let of_ovs = move |interface: &HostInterface| {
+        host.network.is_ovs_port(interface) || ports_of_ovs.contains(&interface.on.value)
+    };
+    let legs = host.network.legs().flat_map(move |leg| {
         let stanza = match (leg.bridge(), leg.id) {
             (Some(id), _) => Stanza::Bridge {
                 tree: *host.network.bridges[id].stp,
             },
-            (None, LegId::Interface(id)) if of_ovs(host, &host.network.interfaces[id]) => {
-                Stanza::OvsPort
-            }
+            (None, LegId::Interface(id)) if of_ovs(&host.network.interfaces[id]) => Stanza::OvsPort,
             (None, _) => Stanza::Other,
         };
         let lines = leg.extra.iter().map(move |line| (line, stanza));
@@ -545,17 +552,7 @@ impl Stanza {
 }
 
 fn is_ovs_options(line: &str) -> bool {
-    stanza_line(line).is_some_and(|(key, _)| key.replace('_', "-") == "ovs-options")
-}
-
-/// Whether an interface is a port of Open vSwitch.
-fn of_ovs(host: &Host, interface: &HostInterface) -> bool {
-    let mut bridges = host.network.bridges.values().filter(|b| b.is_ovs());
-    host.network.is_ovs_port(interface)
-        || bridges.any(|bridge| {
-            let mut ports = bridge.ports.iter();
-            ports.any(|port| Link::Port(port.device) == interface.on.value)
-        })
+    text_of_line(line, "ovs-options").is_some()
 }
 
 /// A raw line is one line of the stanza, and none that moxc writes itself.

@@ -383,19 +383,19 @@ pub fn link_interval(bond: &Bond) -> Option<u32> {
 
 /// What Open vSwitch is told of a port in a line `ovs_options …`.
 pub fn ovs_options(lines: &[Spanned<Line>]) -> Option<&str> {
-    lines.iter().find_map(|line| {
-        let (key, options) = stanza_line(line.value.as_str())?;
-        (key.replace('_', "-") == "ovs-options").then_some(options)
-    })
+    let mut lines = lines.iter();
+    lines.find_map(|line| text_of_line(line.value.as_str(), "ovs-options"))
 }
 
 /// The number of a line, where the line has this key.
 pub fn number_of_line(line: &str, wanted: &str) -> Option<u32> {
-    let (key, number) = stanza_line(line)?;
-    number
-        .parse()
-        .ok()
-        .filter(|_| key.replace('_', "-") == wanted)
+    text_of_line(line, wanted)?.parse().ok()
+}
+
+/// What a line says of the option `wanted`, which may be spelt with underscores in the file.
+pub fn text_of_line<'a>(line: &'a str, wanted: &str) -> Option<&'a str> {
+    let (key, text) = stanza_line(line)?;
+    (key.replace('_', "-") == wanted).then_some(text)
 }
 
 /// A bond's mode in the words of Open vSwitch (ovs-vswitchd.conf.db(5), `bond_mode` and `lacp`).

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
     Addressing, Arena, Bond, Bridge, Forward, Gateway, HostInterface, LegId, Link, Machine,
@@ -18,6 +20,20 @@ use crate::value::{
 
 use super::references::Names;
 use super::{Index, choice, list};
+
+/// The keys of addresses of a table. A macro, as the tables have no type in common.
+macro_rules! written {
+    ($body:ident) => {
+        Written {
+            address: $body.address,
+            address6: $body.address6,
+            more: $body.addresses.as_ref(),
+            gateway: $body.gateway.as_ref(),
+            gateway6: $body.gateway6.as_ref(),
+            routes: $body.routes.as_ref(),
+        }
+    };
+}
 
 pub(super) fn resolve(
     file: &HostFile,
@@ -73,15 +89,7 @@ fn bridges(spec: &NetworkSpec, index: &Index<'_>, sink: &mut Sink) -> Arena<Brid
                 .flat_map(|ports| &ports.value)
                 .filter_map(|port| self::port(port, index, sink))
                 .collect(),
-            ip: Written {
-                address: body.address,
-                address6: body.address6,
-                more: body.addresses.as_ref(),
-                gateway: body.gateway.as_ref(),
-                gateway6: body.gateway6.as_ref(),
-                routes: body.routes.as_ref(),
-            }
-            .resolve(index, sink),
+            ip: written!(body).resolve(index, sink),
             vlan_aware: Setting::or_default(body.vlan_aware, aware, body.span),
             vids: Setting::or_default(
                 body.vids
@@ -329,15 +337,19 @@ pub(super) fn nics<'a>(file: &'a HostFile, sink: &mut Sink) -> Names<'a, Nic> {
     let rows = cards.map_or(&[][..], |cards| &cards.value.rows);
     let mut next = rows.iter().filter(|row| row.body.is_some()).count();
     let table = file.network.iter().flat_map(|network| &network.links);
+    let known: BTreeMap<&str, Span> = rows
+        .iter()
+        .map(|card| (card.key.value.as_str(), card.key.span))
+        .collect();
     for row in table.flat_map(|table| &table.rows) {
-        if let Some(card) = rows.iter().find(|card| card.key.value == row.key.value) {
+        if let Some(card) = known.get(row.key.value.as_str()) {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0016,
                     row.key.span,
                     format!("`{}` is a card already", row.key.value),
                 )
-                .also(card.key.span, "the card")
+                .also(*card, "the card")
                 .help("an interface is in one of the two: remove the link, or the card"),
             );
         }
@@ -389,15 +401,7 @@ fn link_row(
     sink: &mut Sink,
 ) -> Option<HostInterface> {
     let nic = index.nics.get(&name.value)??;
-    let ip = Written {
-        address: body.address,
-        address6: body.address6,
-        more: body.addresses.as_ref(),
-        gateway: body.gateway.as_ref(),
-        gateway6: body.gateway6.as_ref(),
-        routes: body.routes.as_ref(),
-    }
-    .resolve(index, sink);
+    let ip = written!(body).resolve(index, sink);
     Some(HostInterface {
         on: Spanned::new(Link::Port(PortDevice::Nic(nic)), name.span),
         name,
@@ -424,15 +428,7 @@ fn interface(
         .vlan
         .and_then(|tag| VlanTag::new(tag.value.0).map(|value| Spanned::new(value, tag.span)));
     let on = body.on.as_ref().and_then(|on| link(on, index, sink));
-    let ip = Written {
-        address: body.address,
-        address6: body.address6,
-        more: body.addresses.as_ref(),
-        gateway: body.gateway.as_ref(),
-        gateway6: body.gateway6.as_ref(),
-        routes: body.routes.as_ref(),
-    }
-    .resolve(index, sink);
+    let ip = written!(body).resolve(index, sink);
     if let Some(interface) = &body.interface {
         named_vlan(interface, vlan, sink);
     }
