@@ -9,6 +9,16 @@ use tempfile::TempDir;
 
 use crate::program::{Said, call, tests};
 
+/// The plan of an adopted spec against the host that it was adopted from.
+const PLAN: &[&str] = &[
+    "plan",
+    "host.toml",
+    "--live",
+    "live",
+    "--message-format",
+    "json",
+];
+
 /// Lays a host out as a folder.
 fn lay_out(name: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -53,15 +63,7 @@ fn hosts_are_adopted_and_their_specs_change_nothing() {
                 .collect();
             let written = adopt(folder.path(), &args);
             assert_eq!(written.status, Some(0), "{name}: {}", written.err);
-            let args = [
-                "plan",
-                "host.toml",
-                "--live",
-                "live",
-                "--message-format",
-                "json",
-            ];
-            let planned = call(folder.path(), &args);
+            let planned = call(folder.path(), PLAN);
             assert_eq!(
                 planned.status,
                 Some(0),
@@ -616,15 +618,7 @@ fn networks_are_adopted_in_keys() {
         if spec.lines().any(|line| line.starts_with("extra = ")) {
             raw.push(name.to_owned());
         }
-        let args = [
-            "plan",
-            "host.toml",
-            "--live",
-            "live",
-            "--message-format",
-            "json",
-        ];
-        let planned = call(folder.path(), &args);
+        let planned = call(folder.path(), PLAN);
         assert!(
             !planned.out.contains("interface/"),
             "{name}: {}",

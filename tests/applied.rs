@@ -125,11 +125,7 @@ fn each_command_that_fails_is_named_with_its_object() {
 
 /// Runs the script and has the fake of a command end it by a signal.
 pub(crate) fn killed(host: &FakeHost, signal: &str, at: &str) -> Option<i32> {
-    let path = format!(
-        "{}:{}",
-        host.path("bin").display(),
-        std::env::var("PATH").unwrap_or_default()
-    );
+    let path = crate::program::behind(&host.path("bin"));
     // A tester's shell may ignore some of the signals, and what is ignored stays so.
     let status = Command::new("env")
         .args(["--default-signal", "bash"])
@@ -890,11 +886,7 @@ MOXC_ROOT=$FAKE/root exec bash -c "$command"
 
 /// Calls moxc where `ssh` is the fake.
 pub(crate) fn moxc(host: &FakeHost, args: &[&str]) -> Said {
-    let path = format!(
-        "{}:{}",
-        host.path("bin").display(),
-        std::env::var("PATH").unwrap_or_default()
-    );
+    let path = crate::program::behind(&host.path("bin"));
     let _ = fs::remove_file(host.path("log"));
     Command::new("setsid")
         .args(["--wait", env!("CARGO_BIN_EXE_moxc")])

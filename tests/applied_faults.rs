@@ -325,11 +325,7 @@ fn a_connection_that_is_lost_leaves_a_network_and_the_next_run_finishes() {
 
 /// Runs the script at a terminal of its own, which closes while the fake of a command is at it.
 fn loses_its_terminal(host: &FakeHost, at: &str) {
-    let path = format!(
-        "{}:{}",
-        host.path("bin").display(),
-        std::env::var("PATH").unwrap_or_default()
-    );
+    let path = crate::program::behind(&host.path("bin"));
     let script = host.path("tree/proxmox/apply.sh").display().to_string();
     let root = host.path("root").display().to_string();
     let ended = host.path("ended").display().to_string();
@@ -375,11 +371,7 @@ fn a_terminal_that_closes_leaves_a_network_and_the_next_run_finishes() {
 
 /// Runs the script behind `before`, a line of bash.
 fn run_behind(host: &FakeHost, before: &str) -> Option<i32> {
-    let path = format!(
-        "{}:{}",
-        host.path("bin").display(),
-        std::env::var("PATH").unwrap_or_default()
-    );
+    let path = crate::program::behind(&host.path("bin"));
     Command::new("env")
         .args(["--default-signal", "bash", "-c"])
         .arg(format!("{before}\nexec bash \"$0\" --root \"$1\" --yes"))

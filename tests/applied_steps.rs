@@ -99,11 +99,7 @@ fn what_was_left_out_comes_with_the_next_run() {
 
 /// Calls moxc at a terminal of its own where `ssh` is the fake, with what a person types; both streams together.
 fn at_a_terminal(host: &FakeHost, call: &str, typed: &str) -> Said {
-    let path = format!(
-        "{}:{}",
-        host.path("bin").display(),
-        std::env::var("PATH").unwrap_or_default()
-    );
+    let path = crate::program::behind(&host.path("bin"));
     let _ = fs::remove_file(host.path("log"));
     let moxc = env!("CARGO_BIN_EXE_moxc");
     let mut child = Command::new("script")

@@ -187,6 +187,20 @@ const DIMENSIONS: &[Dimension] = &[
     }),
 ];
 
+/// Notes where what is said, in messages and bytes, of four times as many things is more than their number explains.
+fn told_too_much(name: &str, [none, small, large]: [(usize, usize); 3], wrong: &mut String) {
+    let [small, large] = [small, large]
+        .map(|(count, bytes)| (count.saturating_sub(none.0), bytes.saturating_sub(none.1)));
+    // Four times as many things: with the square it would be sixteen times as much.
+    if large.0 > small.0 * 6 + 8 || large.1 > small.1 * 6 + 4096 {
+        writeln!(
+            wrong,
+            "{name}: {small:?}, and of four times as many {large:?}"
+        )
+        .expect("a string takes all text");
+    }
+}
+
 #[test]
 fn what_is_said_grows_with_the_spec() {
     let mut wrong = String::new();
@@ -195,16 +209,7 @@ fn what_is_said_grows_with_the_spec() {
         let spec =
             |count: usize| HOST.to_owned() + inner + &(0..count).map(thing).collect::<String>();
         let [none, small, large] = [0, 60, 240].map(|count| said(&spec(count)));
-        let [small, large] = [small, large]
-            .map(|(count, bytes)| (count.saturating_sub(none.0), bytes.saturating_sub(none.1)));
-        // Four times as many things: with the square it would be sixteen times as much.
-        if large.0 > small.0 * 6 + 8 || large.1 > small.1 * 6 + 4096 {
-            writeln!(
-                wrong,
-                "{name}: {small:?}, and of four times as many {large:?}"
-            )
-            .expect("a string takes all text");
-        }
+        told_too_much(name, [none, small, large], &mut wrong);
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -301,15 +306,7 @@ fn what_is_said_grows_with_the_fleet() {
     let mut wrong = String::new();
     for (name, head, host) in dimensions {
         let [none, small, large] = [3, 15, 51].map(|hosts| said_of_fleet(head, hosts, *host));
-        let [small, large] = [small, large]
-            .map(|(count, bytes)| (count.saturating_sub(none.0), bytes.saturating_sub(none.1)));
-        if large.0 > small.0 * 6 + 8 || large.1 > small.1 * 6 + 4096 {
-            writeln!(
-                wrong,
-                "{name}: {small:?}, and of four times as many {large:?}"
-            )
-            .expect("a string takes all text");
-        }
+        told_too_much(name, [none, small, large], &mut wrong);
     }
     assert!(wrong.is_empty(), "{wrong}");
 }

@@ -244,6 +244,11 @@ impl Machine {
         self.is_told(what, "failed");
     }
 
+    /// An update that ends with this status.
+    fn ends(&self, status: Option<i32>, what: &str) {
+        assert_eq!(self.update(), status, "{what}: {}", self.read("said"));
+    }
+
     fn is_told(&self, what: &str, words: &str) {
         let mails = self.read("mails");
         let name = self.read("name");
@@ -272,12 +277,7 @@ fn each(test: impl Fn(Kind, Follows, &str)) {
 fn an_update_reaches_every_kind_of_machine_and_nobody_is_bothered() {
     each(|kind, follows, what| {
         let machine = Machine::new(kind, follows, "if-needed");
-        assert_eq!(
-            machine.update(),
-            Some(0),
-            "{what}: {}",
-            machine.read("said")
-        );
+        machine.ends(Some(0), what);
         assert_eq!(machine.versions(), ["2"; 3], "{what}");
         assert_eq!(machine.read("mails"), "", "{what}");
         let log = machine.read("log");
@@ -301,7 +301,7 @@ fn an_update_reaches_every_kind_of_machine_and_nobody_is_bothered() {
             .filter(|at| *at < log.find("nixos-rebuild").unwrap());
         assert_eq!(snapshot.is_some(), kind == Kind::Host, "{what}: {log}");
         // The next night finds nothing new.
-        assert_eq!(machine.update(), Some(0), "{what}");
+        machine.ends(Some(0), what);
         let again = machine.read("log")[log.len()..].to_owned();
         assert!(!again.contains(" test\n"), "{what}: {again}");
         assert_eq!(machine.versions(), ["2"; 3], "{what}");
@@ -316,22 +316,12 @@ fn what_fails_goes_back_and_somebody_is_told() {
             let what = format!("{what}, {how}");
             let machine = Machine::new(kind, follows, "if-needed");
             machine.fares("2", how);
-            assert_eq!(
-                machine.update(),
-                Some(1),
-                "{what}: {}",
-                machine.read("said")
-            );
+            machine.ends(Some(1), &what);
             machine.is_as_before(&what);
             assert!(!machine.read("log").contains("systemctl reboot"), "{what}");
             // Once the flake is mended, the machine follows.
             machine.moves_on("3");
-            assert_eq!(
-                machine.update(),
-                Some(0),
-                "{what}: {}",
-                machine.read("said")
-            );
+            machine.ends(Some(0), &what);
             assert_eq!(machine.versions(), ["3"; 3], "{what}");
         }
     });
@@ -343,17 +333,12 @@ fn without_a_network_nothing_is_touched() {
     each(|kind, follows, what| {
         let machine = Machine::new(kind, follows, "never");
         machine.write("offline", "");
-        assert_eq!(
-            machine.update(),
-            Some(1),
-            "{what}: {}",
-            machine.read("said")
-        );
+        machine.ends(Some(1), what);
         machine.is_as_before(what);
         let log = machine.read("log");
         assert!(!log.contains(" test\n"), "{what}: {log}");
         fs::remove_file(machine.path("offline")).unwrap();
-        assert_eq!(machine.update(), Some(0), "{what}");
+        machine.ends(Some(0), what);
         assert_eq!(machine.versions(), ["2"; 3], "{what}");
     });
 }
@@ -364,26 +349,16 @@ fn a_machine_that_dies_of_a_trial_comes_back_as_it_was() {
     each(|kind, follows, what| {
         let machine = Machine::new(kind, follows, "never");
         machine.fares("2", "dies");
-        assert_eq!(machine.update(), None, "{what}: {}", machine.read("said"));
+        machine.ends(None, what);
         // Somebody switches it off and on.
         machine.shell("systemctl reboot");
         assert_eq!(machine.versions(), ["1"; 3], "{what}");
         // And the system that failed is still no system to go back to.
         machine.fares("2", "unhealthy");
-        assert_eq!(
-            machine.update(),
-            Some(1),
-            "{what}: {}",
-            machine.read("said")
-        );
+        machine.ends(Some(1), what);
         machine.is_as_before(what);
         machine.moves_on("3");
-        assert_eq!(
-            machine.update(),
-            Some(0),
-            "{what}: {}",
-            machine.read("said")
-        );
+        machine.ends(Some(0), what);
         assert_eq!(machine.versions(), ["3"; 3], "{what}");
     });
 }
@@ -395,12 +370,7 @@ fn a_way_back_that_is_closed_wants_a_person() {
         let machine = Machine::new(kind, follows, "never");
         machine.fares("2", "unhealthy");
         machine.fares("1", "fails");
-        assert_eq!(
-            machine.update(),
-            Some(3),
-            "{what}: {}",
-            machine.read("said")
-        );
+        machine.ends(Some(3), what);
         machine.is_told(what, "needs a person");
         // What boots is the system from before all the same.
         assert_eq!(machine.versions()[1..], ["1", "1"], "{what}");
@@ -414,12 +384,7 @@ fn a_flake_that_moves_on_meanwhile_brings_no_system_that_nobody_has_looked_at() 
         let machine = Machine::new(kind, follows, "never");
         machine.fares("2", "moves");
         machine.fares("9", "unhealthy");
-        assert_eq!(
-            machine.update(),
-            Some(0),
-            "{what}: {}",
-            machine.read("said")
-        );
+        machine.ends(Some(0), what);
         assert_eq!(machine.versions(), ["2"; 3], "{what}");
     });
 }

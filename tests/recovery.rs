@@ -262,11 +262,7 @@ impl FakeHost {
 
     fn call(&self, words: &[&str], trouble: Trouble<'_>) -> Said {
         let _ = fs::remove_file(self.path("log"));
-        let path = format!(
-            "{}:{}",
-            self.path("bin").display(),
-            std::env::var("PATH").unwrap_or_default()
-        );
+        let path = crate::program::behind(&self.path("bin"));
         Command::new(words[0])
             .args(&words[1..])
             .env("PATH", path)

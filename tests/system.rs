@@ -290,11 +290,7 @@ impl FakeHost {
     /// Runs a script of the tree, with what has to fail.
     pub(crate) fn run(&self, script: &str, args: &[&str], fail: &str) -> Said {
         let _ = fs::remove_file(self.path("log"));
-        let path = format!(
-            "{}:{}",
-            self.path("bin").display(),
-            std::env::var("PATH").unwrap_or_default()
-        );
+        let path = crate::program::behind(&self.path("bin"));
         Command::new("bash")
             .arg(self.path("tree/proxmox").join(script))
             .args(args)
@@ -554,11 +550,7 @@ fn volume_groups_that_cannot_be_listed_are_not_made() {
 #[test]
 fn nobody_to_ask_is_no_yes() {
     let host = FakeHost::new(&specs()["homelab"]);
-    let path = format!(
-        "{}:{}",
-        host.path("bin").display(),
-        std::env::var("PATH").unwrap_or_default()
-    );
+    let path = crate::program::behind(&host.path("bin"));
     // A session of its own has no terminal.
     let said: Said = Command::new("setsid")
         .args(["--wait", "bash"])

@@ -96,11 +96,7 @@ impl Host {
 
     fn command<T: AsRef<OsStr>>(&self, tool: &str, args: &[T]) -> Command {
         self.write("log", "");
-        let path = format!(
-            "{}:{}",
-            self.path("bin").display(),
-            std::env::var("PATH").unwrap_or_default()
-        );
+        let path = crate::program::behind(&self.path("bin"));
         let mut command = Command::new("bash");
         command
             .arg(self.path("tools").join(tool))
