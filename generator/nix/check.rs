@@ -1093,6 +1093,15 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_several_lines_is_told_in_one() {
+        for text in ["let \"a\\nb\" = 1; in 2", "{ inherit \"a\nb\"; }"] {
+            let found = check(text);
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            assert!(found[0].message.contains(r"`a\nb`"), "{found:?}");
+        }
+    }
+
+    #[test]
     fn help_names_what_was_meant() {
         let fault = &check("{ config, ... }: confg.x + config.y")[0];
         assert_eq!(fault.message, "nothing is called `confg` here");
