@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_main};
 use moxc::analysis::analyse;
 use moxc::compile;
 use moxc::diagnostics::Sink;
@@ -98,9 +98,9 @@ fn check(loaded: &Loaded) -> compile::Checked {
     compile::check(&loaded.sources, loaded.file, &loaded.origin, &mut sink)
 }
 
-fn emit(checked: &compile::Checked) -> FileSet {
-    let plan = checked.plan.as_ref().expect("the host is sound");
-    let host = checked.host.as_ref().expect("a plan is one of a host");
+fn emit(checked: compile::Checked) -> FileSet {
+    let plan = checked.plan.expect("the host is sound");
+    let host = &checked.host.expect("a plan is one of a host");
     let templates = Templates::built_in();
     targets::emit(host, plan, Target::ALL, &templates, &mut Sink::new())
 }
@@ -121,11 +121,16 @@ fn stages(criterion: &mut Criterion) {
     group.bench_function("plan", |b| {
         b.iter(|| black_box(targets::plan(&facts, &loaded.origin, &mut Sink::new())));
     });
-    let checked = check(&loaded);
-    group.bench_function("emit", |b| b.iter(|| black_box(emit(&checked))));
+    group.bench_function("emit", |b| {
+        b.iter_batched(
+            || check(&loaded),
+            |checked| black_box(emit(checked)),
+            BatchSize::LargeInput,
+        );
+    });
     group.bench_function("check", |b| b.iter(|| black_box(check(&loaded))));
     group.bench_function("check and emit", |b| {
-        b.iter(|| black_box(emit(&check(&loaded))));
+        b.iter(|| black_box(emit(check(&loaded))));
     });
     group.finish();
 }
@@ -142,9 +147,12 @@ fn growth(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::new("check", guests), &loaded, |b, loaded| {
             b.iter(|| black_box(check(loaded)));
         });
-        let checked = check(&loaded);
-        group.bench_with_input(BenchmarkId::new("emit", guests), &checked, |b, checked| {
-            b.iter(|| black_box(emit(checked)));
+        group.bench_with_input(BenchmarkId::new("emit", guests), &loaded, |b, loaded| {
+            b.iter_batched(
+                || check(loaded),
+                |checked| black_box(emit(checked)),
+                BatchSize::LargeInput,
+            );
         });
     }
     group.finish();

@@ -175,7 +175,7 @@ fn modules(spec: &str) -> Vec<String> {
     let plan = checked.plan.expect("the host is sound");
     let host = checked.host.expect("a plan is one of a host");
     let templates = Templates::built_in();
-    let files = targets::emit(&host, &plan, &[Target::Nixos], &templates, &mut sink);
+    let files = targets::emit(&host, plan, &[Target::Nixos], &templates, &mut sink);
     files
         .iter()
         .filter(|file| {

@@ -3,6 +3,8 @@
 //! Each of Proxmox VE's own files is held against the schema of the host's release, as if a stranger had written it. A
 //! fault that shows up here is one of moxc's: the spec has passed every check. It is told with the generated line.
 
+use std::ops::Range;
+
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::Host;
 use crate::output::{FileSet, OutputFile};
@@ -14,38 +16,63 @@ use crate::source::{SourceMap, Span};
 /// At most so many faulty files are shown: one slip of a printer shows up in every guest.
 const MOST_FILES: usize = 20;
 
-/// Holds every file that Proxmox VE reads against its schema. A faulty one is added to `sources`, for its lines.
-pub fn check(host: &Host, files: &FileSet, sources: &mut SourceMap, sink: &mut Sink) {
-    let mut faulty = 0;
-    for file in files.iter() {
-        let Some(kind) = Kind::of(file.path.as_str()) else {
-            continue;
-        };
+/// A file that Proxmox VE refuses.
+#[derive(Debug)]
+pub struct Faulty {
+    name: String,
+    text: String,
+    faults: Vec<Fault>,
+}
+
+#[derive(Debug)]
+struct Fault {
+    at: Range<usize>,
+    why: String,
+    /// What the line comes from.
+    origin: (Span, &'static str),
+}
+
+/// Holds every file that Proxmox VE reads against its schema.
+pub fn check(host: &Host, files: &FileSet) -> Vec<Faulty> {
+    let faulty = files.iter().filter_map(|file| {
+        let kind = Kind::of(file.path.as_str())?;
         let faults = kind.check(*host.release, file);
         if faults.is_empty() {
-            continue;
+            return None;
         }
-        faulty += 1;
-        if faulty > MOST_FILES {
-            break;
-        }
-        let id = sources.add(
-            format!("generated {}", file.path),
-            String::from_utf8_lossy(&file.contents),
-        );
-        for LineFault { range, fault, .. } in faults {
-            let part = kind.part_at(&String::from_utf8_lossy(&file.contents), range.start);
-            let origin = match file.places.nearest(&part) {
-                Some(place) => (place, "from this"),
-                None => (host.span, "the host that it is for"),
-            };
+        let text = String::from_utf8_lossy(&file.contents).into_owned();
+        let faults = faults.into_iter().map(|LineFault { range, fault, .. }| {
+            let place = file.places.nearest(&kind.part_at(&text, range.start));
+            Fault {
+                at: range,
+                why: fault.message,
+                origin: match place {
+                    Some(place) => (place, "from this"),
+                    None => (host.span, "the host that it is for"),
+                },
+            }
+        });
+        Some(Faulty {
+            name: format!("generated {}", file.path),
+            faults: faults.collect(),
+            text,
+        })
+    });
+    faulty.take(MOST_FILES).collect()
+}
+
+/// Tells of faulty files; they are added to `sources`, for their lines.
+pub fn tell(faulty: Vec<Faulty>, sources: &mut SourceMap, sink: &mut Sink) {
+    for Faulty { name, text, faults } in faulty {
+        let id = sources.add(name, text);
+        for Fault { at, why, origin } in faults {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0801,
-                    Span::new(id, range),
+                    Span::new(id, at),
                     "moxc wrote something that Proxmox VE refuses",
                 )
-                .label(fault.message)
+                .label(why)
                 .also(origin.0, origin.1)
                 .help("this is a fault of moxc, not of the spec: please report it with the spec; nothing was written"),
             );
@@ -162,7 +189,7 @@ mod tests {
             .insert(OutputFile::text(path, text, Mode::Regular, "proxmox"))
             .expect("one file");
         let mut sink = Sink::new();
-        check(&host, &files, &mut sources, &mut sink);
+        tell(check(&host, &files), &mut sources, &mut sink);
         sink.finish(&crate::diagnostics::Lints::default(), false)
             .into_iter()
             .map(|(_, d)| {
@@ -219,7 +246,7 @@ mod tests {
         let checked = compile::check(&sources, file, &origin, &mut sink);
         let files = crate::targets::emit(
             &checked.host.expect("a host"),
-            &checked.plan.expect("a sound host"),
+            checked.plan.expect("a sound host"),
             crate::targets::Target::ALL,
             &crate::template::Templates::built_in(),
             &mut sink,

@@ -10,6 +10,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::analysis::analyse_fleet;
 use crate::compile::{self, Checked};
 use crate::diagnostics::render::Found;
@@ -25,7 +27,7 @@ use crate::spec::document::{self, Document};
 use crate::value::{TableNode, Value};
 
 /// Where specs are read from. The command line has one of the disk.
-pub trait Files {
+pub trait Files: Sync {
     /// What stands in a file; `-` is standard input.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
@@ -275,6 +277,26 @@ pub fn load_hosts(
     })
 }
 
+/// What became of one host's document.
+struct Compiled {
+    unit: Option<Unit>,
+    /// What is wrong with it.
+    sink: Sink,
+    /// How much its spec wants to be told.
+    lints: Lints,
+}
+
+impl Compiled {
+    /// What holds no host; why has been told.
+    fn none(sink: Sink) -> Self {
+        Self {
+            unit: None,
+            sink,
+            lints: Lints::default(),
+        }
+    }
+}
+
 struct Loader<'a> {
     /// The names of the hosts that the call is about; all where there is none.
     wanted: &'a [String],
@@ -304,8 +326,21 @@ impl Loader<'_> {
             return self.fleet(path, file, &document, sink);
         }
         let wanted = self.wants(&document);
-        self.host(&[file], &document, Addresses::OfHost, wanted, sink);
+        let compiled = self.host(&[file], &document, Addresses::OfHost, wanted, sink);
+        self.add(compiled);
         Ok(())
+    }
+
+    /// Takes in a host, and tells what is wrong with it.
+    fn add(&mut self, compiled: Compiled) {
+        let Compiled { unit, sink, lints } = compiled;
+        let told = self.found.len();
+        self.tell(sink, &lints);
+        self.units.extend(unit.map(|unit| Unit {
+            warnings: self.found.len() - told,
+            told: told..self.found.len(),
+            ..unit
+        }));
     }
 
     /// Whether the call is about this host.
@@ -350,42 +385,38 @@ impl Loader<'_> {
 
     /// One host: its file, and its fleet's where it has one.
     fn host(
-        &mut self,
+        &self,
         files: &[FileId],
         document: &Document,
         addresses: Addresses,
         wanted: bool,
         mut sink: Sink,
-    ) {
+    ) -> Compiled {
         let around = self.files.around(self.sources.path(files[0]));
         let origin = Origin::of(&self.sources.map, files).amid(around);
         let source = (&self.sources.map, files[0]);
-        if !wanted {
-            let host = compile::understand(source, document, addresses);
-            self.units.push(Unit {
+        let checked = if wanted {
+            compile::check_document(source, document, &origin, addresses, &mut sink)
+        } else {
+            // What is wrong with it alone is not told.
+            sink = Sink::new();
+            Checked {
+                host: compile::understand(source, document, addresses),
+                plan: None,
+            }
+        };
+        let lints = checked.host.as_ref().map(|host| host.lints.clone());
+        Compiled {
+            unit: Some(Unit {
                 file: files[0],
                 origin,
-                checked: Checked { host, plan: None },
+                checked,
                 warnings: 0,
-                told: self.found.len()..self.found.len(),
-            });
-            return;
+                told: 0..0,
+            }),
+            sink,
+            lints: lints.unwrap_or_default(),
         }
-        let checked = compile::check_document(source, document, &origin, addresses, &mut sink);
-        let lints = checked
-            .host
-            .as_ref()
-            .map(|host| host.lints.clone())
-            .unwrap_or_default();
-        let told = self.found.len();
-        self.tell(sink, &lints);
-        self.units.push(Unit {
-            file: files[0],
-            origin,
-            checked,
-            warnings: self.found.len() - told,
-            told: told..self.found.len(),
-        });
     }
 
     fn fleet(
@@ -426,8 +457,19 @@ impl Loader<'_> {
         }
         self.tell(sink, &Lints::default());
         let first = self.units.len();
+        let mut members = Vec::new();
         for host in paths {
-            self.member(&host, file, &fleet, &defaults)?;
+            let bytes = self.read(&host)?;
+            let mut sink = Sink::new();
+            match self.sources.add(&host, bytes, &mut sink)? {
+                Text::Readable(file) => members.push(file),
+                Text::Garbled => self.tell(sink, &Lints::default()),
+            }
+        }
+        let compile = |host: &FileId| self.member(*host, file, &fleet, &defaults);
+        let compiled: Vec<Compiled> = members.par_iter().map(compile).collect();
+        for host in compiled {
+            self.add(host);
         }
         let hosts: Vec<Range<usize>> = self.units[first..]
             .iter()
@@ -466,18 +508,13 @@ impl Loader<'_> {
 
     /// One host of a fleet.
     fn member(
-        &mut self,
-        path: &Path,
+        &self,
+        file: FileId,
         fleet_file: FileId,
         fleet: &spec::fleet::FleetSpec,
         defaults: &TableNode,
-    ) -> Result<(), LoadError> {
-        let bytes = self.read(path)?;
+    ) -> Compiled {
         let mut sink = Sink::new();
-        let Text::Readable(file) = self.sources.add(path, bytes, &mut sink)? else {
-            self.tell(sink, &Lints::default());
-            return Ok(());
-        };
         let mut document = document::parse(&self.sources.map, file, &mut sink);
         if spec::is_fleet(&document) {
             let hosts = document
@@ -489,8 +526,7 @@ impl Loader<'_> {
                 diagnostic = diagnostic.also(named.span, "a fleet's hosts are named here");
             }
             sink.push(diagnostic.help("a fleet holds hosts: name their files in one fleet"));
-            self.tell(sink, &Lints::default());
-            return Ok(());
+            return Compiled::none(sink);
         }
         document.root.value.merge_below(defaults);
         let files = if defaults.entries.is_empty() {
@@ -499,8 +535,7 @@ impl Loader<'_> {
             vec![file, fleet_file]
         };
         let wanted = fleet.cluster.is_some() || self.wants(&document);
-        self.host(&files, &document, Addresses::OfFleet, wanted, sink);
-        Ok(())
+        self.host(&files, &document, Addresses::OfFleet, wanted, sink)
     }
 
     /// Holds the hosts from the one at `first` on against each other.

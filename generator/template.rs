@@ -320,7 +320,7 @@ pub struct Html;
 
 impl Escaper for Html {
     fn write_escaped_str<W: fmt::Write>(&self, mut dest: W, text: &str) -> fmt::Result {
-        dest.write_str(&html(text))
+        write_html(&mut dest, text)
     }
 }
 
@@ -337,19 +337,29 @@ impl Escaper for Prose {
 /// `text` in HTML and in XML, between tags and in an attribute. What nobody can see becomes a blank.
 pub fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' => out.push('\n'),
-            c if crate::unseen::is_unseen(c) => out.push(' '),
-            c => out.push(c),
-        }
-    }
+    write_html(&mut out, text).expect("a string takes everything");
     out
+}
+
+/// [`html`], piece by piece: what stands between two characters that are written otherwise goes in one.
+fn write_html(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    let mut written = 0;
+    for (at, c) in text.char_indices() {
+        let instead = match c {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '"' => "&quot;",
+            '\'' => "&#39;",
+            '\n' => continue,
+            c if crate::unseen::is_unseen(c) => " ",
+            _ => continue,
+        };
+        out.write_str(&text[written..at])?;
+        out.write_str(instead)?;
+        written = at + c.len_utf8();
+    }
+    out.write_str(&text[written..])
 }
 
 /// `text` without line breaks and other control characters: for comments, which a line break would end.

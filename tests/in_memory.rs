@@ -37,7 +37,7 @@ impl Compiled {
     }
 
     pub(crate) fn files_by(&mut self, targets: &[Target], by: &Templates) -> Option<FileSet> {
-        let plan = self.checked.plan.as_ref()?;
+        let plan = self.checked.plan.take()?;
         let host = self.checked.host.as_ref()?;
         Some(targets::emit(host, plan, targets, by, &mut self.sink))
     }

@@ -361,22 +361,18 @@ fn compile(printed: &Printed, live: &Snapshot) -> Compiled {
     let checked = compile::check(&sources, file, &origin, &mut sink);
     risks::tell(live, printed, file, &mut sink);
     let found = sink.finish(&Lints::default(), false);
-    let plan = checked
-        .host
-        .as_ref()
-        .zip(checked.plan.as_ref())
-        .map(|(host, plan)| {
-            let mut sink = Sink::new();
-            let templates = Templates::built_in();
-            let files = targets::emit(host, plan, &[Target::Proxmox], &templates, &mut sink);
-            plan::compare(
-                &Wanted {
-                    host,
-                    files: &files,
-                },
-                live,
-            )
-        });
+    let plan = checked.host.as_ref().zip(checked.plan).map(|(host, plan)| {
+        let mut sink = Sink::new();
+        let templates = Templates::built_in();
+        let files = targets::emit(host, plan, &[Target::Proxmox], &templates, &mut sink);
+        plan::compare(
+            &Wanted {
+                host,
+                files: &files,
+            },
+            live,
+        )
+    });
     Compiled { found, plan }
 }
 

@@ -5,21 +5,21 @@ use std::fs;
 use std::io::{self, BufRead as _, Write as _};
 
 use super::args::{Apply as Args, Choice};
-use super::load::{self, Unit};
+use super::desired::{self, Desired};
+use super::load;
 use super::remote::Remote;
 use super::terminal::Terminal;
-use super::{Failure, Status, images, live, plan};
+use super::{Failure, Status, images, live};
 use crate::apply::{Group, Step, planned};
 use crate::diagnostics::Sink;
 use crate::live::{Item, Snapshot};
 use crate::model::Host;
 use crate::plan::Plan;
 use crate::shell::{self, Command};
-use crate::targets::{self, Target};
 use crate::template::{Templates, one_line};
 
 pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failure> {
-    let loaded = load::load(&args.specs)?;
+    let mut loaded = load::load(&args.specs)?;
     terminal.diagnostics(&loaded.sources, &loaded.found);
     if loaded.has_errors() {
         return Ok(Status::Faulty);
@@ -31,13 +31,14 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
         ))
     })?;
     let snapshot = live::read(&args.live)?;
-    let unit = plan::host_of(&loaded, &snapshot, &args.live)?;
-    let differences = plan::compare(unit, &snapshot)?;
-    plan::show(false, &differences, &loaded, terminal);
-    let makings = plan::makings(unit);
-    images::tell_missing(&makings, &differences, &args.image, terminal);
-    let mut images = images::find(&args.image, &makings, &differences, terminal)?;
-    let script = script(unit, &snapshot, &differences, &args.choice)?;
+    let unit = desired::host_of(&mut loaded.units, &snapshot, &args.live)?;
+    let desired = Desired::of(unit)?;
+    let differences = desired.compare(&snapshot);
+    desired::show(false, &differences, &loaded.sources, terminal);
+    let makings = &desired.wanted.makings;
+    images::tell_missing(makings, &differences, &args.image, terminal);
+    let mut images = images::find(&args.image, makings, &differences, terminal)?;
+    let script = script(&desired, &snapshot, &differences, &args.choice)?;
     let unfinished = snapshot
         .tree
         .file("var/lib/moxc/unfinished")
@@ -75,24 +76,18 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     status
 }
 
-/// The script that brings the host of `snapshot` to what `unit` says.
+/// The script that brings the host of `snapshot` to what is desired.
 pub(super) fn script(
-    unit: &Unit,
+    desired: &Desired<'_>,
     snapshot: &Snapshot,
     differences: &Plan,
     choice: &Choice,
 ) -> Result<String, Failure> {
-    let (Some(host), Some(plan)) = (&unit.checked.host, &unit.checked.plan) else {
-        return Err(Failure::new("the spec holds no host"));
-    };
-    let mut sink = Sink::new();
-    let templates = Templates::built_in();
-    let files = targets::emit(host, plan, &[Target::Proxmox], &templates, &mut sink);
-    let name = host.name.as_str();
+    let host = desired.host;
     let mut prepared = planned::prepare(
-        &files,
+        &desired.files,
         differences,
-        &plan.apply_wanted(),
+        &desired.wanted,
         snapshot,
         &left(snapshot),
         &choice.adopt,
@@ -114,13 +109,13 @@ pub(super) fn script(
     named_guests(host, choice)?;
     prepared.steps.retain(|step| is_chosen(step, choice));
     let mut script = planned::script(
-        one_line(&unit.origin.header()),
-        name,
+        one_line(&desired.origin.header()),
+        host.name.as_str(),
         &host.release.to_string(),
         &prepared,
     );
     script.restarts = choice.restart.join(",");
-    Ok(templates.render(&script, &mut sink))
+    Ok(Templates::built_in().render(&script, &mut Sink::new()))
 }
 
 /// Refuses what names no guest of the spec: nothing would come of it, and nobody would be told.

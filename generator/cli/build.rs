@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use super::args::Build;
 use super::input;
 use super::load::{self, Loaded, Sources, Unit};
@@ -199,7 +201,7 @@ struct By<'a, 'o> {
 }
 
 /// Emits every host, takes the last look at what was emitted, and lays its tree beside its place or holds it against what
-/// stands there: one host after the other, so that the texts of one alone are in memory.
+/// stands there. Each core has one host at a time, so that no other host's texts are in memory.
 fn emit<'o>(
     loaded: &mut Loaded,
     by: &By<'_, 'o>,
@@ -211,34 +213,59 @@ fn emit<'o>(
         Some(folder) => replaced(folder, &mut loaded.sources, &mut sink)?,
     };
     let mut ready = Vec::new();
-    for unit in &mut loaded.units {
-        let (Some(host), Some(plan)) = (&unit.checked.host, unit.checked.plan.take()) else {
-            continue;
+    // A template that cannot be read gives no output: what is wrong with it has been told.
+    if !sink.has_errors() {
+        let one = |unit| emit_one(unit, by, &templates);
+        let emitted: Vec<Emitted<'_>> = match &mut loaded.units[..] {
+            // No other thread, whose memory would be another's.
+            [unit] => one(unit).into_iter().collect(),
+            units => units.par_iter_mut().filter_map(one).collect(),
         };
-        // A template that cannot be read gives no output: what is wrong with it has been told.
-        if sink.has_errors() {
-            break;
+        for Emitted { tree, told, faulty } in emitted {
+            sink.extend(told);
+            check::tell(faulty, loaded.sources.map_mut(), &mut sink);
+            // What is wrong with a template or a printer is so for every host: the first one shows it.
+            if sink.has_errors() {
+                break;
+            }
+            ready.extend(tree);
         }
-        let files = targets::emit(host, &plan, by.targets, &templates, &mut sink);
-        check::check(host, &files, loaded.sources.map_mut(), &mut sink);
-        if sink.has_errors() {
-            break;
-        }
+    }
+    let faults = sink.finish(&Lints::default(), false);
+    loaded.found.extend(faults);
+    loaded.found = in_order(std::mem::take(&mut loaded.found));
+    Ok(ready)
+}
+
+/// What came of one host.
+struct Emitted<'o> {
+    /// None where something is wrong with it.
+    tree: Option<Result<Ready<'o>, OutputError>>,
+    told: Sink,
+    faulty: Vec<check::Faulty>,
+}
+
+/// None for a host without a plan.
+fn emit_one<'o>(unit: &mut Unit, by: &By<'_, 'o>, templates: &Templates) -> Option<Emitted<'o>> {
+    let plan = unit.checked.plan.take()?;
+    let host = unit.checked.host.as_ref()?;
+    let mut told = Sink::new();
+    let files = targets::emit(host, plan, by.targets, templates, &mut told);
+    let faulty = check::check(host, &files);
+    let is_sound = !told.has_errors() && faulty.is_empty();
+    let tree = is_sound.then(|| {
         let name = host.name.as_str();
         let provenance = provenance(unit);
-        ready.push(if let Some(output) = by.output {
+        if let Some(output) = by.output {
             output
                 .prepare(name, &files, &provenance, by.options)
                 .map(|tree| Ready::Tree(Told::of(name, &files, unit.warnings), Box::new(tree)))
         } else {
             let folder = by.into.join(name);
             compare(&folder, &files, &provenance, &by.options.scope).map(Ready::Compared)
-        });
-    }
-    let faults = sink.finish(&Lints::default(), false);
-    loaded.found.extend(faults);
-    loaded.found = in_order(std::mem::take(&mut loaded.found));
-    Ok(ready)
+        }
+    });
+    Some(Emitted { tree, told, faulty })
 }
 
 fn provenance(unit: &Unit) -> Provenance {

@@ -1,9 +1,10 @@
 //! `moxc graph`: a picture of a host.
 
 use super::args::{Graph as Args, GraphFormat, Specs};
+use super::desired::{self, Desired};
 use super::load::{self, Unit};
 use super::terminal::Terminal;
-use super::{Failure, Status, live, plan};
+use super::{Failure, Status, live};
 use crate::adopt;
 use crate::compile;
 use crate::diagnostics::Sink;
@@ -25,7 +26,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
         }
         return Ok(Status::Fine);
     }
-    let loaded = load::load(&Specs {
+    let mut loaded = load::load(&Specs {
         specs: args.specs.clone(),
         deny_warnings: args.deny_warnings,
     })?;
@@ -35,7 +36,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     }
     let map = loaded.sources.map();
     if let (Some(snapshot), Some(name)) = (&snapshot, &args.live) {
-        let unit = plan::host_of(&loaded, snapshot, name)?;
+        let unit = desired::host_of(&mut loaded.units, snapshot, name)?;
         let graph = planned(view, unit, snapshot, terminal)?;
         draw(args.format, &graph, map, terminal);
         return Ok(Status::Fine);
@@ -52,14 +53,12 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
 /// The picture of what would come, go and change.
 fn planned(
     view: View,
-    unit: &Unit,
+    unit: &mut Unit,
     snapshot: &Snapshot,
     terminal: &mut Terminal,
 ) -> Result<Graph, Failure> {
-    let Some(spec) = &unit.checked.host else {
-        return Err(Failure::new("the spec holds no host"));
-    };
-    let plan = plan::compare(unit, snapshot)?;
+    let desired = Desired::of(unit)?;
+    let (spec, plan) = (desired.host, desired.compare(snapshot));
     let host = running(snapshot, terminal)?;
     let wanted = graph::of(view, &Facts::of(spec));
     let live = graph::of(view, &Facts::of(&host));

@@ -1,9 +1,10 @@
 use serde_json::json;
 
 use super::args::{Hardware as Args, Specs};
+use super::desired;
 use super::load;
 use super::terminal::Terminal;
-use super::{Failure, Status, live, plan};
+use super::{Failure, Status, live};
 use crate::diagnostics::render::Format;
 use crate::live::Snapshot;
 use crate::{adopt, hardware};
@@ -22,7 +23,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
         }
         return Ok(Status::Fine);
     };
-    let loaded = load::load(&Specs {
+    let mut loaded = load::load(&Specs {
         specs: vec![spec.clone()],
         deny_warnings: false,
     })?;
@@ -31,7 +32,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
         return Ok(Status::Faulty);
     }
     let snapshot: Snapshot = live::read(&args.live)?;
-    let unit = plan::host_of(&loaded, &snapshot, &args.live)?;
+    let unit = desired::host_of(&mut loaded.units, &snapshot, &args.live)?;
     let Some(host) = &unit.checked.host else {
         return Err(Failure::new("the spec holds no host"));
     };

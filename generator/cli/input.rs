@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// The largest text that is read: ten thousand guests take a tenth of it.
 const LARGEST: u64 = 64 << 20;
+/// The largest copy of a host that comes through a pipe or a connection, packed or not.
+pub(super) const LARGEST_COPY: u64 = 1 << 30;
 /// A folder of templates has no more files; more is another folder.
 const MOST_FILES: usize = 1_000;
 
@@ -17,22 +19,22 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
             "it is no ordinary file (`-` reads standard input)",
         ));
     }
-    bounded(fs::File::open(path)?, metadata.len())
+    bounded(fs::File::open(path)?, metadata.len(), LARGEST)
 }
 
 /// What comes by standard input.
 pub(super) fn read_standard_input() -> io::Result<Vec<u8>> {
-    bounded(io::stdin().lock(), 0)
+    bounded(io::stdin().lock(), 0, LARGEST)
 }
 
-/// All of it, which is about as long as `expected`.
-fn bounded(from: impl io::Read, expected: u64) -> io::Result<Vec<u8>> {
+/// All of it, which is about as long as `expected`; fails where it is longer than `largest`.
+pub(super) fn bounded(from: impl io::Read, expected: u64, largest: u64) -> io::Result<Vec<u8>> {
     // One more, so that the end is found without growing.
-    let capacity = usize::try_from(expected.min(LARGEST)).unwrap_or_default() + 1;
+    let capacity = usize::try_from(expected.min(largest)).unwrap_or_default() + 1;
     let mut bytes = Vec::with_capacity(capacity);
-    from.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        let megabytes = LARGEST >> 20;
+    from.take(largest + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > largest {
+        let megabytes = largest >> 20;
         return Err(io::Error::other(format!(
             "it is larger than {megabytes} MiB"
         )));

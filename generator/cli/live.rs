@@ -5,12 +5,10 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use super::input::{LARGEST_COPY, bounded};
 use super::progress::Progress;
 use super::remote::Remote;
 use crate::live::{self, Folder, FolderEntry, Snapshot};
-
-/// The largest copy that comes through a pipe or a connection, packed or not.
-pub(super) const LARGEST_COPY: u64 = 1 << 30;
 
 /// Reads what `LIVE` names: a folder, a tar, the text of `pvereport`, or a host by `ssh`.
 pub(super) fn read(live: &str) -> Result<Snapshot, Failure> {
@@ -27,24 +25,11 @@ pub(super) fn read(live: &str) -> Result<Snapshot, Failure> {
             live::read_file(&mut file)
         } else {
             // What comes through a pipe comes once.
-            let bytes = read_bounded(file, LARGEST_COPY).map_err(failed)?;
+            let bytes = bounded(file, 0, LARGEST_COPY).map_err(failed)?;
             live::read_file(&mut io::Cursor::new(bytes))
         }
     };
     read.map_err(|why| Failure::new(format!("cannot read `{live}` as a copy of a host: {why}")))
-}
-
-/// Reads to the end, or fails where that is too far.
-pub(super) fn read_bounded(from: impl io::Read, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    from.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::other(format!(
-            "it is larger than {} MiB",
-            limit >> 20
-        )));
-    }
-    Ok(bytes)
 }
 
 /// A folder of the disk. Links are seen, never followed.

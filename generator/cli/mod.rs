@@ -10,6 +10,7 @@ mod args;
 mod build;
 mod check;
 mod collect;
+mod desired;
 mod explain;
 mod fix;
 mod graph;

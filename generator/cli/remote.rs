@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use super::Failure;
-use super::live::{LARGEST_COPY, read_bounded};
+use super::input::{LARGEST_COPY, bounded};
 use crate::live::collect;
 
 /// The longest line that a host's script has to say.
@@ -157,7 +157,7 @@ impl Remote {
         // The host may answer before it has read everything.
         let writer = thread::spawn(move || stdin.write_all(input.as_bytes()));
         let stdout = child.stdout.take().expect("it is piped");
-        let read = read_bounded(stdout, LARGEST_COPY);
+        let read = bounded(stdout, 0, LARGEST_COPY);
         if read.is_err() {
             let _ = child.kill();
         }

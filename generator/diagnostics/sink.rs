@@ -19,6 +19,11 @@ impl Sink {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Takes in what another one holds.
+    pub fn extend(&mut self, other: Self) {
+        self.diagnostics.extend(other.diagnostics);
+    }
+
     /// Whether an error, not only a warning, was found.
     pub fn has_errors(&self) -> bool {
         self.diagnostics

@@ -70,7 +70,9 @@ impl<T> Default for Arena<T> {
 
 impl<T: Item> Arena<T> {
     /// Takes in items; of two with one name the first is found.
-    pub fn new(items: Vec<T>) -> Self {
+    pub fn new(mut items: Vec<T>) -> Self {
+        // A list made of a spec's rows keeps the room that those took, which is several times as much.
+        items.shrink_to_fit();
         let mut by_name = HashMap::with_capacity(items.len());
         for (index, item) in (0u32..).zip(&items) {
             by_name.entry(item.name().to_owned()).or_insert(index);

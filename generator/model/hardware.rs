@@ -106,8 +106,8 @@ pub struct PciDevice {
     pub all_functions: bool,
     /// Vendor and device.
     pub id: Option<Spanned<PciId>>,
-    /// Whether what has an id becomes a mapping; else guests name it by the address.
-    pub is_mapped: bool,
+    /// Whether it becomes a mapping, where the spec says so; else what has an id and is taken does.
+    pub mapping: Option<Spanned<bool>>,
     /// Vendor and device of the card's maker.
     pub subsystem: Option<Spanned<PciId>>,
     /// What it is.
@@ -129,8 +129,8 @@ pub struct UsbDevice {
     pub name: Spanned<String>,
     /// Vendor and product. Without them it is whatever sits in the socket, and no mapping.
     pub id: Option<Spanned<UsbId>>,
-    /// Whether what has an id becomes a mapping; else guests name it by the id.
-    pub is_mapped: bool,
+    /// Whether it becomes a mapping, where the spec says so; else what has an id does.
+    pub mapping: Option<Spanned<bool>>,
     /// The socket, where it matters.
     pub port: Option<Spanned<UsbPort>>,
     /// What it is called.
@@ -139,12 +139,30 @@ pub struct UsbDevice {
     pub serial: Option<Spanned<Line>>,
 }
 
+impl PciDevice {
+    /// Whether it becomes a mapping where a guest takes it; guests name it by the address else.
+    pub fn may_be_mapped(&self) -> bool {
+        self.mapping.is_none_or(|mapping| mapping.value)
+    }
+
+    /// Whether the spec wants a mapping, whoever takes it.
+    pub fn is_mapping_wished(&self) -> bool {
+        self.mapping
+            .map_or(!self.schema.is_empty(), |mapping| mapping.value)
+    }
+}
+
 impl UsbDevice {
+    /// Whether it becomes a mapping; guests name it by the id else.
+    pub fn may_be_mapped(&self) -> bool {
+        self.mapping.is_none_or(|mapping| mapping.value)
+    }
+
     /// What a guest's `usb` option says of it: `mapping=NAME`, or `host=PORT` for a socket alone. None where the spec says
     /// neither, which has been reported.
     pub fn option(&self) -> Option<(&'static str, String)> {
         match (&self.id, &self.port) {
-            (Some(id), _) if !self.is_mapped => Some(("host", id.value.to_string())),
+            (Some(id), _) if !self.may_be_mapped() => Some(("host", id.value.to_string())),
             (Some(_), _) => Some(("mapping", self.name.value.clone())),
             (None, Some(port)) => Some(("host", port.to_string())),
             (None, None) => None,

@@ -285,6 +285,7 @@ impl OutputFile {
         let kept = text.trim_end_matches('\n').len();
         text.truncate(kept);
         if !text.is_empty() {
+            text.reserve_exact(1);
             text.push('\n');
         }
         Self::bytes(path, text.into_bytes(), mode, target)
@@ -297,9 +298,12 @@ impl OutputFile {
         mode: Mode,
         target: &'static str,
     ) -> Self {
+        let mut contents = contents.into();
+        // A text grows by doubling, and all of a tree's are held until it is written.
+        contents.shrink_to_fit();
         Self {
             path,
-            contents: contents.into(),
+            contents,
             mode,
             target,
             places: Places::default(),

@@ -59,7 +59,7 @@ impl Pair {
         let mut sink = crate::diagnostics::Sink::new();
         let host = checked.host.expect("the spec has a host");
         let templates = Templates::built_in();
-        let files = targets::emit(&host, &plan, &[Target::Proxmox], &templates, &mut sink);
+        let files = targets::emit(&host, plan, &[Target::Proxmox], &templates, &mut sink);
         let mut live = Files::default();
         let node = host.name.as_str().to_owned();
         for file in files.iter() {

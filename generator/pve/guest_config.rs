@@ -155,6 +155,11 @@ impl GuestConfig {
         self.places.set(key, place);
     }
 
+    /// [`Self::places`], of a configuration that nobody needs any more.
+    pub fn into_places(self) -> Places {
+        self.places
+    }
+
     /// Where the spec decides the options; of a configuration that was read, nowhere.
     pub fn places(&self) -> &Places {
         &self.places

@@ -96,7 +96,7 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
                 ),
                 all_functions: body.address.is_some_and(|place| place.all_functions),
                 id: body.id,
-                is_mapped: is_mapped(body, sink),
+                mapping: mapping(body, sink),
                 subsystem: body.subsystem,
                 class: super::choice(body.class, PciClass::Other, body.span),
                 model: body.model.clone(),
@@ -156,11 +156,12 @@ fn links(file: &HostFile, sink: &mut Sink) -> Vec<Nic> {
     links
 }
 
-/// Whether a function becomes a mapping; one that does not has no options of a mapping either.
-fn is_mapped(body: &PciSpec, sink: &mut Sink) -> bool {
-    let Some(mapping) = body.mapping.filter(|mapping| !mapping.value) else {
-        return true;
-    };
+/// Whether the spec says that a function becomes a mapping; one that does not has no options of a mapping either.
+fn mapping(body: &PciSpec, sink: &mut Sink) -> Option<Spanned<bool>> {
+    let mapping = body.mapping?;
+    if mapping.value {
+        return Some(mapping);
+    }
     for option in body.schema.iter() {
         sink.push(
             Diagnostic::new(
@@ -175,7 +176,7 @@ fn is_mapped(body: &PciSpec, sink: &mut Sink) -> bool {
             .help("leave out one of the two"),
         );
     }
-    false
+    Some(mapping)
 }
 
 /// A USB device is known by its make, its socket, or both.
@@ -195,7 +196,7 @@ fn usb(spec: &HardwareSpec, sink: &mut Sink) -> Vec<UsbDevice> {
         devices.push(UsbDevice {
             name: row.key.clone(),
             id: body.id,
-            is_mapped: body.mapping.is_none_or(|mapping| mapping.value),
+            mapping: body.mapping,
             port: body.port.clone(),
             model: body.model.clone(),
             serial: body.serial.clone(),

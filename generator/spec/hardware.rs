@@ -88,7 +88,7 @@ table! {
         "address" address: req PciPlace;
         /// Vendor and device; with them the function becomes a mapping of Proxmox VE.
         "id" id: opt PciId;
-        /// Whether it becomes one; on where left out. `false`: guests name it by its address, whatever sits there.
+        /// Whether it becomes one. Where left out, it does when a guest takes it; `true`: also when none does; `false`: guests name it by its address, whatever sits there.
         "mapping" mapping: opt bool;
         /// Vendor and device of the card's maker.
         "subsystem" subsystem: opt PciId;

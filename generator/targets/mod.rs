@@ -129,37 +129,48 @@ pub fn unite(cluster: &str, hosts: Vec<(&Host, &mut Plan)>, sink: &mut Sink) {
 /// `docs/` shows all files of a tree, so it needs those of every target, whichever are chosen.
 pub fn emit(
     host: &Host,
-    plan: &Plan,
+    plan: Plan,
     targets: &[Target],
     templates: &Templates,
     sink: &mut Sink,
 ) -> FileSet {
     let facts = LazyCell::new(|| Facts::of(host));
-    let origin = &plan.origin;
+    let origin = plan.origin.clone();
     let needed = if targets.contains(&Target::Docs) {
         Target::ALL
     } else {
         targets
     };
+    let is_needed = |target| needed.contains(&target);
     let mut files = FileSet::new();
-    for target in needed {
-        match target {
-            Target::Proxmox => proxmox::emit(&plan.proxmox, templates, &mut files, sink),
-            Target::Nixos => nixos::emit(&plan.nixos, templates, &mut files, sink),
-            Target::Windows => windows::emit(&plan.windows, templates, &mut files, sink),
-            Target::Recovery => {
-                let plan = recovery::plan(&facts, origin);
-                recovery::emit(&plan, templates, &mut files, sink);
-            }
-            Target::Docs => {
-                let plan = docs::plan(&facts, origin);
-                docs::emit(plan, templates, &mut files, sink);
-            }
-            Target::Guide => {
-                let plan = plan.guide(&facts);
-                guide::emit(&plan, templates, &mut files, sink);
-            }
-        }
+    // What a target plans goes as soon as it is written down: of a large host the plans are as large as the files.
+    let guide = is_needed(Target::Guide).then(|| plan.guide(&facts));
+    let Plan {
+        proxmox,
+        nixos,
+        windows,
+        ..
+    } = plan;
+    if is_needed(Target::Proxmox) {
+        proxmox::emit(proxmox, templates, &mut files, sink);
+    }
+    if is_needed(Target::Nixos) {
+        nixos::emit(nixos, templates, &mut files, sink);
+    }
+    if is_needed(Target::Windows) {
+        windows::emit(&windows, templates, &mut files, sink);
+    }
+    if is_needed(Target::Recovery) {
+        let plan = recovery::plan(&facts, &origin);
+        recovery::emit(&plan, templates, &mut files, sink);
+    }
+    if let Some(plan) = guide {
+        guide::emit(&plan, templates, &mut files, sink);
+    }
+    // Last: its page shows every other file.
+    if is_needed(Target::Docs) {
+        let plan = docs::plan(&facts, &origin);
+        docs::emit(plan, templates, &mut files, sink);
     }
     if needed.len() == targets.len() {
         return files;

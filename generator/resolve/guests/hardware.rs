@@ -35,6 +35,7 @@ impl Resolver<'_> {
             .filter_map(|((spec, more), slot)| self.nic(spec, more, vmid, slot))
             .collect();
         cards.sort_by_key(|card| card.slot);
+        cards.shrink_to_fit(); // most guests have one, and a list is made with room for four
         cards
     }
 

@@ -264,6 +264,7 @@ impl Resolver<'_> {
                 disks.push(disk);
             }
         }
+        disks.shrink_to_fit(); // most guests have one, and a list is made with room for four
         wanted.extend(raw.drives.iter().map(|(span, bus, slot)| Wanted {
             span: *span,
             bus: Some(*bus),

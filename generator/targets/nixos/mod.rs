@@ -124,8 +124,8 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
 }
 
 /// Writes them down.
-pub fn emit(plan: &Plan, _: &Templates, files: &mut FileSet, _: &mut Sink) {
-    for (path, text) in &plan.files {
+pub fn emit(plan: Plan, _: &Templates, files: &mut FileSet, _: &mut Sink) {
+    for (path, text) in plan.files {
         let path = RelPath::new(format!("nixos/{path}"))
             .expect("names of guests are DNS labels, and the others are ours");
         let mode = if text.starts_with("#!") {
@@ -134,10 +134,10 @@ pub fn emit(plan: &Plan, _: &Templates, files: &mut FileSet, _: &mut Sink) {
             Mode::Regular
         };
         files
-            .insert(OutputFile::text(path, text.clone(), mode, TARGET))
+            .insert(OutputFile::text(path, text, mode, TARGET))
             .expect("names of guests are unique, and `file_of` keeps them from `default.nix`");
     }
-    files.extend(plan.copies.clone()).expect(
+    files.extend(plan.copies).expect(
         "they lie in a folder of their own, and among themselves they were put in one set before",
     );
 }

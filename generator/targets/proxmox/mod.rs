@@ -74,10 +74,10 @@ impl Plan {
 }
 
 /// Writes them down. Reports what a user's template cannot do.
-pub fn emit(plan: &Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
+pub fn emit(plan: Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
     let origin = &plan.origin;
-    files.leave(plan.left.iter().cloned());
-    pve::emit(&plan.pve, origin, templates, files, sink);
+    files.leave(plan.left);
+    pve::emit(plan.pve, origin, templates, files, sink);
     automation::emit(&plan.automation, origin, files, sink);
     // Last: the script that applies the tree is made from its files.
     system::emit(&plan.system, origin, templates, files, sink);

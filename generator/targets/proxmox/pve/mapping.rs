@@ -19,7 +19,7 @@ use crate::value::{PciCard as Card, PciClass};
 use super::options::{report_fault, report_refusal};
 use crate::facts::shares;
 
-/// A card or a function of one that guests take.
+/// A card or a function of one that guests take, or could take by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PciMapping {
     /// The function that it is known by: of a whole card function 0.
@@ -39,7 +39,7 @@ impl PciMapping {
     /// Whether Proxmox VE maps it: it can where vendor and device are known, and the spec may not want it.
     pub fn is_mapped(&self, host: &Host) -> bool {
         let device = &host.hardware.pci[self.device];
-        device.id.is_some() && device.is_mapped
+        device.id.is_some() && device.may_be_mapped()
     }
 
     /// Whether the mapping says all that Proxmox VE asks for. At each start it compares vendor and device, those of the
@@ -66,7 +66,8 @@ pub struct PciMappings {
 type Takers = BTreeMap<Id<PciDevice>, BTreeSet<Id<Guest>>>;
 
 impl PciMappings {
-    /// The cards and functions that any guest of the host takes, in the order of the hardware table.
+    /// The cards and functions that any guest of the host takes, or that the spec wants a mapping of, in the order of the
+    /// hardware table.
     pub fn of(host: &Host) -> Self {
         let mut takers = Takers::new();
         let mut all = Self::default();
@@ -82,7 +83,8 @@ impl PciMappings {
         }
         let cards = cards(host);
         for (id, device) in host.hardware.pci.iter() {
-            if !takers.contains_key(&id) || all.by_function.contains_key(&id) {
+            let is_wanted = takers.contains_key(&id) || device.is_mapping_wished();
+            if !is_wanted || all.by_function.contains_key(&id) {
                 continue;
             }
             let card = &cards[&device.address.card()];
@@ -293,7 +295,7 @@ pub(super) fn pci(host: &Host, mappings: &PciMappings, sink: &mut Sink) -> Optio
     for mapping in mappings.iter() {
         let device = &host.hardware.pci[mapping.device];
         if !mapping.is_mapped(host) {
-            if device.id.is_none() && device.is_mapped {
+            if device.id.is_none() && device.may_be_mapped() {
                 tell_unmapped(host, device, sink);
             }
             continue;
@@ -335,12 +337,17 @@ pub(super) fn pci(host: &Host, mappings: &PciMappings, sink: &mut Sink) -> Optio
 
 /// A device that has no id in the spec cannot be mapped.
 fn tell_unmapped(host: &Host, device: &PciDevice, sink: &mut Sink) {
-    sink.push(
-        Diagnostic::new(
-            Code::MOX0551,
-            device.name.span,
-            format!("`{}` is passed through by its address alone", device.name.value),
+    let message = if device.is_mapping_wished() {
+        format!("`{}` is no mapping, as it has no `id`", device.name.value)
+    } else {
+        format!(
+            "`{}` is passed through by its address alone",
+            device.name.value
         )
+    };
+    let wish = device.mapping.map(|mapping| mapping.span);
+    sink.push(
+        Diagnostic::new(Code::MOX0551, wish.unwrap_or(device.name.span), message)
         .help(format!(
             "say its `id`: `pvesh get /nodes/{}/hardware/pci` on the host prints it for {}",
             host.name.as_str(),
@@ -356,7 +363,22 @@ pub(super) fn usb(host: &Host, sink: &mut Sink) -> Option<SectionConfig> {
     let file = SectionFile::Mapping(MappingKind::Usb);
     let mut config = SectionConfig::new(file);
     for device in host.hardware.usb.values() {
-        let Some(id) = device.id.filter(|_| device.is_mapped) else {
+        if !device.may_be_mapped() {
+            continue;
+        }
+        let Some(id) = device.id else {
+            if let Some(wish) = device.mapping {
+                let name = &device.name.value;
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0551,
+                        wish.span,
+                        format!("`{name}` is no mapping, as it has no `id`"),
+                    )
+                    .help("say its `id`, which `lsusb` prints")
+                    .note("a guest takes whatever is plugged into the socket"),
+                );
+            }
             continue;
         };
         if !check_name(&device.name.value, device.name.span, "USB device", sink) {

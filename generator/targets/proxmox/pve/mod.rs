@@ -177,7 +177,7 @@ fn datacenter(host: &Host, sink: &mut Sink) -> Option<OptionLines> {
 
 /// Writes them down. Reports what a user's template cannot do.
 pub fn emit(
-    plan: &Plan,
+    plan: Plan,
     origin: &Origin,
     templates: &Templates,
     files: &mut FileSet,
@@ -194,14 +194,10 @@ pub fn emit(
             .expect("VMIDs are unique, and every other name is written once");
     };
     let header = format!("# {}\n", origin.header());
-    for (vmid, config) in &plan.guests {
-        let folder = config.kind().folder();
-        add(
-            &format!("etc/pve/{folder}/{vmid}.conf"),
-            config.to_string(),
-            Mode::Regular,
-            config.places().clone(),
-        );
+    for (vmid, config) in plan.guests {
+        let path = format!("etc/pve/{}/{vmid}.conf", config.kind().folder());
+        let text = config.to_string();
+        add(&path, text, Mode::Regular, config.into_places());
     }
     let whole = Places::whole(plan.span);
     let sections = [

@@ -126,13 +126,7 @@ fn build_text(text: &str) -> Built {
     let host = crate::resolve::resolve(&spec, &mut sink);
     let plan = super::plan(&Facts::of(&host), &mut sink);
     let mut files = FileSet::new();
-    emit(
-        &plan,
-        &origin,
-        &Templates::built_in(),
-        &mut files,
-        &mut sink,
-    );
+    emit(plan, &origin, &Templates::built_in(), &mut files, &mut sink);
     let told = sink.finish(&Lints::default(), false).into_iter();
     Built {
         files,
@@ -175,13 +169,7 @@ fn example(text: &str, release: Option<&str>) -> String {
     let plan = super::plan(&Facts::of(&host), &mut sink);
     assert!(!sink.has_errors());
     let mut files = FileSet::new();
-    emit(
-        &plan,
-        &origin,
-        &Templates::built_in(),
-        &mut files,
-        &mut sink,
-    );
+    emit(plan, &origin, &Templates::built_in(), &mut files, &mut sink);
     let mut all = String::new();
     for file in files.iter() {
         let contents = std::str::from_utf8(&file.contents).expect("text");
@@ -755,6 +743,36 @@ fn a_device_without_an_id_goes_by_address_and_is_told() {
         .map(|mapping| mapping.is_complete(host))
         .collect();
     assert_eq!(complete, [false, false]);
+}
+
+#[test]
+fn a_mapping_that_is_wished_needs_no_guest() {
+    let hba =
+        "[hardware.pci.hba]\naddress = \"0b:00.0\"\nclass = \"storage\"\nid = \"1000:0097\"\n";
+    for (keys, line) in [
+        ("", None),
+        ("mapping = false\n", None),
+        (
+            "mapping = true\n",
+            Some("hba\n\tmap id=1000:0097,node=pve1,path=0000:0b:00.0\n"),
+        ),
+        (
+            "live-migration-capable = true\n",
+            Some("\tlive-migration-capable 1\n"),
+        ),
+    ] {
+        let built = build("9.2", &format!("{hba}{keys}"));
+        let is_there = built.has("etc/pve/mapping/pci.cfg");
+        assert_eq!(is_there, line.is_some(), "{keys}");
+        if let Some(line) = line {
+            let text = built.file("etc/pve/mapping/pci.cfg");
+            assert!(text.contains(line), "{text}");
+        }
+    }
+    let without_id = hba.replace("id = \"1000:0097\"\n", "mapping = true\n");
+    assert_eq!(build("9.2", &without_id).only(), (Code::MOX0551, "true"));
+    let socket = "[hardware.usb.stick]\nport = \"1-2\"\nmapping = true\n";
+    assert_eq!(build("9.2", socket).only(), (Code::MOX0551, "true"));
 }
 
 #[test]
