@@ -1,5 +1,6 @@
 //! The borders between the rooms of the compiler: who may name whom.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -150,4 +151,143 @@ fn no_room_names_one_that_it_must_not_know() {
         }
     }
     assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+/// A module by the names on the way to it.
+type Module = Vec<String>;
+
+/// The module that a file is.
+fn module_of(name: &str) -> Module {
+    let path = name.trim_end_matches(".rs").trim_end_matches("/mod");
+    path.split('/').map(str::to_owned).collect()
+}
+
+/// The paths of a `use`, with its braces written out.
+fn written_out(tree: &str) -> Vec<String> {
+    let Some((front, rest)) = tree.split_once('{') else {
+        return vec![tree.trim().to_owned()];
+    };
+    let inner = rest.trim_end().strip_suffix('}').expect("a closing brace");
+    let (mut parts, mut depth) = (vec![String::new()], 0);
+    for c in inner.chars() {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        match c {
+            ',' if depth == 0 => parts.push(String::new()),
+            c => parts.last_mut().expect("a part").push(c),
+        }
+    }
+    let parts = parts.iter().filter(|part| !part.trim().is_empty());
+    parts
+        .flat_map(|part| written_out(part.trim()))
+        .map(|part| format!("{}{part}", front.trim()))
+        .collect()
+}
+
+/// The modules that a file uses. What a module hands on (`pub use`) is not its own use, and what lies below a module is
+/// a part of it.
+fn uses(own: &Module, code: &str, modules: &BTreeSet<Module>) -> BTreeSet<Module> {
+    let mut found = BTreeSet::new();
+    let statements = code.split(';').map(str::trim);
+    for tree in statements.filter_map(|statement| statement.strip_prefix("use ")) {
+        for path in written_out(tree) {
+            let mut at = own.clone();
+            let mut steps = path.split("::").peekable();
+            match steps.next() {
+                Some("crate") => at.clear(),
+                Some("self") => {}
+                Some("super") => {
+                    at.pop();
+                    while steps.next_if_eq(&"super").is_some() {
+                        at.pop();
+                    }
+                }
+                Some(_) | None => continue,
+            }
+            for step in steps {
+                at.push(step.to_owned());
+                if !modules.contains(&at) {
+                    at.pop();
+                    break;
+                }
+            }
+            if !at.starts_with(own) && modules.contains(&at) {
+                found.insert(at);
+            }
+        }
+    }
+    found
+}
+
+/// Takes away what uses nothing that is left, and what nothing that is left uses: what stays is in a circle, or between two.
+fn circles(mut uses: BTreeMap<Module, BTreeSet<Module>>) -> BTreeMap<Module, BTreeSet<Module>> {
+    loop {
+        let used: BTreeSet<Module> = uses.values().flatten().cloned().collect();
+        let before = uses.len();
+        uses.retain(|module, uses| !uses.is_empty() && used.contains(module));
+        if uses.len() == before {
+            return uses;
+        }
+        let left: BTreeSet<Module> = uses.keys().cloned().collect();
+        for uses in uses.values_mut() {
+            uses.retain(|module| left.contains(module));
+        }
+    }
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("generator");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let named = files.iter().map(|path| {
+        let name = path.strip_prefix(&root).expect("below the root");
+        (module_of(&name.display().to_string()), path)
+    });
+    let named: Vec<_> = named
+        .filter(|(module, _)| module.last().is_some_and(|last| last != "tests"))
+        .collect();
+    let modules: BTreeSet<Module> = named.iter().map(|(module, _)| module.clone()).collect();
+    let used = named
+        .iter()
+        .map(|(module, path)| (module.clone(), uses(module, &code(path), &modules)));
+    let left = circles(used.collect());
+    let left: Vec<String> = left
+        .iter()
+        .map(|(module, used)| {
+            let used: Vec<String> = used.iter().map(|module| module.join("::")).collect();
+            format!("{} uses {}", module.join("::"), used.join(", "))
+        })
+        .collect();
+    assert!(left.is_empty(), "{}", left.join("\n"));
+}
+
+#[test]
+fn circles_and_uses_are_found() {
+    assert_eq!(
+        written_out("super::{a::{B, c::D}, E}"),
+        ["super::a::B", "super::a::c::D", "super::E"]
+    );
+    let name = |text: &str| module_of(text);
+    let modules = [name("a/b.rs"), name("a/c.rs"), name("d.rs")].into();
+    let found = uses(
+        &name("a/b.rs"),
+        "use super::c::X;\npub use crate::d::Y;\nuse std::fmt;",
+        &modules,
+    );
+    assert_eq!(found, [name("a/c.rs")].into());
+    let graph = |rows: &[(&str, &[&str])]| {
+        let rows = rows.iter().map(|(from, to)| {
+            let to = to.iter().map(|to| module_of(to)).collect();
+            (module_of(from), to)
+        });
+        rows.collect::<BTreeMap<Module, BTreeSet<Module>>>()
+    };
+    assert_eq!(
+        circles(graph(&[("a", &["b"]), ("b", &["c"]), ("c", &[])])),
+        BTreeMap::new()
+    );
+    assert_eq!(
+        circles(graph(&[("a", &["b"]), ("b", &["a"]), ("c", &["d"])])).len(),
+        2
+    );
 }

@@ -1,10 +1,9 @@
-//! Guests: what the tables of machines and of containers share.
+//! One guest while its tables are written: what those of machines and of containers share.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::doc::{Doc, Part, Table, Toml};
-use super::write::{NoteKind, Writing, amount, kebab, schema_value, size};
-use super::{container, firewall, vm};
+use super::doc::{Part, Table, Toml};
+use super::write::{Writing, amount, kebab, schema_value, size};
 use crate::live::LiveGuest;
 use crate::live::secrets::is_blanked;
 use crate::plan::value::parts;
@@ -39,7 +38,7 @@ pub(super) struct DeviceRow {
 }
 
 impl<'a> Guest<'a> {
-    fn new(writing: &Writing<'_>, live: &'a LiveGuest) -> Self {
+    pub(super) fn new(writing: &Writing<'_>, live: &'a LiveGuest) -> Self {
         let folder = match live.kind {
             GuestKind::Qm => "vms",
             GuestKind::Pct => "containers",
@@ -159,7 +158,7 @@ impl<'a> Guest<'a> {
     }
 
     /// The options that are keys of the schema, and what stays in Proxmox VE's own words.
-    fn rest(&mut self, said: &[(&str, &str)]) {
+    pub(super) fn rest(&mut self, said: &[(&str, &str)]) {
         let file = self.live.kind.config_file();
         for (key, value) in std::mem::take(&mut self.options) {
             let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -191,77 +190,6 @@ fn options(live: &LiveGuest) -> BTreeMap<String, String> {
         (!is_blanked(value)).then(|| (key.to_owned(), value.to_owned()))
     })
     .collect()
-}
-
-/// Writes the tables of every guest.
-pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
-    let own = writing.own;
-    for live in own.guests.values() {
-        let mut guest = Guest::new(writing, live);
-        match live.kind {
-            GuestKind::Qm => {
-                vm::write(writing, &mut guest);
-                guest.rest(vm::SAID);
-            }
-            GuestKind::Pct => {
-                container::write(writing, &mut guest);
-                guest.rest(container::SAID);
-            }
-        }
-        firewall::write(writing, &mut guest);
-        finish(writing, guest, doc);
-    }
-}
-
-/// What moxc writes into every guest's file, as far as this one does not have it.
-fn written_by_itself(guest: &Guest<'_>) -> Vec<&'static str> {
-    let live = guest.live;
-    let missing = |key: &&str| live.wanted(key).is_none();
-    match live.kind {
-        GuestKind::Qm => {
-            let boots = guest.table.entries.iter().any(|entry| entry.key == "iso")
-                || guest.below.iter().any(|table| {
-                    table.header.last().is_some_and(|last| last == "disks") && !table.is_empty()
-                });
-            let mut keys: Vec<&str> = ["name", "smbios1"].into_iter().filter(missing).collect();
-            if boots && live.wanted("boot").is_none() {
-                keys.push("boot");
-            }
-            keys
-        }
-        GuestKind::Pct => ["hostname"].into_iter().filter(missing).collect(),
-    }
-}
-
-fn finish(writing: &mut Writing<'_>, mut guest: Guest<'_>, doc: &mut Doc) {
-    let vmid = guest.live.vmid;
-    let mut unset: BTreeSet<&str> = writing
-        .decided
-        .unset
-        .iter()
-        .filter(|(part, _)| *part == guest.part)
-        .map(|(_, key)| key.as_str())
-        .collect();
-    unset.extend(written_by_itself(&guest));
-    if !unset.is_empty() {
-        guest.table.set("unset", Toml::texts(unset));
-    }
-    let mut extra = guest.table_below("extra");
-    for (key, value) in &guest.raw {
-        extra.set_as(key, value.as_str(), key);
-    }
-    if guest.live.snapshots().next().is_some() {
-        writing.note(
-            NoteKind::Normalised,
-            format!("snapshots of {vmid}"),
-            "they stay on the host; a spec says nothing of them",
-        );
-    }
-    doc.push(guest.table);
-    for table in guest.below {
-        doc.push(table);
-    }
-    doc.push(extra);
 }
 
 /// Name, number, notes and tags.

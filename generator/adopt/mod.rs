@@ -13,6 +13,7 @@ mod doc;
 mod files;
 mod firewall;
 mod guest;
+mod guests;
 pub(crate) mod hardware;
 mod host;
 mod jobs;
@@ -232,7 +233,7 @@ fn write(live: &Snapshot, minimal: bool, decided: &Decided) -> (Doc, BTreeSet<No
     boot::write(&mut writing, &mut doc);
     network::write(&mut writing, &interfaces, &mut doc);
     storage::write(&mut writing, &disks, &mut doc);
-    guest::write(&mut writing, &mut doc);
+    guests::write(&mut writing, &mut doc);
     jobs::write(&mut writing, &mut doc);
     timers::write(&writing, &mut doc);
     files::write(&mut writing, &mut doc);

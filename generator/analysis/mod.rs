@@ -10,7 +10,6 @@ mod host_tasks;
 mod idmaps;
 mod interfaces;
 mod keys;
-mod lvm;
 mod memory;
 mod network;
 mod nixos;

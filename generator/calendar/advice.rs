@@ -3,6 +3,8 @@
 //! The rules know the neighbours of the language (cron, twelve-hour clocks, ISO 8601, plain English). A
 //! replacement is offered only when it can itself be read.
 
+use std::str::FromStr;
+
 use super::expression::{Expression, WEEKDAY_LONG_NAMES, WEEKDAY_NAMES};
 use super::span::TimeSpan;
 use super::text::ParseError;
@@ -44,6 +46,14 @@ const PLAIN_WORDS: [(&str, &str); 21] = [
     ("weekend", "Sat,Sun"),
 ];
 
+impl FromStr for Expression {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::read(text).map_err(|error| advise(text, error))
+    }
+}
+
 /// One kind of mistake: what is known about it, or `None` when `text` has another one.
 type Rule = fn(text: &str, error: &ParseError) -> Option<ParseError>;
 
@@ -67,7 +77,7 @@ const RULES: [Rule; 15] = [
 ];
 
 /// The same error with the best help there is.
-pub(super) fn advise(text: &str, error: ParseError) -> ParseError {
+fn advise(text: &str, error: ParseError) -> ParseError {
     RULES
         .iter()
         .find_map(|rule| rule(text, &error))

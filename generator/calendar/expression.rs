@@ -13,7 +13,6 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::advice;
 use super::text::ParseError;
 use super::zone::{Zone, zone_named};
 
@@ -478,14 +477,6 @@ impl Expression {
             expression.zone = zone;
         }
         Ok(expression)
-    }
-}
-
-impl FromStr for Expression {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::read(text).map_err(|error| advice::advise(text, error))
     }
 }
 

@@ -6,9 +6,9 @@ use super::load::{self, Sources};
 use super::terminal::Terminal;
 use super::{Failure, Status};
 use crate::diagnostics::{Code, Diagnostic, Lints, Sink};
-use crate::nix::check::{Fault, FaultKind};
 use crate::nix::options::{Index, Release, Rules, check_module, looks_like_module};
 use crate::nix::{self, AttrPath};
+use crate::nix::{Fault, FaultKind};
 use crate::source::{FileId, Span};
 
 pub(super) fn run(args: &LintNix, terminal: &mut Terminal) -> Result<Status, Failure> {

@@ -9,119 +9,16 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fmt;
 use std::ops::Range;
 
 use rnix::SyntaxKind;
-use rnix::ast::{self, Expr, HasEntry, InterpolPart};
+use rnix::ast::{self, Expr, HasEntry};
 use rowan::ast::AstNode;
 
+use super::fault::{Fault, FaultKind, fault};
+use super::library;
+use super::parse::{parse, range_of, static_name, without_parentheses};
 use crate::near::nearest_within;
-
-/// A fault in a Nix text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// What it is.
-    pub kind: FaultKind,
-    /// The bytes of the text at fault; on character boundaries, and inside the text.
-    pub range: Range<usize>,
-    /// One line, in lower case, without a full stop, with names in backticks.
-    pub message: String,
-    /// What to do about it, where that is known.
-    pub help: Option<String>,
-}
-
-/// How bad a fault is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Nix or NixOS takes it.
-    Warning,
-    /// Nix or NixOS refuses it, or it does not mean what it looks like.
-    Error,
-}
-
-macro_rules! fault_kinds {
-    ($($(#[$doc:meta])* $kind:ident $name:literal $level:ident,)*) => {
-        /// The kinds of faults.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum FaultKind {
-            $($(#[$doc])* $kind,)*
-        }
-
-        impl FaultKind {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$kind),*];
-
-            /// The name, for machines.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$kind => $name,)*
-                }
-            }
-
-            /// How bad it is.
-            pub fn level(self) -> Level {
-                match self {
-                    $(Self::$kind => Level::$level,)*
-                }
-            }
-        }
-    };
-}
-
-fault_kinds! {
-    /// Not Nix. Only the first such fault of a text is reported: those after it follow from it.
-    Syntax "syntax" Error,
-    /// A NUL: Nix 2.8 ends the text there, 2.26 refuses it.
-    Nul "nul" Error,
-    /// An attribute or a `let` binding defined twice, by path and value, after what Nix merges.
-    DuplicateAttribute "duplicate-attribute" Error,
-    /// A function with one argument name twice.
-    DuplicateFormal "duplicate-formal" Error,
-    /// A variable that nobody binds.
-    UnboundName "unbound-name" Error,
-    /// A function that nixpkgs' library does not have, one slip away from one that it has.
-    UnknownFunction "unknown-function" Error,
-    /// An integer of more than 63 bits.
-    IntegerRange "integer-range" Error,
-    /// A float too large for 64 bits, or too near to zero.
-    FloatRange "float-range" Error,
-    /// A URL, or any `word:word`, without quotes; a string to Nix.
-    UrlLiteral "url-literal" Warning,
-    /// A `let` binding or an argument that is never used.
-    UnusedBinding "unused-binding" Warning,
-    /// An option that NixOS does not have.
-    UnknownOption "unknown-option" Error,
-    /// An option that is not known, one slip away from one that is.
-    SuspectOption "suspect-option" Warning,
-    /// An option of a release newer than the one in question.
-    OptionTooNew "option-too-new" Error,
-    /// An option that has another name now; the old one still works, with a warning.
-    RenamedOption "renamed-option" Warning,
-    /// An option that is gone.
-    RemovedOption "removed-option" Error,
-    /// A value that the option does not take.
-    OptionType "option-type" Error,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-/// The line and column of a byte, both from 1; columns count characters.
-pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    )
-}
-
-/// Deeper than any file a person writes; beyond it the recursion below would need a larger stack than a thread has.
-const DEEPEST: usize = 600;
 
 /// All faults of a Nix text, in the order of their places.
 pub fn check(text: &str) -> Vec<Fault> {
@@ -129,108 +26,6 @@ pub fn check(text: &str) -> Vec<Fault> {
         Ok(root) => check_tree(&root),
         Err(fault) => vec![fault],
     }
-}
-
-/// The syntax tree of a text, or the first thing that keeps it from being Nix.
-pub(crate) fn parse(text: &str) -> Result<ast::Root, Fault> {
-    if let Some(at) = text.find('\0') {
-        return Err(fault(
-            FaultKind::Nul,
-            at..at + 1,
-            "a NUL in the text".to_owned(),
-        ));
-    }
-    if text.starts_with('\u{feff}') {
-        return Err(fault(
-            FaultKind::Syntax,
-            0..3,
-            "a byte order mark".to_owned(),
-        ));
-    }
-    if let Some((range, message)) = super::bounds::excess(text) {
-        return Err(fault(FaultKind::Syntax, range, message));
-    }
-    let parsed = rnix::Root::parse(text);
-    if let Some(error) = parsed.errors().first() {
-        return Err(syntax_fault(text, error));
-    }
-    let root = parsed.tree();
-    let mut depth = 0_usize;
-    for event in root.syntax().preorder() {
-        match event {
-            rowan::WalkEvent::Enter(node) => {
-                depth += 1;
-                if let Some(fault) = passed_by_rnix(&node) {
-                    return Err(fault);
-                }
-            }
-            rowan::WalkEvent::Leave(_) => depth -= 1,
-        }
-        if depth > DEEPEST {
-            return Err(fault(
-                FaultKind::Syntax,
-                0..0,
-                format!("nested deeper than {DEEPEST} levels"),
-            ));
-        }
-    }
-    Ok(root)
-}
-
-/// What the grammar of Nix (`parser.y`, `lexer.l`) has no place for, and rnix takes.
-fn passed_by_rnix(node: &rnix::SyntaxNode) -> Option<Fault> {
-    let syntax = |message: &str, help: &str| {
-        let range = node.text_range();
-        let mut fault = fault(
-            FaultKind::Syntax,
-            range.start().into()..range.end().into(),
-            message.to_owned(),
-        );
-        fault.help = Some(help.to_owned());
-        fault
-    };
-    let words = match node.kind() {
-        SyntaxKind::NODE_LAMBDA => "a function",
-        SyntaxKind::NODE_LET_IN => "a `let`",
-        SyntaxKind::NODE_WITH => "a `with`",
-        SyntaxKind::NODE_ASSERT => "an `assert`",
-        SyntaxKind::NODE_IF_ELSE => "an `if`",
-        SyntaxKind::NODE_INHERIT => {
-            let attrs = ast::Inherit::cast(node.clone())?.attrs();
-            let computed = attrs.into_iter().find(|attr| static_name(attr).is_none())?;
-            let mut fault = fault(
-                FaultKind::Syntax,
-                range_of(&computed),
-                "`inherit` takes no name that is computed".to_owned(),
-            );
-            fault.help = Some("write an attribute of its own: `${name} = …;`".to_owned());
-            return Some(fault);
-        }
-        SyntaxKind::NODE_PATH_SEARCH => {
-            let text = node.text().to_string();
-            let inner = text.trim_start_matches('<').trim_end_matches('>');
-            return inner
-                .split('/')
-                .any(str::is_empty)
-                .then(|| syntax("no path between `<` and `>`", "remove the slash too many"));
-        }
-        _ => return None,
-    };
-    let operand = matches!(
-        node.parent()?.kind(),
-        SyntaxKind::NODE_APPLY
-            | SyntaxKind::NODE_BIN_OP
-            | SyntaxKind::NODE_HAS_ATTR
-            | SyntaxKind::NODE_LIST
-            | SyntaxKind::NODE_SELECT
-            | SyntaxKind::NODE_UNARY_OP
-    );
-    operand.then(|| {
-        syntax(
-            &format!("{words} among operands, without parentheses"),
-            "put it in parentheses",
-        )
-    })
 }
 
 /// The faults of a tree that has no syntax error, in the order of their places.
@@ -242,104 +37,11 @@ pub(super) fn check_tree(root: &ast::Root) -> Vec<Fault> {
     if let Some(expr) = root.expr() {
         checker.expr(&expr, &Scope::Globals);
     }
-    checker.faults.extend(super::library::faults(root));
+    checker.faults.extend(library::faults(root));
     checker
         .faults
         .sort_by_key(|fault| (fault.range.start, fault.range.end, fault.kind));
     checker.faults
-}
-
-pub(super) fn fault(kind: FaultKind, range: Range<usize>, message: String) -> Fault {
-    Fault {
-        kind,
-        range,
-        message,
-        help: None,
-    }
-}
-
-pub(super) fn range_of<N: AstNode<Language = rnix::NixLanguage>>(node: &N) -> Range<usize> {
-    let range = node.syntax().text_range();
-    range.start().into()..range.end().into()
-}
-
-fn syntax_fault(text: &str, error: &rnix::ParseError) -> Fault {
-    use rnix::ParseError;
-    let place = |range: &rowan::TextRange| usize::from(range.start())..usize::from(range.end());
-    let end = text.len()..text.len();
-    let wanted = |kinds: &[SyntaxKind]| {
-        kinds
-            .iter()
-            .map(|kind| spoken(*kind))
-            .collect::<Vec<_>>()
-            .join(" or ")
-    };
-    let (range, message) = match error {
-        ParseError::Unexpected(range) | ParseError::UnexpectedExtra(range) => {
-            (place(range), "this does not belong here".to_owned())
-        }
-        ParseError::UnexpectedWanted(got, range, kinds) => (
-            place(range),
-            format!("found {}, expected {}", spoken(*got), wanted(kinds)),
-        ),
-        ParseError::UnexpectedDoubleBind(range) => (
-            place(range),
-            "the arguments are bound to two names".to_owned(),
-        ),
-        ParseError::UnexpectedEOF => (
-            end,
-            "the text ends in the middle of an expression".to_owned(),
-        ),
-        ParseError::UnexpectedEOFWanted(kinds) => (
-            end,
-            format!("the text ends where {} is expected", wanted(kinds)),
-        ),
-        ParseError::DuplicatedArgs(range, name) => {
-            return fault(
-                FaultKind::DuplicateFormal,
-                place(range),
-                format!("argument `{name}` is there twice"),
-            );
-        }
-        ParseError::RecursionLimitExceeded => (end, "nested too deeply".to_owned()),
-        // The enum may grow.
-        other => (end, other.to_string()),
-    };
-    fault(FaultKind::Syntax, range, message)
-}
-
-/// A token as a person would name it.
-fn spoken(kind: SyntaxKind) -> String {
-    let text = match kind {
-        SyntaxKind::TOKEN_SEMICOLON => "`;`",
-        SyntaxKind::TOKEN_ASSIGN => "`=`",
-        SyntaxKind::TOKEN_COLON => "`:`",
-        SyntaxKind::TOKEN_COMMA => "`,`",
-        SyntaxKind::TOKEN_DOT => "`.`",
-        SyntaxKind::TOKEN_AT => "`@`",
-        SyntaxKind::TOKEN_L_BRACE => "`{`",
-        SyntaxKind::TOKEN_R_BRACE => "`}`",
-        SyntaxKind::TOKEN_L_BRACK => "`[`",
-        SyntaxKind::TOKEN_R_BRACK => "`]`",
-        SyntaxKind::TOKEN_L_PAREN => "`(`",
-        SyntaxKind::TOKEN_R_PAREN => "`)`",
-        SyntaxKind::TOKEN_IN => "`in`",
-        SyntaxKind::TOKEN_THEN => "`then`",
-        SyntaxKind::TOKEN_ELSE => "`else`",
-        SyntaxKind::TOKEN_IDENT => "a name",
-        SyntaxKind::TOKEN_STRING_START => "a string",
-        SyntaxKind::TOKEN_STRING_END => "the end of the string",
-        SyntaxKind::TOKEN_ELLIPSIS => "`...`",
-        SyntaxKind::TOKEN_QUESTION => "`?`",
-        other => {
-            let name = format!("{other:?}").to_lowercase();
-            return name
-                .trim_start_matches("token_")
-                .trim_start_matches("node_")
-                .replace('_', " ");
-        }
-    };
-    text.to_owned()
 }
 
 /// Names that Nix gives to every file. All builtins are there with two underscores in front as well.
@@ -839,7 +541,7 @@ impl Checker {
         let path: Vec<String> = around
             .iter()
             .chain(names)
-            .map(|name| super::print::attribute_name(name))
+            .map(|name| super::name::attribute_name(name))
             .collect();
         self.report(
             FaultKind::DuplicateAttribute,
@@ -879,47 +581,13 @@ fn bound_names(set: &impl HasEntry) -> Vec<(String, Range<usize>)> {
     names
 }
 
-/// The expression inside parentheses, however many.
-pub(super) fn without_parentheses(expr: &Expr) -> Expr {
-    let mut expr = expr.clone();
-    while let Expr::Paren(paren) = &expr {
-        match paren.expr() {
-            Some(inner) => expr = inner,
-            None => break,
-        }
-    }
-    expr
-}
-
-/// The name of an attribute, if it does not have to be computed: `a`, `"a"` and `${"a"}` are one.
-pub(super) fn static_name(attr: &ast::Attr) -> Option<String> {
-    match attr {
-        ast::Attr::Ident(ident) => Some(ident.syntax().text().to_string()),
-        ast::Attr::Str(text) => static_text(text),
-        ast::Attr::Dynamic(dynamic) => match without_parentheses(&dynamic.expr()?) {
-            Expr::Str(text) => static_text(&text),
-            _ => None,
-        },
-    }
-}
-
-/// The value of a string, if there is nothing to compute in it.
-pub(super) fn static_text(text: &ast::Str) -> Option<String> {
-    let mut out = String::new();
-    for part in text.normalized_parts() {
-        match part {
-            InterpolPart::Literal(literal) => out.push_str(&literal),
-            InterpolPart::Interpolation(_) => return None,
-        }
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use pretty_assertions::assert_eq;
 
-    use super::{DEEPEST, Fault, FaultKind, Level, check, line_and_column};
+    use super::*;
+    use crate::nix::parse::DEEPEST;
+    use crate::nix::{Level, line_and_column};
 
     /// The kinds of the faults with the text at fault.
     fn faults(text: &str) -> Vec<(&'static str, &str)> {

@@ -35,6 +35,8 @@
 
 use std::fmt;
 
+use super::name::is_identifier;
+
 use indexmap::IndexMap;
 use indexmap::map::Entry as MapEntry;
 
@@ -97,21 +99,6 @@ impl std::error::Error for BuildError {}
 
 /// What every constructor gives.
 pub type Built = Result<Expr, BuildError>;
-
-/// The names that Nix keeps for itself. `or` is none by the grammar, but several parsers trip over it.
-const KEYWORDS: [&str; 10] = [
-    "if", "then", "else", "assert", "with", "let", "in", "rec", "inherit", "or",
-];
-
-/// Whether `name` may stand without quotes, as a variable or as an attribute name.
-pub fn is_identifier(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes
-        .next()
-        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-        && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'\''))
-        && !KEYWORDS.contains(&name)
-}
 
 fn without_nul(text: &str) -> Result<&str, BuildError> {
     match text.find('\0') {
@@ -197,7 +184,7 @@ impl fmt::Display for AttrPath {
             if index > 0 {
                 f.write_str(".")?;
             }
-            f.write_str(&super::print::attribute_name(name))?;
+            f.write_str(&super::name::attribute_name(name))?;
         }
         Ok(())
     }

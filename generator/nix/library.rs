@@ -9,7 +9,8 @@ use rnix::SyntaxKind;
 use rnix::ast::{self, Expr, HasEntry};
 use rowan::ast::AstNode;
 
-use super::check::{Fault, FaultKind, fault, range_of, static_name, without_parentheses};
+use super::fault::{Fault, FaultKind, fault};
+use super::parse::{range_of, static_name, without_parentheses};
 use super::slip;
 
 /// What stands in `lib` itself, of the library of August 2024 and that of June 2026.

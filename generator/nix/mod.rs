@@ -6,20 +6,24 @@
 mod bounds;
 pub mod check;
 pub mod expr;
+mod fault;
 mod layout;
 mod library;
+mod name;
 pub mod options;
+pub(crate) mod parse;
 mod print;
 mod slip;
 #[cfg(test)]
 mod trees;
 
-pub use check::{Fault, FaultKind, Level, check, line_and_column};
+pub use check::check;
 pub use expr::{
     AttrPath, Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoAttrPath, IntoExpr, Origin,
-    Part, apply, at, binary, block, block_of, call, function, has_attr, if_then_else,
-    is_identifier, lambda, let_in, list, mk_after, mk_before, mk_default, mk_force, mk_if,
-    mk_merge, mk_order, mk_override, not, null, path, reference, select, select_or, text, value,
-    with,
+    Part, apply, at, binary, block, block_of, call, function, has_attr, if_then_else, lambda,
+    let_in, list, mk_after, mk_before, mk_default, mk_force, mk_if, mk_merge, mk_order,
+    mk_override, not, null, path, reference, select, select_or, text, value, with,
 };
+pub use fault::{Fault, FaultKind, Level, line_and_column};
+pub use name::is_identifier;
 pub use print::{Printed, print, print_file};

@@ -6,10 +6,9 @@
 
 use std::ops::Range;
 
-use super::expr::{
-    Attrs, BinaryOp, Expr, Formals, Kind, Origin, Part, comment_lines, is_identifier,
-};
+use super::expr::{Attrs, BinaryOp, Expr, Formals, Kind, Origin, Part, comment_lines};
 use super::layout::{Document, GroupKind, Piece, flat_columns, on_one_line};
+use super::name::{attribute_name, escaped, is_identifier};
 
 /// A printed tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,15 +58,6 @@ pub fn print_file(header: &str, expr: &Expr) -> Printed {
     let (mut text, origins) = document.lay_out();
     text.push('\n');
     Printed { text, origins }
-}
-
-/// The name as it stands in front of `=` or after a dot.
-pub(super) fn attribute_name(name: &str) -> String {
-    if is_identifier(name) {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", escaped(name, false))
-    }
 }
 
 /// What stands in the file.
@@ -441,26 +431,6 @@ fn items(attrs: &Attrs) -> Vec<Item> {
         }
     });
     inherits.chain(bindings).collect()
-}
-
-/// A text between double quotes. Only `\`, `"`, `${` and a `$` before a value need an escape; line feed, carriage return
-/// and tab have one, and a bare carriage return would become a line feed.
-fn escaped(text: &str, before_value: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '$' if chars.peek() == Some(&'{') || (before_value && chars.peek().is_none()) => {
-                out.push_str("\\$");
-            }
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 fn quoted(parts: &[Part]) -> Vec<Fragment> {
@@ -1314,8 +1284,9 @@ mod tests {
     use proptest::prelude::*;
     use rnix::ast::{self, AstToken, HasEntry, InterpolPart};
 
-    use super::super::check::{check, static_name};
+    use super::super::check::check;
     use super::super::expr::{Kind, Part};
+    use super::super::parse::static_name;
     use super::super::{
         Attrs, BinaryOp, BuildError, Expr, Formals, IntoExpr, Origin, apply, at, binary, block,
         call, function, if_then_else, lambda, let_in, list, mk_default, mk_force, mk_if, mk_merge,

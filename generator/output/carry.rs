@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, FileType, Gid, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
-use super::diff::{ChangeKind, Comparison};
+use super::change::ChangeKind;
+use super::diff::Comparison;
 use super::error::OutputError;
 use super::files::OutputFile;
 use super::folder::{Folder, Seen, is};

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ManifestError;
-use super::diff::Conflict;
+use super::change::Conflict;
 use super::folder::Obstacle;
 
 /// A build's output that cannot be compared with its folder, or not be written to it.

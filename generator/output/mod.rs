@@ -4,17 +4,20 @@
 //! spec: the [`Places`](crate::source::Places) of a file are handed through to whoever asks.
 
 mod carry;
+mod change;
 pub mod diff;
 pub mod digest;
 pub mod error;
 pub mod files;
 mod folder;
 pub mod manifest;
+mod place;
 mod staging;
 mod text;
 pub mod write;
 
-pub use diff::{Change, ChangeKind, Comparison, Conflict, Scope, compare};
+pub use change::{Change, ChangeKind, Conflict};
+pub use diff::{Comparison, Scope, compare};
 pub use digest::Sha256;
 pub use error::{OutputError, Standing};
 pub use files::{Clash, FileSet, Mode, OutputFile, PathError, RelPath};

@@ -3,14 +3,36 @@
 use std::collections::BTreeSet;
 
 use super::guests::Found;
-use super::storage::{anew, made};
-use super::{Cause, Change, Class, Foreign, Object};
+use super::{Cause, Change, Class, Foreign, Interrupts, Object};
 use crate::live::storage::{Pool as LivePool, Properties, Property, Vdev, VdevClass};
 use crate::live::{Item, Snapshot};
 use crate::model::{Given, Pool};
 use crate::shell::Command;
 use crate::source::Span;
 use crate::targets::proxmox::system::PoolPlan;
+
+/// Only a pool or a dataset made anew has it.
+pub(super) fn anew() -> Class {
+    Class {
+        interrupts: Interrupts::Nothing,
+        ..Class::RECREATE
+    }
+}
+
+pub(super) fn made(object: Object, span: Span, what: String) -> Change {
+    Change {
+        object,
+        option: None,
+        before: None,
+        after: Some(what),
+        class: Class::NOW,
+        cause: Cause::Unknown,
+        commands: Vec::new(),
+        undo: Vec::new(),
+        spec: Some(span),
+        line: None,
+    }
+}
 
 /// Compares a pool.
 pub(super) fn compare(

@@ -3,7 +3,8 @@
 
 use super::classes::Kind;
 use super::guests::Found;
-use super::{Cause, Change, Class, Interrupts, Object, pools};
+use super::pools::{self, anew, made};
+use super::{Cause, Change, Class, Object};
 use crate::live::storage::{LogicalVolume, Properties, Property};
 use crate::live::{Item, Snapshot};
 use crate::model::{Dataset, Host, Lvm};
@@ -34,29 +35,6 @@ pub(super) fn compare(host: &Host, live: &Snapshot, found: &mut Found) {
         if let Some(plan) = wanted.dataset(&host.zfs_name(id)) {
             compare_dataset(plan, dataset, properties, found);
         }
-    }
-}
-
-/// Only a pool or a dataset made anew has it.
-pub(super) fn anew() -> Class {
-    Class {
-        interrupts: Interrupts::Nothing,
-        ..Class::RECREATE
-    }
-}
-
-pub(super) fn made(object: Object, span: Span, what: String) -> Change {
-    Change {
-        object,
-        option: None,
-        before: None,
-        after: Some(what),
-        class: Class::NOW,
-        cause: Cause::Unknown,
-        commands: Vec::new(),
-        undo: Vec::new(),
-        spec: Some(span),
-        line: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `[boot]` and `[keep]`.
 
-use super::reader::{FromNode, List, Named, Reader, table};
+use super::reader::{FromNode, List, Named, Reader};
+use super::table::table;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Spanned;
 use crate::value::{KernelParameter, Line, ModuleName, Node, Text, Value};

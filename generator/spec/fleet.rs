@@ -1,6 +1,7 @@
 //! `fleet.toml`: several hosts, with what they share.
 
-use super::reader::{List, Raw, table};
+use super::reader::{List, Raw};
+use super::table::table;
 use crate::value::{Line, Name};
 
 table! {

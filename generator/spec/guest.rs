@@ -2,12 +2,12 @@
 
 use super::reader::{
     Amount, FromNode, GatewayName, Int, List, Named, OneOf, OneOrMany, Raw, Reference, ShortOrLong,
-    table,
 };
 use super::schema_keys::{
     AgentOptions, CardOptions, ContainerOptions, DriveOptions, ImageOptions, MountOptions,
     PassthroughOptions, RootfsOptions, VmOptions,
 };
+use super::table::table;
 use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName, ContainerOs,

@@ -1,7 +1,8 @@
 //! `[hardware]`: what is in the machine.
 
-use super::reader::{Int, List, Named, OneOf, Reference, table};
+use super::reader::{Int, List, Named, OneOf, Reference};
 use super::schema_keys::PciMappingOptions;
+use super::table::table;
 use crate::value::{
     ByteSize, CpuVendor, DevicePath, DiskKind, InterfaceName, Line, LinkSpeed, MacAddress, Name,
     PciAddress, PciClass, PciId, PciPlace, UsbId, UsbPort,

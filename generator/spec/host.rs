@@ -1,7 +1,8 @@
 //! `[host]` and `[lints]`.
 
-use super::reader::{Int, List, Named, OneOf, table};
+use super::reader::{Int, List, Named, OneOf};
 use super::schema_keys::{DatacenterOptions, VzdumpOptions};
+use super::table::table;
 use crate::pve::Release;
 use crate::value::{
     ByteSize, CountryCode, DnsName, Email, HostName, HoursOff, KeyboardLayout, Line, LintChoice,

@@ -16,6 +16,7 @@ pub mod schedule;
 pub mod schema;
 pub mod schema_keys;
 pub mod storage;
+pub mod table;
 mod unclosed;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
@@ -23,7 +24,8 @@ use crate::source::{FileId, SourceMap, Spanned};
 use crate::value::{GuestName, Name};
 use crate::value::{Node, Value};
 use document::Document;
-use reader::{FromNode, Named, Reader, table};
+use reader::{FromNode, Named, Reader};
+use table::table;
 
 table! {
     /// One host's spec: everything that its configuration is made from.

@@ -2,8 +2,9 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 
-use super::reader::{GatewayName, Int, List, Named, OneOf, Reference, table};
+use super::reader::{GatewayName, Int, List, Named, OneOf, Reference};
 use super::schema_keys::InterfaceOptions;
+use super::table::table;
 use crate::value::{
     AddressRange, BondMode, BridgeKind, BridgeName, BridgePort, Cidr, DnsName, GuestAddress,
     HashPolicy, InterfaceName, IpAddress, LacpRate, Line, MacAddress, Name, PortRange, Protocol,

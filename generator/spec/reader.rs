@@ -1,24 +1,21 @@
 //! Tree → typed tables, every problem reported.
 //!
-//! A key is declared once, in a [`table!`](super::table): the struct's field, the reader and the JSON Schema come from
+//! A key is declared once, in a [`table!`](super::table::table): the struct's field, the reader and the JSON Schema come from
 //! that one line. Nothing stops at the first error; what cannot be read is `None` and has been reported.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
-use std::ops::Range;
 
 use super::document::Broken;
-use super::schema_keys::{self, Beside, SchemaKeys, SchemaTable};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::near::{self, Near, certain, nearest};
 use crate::source::{FileId, SourceMap, Span, Spanned};
 use crate::value::{Choice, SpecString, ValueError, VlanTag, VmId};
-use crate::value::{Node, TableNode, Value};
+use crate::value::{Node, Value};
 
 /// What the readers share.
 pub struct Reader<'a> {
     sources: &'a SourceMap,
-    sink: &'a mut Sink,
+    pub(super) sink: &'a mut Sink,
     /// The file that is read; a fleet's defaults stand in another.
     file: FileId,
     /// What is wrong there has been told.
@@ -144,261 +141,6 @@ pub trait FromNode: Sized {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self>;
 }
 
-/// Reads one table: asks for its keys, then reports those that nobody asked for.
-pub struct TableReader<'n> {
-    table: &'n TableNode,
-    header: Span,
-    asked: Vec<&'static str>,
-    missing: Vec<&'static str>,
-    misread: Vec<&'static str>,
-    /// What was read by Proxmox VE's own names.
-    beside: Beside,
-    /// What was found while a key was read, as counts of the sink's problems.
-    found: Vec<(&'static str, Range<usize>)>,
-}
-
-impl<'n> TableReader<'n> {
-    /// Reads `table`, whose missing keys are reported at `header`.
-    pub fn new(table: &'n TableNode, header: Span) -> Self {
-        Self {
-            table,
-            header,
-            asked: Vec::new(),
-            missing: Vec::new(),
-            misread: Vec::new(),
-            beside: Beside::default(),
-            found: Vec::new(),
-        }
-    }
-
-    /// The keys that nobody asked for so far and that are options of Proxmox VE.
-    pub fn schema<T: SchemaTable>(&mut self, reader: &mut Reader<'_>) -> SchemaKeys<T> {
-        let (keys, beside) = schema_keys::read(self.table, &self.asked, reader);
-        self.beside = beside;
-        keys
-    }
-
-    /// A key that may be left out.
-    pub fn optional<T: FromNode>(
-        &mut self,
-        key: &'static str,
-        reader: &mut Reader<'_>,
-    ) -> Option<Spanned<T>> {
-        self.asked.push(key);
-        let node = self.table.get(key)?;
-        let before = reader.sink.len();
-        let read = T::from_node(node, reader).map(|value| Spanned::new(value, node.span));
-        // A list or a table of which a part was reported is not what the spec says, either.
-        if read.is_none() || reader.sink.len() > before {
-            self.misread.push(key);
-            self.found.push((key, before..reader.sink.len()));
-        }
-        read
-    }
-
-    /// A key that must be there.
-    pub fn required<T: FromNode>(
-        &mut self,
-        key: &'static str,
-        reader: &mut Reader<'_>,
-    ) -> Option<Spanned<T>> {
-        if self.table.get(key).is_none() && !self.says_raw(key) {
-            self.missing.push(key);
-        }
-        self.optional(key, reader)
-    }
-
-    /// Whether `extra` says what a key says, under the same name.
-    fn says_raw(&self, key: &str) -> bool {
-        match self.table.get("extra").map(|extra| &extra.value) {
-            Some(Value::Table(extra)) => extra.get(key).is_some(),
-            Some(
-                Value::String(_)
-                | Value::Integer(_)
-                | Value::Float(_)
-                | Value::Boolean(_)
-                | Value::Datetime(_)
-                | Value::Array(_),
-            )
-            | None => false,
-        }
-    }
-
-    /// The keys that are there but could not be read as a whole, so far.
-    pub fn misread(&self) -> Vec<&'static str> {
-        self.misread.clone()
-    }
-
-    /// Reports unknown and missing keys. An unknown key that is nearly a missing one explains it: told once.
-    pub fn finish(mut self, reader: &mut Reader<'_>) {
-        let written: HashSet<&str> = self
-            .table
-            .entries
-            .iter()
-            .map(|(key, _)| key.value.as_str())
-            .collect();
-        let free: Vec<&str> = self
-            .asked
-            .iter()
-            .copied()
-            .filter(|known| !written.contains(known))
-            .collect();
-        let mut explained: Vec<Range<usize>> = Vec::new();
-        let mut unknown = Vec::new();
-        for (key, _) in &self.table.entries {
-            if self.asked.contains(&key.value.as_str()) || self.beside.taken.contains(&key.span) {
-                continue;
-            }
-            if asks_for_secret(&key.value) {
-                let message = format!("`{}` stands in the spec", key.value.escape_debug());
-                reader.report(secret(key.span, message));
-                continue;
-            }
-            let mut diagnostic = Diagnostic::new(
-                Code::MOX0002,
-                key.span,
-                format!("unknown key `{}`", key.value.escape_debug()),
-            );
-            if let Some(how) = self.beside.said.get(&key.span) {
-                unknown
-                    .push(diagnostic.help(format!("Proxmox VE's word: here it is said by {how}")));
-                continue;
-            }
-            let names = self.beside.names.get_or_init(self.beside.all_names);
-            let near = other_word(&key.value, &self.asked)
-                .or_else(|| nearest(&key.value, free.iter().copied()))
-                .or_else(|| nearest(&key.value, self.asked.iter().copied()));
-            let near_option = || nearest(&key.value, names.iter().map(String::as_str));
-            if let (None, Some(near)) = (near, near_option()) {
-                diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-                if certain(&key.value, names.iter().map(String::as_str)) == Some(near) {
-                    diagnostic = diagnostic.replace(format!("write `{near}`"), key.span, near);
-                }
-            } else if let Some(near) = near {
-                // What stands under the one name is missing under the other.
-                let found = self.found.iter().filter(|(key, _)| *key == near);
-                explained.extend(found.map(|(_, found)| found.clone()));
-                diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-                let sure = certain(&key.value, self.asked.iter().copied()) == Some(near);
-                if sure && free.contains(&near) {
-                    diagnostic = diagnostic.replace(format!("write `{near}`"), key.span, near);
-                }
-                self.missing.retain(|missing| *missing != near);
-            } else {
-                let mut known = self.asked.clone();
-                known.sort_unstable();
-                let own = known.join(", ");
-                diagnostic = diagnostic.help(match (names.is_empty(), known.is_empty()) {
-                    (true, _) => format!("known here: {own}"),
-                    (false, true) => {
-                        "known here: the options of Proxmox VE, in kebab-case".to_owned()
-                    }
-                    (false, false) => {
-                        format!("known here: {own}; and the options of Proxmox VE, in kebab-case")
-                    }
-                });
-            }
-            unknown.push(diagnostic);
-        }
-        explained.sort_by_key(|found| std::cmp::Reverse(found.start));
-        for found in explained {
-            reader.sink.withdraw(found, Code::MOX0004);
-        }
-        for diagnostic in unknown {
-            reader.report(diagnostic);
-        }
-        for key in self.missing {
-            // The file itself has no header to point at.
-            let diagnostic = if self.header.range().is_empty() {
-                Diagnostic::new(
-                    Code::MOX0004,
-                    self.header,
-                    format!("the table `[{key}]` is missing"),
-                )
-                .help("`moxc init` writes a spec to start from")
-            } else {
-                Diagnostic::new(
-                    Code::MOX0004,
-                    self.header,
-                    format!("the key `{key}` is missing"),
-                )
-                .label("in this table")
-            };
-            reader.report(diagnostic);
-        }
-    }
-}
-
-/// Declares a table of the spec: the struct, its reader and its JSON Schema from one line a key.
-///
-/// `"key" field: req Type;` must be there, `opt` may be left out. Every field is an `Option`: a required one is `None`
-/// where its absence or its fault has been reported. A last line `..Options` takes in the options of Proxmox VE that
-/// [`Options`](super::schema_keys::SchemaTable) names, as the field `schema`.
-macro_rules! table {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $key:literal $field:ident: $need:ident $type:ty;)* $(..$options:ident)? })*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, schemars::JsonSchema)]
-        #[schemars(deny_unknown_fields)]
-        pub struct $name {
-            /// Where the table stands: its header, or the whole inline table.
-            #[schemars(skip)]
-            pub span: $crate::source::Span,
-            /// Keys that are there but could not be read, which has been reported: they are not missing.
-            #[schemars(skip)]
-            pub misread: Vec<&'static str>,
-            $(
-                $(#[$fdoc])*
-                #[schemars(rename = $key)]
-                pub $field: Option<$crate::source::Spanned<$type>>,
-            )*
-            $(
-                /// Options that are said by Proxmox VE's own names.
-                #[schemars(skip)]
-                pub schema: $crate::spec::schema_keys::SchemaKeys<$options>,
-            )?
-        }
-
-        impl $name {
-            /// Every key of the table, and whether it must be there.
-            pub const KEYS: &'static [(&'static str, bool)] = &[$(($key, $crate::spec::reader::table!(@required $need))),*];
-        }
-
-        impl $crate::spec::reader::FromNode for $name {
-            fn from_node(node: &$crate::value::Node, reader: &mut $crate::spec::reader::Reader<'_>) -> Option<Self> {
-                let $crate::value::Value::Table(table) = &node.value else {
-                    reader.wrong_type(node, "a table");
-                    return None;
-                };
-                let mut keys = $crate::spec::reader::TableReader::new(table, node.span);
-                let mut read = Self {
-                    span: node.span,
-                    misread: Vec::new(),
-                    $($field: $crate::spec::reader::table!(@read $need keys, $key, reader),)*
-                    $(schema: keys.schema::<$options>(reader),)?
-                };
-                read.misread = keys.misread();
-                keys.finish(reader);
-                Some(read)
-            }
-        }
-    )*
-
-        /// The tables of this module, with their keys: for the JSON Schema.
-        pub(super) const TABLES: &[$crate::spec::schema::Table] = &[$($crate::spec::schema::Table {
-            name: stringify!($name),
-            keys: $name::KEYS,
-            options: $crate::spec::reader::table!(@options $($options)?),
-        }),*];
-    };
-    (@options) => { None };
-    (@options $options:ident) => { Some($crate::spec::schema_keys::json_keys::<$options>) };
-    (@required req) => { true };
-    (@required opt) => { false };
-    (@read req $keys:ident, $key:literal, $reader:ident) => { $keys.required($key, $reader) };
-    (@read opt $keys:ident, $key:literal, $reader:ident) => { $keys.optional($key, $reader) };
-}
-pub(crate) use table;
-
 // ---------------------------------------------------------------- leaves
 
 impl<T: SpecString> FromNode for T {
@@ -426,7 +168,7 @@ impl<T: SpecString> FromNode for T {
 
 /// Whether a key asks for a secret itself, not for the name or the file of one. The last part of a dotted name counts,
 /// as in `users.users.me.password`.
-fn asks_for_secret(key: &str) -> bool {
+pub(super) fn asks_for_secret(key: &str) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key);
     let plain: String = last
         .chars()
@@ -451,7 +193,7 @@ fn asks_for_secret(key: &str) -> bool {
 }
 
 /// Reports a secret. Its text is not repeated.
-fn secret(span: Span, message: impl Into<String>) -> Diagnostic {
+pub(super) fn secret(span: Span, message: impl Into<String>) -> Diagnostic {
     Diagnostic::new(Code::MOX0022, span, message)
         .label("known to everyone who sees this file")
         .help("take it out and change it; a spec names secrets alone, as `secret = \"NAME\"`, and the host reads them from a file of root's")
@@ -674,58 +416,6 @@ impl schemars::JsonSchema for Amount {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "number", "minimum": 0 })
     }
-}
-
-/// The choice that people of the field call `word` elsewhere.
-/// A key by the name that others have for it: Proxmox VE, terraform, or the shops.
-fn other_word(key: &str, known: &[&'static str]) -> Option<&'static str> {
-    const WORDS: [(&str, &str); 40] = [
-        ("ram", "memory"),
-        ("mem", "memory"),
-        ("cpus", "cpu"),
-        ("vcpus", "cpu"),
-        ("processors", "cpu"),
-        ("cores", "cpu"),
-        ("sockets", "cpu"),
-        ("disk", "disks"),
-        ("hdd", "disks"),
-        ("drives", "disks"),
-        ("nic", "network"),
-        ("nics", "network"),
-        ("net", "network"),
-        ("net0", "network"),
-        ("networks", "network"),
-        ("interfaces", "network"),
-        ("cdrom", "iso"),
-        ("image", "iso"),
-        ("onboot", "autostart"),
-        ("start", "autostart"),
-        ("startup", "autostart"),
-        ("ostype", "os"),
-        ("id", "vmid"),
-        ("bios", "firmware"),
-        ("uefi", "firmware"),
-        ("vga", "display"),
-        ("hostpci", "passthrough"),
-        ("pci", "passthrough"),
-        ("hostname", "name"),
-        ("ip", "address"),
-        ("cidr", "address"),
-        ("ipv6", "address6"),
-        ("gw", "gateway"),
-        ("hwaddr", "mac"),
-        ("macaddr", "mac"),
-        ("tag", "vlan"),
-        ("vlan-id", "vlan"),
-        ("dns", "nameservers"),
-        ("slaves", "ports"),
-        ("schedule", "on"),
-    ];
-    let key = key.to_ascii_lowercase();
-    WORDS
-        .iter()
-        .find(|(other, word)| *other == key && known.contains(word))
-        .map(|(_, word)| *word)
 }
 
 fn synonym(word: &str, choices: impl Iterator<Item = &'static str>) -> Option<&'static str> {

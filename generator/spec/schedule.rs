@@ -1,7 +1,8 @@
 //! `[schedules.<name>]`.
 
-use super::reader::{FromNode, Int, List, OneOf, Reader, Reference, table};
+use super::reader::{FromNode, Int, List, OneOf, Reader, Reference};
 use super::schema_keys::JobOptions;
+use super::table::table;
 use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
     BackupMode, Compress, FlakeReference, Line, Reboot, SmartKind, TaskKind, UnitName,

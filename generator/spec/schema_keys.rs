@@ -2,7 +2,7 @@
 //!
 //! Every option that moxc has no word of its own for is a key of the table that it belongs to, under Proxmox VE's name in
 //! kebab-case (`saferemove_throughput` is `saferemove-throughput`). A table takes them in by the last line of its
-//! [`table!`](super::reader::table), `..Options`, where `Options` says of which objects of the [schema](crate::pve::schema)
+//! [`table!`](super::table::table), `..Options`, where `Options` says of which objects of the [schema](crate::pve::schema)
 //! they are. Here a key is found and its value takes Proxmox VE's spelling; whether the release has it and takes the value
 //! is judged where the whole option is written down, at the place that [`PveOption::place`] finds.
 

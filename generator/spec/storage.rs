@@ -1,7 +1,8 @@
 //! `[storage]`.
 
-use super::reader::{FromNode, Int, List, Named, OneOf, OneOrMany, Reader, Reference, table};
+use super::reader::{FromNode, Int, List, Named, OneOf, OneOrMany, Reader, Reference};
 use super::schema_keys::{DatasetOptions, ExternalOptions, LocalOptions, LvmOptions};
+use super::table::table;
 use crate::value::{
     AbsolutePath, ByteSize, DatasetPath, DatasetUse, DevicePath, ExternalKind, HostAddress,
     ImageFormat, ImageSource, Line, LogLayout, MountPoint, Name, Node, PoolLayout, PoolName,

@@ -3,6 +3,7 @@
 mod backups;
 mod cache;
 mod disks;
+mod lvm;
 mod overlooked;
 mod places;
 mod pools;
@@ -20,7 +21,6 @@ use self::places::one_place;
 use self::pools::{
     lonely_log, long_rebuild, pulled_out, sectors, too_few, two_as_raidz, uneven, weaker,
 };
-pub(super) use self::room::sum_table;
 use self::room::{limits, nearly_full, overcommitted, padding, promised, snapshots};
 use self::scrubs::scrubs;
 
@@ -54,7 +54,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
         nearly_full(plan, sink);
         overcommitted(plan, sink);
     }
-    super::lvm::check(host, &volumes, sink);
+    lvm::check(host, &volumes, sink);
     snapshots(host, &volumes, &plans, sink);
     for (_, dataset) in host.storage.datasets.iter() {
         limits(dataset, sink);

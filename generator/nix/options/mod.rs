@@ -29,8 +29,10 @@ use serde_json::Value as Json;
 pub use index::{Index, IndexError};
 pub use source::{SourceError, add_snapshot};
 
-use super::check::{self, Fault, FaultKind};
+use super::check;
 use super::expr::AttrPath;
+use super::fault::{Fault, FaultKind};
+use super::parse::parse;
 
 /// A release of NixOS: "25.11" is that of November 2025.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,7 +110,7 @@ pub enum Step {
 /// All faults of a NixOS module: those of [`check::check`], and what its definitions say against the options. In the order
 /// of their places.
 pub fn check_module(text: &str, rules: &Rules) -> Vec<Fault> {
-    let root = match check::parse(text) {
+    let root = match parse(text) {
         Ok(root) => root,
         Err(fault) => return vec![fault],
     };
@@ -121,7 +123,7 @@ pub fn check_module(text: &str, rules: &Rules) -> Vec<Fault> {
 /// Whether a Nix text is most likely a NixOS module, and not a package, a flake or a library: for a check of files that
 /// nobody said anything about.
 pub fn looks_like_module(text: &str, index: &Index) -> bool {
-    check::parse(text).is_ok_and(|root| module::looks_like_one(&root, index))
+    parse(text).is_ok_and(|root| module::looks_like_one(&root, index))
 }
 
 /// The faults of the definition `path = value`, where nothing has to be computed.

@@ -13,8 +13,9 @@ use super::types::{Type, TypeId};
 use super::value::{Member, Shape, Value};
 use super::{Rules, SettingFault};
 use crate::near::nearest_within;
-use crate::nix::check::{Fault, FaultKind, fault, without_parentheses};
 use crate::nix::expr::AttrPath;
+use crate::nix::fault::{Fault, FaultKind, fault};
+use crate::nix::parse::without_parentheses;
 use crate::nix::slip;
 
 /// What a module says about itself; no options.
@@ -888,7 +889,7 @@ fn shown(path: &[String]) -> String {
             if matches!(name.as_str(), "*" | "<name>") {
                 name.clone()
             } else {
-                crate::nix::print::attribute_name(name)
+                crate::nix::name::attribute_name(name)
             }
         })
         .collect();
@@ -934,7 +935,7 @@ mod tests {
         Index, Release, Rules, Step, check_module, check_setting, looks_like_module,
     };
     use crate::nix::AttrPath;
-    use crate::nix::check::Fault;
+    use crate::nix::Fault;
 
     fn path(text: &str) -> AttrPath {
         AttrPath::parse(text).unwrap()

@@ -6,7 +6,7 @@ use rnix::ast::{self, Expr, HasEntry};
 use rowan::ast::AstNode;
 use serde_json::Value as Json;
 
-use crate::nix::check::{range_of, static_name, static_text, without_parentheses};
+use crate::nix::parse::{range_of, static_name, static_text, without_parentheses};
 
 /// A value and its place: bytes of a Nix text, or for JSON the number of the place, twice.
 #[derive(Debug, Clone)]

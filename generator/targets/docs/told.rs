@@ -291,6 +291,15 @@ fn address_words(address: &GuestAddress) -> String {
     }
 }
 
+/// A schedule's name, with a word where it does not run.
+pub(super) fn named(schedule: &Schedule) -> String {
+    if *schedule.enabled {
+        schedule.name.value.clone()
+    } else {
+        format!("{} (disabled)", schedule.name.value)
+    }
+}
+
 /// What a schedule is about.
 pub(super) fn about(host: &Host, schedule: &Schedule) -> String {
     let about: Vec<String> = match &schedule.task {

@@ -8,9 +8,9 @@ use serde_json::Value as Json;
 use super::user_modules::UserModules;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, NixosGuest};
-use crate::nix::check::{FaultKind, Level, line_and_column};
 use crate::nix::options::{Index, Release, Rules, SettingFault, Step, check_module, check_setting};
 use crate::nix::{self, AttrPath, Printed};
+use crate::nix::{FaultKind, Level, line_and_column};
 use crate::source::{Span, Spanned};
 use crate::value::{Node, Value};
 

@@ -14,7 +14,7 @@ use rowan::ast::AstNode;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::Host;
-use crate::nix::check;
+use crate::nix;
 use crate::origin::{Found, Surroundings};
 use crate::output::{FileSet, Manifest, Mode, OutputFile, RelPath};
 use crate::source::Span;
@@ -390,7 +390,7 @@ impl Walk<'_> {
             // A file beside others may be anything, a template for example.
             Err(_) if reason == Reason::Beside => Vec::new(),
             Err(fault) => {
-                let (line, column) = check::line_and_column(text, fault.range.start);
+                let (line, column) = nix::line_and_column(text, fault.range.start);
                 return Err(self.tell(
                     span,
                     Code::MOX0849,
@@ -457,8 +457,8 @@ fn with_header(place: &Place, text: &str) -> String {
 
 /// The relative paths that a Nix text holds, each once, in their order; of one that goes on with `${…}`, the folder that
 /// it is known to lie in.
-fn literals(text: &str) -> Result<Vec<String>, check::Fault> {
-    let root = check::parse(text)?;
+fn literals(text: &str) -> Result<Vec<String>, nix::Fault> {
+    let root = nix::parse::parse(text)?;
     let mut found: Vec<String> = Vec::new();
     for node in root.syntax().descendants() {
         let Some(path) = ast::PathRel::cast(node) else {

@@ -448,7 +448,7 @@ fn jobs(host: &Host, lines: &Lines) -> Table {
         let keep = own.or(of_store.map(|keep| keep.value));
         let copies = keep.and_then(|keep| keep.most());
         let cells = [
-            named(schedule),
+            told::named(schedule),
             schedule.on.value.to_string(),
             told::about(host, schedule),
             store.map_or_else(
@@ -477,7 +477,7 @@ fn snapshots(host: &Host, lines: &Lines) -> Table {
             continue;
         };
         let cells = [
-            named(schedule),
+            told::named(schedule),
             schedule.on.value.to_string(),
             told::about(host, schedule),
             task.keep.map_or_else(
@@ -490,15 +490,6 @@ fn snapshots(host: &Host, lines: &Lines) -> Table {
         table.row(cells, &file, lines.link(Some(place)));
     }
     table
-}
-
-/// A schedule's name, with a word where it does not run.
-pub(super) fn named(schedule: &crate::model::Schedule) -> String {
-    if *schedule.enabled {
-        schedule.name.value.clone()
-    } else {
-        format!("{} (disabled)", schedule.name.value)
-    }
 }
 
 fn machine(host: &Host, lines: &Lines) -> Table {

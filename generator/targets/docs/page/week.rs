@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Lines, Section, Table, sections};
+use super::{Lines, Section, Table};
 use crate::facts::times::{self, MOST_STARTS, Runs, Week};
 use crate::facts::{Facts, tree};
 use crate::graph;
@@ -62,7 +62,7 @@ fn table(host: &Host, week: &Week, lines: &Lines) -> Table {
             minutes => format!("{minutes} min"),
         };
         let cells = [
-            sections::named(schedule),
+            told::named(schedule),
             schedule.task.kind().to_string(),
             schedule.on.value.to_string(),
             runs.map_or_else(|| "never".to_owned(), in_week),

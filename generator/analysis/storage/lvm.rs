@@ -5,7 +5,7 @@ use crate::facts::space::Sized;
 use crate::model::{Host, Id, Lvm, StoreRef};
 use crate::value::ByteSize;
 
-use super::storage::sum_table;
+use super::room::sum_table;
 
 pub(super) fn check(host: &Host, volumes: &[Sized<'_>], sink: &mut Sink) {
     if !host.complete {
