@@ -2,7 +2,8 @@
 //! place of the script itself; on a full disk; with nobody who listens. The faults follow from the commands of a whole run, so
 //! that a new one cannot be forgotten.
 //!
-//! The ordinary run tries a few of each; `MOXC_FAULTS=all` tries every fault at every command, and says how many those were.
+//! The ordinary run tries a few of each; `MOXC_FAULTS=all` tries every fault at every command, and says how many those were;
+//! `MOXC_FAULTS='ip -o'` those of the commands that have this in them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -92,11 +93,16 @@ fn commands(whole: &FakeHost) -> Vec<String> {
 fn places(many: usize, from: usize) -> Vec<&'static String> {
     let commands = hosts().commands.iter().enumerate();
     let every = hosts().commands.len() / many;
-    let places: Vec<_> = commands
-        .filter(|(at, _)| tries_all() || at % every == from % every)
+    let wanted = std::env::var("MOXC_FAULTS").ok();
+    let is_wanted = |at: usize, command: &str| match wanted.as_deref() {
+        None => at % every == from % every,
+        Some("all") => true,
+        Some(part) => command.contains(part),
+    };
+    commands
+        .filter(|(at, command)| is_wanted(*at, command))
         .map(|(_, command)| command)
-        .collect();
-    places
+        .collect()
 }
 
 /// All that a later run could go by: every file with its mode, the fakes' own state included, but for what tells of the runs

@@ -3,6 +3,7 @@
 # Its files are switched as one. Before the first of them is touched, the host has a guard that is independent of this
 # script, its terminal and its connection: a timer of systemd, and a unit for a restart in between. Both run `network_back`,
 # which brings files, names of cards and the initial RAM disk back to what worked. Only a confirmation takes the guard away.
+# `guarded` while the guard is set up and nothing is touched, 1 from the first file on until the network is confirmed.
 in_network=
 network_paths=()
 
@@ -229,6 +230,7 @@ guard_network() {
     printf 'network_back "${1:-}" >>%q 2>&1\nexit\n}\n' "$run/output"
   } >"$saved/back.sh" || fail "cannot write $run: the network was not touched"
   timeout -k 5 60 sync -- "$saved/back.sh" "$saved/paths" 2>/dev/null || true
+  in_network=guarded
   mkdir -p -- "$root/etc/systemd/system"
   cat >"$root/etc/systemd/system/moxc-network-back.service" <<END || fail "cannot write the guard of the network: it was not touched"
 [Unit]
@@ -262,6 +264,7 @@ drop_guard() {
   timeout -k 5 60 systemctl disable moxc-network-back.service >/dev/null 2>&1 </dev/null ||
     complain note 'moxc-network-back.service could not be disabled: its file goes, and nothing goes back by it'
   rm -f -- "$root/etc/systemd/system/moxc-network-back.service" "$state/network-unconfirmed"
+  in_network=
 }
 
 # A service that sleeps, and no timer: systemd reckons the time of a timer anew whenever somebody has it read its units.
@@ -342,13 +345,16 @@ go_back_first() {
 
 # look_at_network GATEWAY...: waits until every address is there and every gateway that answered before answers.
 look_at_network() {
-  local one gateway missing silent until now
+  local one gateway missing silent unasked until now
   printf -v until '%(%s)T' -1
   until=$((until + 30))
   while :; do
-    missing='' silent=''
+    missing='' silent='' unasked=''
     for one in "${addresses[@]}"; do
-      if ! timeout -k 5 10 ip -o address show dev "${one%%=*}" 2>/dev/null </dev/null | grep -Fq -e "inet ${one#*=} " -e "inet6 ${one#*=} "; then
+      if ! hear_for 10 ip -o address show dev "${one%%=*}"; then
+        missing+=" ${one#*=} on ${one%%=*}"
+        unasked="; \`ip address\` failed: $(text_of "$heard_err" 200)"
+      elif [[ $heard != *"inet ${one#*=} "* && $heard != *"inet6 ${one#*=} "* ]]; then
         missing+=" ${one#*=} on ${one%%=*}"
       fi
     done
@@ -366,7 +372,7 @@ look_at_network() {
     fi
     bounded 2 sleep 1 || true
   done
-  fail "$step_title: the new network is not what it should be: missing addresses:${missing:- none}; silent gateways:${silent:- none}"
+  fail "$step_title: the new network is not what it should be: missing addresses:${missing:- none}; silent gateways:${silent:- none}$unasked"
 }
 
 confirm_network() {

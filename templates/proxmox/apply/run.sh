@@ -390,7 +390,9 @@ ended() {
     kill -TERM "$at_work" 2>/dev/null
     wait "$at_work" 2>/dev/null
   fi
-  if [[ -n $in_network ]]; then
+  if [[ $in_network == guarded ]]; then
+    drop_guard
+  elif [[ -n $in_network ]]; then
     network_back >>"$run/output" 2>&1
     disarm_timer
     complain failed 'the network that worked before is back'
