@@ -3,10 +3,11 @@
 //! Each of Proxmox VE's own files is held against the schema of the host's release, as if a stranger had written it. A
 //! fault that shows up here is one of moxc's: the spec has passed every check. It is told with the generated line.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::Host;
+use crate::model::{Host, Kept};
 use crate::output::{FileSet, OutputFile};
 use crate::pve::check::{self, LineFault};
 use crate::pve::section_config::SectionFile;
@@ -32,8 +33,16 @@ struct Fault {
     origin: (Span, &'static str),
 }
 
-/// Holds every file that Proxmox VE reads against its schema.
+/// Holds every file that Proxmox VE reads against its schema. What the host keeps word for word is its own: a storage of a
+/// plugin that nobody knows here is none of moxc's faults.
 pub fn check(host: &Host, files: &FileSet) -> Vec<Faulty> {
+    let kept: BTreeSet<Span> = host.kept.iter().flat_map(Kept::spans).collect();
+    let stanzas = host.network.raw_stanzas(&host.kept);
+    let stanzas: BTreeSet<&str> = stanzas
+        .iter()
+        .flat_map(|text| text.as_str().lines())
+        .map(str::trim)
+        .collect();
     let faulty = files.iter().filter_map(|file| {
         let kind = Kind::of(file.path.as_str())?;
         let faults = kind.check(*host.release, file);
@@ -41,20 +50,27 @@ pub fn check(host: &Host, files: &FileSet) -> Vec<Faulty> {
             return None;
         }
         let text = String::from_utf8_lossy(&file.contents).into_owned();
-        let faults = faults.into_iter().map(|LineFault { range, fault, .. }| {
-            let place = file.places.nearest(&kind.part_at(&text, range.start));
-            Fault {
-                at: range,
-                why: fault.message,
-                origin: match place {
-                    Some(place) => (place, "from this"),
-                    None => (host.span, "the host that it is for"),
-                },
-            }
-        });
-        Some(Faulty {
+        let faults = faults
+            .into_iter()
+            .filter_map(|LineFault { range, fault, .. }| {
+                let place = file.places.nearest(&kind.part_at(&text, range.start));
+                let is_kept = place.is_some_and(|place| kept.contains(&place));
+                let is_raw = kind == Kind::Interfaces
+                    && stanzas.contains(line_of(&text, range.start).trim());
+                let is_own = !is_kept && !is_raw;
+                is_own.then(|| Fault {
+                    at: range,
+                    why: fault.message,
+                    origin: match place {
+                        Some(place) => (place, "from this"),
+                        None => (host.span, "the host that it is for"),
+                    },
+                })
+            });
+        let faults: Vec<Fault> = faults.collect();
+        (!faults.is_empty()).then(|| Faulty {
             name: format!("generated {}", file.path),
-            faults: faults.collect(),
+            faults,
             text,
         })
     });
@@ -78,6 +94,12 @@ pub fn tell(faulty: Vec<Faulty>, sources: &mut SourceMap, sink: &mut Sink) {
             );
         }
     }
+}
+
+/// The line that a byte of a text lies in.
+fn line_of(text: &str, at: usize) -> &str {
+    let start = text[..at].rfind('\n').map_or(0, |before| before + 1);
+    text[start..].lines().next().unwrap_or_default()
 }
 
 /// A file of Proxmox VE's.
@@ -302,6 +324,36 @@ mod tests {
             let at = text.find(line).expect("the line");
             assert_eq!(kind.part_at(text, at), part);
         }
+    }
+
+    #[test]
+    fn what_the_host_keeps_is_its_own() {
+        let spec = concat!(
+            include_str!("../examples/homelab.toml"),
+            "\n[keep.\"etc/pve/storage.cfg\"]\nsections = [\"drbd: odd\\n\\tredundancy 2\\n\"]\n",
+            "\n[containers.services.firewall]\nin = \"drop\"\n",
+            "\n[keep.\"etc/pve/firewall/cluster.fw\"]\ntext = \"[OPTIONS]\\n\\nenable: 1\\n\\n[ALIASES]\\n\\nlan 192.0.2.0/24\\n\"\n",
+        );
+        let mut sources = SourceMap::new();
+        let file = sources.add("homelab.toml", spec);
+        let origin = Origin::of(&sources, &[file]);
+        let mut sink = Sink::new();
+        let checked = compile::check(&sources, file, &origin, &mut sink);
+        let host = checked.host.expect("a host");
+        let plan = checked.plan.expect("a sound host");
+        let targets = crate::targets::Target::ALL;
+        let templates = crate::template::Templates::built_in();
+        let files = crate::targets::emit(&host, plan, targets, &templates, &mut sink);
+        assert!(!sink.has_errors());
+        assert_eq!(check(&host, &files).len(), 0);
+        let text = |path: &str| {
+            let file = files.get(path).expect("a file");
+            String::from_utf8_lossy(&file.contents).into_owned()
+        };
+        assert!(text("proxmox/etc/pve/storage.cfg").contains("drbd: odd\n\tredundancy 2\n"));
+        let firewall = text("proxmox/etc/pve/firewall/cluster.fw");
+        assert!(firewall.contains("lan 192.0.2.0/24"), "{firewall}");
+        assert!(files.get("proxmox/etc/pve/nodes/pve1/host.fw").is_some());
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Hosts made up by chance from what real hosts have: each is adopted, its spec changes nothing there, and a single change of
-//! the host is found once, at its place. `MOXC_RANDOM_HOSTS=2000` asks for more of them, `MOXC_RANDOM_SEED` for others.
+//! the host is found once, at its place. `MOXC_RANDOM_HOSTS=2000` asks for more of them, `MOXC_RANDOM_SEED` for others, and
+//! `MOXC_RANDOM_KEEP=DIR` keeps each host and the spec of it, so that Proxmox VE's own parsers can be asked.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
 use std::io;
+use std::path::Path;
 
 use moxc::adopt;
 use moxc::live::{self, Folder, FolderEntry, Snapshot};
@@ -46,6 +49,19 @@ impl Folder for Host {
 }
 
 impl Host {
+    /// Lays it out below a folder.
+    fn keep(&self, folder: &Path) -> io::Result<()> {
+        for (path, text) in &self.0 {
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().expect("a folder"))?;
+            match text.strip_prefix("-> ") {
+                Some(target) => std::os::unix::fs::symlink(target, path)?,
+                None => fs::write(path, text)?,
+            }
+        }
+        Ok(())
+    }
+
     fn snapshot(&self) -> Snapshot {
         live::read_folder(self).expect("a host")
     }
@@ -894,8 +910,14 @@ fn hosts_made_up_by_chance_are_adopted_and_nothing_changes() {
     let count = number("MOXC_RANDOM_HOSTS", 120);
     let mut wrong: Vec<String> = Vec::new();
     for seed in first..first + count {
-        let live = host(seed).snapshot();
+        let host = host(seed);
+        let live = host.snapshot();
         let adopted = adopt::adopt(&live, seed % 2 == 0);
+        if let Some(folder) = std::env::var_os("MOXC_RANDOM_KEEP") {
+            let folder = Path::new(&folder).join(seed.to_string());
+            host.keep(&folder.join("live")).expect("room on the disk");
+            fs::write(folder.join("host.toml"), &adopted.text).expect("room on the disk");
+        }
         wrong.extend(
             adopted
                 .faults

@@ -26,13 +26,14 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::check;
 use crate::compile;
 use crate::diagnostics::{Diagnostic, Lints, Severity, Sink};
 use crate::live::{Item, LiveNode, Snapshot};
 use crate::origin::Origin;
 use crate::plan::{self, Change, Object, Plan, Wanted};
 use crate::pve::MappingKind;
-use crate::source::SourceMap;
+use crate::source::{FileId, SourceMap};
 use crate::targets::{self, Target};
 use crate::template::Templates;
 
@@ -77,7 +78,7 @@ pub fn adopt(live: &Snapshot, minimal: bool) -> Adopted {
         let printed = doc::print(&doc);
         let compiled = compile(&printed, live);
         let next = match &compiled.plan {
-            None => after_errors(&decided, &printed, &compiled.found),
+            None => after_errors(&decided, &printed, &compiled),
             Some(plan) => after_plan(&decided, &plan.changes),
         };
         if next == decided || round == MOST_ROUNDS {
@@ -349,6 +350,8 @@ fn hide(doc: &mut Doc, decided: &Decided) {
 
 /// A spec after its compilation.
 struct Compiled {
+    /// The spec among the files that were found faulty.
+    spec: FileId,
     found: Vec<(Severity, Diagnostic)>,
     /// What it would change; none where it has errors.
     plan: Option<Plan>,
@@ -361,11 +364,12 @@ fn compile(printed: &Printed, live: &Snapshot) -> Compiled {
     let mut sink = Sink::new();
     let checked = compile::check(&sources, file, &origin, &mut sink);
     risks::tell(live, printed, file, &mut sink);
-    let found = sink.finish(&Lints::default(), false);
+    // As a build does it, up to the disk: what is written must build.
+    let mut built = Sink::new();
     let plan = checked.host.as_ref().zip(checked.plan).map(|(host, plan)| {
-        let mut sink = Sink::new();
         let templates = Templates::built_in();
-        let files = targets::emit(host, plan, &[Target::Proxmox], &templates, &mut sink);
+        let files = targets::emit(host, plan, &[Target::Proxmox], &templates, &mut built);
+        check::tell(check::check(host, &files), &mut sources, &mut built);
         plan::compare(
             &Wanted {
                 host,
@@ -374,17 +378,28 @@ fn compile(printed: &Printed, live: &Snapshot) -> Compiled {
             live,
         )
     });
-    Compiled { found, plan }
+    let plan = plan.filter(|_| !built.has_errors());
+    sink.extend(built);
+    let found = sink.finish(&Lints::default(), false);
+    Compiled {
+        spec: file,
+        found,
+        plan,
+    }
 }
 
 /// What is decided once the compiler has refused something.
-fn after_errors(decided: &Decided, printed: &Printed, found: &[(Severity, Diagnostic)]) -> Decided {
+fn after_errors(decided: &Decided, printed: &Printed, compiled: &Compiled) -> Decided {
     let mut next = decided.clone();
-    let errors = found
+    let errors = compiled
+        .found
         .iter()
         .filter(|(severity, _)| *severity == Severity::Error);
     for (_, error) in errors {
-        let Some((part, says)) = printed.at(&error.span().range()) else {
+        // What is wrong with a generated file is shown there first.
+        let mut places = error.labels.iter().map(|label| label.span);
+        let in_spec = places.find(|place| place.file() == compiled.spec);
+        let Some((part, says)) = in_spec.and_then(|place| printed.at(&place.range())) else {
             continue;
         };
         let why = format!("{}: {}", error.code, error.message);

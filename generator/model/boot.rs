@@ -36,6 +36,20 @@ pub struct Kept {
     pub what: KeptText,
 }
 
+impl Kept {
+    /// Where it stands: its table, the file's name, and each piece of what is kept.
+    pub fn spans(&self) -> Vec<Span> {
+        let mut spans = vec![self.span, self.path.span];
+        match &self.what {
+            KeptText::Lines(lines) => spans.extend(lines.iter().map(|line| line.span)),
+            KeptText::Text(text) => spans.push(text.span),
+            KeptText::Sections(texts) => spans.extend(texts.iter().map(|text| text.span)),
+            KeptText::Untouched => {}
+        }
+        spans
+    }
+}
+
 /// In which form a file's own text is kept.
 #[derive(Debug, Clone)]
 pub enum KeptText {

@@ -1333,7 +1333,13 @@ impl Rules for SectionRules<'_> {
         Some(all.join(","))
     }
 
-    fn set(&self, object: &Object, option: &str, value: Option<&str>) -> Vec<Command> {
+    fn set(
+        &self,
+        object: &Object,
+        option: &str,
+        value: Option<&str>,
+        options: &Options,
+    ) -> Vec<Command> {
         if option == TYPE || self.class(object, Some(option), Kind::Change).when == When::Recreate {
             return Vec::new();
         }
@@ -1343,12 +1349,31 @@ impl Rules for SectionRules<'_> {
             }
             (_, object) => Command::new("pvesh").arg("set").arg(api_path(object)),
         };
-        vec![match value {
-            Some(value) => value.lines().fold(command, |command, line| {
+        let say = |command: Command, option: &str, value: &str| {
+            value.lines().fold(command, |command, line| {
                 command.arg(format!("--{option}")).arg(line)
-            }),
+            })
+        };
+        let command = match value {
+            Some(value) => say(command, option, value),
             None => command.arg("--delete").arg(option),
-        }]
+        };
+        // The API takes some options only together with another, and a mapping only with all that it maps.
+        let along = match object {
+            Object::Mapping(..) => Some("map"),
+            Object::Job(_) if value.is_some() => {
+                let schema = self.schema_file("vzdump").option(option);
+                schema.and_then(OptionSchema::requires)
+            }
+            _ => None,
+        };
+        let along = along.filter(|along| *along != option);
+        vec![
+            match along.and_then(|along| Some((along, options.get(along)?))) {
+                Some((along, value)) => say(command, along, value),
+                None => command,
+            },
+        ]
     }
 
     fn create(&self, object: &Object, options: &Options) -> Vec<Command> {
@@ -1488,7 +1513,7 @@ impl Rules for InterfaceRules {
         canonical(live) == canonical(wanted)
     }
 
-    fn set(&self, _: &Object, _: &str, _: Option<&str>) -> Vec<Command> {
+    fn set(&self, _: &Object, _: &str, _: Option<&str>, _: &Options) -> Vec<Command> {
         vec![Command::new("ifreload").arg("-a")]
     }
 
@@ -1521,7 +1546,7 @@ impl Rules for BootRules {
         }
     }
 
-    fn set(&self, _: &Object, option: &str, value: Option<&str>) -> Vec<Command> {
+    fn set(&self, _: &Object, option: &str, value: Option<&str>, _: &Options) -> Vec<Command> {
         let parameter = option.strip_prefix("options zfs ");
         match (parameter, value) {
             (Some(parameter), Some(value)) if parameter.starts_with("zfs_arc_m") => {
@@ -1549,7 +1574,7 @@ impl Rules for WordRules {
         Class::HOST_RESTART
     }
 
-    fn set(&self, object: &Object, _: &str, _: Option<&str>) -> Vec<Command> {
+    fn set(&self, object: &Object, _: &str, _: Option<&str>, _: &Options) -> Vec<Command> {
         // The boot loader is told; until then a file is only a file.
         vec![match object {
             Object::File(path) if path == "etc/kernel/cmdline" => {
@@ -1589,7 +1614,7 @@ impl Rules for OwnRules<'_> {
         reload(object)
     }
 
-    fn set(&self, object: &Object, option: &str, value: Option<&str>) -> Vec<Command> {
+    fn set(&self, object: &Object, option: &str, value: Option<&str>, _: &Options) -> Vec<Command> {
         if self.path != "etc/pve/datacenter.cfg" {
             return reload(object);
         }

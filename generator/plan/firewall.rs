@@ -27,7 +27,7 @@ impl Rules for FirewallRules<'_> {
         live == wanted
     }
 
-    fn set(&self, _: &Object, option: &str, value: Option<&str>) -> Vec<Command> {
+    fn set(&self, _: &Object, option: &str, value: Option<&str>, _: &Options) -> Vec<Command> {
         if option.starts_with('[') || self.api.is_empty() {
             return Vec::new();
         }

@@ -58,9 +58,15 @@ pub(super) trait Rules {
         wanted.map(str::to_owned)
     }
 
-    /// What sets an option, or takes it away.
-    fn set(&self, object: &Object, option: &str, value: Option<&str>) -> Vec<Command> {
-        let _ = (object, option, value);
+    /// What sets an option, or takes it away, where the object has these options then.
+    fn set(
+        &self,
+        object: &Object,
+        option: &str,
+        value: Option<&str>,
+        options: &Options,
+    ) -> Vec<Command> {
+        let _ = (object, option, value, options);
         Vec::new()
     }
 
@@ -242,8 +248,8 @@ fn changed(
             after: after.map(str::to_owned),
             class: rules.class(object, Some(option), kind),
             cause,
-            commands: rules.set(object, option, after),
-            undo: rules.set(object, option, before),
+            commands: rules.set(object, option, after, wanted),
+            undo: rules.set(object, option, before, live),
             spec: place(object, Some(option)),
             line: Some(Line {
                 path: sides.path.to_owned(),

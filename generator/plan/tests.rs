@@ -539,6 +539,34 @@ fn what_is_meant_anyhow_is_not_spelled_out_for_it() {
     assert!(!commands[0].contains("iothread"), "{commands:?}");
 }
 
+/// The API takes a mapping only with all that it maps, and the notes of a backup only with their storage.
+#[test]
+fn what_the_api_wants_beside_an_option_is_given_with_it() {
+    let pair = Pair::of(SPEC);
+    let calls = |path: &str, from: &str, to: &str| {
+        let plan = pair.with(path, |text| text.replacen(from, to, 1));
+        let [change] = &plan.changes[..] else {
+            panic!("{:?}", lines(&plan));
+        };
+        let both = change.commands.iter().chain(&change.undo);
+        both.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let calls_of_mapping = calls(
+        "etc/pve/mapping/pci.cfg",
+        "\tdescription ",
+        "\tdescription old ",
+    );
+    assert_eq!(calls_of_mapping.len(), 2);
+    for call in calls_of_mapping {
+        assert!(call.contains(" --map "), "{call}");
+    }
+    let calls_of_job = calls("etc/pve/jobs.cfg", "notes-template ", "notes-template old ");
+    assert_eq!(calls_of_job.len(), 2);
+    for call in calls_of_job {
+        assert!(call.contains(" --storage "), "{call}");
+    }
+}
+
 #[test]
 fn the_built_in_table_is_read_and_says_where_it_is_from() {
     for release in classes::releases() {

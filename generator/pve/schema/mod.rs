@@ -422,6 +422,11 @@ impl OptionSchema {
         self.required
     }
 
+    /// The option without which Proxmox VE does not take this one.
+    pub fn requires(&self) -> Option<&'static str> {
+        self.requires
+    }
+
     /// Whether Proxmox refuses to change it later.
     pub fn is_fixed(&self) -> bool {
         self.fixed

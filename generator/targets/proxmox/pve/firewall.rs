@@ -7,25 +7,38 @@
 
 use std::fmt::Write as _;
 
+use super::keep;
 use crate::model::{FirewallRule, Guest, GuestFirewall, Host};
 use crate::value::GuestAddress;
+
+/// Below the host's root.
+pub(super) const CLUSTER: &str = "etc/pve/firewall/cluster.fw";
+
+/// Below the host's root.
+pub(super) fn host_file(node: &str) -> String {
+    format!("etc/pve/nodes/{node}/host.fw")
+}
 
 /// The firewall's files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Firewall {
     /// VMID and text of each guest that has rules.
     pub guests: Vec<(u32, String)>,
+    /// Whether the spec keeps the host's own `cluster.fw`.
+    keeps_cluster: bool,
+    /// Whether the spec keeps the host's own `host.fw`.
+    keeps_host: bool,
 }
 
 impl Firewall {
-    /// `firewall/cluster.fw`, where a guest has rules.
+    /// `firewall/cluster.fw`, where a guest has rules and the host has no file of its own.
     pub fn cluster(&self) -> Option<&'static str> {
-        (!self.guests.is_empty()).then_some("[OPTIONS]\n\nenable: 1\n\n")
+        (!self.guests.is_empty() && !self.keeps_cluster).then_some("[OPTIONS]\n\nenable: 1\n\n")
     }
 
-    /// `nodes/<node>/host.fw`, where a guest has rules.
+    /// `nodes/<node>/host.fw`, likewise.
     pub fn host(&self) -> Option<&'static str> {
-        (!self.guests.is_empty()).then_some("[OPTIONS]\n\nenable: 0\n\n")
+        (!self.guests.is_empty() && !self.keeps_host).then_some("[OPTIONS]\n\nenable: 0\n\n")
     }
 }
 
@@ -42,6 +55,8 @@ pub(super) fn plan(host: &Host) -> Firewall {
     });
     Firewall {
         guests: files.collect(),
+        keeps_cluster: keep::of(host, CLUSTER).is_some(),
+        keeps_host: keep::of(host, &host_file(host.name.as_str())).is_some(),
     }
 }
 

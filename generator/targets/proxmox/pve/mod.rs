@@ -217,18 +217,17 @@ pub fn emit(
             );
         }
     }
-    let firewall = &plan.firewall;
-    if let (Some(cluster), Some(host)) = (firewall.cluster(), firewall.host()) {
-        add(
-            "etc/pve/firewall/cluster.fw",
-            cluster.to_owned(),
-            Mode::Regular,
-            whole.clone(),
-        );
-        let path = format!("etc/pve/nodes/{}/host.fw", plan.host);
-        add(&path, host.to_owned(), Mode::Regular, whole.clone());
+    let guards = &plan.firewall;
+    let own = [
+        (firewall::CLUSTER.to_owned(), guards.cluster()),
+        (firewall::host_file(&plan.host), guards.host()),
+    ];
+    for (path, text) in own {
+        if let Some(text) = text {
+            add(&path, text.to_owned(), Mode::Regular, whole.clone());
+        }
     }
-    for (vmid, rules) in &firewall.guests {
+    for (vmid, rules) in &guards.guests {
         add(
             &format!("etc/pve/firewall/{vmid}.fw"),
             rules.clone(),
