@@ -831,6 +831,11 @@ impl Making {
     }
 
     fn rest(&mut self) {
+        if self.chance.once_in(4) {
+            // moxc's own words for a card that is passed on stand in a file of this name, too.
+            let own = "softdep drm pre: vfio-pci\noptions vfio-pci ids=10de:0be3 disable_vga=1\n";
+            self.put("etc/modprobe.d/vfio.conf", own);
+        }
         if self.chance.once_in(3) {
             self.put(
                 "etc/pve/datacenter.cfg",

@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check;
 use crate::compile;
-use crate::diagnostics::{Diagnostic, Lints, Severity, Sink};
+use crate::diagnostics::{Code, Diagnostic, Lints, Severity, Sink};
 use crate::live::{Item, LiveNode, Snapshot};
 use crate::origin::Origin;
 use crate::plan::{self, Change, Object, Plan, Wanted};
@@ -419,6 +419,13 @@ fn after_errors(decided: &Decided, printed: &Printed, compiled: &Compiled) -> De
                 } else {
                     next.raw.insert(entry);
                 }
+            }
+            // moxc writes the file itself: the host's own stays.
+            Part::File(path)
+                if error.code == Code::MOX0029 && !decided.untouched.contains_key(path) =>
+            {
+                let why = "it stands there in other words".to_owned();
+                next.untouched.insert(path.clone(), why);
             }
             // The stanza, the section or the mapping as it is may still do.
             Part::Store(_)
