@@ -352,6 +352,40 @@ fn what_was_changed_by_hand_stays_until_the_spec_says_otherwise() {
 }
 
 #[test]
+fn a_property_that_somebody_changed_stays_until_the_spec_says_otherwise() {
+    let spec = &specs()["homelab"];
+    let host = homelab();
+    fine(&host.apply(&[], ""));
+    let quota = "property-quota-rpool_windows";
+    let planned = host.read(quota);
+    assert_eq!(planned, "214748364800\n");
+    host.write(quota, "1024\n");
+    let said = host.apply(&[], "");
+    fine(&said);
+    assert_eq!(host.changes(), [""; 0], "{}", said.out);
+    let told =
+        "quota of rpool/windows was 214748364800 after the last run and is 1024 by now: it stays";
+    assert!(said.err.contains(told), "{}", said.err);
+    // The spec changes, too: somebody has to say which.
+    let changed = spec.replace("quota = \"200 GiB\"", "quota = \"300 GiB\"");
+    assert_ne!(*spec, changed);
+    host.rebuild(&changed);
+    refused(
+        &host.apply(&[], ""),
+        "is 1024 by hand, and the spec says 322122547200 now",
+    );
+    assert_eq!(host.read(quota), "1024\n");
+    // What the last run left is the spec's to change, and an undo knows what was left before.
+    host.write(quota, &planned);
+    fine(&host.apply(&[], ""));
+    assert_eq!(host.read(quota), "322122547200\n");
+    fine(&undo(&host, &["--yes"]));
+    assert_eq!(host.read(quota), planned);
+    fine(&host.apply(&[], ""));
+    assert_eq!(host.read(quota), "322122547200\n");
+}
+
+#[test]
 fn options_of_a_guest_come_back_byte_for_byte() {
     let host = homelab();
     fine(&host.apply(&[], ""));

@@ -332,6 +332,9 @@ begin_run() {
   if [[ -e $state/applied.json ]]; then
     cp -p -- "$state/applied.json" "$run/applied.json" || fail "cannot write $run"
   fi
+  if [[ -e $state/properties ]]; then
+    cp -p -- "$state/properties" "$run/properties" || fail "cannot write $run"
+  fi
   write_undo "$run/undo.sh"
   journal "begun for $host"
   # A later plan that finds nothing to change knows by it that something may be left to do.

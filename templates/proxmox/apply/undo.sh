@@ -108,6 +108,11 @@ undo() {
   else
     rm -f -- "$state/applied.json"
   fi
+  if [[ -e $run/properties ]]; then
+    cp -p -- "$run/properties" "$state/properties.new" && mv -f -- "$state/properties.new" "$state/properties"
+  else
+    rm -f -- "$state/properties"
+  fi
   : >"$run/undone" || fail "cannot write $run"
   rm -f -- "$state/unfinished"
   line "${run##*/} is taken back: $before changes"

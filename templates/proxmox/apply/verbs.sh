@@ -446,7 +446,7 @@ make_boot() {
 
 # pools: what storage/create.sh would do, and does. What it sets on pools that are there is noted beforehand.
 pools() {
-  local planned words dataset setting value source options=(--yes) one
+  local planned words dataset setting value source options=(--yes --record "$state/properties") one
   if [[ -n $skipping ]]; then
     return 0
   fi
@@ -456,7 +456,7 @@ pools() {
   # It proves itself; that it is the one that was built, or that somebody took as it is, has been looked at.
   printf '{"format":1,"files":[{"path":"proxmox/storage/create.sh","sha256":"%s"}]}\n' \
     "$(sha256_of "$tree/storage/create.sh")" >"${tree%/*}/manifest.json"
-  if ! gate_hear 3600 "$list_most" bash "$tree/storage/create.sh" --dry-run; then
+  if ! gate_hear 3600 "$list_most" bash "$tree/storage/create.sh" --dry-run --record "$state/properties"; then
     printf '%s\n' "$heard_err" >"$work/error"
     problem "storage/create.sh: $(seen "$work/error")"
     return 0
@@ -467,6 +467,11 @@ pools() {
     complain note "$(seen "$work/error")"
   fi
   if [[ $planned == *'nothing to change' ]]; then
+    if [[ -z $looking && ! -e $state/properties ]]; then
+      # It notes what is there, so that a later run sees what somebody changes.
+      gate_hear 3600 "$list_most" bash "$tree/storage/create.sh" "${options[@]}" ||
+        complain note "what stands in the pools could not be noted: $(text_of "$heard_err" 200)"
+    fi
     return 0
   fi
   if [[ -n $looking ]]; then
@@ -516,6 +521,12 @@ property() {
   intend "$(shown "$1" set "$3=$5" "$2")" || return 0
   undoable property "$1" "$2" "$3" "$now" "${source:-local}"
   doing "$1" set "$3=$5" "$2"
+  if [[ -e $state/properties ]]; then
+    # What `create.sh` goes by when it is asked whether somebody has changed it since.
+    if { grep -vF -- "$1 $2 $3=" "$state/properties"; printf '%s\n' "$1 $2 $3=$5"; } >"$state/properties.new"; then
+      mv -f -- "$state/properties.new" "$state/properties"
+    fi
+  fi
 }
 
 # secret NAME STORAGE PREFIX: where Proxmox VE keeps a storage's password. It is never shown, and no argument of anything.

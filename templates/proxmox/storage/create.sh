@@ -15,13 +15,16 @@
 
 usage() {
   cat <<'END'
-usage: create.sh [--dry-run] [--yes] [--as-it-is FILE]...
+usage: create.sh [--dry-run] [--yes] [--record FILE] [--as-it-is FILE]...
 
 Makes the ZFS pools and datasets, and the volume groups and thin pools of LVM that are missing, and sets the properties
 of ZFS that differ.
 
   --dry-run   shows what would be done, and changes nothing
   --yes       asks nothing before a pool or a volume group is made
+  --record FILE
+              keeps there what is set: a property that somebody has changed
+              since the last run stays, until the spec says another value
   --as-it-is FILE
               takes this file of the tree although it was changed by hand
   --help      shows this
@@ -31,10 +34,15 @@ RAID, LVM or ZFS is refused. Empty it yourself if nothing on it is needed.
 END
 }
 
+record=''
 while (($#)); do
   case $1 in
     --dry-run) dry_run=1 ;;
     --yes) yes=1 ;;
+    --record)
+      record=${2:?--record takes a file}
+      shift
+      ;;
     --confirm) shift ;; # what apply.sh was told of other steps
     --as-it-is)
       as_it_is+=("${2:?--as-it-is takes a file}")
@@ -53,6 +61,13 @@ trap 'warn "stopped: the last command above failed"; exit 1' ERR
 tree=$(cd -- "$(dirname -- "$0")/../.." && pwd) || die 'the folder of the tree cannot be found'
 prove_tree "$tree" '' proxmox/storage/create.sh
 lock storage-create
+
+# Properties as the last run left them and as this one does, a line each: `zfs rpool/data quota=1073741824`.
+set_before=''
+set_now=''
+if [[ -n $record && -e $record ]]; then
+  set_before=$(head -c 4194304 -- "$record") || die "$record cannot be read"
+fi
 
 # listed WHAT COMMAND...: the names that a program lists, one a line, in $names. A failed listing is no empty listing.
 names=''
@@ -226,13 +241,37 @@ add_vdev() {
   fi
 }
 
+# is_to_be_set PROGRAM OBJECT NAME VALUE: whether a property, which is $heard now, gets the value. One that somebody has
+# changed since the last run stays, and where the spec has changed, too, somebody has to say which of the two it is.
+is_to_be_set() {
+  local left
+  set_now+="$1 $2 $3=$4"$'\n'
+  if [[ $heard == "$4" ]]; then
+    return 1
+  fi
+  if [[ $'\n'$set_before != *$'\n'"$1 $2 $3="* ]]; then
+    return 0
+  fi
+  left=$'\n'$set_before
+  left=${left##*$'\n'"$1 $2 $3="}
+  left=${left%%$'\n'*}
+  if [[ $left == "$4" ]]; then
+    warn "$3 of $2 was $4 after the last run and is $(text_of "$heard") by now: it stays. To go back to the spec: $1 set $3=$4 $2"
+    return 1
+  fi
+  if [[ $heard != "$left" ]]; then
+    die "$3 of $2 is $(text_of "$heard") by hand, and the spec says $4 now: set one of the two, or plan it (moxc apply)"
+  fi
+}
+
 # pool_property POOL NAME VALUE
 pool_property() {
   if made_now "$1"; then
+    set_now+="zpool $1 $2=$3"$'\n'
     return 0
   fi
   hear zpool get -H -o value "$2" "$1" || die "$2 of the pool $1 cannot be read: $(last_line "$heard_err")"
-  if [[ $heard != "$3" ]]; then
+  if is_to_be_set zpool "$@"; then
     run zpool set "$2=$3" "$1"
   fi
 }
@@ -254,14 +293,16 @@ check_compression() {
 # property DATASET NAME VALUE
 property() {
   hear zfs get -Hp -o value "$2" "$1" || die "$2 of $1 cannot be read: $(last_line "$heard_err")"
-  if [[ $heard != "$3" ]]; then
+  if is_to_be_set zfs "$@"; then
     run zfs set "$2=$3" "$1"
   fi
 }
 
 # root_property POOL NAME VALUE: of the dataset that the pool itself is.
 root_property() {
-  if ! made_now "$1"; then
+  if made_now "$1"; then
+    set_now+="zfs $1 $2=$3"$'\n'
+  else
     property "$@"
   fi
 }
@@ -288,6 +329,9 @@ make_dataset() {
       fi
     fi
     options+=(-o "${setting#new:}")
+    if [[ $setting != new:* ]]; then
+      set_now+="zfs $dataset $setting"$'\n'
+    fi
   done
   run zfs create -p "${options[@]}" "$dataset"
   datasets+=$'\n'$dataset
@@ -481,6 +525,11 @@ make_thin_pool <@ group.name @> <@ pool.name @>
 <%- endfor %>
 <% endfor -%>
 <% endfor %>
+if [[ -n $record && -z $dry_run && -n $set_now$set_before && $set_now != "$set_before"$'\n' ]]; then
+  if ! printf '%s' "$set_now" >"$record.new" || ! mv -f -- "$record.new" "$record"; then
+    warn "$record cannot be written: the next run does not see what somebody changes"
+  fi
+fi
 if ((changes == 0)); then
   say 'storage: nothing to change'
 elif [[ -n $dry_run ]]; then
