@@ -81,6 +81,12 @@ pub fn adopt(live: &Snapshot, minimal: bool) -> Adopted {
             None => after_errors(&decided, &printed, &compiled),
             Some(plan) => after_plan(&decided, &plan.changes),
         };
+        // What would be changed says more of a file than that it cannot be written.
+        let next = if next == decided && !compiled.builds {
+            after_errors(&decided, &printed, &compiled)
+        } else {
+            next
+        };
         if next == decided || round == MOST_ROUNDS {
             return finish(live, &decided, printed, notes, compiled);
         }
@@ -186,7 +192,7 @@ fn finish(
         notes: notes.into_iter().collect(),
         faults,
         found: compiled.found,
-        plan: compiled.plan,
+        plan: compiled.plan.filter(|_| compiled.builds),
     }
 }
 
@@ -355,6 +361,8 @@ struct Compiled {
     found: Vec<(Severity, Diagnostic)>,
     /// What it would change; none where it has errors.
     plan: Option<Plan>,
+    /// Whether a build takes it.
+    builds: bool,
 }
 
 fn compile(printed: &Printed, live: &Snapshot) -> Compiled {
@@ -378,13 +386,14 @@ fn compile(printed: &Printed, live: &Snapshot) -> Compiled {
             live,
         )
     });
-    let plan = plan.filter(|_| !built.has_errors());
+    let builds = !built.has_errors();
     sink.extend(built);
     let found = sink.finish(&Lints::default(), false);
     Compiled {
         spec: file,
         found,
         plan,
+        builds,
     }
 }
 
