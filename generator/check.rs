@@ -58,7 +58,7 @@ pub fn check(host: &Host, files: &FileSet) -> Vec<Faulty> {
                 let is_raw = kind == Kind::Interfaces
                     && stanzas.contains(line_of(&text, range.start).trim());
                 let is_own = !is_kept && !is_raw;
-                is_own.then(|| Fault {
+                is_own.then_some(Fault {
                     at: range,
                     why: fault.message,
                     origin: match place {
