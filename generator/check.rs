@@ -3,6 +3,7 @@
 //! Each of Proxmox VE's own files is held against the schema of the host's release, as if a stranger had written it. A
 //! fault that shows up here is one of moxc's: the spec has passed every check. It is told with the generated line.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -36,13 +37,16 @@ struct Fault {
 /// Holds every file that Proxmox VE reads against its schema. What the host keeps word for word is its own: a storage of a
 /// plugin that nobody knows here is none of moxc's faults.
 pub fn check(host: &Host, files: &FileSet) -> Vec<Faulty> {
-    let kept: BTreeSet<Span> = host.kept.iter().flat_map(Kept::spans).collect();
-    let stanzas = host.network.raw_stanzas(&host.kept);
-    let stanzas: BTreeSet<&str> = stanzas
-        .iter()
-        .flat_map(|text| text.as_str().lines())
-        .map(str::trim)
-        .collect();
+    // Hardly a host has a fault, so nothing is gathered before there is one.
+    let kept: LazyCell<BTreeSet<Span>, _> =
+        LazyCell::new(|| host.kept.iter().flat_map(Kept::spans).collect());
+    let raw_lines: LazyCell<BTreeSet<&str>, _> = LazyCell::new(|| {
+        let stanzas = host.network.raw_stanzas(&host.kept).into_iter();
+        stanzas
+            .flat_map(|text| text.value.as_str().lines())
+            .map(str::trim)
+            .collect()
+    });
     let faulty = files.iter().filter_map(|file| {
         let kind = Kind::of(file.path.as_str())?;
         let faults = kind.check(*host.release, file);
@@ -56,7 +60,7 @@ pub fn check(host: &Host, files: &FileSet) -> Vec<Faulty> {
                 let place = file.places.nearest(&kind.part_at(&text, range.start));
                 let is_kept = place.is_some_and(|place| kept.contains(&place));
                 let is_raw = kind == Kind::Interfaces
-                    && stanzas.contains(line_of(&text, range.start).trim());
+                    && raw_lines.contains(line_of(&text, range.start).trim());
                 let is_own = !is_kept && !is_raw;
                 is_own.then_some(Fault {
                     at: range,

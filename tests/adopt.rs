@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::program::{Said, call, tests};
 
 /// The plan of an adopted spec against the host that it was adopted from.
-const PLAN: &[&str] = &[
+pub(crate) const PLAN: &[&str] = &[
     "plan",
     "host.toml",
     "--live",
@@ -496,14 +496,7 @@ fn no_secret_of_a_host_is_seen() {
     seen("what adopt says", &adopted.err);
     for args in [
         &["plan", "host.toml", "--live", "live", "-v"][..],
-        &[
-            "plan",
-            "host.toml",
-            "--live",
-            "live",
-            "--message-format",
-            "json",
-        ],
+        PLAN,
         &[
             "plan",
             "host.toml",

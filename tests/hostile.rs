@@ -188,14 +188,7 @@ const COMMANDS: &[&[&str]] = &[
     &["hardware", "live", "host.toml"],
     &["plan", "host.toml", "--live", "live"],
     &["plan", "host.toml", "--live", "live", "--markdown"],
-    &[
-        "plan",
-        "host.toml",
-        "--live",
-        "live",
-        "--message-format",
-        "json",
-    ],
+    crate::adopt::PLAN,
     &[
         "plan",
         "host.toml",

@@ -77,16 +77,14 @@ pub fn adopt(live: &Snapshot, minimal: bool) -> Adopted {
         let (doc, notes) = write(live, minimal, &decided);
         let printed = doc::print(&doc);
         let compiled = compile(&printed, live);
-        let next = match &compiled.plan {
-            None => after_errors(&decided, &printed, &compiled),
-            Some(plan) => after_plan(&decided, &plan.changes),
-        };
         // What would be changed says more of a file than that it cannot be written.
-        let next = if next == decided && !compiled.builds {
-            after_errors(&decided, &printed, &compiled)
-        } else {
-            next
+        let mut next = match &compiled.plan {
+            Some(plan) => after_plan(&decided, &plan.changes),
+            None => decided.clone(),
         };
+        if next == decided && !compiled.builds {
+            next = after_errors(&decided, &printed, &compiled);
+        }
         if next == decided || round == MOST_ROUNDS {
             return finish(live, &decided, printed, notes, compiled);
         }
@@ -386,7 +384,7 @@ fn compile(printed: &Printed, live: &Snapshot) -> Compiled {
             live,
         )
     });
-    let builds = !built.has_errors();
+    let builds = plan.is_some() && !built.has_errors();
     sink.extend(built);
     let found = sink.finish(&Lints::default(), false);
     Compiled {

@@ -352,9 +352,10 @@ look_at_network() {
     missing='' silent='' unasked=''
     for one in "${addresses[@]}"; do
       if ! hear_for 10 ip -o address show dev "${one%%=*}"; then
-        missing+=" ${one#*=} on ${one%%=*}"
+        heard=''
         unasked="; \`ip address\` failed: $(text_of "$heard_err" 200)"
-      elif [[ $heard != *"inet ${one#*=} "* && $heard != *"inet6 ${one#*=} "* ]]; then
+      fi
+      if [[ $heard != *"inet ${one#*=} "* && $heard != *"inet6 ${one#*=} "* ]]; then
         missing+=" ${one#*=} on ${one%%=*}"
       fi
     done

@@ -241,11 +241,14 @@ add_vdev() {
   fi
 }
 
+# noted PROGRAM OBJECT NAME=VALUE: what the next run goes by.
+noted() { set_now+="$1 $2 $3"$'\n'; }
+
 # is_to_be_set PROGRAM OBJECT NAME VALUE: whether a property, which is $heard now, gets the value. One that somebody has
 # changed since the last run stays, and where the spec has changed, too, somebody has to say which of the two it is.
 is_to_be_set() {
   local left
-  set_now+="$1 $2 $3=$4"$'\n'
+  noted "$1" "$2" "$3=$4"
   if [[ $heard == "$4" ]]; then
     return 1
   fi
@@ -267,7 +270,7 @@ is_to_be_set() {
 # pool_property POOL NAME VALUE
 pool_property() {
   if made_now "$1"; then
-    set_now+="zpool $1 $2=$3"$'\n'
+    noted zpool "$1" "$2=$3"
     return 0
   fi
   hear zpool get -H -o value "$2" "$1" || die "$2 of the pool $1 cannot be read: $(last_line "$heard_err")"
@@ -301,7 +304,7 @@ property() {
 # root_property POOL NAME VALUE: of the dataset that the pool itself is.
 root_property() {
   if made_now "$1"; then
-    set_now+="zfs $1 $2=$3"$'\n'
+    noted zfs "$1" "$2=$3"
   else
     property "$@"
   fi
@@ -330,7 +333,7 @@ make_dataset() {
     fi
     options+=(-o "${setting#new:}")
     if [[ $setting != new:* ]]; then
-      set_now+="zfs $dataset $setting"$'\n'
+      noted zfs "$dataset" "$setting"
     fi
   done
   run zfs create -p "${options[@]}" "$dataset"
