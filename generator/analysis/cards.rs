@@ -3,13 +3,47 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, Host};
+use crate::model::{Guest, GuestNic, Host};
+use crate::source::Span;
 use crate::value::Cidr;
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
         addresses(guest, sink);
         firewall(guest, sink);
+        ways_out(guest, sink);
+    }
+}
+
+/// Two cards that both say where everything else goes.
+fn ways_out(guest: &Guest, sink: &mut Sink) {
+    // A virtual machine without cloud-init has all of it of its own system.
+    if guest.vm().is_some_and(|vm| vm.cloud_init.is_none()) && guest.nixos.is_none() {
+        return;
+    }
+    let of = |way: fn(&GuestNic) -> Option<Span>| guest.network.iter().filter_map(way);
+    for (kind, ways) in [
+        (
+            "IPv4",
+            of(|card| Some(card.gateway.as_ref()?.span)).collect::<Vec<_>>(),
+        ),
+        (
+            "IPv6",
+            of(|card| Some(card.gateway6.as_ref()?.span)).collect(),
+        ),
+    ] {
+        if let [first, second, ..] = ways[..] {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0617,
+                    second,
+                    format!("`{}` has two ways out for {kind}", guest.name.value),
+                )
+                .also(first, "the first")
+                .note("a system has one default route: it takes one of the two, or fails to bring the second card up")
+                .help("keep the gateway of the card that leads to the Internet"),
+            );
+        }
     }
 }
 

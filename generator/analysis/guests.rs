@@ -491,10 +491,25 @@ fn volumes_twice(facts: &Facts<'_>, sink: &mut Sink) {
             let takers = seen.entry((store, name.value.as_str())).or_default();
             let number = owner(name.value.as_str());
             let is_of = |id: Id<Guest>| number == Some(facts.host.guests[id].vmid.get());
+            // Of one that bears another guest's number the next check tells.
             let first = takers.iter().find(|(other, _)| {
-                (*other == id || facts.running.can_run(id, *other)) && !is_of(id) && !is_of(*other)
+                *other == id || (facts.running.can_run(id, *other) && !is_of(id) && !is_of(*other))
             });
-            if let Some((other, place)) = first {
+            if let Some((_, place)) = first.filter(|(other, _)| *other == id) {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0657,
+                        name.span,
+                        format!(
+                            "`{}` has the volume `{}` twice",
+                            guest.name.value, name.value
+                        ),
+                    )
+                    .also(*place, "here")
+                    .note("two drives that write to one volume destroy it")
+                    .help("name a volume of its own"),
+                );
+            } else if let Some((other, place)) = first {
                 let other = &facts.host.guests[*other].name.value;
                 sink.push(
                     Diagnostic::new(

@@ -6,9 +6,8 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
 use crate::facts::memory::{Amount, Demand, bill, demands};
 use crate::model::{Guest, Host, Id, Vm};
-use crate::pve::PveOption;
-use crate::pve::Release;
-use crate::source::Spanned;
+use crate::pve::{PropertyString, PveOption, Release};
+use crate::source::{Span, Spanned};
 use crate::value::{Balloon, ByteSize};
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
@@ -300,23 +299,83 @@ fn is_numa_node(option: &PveOption) -> bool {
         .is_some_and(|number| matches!(number.as_bytes(), [b'0'..=b'7']))
 }
 
+/// What Proxmox VE wants of each node (`PVE::QemuServer::Memory::config`, `hugepages_topology`).
+fn numa_node(guest: &Guest, vm: &Vm, node: &PveOption, parts: &PropertyString, sink: &mut Sink) {
+    let on = parts.get("hostnodes");
+    let several = || on.is_some_and(|on| on.len() != 1);
+    let (lacks, said, help) = if parts.get("memory").is_none() {
+        (
+            "no memory",
+            "missing NUMA node memory value",
+            "add `memory`, in MiB; the nodes have the guest's memory together",
+        )
+    } else if on.is_some() && parts.get("policy").is_none() {
+        (
+            "nodes of the host, and no policy",
+            "you need to define a policy for hostnode",
+            "add `policy = \"bind\"`, `\"preferred\"` or `\"interleave\"`",
+        )
+    } else if on.is_none() && vm.hugepages.is_some() {
+        (
+            "huge pages of no node of the host",
+            "numa hostnodes need to be defined to use hugepages",
+            "add `hostnodes`, the node of the host whose pages it takes, and `policy`",
+        )
+    } else if several() && vm.hugepages.is_some() {
+        (
+            "huge pages of several nodes of the host",
+            "more than 1 hostnode value in numa node is not supported when hugepages are enabled",
+            "name one node of the host in `hostnodes`",
+        )
+    } else {
+        return;
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0407,
+            node.value.span,
+            format!(
+                "the NUMA node `{}` of `{}` has {lacks}",
+                node.key.value, guest.name.value
+            ),
+        )
+        .note(format!("Proxmox VE refuses to start the guest: \"{said}\""))
+        .help(help),
+    );
+}
+
 /// NUMA nodes of the raw options that do not add up to the guest's memory.
 fn numa_nodes(guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    if !has_numa(vm) || guest.memory.is_missing() {
+    let nodes: Vec<&PveOption> = guest.options.iter().filter(|o| is_numa_node(o)).collect();
+    if !has_numa(vm) {
+        for node in nodes {
+            sink.push(
+                Diagnostic::unheard(
+                    &node.key.value,
+                    node.key.span,
+                    format!("`{}` has no `numa`", guest.name.value),
+                )
+                .help("add `numa = true`, or leave the node out"),
+            );
+        }
         return;
     }
-    let nodes: Vec<&PveOption> = guest.options.iter().filter(|o| is_numa_node(o)).collect();
-    let mut sum = 0u64;
-    for node in &nodes {
-        let memory = node
-            .value
-            .split(',')
-            .find_map(|part| part.strip_prefix("memory="))
-            .and_then(|number| number.parse::<u64>().ok());
-        // What Proxmox VE cannot read is its schema's to report.
-        let Some(memory) = memory else { return };
-        sum = sum.saturating_add(memory);
+    if guest.memory.is_missing() {
+        return;
     }
+    let mut sum = Some(0u64);
+    for node in &nodes {
+        // What Proxmox VE cannot read is its schema's to report.
+        let Ok(parts) = PropertyString::parse(&node.value) else {
+            return;
+        };
+        numa_node(guest, vm, node, &parts, sink);
+        let memory = parts.get("memory").and_then(|mib| mib.parse::<u64>().ok());
+        sum = sum
+            .zip(memory)
+            .map(|(sum, memory)| sum.saturating_add(memory));
+    }
+    let Some(sum) = sum else { return };
     let (Some(first), Some(memory)) = (nodes.first(), guest.memory.whole_mib()) else {
         return;
     };
@@ -342,6 +401,14 @@ fn numa_nodes(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     );
 }
 
+/// A folder of the host that the guest has by virtio-fs.
+fn share(guest: &Guest, vm: &Vm) -> Option<Span> {
+    let mut options = guest.options.iter();
+    let named = options.find(|option| option.numbered().is_some_and(|(key, _)| key == "virtiofs"));
+    let first = vm.shares.first().map(|share| share.span);
+    first.or_else(|| named.map(|option| option.key.span))
+}
+
 /// What stands in the way of memory that is added while the guest runs.
 fn hotplug(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
     let Some(hotplug) = guest.option("hotplug").filter(|option| {
@@ -358,13 +425,9 @@ fn hotplug(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
             "NUMA nodes of its own",
             "remove `memory` from `hotplug`, or the nodes",
         )
-    } else if let Some(share) = vm
-        .shares
-        .first()
-        .filter(|_| *host.release >= Release::new(8, 4))
-    {
+    } else if let Some(share) = share(guest, vm).filter(|_| *host.release >= Release::new(8, 4)) {
         (
-            share.span,
+            share,
             "a share by virtio-fs",
             "remove `memory` from `hotplug`, or share by the network",
         )
@@ -375,6 +438,7 @@ fn hotplug(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
             "add `numa = true`, or remove `memory` from `hotplug`",
         )
     } else {
+        sticks(guest, vm, &hotplug.value, sink);
         return;
     };
     sink.push(
@@ -386,6 +450,85 @@ fn hotplug(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
         .also(at, "here")
         .note("Proxmox VE refuses to start the guest")
         .help(help),
+    );
+}
+
+/// The memory that Proxmox VE builds of sticks where it can be added: what is there from the start, then 32 sticks of each
+/// size, every size twice the last (`PVE::QemuServer::Memory::foreach_dimm`). In MiB.
+struct Sticks {
+    least: u64,
+    first: u64,
+}
+
+impl Sticks {
+    fn of(vm: &Vm) -> Self {
+        let large = vm
+            .hugepages
+            .is_some_and(|pages| pages.value == ByteSize::gib(1));
+        let sockets = if large {
+            u64::from((*vm.sockets).max(1))
+        } else {
+            1
+        };
+        Self {
+            least: 1024 * sockets,
+            first: if large { 1024 } else { 512 },
+        }
+    }
+
+    /// The most that sticks come to without going over `mib`.
+    fn below(&self, mib: u64) -> u64 {
+        let (mut sum, mut stick) = (self.least, self.first);
+        for _ in 0..8 {
+            let more = (mib.saturating_sub(sum) / stick).min(32);
+            sum += more * stick;
+            if more < 32 {
+                break;
+            }
+            stick *= 2;
+        }
+        sum
+    }
+}
+
+/// Memory that no sticks come to.
+fn sticks(guest: &Guest, vm: &Vm, hotplug: &Spanned<String>, sink: &mut Sink) {
+    let Some(mib) = guest
+        .memory
+        .whole_mib()
+        .filter(|_| !guest.memory.is_missing())
+    else {
+        return;
+    };
+    let sticks = Sticks::of(vm);
+    let below = sticks.below(mib);
+    let (message, said, help) = if mib < sticks.least {
+        (
+            format!(
+                "less than {} of memory",
+                ByteSize::mib(sticks.least).human()
+            ),
+            "minimum memory must be 1024MB",
+            format!("use `\"{}\"` at least", ByteSize::mib(sticks.least)),
+        )
+    } else if below != mib {
+        (
+            format!("{} of memory", *guest.memory),
+            "memory size must be aligned for hotplugging",
+            format!("use `\"{}\"`", ByteSize::mib(below)),
+        )
+    } else {
+        return;
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0408,
+            guest.memory.span,
+            format!("memory hotplug in `{}` with {message}", guest.name.value),
+        )
+        .also(hotplug.span, "memory that can be added is built of sticks")
+        .note(format!("Proxmox VE refuses to start the guest: \"{said}\""))
+        .help(format!("{help}, or remove `memory` from `hotplug`")),
     );
 }
 

@@ -19,6 +19,7 @@ mod processor;
 mod recovery;
 mod release;
 mod schedules;
+mod start;
 mod storage;
 mod systems;
 mod unheard;
@@ -110,6 +111,7 @@ impl Subject {
             Self::Guests => {
                 guests::check(facts, sink);
                 systems::check(host, sink);
+                start::check(host, sink);
                 nixos::check(host, sink);
                 keys::check(host, sink);
             }

@@ -30,12 +30,6 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     }
 }
 
-/// The model without what is said behind it: `host,hidden=1` is `host`.
-fn model_of(vm: &Vm) -> &str {
-    let model = vm.cpu_model.split(',').next().unwrap_or_default();
-    model.strip_prefix("cputype=").unwrap_or(model)
-}
-
 /// Whose processors have every feature of a model; none for those that both makers' have. QEMU's own table of models
 /// (`target/i386/cpu.c`): the older ones of Intel ask for nothing that AMD's lack.
 fn maker_of(model: &str) -> Option<CpuVendor> {
@@ -72,18 +66,37 @@ fn maker_of(model: &str) -> Option<CpuVendor> {
     }
 }
 
-/// A model of the other maker: Proxmox VE starts QEMU with `enforce`, which refuses a feature that the host lacks.
+fn name_of(maker: CpuVendor) -> &'static str {
+    match maker {
+        CpuVendor::Amd => "AMD",
+        CpuVendor::Intel => "Intel",
+    }
+}
+
+/// A model of the other maker, or what only its processors can: Proxmox VE starts QEMU with `enforce`, which refuses a feature that the host lacks.
 fn processor(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
     let Some(vendor) = host.hardware.cpu.as_ref().and_then(|cpu| cpu.vendor) else {
         return;
     };
-    let model = model_of(vm);
-    let Some(maker) = maker_of(model).filter(|maker| *maker != vendor.value) else {
+    let model = vm.cpu_model_name();
+    let of_other = |maker| (maker != vendor.value).then(|| name_of(maker));
+    // Memory that the host cannot read: each maker has a way of its own.
+    for (key, maker) in [("amd-sev", CpuVendor::Amd), ("intel-tdx", CpuVendor::Intel)] {
+        if let (Some(option), Some(maker)) = (guest.option(key), of_other(maker)) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0643,
+                    option.key.span,
+                    format!("`{}` wants a processor of {maker}", guest.name.value),
+                )
+                .also(vendor.span, "the host's is another maker's")
+                .note(format!("Proxmox VE refuses to start it: the processor does not have what `{key}` asks for"))
+                .help(format!("leave `{key}` out")),
+            );
+        }
+    }
+    let Some(maker) = maker_of(model).and_then(of_other) else {
         return;
-    };
-    let maker = match maker {
-        CpuVendor::Amd => "AMD",
-        CpuVendor::Intel => "Intel",
     };
     sink.push(
         Diagnostic::new(
@@ -188,7 +201,7 @@ fn vector_instructions(guest: &Guest, vm: &Vm, nixos: &NixosGuest, sink: &mut Si
     let Some((service, place)) = service(nixos, &["mongodb"]) else {
         return;
     };
-    let model = model_of(vm);
+    let model = vm.cpu_model_name();
     if !lacks_avx(model) {
         return;
     }

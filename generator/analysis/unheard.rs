@@ -1,9 +1,9 @@
 //! Wishes that reach nothing: keys that say something only of what is not there.
 
 use crate::diagnostics::{Diagnostic, Sink};
-use crate::model::{Dataset, Guest, GuestKind, Host, PciDevice, Vm};
+use crate::model::{Container, Dataset, Guest, GuestKind, Host, PciDevice, Vm};
 use crate::pve::PveOption;
-use crate::value::{Bus, DatasetUse, Platform};
+use crate::value::{Bus, DatasetUse, GuestAddress, Platform};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     of_host(host, sink);
@@ -15,6 +15,10 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     }
     for guest in host.guests.values() {
         cards(guest, sink);
+        way_out(guest, sink);
+        if let GuestKind::Container(container) = &guest.kind {
+            features(guest, container, sink);
+        }
         if let Some(vm) = guest.vm() {
             of_virtio(guest, sink);
             threads_of_disks(vm, sink);
@@ -103,6 +107,54 @@ fn cards(guest: &Guest, sink: &mut Sink) {
             ),
             GuestKind::Vm(_) | GuestKind::Container(_) => {}
         }
+    }
+}
+
+/// A way out is of an address that is set: one by DHCP brings its own.
+fn way_out(guest: &Guest, sink: &mut Sink) {
+    // A virtual machine without cloud-init has all of it of its own system.
+    if guest.vm().is_some_and(|vm| vm.cloud_init.is_none()) && guest.nixos.is_none() {
+        return;
+    }
+    for card in &guest.network {
+        let ways = [
+            ("gateway", &card.address, card.gateway.as_ref()),
+            ("gateway6", &card.address6, card.gateway6.as_ref()),
+        ];
+        for (key, address, way) in ways {
+            let Some(way) = way else { continue };
+            let why = match address.as_ref().map(|address| address.value) {
+                Some(GuestAddress::Static(_)) => continue,
+                Some(GuestAddress::Dhcp) => "the address comes by DHCP, and the way out with it",
+                Some(GuestAddress::Auto) => "the router that gives the address is the way out",
+                None => "the card has no address of this kind",
+            };
+            sink.push(
+                Diagnostic::unheard(key, way.span, why)
+                    .help("leave it out, or set the card's address, with its prefix length"),
+            );
+        }
+    }
+}
+
+/// Keys of the kernel are kept from the users of an unprivileged container alone (`PVE::LXC::make_seccomp_config`).
+fn features(guest: &Guest, container: &Container, sink: &mut Sink) {
+    let keyctl = container
+        .features
+        .iter()
+        .find(|feature| matches!(feature.as_str(), "keyctl" | "keyctl=1"));
+    if let Some(keyctl) = keyctl.filter(|_| !*container.unprivileged) {
+        sink.push(
+            Diagnostic::unheard(
+                "keyctl",
+                keyctl.span,
+                format!(
+                    "`{}` is privileged, and has the call anyway",
+                    guest.name.value
+                ),
+            )
+            .help("leave it out, or write `unprivileged = true`"),
+        );
     }
 }
 

@@ -422,6 +422,273 @@ fn guests() -> Vec<Variant> {
             "true",
         ),
         variant(
+            Code::MOX0407,
+            "has no memory",
+            &extra("numa = true", "numa0 = \"cpus=0@@\"\n"),
+            "",
+            ",memory=4096",
+        ),
+        variant(
+            Code::MOX0407,
+            "nodes of the host, and no policy",
+            &extra(
+                "numa = true",
+                "numa0 = \"cpus=0,memory=4096,hostnodes=0@@\"\n",
+            ),
+            "",
+            ",policy=bind",
+        ),
+        variant(
+            Code::MOX0407,
+            "huge pages of no node of the host",
+            &extra(
+                "hugepages = \"2 MiB\"",
+                "numa0 = \"cpus=0,memory=4096@@\"\n",
+            ),
+            "",
+            ",hostnodes=0,policy=bind",
+        ),
+        variant(
+            Code::MOX0407,
+            "huge pages of several nodes of the host",
+            &extra(
+                "hugepages = \"2 MiB\"",
+                "numa0 = \"cpus=0,memory=4096,hostnodes=@@,policy=bind\"\n",
+            ),
+            "0-1",
+            "0",
+        ),
+        variant(
+            Code::MOX0408,
+            "with a share by virtio-fs",
+            &extra("numa = true", "hotplug = \"memory\"\n@@"),
+            "virtiofs0 = \"dirid=data\"\n",
+            "",
+        ),
+        variant(
+            Code::MOX0408,
+            "less than 1 GiB of memory",
+            &extra("numa = true", "hotplug = \"memory\"\n")
+                .replace("memory = \"4 GiB\"", "memory = \"@@\""),
+            "512 MiB",
+            "1 GiB",
+        ),
+        variant(
+            Code::MOX0408,
+            "with 17920 MiB of memory",
+            &extra("numa = true", "hotplug = \"memory\"\n")
+                .replace("memory = \"4 GiB\"", "memory = \"@@\""),
+            "17920 MiB",
+            "18 GiB",
+        ),
+        variant(
+            Code::MOX0024,
+            "`numa0` changes nothing here",
+            &extra("@@", "numa0 = \"cpus=0,memory=4096\"\n"),
+            "",
+            "numa = true",
+        ),
+        variant(
+            Code::MOX0643,
+            "wants a processor of AMD",
+            &("[hardware.cpu]\nvendor = \"@@\"\n".to_owned()
+                + &extra("firmware = \"ovmf\"", "amd-sev = \"type=std\"\n")),
+            "intel",
+            "amd",
+        ),
+        variant(
+            Code::MOX0661,
+            "`amd-sev` without OVMF",
+            &extra("firmware = \"@@\"", "amd-sev = \"type=std\"\n"),
+            "seabios",
+            "ovmf",
+        ),
+        variant(
+            Code::MOX0661,
+            "`intel-tdx` without OVMF",
+            &extra(
+                "firmware = \"@@\"",
+                "intel-tdx = \"type=tdx,attestation=0\"\n",
+            ),
+            "seabios",
+            "ovmf",
+        ),
+        variant(
+            Code::MOX0661,
+            "the processor `host` without KVM",
+            &extra("cpu = { type = \"@@\" }", "kvm = 0\n"),
+            "host",
+            "max",
+        ),
+        variant(
+            Code::MOX0661,
+            "4 processors at the start, and 2 in all",
+            &extra("cpu = { cores = 2 }", "vcpus = @@\n"),
+            "4",
+            "2",
+        ),
+        variant(
+            Code::MOX0661,
+            "a clipboard on the display `serial0`",
+            &extra("display = \"@@,clipboard=vnc\"", ""),
+            "serial0",
+            "virtio",
+        ),
+        variant(
+            Code::MOX0661,
+            "`usb5` is beyond the first 5",
+            &extra("", "ostype = \"@@\"\nusb5 = \"host=1-2\"\n"),
+            "other",
+            "l26",
+        ),
+        variant(
+            Code::MOX0661,
+            "`usb5` is beyond the first 5",
+            &extra("machine = \"pc-q35-@@\"", "usb5 = \"host=1-2\"\n"),
+            "7.0",
+            "7.1",
+        ),
+        variant(
+            Code::MOX0661,
+            "Intel's IOMMU in a machine that is not `q35`",
+            &extra("machine = \"@@,viommu=intel\"", ""),
+            "pc",
+            "q35",
+        ),
+        variant(
+            Code::MOX0661,
+            "`aw-bits` without `viommu`",
+            &extra("machine = \"q35,aw-bits=48@@\"", ""),
+            "",
+            ",viommu=intel",
+        ),
+        variant(
+            Code::MOX0661,
+            "Intel's IOMMU has no addresses of 40 bits",
+            &extra("machine = \"q35,viommu=intel,aw-bits=@@\"", ""),
+            "40",
+            "39",
+        ),
+        variant(
+            Code::MOX0661,
+            "of `scsi3` through a cache",
+            &(VOLUMES.to_owned()
+                + &extra("", "scsi3 = \"vols:vm-100-disk-7,aio=native,cache=@@\"\n")),
+            "writeback",
+            "directsync",
+        ),
+        variant(
+            Code::MOX0661,
+            "is no image of `qcow2`",
+            &(VOLUMES.to_owned() + &extra("", "scsi3 = \"vols:vm-100-disk-7,format=@@\"\n")),
+            "qcow2",
+            "raw",
+        ),
+        variant(
+            Code::MOX0661,
+            "`legacy-igd` beside a display of QEMU's",
+            &extra(
+                "machine = \"pc\"\n@@",
+                "hostpci0 = \"host=00:02.0,legacy-igd=1\"\n",
+            ),
+            "",
+            "display = \"none\"",
+        ),
+        variant(
+            Code::MOX0661,
+            "`legacy-igd` in a machine of the type `q35`",
+            &extra(
+                "machine = \"@@\"\ndisplay = \"none\"",
+                "hostpci0 = \"host=00:02.0,legacy-igd=1\"\n",
+            ),
+            "q35",
+            "pc",
+        ),
+        variant(
+            Code::MOX0661,
+            "`legacy-igd` of another card than 00:02.0",
+            &extra(
+                "machine = \"pc\"\ndisplay = \"none\"",
+                "hostpci0 = \"host=@@,legacy-igd=1\"\n",
+            ),
+            "01:00.0",
+            "00:02.0",
+        ),
+        variant(
+            Code::MOX0661,
+            "`legacy-igd` with `x-vga`",
+            &extra(
+                "machine = \"pc\"\ndisplay = \"none\"",
+                "hostpci0 = \"host=00:02.0,legacy-igd=1@@\"\n",
+            ),
+            ",x-vga=1",
+            "",
+        ),
+        variant(
+            Code::MOX0661,
+            "`legacy-igd` without the card's ROM",
+            &extra(
+                "machine = \"pc\"\ndisplay = \"none\"",
+                "hostpci0 = \"host=00:02.0,legacy-igd=1@@\"\n",
+            ),
+            ",rombar=0",
+            "",
+        ),
+        variant(
+            Code::MOX0661,
+            "there is no machine `q35` of this architecture",
+            &extra(
+                "machine = \"@@\"\ncpu = { type = \"max\" }\nfirmware = \"ovmf\"",
+                "arch = \"aarch64\"\n",
+            ),
+            "q35",
+            "virt",
+        ),
+        variant(
+            Code::MOX0661,
+            "two cards are called `eth0`",
+            &(bridge(HOME)
+                + container
+                + "network = [{ bridge = \"vmbr0\", name = \"eth0\" }, { bridge = \"vmbr0\", name = \"@@\" }]\n"),
+            "eth0",
+            "lan",
+        ),
+        variant(
+            Code::MOX0617,
+            "has two ways out for IPv4",
+            &(bridge(HOME)
+                + container
+                + "network = [{ bridge = \"vmbr0\", address = \"192.168.1.20/24\", gateway = \"192.168.1.1\" }, \
+                   { bridge = \"vmbr0\", address = \"192.168.1.21/24\"@@ }]\n"),
+            ", gateway = \"192.168.1.1\"",
+            "",
+        ),
+        variant(
+            Code::MOX0024,
+            "`gateway` changes nothing here",
+            &(bridge(HOME)
+                + container
+                + "network = [{ bridge = \"vmbr0\", address = \"@@\", gateway = \"192.168.1.1\" }]\n"),
+            "dhcp",
+            "192.168.1.20/24",
+        ),
+        variant(
+            Code::MOX0024,
+            "`keyctl` changes nothing here",
+            &format!("{container}features = [\"nesting\", \"keyctl\"]\nunprivileged = @@\n"),
+            "false",
+            "true",
+        ),
+        variant(
+            Code::MOX0657,
+            "has the volume `subvol-200-disk-4` twice",
+            &format!(
+                "{container}extra = {{ mp0 = \"roots:subvol-200-disk-4,mp=/a\", mp1 = \"roots:subvol-200-disk-@@,mp=/b\" }}\n"
+            ),
+            "4",
+            "5",
+        ),
+        variant(
             Code::MOX0501,
             "is given to `web` twice",
             &format!(

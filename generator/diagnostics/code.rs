@@ -165,7 +165,7 @@ codes! {
     MOX0404 Warning "a balloon that gives nothing back";
     MOX0405 Error   "huge pages without NUMA";
     MOX0406 Error   "memory of no whole number of huge pages";
-    MOX0407 Error   "NUMA nodes that do not add up";
+    MOX0407 Error   "NUMA nodes that Proxmox VE refuses";
     MOX0408 Error   "memory hotplug that cannot work";
     MOX0421 Error   "more processors than the host has threads";
     MOX0422 Error   "a pin to a thread that is not there";
@@ -203,6 +203,7 @@ codes! {
     MOX0614 Error   "guests that need each other in a circle";
     MOX0615 Error   "a task needs the guest agent";
     MOX0616 Error   "an address that is nobody's";
+    MOX0617 Warning "a guest with two ways out";
     MOX0620 Error   "a project that cargo refuses";
     MOX0621 Warning "packages for a Windows without winget";
     MOX0622 Error   "a variable that belongs to Windows";
@@ -241,6 +242,7 @@ codes! {
     MOX0658 Warning "firmware whose settings are lost";
     MOX0659 Warning "Secure Boot without its firmware";
     MOX0660 Warning "a profile by hand in place of a container's features";
+    MOX0661 Error   "a guest that cannot start";
     MOX0670 Error   "an account by a name that Windows has already";
     MOX0671 Error   "a domain that the guest cannot join";
     MOX0672 Warning "a check left out that Setup does not make";

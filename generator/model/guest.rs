@@ -833,6 +833,12 @@ impl Vm {
     /// The one SCSI controller that gives each disk a thread of its own.
     pub const SINGLE_CONTROLLER: &'static str = "virtio-scsi-single";
 
+    /// The processor's model without what is said behind it: `host,hidden=1` is `host`.
+    pub fn cpu_model_name(&self) -> &str {
+        let model = self.cpu_model.split(',').next().unwrap_or_default();
+        model.strip_prefix("cputype=").unwrap_or(model)
+    }
+
     /// The disk that it boots from: the first that its order names, else the first of all.
     pub fn boot_disk(&self) -> Option<&VmDisk> {
         let mut order = self.boot.iter().flat_map(|order| &order.value);

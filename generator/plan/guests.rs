@@ -10,7 +10,8 @@ use crate::live::secrets::is_blanked;
 use crate::live::storage::StoredVolume;
 use crate::live::{LiveGuest, Unread};
 use crate::pve::{
-    DiskSize, GuestConfig, GuestKind, PropertyString, Release, holds_volume, is_drive,
+    DiskSize, GuestConfig, GuestKind, PropertyString, Release, guest_config, holds_volume,
+    is_drive, machine_version,
 };
 use crate::shell::Command;
 use crate::source::Span;
@@ -93,7 +94,7 @@ pub(crate) fn is_state(key: &str) -> bool {
 const DESCRIPTION: &str = "description";
 const RAW: &str = "lxc";
 /// A container's variables, and how its file spells each of them.
-const ENVIRONMENT: (&str, &str) = ("env", "lxc.environment.runtime");
+const ENVIRONMENT: (&str, &str) = ("env", guest_config::ENVIRONMENT);
 
 /// An option's value, the notes and the raw lines of a container among them.
 fn option_of(config: &GuestConfig, key: &str) -> Option<String> {
@@ -186,14 +187,10 @@ fn takes_usb(config: &GuestConfig) -> bool {
         Some("l26" | "win8" | "win10" | "win11")
     );
     let machine = config.get("machine").unwrap_or_default();
-    let machine = machine.split(',').next().unwrap_or_default();
-    let version = machine.rsplit('-').next().unwrap_or_default();
-    let version = version.split('+').next().unwrap_or_default();
-    let mut numbers = version.split('.').map(str::parse::<u32>);
-    let new = match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (7, 1),
+    let new = match machine_version(machine) {
+        Some(version) => version >= (7, 1),
         // Without a number it is the newest, but for a Windows: that keeps the machine that it was set up on.
-        _ => config.get("ostype") == Some("l26"),
+        None => config.get("ostype") == Some("l26"),
     };
     system && new
 }

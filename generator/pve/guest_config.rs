@@ -327,7 +327,7 @@ impl fmt::Display for GuestConfig {
 }
 
 /// How a container's file spells its `env`, since Proxmox VE 9.1.
-const ENVIRONMENT: &str = "lxc.environment.runtime";
+pub const ENVIRONMENT: &str = "lxc.environment.runtime";
 
 /// A line that Proxmox would skip with a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,6 +12,7 @@ pub mod check;
 mod encode;
 pub mod guest_config;
 pub mod interfaces;
+mod machine;
 mod option;
 pub mod property;
 mod refusal;
@@ -23,6 +24,7 @@ mod size;
 
 pub use encode::{decode_text, encode_text};
 pub use guest_config::{GuestConfig, GuestKind, holds_volume, is_drive};
+pub use machine::machine_version;
 pub use option::{PveOption, place_inside};
 pub use property::PropertyString;
 pub use refusal::{CannotCarry, Refusal};

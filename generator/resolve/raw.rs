@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::pve::guest_config::parse_boolean;
+use crate::pve::guest_config::{ENVIRONMENT, parse_boolean};
 use crate::pve::schema::takes_raw_lxc_key;
 use crate::pve::{
     ConfigFile, DiskSize, PveOption, Release, check_option, place_inside, report_fault,
@@ -200,6 +200,8 @@ pub(super) fn container<'a>(
     for option in options {
         if option.key.starts_with("lxc.") {
             raw.lxc.push(option);
+        } else if option.key.value == "env" && sorter.is_sound(&option) {
+            raw.lxc.extend(variables(&option));
         } else if sorter.is_sound(&option) {
             sorter.container_option(option, &mut raw);
         }
@@ -213,6 +215,16 @@ pub(super) fn container<'a>(
         );
     }
     raw
+}
+
+/// The lines of a container's file that its `env` is: one a variable, where the option has a NUL between two.
+fn variables(option: &PveOption) -> impl Iterator<Item = PveOption> + '_ {
+    option.value.split('\0').map(|variable| {
+        PveOption::new(
+            Spanned::new(ENVIRONMENT.to_owned(), option.key.span),
+            Spanned::new(variable.to_owned(), option.value.span),
+        )
+    })
 }
 
 /// Sorts options one by one.

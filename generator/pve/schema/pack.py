@@ -383,6 +383,7 @@ def main():
     raw = {k for k in probed if probed[k] and not k.startswith(families)}
     raw |= {f"lxc.{k}" for k in MORE_RAW_KEYS.split()}
     raw -= {k for k in probed if not probed[k]}
+    options["env"]["repeats"] = True  # a variable each
     write(target / "pct.json", {"raw_keys": {k: {"since": RAW_KEYS_SINCE[k]} if k in RAW_KEYS_SINCE else {} for k in sorted(raw)}, "raw_key_families": sorted(families)},
           options=options, groups=packer.bodies)
 

@@ -465,6 +465,18 @@ impl Resolver<'_> {
         for (mount, slot) in mounts.iter_mut().zip(slots) {
             mount.slot = slot;
         }
+        if let Some(zone) = body
+            .timezone
+            .as_ref()
+            .filter(|zone| zone.as_str() != "host")
+        {
+            let read: Result<crate::value::TimeZoneName, _> = zone.as_str().parse();
+            if let Err(wrong) = read {
+                let diagnostic = Diagnostic::new(Code::MOX0019, zone.span, wrong.message);
+                let help = "name a zone of the IANA database, as `Europe/Berlin`; or `host`";
+                self.sink.push(diagnostic.help(help));
+            }
+        }
         let devices = self.devices(raw);
         let lxc = self.lxc(raw);
         let is_there = matches!(rootfs.volume, VolumeSource::Existing { .. });

@@ -1,0 +1,31 @@
+//! Machine types of QEMU: `q35`, `pc-i440fx-9.2+pve1`.
+
+/// The version of QEMU that a machine type is of; none for one that is the newest there is.
+pub fn machine_version(machine: &str) -> Option<(u32, u32)> {
+    let kind = machine.split(',').next().unwrap_or_default();
+    let (_, version) = kind.rsplit_once('-')?;
+    let version = version.split('+').next().unwrap_or_default();
+    let (major, minor) = version.split_once('.')?;
+    // A third number is of QEMU 2.4 and older: `pc-i440fx-2.4.1`.
+    let minor = minor.split('.').next().unwrap_or_default();
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::machine_version;
+
+    #[test]
+    fn versions_are_read() {
+        for (machine, version) in [
+            ("pc-q35-8.1", Some((8, 1))),
+            ("pc-i440fx-10.0+pve1,viommu=virtio", Some((10, 0))),
+            ("type=pc-q35-6.2", Some((6, 2))),
+            ("q35", None),
+            ("pc", None),
+            ("pc-q35-", None),
+        ] {
+            assert_eq!(machine_version(machine), version, "{machine}");
+        }
+    }
+}
