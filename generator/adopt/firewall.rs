@@ -3,7 +3,10 @@
 use super::doc::{Part, Toml};
 use super::guest::Guest;
 use super::write::Writing;
-use crate::value::{Choice as _, FirewallLog, FirewallPolicy, FirewallWord, SpecString as _};
+use crate::value::{
+    Choice as _, FirewallAddresses, FirewallLog, FirewallMatch, FirewallPolicy, FirewallPorts,
+    FirewallProtocol, SpecString as _,
+};
 
 /// The file of a guest's rules.
 pub(super) fn path(vmid: u32) -> String {
@@ -102,6 +105,7 @@ fn rule(line: &str) -> Option<Toml> {
         _ => return None,
     };
     let mut rule = vec![("action".to_owned(), policy(words.next()?)?.into())];
+    let (mut protocol, mut port, mut from, mut to) = (None, None, None, None);
     let mut put = |key: &str, value: Toml| rule.push((key.to_owned(), value));
     if let Some(direction) = direction {
         put("direction", direction.into());
@@ -109,14 +113,36 @@ fn rule(line: &str) -> Option<Toml> {
     while let Some(key) = words.next() {
         let value = words.next()?;
         match key {
-            "-p" => put("protocol", word(value)?),
-            "-dport" => put("port", Toml::number(value)),
-            "-source" => put("from", word(value)?),
-            "-dest" => put("to", word(value)?),
+            "-p" => {
+                protocol = Some(FirewallProtocol::parse(value).ok()?);
+                put("protocol", value.into());
+            }
+            "-dport" => {
+                port = Some(FirewallPorts::parse(value).ok()?);
+                put("port", Toml::number(value));
+            }
+            "-source" => {
+                from = Some(FirewallAddresses::parse(value).ok()?);
+                put("from", value.into());
+            }
+            "-dest" => {
+                to = Some(FirewallAddresses::parse(value).ok()?);
+                put("to", value.into());
+            }
             "-log" if value == "nolog" => {}
             "-log" => put("log", FirewallLog::of(value)?.as_str().into()),
             _ => return None,
         }
+    }
+    let compared = FirewallMatch {
+        protocol: protocol.as_ref(),
+        port: port.as_ref(),
+        from: from.as_ref(),
+        to: to.as_ref(),
+    };
+    // One that Proxmox VE leaves out stays in its file as it is.
+    if compared.unheard().is_some() {
+        return None;
     }
     if let Some(comment) = comment.filter(|comment| !comment.is_empty()) {
         put("comment", comment.into());
@@ -125,8 +151,4 @@ fn rule(line: &str) -> Option<Toml> {
         put("enabled", false.into());
     }
     Some(Toml::Table(rule))
-}
-
-fn word(value: &str) -> Option<Toml> {
-    FirewallWord::parse(value).is_ok().then(|| value.into())
 }

@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, GuestNic, Host};
 use crate::source::Span;
-use crate::value::Cidr;
+use crate::value::{Cidr, UnheardRule};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
         addresses(guest, sink);
         firewall(guest, sink);
+        rules(guest, sink);
         ways_out(guest, sink);
     }
 }
@@ -120,6 +121,49 @@ fn firewall(guest: &Guest, sink: &mut Sink) {
             .help("write `firewall = true` at the cards that it filters"),
         ),
         (None, None | Some(_)) | (Some(_), Some(_)) => {}
+    }
+}
+
+/// Rules that Proxmox VE leaves out.
+fn rules(guest: &Guest, sink: &mut Sink) {
+    let rules = guest.firewall.iter().flat_map(|firewall| &firewall.rules);
+    for rule in rules {
+        let Some(why) = rule.compared().unheard() else {
+            continue;
+        };
+        let port = rule.port.as_ref().map(|port| port.span);
+        let protocol = rule.protocol.as_ref();
+        let (message, help, also) = match why {
+            UnheardRule::NoProtocol => (
+                "ports of no protocol".to_owned(),
+                "add `protocol = \"tcp\"`, or `\"udp\"`: a rule is for one of the two",
+                None,
+            ),
+            UnheardRule::NoPorts => (
+                "ports of a protocol that has none".to_owned(),
+                "leave `port` out, or name a protocol that has it: `tcp`, `udp`, `sctp`; types are of `icmp`",
+                protocol,
+            ),
+            UnheardRule::NoTypes => (
+                "ports of ICMP".to_owned(),
+                "leave `port` out, or name a type there: `port = \"echo-request\"`",
+                protocol,
+            ),
+            UnheardRule::MixedFamilies => (
+                "IPv4 and IPv6 in one rule".to_owned(),
+                "write a rule for each of the two",
+                None,
+            ),
+        };
+        let place = port.filter(|_| why != UnheardRule::MixedFamilies);
+        let mut told = Diagnostic::new(Code::MOX0662, place.unwrap_or(rule.span), message);
+        if let Some(protocol) = also {
+            told = told.also(protocol.span, "the protocol");
+        }
+        sink.push(
+            told.note("Proxmox VE leaves such a rule out, and tells nobody: what it should let through is cut off, what it should stop comes in")
+                .help(help),
+        );
     }
 }
 

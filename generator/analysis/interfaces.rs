@@ -115,15 +115,27 @@ fn bridge_of(host: &Host, segment: Segment) -> Option<(&str, Span)> {
 
 /// Two rows for one interface, or a port of Open vSwitch with the name of another interface.
 fn one_interface_twice(host: &Host, sink: &mut Sink) {
+    let cards = host.hardware.nics.values();
+    let cards: BTreeMap<&str, Span> = cards
+        .map(|card| (card.interface.as_str(), card.interface.span))
+        .collect();
     let mut seen: BTreeMap<String, (&str, Span)> = BTreeMap::new();
-    for bridge in host.network.bridges.values() {
-        seen.insert(
-            bridge.name.value.clone(),
-            (&bridge.name.value, bridge.name.span),
-        );
-    }
-    for bond in host.network.bonds.values() {
-        seen.insert(bond.name.value.clone(), (&bond.name.value, bond.name.span));
+    let bridges = host.network.bridges.values().map(|bridge| &bridge.name);
+    let bonds = host.network.bonds.values().map(|bond| &bond.name);
+    for name in bridges.chain(bonds) {
+        let card = cards
+            .get(name.value.as_str())
+            .map(|card| ("a network card", *card));
+        let other = seen.get(&name.value).map(|(_, place)| ("a bridge", *place));
+        if let Some((what, place)) = card.or(other) {
+            let message = format!("`{}` is the name of {what}, too", name.value);
+            sink.push(
+                Diagnostic::new(Code::MOX0224, name.span, message)
+                    .also(place, "the first")
+                    .help("give each a name of its own: `vmbr0`, `bond0`"),
+            );
+        }
+        seen.insert(name.value.clone(), (&name.value, name.span));
     }
     let mut told = |name: &str, place: Span, first: &str, first_place: Span| {
         sink.push(

@@ -1,17 +1,28 @@
 //! Wishes that reach nothing: keys that say something only of what is not there.
 
 use crate::diagnostics::{Diagnostic, Sink};
-use crate::model::{Container, Dataset, Guest, GuestKind, Host, PciDevice, Vm};
+use crate::model::{
+    Bridge, Container, Dataset, ExternalPlace, Guest, GuestKind, Host, PciDevice, StoreRef, Vm,
+    VzdumpBackup,
+};
 use crate::pve::PveOption;
-use crate::value::{Bus, DatasetUse, GuestAddress, Platform};
+use crate::value::{Bus, Compress, DatasetUse, GuestAddress, Platform};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     of_host(host, sink);
+    for bridge in host.network.bridges.values() {
+        handed_out(bridge, sink);
+    }
     for dataset in host.storage.datasets.values() {
         volumes(dataset, sink);
     }
     for device in host.hardware.pci.values() {
         itself(device, sink);
+    }
+    for schedule in host.schedules.values() {
+        if let Some(task) = schedule.backup() {
+            backups(host, task, sink);
+        }
     }
     for guest in host.guests.values() {
         cards(guest, sink);
@@ -36,6 +47,103 @@ fn of_host(host: &Host, sink: &mut Sink) {
                 "the host runs Debian, and this is of NixOS",
             )
             .help("a NixOS guest has a `state-version` of its own in its `nixos` table; leave this one out, or say `platform = \"nixos\"`"),
+        );
+    }
+}
+
+/// Addresses that a server hands out in another network than the bridge's.
+fn handed_out(bridge: &Bridge, sink: &mut Sink) {
+    let Some(range) = bridge.dhcp_range else {
+        return;
+    };
+    let own: Vec<_> = bridge.ip.fixed_addresses().collect();
+    let is_inside = |address| own.iter().any(|own| own.value.contains(address));
+    let (first, last) = (range.first(), range.last());
+    let Some(address) = own
+        .first()
+        .filter(|_| !is_inside(first) && !is_inside(last))
+    else {
+        return;
+    };
+    sink.push(
+        Diagnostic::unheard(
+            "dhcp-range",
+            range.span,
+            format!(
+                "no address of `{}` is between {first} and {last}",
+                bridge.name.value
+            ),
+        )
+        .also(address.span, "its network")
+        .help("write the first and the last address that the server in this network hands out"),
+    );
+}
+
+/// What is said of files of containers, and of what is pruned, in a job that has none of it.
+fn backups(host: &Host, task: &VzdumpBackup, sink: &mut Sink) {
+    let option = |key: &str| PveOption::find(&task.schema, key);
+    let mut held = task.guests.iter().map(|id| &host.guests[id]);
+    let has_containers = !host.complete || held.any(|guest| guest.vm().is_none());
+    for key in ["exclude-path", "pbs-change-detection-mode", "stdexcludes"] {
+        if let Some(option) = option(key).filter(|_| !has_containers) {
+            sink.push(
+                Diagnostic::unheard(
+                    key,
+                    option.key.span,
+                    "it is of the files of containers, and the job holds none",
+                )
+                .help("leave it out"),
+            );
+        }
+    }
+    let is_server = match *task.storage {
+        Some(StoreRef::External(id)) => {
+            matches!(host.storage.external[id].place, ExternalPlace::Pbs { .. })
+        }
+        Some(StoreRef::Dataset(_) | StoreRef::Lvm(_) | StoreRef::Local) => false,
+        None => true,
+    };
+    let by_server = option("pbs-change-detection-mode").filter(|_| has_containers && !is_server);
+    if let Some(mode) = by_server {
+        sink.push(
+            Diagnostic::unheard(
+                "pbs-change-detection-mode",
+                mode.key.span,
+                "the backups do not go to a Proxmox Backup Server",
+            )
+            .help("leave it out"),
+        );
+    }
+    if task.compress.is_written() && task.storage.is_some() && is_server {
+        sink.push(
+            Diagnostic::unheard(
+                "compress",
+                task.compress.span,
+                "a Proxmox Backup Server takes chunks, and compresses each in its own way",
+            )
+            .help("leave it out"),
+        );
+    }
+    for (key, of) in [("pigz", Compress::Gzip), ("zstd", Compress::Zstd)] {
+        if let Some(option) = option(key).filter(|_| *task.compress != of) {
+            sink.push(
+                Diagnostic::unheard(key, option.key.span, format!("it is the threads of `{of}`"))
+                    .also(
+                        task.compress.span,
+                        format!("backups are compressed by `{}`", *task.compress),
+                    )
+                    .help(format!("leave it out, or write `compress = \"{of}\"`")),
+            );
+        }
+    }
+    let protected = option("protected").filter(|on| on.value.as_str() == "1");
+    if let (Some(keep), Some(protected)) = (&task.keep, protected) {
+        sink.push(
+            Diagnostic::unheard("keep", keep.span, "no backup of the job is ever pruned")
+                .also(protected.value.span, "each is protected")
+                .help(
+                    "leave one of the two out: what is protected stays until somebody removes it",
+                ),
         );
     }
 }

@@ -89,6 +89,31 @@ fn network() -> Vec<Variant> {
     let eleven: String = (0..11).map(|_| card("web", "firewall = true\n")).collect();
     vec![
         variant(
+            Code::MOX0224,
+            "`lan0` is the name of a network card, too",
+            &format!("{LAN}[network.bridges.@@]\nports = [\"lan0\"]\n"),
+            "lan0",
+            "vmbr0",
+        ),
+        variant(
+            Code::MOX0224,
+            "`vmbr0` is the name of a bridge, too",
+            &format!(
+                "{}[hardware.nics.lan1]\ninterface = \"lan1\"\nmac = \"00:00:5E:00:53:02\"\n\
+                 [network.bonds.@@]\nports = [\"lan1\"]\nmode = \"active-backup\"\n",
+                bridge(HOME)
+            ),
+            "vmbr0",
+            "bond0",
+        ),
+        variant(
+            Code::MOX0024,
+            "`dhcp-range` changes nothing here",
+            &bridge(&format!("{HOME}dhcp-range = \"@@.50-@@.99\"\n")),
+            "192.168.2",
+            "192.168.1",
+        ),
+        variant(
             Code::MOX0201,
             "are the same interface",
             &two(""),
@@ -392,6 +417,10 @@ fn guests() -> Vec<Variant> {
     let files = "[storage.datasets.files]\npool = \"rpool\"\nuse = \"share\"\n";
     let extra =
         |keys: &str, extra: &str| format!("{}[vms.web.extra]\n{extra}\n", vm("web", 100, keys));
+    let rule = |compared: &str| {
+        let firewall = format!("firewall.rules = [{{ action = \"accept\", {compared} }}]");
+        bridge(HOME) + &vm("web", 100, &firewall) + &card("web", "firewall = true\n")
+    };
     let gpu = "[hardware.pci]\ngpu = { address = \"01:00.0\", class = \"gpu\", id = \"10de:2504\" }\nigpu = { address = \"00:02.0\", class = \"gpu\", id = \"8086:4680\" }\n";
     let container = "[storage.datasets.roots]\npool = \"rpool\"\nuse = \"containers\"\n\
                      [containers.ct]\nos = \"debian\"\nvmid = 200\nmemory = \"1 GiB\"\ntemplate = \"local:vztmpl/debian.tar.zst\"\nrootfs = { dataset = \"roots\", size = \"8 GiB\" }\n";
@@ -654,6 +683,27 @@ fn guests() -> Vec<Variant> {
             "lan",
         ),
         variant(
+            Code::MOX0662,
+            "ports of a protocol that has none",
+            &rule("protocol = \"@@\", port = 22"),
+            "gre",
+            "sctp",
+        ),
+        variant(
+            Code::MOX0662,
+            "ports of ICMP",
+            &rule("protocol = \"icmp\", port = \"@@\""),
+            "22",
+            "echo-request",
+        ),
+        variant(
+            Code::MOX0662,
+            "IPv4 and IPv6 in one rule",
+            &rule("from = \"192.168.1.0/24\", to = \"@@\""),
+            "fd00::1",
+            "192.168.1.9",
+        ),
+        variant(
             Code::MOX0617,
             "has two ways out for IPv4",
             &(bridge(HOME)
@@ -856,6 +906,10 @@ fn guests() -> Vec<Variant> {
 
 fn schedules() -> Vec<Variant> {
     let backup = "[storage.external.nas]\nkind = \"nfs\"\nserver = \"192.168.1.5\"\nexport = \"/b\"\nuse = \"backups\"\n";
+    let server = "[storage.external.pbs]\nkind = \"pbs\"\nserver = \"192.168.1.6\"\ndatastore = \"d\"\nusername = \"a@pbs\"\nsecret = \"s\"\n\
+                  fingerprint = \"64:d3:ff:3a:50:38:53:5a:9b:f7:50:64:d3:ff:3a:50:38:53:5a:9b:f7:50:64:d3:ff:3a:50:38:53:5a:9b:f7\"\nuse = \"backups\"\n";
+    let box_of_files = "[storage.datasets.roots]\npool = \"rpool\"\nuse = \"containers\"\n\
+                        [containers.ct]\nos = \"debian\"\nvmid = 200\nmemory = \"1 GiB\"\ntemplate = \"local:vztmpl/debian.tar.zst\"\nrootfs = { dataset = \"roots\", size = \"8 GiB\" }\n";
     let update = "[schedules.u]\ntask = \"proxmox-update\"\nreboot = \"if-needed\"\n";
     let root = "[vms.web.disks]\nroot = { dataset = \"vols\", size = \"8 GiB\" }\n";
     let web = format!("{VOLUMES}{}{root}{backup}", vm("web", 100, ""));
@@ -907,6 +961,57 @@ fn schedules() -> Vec<Variant> {
             &format!("{web}{}", job.replace("last = 2", "@@")),
             "hourly = 3, weekly = 4",
             "daily = 7, weekly = 4",
+        ),
+        variant(
+            Code::MOX0024,
+            "`exclude-path` changes nothing here",
+            &format!("{web}{job}@@"),
+            "exclude-path = [\"/tmp/?*\"]\n",
+            "",
+        ),
+        variant(
+            Code::MOX0024,
+            "`pbs-change-detection-mode` changes nothing here",
+            &format!("{web}{box_of_files}{job}@@"),
+            "pbs-change-detection-mode = \"metadata\"\n",
+            "exclude-path = [\"/tmp/?*\"]\n",
+        ),
+        variant(
+            Code::MOX0024,
+            "`keep` changes nothing here",
+            &format!("{web}{job}protected = @@\n"),
+            "true",
+            "false",
+        ),
+        variant(
+            Code::MOX0024,
+            "`pigz` changes nothing here",
+            &format!("{web}{job}pigz = 4\ncompress = \"@@\"\n"),
+            "zstd",
+            "gzip",
+        ),
+        variant(
+            Code::MOX0024,
+            "`compress` changes nothing here",
+            &format!("{web}{server}{}@@", job.replace("nas", "pbs")),
+            "compress = \"gzip\"\n",
+            "",
+        ),
+        variant(
+            Code::MOX0112,
+            "makes its volumes in the thin pool `data` of `pve`",
+            "[storage.lvm.one]\ngroup = \"pve\"\nthin-pool = \"data\"\nuse = \"vm-disks\"\n\
+             [storage.lvm.two]\ngroup = \"@@\"\nthin-pool = \"data\"\nuse = \"containers\"\n",
+            "pve",
+            "other",
+        ),
+        variant(
+            Code::MOX0112,
+            "makes its volumes in the pool `p` of Ceph",
+            "[storage.external.one]\nkind = \"rbd\"\npool = \"p\"\nuse = \"vm-disks\"\n\
+             [storage.external.two]\nkind = \"rbd\"\npool = \"@@\"\nuse = \"containers\"\n",
+            "p",
+            "q",
         ),
     ]
 }

@@ -11,11 +11,11 @@ use crate::pve::PveOption;
 use crate::source::{Span, Spanned};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, Cidr, ComputerName, ContainerOs, CpuSet,
-    DevicePath, DnsName, EfiType, FirewallDirection, FirewallLog, FirewallPolicy, FirewallPorts,
-    FirewallWord, Firmware, GuestAddress, GuestFileSystem, GuestOs, GuestPath, KeyboardLayout,
-    Line, Locale, MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, RemoteAccess,
-    SecretName, SetupCheck, SshKey, Tag, Text, TimeZoneName, TpmVersion, UsbId, VlanSet, VlanTag,
-    VmId, VmOs, VolumeId, WindowsUser, WingetId,
+    DevicePath, DnsName, EfiType, FirewallAddresses, FirewallDirection, FirewallLog, FirewallMatch,
+    FirewallPolicy, FirewallPorts, FirewallProtocol, Firmware, GuestAddress, GuestFileSystem,
+    GuestOs, GuestPath, KeyboardLayout, Line, Locale, MacAddress, ModulePath, Name, NixAttribute,
+    Node, Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, SshKey, Tag, Text, TimeZoneName,
+    TpmVersion, UsbId, VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
 };
 
 /// A virtual machine or a container.
@@ -480,19 +480,31 @@ pub struct FirewallRule {
     /// Which way it goes.
     pub direction: Setting<FirewallDirection>,
     /// The protocol.
-    pub protocol: Option<Spanned<FirewallWord>>,
+    pub protocol: Option<Spanned<FirewallProtocol>>,
     /// The ports.
     pub port: Option<Spanned<FirewallPorts>>,
     /// Where it comes from.
-    pub from: Option<Spanned<FirewallWord>>,
+    pub from: Option<Spanned<FirewallAddresses>>,
     /// Where it goes.
-    pub to: Option<Spanned<FirewallWord>>,
+    pub to: Option<Spanned<FirewallAddresses>>,
     /// How loud it is logged.
     pub log: Setting<FirewallLog>,
     /// What it is for.
     pub comment: Option<Spanned<Line>>,
     /// Whether it applies.
     pub enabled: Setting<bool>,
+}
+
+impl FirewallRule {
+    /// What it compares with.
+    pub fn compared(&self) -> FirewallMatch<'_> {
+        FirewallMatch {
+            protocol: self.protocol.as_ref().map(|protocol| &protocol.value),
+            port: self.port.as_ref().map(|port| &port.value),
+            from: self.from.as_ref().map(|from| &from.value),
+            to: self.to.as_ref().map(|to| &to.value),
+        }
+    }
 }
 
 /// What a disk of a virtual machine is.

@@ -36,7 +36,6 @@ struct Index<'a> {
     disks: Names<'a, Disk>,
     nics: Names<'a, Nic>,
     pci: Names<'a, PciDevice>,
-    #[allow(dead_code, reason = "guests name USB devices with the next change")]
     usb: Names<'a, UsbDevice>,
     bridges: Names<'a, Bridge>,
     bonds: Names<'a, Bond>,
@@ -160,7 +159,7 @@ pub fn resolve_for(file: &HostFile, addresses: Addresses, sink: &mut Sink) -> Ho
     };
     model.guests = guests::resolve(rows, &rootless, &model, &index, addresses, sink);
     model.schedules = schedules::resolve(file, &model, &index, sink);
-    schedules::find_stores(&model.vzdump, &index, sink);
+    schedules::find_stores(&model.vzdump, &model.storage, &index, sink);
     identity::check(&model, sink);
     model.complete = !sink.has_errors();
     model

@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
     Arena, BackupRehearsal, Guest, GuestKind, Host, Id, Keep, NixosFlakeUpdate, ProxmoxUpdate,
-    Schedule, Setting, SmartTest, StoreRef, Task, TaskGuests, VzdumpBackup, WindowsMaintenance,
-    WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
+    Schedule, Setting, SmartTest, Storage, StoreRef, Task, TaskGuests, VzdumpBackup,
+    WindowsMaintenance, WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
 };
 use crate::pve::{ConfigFile, PveOption};
 use crate::source::{Span, Spanned};
@@ -360,7 +360,12 @@ impl Resolver<'_> {
                 .ids
                 .retain(|id| *every[id.value].backup && !excluded.contains(&id.value));
         }
-        find_stores(&body.schema, self.index, self.sink);
+        find_stores(&body.schema, &self.host.storage, self.index, self.sink);
+        for key in ["dumpdir", "stdout"] {
+            if let Some(option) = PveOption::find(&body.schema, key) {
+                self.elsewhere(option, body);
+            }
+        }
         let unset = super::list(body.unset.as_ref());
         super::guests::check_unset(&unset, ConfigFile::Job("vzdump"), self.sink);
         VzdumpBackup {
@@ -471,6 +476,19 @@ impl Resolver<'_> {
         Setting::written(TaskGuests { all: false, ids }, span)
     }
 
+    /// A job has one place for its backups: `vzdump` refuses to run with two (`PVE::VZDump::new`).
+    fn elsewhere(&mut self, option: &PveOption, body: &ScheduleSpec) {
+        let Some(storage) = &body.storage else { return };
+        let key = &option.key.value;
+        let message = format!("`{key}` beside `storage`");
+        self.sink.push(
+            Diagnostic::new(Code::MOX0016, option.key.span, message)
+                .also(storage.span, "where its backups go")
+                .note(format!("each run of the job fails: \"cannot use options 'storage' and '{key}' at the same time\""))
+                .help("leave it out: a folder is a store too, of the kind `dir`"),
+        );
+    }
+
     /// The store that backups go to or come from.
     fn storage(&mut self, body: &ScheduleSpec) -> Setting<Option<StoreRef>> {
         let Some(written) = &body.storage else {
@@ -504,19 +522,37 @@ impl Resolver<'_> {
 }
 
 /// Looks up the stores that options of backups name: `storage` itself, and that of `fleecing`.
-pub(super) fn find_stores(options: &[PveOption], index: &Index<'_>, sink: &mut Sink) {
-    let mut find = |name: Spanned<String>| {
-        index.store_or_report(&name.map(Reference), sink);
-    };
+pub(super) fn find_stores(
+    options: &[PveOption],
+    storage: &Storage,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) {
     for option in options {
         if option.key.value == "storage" {
-            find(option.value.clone());
+            index.store_or_report(&option.value.clone().map(Reference), sink);
         }
         if option.key.value == "fleecing" {
             // What is no property string is told where the option is written.
             for (key, value) in option.parts().unwrap_or_default() {
-                if key.as_deref() == Some("storage") {
-                    find(value);
+                if key.as_deref() != Some("storage") {
+                    continue;
+                }
+                let name = value.clone().map(Reference);
+                let Some(store) = index.store_or_report(&name, sink) else {
+                    continue;
+                };
+                let store = storage.store(store.value);
+                if let (false, Some(found)) =
+                    (store.is_for(DatasetUse::VmDisks), store.uses().first())
+                {
+                    let message = format!("`{}` is not for images of disks", value.value);
+                    sink.push(
+                        Diagnostic::new(Code::MOX0110, value.span, message)
+                            .also(found.span, format!("it is for `{}`", found.value))
+                            .note("what a guest overwrites while it is backed up is kept in an image")
+                            .help("name a store with `use = \"vm-disks\"`, or add that use to this one"),
+                    );
                 }
             }
         }

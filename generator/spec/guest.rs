@@ -11,11 +11,11 @@ use super::table::table;
 use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName, ContainerOs,
-    CpuSet, DevicePath, DnsName, EfiType, EnvironmentName, FirewallDirection, FirewallLog,
-    FirewallPolicy, FirewallPorts, FirewallWord, Firmware, GuestAddress, GuestFileSystem,
-    GuestPath, ImageFormat, Line, Locale, MacAddress, ModulePath, Name, NixAttribute, OctalMode,
-    Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, Tag, Text, TpmVersion, ValueError,
-    VlanTag, VmId, VmOs, VolumeId, VolumeName, WindowsUser, WingetId,
+    CpuSet, DevicePath, DnsName, EfiType, EnvironmentName, FirewallAddresses, FirewallDirection,
+    FirewallLog, FirewallPolicy, FirewallPorts, FirewallProtocol, Firmware, GuestAddress,
+    GuestFileSystem, GuestPath, ImageFormat, Line, Locale, MacAddress, ModulePath, Name,
+    NixAttribute, OctalMode, Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, Tag, Text,
+    TpmVersion, ValueError, VlanTag, VmId, VmOs, VolumeId, VolumeName, WindowsUser, WingetId,
 };
 
 table! {
@@ -307,14 +307,14 @@ table! {
         "action" action: req OneOf<FirewallPolicy>;
         /// Which way it goes; `in` where left out.
         "direction" direction: opt OneOf<FirewallDirection>;
-        /// The protocol, as `tcp`.
-        "protocol" protocol: opt FirewallWord;
-        /// The ports that it is for: `22`, `"80,443"`, `"137:138"`.
+        /// The protocol, as `tcp`; a rule with ports needs one.
+        "protocol" protocol: opt FirewallProtocol;
+        /// The ports that it is for: `22`, `"80,443"`, `"137:138"`; of `icmp` its types, as `"echo-request"`.
         "port" port: opt FirewallPorts;
-        /// Where it comes from: an address, a network, a range, or a list of them.
-        "from" from: opt FirewallWord;
+        /// Where it comes from: an address, a network, a list of them, a range, a set (`"+lan"`), an alias.
+        "from" from: opt FirewallAddresses;
         /// Where it goes.
-        "to" to: opt FirewallWord;
+        "to" to: opt FirewallAddresses;
         /// How loud it is logged; not at all where left out.
         "log" log: opt OneOf<FirewallLog>;
         /// What it is for.
@@ -661,32 +661,14 @@ impl super::reader::FromNode for FirewallPorts {
         reader: &mut super::reader::Reader<'_>,
     ) -> Option<Self> {
         let crate::value::Value::String(text) = &node.value else {
-            return Int::<1, 65535>::from_node(node, reader).map(|port| Self(port.0.to_string()));
+            let port = Int::<1, 65535>::from_node(node, reader)?;
+            return u16::try_from(port.0).ok().map(Self::one);
         };
-        let number = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
-        // A service's name, as `https`, is taken from /etc/services.
-        let service = |text: &str| {
-            text.starts_with(|c: char| c.is_ascii_lowercase())
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-        };
-        let fits = text.split(',').all(|part| match part.split_once(':') {
-            Some((first, last)) => number(first) && number(last),
-            None => number(part) || service(part),
-        });
-        if fits {
-            return Some(Self(text.clone()));
-        }
-        reader.report_value(
-            crate::diagnostics::Code::MOX0021,
-            node.span,
-            text,
-            ValueError::whole(
-                text,
-                format!("`{}` is not a list of ports", text.escape_debug()),
-            )
-            .help("write `22`, `\"80,443\"` or `\"137:138\"`"),
-        );
-        None
+        let read = Self::parse(text);
+        read.map_err(|wrong| {
+            reader.report_value(crate::diagnostics::Code::MOX0021, node.span, text, wrong);
+        })
+        .ok()
     }
 }
 

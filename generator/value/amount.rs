@@ -41,19 +41,3 @@ impl schemars::JsonSchema for Port {
         ] })
     }
 }
-
-/// The ports of a firewall's rule, as Proxmox VE writes them: a number, a range `137:138`, a list `80,443`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FirewallPorts(pub String);
-
-impl schemars::JsonSchema for FirewallPorts {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "FirewallPorts".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "anyOf": [
-            { "type": "integer", "minimum": 1, "maximum": 65535 },
-            { "type": "string" },
-        ] })
-    }
-}

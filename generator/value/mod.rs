@@ -6,6 +6,7 @@ mod address;
 mod amount;
 mod choice;
 mod cpuset;
+mod firewall;
 mod hours;
 mod id;
 mod image;
@@ -24,7 +25,7 @@ mod word;
 mod zfs;
 
 pub use address::{AddressRange, Cidr, GuestAddress, HostAddress, IpAddress, RouteTarget};
-pub use amount::{Balloon, FirewallPorts, Port};
+pub use amount::{Balloon, Port};
 pub use choice::{
     BackupMode, BondMode, BridgeKind, Bus, CacheMode, Choice, Compress, ContainerOs, CpuVendor,
     DatasetUse, DiskKind, EfiType, ExternalKind, FirewallDirection, FirewallLog, FirewallPolicy,
@@ -33,6 +34,9 @@ pub use choice::{
     TaskKind, TpmVersion, VmOs, ZfsAclType, ZfsCipher, ZfsSync, ZfsXattr,
 };
 pub use cpuset::CpuSet;
+pub use firewall::{
+    Family, FirewallAddresses, FirewallMatch, FirewallPorts, FirewallProtocol, UnheardRule,
+};
 pub use hours::HoursOff;
 pub use id::{PciId, VmId};
 pub use image::{ImageSource, Sha256Sum};
@@ -47,8 +51,8 @@ pub use port::PortRange;
 pub use size::ByteSize;
 pub use speed::LinkSpeed;
 pub use text::{
-    CountryCode, Email, FirewallWord, KeyboardLayout, Line, ReleaseTag, SecretName, SshKey, Text,
-    TimeZoneName, VolumeId, VolumeName,
+    CountryCode, Email, KeyboardLayout, Line, ReleaseTag, SecretName, SshKey, Text, TimeZoneName,
+    VolumeId, VolumeName,
 };
 pub use tree::{Node, TableNode, Value};
 pub use usb::{UsbId, UsbPort};

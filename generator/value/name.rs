@@ -114,6 +114,10 @@ name!(
         if !(2..=15).contains(&text.len()) {
             return Err(ValueError::whole(text, format!("an interface's name has 2 to 15 characters, not {}", text.len())));
         }
+        // `sysctl_dev_name_is_allowed` of the kernel: settings of all interfaces are called so.
+        if matches!(text, "lo" | "all" | "default") {
+            return Err(ValueError::whole(text, format!("`{text}` is the kernel's own")).help("take another name: `vmbr0`, `bond0`"));
+        }
         Ok(())
     }
 );

@@ -37,6 +37,8 @@ macro_rules! text {
     };
 }
 
+pub(super) use text;
+
 text!(
     /// Text of any length and any lines. Control characters but newline and tab are refused: XML and Nix cannot carry them all.
     Text,
@@ -193,21 +195,6 @@ text!(
         let fits = !volume.is_empty() && !volume.starts_with('/') && volume.split('/').all(|part| !matches!(part, "" | "." | ".."))
             && volume.chars().all(|c| c.is_ascii_graphic() && !matches!(c, ',' | ';' | '=' | '"' | '\'' | '\\' | '`' | '$'));
         if fits { Ok(()) } else { Err(wrong()) }
-    }
-);
-
-text!(
-    /// What a firewall's rule compares with: an address, a network, a list of them, a set, a protocol.
-    FirewallWord,
-    MOX0021,
-    "an address, a network, a set or a protocol, as `\"192.168.1.0/24\"`, `\"+lan\"` or `\"tcp\"`",
-    |text| {
-        // It stands as one word in a line of options, behind which a comment begins with `#`.
-        let fits = !text.starts_with('-') && !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != '#');
-        if fits { Ok(()) } else {
-            Err(ValueError::whole(text, format!("`{}` is nothing that a rule compares with", text.escape_debug()))
-                .help("write it as one word: `\"192.168.1.10\"`, `\"192.168.1.0/24,fd00::/64\"`, `\"+lan\"`"))
-        }
     }
 );
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{External, ExternalPlace, Host};
+use crate::model::{External, ExternalPlace, Host, Lvm};
+use crate::pve::PveOption;
 use crate::source::Span;
 
 /// What two storages of one place have in common.
@@ -13,6 +14,8 @@ enum Place {
     Folder(String),
     /// The same on a server, by what makes it the same there.
     Served(Vec<String>),
+    /// What volumes are made in, in words.
+    Volumes(String),
 }
 
 /// The places of a store, each with where the spec says it.
@@ -53,10 +56,23 @@ fn places(store: &External) -> Vec<(Place, Span)> {
             ],
             datastore.span,
         )],
+        ExternalPlace::Rbd { namespace, .. } => {
+            let monitors = option(store, "monhost");
+            let cluster = if monitors.is_empty() {
+                String::new()
+            } else {
+                format!(" of `{monitors}`")
+            };
+            let space = namespace.as_ref().map(|name| name.as_str());
+            let space = space.map_or_else(String::new, |name| format!(", namespace `{name}`"));
+            let pool = option(store, "pool");
+            let pool = if pool.is_empty() { "rbd" } else { pool };
+            let volumes = format!("the pool `{pool}` of Ceph{cluster}{space}");
+            vec![(Place::Volumes(volumes), store.name.span)]
+        }
         ExternalPlace::Dir { .. }
         | ExternalPlace::Btrfs { .. }
         | ExternalPlace::Cephfs { .. }
-        | ExternalPlace::Rbd { .. }
         | ExternalPlace::Iscsi
         | ExternalPlace::Esxi { .. } => Vec::new(),
     };
@@ -76,6 +92,24 @@ fn places(store: &External) -> Vec<(Place, Span)> {
         places.push((Place::Folder(folder.to_string()), span));
     }
     places
+}
+
+/// The volume group, or the thin pool in it. One that has no use is no storage.
+fn place_of_volumes(store: &Lvm) -> Vec<(Place, Span)> {
+    if store.uses.is_empty() || store.group.is_missing() {
+        return Vec::new();
+    }
+    let (volumes, span) = match &store.thin_pool {
+        Some(pool) => (
+            format!("the thin pool `{}` of `{}`", pool.value, *store.group),
+            pool.span,
+        ),
+        None => (
+            format!("the volume group `{}`", *store.group),
+            store.group.span,
+        ),
+    };
+    vec![(Place::Volumes(volumes), span)]
 }
 
 /// An option that a store says by Proxmox VE's own name.
@@ -102,7 +136,12 @@ pub(super) fn one_place(host: &Host, sink: &mut Sink) {
         let nodes = option(store, "nodes");
         (&store.name, nodes, *store.disabled, places(store))
     });
-    for (name, nodes, disabled, places) in datasets.chain(stores) {
+    let groups = host.storage.lvm.values().map(|store| {
+        let nodes =
+            PveOption::find(&store.schema, "nodes").map_or("", |nodes| nodes.value.as_str());
+        (&store.name, nodes, *store.disabled, place_of_volumes(store))
+    });
+    for (name, nodes, disabled, places) in datasets.chain(groups).chain(stores) {
         if disabled {
             continue;
         }
@@ -113,6 +152,7 @@ pub(super) fn one_place(host: &Host, sink: &mut Sink) {
                     format!("`{}` of `{}`", words[2], words[1]),
                     "keeps its files in",
                 ),
+                Place::Volumes(volumes) => (volumes.clone(), "makes its volumes in"),
             };
             let place = (place, nodes);
             let Some((first, other)) = taken.get(&place).copied() else {

@@ -120,7 +120,7 @@ fn rule_line(rule: &FirewallRule) -> String {
             "p",
             rule.protocol.as_ref().map(|protocol| protocol.as_str()),
         ),
-        ("dport", rule.port.as_ref().map(|port| port.0.as_str())),
+        ("dport", rule.port.as_ref().map(|port| port.as_str())),
         ("log", Some(rule.log.as_str())),
     ];
     for (key, word) in words {

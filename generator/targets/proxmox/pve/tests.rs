@@ -1406,6 +1406,14 @@ fn a_job_refuses_what_it_does_not_take() {
         (Code::MOX0106, "\"nowhere\"")
     );
     assert_eq!(
+        job(
+            "9.2",
+            &keys("fleecing = { enabled = true, storage = \"backups\" }")
+        )
+        .only(),
+        (Code::MOX0110, "\"backups\"")
+    );
+    assert_eq!(
         job("9.2", &keys("pool = \"servers\"")).only(),
         (Code::MOX0002, "pool")
     );

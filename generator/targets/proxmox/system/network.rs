@@ -15,6 +15,7 @@ use crate::model::{
     Bond, Bridge, Host, HostInterface, Id, Leg, LegId, Link as On, Nic, Port, PortDevice, Segment,
 };
 use crate::output::Mode;
+use crate::pve::Refusal;
 use crate::pve::interfaces::{
     self, Family, Interface, InterfaceKind, Interfaces, IpVersion, Method, OvsPort, OvsPortKind,
 };
@@ -134,6 +135,10 @@ impl File<'_> {
         let name = interface.name.clone();
         self.places.set(name.as_str(), span);
         if let Err(why) = self.interfaces.push(interface) {
+            // Two of one name are told by the analysis, and better.
+            if why.why == Refusal::Twice && self.sink.has_errors() {
+                return;
+            }
             self.sink.push(Diagnostic::new(
                 Code::MOX0825,
                 span,
