@@ -300,6 +300,14 @@ impl Variant {
     }
 }
 
+/// Two machines with drives that options name.
+fn two_with(first: &str, second: &str) -> String {
+    let drive = |name: &str, vmid, device: &str| {
+        vm(name, vmid, "") + &format!("[vms.{name}.extra]\nscsi3 = \"{device}\"\n")
+    };
+    drive("web", 100, first) + &drive("mail", 101, second)
+}
+
 fn storage() -> Vec<Variant> {
     let disk = |name: &str, keys: &str| {
         format!("[hardware.disks.{name}]\nkind = \"hdd\"\nsize = \"4 TB\"\n{keys}\n")
@@ -308,6 +316,41 @@ fn storage() -> Vec<Variant> {
     let four = own("a") + &own("b") + &own("c") + &own("d");
     let tank = |keys: &str| format!("{four}[storage.pools.tank]\n{keys}\n");
     vec![
+        variant(
+            Code::MOX0303,
+            "`/dev/disk/by-id/nvme-1` is a disk of the pool `rpool`",
+            &format!(
+                "[hardware.disks.spare]\nkind = \"ssd\"\nsize = \"1 TB\"\ndevice = \"/dev/disk/by-id/ata-9\"\n{}",
+                vm("web", 100, "disks.root = { device = \"@@\" }")
+            ),
+            "nvme1",
+            "spare",
+        ),
+        variant(
+            Code::MOX0302,
+            "`mail` and `web` have the disk `/dev/disk/by-id/ata-9`",
+            &two_with("/dev/disk/by-id/ata-9", "/dev/disk/by-id/ata-@@"),
+            "9",
+            "8",
+        ),
+        variant(
+            Code::MOX0302,
+            "`web` has the disk `/dev/disk/by-id/ata-9` twice",
+            &(vm("web", 100, "")
+                + "[vms.web.extra]\nscsi3 = \"/dev/disk/by-id/ata-9\"\nscsi4 = \"/dev/disk/by-id/ata-@@\"\n"),
+            "9",
+            "8",
+        ),
+        variant(
+            Code::MOX0302,
+            "the disk `spare` is used twice",
+            "[hardware.disks.spare]\nkind = \"ssd\"\nsize = \"1 TB\"\ndevice = \"/dev/disk/by-id/ata-9\"\n\
+             [hardware.disks.other]\nkind = \"ssd\"\nsize = \"1 TB\"\ndevice = \"/dev/disk/by-id/ata-8\"\n\
+             [storage.pools.tank]\nlayout = \"stripe\"\ndisks = [\"@@\"]\n\
+             [storage.lvm.vols]\ngroup = \"vols\"\ndisks = [\"spare\"]\nuse = \"vm-disks\"\n",
+            "spare",
+            "other",
+        ),
         variant(
             Code::MOX0301,
             "one has no partner",

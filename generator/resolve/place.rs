@@ -116,6 +116,10 @@ impl PlaceKeys<'_> {
             }
         } else {
             self.check_new(store, medium, purpose, host, sink);
+            if let Some(size) = self.size.filter(|size| size.value == ByteSize::default()) {
+                let diagnostic = Diagnostic::new(Code::MOX0013, size.span, "a volume of no size");
+                sink.push(diagnostic.help("write how large it is: `size = \"32 GiB\"`"));
+            }
             VolumeSource::New {
                 size: match (self.size, purpose.fixed) {
                     (None, Some(size)) => Setting::default(size, self.span),

@@ -204,15 +204,14 @@ impl FirewallPorts {
         };
         let mut count = 0;
         for part in text.split(',') {
-            let fits = match part.split_once(':') {
-                Some((first, last)) => {
-                    count += 2;
-                    matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last)
-                }
-                None => {
-                    count += usize::from(number(part).is_some());
-                    number(part).is_some() || service(part) || is_among(ICMP_TYPES, part)
-                }
+            let fits = if let Some((first, last)) = part.split_once(':') {
+                count += 2;
+                number(first)
+                    .zip(number(last))
+                    .is_some_and(|(first, last)| first <= last)
+            } else {
+                count += usize::from(number(part).is_some());
+                number(part).is_some() || service(part) || is_among(ICMP_TYPES, part)
             };
             if !fits || part.is_empty() {
                 let why = format!("`{}` is not a list of ports", text.escape_debug());

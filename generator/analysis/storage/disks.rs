@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Disk, ExternalPlace, Host, Id, VdevRole};
+use crate::facts::Facts;
+use crate::model::{Disk, DiskSource, ExternalPlace, Guest, Host, Id, VdevRole, Vm};
+use crate::pve::is_drive;
 use crate::source::{Span, Spanned};
 use crate::value::DiskKind;
 
@@ -52,9 +54,13 @@ pub(super) fn one_disk_twice(host: &Host, sink: &mut Sink) {
     }
 }
 
-/// Every disk of every pool, with the place that names it and what takes it.
+/// Every disk of every pool and volume group, with the place that names it and what takes it.
 fn members(host: &Host) -> impl Iterator<Item = (Spanned<Id<Disk>>, String)> + '_ {
-    host.storage.pools.values().flat_map(|pool| {
+    let groups = host.storage.lvm.values().flat_map(|store| {
+        let what = format!("the volume group `{}`", *store.group);
+        store.disks.iter().map(move |disk| (*disk, what.clone()))
+    });
+    let pools = host.storage.pools.values().flat_map(|pool| {
         let own = pool
             .disks
             .iter()
@@ -68,7 +74,8 @@ fn members(host: &Host) -> impl Iterator<Item = (Spanned<Id<Disk>>, String)> + '
             })
         });
         own.chain(further)
-    })
+    });
+    pools.chain(groups)
 }
 
 /// A disk in two places of the pools. One hot spare may stand by for several pools.
@@ -101,7 +108,7 @@ pub(super) fn disks_twice(host: &Host, sink: &mut Sink) {
             )
             .label(format!("in {what}"))
             .also(*first, format!("in {first_what}"))
-            .help("a disk is a member of one vdev; remove it from one of them"),
+            .help("a disk is in one vdev, or in one volume group; remove it from one of them"),
         );
     }
 }
@@ -122,21 +129,85 @@ pub(super) fn names_device(text: &str, device: &str) -> bool {
             && number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())))
 }
 
-/// A disk of a pool that a guest or a folder writes to as well.
+/// The disks of the host that are handed over to a virtual machine.
+fn whole_disks(vm: &Vm) -> impl Iterator<Item = Spanned<Id<Disk>>> + '_ {
+    vm.disks.iter().filter_map(|disk| match &disk.source {
+        DiskSource::Device(device) => Some(*device),
+        DiskSource::Volume(_) => None,
+    })
+}
+
+/// The devices of the host that a guest writes to by the options of its drives, `scsi1 = "/dev/disk/by-id/…,backup=0"`.
+fn raw_devices(guest: &Guest) -> impl Iterator<Item = (&str, Span)> {
+    guest.options.iter().filter_map(|option| {
+        let volume = option.value.split(',').next().unwrap_or_default();
+        let volume = volume.strip_prefix("file=").unwrap_or(volume);
+        let is_drive = is_drive(&option.key) && volume.starts_with("/dev/");
+        is_drive.then_some((volume, option.value.span))
+    })
+}
+
+/// A disk that two guests have which can run together, or one guest twice.
+pub(super) fn disks_of_guests(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
+    let mut seen: BTreeMap<&str, Vec<(Id<Guest>, Span)>> = BTreeMap::new();
+    for (id, guest, vm) in host.vms() {
+        let named = whole_disks(vm).filter_map(|disk| {
+            let item = &host.hardware.disks[disk.value];
+            (!item.device.is_missing()).then(|| (item.device.as_str(), disk.span))
+        });
+        for (device, span) in named.chain(raw_devices(guest)) {
+            let takers = seen.entry(device).or_default();
+            let first = takers
+                .iter()
+                .find(|(other, _)| *other == id || facts.running.can_run(id, *other));
+            if let Some((other, place)) = first {
+                let (message, help) = if *other == id {
+                    (
+                        format!("`{}` has the disk `{device}` twice", guest.name.value),
+                        "remove one of the two".to_owned(),
+                    )
+                } else {
+                    let other = &host.guests[*other].name.value;
+                    (
+                        format!(
+                            "`{}` and `{other}` have the disk `{device}`",
+                            guest.name.value
+                        ),
+                        format!(
+                            "if they never run at the same time, say so: `exclusive-with = [\"{other}\"]`"
+                        ),
+                    )
+                };
+                sink.push(
+                    Diagnostic::new(Code::MOX0302, span, message)
+                        .also(*place, "the first")
+                        .note("two that write to one disk destroy what is on it")
+                        .help(help),
+                );
+            }
+            takers.push((id, span));
+        }
+    }
+}
+
+/// A disk of a pool or a volume group that a guest or a folder writes to as well.
 pub(super) fn disks_elsewhere(host: &Host, sink: &mut Sink) {
     let mut uses: Vec<(String, Span, String)> = Vec::new();
     for guest in host.guests.values() {
-        // Whole disks go to virtual machines as raw options: `scsi1 = "/dev/disk/by-id/…,backup=0"`.
-        for option in &guest.options {
-            let volume = option.value.split(',').next().unwrap_or_default();
-            let volume = volume.strip_prefix("file=").unwrap_or(volume);
-            if volume.starts_with("/dev/") {
-                uses.push((
-                    volume.to_owned(),
-                    option.value.span,
-                    format!("`{}` writes to it", guest.name.value),
-                ));
+        for disk in guest.vm().into_iter().flat_map(whole_disks) {
+            let device = &host.hardware.disks[disk.value].device;
+            if !device.is_missing() {
+                let what = format!("`{}` writes to it", guest.name.value);
+                uses.push((device.to_string(), disk.span, what));
             }
+        }
+        for (device, span) in raw_devices(guest) {
+            uses.push((
+                device.to_owned(),
+                span,
+                format!("`{}` writes to it", guest.name.value),
+            ));
         }
         for device in guest
             .container()
@@ -183,7 +254,7 @@ pub(super) fn disks_elsewhere(host: &Host, sink: &mut Sink) {
                     format!("`{path}` is a disk of {what}"),
                 )
                 .label(use_.clone())
-                .also(disk.span, "the pool writes to it")
+                .also(disk.span, "so does this")
                 .note("two that write to one disk destroy what is on it")
                 .help("give the guest a volume of the pool, or another disk"),
             );
@@ -205,7 +276,11 @@ pub(super) fn by_order(device: &str) -> bool {
 /// Disks that are named by the order of finding.
 pub(super) fn unstable_names(host: &Host, sink: &mut Sink) {
     let mut told = BTreeSet::new();
-    for (disk, what) in members(host) {
+    let of_guests = host.vms().flat_map(|(_, guest, vm)| {
+        let what = format!("`{}`", guest.name.value);
+        whole_disks(vm).map(move |disk| (disk, what.clone()))
+    });
+    for (disk, what) in members(host).chain(of_guests) {
         let item = &host.hardware.disks[disk.value];
         if item.device.is_missing() || !by_order(item.device.as_str()) || !told.insert(disk.value) {
             continue;

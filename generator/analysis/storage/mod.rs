@@ -15,7 +15,7 @@ use crate::facts::{Facts, space};
 
 use self::backups::{into_a_guest, nothing_outside, same_pool};
 use self::cache::{cache_bounds, cache_size};
-use self::disks::{disks_elsewhere, disks_twice, one_disk_twice, unstable_names};
+use self::disks::{disks_elsewhere, disks_of_guests, disks_twice, one_disk_twice, unstable_names};
 use self::overlooked::{hidden_datasets, installers_own, shares_of_root};
 use self::places::one_place;
 use self::pools::{
@@ -28,6 +28,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
     one_disk_twice(host, sink);
     disks_twice(host, sink);
+    disks_of_guests(facts, sink);
     disks_elsewhere(host, sink);
     unstable_names(host, sink);
     for pool in host.storage.pools.values() {

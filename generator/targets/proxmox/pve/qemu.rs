@@ -511,7 +511,10 @@ fn passthrough(
 fn usb(options: &mut Options<'_>, host: &Host, vm: &Vm) {
     for entry in &vm.usb {
         let named = match &entry.device {
-            UsbSource::Known(id) => host.hardware.usb[id.value].option(),
+            // A name that no mapping can have is told where the device is declared.
+            UsbSource::Known(id) => host.hardware.usb[id.value]
+                .option()
+                .filter(|(key, name)| *key != "mapping" || mapping::fits(name)),
             UsbSource::Mapping(name) => Some(("mapping", name.value.clone())),
             UsbSource::Host(place) => Some(("host", place.value.clone())),
         };
