@@ -402,7 +402,8 @@ fn the_page_of_more_guests_leads_to_the_runbooks() {
     assert!(small.contains("class=\"runbook\""));
     assert!(!large.contains("class=\"runbook\""));
     assert!(large.contains("<a href=\"../restore/guest-1000.md\">"));
-    assert!(large.contains("`moxc plan` tells it of each change"));
+    assert!(large.contains("Of so many guests the page does not tell what a change costs"));
+    assert!(!large.contains("What a change of"));
     assert!(
         large.len() < small.len() / 3 * 2,
         "{} {}",

@@ -159,8 +159,7 @@ impl Planned {
         let costs = if full {
             self.costs(files, lines)
         } else {
-            Table::new(&format!("What a change of {} costs", self.name), &[])
-                .or("`moxc plan` tells it of each change; of so many guests the page does not.")
+            Table::default()
         };
         let mut facts = self.facts;
         if !full {
@@ -174,9 +173,11 @@ impl Planned {
             id: self.id,
             name: self.name,
             what: self.what,
+            has_about: !self.about.is_empty(),
             about: self.about,
             facts,
             costs,
+            has_costs: full,
             has_runbook: !runbook.is_empty(),
             runbook,
             recovery: recovery

@@ -54,6 +54,8 @@ pub struct Page {
     pub sections: Vec<Section>,
     /// The guests, in the order of their numbers.
     pub guests: Vec<GuestPage>,
+    /// Whether there are too many to say all of each.
+    pub in_brief: bool,
     /// Every file of the tree.
     pub folders: Vec<Folder>,
     /// The spec, and a fleet's.
@@ -166,10 +168,14 @@ pub struct GuestPage {
     pub name: String,
     /// What it is, and its number.
     pub what: String,
+    /// Whether it is said what it is for.
+    pub has_about: bool,
     /// What it is for.
     pub about: String,
     /// What it is made of.
     pub facts: Table,
+    /// Whether it is said what changes cost.
+    pub has_costs: bool,
     /// What a change of each option costs.
     pub costs: Table,
     /// Whether there is a runbook.
@@ -268,6 +274,7 @@ impl Plan {
             summary,
             sections,
             guests: guests.collect(),
+            in_brief: !full,
             folders: folders(files),
             specs: self.specs,
         }

@@ -315,19 +315,25 @@ fn stores(host: &Host, lines: &Lines) -> Table {
 fn memory(facts: &Facts<'_>, lines: &Lines) -> Vec<Table> {
     let host = facts.host;
     let demands = demands(host);
-    let amounts = [
-        (
-            Amount::Kept,
-            "What is kept, whatever the host would like to have back",
-        ),
-        (Amount::Most, "The most that is taken"),
-    ];
+    let of = |amount| bill(facts, &demands, amount);
+    let amounts = match (of(Amount::Kept), of(Amount::Most)) {
+        (Some(kept), Some(most)) if kept.guests == most.guests && kept.wanted == most.wanted => {
+            vec![(Amount::Kept, "What is taken; the host gets none of it back")]
+        }
+        _ => vec![
+            (
+                Amount::Kept,
+                "What is kept, whatever the host would like to have back",
+            ),
+            (Amount::Most, "The most that is taken"),
+        ],
+    };
     amounts
         .into_iter()
         .map(|(amount, caption)| {
             let table = Table::new(caption, &["Who", "#Memory"]);
             let mut table = table.or("The spec does not say how much memory the host has.");
-            let Some(bill) = bill(facts, &demands, amount) else {
+            let Some(bill) = of(amount) else {
                 return table;
             };
             for (id, size) in &bill.guests {

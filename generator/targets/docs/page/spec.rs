@@ -16,10 +16,8 @@ pub struct Listing {
 /// A line.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
-    /// What it is named by on the page.
+    /// What it is named by on the page, its number in it; the page shows this beside it.
     pub anchor: String,
-    /// Its number, from 1.
-    pub number: usize,
     /// What stands in it.
     pub text: String,
 }
@@ -43,7 +41,6 @@ pub(super) fn listings(origin: &Origin) -> Vec<Listing> {
             lines: without_comments(text)
                 .map(|(number, text)| Line {
                     anchor: anchor(file, number),
-                    number,
                     text: text.to_owned(),
                 })
                 .collect(),
