@@ -42,10 +42,9 @@ pub fn check(host: &Host, files: &FileSet) -> Vec<Faulty> {
         LazyCell::new(|| host.kept.iter().flat_map(Kept::spans).collect());
     let raw_lines: LazyCell<BTreeSet<&str>, _> = LazyCell::new(|| {
         let stanzas = host.network.raw_stanzas(&host.kept).into_iter();
-        stanzas
-            .flat_map(|text| text.value.as_str().lines())
-            .map(str::trim)
-            .collect()
+        let stanzas = stanzas.flat_map(|text| text.value.as_str().lines());
+        let lines = host.network.raw_lines().map(|line| line.value.as_str());
+        stanzas.chain(lines).map(str::trim).collect()
     });
     let faulty = files.iter().filter_map(|file| {
         let kind = Kind::of(file.path.as_str())?;

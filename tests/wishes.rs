@@ -6,6 +6,9 @@
 //! default), and no two may come to the same. `tests/wishes/values/samples.toml` has values where the schema does not say what one
 //! looks like; `quiet.toml` beside it has what is right all the same, each with its reason.
 //!
+//! Where a key takes a text, texts that it cannot mean are tried, too: whatever they come to, it is told at the key, and never found
+//! only in the output, as a fault of moxc's.
+//!
 //! A host's spec is compiled some thousand times, so the ordinary run takes one key of [`SHARE`]; `MOXC_WISHES=all` takes all of
 //! them, and `MOXC_WISHES=VmSpec.` those whose name has this in it.
 
@@ -14,6 +17,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use moxc::check;
 use moxc::diagnostics::Severity;
 use moxc::targets::Target;
 use serde_json::Value as Json;
@@ -62,7 +66,16 @@ fn outcome(spec: &Table) -> Outcome {
     let text = toml::to_string(spec).expect("TOML");
     let mut compiled = Compiled::of("host.toml", &text);
     let files = compiled.files(READ);
-    let Compiled { checked, sink, .. } = compiled;
+    let Compiled {
+        checked,
+        mut sink,
+        mut sources,
+        ..
+    } = compiled;
+    let sound = files.as_ref().filter(|_| !sink.has_errors());
+    if let (Some(host), Some(files)) = (&checked.host, sound) {
+        check::tell(check::check(host, files), &mut sources, &mut sink);
+    }
     let lints = checked.host.map(|host| host.lints).unwrap_or_default();
     let (mut told, mut errors) = (String::new(), BTreeSet::new());
     for (severity, found) in sink.finish(&lints, false) {
@@ -308,6 +321,29 @@ fn hear(spec: &Table, without: &Outcome, place: &Place, values: &[Value]) -> Hea
     heard
 }
 
+/// Texts that no key means, of one line and of several words: what is not taken must be told where it stands.
+fn odd(values: &[Value]) -> Vec<Value> {
+    let is_text = |value: &Value| match value {
+        Value::Array(items) => items.first().is_some_and(Value::is_str),
+        value => value.is_str(),
+    };
+    let Some(first) = values.iter().find(|value| is_text(value)) else {
+        return Vec::new();
+    };
+    ODD.iter()
+        .map(|text| {
+            let text = Value::String((*text).to_owned());
+            match first {
+                Value::Array(_) => Value::Array(vec![text]),
+                _ => text,
+            }
+        })
+        .collect()
+}
+
+/// What each text is tried with: beginnings of options, ends of lines, what shells and files mark things by.
+const ODD: [&str; 6] = ["1.2.3.999", "a b", "a,b=c;d", "#x:%y", "-o", "x\ny"];
+
 /// A list of one is its item.
 fn item(value: &Value) -> String {
     let one = value.as_array().filter(|items| items.len() == 1);
@@ -315,6 +351,12 @@ fn item(value: &Value) -> String {
 }
 
 impl Heard {
+    /// What moxc finds only in its own output, where the spec's line is to blame.
+    fn faults(&self) -> impl Iterator<Item = &String> {
+        let errors = self.refused.iter().flatten();
+        errors.filter(|error| error.starts_with("Error MOX08"))
+    }
+
     /// Says what was not heard, or heard as something else.
     fn judge(&self, at: &str, before: &Outcome, report: &mut String) {
         let silent: BTreeSet<String> = self.silent.iter().map(item).collect();
@@ -415,6 +457,10 @@ fn no_wish_is_dropped_in_silence() {
             }
             let heard = hear(base, before, &place, &values);
             let at = format!("{} {name}", place.path.join("."));
+            let odd = hear(base, before, &place, &odd(&values));
+            for fault in heard.faults().chain(odd.faults()) {
+                let _ = writeln!(report, "{at}: told as a fault of moxc: {fault}");
+            }
             if heard.told.is_empty() {
                 let why = heard.refused.first().cloned().unwrap_or_default();
                 tried

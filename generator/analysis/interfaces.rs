@@ -10,6 +10,7 @@ use crate::model::{
     Bond, Bridge, Forward, Host, HostInterface, Id, LegId, Link, Network, PortDevice, Segment,
 };
 use crate::pve::interfaces::{Interfaces, is_reserved, stanza_line};
+use crate::pve::{ConfigFile, FaultKind, check_option, report_fault};
 use crate::source::{Span, Spanned};
 use crate::value::{BondMode, Line, Platform, Protocol};
 
@@ -571,7 +572,7 @@ fn is_ovs_options(line: &str) -> bool {
 fn raw_lines(host: &Host, sink: &mut Sink) {
     for (line, stanza) in lines_of(host) {
         let text = line.value.as_str();
-        let Some((key, _)) = stanza_line(text).filter(|_| !text.ends_with('\\')) else {
+        let Some((key, value)) = stanza_line(text).filter(|_| !text.ends_with('\\')) else {
             sink.push(
                 Diagnostic::new(Code::MOX0226, line.span, "no line of a stanza")
                     .note("a line has a key and a value; `auto`, `iface`, `source` and comments end a stanza, a `\\` at the end would join the next line to it")
@@ -591,8 +592,34 @@ fn raw_lines(host: &Host, sink: &mut Sink) {
                 )
                 .help("the spec has a key for it: `address`, `gateway`, `ports`, `mtu`, `vids`, `mode`, `vlan` …; further addresses are `addresses`"),
             );
+        } else if !stanza.hears(text) {
+            judge(host, line, (key, value), sink);
         }
         as_template(text, line.span, sink);
+    }
+}
+
+/// Holds a line against what ifupdown2 and Proxmox VE know of its option.
+fn judge(host: &Host, line: &Spanned<Line>, (key, value): (&str, &str), sink: &mut Sink) {
+    let spelt = key.replace('_', "-");
+    if PASSED_OVER.contains(&spelt.as_str()) {
+        return; // the next check's
+    }
+    let Err(fault) = check_option(ConfigFile::Interfaces, *host.release, key, value) else {
+        return;
+    };
+    if fault.kind == FaultKind::UnknownOption {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0231,
+                line.span,
+                format!("ifupdown2 passes over `{spelt}`"),
+            )
+            .note("it knows no such option; scripts of `/etc/network/if-up.d` get the line, where one asks for it")
+            .help("correct the name, or write what shall be run: `post-up …`"),
+        );
+    } else {
+        report_fault(fault, line.span, sink);
     }
 }
 

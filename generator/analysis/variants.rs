@@ -107,6 +107,20 @@ fn network() -> Vec<Variant> {
             "bond0",
         ),
         variant(
+            Code::MOX0231,
+            "ifupdown2 passes over `brige-ageing`",
+            &bridge(&format!("{HOME}extra = [\"@@ 5\"]\n")),
+            "brige-ageing",
+            "bridge-ageing",
+        ),
+        variant(
+            Code::MOX0108,
+            "`soon`",
+            &bridge(&format!("{HOME}extra = [\"bridge-ageing @@\"]\n")),
+            "soon",
+            "5",
+        ),
+        variant(
             Code::MOX0024,
             "`dhcp-range` changes nothing here",
             &bridge(&format!("{HOME}dhcp-range = \"@@.50-@@.99\"\n")),

@@ -453,6 +453,15 @@ impl Network {
 }
 
 impl Network {
+    /// Raw lines of stanzas that moxc writes.
+    pub fn raw_lines(&self) -> impl Iterator<Item = &Spanned<Line>> {
+        let legs = self
+            .legs()
+            .flat_map(|leg| leg.extra.iter().chain(leg.extra6));
+        let bonds = self.bonds.values();
+        legs.chain(bonds.flat_map(|bond| bond.extra.iter().chain(&bond.extra6)))
+    }
+
     /// Raw stanzas of `/etc/network/interfaces`: those of `extra`, and those that are kept.
     pub fn raw_stanzas<'a>(&'a self, kept: &'a [super::Kept]) -> Vec<&'a Spanned<Text>> {
         let kept = kept

@@ -199,20 +199,22 @@ pub fn check_interfaces(release: Release, text: &str) -> Vec<LineFault> {
 }
 
 fn interface_name(name: &str) -> Option<OptionFault> {
+    // Proxmox VE reads the alias of a VLAN, `vmbr0.40:1`, though its API takes no such name.
+    let (own, label) = name.split_once(':').unwrap_or((name, "0"));
+    let (base, child) = own.split_once('.').unwrap_or((own, "0"));
     // The format is named where the API takes an interface.
     let fits = check_option(
         ConfigFile::Interfaces,
         Release::NEWEST,
         "vlan-raw-device",
-        name,
+        own,
     )
     .is_ok();
-    let (base, child) = name.split_once(['.', ':']).unwrap_or((name, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let letters = base.starts_with(|c: char| c.is_ascii_alphabetic())
         && base.len() > 1
         && base.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let numbered = !child.is_empty() && child.bytes().all(|b| b.is_ascii_digit());
-    if fits && letters && numbered {
+    if fits && letters && is_number(child) && is_number(label) {
         return None;
     }
     let message = format!("`{name}` is not an interface name that Proxmox takes");

@@ -11,7 +11,7 @@ use crate::model::{
     Arena, Autostart, CloudInit, Container, ContainerMount, Guest, GuestKind, Host, Id, Image,
     Placement, Setting, StoreRef, Vm, VmDisk, VolumeSource,
 };
-use crate::pve::{ConfigFile, PveOption, Release};
+use crate::pve::{ConfigFile, PveOption, Release, check_option, report_fault};
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
 use crate::spec::guest::{AutostartSpec, ContainerSpec, VmSpec};
@@ -534,7 +534,7 @@ impl Resolver<'_> {
             needs: self.guests(body.needs.as_ref()),
             exclusive_with: self.guests(body.exclusive_with.as_ref()),
             backup: Setting::or_default(body.backup, true, body.span),
-            options: container_options(body, &raw.options),
+            options: container_options(body, &raw.options, *self.host.release, self.sink),
             network: self.network(body.network.as_ref(), &raw.cards, *vmid),
             firewall: body.firewall.as_ref().map(|f| devices::firewall(&f.value)),
             kind: GuestKind::Container(Box::new(container)),
@@ -670,7 +670,12 @@ fn agent(body: &VmSpec, raw: &RawVm<'_>) -> (Setting<bool>, Vec<PveOption>) {
 }
 
 /// What a container has options for under another name.
-fn container_options(body: &ContainerSpec, options: &[PveOption]) -> Vec<PveOption> {
+fn container_options(
+    body: &ContainerSpec,
+    options: &[PveOption],
+    release: Release,
+    sink: &mut Sink,
+) -> Vec<PveOption> {
     let option = |key: &str, value: String, span: Span| {
         PveOption::new(
             Spanned::new(key.to_owned(), span),
@@ -686,14 +691,19 @@ fn container_options(body: &ContainerSpec, options: &[PveOption]) -> Vec<PveOpti
             option(key, words.collect::<Vec<_>>().join(" "), lines.span)
         })
     };
-    [
+    let named = [
         one("cmode", body.console_mode.as_ref()),
         many("nameserver", body.nameserver.as_ref()),
         many("searchdomain", body.searchdomain.as_ref()),
         one("timezone", body.timezone.as_ref()),
-    ]
-    .into_iter()
-    .flatten()
-    .chain(options.iter().cloned())
-    .collect()
+    ];
+    let named = named.into_iter().flatten().filter(|option| {
+        let fault = check_option(ConfigFile::Pct, release, &option.key, &option.value).err();
+        let is_sound = fault.is_none();
+        if let Some(fault) = fault {
+            report_fault(fault, option.value.span, sink);
+        }
+        is_sound
+    });
+    named.chain(options.iter().cloned()).collect()
 }
