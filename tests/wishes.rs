@@ -457,7 +457,13 @@ fn no_wish_is_dropped_in_silence() {
             }
             let heard = hear(base, before, &place, &values);
             let at = format!("{} {name}", place.path.join("."));
-            let odd = hear(base, before, &place, &odd(&values));
+            // Once of each host is enough of what no key means.
+            let odd = if *so_far == 1 {
+                odd(&values)
+            } else {
+                Vec::new()
+            };
+            let odd = hear(base, before, &place, &odd);
             for fault in heard.faults().chain(odd.faults()) {
                 let _ = writeln!(report, "{at}: told as a fault of moxc: {fault}");
             }

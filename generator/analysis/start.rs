@@ -94,7 +94,7 @@ fn names_of_cards(guest: &Guest) -> Vec<Refusal> {
                 Refusal::new(
                     span,
                     format!("two cards are called `{}`", *card.interface),
-                    "Failed to rename network device: File exists",
+                    "File exists",
                     "give each card a name of its own",
                 )
                 .also(first.interface.span, "the first"),

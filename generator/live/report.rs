@@ -22,6 +22,7 @@ fn is_title(line: &str) -> bool {
 const COMMANDS: &[&str] = &[
     "apt-cache",
     "apt-mark",
+    "arcstat",
     "cat",
     "ceph",
     "date",

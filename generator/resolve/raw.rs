@@ -19,7 +19,7 @@ use crate::spec::guest::{
 };
 use crate::spec::network::VlanIds;
 use crate::spec::reader::{Amount, Int, List, OneOf, OneOrMany, Raw, Reference, ShortOrLong};
-use crate::spec::schema_keys::SchemaKeys;
+use crate::spec::schema_keys::{self, SchemaKeys};
 use crate::value::{
     Balloon, Bus, ByteSize, Choice, EfiType, Node, OctalMode, SpecString, Value, VolumeId,
     VolumeName,
@@ -249,6 +249,15 @@ impl<'s> Sorter<'s> {
 
     /// Holds an option against the schema, at the very part that is wrong.
     fn is_sound(&mut self, option: &PveOption) -> bool {
+        if schema_keys::is_state(&option.key) {
+            let message = format!("`{}` is not set, it comes about", option.key.value);
+            self.sink.push(
+                Diagnostic::new(Code::MOX0108, option.key.span, message)
+                    .note("Proxmox VE keeps it in the file: of a task that runs, of snapshots, of volumes that no drive has")
+                    .help("leave it out"),
+            );
+            return false;
+        }
         match check_option(self.file, self.release, &option.key, &option.value) {
             Ok(()) => true,
             Err(fault) => {

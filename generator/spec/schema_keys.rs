@@ -598,6 +598,13 @@ impl SchemaTable for VmOptions {
     ];
 }
 
+/// Whether an option of a guest is kept by Proxmox VE itself: `lock`, `unused0`.
+pub fn is_state(option: &str) -> bool {
+    let base = option.trim_end_matches(|c: char| c.is_ascii_digit());
+    let mut said = VmOptions::SAID.iter();
+    said.any(|(name, how)| *how == STATE && *name == base)
+}
+
 /// The options of containers.
 #[derive(Debug, Clone)]
 pub struct ContainerOptions;
