@@ -184,10 +184,12 @@ fn options(live: &LiveGuest) -> BTreeMap<String, String> {
         .options()
         .chain(pending.flat_map(GuestConfig::options))
         .map(|(key, _)| key)
-        .filter(|key| *key != "delete" && !crate::plan::is_state(key));
+        .filter(|key| *key != "delete" && !crate::pve::is_state(key));
     keys.filter_map(|key| {
         let value = live.wanted(key)?;
-        (!is_blanked(value)).then(|| (key.to_owned(), value.to_owned()))
+        // Any generation that a machine has will do; none is a wish.
+        let is_kept = !is_blanked(value) && (key != "vmgenid" || value == "0");
+        is_kept.then(|| (key.to_owned(), value.to_owned()))
     })
     .collect()
 }

@@ -18,8 +18,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
 
 /// Two cards that both say where everything else goes.
 fn ways_out(guest: &Guest, sink: &mut Sink) {
-    // A virtual machine without cloud-init has all of it of its own system.
-    if guest.vm().is_some_and(|vm| vm.cloud_init.is_none()) && guest.nixos.is_none() {
+    if !guest.is_told_its_network() {
         return;
     }
     let of = |way: fn(&GuestNic) -> Option<Span>| guest.network.iter().filter_map(way);

@@ -492,9 +492,10 @@ fn volumes_twice(facts: &Facts<'_>, sink: &mut Sink) {
             let number = owner(name.value.as_str());
             let is_of = |id: Id<Guest>| number == Some(facts.host.guests[id].vmid.get());
             // Of one that bears another guest's number the next check tells.
-            let first = takers.iter().find(|(other, _)| {
-                *other == id || (facts.running.can_run(id, *other) && !is_of(id) && !is_of(*other))
-            });
+            let is_told = |other: Id<Guest>| other != id && (is_of(id) || is_of(other));
+            let first = takers
+                .iter()
+                .find(|(other, _)| facts.running.meet(id, *other) && !is_told(*other));
             if let Some((_, place)) = first.filter(|(other, _)| *other == id) {
                 sink.push(
                     Diagnostic::new(
@@ -535,7 +536,8 @@ fn volumes_of_others(facts: &Facts<'_>, id: Id<Guest>, guest: &Guest, sink: &mut
         let VolumeSource::Existing { name, .. } = &placement.volume else {
             continue;
         };
-        let Some(number) = owner(name.value.as_str()) else {
+        let number = owner(name.value.as_str());
+        let Some(number) = number.filter(|number| *number != guest.vmid.get()) else {
             continue;
         };
         let mut others = facts.host.guests.iter();
@@ -544,7 +546,7 @@ fn volumes_of_others(facts: &Facts<'_>, id: Id<Guest>, guest: &Guest, sink: &mut
         else {
             continue;
         };
-        if number == guest.vmid.get() || !facts.running.can_run(id, other) {
+        if !facts.running.can_run(id, other) {
             continue;
         }
         sink.push(

@@ -508,13 +508,13 @@ fn sticks(guest: &Guest, vm: &Vm, hotplug: &Spanned<String>, sink: &mut Sink) {
                 "less than {} of memory",
                 ByteSize::mib(sticks.least).human()
             ),
-            "minimum memory must be 1024MB",
+            format!("minimum memory must be {}MB", sticks.least),
             format!("use `\"{}\"` at least", ByteSize::mib(sticks.least)),
         )
     } else if below != mib {
         (
             format!("{} of memory", *guest.memory),
-            "memory size must be aligned for hotplugging",
+            "memory size must be aligned for hotplugging".to_owned(),
             format!("use `\"{}\"`", ByteSize::mib(below)),
         )
     } else {

@@ -461,7 +461,7 @@ fn addresses_twice(stations: &[Station<'_>], together: &Running, sink: &mut Sink
             let first = group[..at]
                 .iter()
                 .find(|first| match (first.owner, station.owner) {
-                    (Owner::Guest(a), Owner::Guest(b)) => a == b || together.can_run(a, b),
+                    (Owner::Guest(a), Owner::Guest(b)) => together.meet(a, b),
                     (Owner::Host | Owner::Machine, _) | (_, Owner::Host | Owner::Machine) => true,
                 });
             if let Some(first) = first {

@@ -78,9 +78,10 @@ fn shared(host: &Host, together: &Running, users: &Users, sink: &mut Sink) {
     for (device, takers) in users {
         let item = &host.hardware.pci[*device];
         for (at, (guest, place, taken)) in takers.iter().enumerate() {
-            let Some((other, other_place, _)) = takers[..at].iter().find(|(other, _, its)| {
-                !taken.goes_beside(*its) && (other == guest || together.can_run(*guest, *other))
-            }) else {
+            let Some((other, other_place, _)) = takers[..at]
+                .iter()
+                .find(|(other, _, its)| !taken.goes_beside(*its) && together.meet(*guest, *other))
+            else {
                 continue;
             };
             sink.push(given_twice(
@@ -119,9 +120,7 @@ fn shared_by_address(host: &Host, together: &Running, sink: &mut Sink) {
     for takers in cards.values() {
         for (at, (guest, place, span, taken)) in takers.iter().enumerate() {
             let other = takers[..at].iter().find(|(other, its, _, is_taken)| {
-                its.meets(*place)
-                    && !taken.goes_beside(*is_taken)
-                    && (other == guest || together.can_run(*guest, *other))
+                its.meets(*place) && !taken.goes_beside(*is_taken) && together.meet(*guest, *other)
             });
             if let Some((other, _, other_span, _)) = other {
                 let path = place.path();

@@ -2,8 +2,7 @@
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, PassedDevice, Passthrough, Vm, VolumeSource};
-use crate::pve::PropertyString;
-use crate::pve::PveOption;
+use crate::pve::{PropertyString, PveOption, USB_CONTROLLER, is_modern_system, machine_version};
 use crate::source::Span;
 use crate::value::{Bus, CacheMode, Firmware, VmOs};
 
@@ -258,7 +257,7 @@ const OLD_SOCKETS: u32 = 5;
 /// The system that Proxmox VE is told of, where an option says another one than `os`.
 fn is_of_today(guest: &Guest, vm: &Vm) -> bool {
     match guest.option("ostype") {
-        Some(kind) => matches!(kind.value.as_str(), "l26" | "win8" | "win10" | "win11"),
+        Some(kind) => is_modern_system(&kind.value),
         None => *vm.os != VmOs::Other,
     }
 }
@@ -273,7 +272,7 @@ fn usb_sockets(guest: &Guest, vm: &Vm) -> Option<Refusal> {
         let help = "a system of another kind has `usb0` to `usb4`; give it a hub, or say what it is with `os`";
         return Some(Refusal::new(socket.span, why, said, help).also(at, "the system"));
     }
-    let old = crate::pve::machine_version(&vm.machine).is_some_and(|version| version < (7, 1));
+    let old = machine_version(&vm.machine).is_some_and(|version| version < USB_CONTROLLER);
     old.then(|| {
         let help = "take a machine type from 7.1 on, or the sockets `usb0` to `usb4`";
         Refusal::new(socket.span, why, said, help).also(vm.machine.span, "the machine type")

@@ -220,8 +220,7 @@ fn cards(guest: &Guest, sink: &mut Sink) {
 
 /// A way out is of an address that is set: one by DHCP brings its own.
 fn way_out(guest: &Guest, sink: &mut Sink) {
-    // A virtual machine without cloud-init has all of it of its own system.
-    if guest.vm().is_some_and(|vm| vm.cloud_init.is_none()) && guest.nixos.is_none() {
+    if !guest.is_told_its_network() {
         return;
     }
     for card in &guest.network {

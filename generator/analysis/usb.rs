@@ -32,7 +32,7 @@ fn shared(host: &Host, together: &Running, sink: &mut Sink) {
         for (at, (guest, place)) in takers.iter().enumerate() {
             let Some((other, other_place)) = takers[..at]
                 .iter()
-                .find(|(other, _)| other == guest || together.can_run(*guest, *other))
+                .find(|(other, _)| together.meet(*guest, *other))
             else {
                 continue;
             };

@@ -78,6 +78,11 @@ impl Running {
             && !self.left_out.contains(&b.index())
     }
 
+    /// Whether a thing that only one can have is there for both: it is one guest twice, or both can run at the same time.
+    pub fn meet(&self, a: Id<Guest>, b: Id<Guest>) -> bool {
+        a == b || self.can_run(a, b)
+    }
+
     /// Guests that can all run at the same time and weigh the most together, in order. Guests without weight are left out.
     pub fn heaviest(&self, weight: &[u64]) -> Vec<Id<Guest>> {
         let counts = |at: usize| weight[at] > 0 && !self.left_out.contains(&at);

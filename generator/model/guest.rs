@@ -896,6 +896,12 @@ impl Guest {
         }
     }
 
+    /// Whether its system's network is told from outside. A virtual machine without cloud-init has all of it of its own
+    /// system; Proxmox VE sets up a container's, moxc a NixOS guest's.
+    pub fn is_told_its_network(&self) -> bool {
+        self.nixos.is_some() || self.vm().is_none_or(|vm| vm.cloud_init.is_some())
+    }
+
     /// Its place among the guests that start with the host; none where it does not.
     pub fn starts(&self) -> Option<&Autostart> {
         self.autostart

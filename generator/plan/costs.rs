@@ -1,10 +1,10 @@
 //! What it would cost to change an option of a guest that runs: the same answers as a plan's, before anybody asks.
 
 use super::classes::{self, Class, Kind};
-use super::guests::{circumstances, is_state};
+use super::guests::circumstances;
 use super::value::parts;
 use crate::pve::schema::ConfigFile;
-use crate::pve::{GuestConfig, GuestKind, Release};
+use crate::pve::{GuestConfig, GuestKind, Release, is_state};
 
 /// An option of a guest, and what a change of it costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Cost {
     pub classes: Vec<(Class, Vec<String>)>,
 }
 
-/// Every option of a guest, in the order of its file.
+/// Every option of a guest that somebody may set, in the order of its file; the generation of a machine is made up.
 pub fn of_guest(config: &GuestConfig, release: Release) -> Vec<Cost> {
     let amid = circumstances(config, release);
     let file = match config.kind() {
@@ -26,7 +26,7 @@ pub fn of_guest(config: &GuestConfig, release: Release) -> Vec<Cost> {
     };
     config
         .options()
-        .filter(|(key, _)| !is_state(key))
+        .filter(|(key, _)| !is_state(key) && *key != "vmgenid")
         .map(|(key, value)| {
             let mut classes: Vec<(Class, Vec<String>)> = Vec::new();
             for part in parts(file, key, value).into_keys() {

@@ -10,8 +10,8 @@ use crate::live::secrets::is_blanked;
 use crate::live::storage::StoredVolume;
 use crate::live::{LiveGuest, Unread};
 use crate::pve::{
-    DiskSize, GuestConfig, GuestKind, PropertyString, Release, guest_config, holds_volume,
-    is_drive, machine_version,
+    DiskSize, GuestConfig, GuestKind, PropertyString, Release, USB_CONTROLLER, guest_config,
+    holds_volume, is_drive, is_modern_system, is_state, machine_version,
 };
 use crate::shell::Command;
 use crate::source::Span;
@@ -69,26 +69,6 @@ pub(super) fn program(kind: GuestKind) -> &'static str {
         GuestKind::Qm => "qm",
         GuestKind::Pct => "pct",
     }
-}
-
-/// What Proxmox VE keeps in a guest's file by itself: no difference.
-pub(crate) fn is_state(key: &str) -> bool {
-    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
-    base == "unused"
-        || matches!(
-            key,
-            "meta"
-                | "vmgenid"
-                | "parent"
-                | "lock"
-                | "snaptime"
-                | "snapstate"
-                | "digest"
-                | "vmstate"
-                | "runningmachine"
-                | "runningcpu"
-                | "running-nets-host-mtu"
-        )
 }
 
 const DESCRIPTION: &str = "description";
@@ -180,19 +160,16 @@ fn hotplug(value: Option<&str>) -> Vec<String> {
     }
 }
 
-/// USB devices are plugged into a machine from 7.1 on, of Linux from 2.6 on or a Windows after 7.
+/// Whether USB devices are plugged into a machine while it runs.
 fn takes_usb(config: &GuestConfig) -> bool {
-    let system = matches!(
-        config.get("ostype"),
-        Some("l26" | "win8" | "win10" | "win11")
-    );
     let machine = config.get("machine").unwrap_or_default();
+    let system = config.get("ostype");
     let new = match machine_version(machine) {
-        Some(version) => version >= (7, 1),
+        Some(version) => version >= USB_CONTROLLER,
         // Without a number it is the newest, but for a Windows: that keeps the machine that it was set up on.
-        None => config.get("ostype") == Some("l26"),
+        None => system == Some("l26"),
     };
-    system && new
+    new && system.is_some_and(is_modern_system)
 }
 
 fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, found: &mut Found) {
@@ -350,6 +327,9 @@ fn is_cloud_init(parts: &Parts) -> bool {
 
 /// A MAC address or a UUID that moxc made up: the one that the host has will do.
 fn is_derived(pair: &Pair<'_>, key: &str, difference: &Difference, there: bool) -> bool {
+    if key == "vmgenid" {
+        return is_any_generation(difference);
+    }
     let (part, Some(before), Some(after)) = difference else {
         return false;
     };
@@ -376,10 +356,24 @@ fn is_derived(pair: &Pair<'_>, key: &str, difference: &Difference, there: bool) 
                 && is_meant
                 && !is_named_elsewhere(pair, before)
         }
-        // Version 8 is what moxc writes; Proxmox VE's own are of version 4.
-        ("smbios", "uuid") => after.as_bytes().get(14) == Some(&b'8'),
+        ("smbios", "uuid") => is_derived_uuid(after),
         _ => false,
     }
+}
+
+/// Whether the generation that a machine has will do: Proxmox VE gives it a new one at each rollback and clone. `1` asks
+/// for one, `0` is none.
+fn is_any_generation((_, before, after): &Difference) -> bool {
+    match (before.as_deref(), after.as_deref()) {
+        (Some("0"), _) | (_, None) => false,
+        (before, Some("1")) => before.is_some(),
+        (_, Some(after)) => is_derived_uuid(after),
+    }
+}
+
+/// Version 8 is what moxc writes; Proxmox VE's own are of version 4.
+fn is_derived_uuid(uuid: &str) -> bool {
+    uuid.as_bytes().get(14) == Some(&b'8')
 }
 
 /// Whether the spec names a volume in one of the guest's slots.

@@ -25,7 +25,6 @@ use serde::{Serialize, Serializer};
 
 pub use classes::Class;
 pub use compare::{Applied, Wanted, changes_of_guest, compare};
-pub(crate) use guests::is_state;
 
 use crate::live::Unread;
 use crate::pve::MappingKind;

@@ -4,7 +4,7 @@ use std::io;
 use super::*;
 use crate::live::{Folder, FolderEntry, Snapshot, read_folder};
 use crate::output::FileSet;
-use crate::pve::GuestKind;
+use crate::pve::{GuestKind, is_state};
 use crate::source::SourceMap;
 use crate::targets::{self, Target};
 use crate::template::Templates;
@@ -212,7 +212,8 @@ fn a_line_that_is_gone_is_found_once() {
             let file = kind.config_file();
             let parts = super::value::parts(file, key, value);
             let default = super::value::differences(file, key, None, Some(&parts)).is_empty();
-            let expected = usize::from(!default && !super::guests::is_state(key));
+            let kept = is_state(key) || key == "vmgenid";
+            let expected = usize::from(!default && !kept);
             let found = lines(&plan);
             assert_eq!(found.len(), expected, "{path} {line}: {found:?}");
             if let [change] = &plan.changes[..] {
@@ -540,6 +541,31 @@ fn what_is_meant_anyhow_is_not_spelled_out_for_it() {
 }
 
 /// The API takes a mapping only with all that it maps, and the notes of a backup only with their storage.
+#[test]
+fn a_generation_that_the_spec_names_is_meant() {
+    const OLD: &str = "2f4e8f0a-5f0d-4a52-9d0b-6f0f5a3b7c11";
+    const NEW: &str = "2f4e8f0a-5f0d-4a52-9d0b-6f0f5a3b7c12";
+    const DERIVED: &str = "2f4e8f0a-5f0d-8a52-9d0b-6f0f5a3b7c11";
+    let generation = |value: &str| match value {
+        "" => String::new(),
+        value => format!("vmgenid: {value}\n"),
+    };
+    for (live, wanted, differs) in [
+        (OLD, NEW, true),
+        (OLD, OLD, false),
+        (OLD, DERIVED, false),
+        (OLD, "1", false),
+        (OLD, "0", true),
+        ("0", "1", true),
+        ("0", DERIVED, true),
+        ("", DERIVED, false),
+        ("", "1", true),
+    ] {
+        let found = changed_guest(&generation(live), &generation(wanted));
+        assert_eq!(!found.is_empty(), differs, "{live} {wanted}: {found:?}");
+    }
+}
+
 #[test]
 fn what_the_api_wants_beside_an_option_is_given_with_it() {
     let pair = Pair::of(SPEC);

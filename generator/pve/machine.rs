@@ -1,4 +1,13 @@
-//! Machine types of QEMU: `q35`, `pc-i440fx-9.2+pve1`.
+//! Machine types of QEMU: `q35`, `pc-i440fx-9.2+pve1`; what of a machine depends on its version.
+
+/// From which version on a machine has a USB controller of today: with more than five sockets, and devices that come
+/// while it runs (`PVE::QemuServer::USB`); only systems that know it are given it.
+pub const USB_CONTROLLER: (u32, u32) = (7, 1);
+
+/// The systems that know it, as Proxmox VE names them: Linux from 2.6 on, Windows after 7.
+pub fn is_modern_system(ostype: &str) -> bool {
+    matches!(ostype, "l26" | "win8" | "win10" | "win11")
+}
 
 /// The version of QEMU that a machine type is of; none for one that is the newest there is.
 pub fn machine_version(machine: &str) -> Option<(u32, u32)> {

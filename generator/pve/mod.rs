@@ -24,8 +24,8 @@ mod size;
 
 pub use encode::{decode_text, encode_text};
 pub use guest_config::{GuestConfig, GuestKind, holds_volume, is_drive};
-pub use machine::machine_version;
-pub use option::{PveOption, place_inside};
+pub use machine::{USB_CONTROLLER, is_modern_system, machine_version};
+pub use option::{PveOption, is_state, place_inside};
 pub use property::PropertyString;
 pub use refusal::{CannotCarry, Refusal};
 pub use release::{Release, ReleaseError};

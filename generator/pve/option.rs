@@ -6,6 +6,26 @@ use super::Place;
 use super::property::{PropertyError, parts};
 use crate::source::{Span, Spanned};
 
+/// Whether Proxmox VE keeps an option in a guest's file by itself: of a task that runs (`lock`), of snapshots, of
+/// volumes that no drive has (`unused0`). Nobody sets it.
+pub fn is_state(option: &str) -> bool {
+    let base = option.trim_end_matches(|c: char| c.is_ascii_digit());
+    base == "unused"
+        || matches!(
+            option,
+            "digest"
+                | "lock"
+                | "meta"
+                | "parent"
+                | "running-nets-host-mtu"
+                | "runningcpu"
+                | "runningmachine"
+                | "snapstate"
+                | "snaptime"
+                | "vmstate"
+        )
+}
+
 /// An option of one of Proxmox VE's files, or a sub-option of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PveOption {

@@ -10,7 +10,7 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::pve::guest_config::{ENVIRONMENT, parse_boolean};
 use crate::pve::schema::takes_raw_lxc_key;
 use crate::pve::{
-    ConfigFile, DiskSize, PveOption, Release, check_option, place_inside, report_fault,
+    ConfigFile, DiskSize, PveOption, Release, check_option, is_state, place_inside, report_fault,
 };
 use crate::source::{Span, Spanned};
 use crate::spec::guest::{
@@ -19,7 +19,7 @@ use crate::spec::guest::{
 };
 use crate::spec::network::VlanIds;
 use crate::spec::reader::{Amount, Int, List, OneOf, OneOrMany, Raw, Reference, ShortOrLong};
-use crate::spec::schema_keys::{self, SchemaKeys};
+use crate::spec::schema_keys::SchemaKeys;
 use crate::value::{
     Balloon, Bus, ByteSize, Choice, EfiType, Node, OctalMode, SpecString, Value, VolumeId,
     VolumeName,
@@ -249,7 +249,7 @@ impl<'s> Sorter<'s> {
 
     /// Holds an option against the schema, at the very part that is wrong.
     fn is_sound(&mut self, option: &PveOption) -> bool {
-        if schema_keys::is_state(&option.key) {
+        if is_state(&option.key) {
             let message = format!("`{}` is not set, it comes about", option.key.value);
             self.sink.push(
                 Diagnostic::new(Code::MOX0108, option.key.span, message)

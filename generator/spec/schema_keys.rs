@@ -18,7 +18,7 @@ use super::reader::Reader;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::near::nearest;
 use crate::pve::schema::{OptionSchema, SubOptions, ValueType};
-use crate::pve::{ConfigFile, MappingKind, PropertyString, PveOption};
+use crate::pve::{ConfigFile, MappingKind, PropertyString, PveOption, is_state};
 use crate::source::{Span, Spanned};
 use crate::value::{Node, TableNode, Value};
 
@@ -102,6 +102,7 @@ fn kebab(name: &str) -> String {
 fn said<T: SchemaTable>(name: &str) -> Option<&'static str> {
     let said = T::SAID.iter().find(|(said, _)| *said == name);
     said.map(|(_, how)| *how)
+        .or_else(|| is_state(name).then_some(STATE))
 }
 
 /// Every option of a table's objects by its key, in the spelling of the spec; those that come in numbers by `key[n]`.
@@ -573,36 +574,20 @@ impl SchemaTable for VmOptions {
         ("hostpci", "`passthrough`"),
         ("ide", "`disks` and `iso`"),
         ("ipconfig", "`address` and `gateway` of the cards"),
-        ("lock", STATE),
-        ("meta", STATE),
         ("net", "`network`"),
         ("onboot", "`autostart`"),
-        ("parent", STATE),
-        ("running-nets-host-mtu", STATE),
-        ("runningcpu", STATE),
-        ("runningmachine", STATE),
         ("sata", "`disks` and `iso`"),
         ("scsi", "`disks`"),
         ("scsihw", "`scsi-controller`"),
         ("smp", "`cpu.cores`"),
-        ("snaptime", STATE),
         ("sockets", "`cpu.sockets`"),
         ("sshkeys", "`cloud-init.ssh-keys`"),
         ("startup", "`autostart`"),
         ("tpmstate0", "`tpm`"),
-        ("unused", STATE),
         ("vga", "`display`"),
         ("virtio", "`disks`"),
         ("virtiofs", "`shares`"),
-        ("vmstate", STATE),
     ];
-}
-
-/// Whether an option of a guest is kept by Proxmox VE itself: `lock`, `unused0`.
-pub fn is_state(option: &str) -> bool {
-    let base = option.trim_end_matches(|c: char| c.is_ascii_digit());
-    let mut said = VmOptions::SAID.iter();
-    said.any(|(name, how)| *how == STATE && *name == base)
 }
 
 /// The options of containers.
@@ -618,14 +603,10 @@ impl SchemaTable for ContainerOptions {
         ("cpuunits", "`cpu.units`"),
         ("dev", "`devices`"),
         ("hostname", "`name`"),
-        ("lock", STATE),
         ("mp", "`mounts`"),
         ("net", "`network`"),
         ("onboot", "`autostart`"),
-        ("parent", STATE),
-        ("snaptime", STATE),
         ("startup", "`autostart`"),
-        ("unused", STATE),
     ];
 }
 

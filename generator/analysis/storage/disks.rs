@@ -160,7 +160,7 @@ pub(super) fn disks_of_guests(facts: &Facts<'_>, sink: &mut Sink) {
             let takers = seen.entry(device).or_default();
             let first = takers
                 .iter()
-                .find(|(other, _)| *other == id || facts.running.can_run(id, *other));
+                .find(|(other, _)| facts.running.meet(id, *other));
             if let Some((other, place)) = first {
                 let (message, help) = if *other == id {
                     (
