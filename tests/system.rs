@@ -1,7 +1,7 @@
 //! What stands on the host below Proxmox VE: goldens, the scripts against fakes of the host's programs, and the files in
 //! the hands of the programs that read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -76,29 +76,50 @@ pub(crate) fn tree(spec: &str, folder: &Path) {
     }
 }
 
+/// What of a file stands in its snapshot; none of a file that others hold.
+fn approved(files: &FileSet, path: &str) -> Option<String> {
+    let ours = path == "README.md"
+        || path.starts_with("proxmox/storage/disko")
+        || path.starts_with("proxmox/etc/")
+            && !path.starts_with("proxmox/etc/pve/")
+            && path != "proxmox/etc/vzdump.conf";
+    if ours {
+        return Some(text(files, path));
+    }
+    (path == "proxmox/storage/create.sh").then(|| {
+        let text = text(files, path);
+        let plan = "# ---------------------------------------------------------------- first look";
+        text[text.find(plan).expect("the plan")..].to_owned()
+    })
+}
+
 #[test]
 fn system_files_are_as_they_were_read_and_approved() {
     for (name, spec) in specs() {
+        let folder = tests().join("system/approved").join(&name);
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path(&folder);
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
         let files = emit(&format!("{name}.toml"), &spec, &[]);
-        let mut all = String::new();
+        let mut modes = String::new();
+        let mut snapshots = BTreeSet::from(["files.snap".to_owned()]);
         for file in files.iter() {
             let path = file.path.as_str();
-            let ours = path == "README.md"
-                || path.starts_with("proxmox/storage/disko")
-                || path.starts_with("proxmox/etc/")
-                    && !path.starts_with("proxmox/etc/pve/")
-                    && path != "proxmox/etc/vzdump.conf";
-            if ours {
-                write!(all, "==== {path} {}\n{}", file.mode, text(&files, path))
-                    .expect("a string takes all text");
-            } else if path == "proxmox/storage/create.sh" {
-                let script = text(&files, path);
-                let at = script.find("# ---------------------------------------------------------------- first look").expect("the plan");
-                write!(all, "==== {path} {}\n…\n{}", file.mode, &script[at..])
-                    .expect("a string takes all text");
-            }
+            let Some(text) = approved(&files, path) else {
+                continue;
+            };
+            writeln!(modes, "{} {path}", file.mode).expect("a string takes all text");
+            let short = path.strip_prefix("proxmox/").unwrap_or(path);
+            let snapshot = short.replace(['/', '\\'], "_");
+            assert!(snapshots.insert(format!("{snapshot}.snap")), "{path} twice");
+            settings.bind(|| insta::assert_snapshot!(snapshot, text));
         }
-        insta::assert_snapshot!(format!("system-{name}"), all);
+        settings.bind(|| insta::assert_snapshot!("files", modes));
+        let there = fs::read_dir(&folder).expect("a folder");
+        let there = there.map(|entry| entry.expect("an entry").file_name());
+        let there: BTreeSet<String> = there.map(|name| name.display().to_string()).collect();
+        assert_eq!(there, snapshots, "{name}: snapshots that no file has");
     }
 }
 
