@@ -133,6 +133,50 @@ fn what_the_compiler_refuses_stands_as_a_comment() {
     assert_eq!(planned.status, Some(0), "{}{}", planned.out, planned.err);
 }
 
+/// What stands as a comment is the guest as moxc says it: uncommented and mended it is held by the plan again.
+#[test]
+fn a_guest_that_stands_as_a_comment_is_mended_there() {
+    let folder = lay_out("lvm-thin");
+    let path = folder
+        .path()
+        .join("live/etc/pve/nodes/pve1/qemu-server/102.conf");
+    fs::write(
+        path,
+        "cores: 2\ncpu: kvm32\nbios: ovmf\nmemory: 1024\nname: twin\nnet0: virtio=BC:24:11:12:34:99,bridge=vmbr0\nostype: l26\n",
+    )
+    .expect("a file");
+    let said = adopt(folder.path(), &["-o", "host.toml"]);
+    assert_eq!(said.status, Some(1), "{}", said.err);
+    let why = "MOX0661: `twin` cannot start: `kvm32` is a processor of 32 bits";
+    let told = format!("stands as a comment: guest 102: {why}\n");
+    assert!(said.err.contains(&told), "{}", said.err);
+    let path = folder.path().join("host.toml");
+    let text = fs::read_to_string(&path).expect("a file");
+    let (before, from) = text
+        .split_once(&format!("# {why}\n# [vms.twin]\n"))
+        .expect("the guest");
+    let mended: Vec<&str> = from
+        .lines()
+        .map(|line| line.strip_prefix("# ").unwrap_or(line))
+        .filter(|line| *line != why)
+        .collect();
+    let mended = format!("{before}[vms.twin]\n{}\n", mended.join("\n"));
+    fs::write(&path, mended.replace("\"kvm32\"", "\"kvm64\"")).expect("a file");
+    let planned = call(folder.path(), PLAN);
+    assert_eq!(planned.status, Some(3), "{}{}", planned.out, planned.err);
+    assert_eq!(
+        planned.out.matches("\"object\"").count(),
+        1,
+        "{}",
+        planned.out
+    );
+    assert!(
+        planned.out.contains("\"option\":\"cpu.cputype\""),
+        "{}",
+        planned.out
+    );
+}
+
 /// The tables of the machine, and what has changed of it since: a card that sits elsewhere has moved.
 #[test]
 fn hardware_is_known_by_what_it_is() {

@@ -85,6 +85,7 @@ pub fn adopt(live: &Snapshot, minimal: bool) -> Adopted {
         if next == decided && !compiled.builds {
             next = after_errors(&decided, &printed, &compiled);
         }
+        next.show_as_first_written();
         if next == decided || round == MOST_ROUNDS {
             return finish(live, &decided, printed, notes, compiled);
         }
@@ -475,10 +476,14 @@ fn refuse(decided: &Decided, next: &mut Decided, part: &Part, says: Option<&str>
     if *part == Part::Host {
         return;
     }
-    // What was refused first is the reason; that something is missing now only follows from it.
-    let mut first = decided.faulty.iter().filter(|((own, _), _)| own == part);
-    let why = first.next().map_or(why, |(_, why)| why.clone());
+    let why = first_fault(decided, part).unwrap_or(why);
     next.out.entry(part.clone()).or_insert(why);
+}
+
+/// What was refused first of a part is the reason; that something is missing or differs now only follows from it.
+fn first_fault(decided: &Decided, part: &Part) -> Option<String> {
+    let mut faults = decided.faulty.iter().filter(|((own, _), _)| own == part);
+    faults.next().map(|(_, why)| why.clone())
 }
 
 /// What is decided once the plan would change something.
@@ -556,11 +561,11 @@ fn job_differs(decided: &Decided, next: &mut Decided, name: &str, change: &Chang
 }
 
 fn keep(decided: &Decided, next: &mut Decided, part: Part, change: &Change) {
+    let why = format!("moxc would write it otherwise: {}", told(change));
     if decided.kept.contains_key(&part) {
-        let why = format!("moxc would write it otherwise: {}", told(change));
+        let why = first_fault(decided, &part).unwrap_or(why);
         next.out.insert(part, why);
     } else {
-        let why = format!("moxc would write it otherwise: {}", told(change));
         next.kept.insert(part, why);
     }
 }
@@ -583,7 +588,8 @@ fn told(change: &Change) -> String {
 
 fn guest_differs(decided: &Decided, next: &mut Decided, vmid: u32, change: &Change) {
     let part = Part::Guest(vmid);
-    let why = || format!("moxc would write it otherwise: {}", told(change));
+    let otherwise = || format!("moxc would write it otherwise: {}", told(change));
+    let why = || first_fault(decided, &Part::Guest(vmid)).unwrap_or_else(otherwise);
     let Some(option) = &change.option else {
         next.out.insert(part, why());
         return;

@@ -30,6 +30,15 @@ impl Decided {
     pub(super) fn is_raw(&self, part: &Part, option: &str) -> bool {
         self.raw.contains(&(part.clone(), option.to_owned()))
     }
+
+    /// What stands as a comment is written as it was before other ways were tried: somebody mends it there.
+    pub(super) fn show_as_first_written(&mut self) {
+        let Self {
+            out, raw, faulty, ..
+        } = self;
+        raw.retain(|(part, _)| !out.contains_key(part));
+        faulty.retain(|(part, _), _| !out.contains_key(part));
+    }
 }
 
 /// Something about the new spec that a person wants to know.
