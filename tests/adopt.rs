@@ -133,6 +133,64 @@ fn what_the_compiler_refuses_stands_as_a_comment() {
     assert_eq!(planned.status, Some(0), "{}{}", planned.out, planned.err);
 }
 
+/// An option is said by a key that means it, however the host spells it, and nothing stands as a comment.
+#[test]
+fn every_spelling_of_an_option_is_said() {
+    const VM: &str = "boot: order=scsi0\ncores: 4\nmemory: 4096\nname: one\nnuma: 1\nostype: l26\nscsi0: local-lvm:vm-102-disk-0,size=32G\n";
+    const CT: &str = "arch: amd64\nhostname: one\nmemory: 512\nostype: debian\nrootfs: local-lvm:vm-102-disk-0,size=8G\nswap: 512\nunprivileged: 1\n";
+    for (folder, config, line, said) in [
+        ("qemu-server", VM, "affinity: 0-1", "affinity = \"0-1\""),
+        ("qemu-server", VM, "shares: 500", "shares = 500"),
+        ("qemu-server", VM, "hugepages: any", "hugepages = \"any\""),
+        (
+            "qemu-server",
+            VM,
+            "net0: virtio,bridge=vmbr0",
+            "bridge = \"vmbr0\"",
+        ),
+        (
+            "qemu-server",
+            VM,
+            "tpmstate0: local-lvm:vm-102-disk-1,size=4M",
+            "version = \"v1.2\"",
+        ),
+        (
+            "qemu-server",
+            VM,
+            "efidisk0: local-lvm:vm-102-disk-1,efitype=4m,size=4M",
+            "efi = {",
+        ),
+        ("lxc", CT, "template: 1", "template = true"),
+        (
+            "lxc",
+            CT,
+            "net0: name=eth0,bridge=vmbr0,type=veth",
+            "bridge = \"vmbr0\"",
+        ),
+    ] {
+        let host = lay_out("lvm-thin");
+        let path = format!("live/etc/pve/nodes/pve1/{folder}/102.conf");
+        fs::write(host.path().join(path), format!("{config}{line}\n")).expect("a file");
+        let adopted = adopt(host.path(), &["-o", "host.toml"]);
+        assert_eq!(adopted.status, Some(0), "{line}: {}", adopted.err);
+        let text = fs::read_to_string(host.path().join("host.toml")).expect("a file");
+        let at = text.find(".one]\n").expect("the guest");
+        assert!(text[at..].contains(said), "{line}: {}", &text[at..]);
+        assert!(!text[at..].contains("extra"), "{line}: {}", &text[at..]);
+        let warned = adopted
+            .err
+            .contains("warning[MOX0024]: `efi` changes nothing here");
+        assert_eq!(
+            warned,
+            line.starts_with("efidisk0"),
+            "{line}: {}",
+            adopted.err
+        );
+        let planned = call(host.path(), PLAN);
+        assert_eq!(planned.status, Some(0), "{line}: {}", planned.out);
+    }
+}
+
 /// What stands as a comment is the guest as moxc says it: uncommented and mended it is held by the plan again.
 #[test]
 fn a_guest_that_stands_as_a_comment_is_mended_there() {

@@ -74,29 +74,44 @@ fn processor(guest: &mut Guest<'_>) {
 }
 
 fn memory(guest: &mut Guest<'_>) {
-    let memory = guest.take("memory");
-    if !guest.raw.contains_key("memory") {
-        let text = memory.as_deref().unwrap_or("512");
-        let text = text.strip_prefix("current=").unwrap_or(text);
-        guest.table.set("memory", mebibytes(text));
-    }
+    let size = guest.take("memory");
+    let size = size.as_deref().unwrap_or("512");
+    let size = mebibytes(size.strip_prefix("current=").unwrap_or(size));
+    let is_raw = guest.raw.contains_key("memory");
+    let mut more = Vec::new();
     if let Some(balloon) = guest.take("balloon") {
         let value = match balloon.as_str() {
             "0" => Toml::Flag(false),
             least => mebibytes(least),
         };
-        guest.table.set("balloon", value);
+        more.push(("balloon", value));
     }
-    match guest.options.get("hugepages").map(String::as_str) {
-        Some("any") | None => {}
-        Some(pages) => {
-            let pages = mebibytes(pages);
-            guest.take("hugepages");
-            guest.table.set("hugepages", pages);
-        }
+    if let Some(pages) = guest.take("hugepages") {
+        let value = match pages.as_str() {
+            "any" => pages.into(),
+            size => mebibytes(size),
+        };
+        more.push(("hugepages", value));
     }
-    if let Some(numa) = guest.take("numa").filter(|numa| numa == "1") {
-        guest.table.set("numa", numa == "1");
+    if guest.take("numa").as_deref() == Some("1") {
+        more.push(("numa", Toml::Flag(true)));
+    }
+    if is_raw {
+        guest.take_raw("shares");
+    }
+    // `shares` alone are folders.
+    if let Some(shares) = guest.take("shares") {
+        let mut table = vec![("size".to_owned(), size)];
+        table.extend(more.into_iter().map(|(key, value)| (key.to_owned(), value)));
+        table.push(("shares".to_owned(), Toml::number(&shares)));
+        guest.table.set("memory", Toml::Table(table));
+        return;
+    }
+    if !is_raw {
+        guest.table.set("memory", size);
+    }
+    for (key, value) in more {
+        guest.table.set(key, value);
     }
 }
 
@@ -116,7 +131,7 @@ fn firmware(writing: &Writing<'_>, guest: &mut Guest<'_>) {
     }
     let efi = guest.options.get("efidisk0").cloned();
     match efi {
-        Some(value) => match efi_table(writing, guest, &value).filter(|_| ovmf) {
+        Some(value) => match efi_table(writing, guest, &value) {
             Some(table) => {
                 guest.take("efidisk0");
                 guest.table.set_as("efi", table, "efidisk0");
@@ -179,7 +194,9 @@ fn efi_table(writing: &Writing<'_>, guest: &Guest<'_>, value: &str) -> Option<To
 fn tpm_table(writing: &Writing<'_>, guest: &Guest<'_>, value: &str) -> Option<Toml> {
     let mut parts = guest.parts("tpmstate0", value);
     let mut table = placed(writing, &mut parts)?;
-    table.push(("version".to_owned(), parts.remove("version")?.into()));
+    // What Proxmox VE takes a state without a version for (PVE::QemuServer::Drive).
+    let version = parts.remove("version").unwrap_or_else(|| "v1.2".to_owned());
+    table.push(("version".to_owned(), version.into()));
     parts.is_empty().then_some(Toml::Table(table))
 }
 

@@ -8,7 +8,7 @@ use crate::facts::memory::{Amount, Demand, bill, demands};
 use crate::model::{Guest, Host, Id, Vm};
 use crate::pve::{PropertyString, PveOption, Release};
 use crate::source::{Span, Spanned};
-use crate::value::{Balloon, ByteSize};
+use crate::value::{Balloon, ByteSize, HugePages};
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
@@ -251,11 +251,14 @@ fn huge_pages(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     }
     // With nodes of its own in `extra`, what counts is the memory of each of them.
     let own_nodes = guest.options.iter().any(is_numa_node);
-    if guest.memory.is_missing() || own_nodes || pages.value == ByteSize::default() {
+    let Some(size) = pages.value.size() else {
+        return;
+    };
+    if guest.memory.is_missing() || own_nodes || size == ByteSize::default() {
         return;
     }
     let nodes = u64::from((*vm.sockets).max(1));
-    let page = pages.value.as_bytes();
+    let page = size.as_bytes();
     let memory = guest.memory.as_bytes();
     if memory.is_multiple_of(nodes * page) {
         return;
@@ -464,7 +467,7 @@ impl Sticks {
     fn of(vm: &Vm) -> Self {
         let large = vm
             .hugepages
-            .is_some_and(|pages| pages.value == ByteSize::gib(1));
+            .is_some_and(|pages| pages.value == HugePages::Of(ByteSize::gib(1)));
         let sockets = if large {
             u64::from((*vm.sockets).max(1))
         } else {

@@ -575,6 +575,13 @@ fn guests() -> Vec<Variant> {
             "numa = true",
         ),
         variant(
+            Code::MOX0405,
+            "huge pages for `web` without `numa`",
+            &vm("web", 100, "hugepages = \"any\"\nnuma = @@\n"),
+            "false",
+            "true",
+        ),
+        variant(
             Code::MOX0643,
             "wants a processor of AMD",
             &("[hardware.cpu]\nvendor = \"@@\"\n".to_owned()

@@ -38,7 +38,11 @@ impl HugePages {
 /// How many pages a guest takes, and of which size; none where its memory is in ordinary pages, or where it never runs:
 /// a template is only cloned.
 pub fn of_guest(guest: &Guest, vm: &Vm) -> Option<HugePages> {
-    let page = vm.hugepages.filter(|_| !guest.is_template())?.value;
+    let page = vm
+        .hugepages
+        .filter(|_| !guest.is_template())?
+        .value
+        .size()?;
     let count = guest.memory.as_bytes().div_ceil(page.as_bytes().max(1));
     Some(HugePages { page, count })
 }

@@ -13,9 +13,9 @@ use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, Cidr, ComputerName, ContainerOs, CpuSet,
     DevicePath, DnsName, EfiType, FirewallAddresses, FirewallDirection, FirewallLog, FirewallMatch,
     FirewallPolicy, FirewallPorts, FirewallProtocol, Firmware, GuestAddress, GuestFileSystem,
-    GuestOs, GuestPath, KeyboardLayout, Line, Locale, MacAddress, ModulePath, Name, NixAttribute,
-    Node, Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, SshKey, Tag, Text, TimeZoneName,
-    TpmVersion, UsbId, VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
+    GuestOs, GuestPath, HugePages, KeyboardLayout, Line, Locale, MacAddress, ModulePath, Name,
+    NixAttribute, Node, Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, SshKey, Tag, Text,
+    TimeZoneName, TpmVersion, UsbId, VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
 };
 
 /// A virtual machine or a container.
@@ -179,7 +179,7 @@ pub struct Vm {
     /// Ballooning: the least that stays, or off.
     pub balloon: Option<Spanned<Balloon>>,
     /// The size of its memory pages.
-    pub hugepages: Option<Spanned<ByteSize>>,
+    pub hugepages: Option<Spanned<HugePages>>,
     /// Whether the guest sees the host's NUMA nodes.
     pub numa: Setting<bool>,
     /// Its firmware.

@@ -330,8 +330,13 @@ fn is_derived(pair: &Pair<'_>, key: &str, difference: &Difference, there: bool) 
     if key == "vmgenid" {
         return is_any_generation(difference);
     }
-    let (part, Some(before), Some(after)) = difference else {
+    let (part, before, Some(after)) = difference else {
         return false;
+    };
+    // A card without an address has another one at each start: whichever will do.
+    let is_address = matches!(part.as_str(), "macaddr" | "hwaddr") && key.starts_with("net");
+    let Some(before) = before else {
+        return is_address && there && derived_mac(pair, after);
     };
     let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
     match (base, part.as_str()) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::pve::guest_config::parse_boolean;
 use crate::pve::schema::{ConfigFile, OptionSchema};
 use crate::pve::{DiskSize, PropertyString, decode_text};
-use crate::value::{PciPlace, SpecString as _};
+use crate::value::{CpuSet, PciPlace, SpecString as _};
 
 /// The parts of a value, by their schema names; one part without a name where the option has no sub-options.
 pub(crate) type Parts = BTreeMap<String, String>;
@@ -112,6 +112,10 @@ fn canonical(schema: Option<&OptionSchema>, key: &str, value: &str) -> String {
     match key {
         // Lines, percent-encoded: of the last one the line break may be there or not.
         "sshkeys" => decode_text(value).trim().to_owned(),
+        "affinity" => match CpuSet::parse(value) {
+            Ok(threads) => threads.to_string(),
+            Err(_) => value.to_owned(),
+        },
         "flags" | "mountoptions" | "trunks" | "mount" => sorted(value, ';').join(";"),
         _ => value.to_owned(),
     }

@@ -15,14 +15,15 @@ use crate::pve::{
 use crate::source::{Span, Spanned};
 use crate::spec::guest::{
     AutostartSpec, ContainerCpuSpec, ContainerDeviceSpec, ContainerSpec, CpuAffinity, EfiSpec,
-    GuestNicSpec, MountSpec, RootfsSpec, TpmSpec, VmCpuSpec, VmDiskSpec, VmMemorySpec, VmSpec,
+    GuestNicSpec, MountSpec, RootfsSpec, TemplateSpec, TpmSpec, VmCpuSpec, VmDiskSpec,
+    VmMemorySpec, VmSpec,
 };
 use crate::spec::network::VlanIds;
 use crate::spec::reader::{Amount, Int, List, OneOf, OneOrMany, Raw, Reference, ShortOrLong};
 use crate::spec::schema_keys::SchemaKeys;
 use crate::value::{
-    Balloon, Bus, ByteSize, Choice, EfiType, Node, OctalMode, SpecString, Value, VolumeId,
-    VolumeName,
+    Balloon, Bus, ByteSize, Choice, EfiType, HugePages, Node, OctalMode, SpecString, Value,
+    VolumeId, VolumeName,
 };
 
 /// A row of a table that an option says, and what of the option has no key there.
@@ -440,12 +441,29 @@ impl<'s> Sorter<'s> {
                     self.beside_memory(key, raw, balloon, |m| &mut m.balloon, |b| &mut b.balloon);
                 }
             }
-            // `any` stays Proxmox VE's own word: which pages the guest takes is decided at its start.
-            "hugepages" if value.value != "any" => {
-                if let Some(size) = Self::mebibytes(value) {
-                    self.beside_memory(key, raw, size, |m| &mut m.hugepages, |b| &mut b.hugepages);
+            "hugepages" => {
+                let pages = match value.value.as_str() {
+                    "any" => Some(Spanned::new(HugePages::Any, place)),
+                    _ => Self::mebibytes(value).map(|size| size.map(HugePages::Of)),
+                };
+                if let Some(pages) = pages {
+                    self.beside_memory(key, raw, pages, |m| &mut m.hugepages, |b| &mut b.hugepages);
                 }
             }
+            "shares" => match raw
+                .body
+                .to_mut()
+                .memory
+                .as_mut()
+                .map(|memory| &mut memory.value)
+            {
+                Some(ShortOrLong::Long(table)) => {
+                    if let Some(shares) = self.number(value) {
+                        self.fill(key, "memory.shares", &mut table.shares, shares);
+                    }
+                }
+                Some(ShortOrLong::Short(_)) | None => raw.options.push(option),
+            },
             "numa" => {
                 if let Some(on) = Self::flag(value) {
                     self.beside_memory(key, raw, on, |m| &mut m.numa, |b| &mut b.numa);
@@ -510,6 +528,13 @@ impl<'s> Sorter<'s> {
         match key {
             "onboot" => self.onboot = Self::flag(value),
             "startup" => self.startup = Some(option),
+            // One that is made from something, too, says so by the key.
+            "template" if !is_made_from(&raw.body) => {
+                if let Some(itself) = Self::flag(value) {
+                    let itself = itself.map(TemplateSpec::Itself);
+                    self.fill(key, "template", &mut raw.body.to_mut().template, itself);
+                }
+            }
             "hostname" => {
                 if let Some(name) = self.text(value) {
                     self.fill(key, "name", &mut raw.body.to_mut().name, name);
@@ -993,6 +1018,9 @@ impl<'s> Sorter<'s> {
                 Some(_) => {}
             }
         }
+        // What Proxmox VE takes a state without a version for (PVE::QemuServer::Drive).
+        let oldest = Choice::of("v1.2").map(|one| Spanned::new(OneOf(one), span));
+        spec.version = spec.version.or(oldest);
         if spec.volume.is_none() {
             spec.size = None;
         }
@@ -1203,6 +1231,11 @@ pub(super) fn check_lxc_key(option: &PveOption, release: Release, sink: &mut Sin
         );
     }
     takes
+}
+
+fn is_made_from(body: &ContainerSpec) -> bool {
+    let template = body.template.as_ref();
+    template.is_some_and(|template| matches!(template.value, TemplateSpec::From(_)))
 }
 
 fn said_twice(key: &str, word: &str, place: Span, said: Span) -> Diagnostic {

@@ -13,7 +13,7 @@ use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName, ContainerOs,
     CpuSet, DevicePath, DnsName, EfiType, EnvironmentName, FirewallAddresses, FirewallDirection,
     FirewallLog, FirewallPolicy, FirewallPorts, FirewallProtocol, Firmware, GuestAddress,
-    GuestFileSystem, GuestPath, ImageFormat, Line, Locale, MacAddress, ModulePath, Name,
+    GuestFileSystem, GuestPath, HugePages, ImageFormat, Line, Locale, MacAddress, ModulePath, Name,
     NixAttribute, OctalMode, Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, Tag, Text,
     TpmVersion, ValueError, VlanTag, VmId, VmOs, VolumeId, VolumeName, WindowsUser, WingetId,
 };
@@ -33,12 +33,12 @@ table! {
         "tags" tags: opt List<Tag>;
         /// The processor.
         "cpu" cpu: opt VmCpuSpec;
-        /// The memory: a size, or a table with `balloon`, `hugepages` and `numa`.
+        /// The memory: a size, or a table with `balloon`, `hugepages`, `numa` and `shares`.
         "memory" memory: req ShortOrLong<ByteSize, VmMemorySpec>;
         /// The least memory that ballooning leaves; beside `memory` as a size.
         "balloon" balloon: opt Balloon;
         /// The size of its memory pages; beside `memory` as a size.
-        "hugepages" hugepages: opt ByteSize;
+        "hugepages" hugepages: opt HugePages;
         /// Whether the guest sees the host's NUMA nodes; beside `memory` as a size.
         "numa" numa: opt bool;
         /// Whether and when it starts with the host.
@@ -138,7 +138,7 @@ table! {
         /// What the firewall of Proxmox VE lets through at cards with `firewall = true`.
         "firewall" firewall: opt GuestFirewallSpec;
         /// What it is made from; may be left out beside `rootfs.volume`, of a container that is there already.
-        "template" template: opt VolumeId;
+        "template" template: opt TemplateSpec;
         /// Whether its root is an ordinary user of the host; on where left out.
         "unprivileged" unprivileged: opt bool;
         /// Features: `nesting`, `keyctl`, `fuse`, `mknod`, `force_rw_sys`, `mount=nfs;cifs`.
@@ -200,10 +200,12 @@ table! {
         "size" size: req ByteSize;
         /// The least that ballooning leaves; `false` switches ballooning off.
         "balloon" balloon: opt Balloon;
-        /// The size of its memory pages: `2 MiB` or `1 GiB`.
-        "hugepages" hugepages: opt ByteSize;
+        /// The size of its memory pages: `2 MiB` or `1 GiB`, or `any` for what the host has at its start.
+        "hugepages" hugepages: opt HugePages;
         /// Whether the guest sees the host's NUMA nodes.
         "numa" numa: opt bool;
+        /// How much of the memory that is left it gets beside the others, while it balloons; 1000 where left out, 0 for no part.
+        "shares" shares: opt Int<0, 50_000>;
     }
 
     /// `autostart` in full.
@@ -729,6 +731,49 @@ impl super::reader::FromNode for Balloon {
             }
             Value::String(_) => ByteSize::from_node(node, reader).map(Self::Least),
         }
+    }
+}
+
+impl super::reader::FromNode for HugePages {
+    fn from_node(
+        node: &crate::value::Node,
+        reader: &mut super::reader::Reader<'_>,
+    ) -> Option<Self> {
+        match &node.value {
+            crate::value::Value::String(word) if word == "any" => Some(Self::Any),
+            _ => ByteSize::from_node(node, reader).map(Self::Of),
+        }
+    }
+}
+
+/// `template` of a container.
+#[derive(Debug, Clone)]
+pub enum TemplateSpec {
+    /// What it is made from.
+    From(VolumeId),
+    /// Whether it is one itself, which is only cloned.
+    Itself(bool),
+}
+
+impl super::reader::FromNode for TemplateSpec {
+    fn from_node(
+        node: &crate::value::Node,
+        reader: &mut super::reader::Reader<'_>,
+    ) -> Option<Self> {
+        match &node.value {
+            crate::value::Value::Boolean(itself) => Some(Self::Itself(*itself)),
+            _ => VolumeId::from_node(node, reader).map(Self::From),
+        }
+    }
+}
+
+impl schemars::JsonSchema for TemplateSpec {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TemplateSpec".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let volume = generator.subschema_for::<VolumeId>();
+        schemars::json_schema!({ "anyOf": [volume, { "type": "boolean" }] })
     }
 }
 

@@ -25,7 +25,7 @@ mod word;
 mod zfs;
 
 pub use address::{AddressRange, Cidr, GuestAddress, HostAddress, IpAddress, RouteTarget};
-pub use amount::{Balloon, Port};
+pub use amount::{Balloon, HugePages, Port};
 pub use choice::{
     BackupMode, BondMode, BridgeKind, Bus, CacheMode, Choice, Compress, ContainerOs, CpuVendor,
     DatasetUse, DiskKind, EfiType, ExternalKind, FirewallDirection, FirewallLog, FirewallPolicy,

@@ -224,19 +224,28 @@ impl Resolver<'_> {
         beside: Option<Spanned<StoreRef>>,
     ) -> Option<EfiDisk> {
         let written = body.efi.as_ref();
-        if let (Some(written), Firmware::Seabios) = (written, **firmware) {
-            if !matches!(written.value, ShortOrLong::Short(false)) {
+        let ovmf = **firmware == Firmware::Ovmf;
+        let table = match written.map(|written| &written.value) {
+            Some(ShortOrLong::Short(false)) => return None,
+            // One that is there already is left from a time with OVMF, or waits for it.
+            Some(ShortOrLong::Long(table)) if !ovmf && table.volume.is_some() => {
                 self.sink.push(
-                    Diagnostic::new(Code::MOX0016, written.span, "`efi` of a guest without OVMF")
+                    Diagnostic::unheard("efi", table.span, "the guest starts without OVMF")
                         .also(firmware.span, "its firmware is `seabios`")
                         .help("set `firmware = \"ovmf\"`, or remove `efi`"),
                 );
+                Some(table)
             }
-            return None;
-        }
-        let table = match written.map(|written| &written.value) {
-            _ if **firmware == Firmware::Seabios => return None,
-            Some(ShortOrLong::Short(false)) => return None,
+            Some(ShortOrLong::Short(true) | ShortOrLong::Long(_)) if !ovmf => {
+                let span = written.map_or(firmware.span, |written| written.span);
+                self.sink.push(
+                    Diagnostic::new(Code::MOX0016, span, "`efi` of a guest without OVMF")
+                        .also(firmware.span, "its firmware is `seabios`")
+                        .help("set `firmware = \"ovmf\"`, or remove `efi`"),
+                );
+                return None;
+            }
+            None if !ovmf => return None,
             Some(ShortOrLong::Short(true)) | None => None,
             Some(ShortOrLong::Long(table)) => Some(table),
         };

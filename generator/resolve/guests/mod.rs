@@ -14,9 +14,9 @@ use crate::model::{
 use crate::pve::{ConfigFile, PveOption, Release, check_option, report_fault};
 use crate::source::{Span, Spanned};
 use crate::spec::HostFile;
-use crate::spec::guest::{AutostartSpec, ContainerSpec, VmSpec};
+use crate::spec::guest::{AutostartSpec, ContainerSpec, TemplateSpec, VmSpec};
 use crate::spec::reader::{List, OneOrMany, Reference, ShortOrLong};
-use crate::value::{Bus, ByteSize, ContainerOs, Firmware, Line, MacAddress, VmId, VmOs};
+use crate::value::{Bus, ByteSize, ContainerOs, Firmware, HugePages, Line, MacAddress, VmId, VmOs};
 
 use self::disks::{ROOTFS, rootfs_keys};
 use super::devices::{self, Bootable, ImageRow, Wanted};
@@ -411,7 +411,7 @@ impl Resolver<'_> {
             needs: self.guests(body.needs.as_ref()),
             exclusive_with: self.guests(body.exclusive_with.as_ref()),
             backup: Setting::or_default(body.backup, true, body.span),
-            options: raw.options.clone(),
+            options: vm_options(body, &raw.options),
             network,
             firewall: body.firewall.as_ref().map(|f| devices::firewall(&f.value)),
             kind: GuestKind::Vm(Box::new(vm)),
@@ -480,7 +480,14 @@ impl Resolver<'_> {
         let devices = self.devices(raw);
         let lxc = self.lxc(raw);
         let is_there = matches!(rootfs.volume, VolumeSource::Existing { .. });
-        if body.template.is_none() && !is_there && !body.misread.contains(&"template") {
+        let template = body
+            .template
+            .as_ref()
+            .and_then(|template| match &template.value {
+                TemplateSpec::From(volume) => Some(Spanned::new(volume.clone(), template.span)),
+                TemplateSpec::Itself(_) => None,
+            });
+        if template.is_none() && !is_there && !body.misread.contains(&"template") {
             self.sink.push(
                 Diagnostic::new(Code::MOX0004, body.span, "the key `template` is missing")
                     .label("in this table")
@@ -496,7 +503,7 @@ impl Resolver<'_> {
             // Proxmox VE's own default.
             swap: Setting::or_default(body.swap, ByteSize::mib(512), body.span),
             template: Setting::or_missing(
-                body.template.clone(),
+                template,
                 "local:vztmpl/none.tar".parse().expect("a volume"),
                 body.span,
             ),
@@ -564,7 +571,7 @@ impl Resolver<'_> {
     ) -> (
         Setting<ByteSize>,
         Option<Spanned<crate::value::Balloon>>,
-        Option<Spanned<ByteSize>>,
+        Option<Spanned<HugePages>>,
         Setting<bool>,
     ) {
         let table = body.memory.as_ref().and_then(|memory| match &memory.value {
@@ -598,9 +605,12 @@ impl Resolver<'_> {
             }
         }
         let hugepages = table.and_then(|t| t.hugepages).or(body.hugepages);
-        if let Some(pages) =
-            hugepages.filter(|p| ![ByteSize::mib(2), ByteSize::gib(1)].contains(&p.value))
-        {
+        let known = [
+            HugePages::Any,
+            HugePages::Of(ByteSize::mib(2)),
+            HugePages::Of(ByteSize::gib(1)),
+        ];
+        if let Some(pages) = hugepages.filter(|pages| !known.contains(&pages.value)) {
             self.sink.push(
                 Diagnostic::new(
                     Code::MOX0013,
@@ -669,6 +679,23 @@ fn agent(body: &VmSpec, raw: &RawVm<'_>) -> (Setting<bool>, Vec<PveOption>) {
     (Setting::or_default(enabled, true, body.span), more)
 }
 
+/// What a virtual machine has options for under another name.
+fn vm_options(body: &VmSpec, options: &[PveOption]) -> Vec<PveOption> {
+    let shares = body.memory.as_ref().and_then(|memory| match &memory.value {
+        ShortOrLong::Short(_) => None,
+        ShortOrLong::Long(table) => table.shares,
+    });
+    let shares = shares.map(|shares| option("shares", shares.value.0.to_string(), shares.span));
+    shares.into_iter().chain(options.iter().cloned()).collect()
+}
+
+fn option(key: &str, value: String, span: Span) -> PveOption {
+    PveOption::new(
+        Spanned::new(key.to_owned(), span),
+        Spanned::new(value, span),
+    )
+}
+
 /// What a container has options for under another name.
 fn container_options(
     body: &ContainerSpec,
@@ -676,12 +703,6 @@ fn container_options(
     release: Release,
     sink: &mut Sink,
 ) -> Vec<PveOption> {
-    let option = |key: &str, value: String, span: Span| {
-        PveOption::new(
-            Spanned::new(key.to_owned(), span),
-            Spanned::new(value, span),
-        )
-    };
     let one = |key: &str, line: Option<&Spanned<Line>>| {
         line.map(|line| option(key, line.value.as_str().to_owned(), line.span))
     };
@@ -696,6 +717,10 @@ fn container_options(
         many("nameserver", body.nameserver.as_ref()),
         many("searchdomain", body.searchdomain.as_ref()),
         one("timezone", body.timezone.as_ref()),
+        body.template.as_ref().and_then(|template| {
+            let is_itself = matches!(template.value, TemplateSpec::Itself(true));
+            is_itself.then(|| option("template", "1".to_owned(), template.span))
+        }),
     ];
     let named = named.into_iter().flatten().filter(|option| {
         let fault = check_option(ConfigFile::Pct, release, &option.key, &option.value).err();

@@ -171,7 +171,10 @@ fn processor_and_memory(
         None => {}
     }
     if let Some(pages) = vm.hugepages {
-        options.set("hugepages", pages.as_bytes() >> 20, pages.span);
+        match pages.value.size() {
+            Some(size) => options.set("hugepages", size.as_bytes() >> 20, pages.span),
+            None => options.set("hugepages", pages.value, pages.span),
+        }
     }
     let hook = Hook::of(host, guest, vm).is_some();
     let described_by_args = hook && Hook::takes_over_numa(vm, *host.release);
