@@ -588,7 +588,9 @@ fn kind(schema: &Value, definitions: &Value) -> String {
         if target["properties"].is_object() {
             return format!("[`{name}`](#{})", name.to_lowercase());
         }
-        let text = target["description"].as_str().unwrap_or(name);
+        let Some(text) = target["description"].as_str() else {
+            return kind(target, definitions);
+        };
         if let Some(words) = words(target) {
             return format!("{text}: {words}");
         }
@@ -614,8 +616,14 @@ fn kind(schema: &Value, definitions: &Value) -> String {
         let of = kind(&schema["additionalProperties"], definitions);
         return format!("by name: {of}");
     }
+    if !schema["const"].is_null() {
+        return format!("`{}`", schema["const"]);
+    }
     match &schema["type"] {
-        Value::String(one) => one.clone(),
+        Value::String(one) => match (schema["minimum"].as_f64(), schema["maximum"].as_f64()) {
+            (Some(least), Some(most)) => format!("{one} from {least} to {most}"),
+            _ => one.clone(),
+        },
         Value::Array(all) => {
             let all = all.iter().filter_map(Value::as_str);
             all.filter(|one| *one != "null")
