@@ -160,6 +160,12 @@ fn every_spelling_of_an_option_is_said() {
             "efidisk0: local-lvm:vm-102-disk-1,efitype=4m,size=4M",
             "efi = {",
         ),
+        (
+            "qemu-server",
+            VM,
+            "hostpci0: 0000:00:02.0,mdev=i915-GVTg_V5_4",
+            "mdev = \"i915-GVTg_V5_4\"",
+        ),
         ("lxc", CT, "template: 1", "template = true"),
         (
             "lxc",

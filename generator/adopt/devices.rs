@@ -31,9 +31,7 @@ pub(super) fn passed(
 ) -> BTreeMap<String, String> {
     let mut places = BTreeSet::new();
     for guest in own.guests.values() {
-        // A mediated device is a part of a card that the host keeps.
-        let whole = parts_of(guest, "hostpci").filter(|parts| !parts.contains_key("mdev"));
-        let hosts = whole.filter_map(|mut parts| parts.remove("host"));
+        let hosts = parts_of(guest, "hostpci").filter_map(|mut parts| parts.remove("host"));
         places.extend(hosts.filter(|place| PciPlace::parse(place).is_ok()));
     }
     let mut taken = mapped.clone();

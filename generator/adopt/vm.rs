@@ -506,7 +506,7 @@ fn device(
 ) -> Option<(String, Vec<(String, Toml)>)> {
     let name = match (parts.remove("mapping"), parts.remove("host")) {
         (Some(name), None) => writing.pci.get(&name),
-        (None, Some(place)) if !parts.contains_key("mdev") => writing.passed.get(&place),
+        (None, Some(place)) => writing.passed.get(&place),
         (_, Some(_)) | (None, None) => None,
     }?
     .clone();
