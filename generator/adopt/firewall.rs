@@ -4,8 +4,9 @@ use super::doc::{Part, Toml};
 use super::guest::Guest;
 use super::write::Writing;
 use crate::value::{
-    Choice as _, FirewallAddresses, FirewallLog, FirewallMatch, FirewallPolicy, FirewallPorts,
-    FirewallProtocol, SpecString as _,
+    Choice as _, FirewallAddresses, FirewallAliasName, FirewallGroup, FirewallIcmpType,
+    FirewallLog, FirewallMacro, FirewallMatch, FirewallMember, FirewallNetwork, FirewallPolicy,
+    FirewallPorts, FirewallProtocol, FirewallSetName, SpecString as _,
 };
 
 /// The file of a guest's rules.
@@ -50,21 +51,33 @@ pub(super) fn write(writing: &Writing<'_>, guest: &mut Guest<'_>) {
 fn read(writing: &Writing<'_>, vmid: u32) -> Option<Said> {
     let file = writing.live.firewall.get(&path(vmid))?;
     let mut said: Said = vec![("enabled", false.into())];
-    let mut rules = Vec::new();
-    let mut section = "";
+    let (mut rules, mut aliases, mut sets) = (Vec::new(), Vec::new(), Vec::<Set>::new());
+    let mut section = Section::None;
     for line in file.text.lines().map(str::trim) {
         if line.is_empty() {
             continue;
         }
-        match (line, section) {
-            ("[OPTIONS]" | "[RULES]", _) => section = line,
-            (_, "[OPTIONS]") => {
+        if line.starts_with('[') {
+            section = head(line, &mut sets)?;
+            continue;
+        }
+        match section {
+            Section::None => return None,
+            Section::Options => {
                 let (key, value) = line.split_once(':')?;
                 option(key.trim(), value.trim(), &mut said)?;
             }
-            (_, "[RULES]") => rules.push(rule(line)?),
-            _ => return None,
+            Section::Aliases => aliases.push(alias(line)?),
+            Section::Set => sets.last_mut()?.members.push(member(line)?),
+            Section::Rules => rules.push(rule(line)?),
         }
+    }
+    if !aliases.is_empty() {
+        said.push(("aliases", Toml::Table(aliases)));
+    }
+    if !sets.is_empty() {
+        let sets = sets.into_iter().map(Set::said).collect();
+        said.push(("sets", Toml::Table(sets)));
     }
     if !rules.is_empty() {
         said.push(("rules", Toml::List(rules)));
@@ -72,13 +85,113 @@ fn read(writing: &Writing<'_>, vmid: u32) -> Option<Said> {
     Some(said)
 }
 
+#[derive(Clone, Copy)]
+enum Section {
+    None,
+    Options,
+    Aliases,
+    Set,
+    Rules,
+}
+
+/// The line above a section's own.
+fn head(line: &str, sets: &mut Vec<Set>) -> Option<Section> {
+    let (line, comment) = remark(line);
+    Some(match line {
+        "[OPTIONS]" => Section::Options,
+        "[ALIASES]" => Section::Aliases,
+        "[RULES]" => Section::Rules,
+        _ => {
+            let name = line.strip_prefix("[IPSET ")?.strip_suffix(']')?;
+            sets.push(Set {
+                name: FirewallSetName::parse(name).ok()?.to_string(),
+                members: Vec::new(),
+                comment: comment.map(str::to_owned),
+            });
+            Section::Set
+        }
+    })
+}
+
+/// A line, and the remark behind it.
+fn remark(line: &str) -> (&str, Option<&str>) {
+    match line.split_once('#') {
+        Some((line, comment)) => {
+            let comment = comment.trim();
+            (line.trim(), Some(comment).filter(|text| !text.is_empty()))
+        }
+        None => (line, None),
+    }
+}
+
+/// A table of an address and a remark; the address alone where there is none.
+fn with_remark(key: &str, value: Toml, comment: Option<&str>) -> Toml {
+    match comment {
+        Some(comment) => Toml::Table(vec![
+            (key.to_owned(), value),
+            ("comment".to_owned(), comment.into()),
+        ]),
+        None => value,
+    }
+}
+
+/// A set: its members with their remarks.
+struct Set {
+    name: String,
+    members: Vec<Toml>,
+    comment: Option<String>,
+}
+
+impl Set {
+    fn said(self) -> (String, Toml) {
+        let is_remarked = self.members.iter().any(|one| matches!(one, Toml::Table(_)));
+        let members = Toml::List(self.members);
+        let said = match self.comment {
+            Some(comment) => Toml::Table(vec![
+                ("members".to_owned(), members),
+                ("comment".to_owned(), Toml::Text(comment)),
+            ]),
+            // The short form has no place for what is said of a member.
+            None if is_remarked => Toml::Table(vec![("members".to_owned(), members)]),
+            None => members,
+        };
+        (self.name, said)
+    }
+}
+
+fn alias(line: &str) -> Option<(String, Toml)> {
+    let (line, comment) = remark(line);
+    let (name, address) = line.split_once(' ')?;
+    let name = FirewallAliasName::parse(name).ok()?;
+    let address = FirewallNetwork::parse(address).ok()?;
+    let said = with_remark("address", address.as_str().into(), comment);
+    Some((name.to_string(), said))
+}
+
+fn member(line: &str) -> Option<Toml> {
+    let (line, comment) = remark(line);
+    let member = FirewallMember::parse(line).ok()?;
+    Some(with_remark("address", member.as_str().into(), comment))
+}
+
 fn option(key: &str, value: &str, said: &mut Said) -> Option<()> {
+    let flag = match value {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    };
+    let level = || FirewallLog::of(value).map(FirewallLog::as_str);
     match key {
         "enable" => said[0].1 = (value == "1").into(),
-        // It follows from the cards' addresses; the proof holds it against the file.
-        "dhcp" => {}
         "policy_in" => said.push(("in", policy(value)?.into())),
         "policy_out" => said.push(("out", policy(value)?.into())),
+        "dhcp" => said.push(("dhcp", flag?.into())),
+        "ndp" => said.push(("ndp", flag?.into())),
+        "radv" => said.push(("radv", flag?.into())),
+        "macfilter" => said.push(("macfilter", flag?.into())),
+        "ipfilter" => said.push(("ipfilter", flag?.into())),
+        "log_level_in" => said.push(("log-level-in", level()?.into())),
+        "log_level_out" => said.push(("log-level-out", level()?.into())),
         _ => return None,
     }
     Some(())
@@ -88,31 +201,46 @@ fn policy(word: &str) -> Option<&'static str> {
     FirewallPolicy::of(&word.to_ascii_lowercase()).map(FirewallPolicy::as_str)
 }
 
-/// `IN ACCEPT -source 192.0.2.0/24 -p tcp -dport 22 -log nolog # ssh`.
+/// `IN SSH(ACCEPT) -i net0 -source 192.0.2.0/24 -log nolog # ssh`.
 fn rule(line: &str) -> Option<Toml> {
-    let (line, comment) = match line.split_once('#') {
-        Some((line, comment)) => (line, Some(comment.trim())),
-        None => (line, None),
-    };
+    let (line, comment) = remark(line);
     let (line, enabled) = match line.strip_prefix('|') {
         Some(line) => (line, false),
         None => (line, true),
     };
     let mut words = line.split_whitespace();
-    let direction = match words.next()? {
-        "IN" => None,
-        "OUT" => Some("out"),
-        _ => return None,
-    };
-    let mut rule = vec![("action".to_owned(), policy(words.next()?)?.into())];
-    let (mut protocol, mut port, mut from, mut to) = (None, None, None, None);
+    let mut rule = Vec::new();
     let mut put = |key: &str, value: Toml| rule.push((key.to_owned(), value));
-    if let Some(direction) = direction {
-        put("direction", direction.into());
+    let (kind, what) = (words.next()?, words.next()?);
+    let mut service = None;
+    match kind {
+        "GROUP" => put("group", FirewallGroup::parse(what).ok()?.as_str().into()),
+        "IN" | "OUT" => {
+            let action = match what.strip_suffix(')').and_then(|text| text.split_once('(')) {
+                Some((name, action)) => {
+                    service = Some(FirewallMacro::parse(name).ok()?);
+                    action
+                }
+                None => what,
+            };
+            put("action", policy(action)?.into());
+            if kind == "OUT" {
+                put("direction", "out".into());
+            }
+            if let Some(service) = service {
+                put("macro", service.as_str().into());
+            }
+        }
+        _ => return None,
     }
+    let is_group = kind == "GROUP";
+    let (mut protocol, mut port, mut from_port) = (None, None, None);
+    let (mut icmp_type, mut from, mut to) = (None, None, None);
     while let Some(key) = words.next() {
         let value = words.next()?;
         match key {
+            "-i" => put("card", value.into()),
+            _ if is_group => return None,
             "-p" => {
                 protocol = Some(FirewallProtocol::parse(value).ok()?);
                 put("protocol", value.into());
@@ -120,6 +248,14 @@ fn rule(line: &str) -> Option<Toml> {
             "-dport" => {
                 port = Some(FirewallPorts::parse(value).ok()?);
                 put("port", Toml::number(value));
+            }
+            "-sport" => {
+                from_port = Some(FirewallPorts::parse(value).ok()?);
+                put("from-port", Toml::number(value));
+            }
+            "-icmp-type" => {
+                icmp_type = Some(FirewallIcmpType::parse(value).ok()?);
+                put("icmp-type", value.into());
             }
             "-source" => {
                 from = Some(FirewallAddresses::parse(value).ok()?);
@@ -135,8 +271,11 @@ fn rule(line: &str) -> Option<Toml> {
         }
     }
     let compared = FirewallMatch {
+        service,
         protocol: protocol.as_ref(),
         port: port.as_ref(),
+        from_port: from_port.as_ref(),
+        icmp_type: icmp_type.as_ref(),
         from: from.as_ref(),
         to: to.as_ref(),
     };
@@ -144,7 +283,7 @@ fn rule(line: &str) -> Option<Toml> {
     if compared.unheard().is_some() {
         return None;
     }
-    if let Some(comment) = comment.filter(|comment| !comment.is_empty()) {
+    if let Some(comment) = comment {
         put("comment", comment.into());
     }
     if !enabled {

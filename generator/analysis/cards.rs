@@ -1,17 +1,23 @@
 //! Network cards of guests: addresses that are nobody's, and a firewall that filters nothing.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, GuestNic, Host};
+use crate::facts::firewall::FirewallNames;
+use crate::model::{FirewallAction, Guest, GuestNic, Host};
+use crate::near::did_you_mean;
 use crate::source::Span;
-use crate::value::{Cidr, UnheardRule};
+use crate::value::{Cidr, RuleKey, UnheardRule};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
         addresses(guest, sink);
         firewall(guest, sink);
         rules(guest, sink);
+        rules_of_cards(guest, sink);
+        named(host, guest, sink);
+        members(guest, sink);
         ways_out(guest, sink);
     }
 }
@@ -127,42 +133,194 @@ fn firewall(guest: &Guest, sink: &mut Sink) {
 fn rules(guest: &Guest, sink: &mut Sink) {
     let rules = guest.firewall.iter().flat_map(|firewall| &firewall.rules);
     for rule in rules {
-        let Some(why) = rule.compared().unheard() else {
+        let Some(why) = rule.unheard() else {
             continue;
         };
-        let port = rule.port.as_ref().map(|port| port.span);
-        let protocol = rule.protocol.as_ref();
-        let (message, help, also) = match why {
-            UnheardRule::NoProtocol => (
-                "ports of no protocol".to_owned(),
-                "add `protocol = \"tcp\"`, or `\"udp\"`: a rule is for one of the two",
+        let place = |key: RuleKey| match key {
+            RuleKey::Protocol => rule.protocol.as_ref().map(|key| key.span),
+            RuleKey::Port => rule.port.as_ref().map(|key| key.span),
+            RuleKey::FromPort => rule.from_port.as_ref().map(|key| key.span),
+            RuleKey::IcmpType => rule.icmp_type.as_ref().map(|key| key.span),
+        };
+        let protocol = rule.protocol.as_ref().map(|protocol| protocol.span);
+        let (message, help, key, also) = match why {
+            UnheardRule::NoProtocol(key) => (
+                match key {
+                    RuleKey::IcmpType => "a type of ICMP without its protocol",
+                    RuleKey::Protocol | RuleKey::Port | RuleKey::FromPort => "ports of no protocol",
+                }
+                .to_owned(),
+                match key {
+                    RuleKey::IcmpType => "add `protocol = \"icmp\"`, or `\"icmpv6\"`".to_owned(),
+                    RuleKey::Protocol | RuleKey::Port | RuleKey::FromPort => {
+                        "add `protocol = \"tcp\"`, or `\"udp\"`: a rule is for one of the two".to_owned()
+                    }
+                },
+                Some(key),
                 None,
             ),
-            UnheardRule::NoPorts => (
+            UnheardRule::NoPorts(key) => (
                 "ports of a protocol that has none".to_owned(),
-                "leave `port` out, or name a protocol that has it: `tcp`, `udp`, `sctp`; types are of `icmp`",
-                protocol,
+                format!(
+                    "leave `{}` out, or name a protocol that has it: `tcp`, `udp`, `sctp`; types are of `icmp`",
+                    key.as_str()
+                ),
+                Some(key),
+                protocol.map(|span| (span, "the protocol")),
             ),
             UnheardRule::NoTypes => (
                 "ports of ICMP".to_owned(),
-                "leave `port` out, or name a type there: `port = \"echo-request\"`",
-                protocol,
+                "leave `port` out, or name a type: `icmp-type = \"echo-request\"`".to_owned(),
+                Some(RuleKey::Port),
+                protocol.map(|span| (span, "the protocol")),
+            ),
+            UnheardRule::OtherType(key) => (
+                "a type of ICMP that its protocol does not have".to_owned(),
+                "name one type of this protocol: `icmp` and `icmpv6` have types of their own, and other protocols have none".to_owned(),
+                Some(key),
+                protocol.map(|span| (span, "the protocol")),
+            ),
+            UnheardRule::TypeTwice => (
+                "`icmp-type` beside `port`".to_owned(),
+                "remove `port`: ICMP has types in place of ports".to_owned(),
+                Some(RuleKey::IcmpType),
+                place(RuleKey::Port).map(|span| (span, "the port")),
+            ),
+            UnheardRule::InMacro(key) => (
+                format!("`{}` beside a macro that says it in another way", key.as_str()),
+                format!(
+                    "remove `{}`, or say the rule without `macro`: `protocol`, `port`",
+                    key.as_str()
+                ),
+                Some(key),
+                rule.service.map(|service| (service.span, "the macro")),
             ),
             UnheardRule::MixedFamilies => (
                 "IPv4 and IPv6 in one rule".to_owned(),
-                "write a rule for each of the two",
+                "write a rule for each of the two".to_owned(),
+                None,
                 None,
             ),
         };
-        let place = port.filter(|_| why != UnheardRule::MixedFamilies);
-        let mut told = Diagnostic::new(Code::MOX0662, place.unwrap_or(rule.span), message);
-        if let Some(protocol) = also {
-            told = told.also(protocol.span, "the protocol");
+        let at = key.and_then(place).unwrap_or(rule.span);
+        let mut told = Diagnostic::new(Code::MOX0662, at, message);
+        if let Some((span, what)) = also {
+            told = told.also(span, what);
         }
-        sink.push(
-            told.note("Proxmox VE leaves such a rule out, and tells nobody: what it should let through is cut off, what it should stop comes in")
-                .help(help),
-        );
+        sink.push(told.note(LEFT_OUT).help(help));
+    }
+}
+
+const LEFT_OUT: &str = "Proxmox VE leaves such a rule out, and tells nobody: what it should let through is cut off, what it should stop comes in";
+
+/// Rules for a card that is not filtered.
+fn rules_of_cards(guest: &Guest, sink: &mut Sink) {
+    let rules = guest.firewall.iter().flat_map(|firewall| &firewall.rules);
+    for rule in rules {
+        let Some(card) = rule.card else { continue };
+        let nic = guest.network.iter().find(|nic| nic.slot == card.value);
+        let Some(nic) = nic.filter(|nic| !*nic.firewall) else {
+            continue;
+        };
+        // Where no card is filtered, that is told once.
+        if guest.network.iter().any(|nic| *nic.firewall) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0648,
+                    card.span,
+                    format!("a rule for `net{}`, which is not filtered", card.value),
+                )
+                .also(nic.span, "the card")
+                .help("write `firewall = true` at the card, or remove the rule"),
+            );
+        }
+    }
+}
+
+/// Sets, aliases and groups that rules name, and that are nowhere.
+fn named(host: &Host, guest: &Guest, sink: &mut Sink) {
+    let Some(firewall) = &guest.firewall else {
+        return;
+    };
+    let datacenter = FirewallNames::of_datacenter(host);
+    let own = FirewallNames::of_guest(firewall);
+    for rule in &firewall.rules {
+        if let (FirewallAction::Group(group), Some(datacenter)) = (&rule.action, &datacenter)
+            && !datacenter.groups.contains(group.value.as_str())
+        {
+            let known = datacenter.groups.iter().map(String::as_str);
+            let help = did_you_mean(
+                group.value.as_str(),
+                known,
+                "group in the `cluster.fw` that it keeps",
+            );
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0662,
+                    group.span,
+                    format!("no security group `{}`", group.value),
+                )
+                .note("Proxmox VE passes over the rule")
+                .help_if(help),
+            );
+        }
+        for addresses in [&rule.from, &rule.to].into_iter().flatten() {
+            let Some((is_set, scope, name)) = addresses.value.named() else {
+                continue;
+            };
+            let kind = if is_set { "set" } else { "alias" };
+            let all = match scope {
+                Some("guest") => vec![own.kind(is_set)],
+                Some("dc") => match &datacenter {
+                    Some(datacenter) => vec![datacenter.kind(is_set)],
+                    None => continue,
+                },
+                // Those of SDN are made by it.
+                Some(_) => continue,
+                None => match &datacenter {
+                    Some(datacenter) => vec![own.kind(is_set), datacenter.kind(is_set)],
+                    None => continue,
+                },
+            };
+            let name = name.to_ascii_lowercase();
+            if all.iter().any(|names| names.contains(&name)) {
+                continue;
+            }
+            let known = all
+                .iter()
+                .flat_map(|names| names.iter().map(String::as_str));
+            let help = did_you_mean(
+                &name,
+                known.collect::<Vec<_>>(),
+                &format!("{kind} of a firewall"),
+            );
+            sink.push(
+                Diagnostic::new(Code::MOX0662, addresses.span, format!("no {kind} `{name}`"))
+                    .note(LEFT_OUT)
+                    .help_if(help),
+            );
+        }
+    }
+}
+
+/// A member of a set that stands in it twice, of which Proxmox VE takes the first.
+fn members(guest: &Guest, sink: &mut Sink) {
+    for set in guest.firewall.iter().flat_map(|firewall| &firewall.sets) {
+        let mut seen = BTreeMap::new();
+        for (member, _) in &set.members {
+            let address = member.value.as_str().trim_start_matches('!');
+            if let Some(first) = seen.insert(address, member.span) {
+                sink.push(
+                    Diagnostic::unheard(
+                        member.value.as_str(),
+                        member.span,
+                        "it stands in the set already",
+                    )
+                    .also(first, "the first, which counts")
+                    .help("remove one of them"),
+                );
+            }
+        }
     }
 }
 

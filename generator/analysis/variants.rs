@@ -762,6 +762,57 @@ fn guests() -> Vec<Variant> {
         ),
         variant(
             Code::MOX0662,
+            "a type of ICMP that its protocol does not have",
+            &rule("protocol = \"icmp\", icmp-type = \"@@\""),
+            "no-route",
+            "echo-request",
+        ),
+        variant(
+            Code::MOX0662,
+            "a type of ICMP without its protocol",
+            &rule("@@icmp-type = \"echo-request\""),
+            "",
+            "protocol = \"icmp\", ",
+        ),
+        variant(
+            Code::MOX0662,
+            "`icmp-type` beside `port`",
+            &rule("protocol = \"icmp\", icmp-type = \"echo-request\"@@"),
+            ", port = \"echo-request\"",
+            "",
+        ),
+        variant(
+            Code::MOX0662,
+            "`protocol` beside a macro that says it in another way",
+            &rule("macro = \"SSH\", protocol = \"@@\""),
+            "udp",
+            "tcp",
+        ),
+        variant(
+            Code::MOX0662,
+            "no set `lan`",
+            &(rule("from = \"+@@lan\"")
+                + "[keep.\"etc/pve/firewall/cluster.fw\"]\ntext = \"[IPSET lan]\\n\"\n"),
+            "guest/",
+            "dc/",
+        ),
+        variant(
+            Code::MOX0662,
+            "no security group `web`",
+            &(rule("port = 22, protocol = \"tcp\" }, { group = \"@@\"")
+                + "[keep.\"etc/pve/firewall/cluster.fw\"]\ntext = \"[group mail]\\n\"\n"),
+            "web",
+            "mail",
+        ),
+        variant(
+            Code::MOX0648,
+            "a rule for `net1`, which is not filtered",
+            &(rule("card = \"net1\"") + &card("web", "@@")),
+            "",
+            "firewall = true\n",
+        ),
+        variant(
+            Code::MOX0662,
             "IPv4 and IPv6 in one rule",
             &rule("from = \"192.168.1.0/24\", to = \"@@\""),
             "fd00::1",

@@ -5,6 +5,7 @@
 
 mod backups;
 pub mod drives;
+pub mod firewall;
 pub mod hosts_file;
 pub mod kernel;
 pub mod making;

@@ -11,11 +11,13 @@ use crate::pve::PveOption;
 use crate::source::{Span, Spanned};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, Cidr, ComputerName, ContainerOs, CpuSet,
-    DevicePath, DnsName, EfiType, FirewallAddresses, FirewallDirection, FirewallLog, FirewallMatch,
-    FirewallPolicy, FirewallPorts, FirewallProtocol, Firmware, GuestAddress, GuestFileSystem,
-    GuestOs, GuestPath, HugePages, KeyboardLayout, Line, Locale, MacAddress, ModulePath, Name,
-    NixAttribute, Node, Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, SshKey, Tag, Text,
-    TimeZoneName, TpmVersion, UsbId, VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
+    DevicePath, DnsName, EfiType, FirewallAddresses, FirewallAliasName, FirewallDirection,
+    FirewallGroup, FirewallIcmpType, FirewallLog, FirewallMacro, FirewallMatch, FirewallMember,
+    FirewallNetwork, FirewallPolicy, FirewallPorts, FirewallProtocol, FirewallSetName, Firmware,
+    GuestAddress, GuestFileSystem, GuestOs, GuestPath, HugePages, KeyboardLayout, Line, Locale,
+    MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, RemoteAccess, SecretName,
+    SetupCheck, SshKey, Tag, Text, TimeZoneName, TpmVersion, UnheardRule, UsbId, VlanSet, VlanTag,
+    VmId, VmOs, VolumeId, WindowsUser, WingetId,
 };
 
 /// A virtual machine or a container.
@@ -466,8 +468,64 @@ pub struct GuestFirewall {
     pub policy_in: Setting<FirewallPolicy>,
     /// What happens to what goes out and no rule names.
     pub policy_out: Setting<FirewallPolicy>,
+    /// Further options that the spec says.
+    pub options: FirewallOptions,
+    /// Names for addresses, in the order written.
+    pub aliases: Vec<FirewallAlias>,
+    /// Sets of addresses, in the order written.
+    pub sets: Vec<FirewallSet>,
     /// Rules, in order.
     pub rules: Vec<FirewallRule>,
+}
+
+/// Options of a guest's firewall that Proxmox VE has a default for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FirewallOptions {
+    /// Whether requests for an address are let through.
+    pub dhcp: Option<Spanned<bool>>,
+    /// Whether the search for neighbours is let through.
+    pub ndp: Option<Spanned<bool>>,
+    /// Whether router advertisements may be sent.
+    pub radv: Option<Spanned<bool>>,
+    /// Whether other MAC addresses are stopped.
+    pub macfilter: Option<Spanned<bool>>,
+    /// Whether other addresses are stopped.
+    pub ipfilter: Option<Spanned<bool>>,
+    /// How loud what comes in is logged.
+    pub log_in: Option<Spanned<FirewallLog>>,
+    /// How loud what goes out is logged.
+    pub log_out: Option<Spanned<FirewallLog>>,
+}
+
+/// A name for an address or a network.
+#[derive(Debug, Clone)]
+pub struct FirewallAlias {
+    /// Its name.
+    pub name: Spanned<FirewallAliasName>,
+    /// What it stands for.
+    pub address: FirewallNetwork,
+    /// What it is.
+    pub comment: Option<Spanned<Line>>,
+}
+
+/// A set of addresses and networks.
+#[derive(Debug, Clone)]
+pub struct FirewallSet {
+    /// Its name.
+    pub name: Spanned<FirewallSetName>,
+    /// What is in it, and the remark of each.
+    pub members: Vec<(Spanned<FirewallMember>, Option<Spanned<Line>>)>,
+    /// What it is.
+    pub comment: Option<Spanned<Line>>,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone)]
+pub enum FirewallAction {
+    /// What happens to what fits.
+    Policy(Setting<FirewallPolicy>),
+    /// The rules of a group of the datacenter stand in its place.
+    Group(Spanned<FirewallGroup>),
 }
 
 /// One rule of a firewall.
@@ -475,14 +533,22 @@ pub struct GuestFirewall {
 pub struct FirewallRule {
     /// Where it stands.
     pub span: Span,
-    /// What happens.
-    pub action: Setting<FirewallPolicy>,
+    /// What it does.
+    pub action: FirewallAction,
     /// Which way it goes.
     pub direction: Setting<FirewallDirection>,
+    /// The number of the card that it is for.
+    pub card: Option<Spanned<u32>>,
+    /// The macro that says its protocols and ports.
+    pub service: Option<Spanned<FirewallMacro>>,
     /// The protocol.
     pub protocol: Option<Spanned<FirewallProtocol>>,
     /// The ports.
     pub port: Option<Spanned<FirewallPorts>>,
+    /// The ports that it comes from.
+    pub from_port: Option<Spanned<FirewallPorts>>,
+    /// The type of ICMP.
+    pub icmp_type: Option<Spanned<FirewallIcmpType>>,
     /// Where it comes from.
     pub from: Option<Spanned<FirewallAddresses>>,
     /// Where it goes.
@@ -496,14 +562,21 @@ pub struct FirewallRule {
 }
 
 impl FirewallRule {
-    /// What it compares with.
-    pub fn compared(&self) -> FirewallMatch<'_> {
-        FirewallMatch {
+    /// Why Proxmox VE would leave it out.
+    pub fn unheard(&self) -> Option<UnheardRule> {
+        if let FirewallAction::Group(_) = self.action {
+            return None;
+        }
+        let compared = FirewallMatch {
+            service: self.service.map(|service| service.value),
+            from_port: self.from_port.as_ref().map(|port| &port.value),
+            icmp_type: self.icmp_type.as_ref().map(|kind| &kind.value),
             protocol: self.protocol.as_ref().map(|protocol| &protocol.value),
             port: self.port.as_ref().map(|port| &port.value),
             from: self.from.as_ref().map(|from| &from.value),
             to: self.to.as_ref().map(|to| &to.value),
-        }
+        };
+        compared.unheard()
     }
 }
 

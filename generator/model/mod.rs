@@ -16,9 +16,10 @@ pub use arena::{Arena, Id, Item};
 pub use boot::{Boot, Kept, KeptText, ModuleOptions};
 pub use guest::{
     Autostart, CloudInit, CloudInitStated, Container, ContainerDevice, ContainerMount, DiskSource,
-    EfiDisk, FirewallRule, Gateway, Guest, GuestFirewall, GuestKind, GuestNic, GuestUsb, Image,
-    MountSource, NixosGuest, NixosScript, NixosUser, PassedDevice, Passthrough, RustSetup, Share,
-    Steam, TpmState, UsbSource, Vm, VmDisk, WindowsAccount, WindowsDomain, WindowsGuest,
+    EfiDisk, FirewallAction, FirewallAlias, FirewallOptions, FirewallRule, FirewallSet, Gateway,
+    Guest, GuestFirewall, GuestKind, GuestNic, GuestUsb, Image, MountSource, NixosGuest,
+    NixosScript, NixosUser, PassedDevice, Passthrough, RustSetup, Share, Steam, TpmState,
+    UsbSource, Vm, VmDisk, WindowsAccount, WindowsDomain, WindowsGuest,
 };
 pub use hardware::{Cpu, Disk, Hardware, Memory, Nic, PciDevice, UsbDevice};
 pub use network::{

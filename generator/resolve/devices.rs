@@ -1,23 +1,20 @@
-//! What is plugged into guests: numbers on their buses, images, PCI and USB devices, the order to boot from, the firewall.
+//! What is plugged into guests: numbers on their buses, images, PCI and USB devices, the order to boot from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
-    CloudInit, FirewallRule, GuestFirewall, GuestNic, GuestUsb, Host, Image, PassedDevice,
-    Passthrough, Setting, UsbSource, VmDisk,
+    CloudInit, GuestNic, GuestUsb, Host, Image, PassedDevice, Passthrough, UsbSource, VmDisk,
 };
 use crate::near::did_you_mean;
 use crate::pve::PveOption;
 use crate::pve::guest_config::parse_boolean;
 use crate::source::{Span, Spanned};
-use crate::spec::guest::{
-    FirewallRuleSpec, GuestFirewallSpec, GuestUsbSpec, ImageSpec, PassthroughSpec,
-};
+use crate::spec::guest::{GuestUsbSpec, ImageSpec, PassthroughSpec};
 use crate::spec::reader::{Int, Reference, ShortOrLong};
-use crate::value::{Bus, FirewallDirection, FirewallLog, FirewallPolicy, Line, PciPlace, VolumeId};
+use crate::value::{Bus, Line, PciPlace, VolumeId};
 
-use super::{Index, choice};
+use super::Index;
 
 /// Gives each thing a number: the one that the spec says, and to the others the lowest that are free, in order. Reports two
 /// things of one number. `what` is the option without its number.
@@ -483,42 +480,6 @@ impl Bootable<'_> {
             }
         }
         Spanned::new(order, written.span)
-    }
-}
-
-/// `[….firewall]`.
-pub(super) fn firewall(spec: &GuestFirewallSpec) -> GuestFirewall {
-    GuestFirewall {
-        span: spec.span,
-        enabled: Setting::or_default(spec.enabled, true, spec.span),
-        // What Proxmox VE does where its file says nothing.
-        policy_in: choice(spec.policy_in, FirewallPolicy::Drop, spec.span),
-        policy_out: choice(spec.policy_out, FirewallPolicy::Accept, spec.span),
-        rules: spec
-            .rules
-            .iter()
-            .flat_map(|rules| &rules.value)
-            .map(|rule| firewall_rule(&rule.value))
-            .collect(),
-    }
-}
-
-fn firewall_rule(spec: &FirewallRuleSpec) -> FirewallRule {
-    FirewallRule {
-        span: spec.span,
-        action: Setting::or_missing(
-            spec.action.map(|action| action.map(|action| action.0)),
-            FirewallPolicy::Drop,
-            spec.span,
-        ),
-        direction: choice(spec.direction, FirewallDirection::In, spec.span),
-        protocol: spec.protocol.clone(),
-        port: spec.port.clone(),
-        from: spec.from.clone(),
-        to: spec.to.clone(),
-        log: choice(spec.log, FirewallLog::Nolog, spec.span),
-        comment: spec.comment.clone(),
-        enabled: Setting::or_default(spec.enabled, true, spec.span),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod boot;
 mod devices;
+mod firewall;
 pub mod fleet;
 mod guests;
 mod hardware;

@@ -11,11 +11,13 @@ use super::table::table;
 use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName, ContainerOs,
-    CpuSet, DevicePath, DnsName, EfiType, EnvironmentName, FirewallAddresses, FirewallDirection,
-    FirewallLog, FirewallPolicy, FirewallPorts, FirewallProtocol, Firmware, GuestAddress,
-    GuestFileSystem, GuestPath, HugePages, ImageFormat, Line, Locale, MacAddress, ModulePath, Name,
-    NixAttribute, OctalMode, Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, Tag, Text,
-    TpmVersion, ValueError, VlanTag, VmId, VmOs, VolumeId, VolumeName, WindowsUser, WingetId,
+    CpuSet, DevicePath, DnsName, EfiType, EnvironmentName, FirewallAddresses, FirewallAliasName,
+    FirewallDirection, FirewallGroup, FirewallIcmpType, FirewallLog, FirewallMacro, FirewallMember,
+    FirewallNetwork, FirewallPolicy, FirewallPorts, FirewallProtocol, FirewallSetName, Firmware,
+    GuestAddress, GuestFileSystem, GuestPath, HugePages, ImageFormat, Line, Locale, MacAddress,
+    ModulePath, Name, NixAttribute, OctalMode, Port, ReleaseTag, RemoteAccess, SecretName,
+    SetupCheck, Tag, Text, TpmVersion, ValueError, VlanTag, VmId, VmOs, VolumeId, VolumeName,
+    WindowsUser, WingetId,
 };
 
 table! {
@@ -301,18 +303,71 @@ table! {
         "out" policy_out: opt OneOf<FirewallPolicy>;
         /// Rules, of which the first that fits decides.
         "rules" rules: opt List<FirewallRuleSpec>;
+        /// Names for addresses and networks, which rules and sets can say in their place.
+        "aliases" aliases: opt Named<FirewallAliasName, ShortOrLong<FirewallNetwork, FirewallAliasSpec>>;
+        /// Sets of addresses and networks, which rules name as `+NAME`. What stands in `ipfilter-net0` is all that the card
+        /// `net0` may send from.
+        "sets" sets: opt Named<FirewallSetName, ShortOrLong<List<FirewallMember>, FirewallSetSpec>>;
+        /// Whether its requests for an address are let through; where a card takes its address so where left out.
+        "dhcp" dhcp: opt bool;
+        /// Whether IPv6's search for neighbours is let through; on where left out.
+        "ndp" ndp: opt bool;
+        /// Whether it may send router advertisements.
+        "radv" radv: opt bool;
+        /// Whether it may send from its own MAC addresses alone; on where left out.
+        "macfilter" macfilter: opt bool;
+        /// Whether each card may send from its own addresses alone.
+        "ipfilter" ipfilter: opt bool;
+        /// How loud what no rule names is logged as it comes in; not at all where left out.
+        "log-level-in" log_in: opt OneOf<FirewallLog>;
+        /// How loud what no rule names is logged as it goes out; not at all where left out.
+        "log-level-out" log_out: opt OneOf<FirewallLog>;
+    }
+
+    /// An alias with a remark.
+    FirewallAliasSpec {
+        /// What it stands for.
+        "address" address: req FirewallNetwork;
+        /// What it is.
+        "comment" comment: opt Line;
+    }
+
+    /// A set with remarks.
+    FirewallSetSpec {
+        /// What is in it.
+        "members" members: req List<ShortOrLong<FirewallMember, FirewallMemberSpec>>;
+        /// What it is.
+        "comment" comment: opt Line;
+    }
+
+    /// A member of a set with a remark.
+    FirewallMemberSpec {
+        /// What is in the set.
+        "address" address: req FirewallMember;
+        /// What it is.
+        "comment" comment: opt Line;
     }
 
     /// One rule of a firewall.
     FirewallRuleSpec {
         /// What happens.
-        "action" action: req OneOf<FirewallPolicy>;
+        "action" action: opt OneOf<FirewallPolicy>;
+        /// In place of an action: the security group of the datacenter whose rules stand here.
+        "group" group: opt FirewallGroup;
         /// Which way it goes; `in` where left out.
         "direction" direction: opt OneOf<FirewallDirection>;
+        /// The card that it is for, as `net0`; all where left out.
+        "card" card: opt Line;
+        /// The service that it is for, by the name that Proxmox VE has for its protocols and ports: `SSH`, `HTTPS`, `Ping`.
+        "macro" service: opt FirewallMacro;
         /// The protocol, as `tcp`; a rule with ports needs one.
         "protocol" protocol: opt FirewallProtocol;
         /// The ports that it is for: `22`, `"80,443"`, `"137:138"`; of `icmp` its types, as `"echo-request"`.
         "port" port: opt FirewallPorts;
+        /// The ports that it comes from.
+        "from-port" from_port: opt FirewallPorts;
+        /// The type of `icmp` or `icmpv6`, as `"echo-request"`.
+        "icmp-type" icmp_type: opt FirewallIcmpType;
         /// Where it comes from: an address, a network, a list of them, a range, a set (`"+lan"`), an alias.
         "from" from: opt FirewallAddresses;
         /// Where it goes.

@@ -5,8 +5,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::text::text;
-use super::{SpecString, ValueError, spec_string};
+use super::{FirewallMacro, SpecString, ValueError, spec_string};
 use crate::diagnostics::Code;
+use crate::near::nearest;
+
+/// Names of aliases and of sets are no longer.
+const LONGEST_NAME: usize = 64;
 
 /// The names of `/etc/protocols` on Debian (netbase), and the one that Proxmox VE adds.
 const PROTOCOLS: &str = " ah ax.25 dccp ddp egp eigrp encap esp etherip ethernet fc ggp gre hip hmp hopopt icmp icmpv6 idpr-cmtp idrp igmp \
@@ -24,9 +28,17 @@ const ICMP_TYPES: &str = " any echo-reply destination-unreachable network-unreac
     TOS-network-unreachable TOS-host-unreachable communication-prohibited host-precedence-violation precedence-cutoff source-quench \
     redirect network-redirect host-redirect TOS-network-redirect TOS-host-redirect echo-request router-advertisement \
     router-solicitation time-exceeded ttl-zero-during-transit ttl-zero-during-reassembly parameter-problem ip-header-bad \
-    required-option-missing timestamp-request timestamp-reply address-mask-request address-mask-reply no-route beyond-scope \
-    address-unreachable failed-policy reject-route packet-too-big bad-header unknown-header-type unknown-option neighbor-solicitation \
-    neighbour-solicitation neighbor-advertisement neighbour-advertisement ";
+    required-option-missing timestamp-request timestamp-reply address-mask-request address-mask-reply ";
+
+/// Those of ICMPv6.
+const ICMPV6_TYPES: &str = " destination-unreachable no-route communication-prohibited beyond-scope address-unreachable \
+    port-unreachable failed-policy reject-route packet-too-big time-exceeded ttl-zero-during-transit ttl-zero-during-reassembly \
+    parameter-problem bad-header unknown-header-type unknown-option echo-request echo-reply router-solicitation \
+    router-advertisement neighbor-solicitation neighbour-solicitation neighbor-advertisement neighbour-advertisement redirect ";
+
+fn is_icmp_type(word: &str) -> bool {
+    !word.is_empty() && (is_among(ICMP_TYPES, word) || is_among(ICMPV6_TYPES, word))
+}
 
 fn is_among(list: &str, word: &str) -> bool {
     list.split(' ').any(|known| known == word)
@@ -51,6 +63,14 @@ impl FirewallProtocol {
     /// Whether it has ports.
     fn has_ports(&self) -> bool {
         WITH_PORTS.contains(&self.as_str())
+    }
+
+    /// The types that it has in place of ports, where it is a protocol of ICMP.
+    fn types(&self) -> Option<&'static str> {
+        Some(match self.family()? {
+            Family::V4 => ICMP_TYPES,
+            Family::V6 => ICMPV6_TYPES,
+        })
     }
 
     /// The family that it is of, where it is of one: it says so itself.
@@ -90,7 +110,8 @@ text!(
         let help = "write `\"192.168.1.10\"`, `\"192.168.1.0/24,10.0.0.0/8\"`, `\"192.168.1.10-192.168.1.20\"`, or a set: `\"+lan\"`";
         let wrong = |why: String| Err(ValueError::whole(text, why).help(help));
         if is_name(text) {
-            return Ok(());
+            let set = text.strip_prefix('+');
+            return set.map_or(Ok(()), |set| lower_name(set.rsplit('/').next().unwrap_or(set), LONGEST_NAME));
         }
         let parts: Vec<&str> = text.split(',').collect();
         let mut family = None;
@@ -111,6 +132,112 @@ text!(
     }
 );
 
+/// Whether Proxmox VE's firewall takes it for a name.
+fn is_plain_name(name: &str, longest: usize) -> bool {
+    (2..=longest).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+fn plain_name(text: &str, longest: usize) -> Result<(), ValueError> {
+    if is_plain_name(text, longest) {
+        return Ok(());
+    }
+    let why = format!(
+        "`{}` is no name of Proxmox VE's firewall",
+        text.escape_debug()
+    );
+    Err(ValueError::whole(text, why).help(format!(
+        "2 to {longest} letters, digits, `-` and `_`, and a letter first"
+    )))
+}
+
+/// Proxmox VE reads the names of sets and groups in lower case, and compares them with what rules write.
+fn lower_name(text: &str, longest: usize) -> Result<(), ValueError> {
+    plain_name(text, longest)?;
+    let lower = text.to_ascii_lowercase();
+    if lower == text {
+        return Ok(());
+    }
+    let why = format!("`{text}` has capital letters");
+    let help = format!("write `{lower}`: Proxmox VE knows sets and groups by small letters alone");
+    Err(ValueError::whole(text, why).help(help))
+}
+
+text!(
+    /// The name of an alias of a firewall.
+    FirewallAliasName,
+    MOX0012,
+    "the name of an alias, as `\"router\"`",
+    |text| plain_name(text, LONGEST_NAME)
+);
+
+text!(
+    /// The name of a set of a firewall.
+    FirewallSetName,
+    MOX0012,
+    "the name of a set, as `\"office\"`",
+    |text| lower_name(text, LONGEST_NAME)
+);
+
+text!(
+    /// The name of a security group of the datacenter.
+    FirewallGroup,
+    MOX0012,
+    "the name of a security group, as `\"web\"`",
+    |text| lower_name(text, 18)
+);
+
+text!(
+    /// A type of ICMP or ICMPv6.
+    FirewallIcmpType,
+    MOX0005,
+    "a type of ICMP, as `\"echo-request\"`",
+    |text| {
+        if is_icmp_type(text) {
+            return Ok(());
+        }
+        let why = format!("no type of ICMP `{}`", text.escape_debug());
+        let wrong = ValueError::whole(text, why);
+        let known = ICMP_TYPES.split(' ').chain(ICMPV6_TYPES.split(' ')).filter(|word| !word.is_empty());
+        Err(match nearest(text, known) {
+            Some(near) => wrong.help(format!("did you mean `{near}`?")),
+            None => wrong.help("write `echo-request`, `echo-reply`, or another name that `iptables -p icmp -h` knows"),
+        })
+    }
+);
+
+text!(
+    /// An address or a network that has a name: an alias stands for one of them.
+    FirewallNetwork,
+    MOX0009,
+    "an address or a network, as `\"192.168.1.0/24\"`",
+    |text| {
+        let help = "write `\"192.168.1.10\"` or `\"192.168.1.0/24\"`";
+        if text.contains('-') {
+            return Err(ValueError::whole(text, format!("`{}` is a range", text.escape_debug())).help(help));
+        }
+        part_of(text).map(|_| ()).map_err(|why| ValueError::whole(text, why).help(help))
+    }
+);
+
+text!(
+    /// What is in a set: an address, a network, or an alias; behind a `!`, what is not.
+    FirewallMember,
+    MOX0009,
+    "an address, a network or an alias, as `\"192.168.1.0/24\"`; `\"!192.168.1.1\"` for what is not in it",
+    |text| {
+        let member = text.strip_prefix('!').unwrap_or(text);
+        if is_name(member) && !member.starts_with('+') {
+            return Ok(());
+        }
+        FirewallNetwork::parse(member).map(|_| ()).map_err(|wrong| ValueError::whole(text, wrong.message)
+            .help("write `\"192.168.1.10\"`, `\"192.168.1.0/24\"` or an alias; with a `!` before it for what is not in the set"))
+    }
+);
+
 /// A set, `+dc/lan`, or an alias, `guest/router`.
 fn is_name(text: &str) -> bool {
     let set = text.strip_prefix('+');
@@ -124,11 +251,7 @@ fn is_name(text: &str) -> bool {
         .iter()
         .find_map(|scope| name.strip_prefix(scope))
         .unwrap_or(name);
-    name.len() >= 2
-        && name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    is_plain_name(name, LONGEST_NAME)
 }
 
 /// An address, a network without bits of a machine, or a range.
@@ -168,6 +291,20 @@ fn part_of(part: &str) -> Result<Family, String> {
 }
 
 impl FirewallAddresses {
+    /// The set or the alias that it names: whether it is a set, whose it is, and its name.
+    pub fn named(&self) -> Option<(bool, Option<&str>, &str)> {
+        let text = self.as_str();
+        if !is_name(text) {
+            return None;
+        }
+        let set = text.strip_prefix('+');
+        let (scope, name) = match set.unwrap_or(text).split_once('/') {
+            Some((scope, name)) => (Some(scope), name),
+            None => (None, set.unwrap_or(text)),
+        };
+        Some((set.is_some(), scope, name))
+    }
+
     /// The family of its addresses; none of a set and of an alias.
     fn family(&self) -> Option<Family> {
         let first = self.as_str().split(',').next().unwrap_or_default();
@@ -211,7 +348,7 @@ impl FirewallPorts {
                     .is_some_and(|(first, last)| first <= last)
             } else {
                 count += usize::from(number(part).is_some());
-                number(part).is_some() || service(part) || is_among(ICMP_TYPES, part)
+                number(part).is_some() || service(part) || is_icmp_type(part)
             };
             if !fits || part.is_empty() {
                 let why = format!("`{}` is not a list of ports", text.escape_debug());
@@ -231,9 +368,9 @@ impl FirewallPorts {
         Ok(Self(text.to_owned()))
     }
 
-    /// Whether all of them are types of ICMP.
-    fn are_icmp_types(&self) -> bool {
-        self.0.split(',').all(|part| is_among(ICMP_TYPES, part))
+    /// Whether one of them is a type of ICMP.
+    fn has_icmp_type(&self) -> bool {
+        self.0.split(',').any(is_icmp_type)
     }
 }
 
@@ -252,10 +389,16 @@ impl schemars::JsonSchema for FirewallPorts {
 /// What a rule compares with.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FirewallMatch<'a> {
+    /// The macro that says the protocols and ports.
+    pub service: Option<FirewallMacro>,
     /// The protocol.
     pub protocol: Option<&'a FirewallProtocol>,
     /// The ports that it is for.
     pub port: Option<&'a FirewallPorts>,
+    /// The ports that it comes from.
+    pub from_port: Option<&'a FirewallPorts>,
+    /// The type of ICMP that it is for.
+    pub icmp_type: Option<&'a FirewallIcmpType>,
     /// Where it comes from.
     pub from: Option<&'a FirewallAddresses>,
     /// Where it goes.
@@ -265,44 +408,138 @@ pub struct FirewallMatch<'a> {
 /// Why Proxmox VE leaves a rule out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnheardRule {
-    /// Ports of no protocol.
-    NoProtocol,
+    /// Ports, or a type of ICMP, of no protocol.
+    NoProtocol(RuleKey),
     /// Ports of a protocol that has none.
-    NoPorts,
+    NoPorts(RuleKey),
     /// Ports of ICMP, which has types.
     NoTypes,
+    /// A type of ICMP of a protocol that has none of this name.
+    OtherType(RuleKey),
+    /// A type of ICMP said twice.
+    TypeTwice,
+    /// What the macro says in another way already.
+    InMacro(RuleKey),
     /// IPv4 and IPv6 at once.
     MixedFamilies,
 }
 
-impl FirewallMatch<'_> {
-    /// Why Proxmox VE would leave the rule out.
-    pub fn unheard(&self) -> Option<UnheardRule> {
-        let is_icmp = self
-            .protocol
-            .is_some_and(|protocol| protocol.family().is_some());
-        match (self.port, self.protocol) {
-            (Some(_), None) => return Some(UnheardRule::NoProtocol),
-            (Some(port), Some(_)) if is_icmp && !port.are_icmp_types() => {
-                return Some(UnheardRule::NoTypes);
-            }
-            (Some(port), Some(protocol))
-                if !is_icmp && (!protocol.has_ports() || port.are_icmp_types()) =>
-            {
-                return Some(UnheardRule::NoPorts);
-            }
-            (Some(_) | None, _) => {}
+/// A key of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleKey {
+    /// `protocol`
+    Protocol,
+    /// `port`
+    Port,
+    /// `from-port`
+    FromPort,
+    /// `icmp-type`
+    IcmpType,
+}
+
+impl RuleKey {
+    /// As a spec writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::Port => "port",
+            Self::FromPort => "from-port",
+            Self::IcmpType => "icmp-type",
         }
+    }
+}
+
+impl FirewallMatch<'_> {
+    /// Why Proxmox VE would leave the rule out: when it reads it (`verify_rule`), or when it makes iptables' rules of it
+    /// (`ipt_rule_to_cmds`).
+    pub fn unheard(&self) -> Option<UnheardRule> {
+        self.unheard_ports()
+            .or_else(|| self.unheard_families())
+            .or_else(|| self.unheard_macro())
+    }
+
+    fn unheard_ports(&self) -> Option<UnheardRule> {
+        let keys = [
+            (RuleKey::Port, self.port.is_some()),
+            (RuleKey::FromPort, self.from_port.is_some()),
+            (RuleKey::IcmpType, self.icmp_type.is_some()),
+        ];
+        let mut written = keys.into_iter().filter(|(_, is_there)| *is_there);
+        let Some(protocol) = self.protocol else {
+            return written.next().map(|(key, _)| UnheardRule::NoProtocol(key));
+        };
+        let Some(types) = protocol.types() else {
+            if self.icmp_type.is_some() {
+                return Some(UnheardRule::OtherType(RuleKey::IcmpType));
+            }
+            let has_type = self.port.is_some_and(FirewallPorts::has_icmp_type);
+            return written
+                .find(|(key, _)| !protocol.has_ports() || (has_type && *key == RuleKey::Port))
+                .map(|(key, _)| UnheardRule::NoPorts(key));
+        };
+        if self.from_port.is_some() {
+            return Some(UnheardRule::NoPorts(RuleKey::FromPort));
+        }
+        match (self.port, self.icmp_type) {
+            (Some(_), Some(_)) => Some(UnheardRule::TypeTwice),
+            // `ipv6-icmp` has no ports to iptables' rules, in which types are one.
+            (Some(port), None) if !port.has_icmp_type() || protocol.as_str() == "ipv6-icmp" => {
+                Some(UnheardRule::NoTypes)
+            }
+            (Some(port), None) if !is_among(types, port.as_str()) => {
+                Some(UnheardRule::OtherType(RuleKey::Port))
+            }
+            (None, Some(kind)) if !is_among(types, kind.as_str()) => {
+                Some(UnheardRule::OtherType(RuleKey::IcmpType))
+            }
+            (Some(_) | None, None) | (None, Some(_)) => None,
+        }
+    }
+
+    fn families(&self) -> impl Iterator<Item = Family> {
         let families = [
             self.protocol.and_then(FirewallProtocol::family),
             self.from.and_then(FirewallAddresses::family),
             self.to.and_then(FirewallAddresses::family),
         ];
-        let mut families = families.into_iter().flatten();
+        families.into_iter().flatten()
+    }
+
+    fn unheard_families(&self) -> Option<UnheardRule> {
+        let mut families = self.families();
         let first = families.next()?;
-        families
-            .any(|family| family != first)
+        let own = self
+            .service
+            .filter(|service| service.parts(Some(first)).is_empty());
+        (own.is_some() || families.any(|family| family != first))
             .then_some(UnheardRule::MixedFamilies)
+    }
+
+    /// A macro's own words stay as they are (`$apply_macro`): what the rule says beside it, each of its parts leaves open, or
+    /// says in the same way.
+    fn unheard_macro(&self) -> Option<UnheardRule> {
+        let parts = self.service?.parts(self.families().next());
+        let said = [
+            (
+                RuleKey::Protocol,
+                self.protocol.map(FirewallProtocol::as_str),
+            ),
+            (RuleKey::Port, self.port.map(FirewallPorts::as_str)),
+            (RuleKey::FromPort, self.from_port.map(FirewallPorts::as_str)),
+        ];
+        let (key, _) = said.into_iter().find(|(key, said)| {
+            said.is_some_and(|said| {
+                parts.iter().any(|(protocol, port, from_port)| {
+                    let own = match key {
+                        RuleKey::Protocol => protocol,
+                        RuleKey::Port => port,
+                        RuleKey::FromPort | RuleKey::IcmpType => from_port,
+                    };
+                    !own.is_empty() && *own != said
+                })
+            })
+        })?;
+        Some(UnheardRule::InMacro(key))
     }
 }
 
@@ -365,38 +602,77 @@ mod tests {
 
     #[test]
     fn a_rule_is_of_one_family_and_has_ports_where_there_are_some() {
-        let why = |protocol: &str, port: &str, from: &str, to: &str| {
-            let protocol = FirewallProtocol::parse(protocol).ok();
-            let port = FirewallPorts::parse(port).ok();
-            let (from, to) = (
-                FirewallAddresses::parse(from).ok(),
-                FirewallAddresses::parse(to).ok(),
-            );
+        // `key=value` a word, by the options of Proxmox VE's own rules.
+        let why = |rule: &str| {
+            let word = |key: &str| {
+                rule.split(' ')
+                    .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+            };
+            let protocol = word("p").map(|word| FirewallProtocol::parse(word).expect(word));
+            let ports = ["dport", "sport"]
+                .map(|key| word(key).map(|word| FirewallPorts::parse(word).expect(word)));
+            let icmp_type = word("icmp").map(|word| FirewallIcmpType::parse(word).expect(word));
+            let [from, to] = ["source", "dest"]
+                .map(|key| word(key).map(|word| FirewallAddresses::parse(word).expect(word)));
             FirewallMatch {
+                service: word("macro").map(|word| FirewallMacro::parse(word).expect(word)),
                 protocol: protocol.as_ref(),
-                port: port.as_ref(),
+                port: ports[0].as_ref(),
+                from_port: ports[1].as_ref(),
+                icmp_type: icmp_type.as_ref(),
                 from: from.as_ref(),
                 to: to.as_ref(),
             }
             .unheard()
         };
-        assert_eq!(why("tcp", "22", "10.0.0.1", ""), None);
-        assert_eq!(why("", "22", "", ""), Some(UnheardRule::NoProtocol));
-        assert_eq!(why("icmp", "22", "", ""), Some(UnheardRule::NoTypes));
-        assert_eq!(why("icmp", "echo-request", "", ""), None);
-        assert_eq!(
-            why("tcp", "echo-request", "", ""),
-            Some(UnheardRule::NoPorts)
-        );
-        assert_eq!(why("gre", "22", "", ""), Some(UnheardRule::NoPorts));
-        assert_eq!(
-            why("icmpv6", "", "10.0.0.1", ""),
-            Some(UnheardRule::MixedFamilies)
-        );
-        assert_eq!(
-            why("", "", "10.0.0.1", "fd00::1"),
-            Some(UnheardRule::MixedFamilies)
-        );
-        assert_eq!(why("", "", "+lan", "fd00::1"), None);
+        use RuleKey::{FromPort, IcmpType, Port, Protocol};
+        use UnheardRule::{
+            InMacro, MixedFamilies, NoPorts, NoProtocol, NoTypes, OtherType, TypeTwice,
+        };
+        for (rule, expected) in [
+            ("p=tcp dport=22 sport=1024:65535 source=10.0.0.1", None),
+            ("dport=22", Some(NoProtocol(Port))),
+            ("sport=22", Some(NoProtocol(FromPort))),
+            ("icmp=any", Some(NoProtocol(IcmpType))),
+            ("p=icmp dport=22", Some(NoTypes)),
+            ("p=icmp dport=echo-request", None),
+            (
+                "p=icmp dport=echo-request,echo-reply",
+                Some(OtherType(Port)),
+            ),
+            ("p=icmp dport=no-route", Some(OtherType(Port))),
+            ("p=icmpv6 dport=no-route", None),
+            ("p=ipv6-icmp dport=no-route", Some(NoTypes)),
+            ("p=ipv6-icmp icmp=no-route", None),
+            ("p=icmp icmp=echo-request", None),
+            (
+                "p=icmp icmp=echo-request dport=echo-request",
+                Some(TypeTwice),
+            ),
+            ("p=icmp icmp=no-route", Some(OtherType(IcmpType))),
+            ("p=tcp icmp=echo-request", Some(OtherType(IcmpType))),
+            ("p=icmp sport=22", Some(NoPorts(FromPort))),
+            ("p=tcp dport=echo-request", Some(NoPorts(Port))),
+            ("p=gre dport=22", Some(NoPorts(Port))),
+            ("p=icmpv6 source=10.0.0.1", Some(MixedFamilies)),
+            ("source=10.0.0.1 dest=fd00::1", Some(MixedFamilies)),
+            ("source=+lan dest=fd00::1", None),
+            ("macro=SSH source=10.0.0.1", None),
+            ("macro=SSH p=tcp sport=1024:65535", None),
+            ("macro=SSH p=tcp dport=22", None),
+            ("macro=SSH p=udp", Some(InMacro(Protocol))),
+            ("macro=SSH p=tcp dport=2222", Some(InMacro(Port))),
+            ("macro=DNS p=udp", Some(InMacro(Protocol))),
+            ("macro=IPsec p=udp sport=4500", Some(InMacro(Protocol))),
+            ("macro=GRE source=fd00::1", None),
+            ("macro=Ping source=fd00::1", None),
+            ("macro=NeighborDiscovery", None),
+            (
+                "macro=NeighborDiscovery source=10.0.0.1",
+                Some(MixedFamilies),
+            ),
+        ] {
+            assert_eq!(why(rule), expected, "{rule}");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod amount;
 mod choice;
 mod cpuset;
 mod firewall;
+mod firewall_macro;
 mod hours;
 mod id;
 mod image;
@@ -35,8 +36,11 @@ pub use choice::{
 };
 pub use cpuset::CpuSet;
 pub use firewall::{
-    Family, FirewallAddresses, FirewallMatch, FirewallPorts, FirewallProtocol, UnheardRule,
+    Family, FirewallAddresses, FirewallAliasName, FirewallGroup, FirewallIcmpType, FirewallMatch,
+    FirewallMember, FirewallNetwork, FirewallPorts, FirewallProtocol, FirewallSetName, RuleKey,
+    UnheardRule,
 };
+pub use firewall_macro::FirewallMacro;
 pub use hours::HoursOff;
 pub use id::{PciId, VmId};
 pub use image::{ImageSource, Sha256Sum};

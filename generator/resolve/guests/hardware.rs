@@ -1,12 +1,13 @@
 //! Cards, ports and devices of guests.
 
-use crate::model::{ContainerDevice, GuestNic, GuestUsb, Passthrough, Setting};
+use crate::model::{ContainerDevice, GuestFirewall, GuestNic, GuestUsb, Passthrough, Setting};
 use crate::pve::PveOption;
 use crate::resolve::devices;
+use crate::resolve::firewall;
 use crate::resolve::network;
 use crate::resolve::raw::{self, RawContainer, RawRow, RawVm};
 use crate::source::Spanned;
-use crate::spec::guest::GuestNicSpec;
+use crate::spec::guest::{GuestFirewallSpec, GuestNicSpec};
 use crate::spec::reader::{List, ShortOrLong};
 use crate::value::{Line, MacAddress, VmId, VmOs};
 
@@ -37,6 +38,20 @@ impl Resolver<'_> {
         cards.sort_by_key(|card| card.slot);
         cards.shrink_to_fit(); // most guests have one, and a list is made with room for four
         cards
+    }
+
+    /// `named` cards stand in the guest's table, of which some may be none.
+    pub(super) fn firewall(
+        &mut self,
+        spec: Option<&Spanned<GuestFirewallSpec>>,
+        network: &[GuestNic],
+        named: usize,
+    ) -> Option<GuestFirewall> {
+        let cards = firewall::Cards {
+            known: network,
+            all: network.len() == named,
+        };
+        Some(firewall::firewall(&spec?.value, cards, self.sink))
     }
 
     fn nic(

@@ -387,6 +387,8 @@ impl Resolver<'_> {
                 .collect(),
             windows: self.windows(body, windows, known.then_some(os.span)),
         };
+        let named = body.network.as_ref().map_or(0, |nics| nics.value.len()) + raw.cards.len();
+        let firewall = self.firewall(body.firewall.as_ref(), &network, named);
         let nixos = self.nixos(
             body.nixos.as_ref(),
             matches!(*vm.os, VmOs::Nixos),
@@ -413,7 +415,7 @@ impl Resolver<'_> {
             backup: Setting::or_default(body.backup, true, body.span),
             options: vm_options(body, &raw.options),
             network,
-            firewall: body.firewall.as_ref().map(|f| devices::firewall(&f.value)),
+            firewall,
             kind: GuestKind::Vm(Box::new(vm)),
             nixos,
         }
@@ -497,6 +499,9 @@ impl Resolver<'_> {
                     ),
             );
         }
+        let network = self.network(body.network.as_ref(), &raw.cards, *vmid);
+        let named = body.network.as_ref().map_or(0, |nics| nics.value.len()) + raw.cards.len();
+        let firewall = self.firewall(body.firewall.as_ref(), &network, named);
         let container = Container {
             os,
             cores: cpu.and_then(|c| c.cores.map(|c| c.map(super::super::spec::reader::Int::get))),
@@ -542,8 +547,8 @@ impl Resolver<'_> {
             exclusive_with: self.guests(body.exclusive_with.as_ref()),
             backup: Setting::or_default(body.backup, true, body.span),
             options: container_options(body, &raw.options, *self.host.release, self.sink),
-            network: self.network(body.network.as_ref(), &raw.cards, *vmid),
-            firewall: body.firewall.as_ref().map(|f| devices::firewall(&f.value)),
+            network,
+            firewall,
             kind: GuestKind::Container(Box::new(container)),
             nixos,
         }

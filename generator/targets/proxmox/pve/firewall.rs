@@ -8,8 +8,9 @@
 use std::fmt::Write as _;
 
 use super::keep;
-use crate::model::{FirewallRule, Guest, GuestFirewall, Host};
-use crate::value::GuestAddress;
+use crate::model::{FirewallAction, FirewallRule, FirewallSet, Guest, GuestFirewall, Host};
+use crate::source::Spanned;
+use crate::value::{GuestAddress, Line};
 
 /// Below the host's root.
 pub(super) const CLUSTER: &str = "etc/pve/firewall/cluster.fw";
@@ -77,13 +78,34 @@ fn by_dhcp(guest: &Guest) -> bool {
 /// What the spec says itself, as Proxmox VE writes it (`PVE::Firewall::save_vmfw_conf`).
 fn stated(guest: &Guest, firewall: &GuestFirewall) -> String {
     let mut text = String::from("[OPTIONS]\n\n");
-    if by_dhcp(guest) {
-        text.push_str("dhcp: 1\n");
-    }
     let mut add = |line: std::fmt::Arguments<'_>| {
         writeln!(text, "{line}").expect("a string takes all text");
     };
+    let options = &firewall.options;
+    match options.dhcp {
+        Some(dhcp) => add(format_args!("dhcp: {}", u8::from(dhcp.value))),
+        None if by_dhcp(guest) => add(format_args!("dhcp: 1")),
+        None => {}
+    }
     add(format_args!("enable: {}", u8::from(*firewall.enabled)));
+    for (key, level) in [
+        ("log_level_in", options.log_in),
+        ("log_level_out", options.log_out),
+    ] {
+        if let Some(level) = level {
+            add(format_args!("{key}: {}", level.value.as_str()));
+        }
+    }
+    for (key, flag) in [
+        ("ipfilter", options.ipfilter),
+        ("macfilter", options.macfilter),
+        ("ndp", options.ndp),
+        ("radv", options.radv),
+    ] {
+        if let Some(flag) = flag {
+            add(format_args!("{key}: {}", u8::from(flag.value)));
+        }
+    }
     for (key, policy) in [
         ("policy_in", firewall.policy_in),
         ("policy_out", firewall.policy_out),
@@ -93,6 +115,27 @@ fn stated(guest: &Guest, firewall: &GuestFirewall) -> String {
                 "{key}: {}",
                 policy.as_str().to_ascii_uppercase()
             ));
+        }
+    }
+    let mut aliases: Vec<_> = firewall.aliases.iter().collect();
+    aliases.sort_by_key(|alias| alias.name.value.as_str().to_ascii_lowercase());
+    if !aliases.is_empty() {
+        add(format_args!("\n[ALIASES]\n"));
+    }
+    for alias in aliases {
+        let remark = remark(alias.comment.as_ref());
+        add(format_args!(
+            "{} {}{remark}",
+            alias.name.value, alias.address
+        ));
+    }
+    let mut sets: Vec<_> = firewall.sets.iter().collect();
+    sets.sort_by_key(|set| set.name.value.as_str());
+    for set in sets {
+        let remark = remark(set.comment.as_ref());
+        add(format_args!("\n[IPSET {}]{remark}\n", set.name.value));
+        for line in member_lines(set) {
+            add(format_args!("{line}"));
         }
     }
     if !firewall.rules.is_empty() {
@@ -105,14 +148,44 @@ fn stated(guest: &Guest, firewall: &GuestFirewall) -> String {
     text
 }
 
-/// `IN ACCEPT -source 192.0.2.0/24 -p tcp -dport 22 -log nolog # ssh`: the order of `generate_fw_rules`.
+fn remark(comment: Option<&Spanned<Line>>) -> String {
+    comment.map_or_else(String::new, |comment| format!(" # {}", comment.as_str()))
+}
+
+/// The members of a set, in Proxmox VE's order: by their addresses.
+fn member_lines(set: &FirewallSet) -> Vec<String> {
+    let mut members: Vec<_> = set.members.iter().collect();
+    members.sort_by_key(|(member, _)| member.value.as_str().trim_start_matches('!'));
+    let lines = members.into_iter();
+    lines
+        .map(|(member, comment)| format!("{}{}", member.value, remark(comment.as_ref())))
+        .collect()
+}
+
+/// `IN SSH(ACCEPT) -i net0 -source 192.0.2.0/24 -log nolog # ssh`: the order of `$format_rules`.
 fn rule_line(rule: &FirewallRule) -> String {
-    let off = if *rule.enabled { "" } else { "|" };
-    let mut line = format!(
-        "{off}{} {}",
-        rule.direction.as_str().to_ascii_uppercase(),
-        rule.action.as_str().to_ascii_uppercase()
-    );
+    let mut line = String::from(if *rule.enabled { "" } else { "|" });
+    let mut add = |text: std::fmt::Arguments<'_>| {
+        line.write_fmt(text).expect("a string takes all text");
+    };
+    let is_group = match &rule.action {
+        FirewallAction::Group(group) => {
+            add(format_args!("GROUP {}", group.value));
+            true
+        }
+        FirewallAction::Policy(policy) => {
+            let direction = rule.direction.as_str().to_ascii_uppercase();
+            let policy = policy.as_str().to_ascii_uppercase();
+            match rule.service {
+                Some(service) => add(format_args!("{direction} {}({policy})", service.value)),
+                None => add(format_args!("{direction} {policy}")),
+            }
+            false
+        }
+    };
+    if let Some(card) = rule.card {
+        add(format_args!(" -i net{}", card.value));
+    }
     let words = [
         ("source", rule.from.as_ref().map(|from| from.as_str())),
         ("dest", rule.to.as_ref().map(|to| to.as_str())),
@@ -121,17 +194,19 @@ fn rule_line(rule: &FirewallRule) -> String {
             rule.protocol.as_ref().map(|protocol| protocol.as_str()),
         ),
         ("dport", rule.port.as_ref().map(|port| port.as_str())),
+        ("sport", rule.from_port.as_ref().map(|port| port.as_str())),
         ("log", Some(rule.log.as_str())),
+        (
+            "icmp-type",
+            rule.icmp_type.as_ref().map(|kind| kind.as_str()),
+        ),
     ];
-    for (key, word) in words {
+    for (key, word) in words.into_iter().filter(|_| !is_group) {
         if let Some(word) = word {
-            write!(line, " -{key} {word}").expect("a string takes all text");
+            add(format_args!(" -{key} {word}"));
         }
     }
-    if let Some(comment) = &rule.comment {
-        write!(line, " # {}", comment.as_str()).expect("a string takes all text");
-    }
-    line
+    line + &remark(rule.comment.as_ref())
 }
 
 fn ports(host: &Host, guest: &Guest) -> Option<String> {

@@ -1271,6 +1271,46 @@ fn ports_are_closed_only_where_the_spec_knows_them() {
     );
 }
 
+/// As pve-firewall 6.0.4 reads it and writes it again, but for its options, which have no order there.
+#[test]
+fn a_guests_firewall_says_what_proxmox_ves_does() {
+    let keys = r#"
+[[vms.web.network]]
+bridge = "vmbr0"
+firewall = true
+
+[vms.web.firewall]
+dhcp = false
+ndp = false
+radv = true
+macfilter = false
+ipfilter = true
+log-level-in = "info"
+log-level-out = "nolog"
+aliases = { router = "192.168.1.1", Office = { address = "10.9.0.0/16", comment = "the office" } }
+sets.lan = ["router", "192.168.1.0/24", "!192.168.1.9"]
+sets.ipfilter-net0 = { comment = "own", members = [{ address = "192.168.1.20", comment = "it" }, "fd00::20"] }
+rules = [
+  { action = "accept", macro = "ssh", card = "net0", from = "+guest/lan", log = "info", comment = "shell" },
+  { group = "web", card = "net0", comment = "all", enabled = false },
+  { action = "reject", direction = "out", protocol = "tcp", port = "25,587", from-port = "1024:65535", to = "guest/office" },
+  { action = "accept", protocol = "icmpv6", icmp-type = "neighbour-solicitation" },
+]
+"#;
+    assert_eq!(
+        vm("9.2", keys).file("etc/pve/firewall/100.fw"),
+        "[OPTIONS]\n\ndhcp: 0\nenable: 1\nlog_level_in: info\nlog_level_out: nolog\nipfilter: 1\nmacfilter: 0\nndp: 0\nradv: 1\n\n\
+         [ALIASES]\n\nOffice 10.9.0.0/16 # the office\nrouter 192.168.1.1\n\n\
+         [IPSET ipfilter-net0] # own\n\n192.168.1.20 # it\nfd00::20\n\n\
+         [IPSET lan]\n\n192.168.1.0/24\n!192.168.1.9\nrouter\n\n\
+         [RULES]\n\n\
+         IN SSH(ACCEPT) -i net0 -source +guest/lan -log info # shell\n\
+         |GROUP web -i net0 # all\n\
+         OUT REJECT -dest guest/office -p tcp -dport 25,587 -sport 1024:65535 -log nolog\n\
+         IN ACCEPT -p icmpv6 -log nolog -icmp-type neighbour-solicitation\n\n"
+    );
+}
+
 // ---------------------------------------------------------------- the installer's answers
 
 fn answer_of(release: &str, change: impl Fn(String) -> String) -> Answer {
