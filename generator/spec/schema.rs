@@ -221,7 +221,8 @@ mod tests {
             guest::GuestNicSpec guest::EfiSpec guest::TpmSpec guest::VmDiskSpec guest::ShareSpec guest::RootfsSpec guest::MountSpec guest::ContainerDeviceSpec
             guest::NixosSpec guest::NixosUserSpec guest::NixosScriptSpec guest::WindowsSpec guest::WindowsAccountSpec guest::WindowsDomainSpec guest::SteamSpec guest::GameSpec guest::RustSpec
             guest::ProjectSpec guest::ImageSpec guest::PassthroughSpec guest::GuestUsbSpec guest::AgentSpec
-            guest::GuestFirewallSpec guest::FirewallRuleSpec guest::CloudInitSpec
+            guest::GuestFirewallSpec guest::FirewallRuleSpec guest::FirewallAliasSpec guest::FirewallSetSpec
+            guest::FirewallMemberSpec guest::CloudInitSpec
             schedule::ScheduleSpec schedule::KeepSpec host::VzdumpSpec host::DatacenterSpec
         }
         let (known, wanted) = of_schema(&schema);
