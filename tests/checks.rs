@@ -188,3 +188,46 @@ fn nothing_below_the_command_line_reads_the_clock() {
     }
     assert!(files > 80, "{files} sources");
 }
+
+const NETWORK: &str = "[host]\nname = \"pve1\"\nrelease = \"9.2\"\ntimezone = \"UTC\"\n\
+    [hardware.nics]\nlan0 = { interface = \"eno1\", mac = \"00:00:5E:00:53:01\" }\n";
+
+/// ifupdown2 brings a bridge's port up with the bridge alone, in the order of the file; before it a VLAN of the port is down
+/// and takes no default route. Tried with ifupdown2 3.3.0: the host had none after it started.
+#[test]
+fn a_vlan_of_a_bridges_port_comes_behind_the_bridge() {
+    let output = output(&format!(
+        "{NETWORK}[network.interfaces.mgmt]\non = \"lan0\"\nvlan = 10\naddress = \"192.0.2.2/24\"\ngateway = \"192.0.2.1\"\n\
+         [network.bridges.vmbr0]\nports = [\"lan0\"]\n"
+    ));
+    let file = part(&output, "proxmox/etc/network/interfaces");
+    let at = |stanza: &str| file.find(stanza).expect(stanza);
+    assert!(at("iface vmbr0 ") < at("iface eno1.10 "), "{file}");
+}
+
+/// The kernel takes no route by a router that is in no network of its own, nor, once it is there, by one that the route itself
+/// leads to.
+#[test]
+fn a_route_by_a_router_beyond_says_that_it_is_on_the_cable() {
+    let network = "[network.bridges.vmbr0]\nports = [\"lan0\"]\naddress = \"203.0.113.10/32\"\ngateway = \"203.0.113.1\"\n\
+        routes = [{ to = \"10.0.0.0/8\", via = \"203.0.113.1\" }]\n\
+        [network.bridges.vmbr1]\naddress = \"192.0.2.10/26\"\n\
+        routes = [{ to = \"192.0.2.0/26\", via = \"192.0.2.1\" }, { to = \"198.51.100.0/24\", via = \"192.0.2.1\" }]\n";
+    let proxmox = output(&format!("{NETWORK}{network}"));
+    let file = part(&proxmox, "proxmox/etc/network/interfaces");
+    for line in [
+        "route replace 10.0.0.0/8 via 203.0.113.1 dev vmbr0 onlink\n",
+        "route replace 192.0.2.0/26 via 192.0.2.1 dev vmbr1 onlink\n",
+        "route replace 198.51.100.0/24 via 192.0.2.1 dev vmbr1\n",
+    ] {
+        assert!(file.contains(line), "{line}: {file}");
+    }
+    let head = NETWORK.replace(
+        "name =",
+        "platform = \"nixos\"\nstate-version = \"25.11\"\nname =",
+    );
+    let nixos = output(&format!("{head}{network}"));
+    // The way out and two routes.
+    let far = nixos.matches("GatewayOnLink = lib.mkDefault true").count();
+    assert_eq!(far, 3, "{nixos}");
+}

@@ -9,7 +9,7 @@ use super::hosts_file::HostsLine;
 use crate::model::{Bond, Bridge, Forward, Host, Id, Leg, LegId, Link, Port, PortDevice};
 use crate::pve::interfaces::stanza_line;
 use crate::source::Spanned;
-use crate::value::{BondMode, Line, PortRange, Protocol};
+use crate::value::{BondMode, Cidr, Line, PortRange, Protocol};
 
 /// The families in which the host passes packets on.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct HostRoute {
     pub to: String,
     /// The router; none where the network is on the cable itself.
     pub via: Option<IpAddr>,
+    /// Whether the router is on the cable though no network of the host says so.
+    pub on_link: bool,
     /// Of two routes to one network the smaller wins.
     pub metric: Option<u32>,
     /// Whether it is one of IPv6.
@@ -208,16 +210,38 @@ pub fn routes(host: &Host, leg: Leg<'_>) -> Vec<HostRoute> {
         .map(|route| {
             let v6 = route.to.is_v6();
             let near = leg.ip.fixed(v6).map(|cidr| cidr.value);
+            let via = route
+                .via
+                .and_then(|via| host.gateway_address(via.value, leg.segment, near, v6));
             HostRoute {
                 to: route.to.to_string(),
-                via: route
-                    .via
-                    .and_then(|via| host.gateway_address(via.value, leg.segment, near, v6)),
+                // A route to the router's own network hides that it is near, once it is there.
+                on_link: via
+                    .is_some_and(|via| is_beyond(leg, via) || route.to.network().contains(&via)),
+                via,
                 metric: route.metric.map(|metric| metric.value),
                 v6,
             }
         })
         .collect()
+}
+
+/// Whether a machine with these addresses reaches a router without being told that it is on its cable, as providers of rented
+/// servers have it: the kernel takes no route by one that is in no network of its own (`fib_check_nh`). By its link-local
+/// address every router is near.
+pub fn is_near(router: IpAddr, own: &[Cidr]) -> bool {
+    let is_local = matches!(router, IpAddr::V6(router) if router.is_unicast_link_local());
+    is_local || own.iter().any(|cidr| cidr.contains(router))
+}
+
+/// Whether a router of the host is on a leg's cable, and in none of its networks. Where a server gives the address, only it
+/// knows.
+pub fn is_beyond(leg: Leg<'_>, router: IpAddr) -> bool {
+    let addresses = leg.ip.fixed_addresses().map(|cidr| cidr.value);
+    let own: Vec<Cidr> = addresses
+        .filter(|cidr| cidr.is_v6() == router.is_ipv6())
+        .collect();
+    !own.is_empty() && !is_near(router, &own)
 }
 
 /// The rules that a bridge needs: its way out shared, and ports of that way out led to it. The masquerading is that of

@@ -345,8 +345,21 @@ impl Interfaces {
     }
 
     /// The interfaces in the order in which Proxmox writes them: by what they are, a child (`x.5`,
-    /// `x:1`) behind those of its parent's kind, else as they were added.
+    /// `x:1`) behind those of its parent's kind, else as they were added. But for one thing: a VLAN
+    /// of a bridge's port comes behind the bridges. ifupdown2 brings a port up with its bridge
+    /// alone, and in the order of the file, so that before it the VLAN is down and takes no routes:
+    /// the host would be without its way out (CumulusNetworks/ifupdown2#124).
     fn in_print_order(&self) -> Vec<&Interface> {
+        let ports: BTreeSet<&str> = self
+            .ifaces
+            .iter()
+            .filter_map(|interface| match &interface.kind {
+                InterfaceKind::Bridge(bridge) => Some(&bridge.ports),
+                _ => None,
+            })
+            .flatten()
+            .map(String::as_str)
+            .collect();
         let mut interfaces: Vec<&Interface> = self.ifaces.iter().collect();
         interfaces.sort_by_key(|interface| {
             let mut names = interface.name.split(['.', ':']);
@@ -365,6 +378,7 @@ impl Interfaces {
                 options.any(|(key, value)| key == "link-type" && value == "dummy")
             });
             let rank = match kind {
+                Some(_) if depth > 0 && ports.contains(root) => 5,
                 Some(InterfaceKind::Other) if is_dummy => 1,
                 Some(InterfaceKind::Loopback) => 0,
                 Some(InterfaceKind::Card) => 2,

@@ -350,25 +350,38 @@ fn addresses(host: &Host, leg: Leg<'_>, network: &mut Attrs) -> Result<(), Build
         // Guests come and go: the bridge keeps its address while nothing is plugged into it.
         network.set("networkConfig.ConfigureWithoutCarrier", mk_default(true))?;
     }
-    let gateways: Vec<String> = [false, true]
+    let gateways = [false, true]
         .into_iter()
-        .filter_map(|v6| host.leg_gateway(leg, v6))
-        .map(|gateway| gateway.to_string())
-        .collect();
-    if gateways.is_empty() {
+        .filter_map(|v6| host.leg_gateway(leg, v6));
+    let (far, near): (Vec<_>, Vec<_>) =
+        gateways.partition(|gateway| network::is_beyond(leg, *gateway));
+    let gateways: Vec<String> = near.iter().map(ToString::to_string).collect();
+    if gateways.is_empty() && far.is_empty() {
         if !leg.ip.is_dynamic(false) && !leg.ip.is_dynamic(true) {
             network.set("linkConfig.RequiredForOnline", mk_default("no"))?;
         }
-    } else {
+    } else if !gateways.is_empty() {
         network.set("gateway", gateways)?;
     }
+    // `Gateway=` of a network has no word for a router that is in none of its own.
+    let far = far.into_iter().map(|gateway| {
+        let mut attrs = Attrs::new();
+        attrs.set("Gateway", mk_default(gateway.to_string()))?;
+        attrs.set("GatewayOnLink", mk_default(true))?;
+        Ok(attrs)
+    });
     let routes = network::routes(host, leg)
         .into_iter()
         .map(|route| {
             let mut attrs = Attrs::new();
             attrs.set("Destination", mk_default(route.to))?;
             match route.via {
-                Some(via) => attrs.set("Gateway", mk_default(via.to_string()))?,
+                Some(via) => {
+                    attrs.set("Gateway", mk_default(via.to_string()))?;
+                    if route.on_link {
+                        attrs.set("GatewayOnLink", mk_default(true))?;
+                    }
+                }
                 None => attrs.set("Scope", mk_default("link"))?,
             }
             if let Some(metric) = route.metric {
@@ -376,6 +389,7 @@ fn addresses(host: &Host, leg: Leg<'_>, network: &mut Attrs) -> Result<(), Build
             }
             Ok(attrs)
         })
+        .chain(far)
         .collect::<Result<Vec<_>, BuildError>>()?;
     if !routes.is_empty() {
         network.set("routes", routes)?;

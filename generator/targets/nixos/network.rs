@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::facts::network::is_near;
 use crate::model::{Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id, Link};
 use crate::nix::{Attrs, BuildError, mk_default};
 use crate::value::{Cidr, GuestAddress};
@@ -107,15 +108,6 @@ fn is_dhcp(address: Option<GuestAddress>) -> bool {
         Some(GuestAddress::Dhcp) => true,
         Some(GuestAddress::Auto | GuestAddress::Static(_)) | None => false,
     }
-}
-
-/// Whether a gateway is reached without being told that it is on the link.
-fn is_near(gateway: IpAddr, addresses: &[Cidr]) -> bool {
-    let link_local = match gateway {
-        IpAddr::V4(_) => false,
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
-    link_local || addresses.iter().any(|cidr| cidr.contains(gateway))
 }
 
 /// Somebody whose way out is a guest.

@@ -399,6 +399,9 @@ impl File<'_> {
                 command = command.args(["via", &via.to_string()]);
             }
             command = command.args(["dev", &leg_device(self.host, leg.id)]);
+            if route.on_link {
+                command = command.arg("onlink");
+            }
             if let Some(metric) = route.metric {
                 command = command.args(["metric", &metric.to_string()]);
             }
