@@ -7,10 +7,11 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::firewall::FirewallNames;
 use crate::model::{FirewallAction, Guest, GuestNic, Host};
 use crate::near::did_you_mean;
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 use crate::value::{Cidr, RuleKey, UnheardRule};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
+    of_host(host, sink);
     for guest in host.guests.values() {
         addresses(guest, sink);
         firewall(guest, sink);
@@ -60,14 +61,23 @@ fn addresses(guest: &Guest, sink: &mut Sink) {
         .iter()
         .flat_map(super::super::model::guest::GuestNic::static_addresses)
     {
-        let Some((what, first, last)) = reserved(address.value) else {
-            continue;
-        };
+        nobodys(&guest.name.value, address, sink);
+    }
+}
+
+fn of_host(host: &Host, sink: &mut Sink) {
+    for address in host.network.legs().flat_map(|leg| leg.ip.fixed_addresses()) {
+        nobodys(host.name.as_str(), address, sink);
+    }
+}
+
+fn nobodys(name: &str, address: Spanned<Cidr>, sink: &mut Sink) {
+    if let Some((what, first, last)) = reserved(address.value) {
         sink.push(
             Diagnostic::new(
                 Code::MOX0616,
                 address.span,
-                format!("`{}` has the {what} of its network", guest.name.value),
+                format!("`{name}` has the {what} of its network"),
             )
             .help(format!(
                 "the machines of this network have {first} to {last}"

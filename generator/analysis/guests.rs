@@ -17,6 +17,7 @@ use crate::value::{
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
     volumes_twice(facts, sink);
+    called_like_the_host(host, sink);
     for (id, guest) in host.guests.iter() {
         match &guest.kind {
             GuestKind::Vm(vm) => {
@@ -38,6 +39,27 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     }
     order(host, sink);
     agent(host, sink);
+}
+
+/// A name that a router's name server, `/etc/hosts` and a prompt know two machines by.
+fn called_like_the_host(host: &Host, sink: &mut Sink) {
+    if host.name.is_missing() {
+        return;
+    }
+    for guest in host.guests.values() {
+        let name = guest.shown_name();
+        if name.value.eq_ignore_ascii_case(host.name.as_str()) {
+            sink.push(
+                Diagnostic::new(
+                    Code::MOX0118,
+                    name.span,
+                    format!("the guest `{}` is called like its host", name.value),
+                )
+                .also(host.name.span, "the host")
+                .help("give one of the two another name: whoever asks the network for it gets the one or the other"),
+            );
+        }
+    }
 }
 
 /// What the setup of Windows 11 looks for before it installs (Microsoft's "Windows 11 specifications"). The machine type

@@ -23,6 +23,7 @@ pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
     addresses_twice(&stations, together, sink);
     handed_out(host, &stations, sink);
     overlapping(host, &stations, sink);
+    alone(host, &stations, sink);
     let vlans = vlan_ports(host);
     for guest in host.guests.values() {
         for (at, nic) in guest.network.iter().enumerate() {
@@ -545,6 +546,53 @@ fn handed_out(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
                 range.last()
             )),
         );
+    }
+}
+
+/// A guest's address in a network in which nobody else is, and no way out of it, where the host has another on the same cable:
+/// a slip of a digit. Of IPv6 several networks on one cable are usual.
+fn alone(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
+    if !host.complete {
+        return;
+    }
+    for (id, guest) in host.guests.iter() {
+        for nic in guest.network.iter().filter(|nic| nic.gateway.is_none()) {
+            let Some(own) = nic.static_address(false).filter(|own| !is_single(own)) else {
+                continue;
+            };
+            let neighbours = || {
+                stations
+                    .iter()
+                    .filter(|other| other.segment == nic.segment())
+            };
+            let is_near = |other: &Station<'_>| {
+                other.owner != Owner::Guest(id) && own.contains(other.address)
+            };
+            let of_host = |other: &&Station<'_>| {
+                other.owner == Owner::Host && other.address.is_ipv4() && !other.is_single
+            };
+            let Some(of_host) = neighbours().find(of_host) else {
+                continue;
+            };
+            let span = nic.address.map_or(nic.span, |address| address.span);
+            if !neighbours().any(is_near) {
+                sink.push(
+                    Diagnostic::new(
+                        Code::MOX0618,
+                        span,
+                        format!(
+                            "`{}` is alone in {} on `{}`",
+                            guest.name.value,
+                            own.network(),
+                            host.network.bridges[nic.bridge.value].name.value
+                        ),
+                    )
+                    .label("no other address of the spec is in this network, and no gateway leads out of it")
+                    .also(of_host.span, "the host's own network there")
+                    .help("correct the address, add a `gateway`, or name who else is in this network in `[network.machines]`"),
+                );
+            }
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
             processors(guest, vm),
             clipboard(vm),
             usb_sockets(guest, vm),
+            newer_machine(host, vm),
         ];
         let found = found.into_iter().flatten();
         let of_disks = disks(host, vm);
@@ -76,6 +77,19 @@ impl Refusal {
 /// A part of a property string, by its name or as the one that comes without.
 fn part<'a>(properties: &'a PropertyString, name: &str) -> Option<&'a str> {
     properties.get(name).or_else(|| properties.default_value())
+}
+
+/// A machine type of a QEMU that the release does not have (`vm_start_nolock`).
+fn newer_machine(host: &Host, vm: &Vm) -> Option<Refusal> {
+    let newest = host.release.newest_qemu()?;
+    let wanted = crate::pve::machine_version(&vm.machine).filter(|wanted| *wanted > newest)?;
+    let why = format!(
+        "its machine is of QEMU {}.{}, and Proxmox VE {} has {}.{} at most",
+        wanted.0, wanted.1, *host.release, newest.0, newest.1
+    );
+    let said = "Installed QEMU version is too old to run machine type, please upgrade node";
+    let help = "name an older machine type, or one without a version: `q35`";
+    Some(Refusal::new(vm.machine.span, why, said, help).also(host.release.span, "the release"))
 }
 
 /// LXC gives each card of a container its name in there.

@@ -27,6 +27,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
         cards(guest, sink);
         way_out(guest, sink);
+        started_template(guest, sink);
         if let GuestKind::Container(container) = &guest.kind {
             features(guest, container, sink);
         }
@@ -34,6 +35,23 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
             of_virtio(guest, sink);
             threads_of_disks(vm, sink);
         }
+    }
+}
+
+/// Nothing runs of a template: the host tries to start it, and Proxmox VE refuses (`vm_start_nolock`).
+fn started_template(guest: &Guest, sink: &mut Sink) {
+    let Some(autostart) = guest.autostart.as_ref().filter(|_| guest.is_template()) else {
+        return;
+    };
+    if autostart.enabled {
+        sink.push(
+            Diagnostic::unheard(
+                "autostart",
+                autostart.span,
+                "a template never runs: each start of the host tries it, and fails",
+            )
+            .help("remove it; what is made from the template says it for itself"),
+        );
     }
 }
 

@@ -10,6 +10,65 @@ use crate::source::Span;
 pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
     one_device_twice(host, sink);
     shared(host, together, sink);
+    ports(host, together, sink);
+}
+
+/// Serial and parallel ports of the host that two guests have which can run together. QEMU opens such a port without asking
+/// whether somebody has it: each reads a part of what comes.
+fn ports(host: &Host, together: &Running, sink: &mut Sink) {
+    let mut takers: BTreeMap<&str, Vec<Taker>> = BTreeMap::new();
+    for (id, guest, vm) in host.vms() {
+        let serial = vm
+            .serial
+            .iter()
+            .map(|(_, port)| (port.value.as_str(), port.span));
+        let options = guest.options.iter();
+        let parallel = options
+            .filter(|option| {
+                option
+                    .numbered()
+                    .is_some_and(|(name, _)| name == "parallel")
+            })
+            .map(|option| (option.value.as_str(), option.value.span));
+        for (port, place) in serial
+            .chain(parallel)
+            .filter(|(port, _)| port.starts_with('/'))
+        {
+            takers.entry(port).or_default().push((id, place));
+        }
+    }
+    for (port, takers) in takers {
+        for (at, (guest, place)) in takers.iter().enumerate() {
+            let mut before = takers[..at].iter();
+            let Some((other, first)) =
+                before.find(|(other, _)| other == guest || together.can_run(*guest, *other))
+            else {
+                continue;
+            };
+            let name = &host.guests[*guest].name.value;
+            let other_name = &host.guests[*other].name.value;
+            let (message, help) = if guest == other {
+                (
+                    format!("`{name}` has `{port}` twice"),
+                    "remove one of them".to_owned(),
+                )
+            } else {
+                (
+                    format!("`{other_name}` and `{name}`, which can run together, have `{port}`"),
+                    format!(
+                        "if they never run at the same time, say so: `exclusive-with = [\"{other_name}\"]`"
+                    ),
+                )
+            };
+            sink.push(
+                Diagnostic::new(Code::MOX0511, *place, message)
+                    .label("given again")
+                    .also(*first, "given here")
+                    .note("both would open it, and each would get a part of what comes")
+                    .help(help),
+            );
+        }
+    }
 }
 
 /// A guest that takes a device, and where it says so.

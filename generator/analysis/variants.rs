@@ -285,6 +285,28 @@ fn network() -> Vec<Variant> {
 }
 
 #[test]
+fn a_machine_is_of_a_qemu_that_the_release_has() {
+    let found = |release: &str, machine: &str| {
+        let machine = format!("machine = \"{machine}\"");
+        let spec = format!(
+            "[host]\nname = \"pve1\"\nrelease = \"{release}\"\ntimezone = \"UTC\"\n{}",
+            vm("web", 100, &machine)
+        );
+        let found = told(&host_of(&spec), Code::MOX0661);
+        found
+            .iter()
+            .any(|(text, _)| text.contains("its machine is of QEMU"))
+    };
+    assert!(found("8.1", "pc-q35-9.0"));
+    assert!(found("8.4", "pc-i440fx-10.1+pve0,viommu=virtio"));
+    // The next release's comes to this one as an update.
+    assert!(!found("8.2", "pc-q35-9.0"));
+    assert!(!found("8.1", "q35"));
+    // Of the newest release nobody knows.
+    assert!(!found("9.2", "pc-q35-12.0"));
+}
+
+#[test]
 fn backups_in_local_lie_on_the_group_that_the_installer_made() {
     let spec = |boot: &str| {
         format!(
@@ -745,6 +767,38 @@ fn guests() -> Vec<Variant> {
                 + "network = [{ bridge = \"vmbr0\", name = \"eth0\" }, { bridge = \"vmbr0\", name = \"@@\" }]\n"),
             "eth0",
             "lan",
+        ),
+        variant(
+            Code::MOX0511,
+            "have `/dev/ttyS0`",
+            &(vm("web", 100, "serial = [\"/dev/ttyS0\"]") + &vm("db", 101, "serial = [\"@@\"]")),
+            "/dev/ttyS0",
+            "socket",
+        ),
+        variant(
+            Code::MOX0511,
+            "`web` has `/dev/parport0` twice",
+            &vm(
+                "web",
+                100,
+                "parallel0 = \"/dev/parport0\"\nparallel1 = \"/dev/parport@@\"",
+            ),
+            "0",
+            "1",
+        ),
+        variant(
+            Code::MOX0024,
+            "`autostart` changes nothing here",
+            &vm("web", 100, "template = @@\nautostart = true"),
+            "true",
+            "false",
+        ),
+        variant(
+            Code::MOX0616,
+            "`pve1` has the broadcast address of its network",
+            &bridge("address = \"192.168.1.10/24\"\naddresses = [\"10.0.0.@@/24\"]"),
+            "255",
+            "25",
         ),
         variant(
             Code::MOX0662,

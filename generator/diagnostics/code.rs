@@ -98,6 +98,7 @@ codes! {
     MOX0115 Error   "one USB device, two rows";
     MOX0116 Warning "an SSH key that is nobody's";
     MOX0117 Error   "one name, two things in a cluster";
+    MOX0118 Warning "a guest called like its host";
     MOX0201 Error   "a port with two masters";
     MOX0202 Warning "two cables in one bridge without a spanning tree";
     MOX0203 Error   "a gateway that cannot be reached";
@@ -183,7 +184,7 @@ codes! {
     MOX0508 Warning "the host loses its console";
     MOX0509 Warning "the host loses its keyboard";
     MOX0510 Warning "a PCI function past the hardware table";
-    MOX0511 Error   "a USB device given twice";
+    MOX0511 Error   "a USB device or a port given twice";
     MOX0513 Warning "a graphics card that does not reset";
     MOX0514 Warning "a virtual function that nothing makes";
     MOX0551 Warning "a device passed through by its address";
@@ -204,6 +205,7 @@ codes! {
     MOX0615 Error   "a task needs the guest agent";
     MOX0616 Error   "an address that is nobody's";
     MOX0617 Warning "a guest with two ways out";
+    MOX0618 Warning "an address in a network of its own";
     MOX0620 Error   "a project that cargo refuses";
     MOX0621 Warning "packages for a Windows without winget";
     MOX0622 Error   "a variable that belongs to Windows";

@@ -53,6 +53,21 @@ impl Release {
         self.min(Self::NEWEST)
     }
 
+    /// The newest QEMU that a host of this release can have: what the next release came with, since it comes to this one as an
+    /// update before. Not known of the newest. (The versions of `pve-qemu-kvm` in the release notes.)
+    pub const fn newest_qemu(self) -> Option<(u32, u32)> {
+        match (self.major, self.minor) {
+            (8, 0) => Some((8, 1)),
+            (8, 1) => Some((8, 2)),
+            (8, 2) => Some((9, 0)),
+            (8, 3) => Some((9, 2)),
+            (8, _) => Some((10, 0)),
+            (9, 0) => Some((10, 1)),
+            (9, 1) => Some((11, 0)),
+            _ => None,
+        }
+    }
+
     /// Year and month in which security updates end, where Proxmox has announced it
     /// (the support table of the Proxmox VE FAQ).
     pub const fn end_of_life(self) -> Option<(u16, u8)> {

@@ -395,8 +395,15 @@ pub(crate) struct JsonKeys {
 /// What the JSON Schema says of the keys that a table takes in.
 pub(crate) fn json_keys<T: SchemaTable>() -> JsonKeys {
     let mut found = JsonKeys::default();
+    let is_of_interfaces =
+        |object: &SchemaObject| matches!(object, SchemaObject::File(ConfigFile::Interfaces));
+    let owner = if T::OBJECTS.iter().any(is_of_interfaces) {
+        "ifupdown2"
+    } else {
+        "Proxmox VE"
+    };
     for (key, schema) in keys::<T>() {
-        let json = json_of(&key, schema);
+        let json = json_of(owner, &key, schema);
         match key.strip_suffix("[n]") {
             Some(base) => found.patterns.push((format!("^{base}[0-9]{{1,3}}$"), json)),
             None => found.properties.push((key, json)),
@@ -405,7 +412,8 @@ pub(crate) fn json_keys<T: SchemaTable>() -> JsonKeys {
     found
 }
 
-fn json_of(key: &str, schema: &'static OptionSchema) -> Schema {
+/// `owner` is whose option it is.
+fn json_of(owner: &str, key: &str, schema: &'static OptionSchema) -> Schema {
     let text = json!({ "type": "string" });
     let mut value = match schema.value_type() {
         ValueType::Boolean => json!({ "type": "boolean" }),
@@ -428,7 +436,7 @@ fn json_of(key: &str, schema: &'static OptionSchema) -> Schema {
             (Some(options), _) => {
                 let properties: serde_json::Map<String, serde_json::Value> = options
                     .iter()
-                    .map(|(name, sub)| (kebab(name), json_of(&kebab(name), sub).to_value()))
+                    .map(|(name, sub)| (kebab(name), json_of(owner, &kebab(name), sub).to_value()))
                     .collect();
                 json!({ "anyOf": [
                     text,
@@ -468,7 +476,7 @@ fn json_of(key: &str, schema: &'static OptionSchema) -> Schema {
         .map(|until| format!(", up to {until}"))
         .unwrap_or_default();
     value["description"] = json!(format!(
-        "`{}` of Proxmox VE{since}{until}.",
+        "`{}` of {owner}{since}{until}.",
         key.strip_suffix("[n]").unwrap_or(key)
     ));
     Schema::try_from(value).expect("an object is a schema")
