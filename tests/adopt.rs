@@ -413,6 +413,30 @@ fn risks_of_a_host_are_told() {
     }
 }
 
+/// A VLAN with the way out, before the bridge that takes the interface below it: at the start it is down, and takes no route.
+#[test]
+fn a_way_out_that_hangs_on_the_order_is_told() {
+    let vlan =
+        "auto eno1.10\niface eno1.10 inet static\n\taddress 192.0.2.10/24\n\tgateway 192.0.2.1\n\n";
+    let bridge = "auto vmbr0\niface vmbr0 inet manual\n\tbridge-ports eno1\n\tbridge-stp off\n\tbridge-fd 0\n\n";
+    for (order, is_told) in [([vlan, bridge], true), ([bridge, vlan], false)] {
+        let folder = lay_out("lvm-thin");
+        let text = format!(
+            "auto lo\niface lo inet loopback\n\niface eno1 inet manual\n\n{}",
+            order.concat()
+        );
+        fs::write(folder.path().join("live/etc/network/interfaces"), text).expect("a file");
+        let said = adopt(
+            folder.path(),
+            &["-o", "host.toml", "--message-format", "short"],
+        );
+        let told = said
+            .err
+            .contains("warning[MOX0908]: the way out by `eno1.10` is lost");
+        assert_eq!(told, is_told, "{}", said.err);
+    }
+}
+
 /// The disks of a pool are known by what they are, whatever they are called, and what stands together in another way is told.
 #[test]
 fn pools_are_compared_by_their_disks() {

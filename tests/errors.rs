@@ -33,6 +33,7 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::MOX0905, "of `adopt`: `tests/adopt.rs`"),
     (Code::MOX0906, "of `adopt`: `tests/adopt.rs`"),
     (Code::MOX0907, "of `adopt`: `tests/adopt.rs`"),
+    (Code::MOX0908, "of `adopt`: `tests/adopt.rs`"),
 ];
 
 fn folder(code: Code) -> PathBuf {

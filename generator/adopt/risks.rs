@@ -10,7 +10,7 @@ use crate::near::nearest;
 use crate::plan::render;
 use crate::plan::value::parts;
 use crate::pve::holds_volume;
-use crate::pve::interfaces::Method;
+use crate::pve::interfaces::{Interface, InterfaceKind, Method};
 use crate::source::{FileId, Span};
 
 /// Something that looks like a mistake.
@@ -33,7 +33,8 @@ pub(super) fn tell(live: &Snapshot, printed: &Printed, file: FileId, sink: &mut 
         .chain(of_guests(own))
         .chain(of_pools(live))
         .chain(parameters(live))
-        .chain(addresses(live));
+        .chain(addresses(live))
+        .chain(lost_ways(live));
     for risk in risks {
         let range = printed.place(&risk.part, risk.says.as_deref());
         let message = render::shown(&risk.message);
@@ -301,6 +302,46 @@ fn addresses(live: &Snapshot) -> Vec<Risk> {
                     ),
                 });
             }
+        }
+    }
+    found
+}
+
+/// A way out on a VLAN that stands before the bridge that takes the interface below: ifupdown2 brings that up with the bridge
+/// alone, in the order of the file, and the VLAN takes no route while it is down (CumulusNetworks/ifupdown2#124).
+fn lost_ways(live: &Snapshot) -> Vec<Risk> {
+    let Some(file) = live.interfaces.present() else {
+        return Vec::new();
+    };
+    let all: Vec<&Interface> = file.interfaces.iter().collect();
+    let mut found = Vec::new();
+    for (at, interface) in all.iter().enumerate() {
+        let below = match &interface.kind {
+            InterfaceKind::Vlan {
+                raw_device: Some(below),
+                ..
+            } => below.as_str(),
+            InterfaceKind::Vlan { .. } => interface.name.split('.').next().unwrap_or_default(),
+            _ => continue,
+        };
+        let leads_out = interface
+            .families
+            .iter()
+            .any(|family| family.gateway.is_some());
+        let bridge = all[at + 1..].iter().find(|later| {
+            matches!(&later.kind, InterfaceKind::Bridge(bridge) if bridge.ports.iter().any(|port| port == below))
+        });
+        if let Some(bridge) = bridge.filter(|_| leads_out) {
+            found.push(Risk {
+                code: Code::MOX0908,
+                part: Part::Interface(interface.name.clone()),
+                says: Some("gateway".to_owned()),
+                message: format!("the way out by `{}` is lost when the host starts", interface.name),
+                help: format!(
+                    "put the stanza of `{}` before that of `{}` in /etc/network/interfaces: `{below}` comes up with its bridge",
+                    bridge.name, interface.name
+                ),
+            });
         }
     }
     found

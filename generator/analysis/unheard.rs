@@ -3,15 +3,17 @@
 use crate::diagnostics::{Diagnostic, Sink};
 use crate::model::{
     Bridge, Container, Dataset, ExternalPlace, Guest, GuestKind, Host, PciDevice, StoreRef, Vm,
-    VzdumpBackup,
+    VolumeSource, VzdumpBackup,
 };
 use crate::pve::PveOption;
+use crate::pve::interfaces::stanza_line;
 use crate::value::{Bus, Compress, DatasetUse, GuestAddress, Platform};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     of_host(host, sink);
     for bridge in host.network.bridges.values() {
         handed_out(bridge, sink);
+        of_linux_bridges(bridge, sink);
     }
     for dataset in host.storage.datasets.values() {
         volumes(dataset, sink);
@@ -30,10 +32,48 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
         started_template(guest, sink);
         if let GuestKind::Container(container) = &guest.kind {
             features(guest, container, sink);
+            at_creation(container, sink);
         }
         if let Some(vm) = guest.vm() {
             of_virtio(guest, sink);
             threads_of_disks(vm, sink);
+        }
+    }
+}
+
+/// What is said when a container is made, of one that is there.
+fn at_creation(container: &Container, sink: &mut Sink) {
+    if !matches!(container.rootfs.volume, VolumeSource::Existing { .. }) {
+        return;
+    }
+    let password = container.password_secret.as_ref().map(|secret| secret.span);
+    let keys = container.ssh_keys.first().map(|key| key.span);
+    for (key, place) in [("password-secret", password), ("ssh-keys", keys)] {
+        if let Some(place) = place {
+            sink.push(
+                Diagnostic::unheard(
+                    key,
+                    place,
+                    "it is for making a container, and this one is there already",
+                )
+                .help("remove it; inside of the container `passwd` and `authorized_keys` say it"),
+            );
+        }
+    }
+}
+
+/// ifupdown2 reads `bridge-…` where there are `bridge-ports`, which a bridge of Open vSwitch does not have.
+fn of_linux_bridges(bridge: &Bridge, sink: &mut Sink) {
+    for line in bridge.extra.iter().filter(|_| bridge.is_ovs()) {
+        let Some((key, _)) = stanza_line(line.value.as_str()) else {
+            continue;
+        };
+        let key = key.replace('_', "-");
+        if key.starts_with("bridge-") {
+            sink.push(
+                Diagnostic::unheard(&key, line.span, "a bridge of Open vSwitch does not have it")
+                    .help("remove it, or say it to Open vSwitch: `ovs-extra`"),
+            );
         }
     }
 }

@@ -788,6 +788,21 @@ fn guests() -> Vec<Variant> {
         ),
         variant(
             Code::MOX0024,
+            "`ssh-keys` changes nothing here",
+            &container
+                .replace("rootfs = { dataset = \"roots\"", "ssh-keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJz1q0mZ3yq3mZ6mT0hJ8yZ7bX5Y1c4kqzv0b3JrX3bP me\"]\nrootfs = { dataset = \"roots\"@@"),
+            ", volume = \"subvol-200-disk-0\"",
+            "",
+        ),
+        variant(
+            Code::MOX0024,
+            "`bridge-fd` changes nothing here",
+            &bridge(&format!("{HOME}kind = \"@@\"\nbridge-fd = 3\n")),
+            "ovs",
+            "linux",
+        ),
+        variant(
+            Code::MOX0024,
             "`autostart` changes nothing here",
             &vm("web", 100, "template = @@\nautostart = true"),
             "true",

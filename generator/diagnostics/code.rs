@@ -305,6 +305,7 @@ codes! {
     MOX0905 Warning "a change that waits for the next start";
     MOX0906 Warning "a line that Proxmox VE skips";
     MOX0907 Warning "a pool that is not whole";
+    MOX0908 Warning "a way out that is lost at the start";
 }
 
 impl fmt::Display for Code {
