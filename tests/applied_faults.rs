@@ -46,6 +46,7 @@ fn hosts() -> &'static Hosts {
         fresh.write("root/etc/network/interfaces", &installed());
         fresh.write("root/sys/class/net/eno1/address", "00:00:5e:00:53:41\n");
         fresh.write("root/sys/class/net/eno1/device/vendor", "");
+        fresh.write("root/sys/class/net/eno1/operstate", "up\n");
         let whole = fresh.copied();
         fine(&whole.apply(&[], ""));
         let commands = commands(&whole);
@@ -182,6 +183,9 @@ fn has_a_network(host: &FakeHost, at: &str) {
     let is_old = now == installed() && card("eno1") && !link;
     let is_new = now == hosts().whole.read("root/etc/network/interfaces") && card("enlan0") && link;
     assert!(is_old || is_new, "{at}: {link} {now}");
+    let name = if is_old { "eno1" } else { "enlan0" };
+    let is = host.read(&format!("root/sys/class/net/{name}/operstate"));
+    assert_eq!(is, "up\n", "{at}: {name}");
 }
 
 /// Nothing waits to take the network back.

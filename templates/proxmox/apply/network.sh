@@ -175,11 +175,12 @@ switch_network() {
   trap - INT TERM HUP PIPE
 }
 
-# rename_card 'MAC FROM TO'
+# rename_card 'MAC FROM TO': only one that is down takes another name. ifupdown2 brings up what it knows to be new alone, so a
+# card that has its old name again must not stay down.
 rename_card() {
   local mac from to
   read -r mac from to <<<"$1"
-  bounded 20 ip link set dev "$from" down && bounded 20 ip link set dev "$from" name "$to"
+  bounded 20 ip link set dev "$from" down && bounded 20 ip link set dev "$from" name "$to" && bounded 20 ip link set dev "$to" up
 }
 
 refresh_boot() {
@@ -313,6 +314,7 @@ network_back() {
       timeout -k 5 20 ip link set dev "$here" down
       timeout -k 5 20 ip link set dev "$here" name "$old"
     fi
+    timeout -k 5 20 ip link set dev "$old" up
   done <"$saved/names"
   if [[ ${1:-} != restarted ]]; then
     timeout -k 5 120 ifreload -a || printf 'ifreload of the old network ended with %s\n' "$?"
