@@ -260,10 +260,22 @@ impl Making {
             (None, _) => format!("{store}:1"),
         };
         parts.retain(|part| !part.starts_with("size="));
-        let mut all = vec![new.as_str()];
-        all.extend(parts);
+        let mut all = vec![new];
+        // A name that is asked for by its size alone has no ending: without this word the store's own format counts.
+        all.extend(image_format(key, own).map(|format| format!("format={format}")));
+        all.extend(parts.into_iter().map(str::to_owned));
         all.join(",")
     }
+}
+
+/// The format of a new image by the ending of its name. Only disks of virtual machines have a word for it (`format` of
+/// `PVE::QemuServer::Drive`); containers and a TPM's state have raw images alone.
+fn image_format(key: &str, name: &str) -> Option<ImageFormat> {
+    let is_disk = key == "efidisk0"
+        || ["ide", "sata", "scsi", "virtio"]
+            .iter()
+            .any(|bus| key.starts_with(bus));
+    ImageFormat::of_file(name).filter(|_| is_disk)
 }
 
 /// A size in GiB, as `qm` and `pct` want it: `32`, `0.5`.
@@ -327,6 +339,28 @@ mod tests {
                 "dir:100/vm-100-cloudinit.qcow2,media=cdrom",
                 "dir:cloudinit,media=cdrom",
             ),
+            // The ending of a file's name says its format, and nothing else would.
+            (
+                "scsi0",
+                "dir:100/vm-100-disk-0.qcow2,discard=on,size=8G",
+                "dir:8,format=qcow2,discard=on",
+            ),
+            (
+                "scsi0",
+                "dir:100/vm-100-disk-0.raw,size=8G",
+                "dir:8,format=raw",
+            ),
+            (
+                "efidisk0",
+                "dir:100/vm-100-disk-1.qcow2,efitype=4m",
+                "dir:1,format=qcow2,efitype=4m",
+            ),
+            (
+                "tpmstate0",
+                "dir:100/vm-100-disk-2.raw,size=4M,version=v2.0",
+                "dir:1,version=v2.0",
+            ),
+            ("rootfs", "dir:100/vm-100-disk-0.raw,size=8G", "dir:8"),
             (
                 "mp0",
                 "/srv/data,mp=/data,size=8G",
