@@ -306,7 +306,7 @@ pub(super) fn pulled_out(host: &Host, sink: &mut Sink) {
     let starting: BTreeSet<Id<Pool>> = host
         .guests
         .values()
-        .filter(|guest| guest.autostart.is_some())
+        .filter(|guest| guest.starts().is_some())
         .flat_map(crate::facts::volumes::placements)
         .filter_map(|placement| pool_of(host, placement.store.value))
         .collect();

@@ -651,10 +651,9 @@ fn vmid(written: Option<Spanned<VmId>>, span: Span) -> Setting<VmId> {
 fn autostart(written: Option<&Spanned<ShortOrLong<bool, AutostartSpec>>>) -> Option<Autostart> {
     let written = written?;
     match &written.value {
-        ShortOrLong::Short(false) => None,
-        ShortOrLong::Short(true) => Some(Autostart {
+        ShortOrLong::Short(enabled) => Some(Autostart {
             span: written.span,
-            enabled: true,
+            enabled: *enabled,
             order: None,
             up_delay: None,
             down_delay: None,

@@ -25,13 +25,12 @@ pub(super) fn common(options: &mut Options<'_>, guest: &Guest) {
     if let Some(units) = guest.cpu_units {
         options.set("cpuunits", units.value, units.span);
     }
-    if *guest.protection {
-        options.flag("protection", true, guest.protection.span);
+    // What is said to be off is written, so that it goes where a host has it on.
+    if guest.protection.is_written() {
+        options.flag("protection", *guest.protection, guest.protection.span);
     }
     if let Some(autostart) = &guest.autostart {
-        if autostart.enabled {
-            options.flag("onboot", true, autostart.span);
-        }
+        options.flag("onboot", autostart.enabled, autostart.span);
         let startup = startup(options, guest);
         if !startup.is_empty() {
             options.set("startup", startup, autostart.span);

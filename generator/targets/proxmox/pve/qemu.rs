@@ -181,6 +181,8 @@ fn processor_and_memory(
     // Huge pages need it: "numa needs to be enabled to use hugepages" (PVE::QemuServer::Memory).
     if (*vm.numa || vm.hugepages.is_some()) && !described_by_args {
         options.flag("numa", true, vm.numa.span);
+    } else if vm.numa.is_written() && !described_by_args {
+        options.flag("numa", false, vm.numa.span);
     }
     memory
 }

@@ -504,6 +504,20 @@ fn start_order_is_in_seconds_and_rounded_up() {
     assert_eq!(vm("9.2", "").option(100, "onboot"), None);
 }
 
+/// A host that has it on does not keep it where the spec says that it is off.
+#[test]
+fn what_is_said_to_be_off_is_written() {
+    for (said, option) in [
+        ("autostart", "onboot"),
+        ("protection", "protection"),
+        ("numa", "numa"),
+    ] {
+        let built = vm("9.2", &format!("{said} = false"));
+        assert_eq!(built.option(100, option), Some("0"), "{said}");
+        assert_eq!(vm("9.2", "").option(100, option), None, "{said}");
+    }
+}
+
 #[test]
 fn a_serial_display_brings_its_port() {
     let built = vm("9.2", "display = \"serial1\"");

@@ -271,7 +271,7 @@ fn left(host: &Host) -> Vec<String> {
         left.push("restart the host once, so that the devices of the guests are free".to_owned());
     }
     for guest in host.guests.values() {
-        if let (GuestKind::Vm(vm), None) = (&guest.kind, &guest.autostart)
+        if let (GuestKind::Vm(vm), None) = (&guest.kind, guest.starts())
             && vm.disks.is_empty()
         {
             left.push(format!(
