@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::{Cause, Change, Object, When};
+use crate::plan::{Cause, Change, Object, When, firewall_entry};
 
 use super::{Grammar, Item, Policy};
 
@@ -38,10 +38,30 @@ pub(super) fn of(grammar: Grammar, policy: Policy, texts: Texts<'_>, changes: &[
         left: read(texts.left),
     };
     let mut edits = Edits::default();
+    let others = others(changes);
     for change in changes {
+        if others.contains(&change.object) && !is_made_anew(change) {
+            let why = format!(
+                "{} on the host is another one than the spec's: all of it stays as it is",
+                change.object
+            );
+            if !edits.stays.contains(&why) {
+                edits.stays.push(why);
+            }
+            continue;
+        }
         sides.add(change, &mut edits);
     }
     edits
+}
+
+/// The objects of which the host has another one of that name: nothing of it is changed into what belongs to the spec's.
+fn others<'a>(changes: &[&'a Change]) -> BTreeSet<&'a Object> {
+    changes
+        .iter()
+        .filter(|change| is_made_anew(change))
+        .map(|change| &change.object)
+        .collect()
 }
 
 /// An item of a text: its key as the script's editor knows it, the part of a plan that it belongs to, and its value.
@@ -137,10 +157,16 @@ impl Sides {
             return Some(format!("{} is somebody else's, and stays", change.object));
         }
         if is_made_anew(change) {
+            let way_out = match &change.object {
+                Object::Storage(name) => {
+                    format!(
+                        "`pvesm remove {name}`, and the next run adds it; what is on it is kept"
+                    )
+                }
+                _ => "give the spec's another name, or remove the host's".to_owned(),
+            };
             return Some(format!(
-                "{what} is {before}, and only making it anew could make it {after}: it stays (`pvesm remove {}`, and the \
-                 next run adds it; what is on it is kept)",
-                name_of(self.grammar, &change.object)
+                "{what} is {before}, and only making it anew could make it {after}: it stays ({way_out})"
             ));
         }
         if change.after.is_some() {
@@ -155,18 +181,25 @@ impl Sides {
     }
 }
 
-/// Whether a section would have to be made anew for a change of one of its options: a storage that is another one.
+/// Whether a section would have to be made anew for a change: a storage or a job that is another one.
 fn is_made_anew(change: &Change) -> bool {
-    change.option.is_some() && change.class.when == When::Recreate
+    change.class.when == When::Recreate
 }
 
 /// What later runs have to know of a file of sections, where that is not all of it: an option that was told and not changed
 /// is as the last run left it, or as it was found.
 pub(super) fn noted(wanted: &str, left: &str, changes: &[&Change]) -> Option<String> {
     let left = sections(left);
+    let others = others(changes);
+    // Of one that no run has made, later runs know nothing, either.
+    let unknown: BTreeSet<&str> = others
+        .iter()
+        .map(|object| name_of(Grammar::Sections, object))
+        .filter(|name| left.iter().all(|part| part.object != *name))
+        .collect();
     let stays: Vec<(String, Option<String>)> = changes
         .iter()
-        .filter(|change| is_made_anew(change) && change.cause != Cause::Host)
+        .filter(|change| others.contains(&change.object) && change.cause != Cause::Host)
         .filter_map(|change| {
             let key = format!(
                 "{}\t{}",
@@ -177,7 +210,7 @@ pub(super) fn noted(wanted: &str, left: &str, changes: &[&Change]) -> Option<Str
             Some((key, was.or_else(|| change.before.clone())))
         })
         .collect();
-    if stays.is_empty() {
+    if stays.is_empty() && unknown.is_empty() {
         return None;
     }
     let mut noted = String::new();
@@ -186,6 +219,9 @@ pub(super) fn noted(wanted: &str, left: &str, changes: &[&Change]) -> Option<Str
         if !line.starts_with(char::is_whitespace) {
             let name = line.split_once(':').map_or(line, |(_, name)| name);
             name.trim().clone_into(&mut id);
+        }
+        if unknown.contains(id.as_str()) {
+            continue;
         }
         let option = line.split_whitespace().next().unwrap_or_default();
         let key = format!("{id}\t{option}");
@@ -346,10 +382,10 @@ fn firewall(text: &str) -> Vec<Part> {
                 part(&format!("{section}\t{key}"), key, value.trim_start())
             }
             _ => {
-                // The plan knows a rule by its words, without what is said about it.
-                let rule = line.split('#').next().unwrap_or_default();
-                let words: Vec<&str> = rule.split_whitespace().collect();
-                let option = format!("{section} {}", words.join(" "));
+                let Some(rule) = firewall_entry(line) else {
+                    continue;
+                };
+                let option = format!("{section} {rule}");
                 part(&format!("{section}\t{line}"), &option, line)
             }
         };
@@ -508,6 +544,66 @@ mod tests {
         assert_eq!(
             edits.stays,
             ["firewall/cluster is somebody else's, and stays"]
+        );
+    }
+
+    #[test]
+    fn a_rule_is_one_however_it_says_that_it_is_not_logged() {
+        let rule = change(
+            Object::Firewall("301".to_owned()),
+            Some("[RULES] IN ACCEPT -p tcp -dport 22"),
+            (None, Some("1")),
+        );
+        let texts = Texts {
+            live: "[RULES]\n\nIN ACCEPT -p tcp -dport 99 # theirs\n",
+            wanted: "[RULES]\n\nIN ACCEPT -p tcp -dport 22 -log nolog\n",
+            left: "",
+        };
+        let edits = of(Grammar::Firewall, Policy::Plain, texts, &[&rule]);
+        assert_eq!(
+            shown(&edits),
+            [
+                "[RULES]\tIN ACCEPT -p tcp -dport 22 -log nolog: - > IN ACCEPT -p tcp -dport 22 -log nolog"
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_of_another_section_of_the_same_name_is_changed() {
+        let texts = Texts {
+            live: "cifs: nas\n\tserver 10.0.0.9\n\tcontent images\n",
+            wanted: "nfs: nas\n\tserver 10.0.0.8\n\tcontent backup\n\ndir: new\n\tpath /mnt\n",
+            left: "",
+        };
+        let mut server = change(
+            store("nas"),
+            Some("server"),
+            (Some("10.0.0.9"), Some("10.0.0.8")),
+        );
+        server.class = Class::RECREATE;
+        let content = change(
+            store("nas"),
+            Some("content"),
+            (Some("images"), Some("backup")),
+        );
+        let changes = [&server, &content];
+        let edits = of(Grammar::Sections, Policy::Stores, texts, &changes);
+        assert_eq!(edits.items, []);
+        assert!(
+            edits.stays[1].contains("storage/nas on the host is another one"),
+            "{:?}",
+            edits.stays
+        );
+        // No run has made it, so later runs do not take it for theirs.
+        assert_eq!(
+            noted(texts.wanted, texts.left, &changes).as_deref(),
+            Some("dir: new\n\tpath /mnt\n")
+        );
+        // Of one that a run has made they know what it is.
+        let left = "nfs: nas\n\tserver 10.0.0.9\n\tcontent images\n\n";
+        assert_eq!(
+            noted(texts.wanted, left, &changes).as_deref(),
+            Some("nfs: nas\n\tserver 10.0.0.9\n\tcontent images\n\ndir: new\n\tpath /mnt\n")
         );
     }
 

@@ -70,13 +70,14 @@ pub(super) fn untouched(
 ) -> BTreeSet<String> {
     let own = snapshot.own().into_iter().flat_map(|own| &own.guests);
     own.filter(|(vmid, live)| {
-        let object = match live.kind {
-            GuestKind::Qm => Object::Vm(**vmid),
-            GuestKind::Pct => Object::Ct(**vmid),
-        };
+        // The spec's guest of the number may be of the other kind.
+        let of_number = [Object::Vm(**vmid), Object::Ct(**vmid)];
         !left.contains_key(&format!("etc/pve/{}/{vmid}.conf", live.kind.folder()))
             && !adopt.contains(vmid)
-            && plan.changes.iter().all(|change| change.object != object)
+            && plan
+                .changes
+                .iter()
+                .all(|change| !of_number.contains(&change.object))
     })
     .map(|(vmid, _)| vmid.to_string())
     .collect()

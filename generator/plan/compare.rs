@@ -117,7 +117,7 @@ pub fn changes_of_guest(
         release,
         wanted: &wanted,
         live: &live,
-        applied: Some(Some(&applied)),
+        applied: Some(&applied),
         running,
         volumes: &[],
         making: &Making::default(),
@@ -255,7 +255,7 @@ impl<'a> Comparison<'a> {
                 release: self.release(),
                 wanted,
                 live,
-                applied: applied.as_ref().map(Option::as_ref),
+                applied: applied.as_ref().and_then(Option::as_ref),
                 running: self.live.runs(vmid),
                 volumes: self.live.volumes.present().map_or(&[], Vec::as_slice),
                 making: &self.making(vmid),
@@ -362,6 +362,8 @@ impl<'a> Comparison<'a> {
                 .map(|applied| applied.text(path).map(read).unwrap_or_default());
             let mut live = live;
             rules.add_local(&mut live);
+            let mut wanted = wanted;
+            self.jobs_of_others(&mut wanted, &mut live, applied.as_ref(), found);
             let sides = Sides {
                 path,
                 wanted: &wanted,
@@ -611,6 +613,52 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// A job of another node that has the name of one of the spec's: neither is what the other one is.
+    fn jobs_of_others(
+        &self,
+        wanted: &mut Items,
+        live: &mut Items,
+        applied: Option<&Items>,
+        found: &mut Found,
+    ) {
+        let own = self.wanted.host.name.as_str();
+        let is_of_other = |object: &Object, here: &Options| {
+            let node = here.get("node").filter(|node| *node != own)?;
+            let is_known = applied.is_some_and(|applied| applied.contains_key(object));
+            let is_meant = wanted.get(object)?.get("node") == Some(node);
+            (matches!(object, Object::Job(_)) && !is_known && !is_meant)
+                .then(|| (object.clone(), node.clone()))
+        };
+        let others: Vec<(Object, String)> = live
+            .iter()
+            .filter_map(|(object, here)| is_of_other(object, here))
+            .collect();
+        for (object, node) in others {
+            wanted.remove(&object);
+            live.remove(&object);
+            found.changes.push(Change {
+                object: object.clone(),
+                option: None,
+                before: Some(format!("a job of {node}")),
+                after: Some(format!("a job of {own}")),
+                class: Class {
+                    interrupts: Interrupts::Nothing,
+                    ..Class::RECREATE
+                },
+                cause: Cause::Unknown,
+                commands: Vec::new(),
+                undo: Vec::new(),
+                spec: self.place_of("etc/pve/jobs.cfg", &object, None),
+                line: Some(super::Line {
+                    path: "etc/pve/jobs.cfg".to_owned(),
+                    key: object.to_string(),
+                    before: None,
+                    after: None,
+                }),
+            });
+        }
+    }
+
     /// A file of settings of which it does not matter in which file they stand.
     fn settings(
         &self,
@@ -742,7 +790,8 @@ impl<'a> Comparison<'a> {
             let text = applied
                 .text(path)
                 .or_else(|| applied.text("etc/default/grub.d/moxc.cfg"));
-            Items::from([(object.clone(), text.map(read).unwrap_or_default())])
+            text.map(|text| Items::from([(object.clone(), read(text))]))
+                .unwrap_or_default()
         });
         let wanted = Items::from([(object.clone(), wanted)]);
         let live = Items::from([(object, live)]);
@@ -1221,7 +1270,7 @@ impl Rules for SectionRules<'_> {
             _ => None,
         };
         match (self.file, option) {
-            (SectionFile::Storage, Some(TYPE)) => Class {
+            (SectionFile::Storage | SectionFile::Jobs, Some(TYPE)) => Class {
                 interrupts: Interrupts::Nothing,
                 ..Class::RECREATE
             },
@@ -1291,6 +1340,11 @@ impl Rules for SectionRules<'_> {
         wanted: Option<&str>,
         left: Option<&str>,
     ) -> bool {
+        // Which guests a job backs up is one thing: it cannot be those of the spec and the host's own, too.
+        if let (Object::Job(_), Some(_), None) = (object, live, wanted) {
+            return ["all", "exclude", "pool", "vmid"].contains(&option)
+                && !self.is_same(object, option, live, None);
+        }
         let (Some(live), Some(wanted), Some(left)) = (live, wanted, left) else {
             return false;
         };
@@ -1468,6 +1522,11 @@ fn api_path(object: &Object) -> String {
 struct InterfaceRules;
 
 impl Rules for InterfaceRules {
+    /// The stanza of an interface is written as a whole.
+    fn owns_all(&self) -> bool {
+        true
+    }
+
     fn class(&self, _: &Object, _: Option<&str>, _: Kind) -> Class {
         Class::NETWORK
     }
@@ -1536,6 +1595,11 @@ impl Rules for InterfaceRules {
 struct BootRules;
 
 impl Rules for BootRules {
+    /// The file is written as a whole.
+    fn owns_all(&self) -> bool {
+        true
+    }
+
     fn class(&self, _: &Object, option: Option<&str>, kind: Kind) -> Class {
         // The module takes these two while it runs.
         let at_once = option.is_some_and(|option| option.starts_with("options zfs zfs_arc_m"));

@@ -24,12 +24,8 @@ pub(super) struct Pair<'a> {
     pub(super) release: Release,
     pub(super) wanted: &'a GuestConfig,
     pub(super) live: &'a LiveGuest,
-    /// What the last run left; none where the host has no record of one.
-    #[expect(
-        clippy::option_option,
-        reason = "no record, and a record without the guest, are two things"
-    )]
-    pub(super) applied: Option<Option<&'a GuestConfig>>,
+    /// What the last run left of it; none where no run has made or changed it, so that nobody knows whose its options are.
+    pub(super) applied: Option<&'a GuestConfig>,
     /// Whether it runs; none where nobody knows: then it is taken for running, which costs more.
     pub(super) running: Option<bool>,
     pub(super) volumes: &'a [StoredVolume],
@@ -232,11 +228,10 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
     let by_now = differ(&now);
     let by_then = differ(&later);
     if by_now.is_empty() || by_then.is_empty() {
-        if current != waiting && !by_then.is_empty() {
-            found.foreign.push(Foreign {
-                pending: true,
-                ..Foreign::option(object, key, waiting.as_deref().unwrap_or(""))
-            });
+        if current != waiting && by_now.is_empty() != by_then.is_empty() {
+            found
+                .foreign
+                .push(Foreign::waiting(object, key, waiting.as_deref()));
         }
         return;
     }
@@ -283,12 +278,12 @@ fn gone(
         return;
     }
     if pair.live.pending_deletions().contains(&key) {
+        found
+            .foreign
+            .push(Foreign::waiting(object.clone(), key, None));
         return;
     }
-    let left = pair
-        .applied
-        .flatten()
-        .and_then(|applied| option_of(applied, key));
+    let left = pair.applied.and_then(|applied| option_of(applied, key));
     if left.is_none() {
         found
             .foreign
@@ -346,7 +341,7 @@ fn is_derived(pair: &Pair<'_>, key: &str, difference: &Difference, there: bool) 
         (_, "file" | "volume") if holds_volume(key) => {
             let store = |volume: &str| volume.split_once(':').map(|(store, _)| store.to_owned());
             // Where no run has made or changed the guest, its own volume is the one that is meant.
-            let is_meant = match pair.applied.flatten() {
+            let is_meant = match pair.applied {
                 Some(left) => {
                     let left = left.get(key).and_then(|left| left.split(',').next());
                     left == Some(before)
@@ -414,7 +409,7 @@ fn is_ejected(pair: &Pair<'_>, key: &str, difference: &Difference) -> bool {
     let (part, Some(before), Some(after)) = difference else {
         return false;
     };
-    let left = pair.applied.flatten().and_then(|applied| applied.get(key));
+    let left = pair.applied.and_then(|applied| applied.get(key));
     part == "file"
         && before == "none"
         && left.is_some_and(|left| left.split(',').next() == Some(after))
@@ -1054,7 +1049,7 @@ fn cause(
     let Some(applied) = pair.applied else {
         return Cause::Unknown;
     };
-    let left = applied.and_then(|applied| option_of(applied, key));
+    let left = option_of(applied, key);
     let config_file = pair.live.kind.config_file();
     if let Some(part) = part {
         let parts = left.map(|left| value::parts(config_file, key, &left));

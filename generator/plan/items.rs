@@ -32,7 +32,7 @@ pub(super) trait Rules {
         live == wanted
     }
 
-    /// Whether an earlier run left something in a value that goes, though the rest of it is others'.
+    /// Whether a value goes, or something in it that an earlier run left, though the rest of it is others'.
     fn goes(
         &self,
         object: &Object,
@@ -203,12 +203,8 @@ fn changed(
     place: &dyn Fn(&Object, Option<&str>) -> Option<Span>,
     found: &mut Found,
 ) {
-    let left = sides.applied.map(|applied| applied.get(object));
-    let left_option = |option: &str| {
-        left.flatten()
-            .and_then(|options| options.get(option))
-            .map(String::as_str)
-    };
+    let left = sides.applied.and_then(|applied| applied.get(object));
+    let left_option = |option: &str| left?.get(option).map(String::as_str);
     let names: std::collections::BTreeSet<&String> = live.keys().chain(wanted.keys()).collect();
     for option in names {
         let before = live.get(option).map(String::as_str);
@@ -225,7 +221,7 @@ fn changed(
             continue;
         }
         if let (Some(before), None, None, false) =
-            (before, after, left_option(option), rules.owns_all())
+            (before, after, left_option(option), rules.owns_all() || goes)
         {
             if rules.tells_foreign(object, Some(option)) {
                 found
@@ -236,6 +232,7 @@ fn changed(
         }
         let kind = Kind::of(before.as_ref(), after.as_ref());
         let cause = match left {
+            // No run has made it: nobody knows whose its options are.
             None => Cause::Unknown,
             Some(_) => cause_of(left_option(option), before, after),
         };

@@ -25,6 +25,7 @@ use serde::{Serialize, Serializer};
 
 pub use classes::Class;
 pub use compare::{Applied, Wanted, changes_of_guest, compare};
+pub(crate) use parse::firewall_entry;
 
 use crate::live::Unread;
 use crate::pve::MappingKind;
@@ -318,6 +319,14 @@ impl Foreign {
             option: None,
             before: None,
             pending: false,
+        }
+    }
+
+    /// An option of a guest that becomes this, or goes, at its next start.
+    pub fn waiting(object: Object, option: &str, becomes: Option<&str>) -> Self {
+        Self {
+            pending: true,
+            ..Self::option(object, option, becomes.unwrap_or_default())
         }
     }
 

@@ -145,7 +145,7 @@ pub(super) fn unit(text: &str) -> Options {
 }
 
 /// A line of the firewall without its remark, spelled one way; none where nothing else is in it.
-pub(super) fn firewall_entry(line: &str) -> Option<String> {
+pub(crate) fn firewall_entry(line: &str) -> Option<String> {
     let line = line.split('#').next().unwrap_or_default();
     let mut words: Vec<&str> = line.split_whitespace().collect();
     // Not to log is what a rule does that does not say it.
@@ -279,6 +279,8 @@ pub(super) fn interfaces(text: &str) -> Items {
             let ports = ports.into_iter().flatten();
             ports.flat_map(|ports| ports.split_whitespace().map(str::to_owned))
         })
+        // The word for no port at all.
+        .filter(|port| port != "none")
         .collect();
     // A port needs no stanza: ifupdown2 brings it up with what takes it, and makes a VLAN.
     for port in &carried {
@@ -440,6 +442,15 @@ mod tests {
         let eno1 = &one[&Object::Interface("eno1".to_owned())];
         assert_eq!(eno1.get("auto").map(String::as_str), Some("1"));
         assert_eq!(one.len(), 2);
+    }
+
+    #[test]
+    fn a_bridge_without_a_port_brings_up_nothing_else() {
+        let one = interfaces("auto vmbr1\niface vmbr1 inet manual\n\tbridge-ports none\n");
+        assert_eq!(
+            one.keys().collect::<Vec<_>>(),
+            [&Object::Interface("vmbr1".to_owned())]
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Change, Class, Data, Interrupts, Plan, When};
+use super::{Change, Class, Cost, Data, Foreign, Interrupts, Object, Plan, When};
 use crate::source::SourceMap;
 use crate::unseen::is_never_shown;
 
@@ -100,9 +100,18 @@ pub fn human(plan: &Plan, verbose: bool) -> String {
         }
         text.push('\n');
     }
-    if !plan.foreign.is_empty() {
-        let _ = writeln!(text, "on the host alone, left as it is:");
-        for foreign in &plan.foreign {
+    let is_waiting = |foreign: &&Foreign| foreign.pending;
+    let (pending, foreign): (Vec<&Foreign>, Vec<&Foreign>) =
+        plan.foreign.iter().partition(is_waiting);
+    for (title, listed) in [
+        ("set already, and not yet in force:", pending),
+        ("on the host alone, left as it is:", foreign),
+    ] {
+        if listed.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "{title}");
+        for foreign in listed {
             let mut words = foreign.object.to_string();
             if let Some(option) = &foreign.option {
                 let _ = write!(words, " {option}");
@@ -112,7 +121,7 @@ pub fn human(plan: &Plan, verbose: bool) -> String {
             }
             if foreign.pending {
                 words.push_str(match foreign.object {
-                    super::Object::File(_) => ", waits to be applied",
+                    Object::File(_) => ", waits to be applied",
                     _ => ", waits for the next start",
                 });
             }
@@ -142,7 +151,9 @@ pub fn human(plan: &Plan, verbose: bool) -> String {
 
 /// The guests that changes wait for.
 fn waiting(plan: &Plan) -> Vec<String> {
-    let waits = |change: &&Change| change.class.when == When::Restart;
+    let waits = |change: &&Change| {
+        change.class.when == When::Restart && matches!(change.object, Object::Vm(_) | Object::Ct(_))
+    };
     let mut guests: Vec<String> = Vec::new();
     for change in plan.changes.iter().filter(waits) {
         let guest = match plan.names.get(&change.object) {
@@ -160,10 +171,12 @@ fn waiting(plan: &Plan) -> Vec<String> {
 fn count(plan: &Plan) -> String {
     let plural =
         |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let of = |cost: super::Cost| {
+    let of = |cost: Cost| {
         plan.changes
             .iter()
             .filter(|change| cost.is_of(change))
+            // What only making anew could change is left as it is, and waits for nothing.
+            .filter(|change| !matches!(cost, Cost::Restart) || change.class.when != When::Recreate)
             .count()
     };
     let mut words = format!(
@@ -172,10 +185,10 @@ fn count(plan: &Plan) -> String {
         plural(plan.changes.len(), "change")
     );
     for (cost, what) in [
-        (super::Cost::Restart, "wait for a guest's restart"),
-        (super::Cost::Network, "load the network anew"),
-        (super::Cost::HostRestart, "wait for the host's restart"),
-        (super::Cost::DataLoss, "take data away"),
+        (Cost::Restart, "wait for a guest's restart"),
+        (Cost::Network, "load the network anew"),
+        (Cost::HostRestart, "wait for the host's restart"),
+        (Cost::DataLoss, "take data away"),
     ] {
         if of(cost) > 0 {
             let _ = write!(words, ", {} {what}", of(cost));

@@ -182,6 +182,37 @@ fn state_and_spelling_are_no_difference() {
     }
 }
 
+/// What is set and not in force is no difference, and is told.
+#[test]
+fn a_wanted_value_that_waits_for_a_restart_is_told() {
+    let pair = Pair::of(SPEC);
+    let vm = guest_path(&pair, "/qemu-server/");
+    let (text, waiting) = (pair.live.0[&vm].clone(), "\n[PENDING]\n");
+    let cores = text
+        .lines()
+        .find(|line| line.starts_with("cores: "))
+        .expect("it has cores")
+        .to_owned();
+    let mut pair = pair;
+    pair.live.0.insert(
+        vm,
+        format!("{}{waiting}{cores}\n", text.replace(&cores, "cores: 31")),
+    );
+    let plan = pair.plan();
+    assert!(plan.is_same());
+    let told: Vec<_> = plan
+        .foreign
+        .iter()
+        .map(|foreign| (foreign.option.as_deref(), foreign.pending))
+        .collect();
+    assert_eq!(told, [(Some("cores"), true)]);
+    let shown = super::render::human(&plan, false);
+    assert!(
+        shown.contains("set already, and not yet in force:"),
+        "{shown}"
+    );
+}
+
 fn guest_path(pair: &Pair, kind: &str) -> String {
     let mut paths = pair.live.0.keys();
     let path = paths.find(|path| path.contains(kind) && path.ends_with(".conf"));
@@ -314,7 +345,7 @@ fn three_sides_tell_who_changed_something() {
     let name = vm.rsplit('/').next().unwrap_or_default();
     let path = format!("etc/pve/qemu-server/{name}");
     let text = pair.live.0[&vm].clone();
-    let cause = |applied: &str, live: &str| {
+    let cause = |applied: Option<&str>, live: &str| {
         let with = |cores: &str| {
             text.lines()
                 .map(|line| {
@@ -327,8 +358,9 @@ fn three_sides_tell_who_changed_something() {
                 .collect::<Vec<_>>()
                 .join("\n")
         };
-        let record =
-            serde_json::json!({"format": 1, "files": { path.clone(): {"text": with(applied)} }});
+        let of_guest = |applied| serde_json::json!({ path.clone(): {"text": with(applied)} });
+        let left = applied.map_or_else(|| serde_json::json!({}), of_guest);
+        let record = serde_json::json!({"format": 1, "files": left});
         let mut files = pair.live.clone();
         files
             .0
@@ -349,10 +381,12 @@ fn three_sides_tell_who_changed_something() {
         .lines()
         .find(|line| line.starts_with("cores: "))
         .expect("it has cores");
-    assert_eq!(cause("cores: 31", "cores: 31"), Some(Cause::Spec));
-    assert_eq!(cause(wanted, "cores: 31"), Some(Cause::Host));
-    assert_eq!(cause("cores: 30", "cores: 31"), Some(Cause::Both));
-    assert_eq!(cause("cores: 30", wanted), None);
+    assert_eq!(cause(Some("cores: 31"), "cores: 31"), Some(Cause::Spec));
+    assert_eq!(cause(Some(wanted), "cores: 31"), Some(Cause::Host));
+    assert_eq!(cause(Some("cores: 30"), "cores: 31"), Some(Cause::Both));
+    assert_eq!(cause(Some("cores: 30"), wanted), None);
+    // No run has made the guest or taken it over.
+    assert_eq!(cause(None, "cores: 31"), Some(Cause::Unknown));
 }
 
 fn changed_guest(live: &str, wanted: &str) -> Vec<(String, [&'static str; 4], Vec<String>)> {
