@@ -38,7 +38,7 @@ pub fn prepare(
         going: Vec::new(),
         guests: guests::actions(files, plan, wanted, snapshot, left, adopt),
         edits: edits(files, plan, snapshot, left),
-        pools: pools(plan),
+        pools: pools(plan, &wanted.bare_pools),
         untouched: guests::untouched(plan, snapshot, left, adopt),
         hosts: plan.changes.iter().any(is_of_hosts),
         stays: stays(files, plan, snapshot),
@@ -169,7 +169,7 @@ fn edits(
 
 /// What becomes of pools and datasets: properties one by one; what is missing is made by the tree's script, which looks at
 /// every disk before it touches one. So it does where nobody knows what is there.
-fn pools(plan: &Plan) -> Vec<Action> {
+fn pools(plan: &Plan, bare: &[String]) -> Vec<Action> {
     let of_storage = |change: &&Change| {
         matches!(
             change.object,
@@ -185,10 +185,13 @@ fn pools(plan: &Plan) -> Vec<Action> {
     let is_unread = plan.unread.iter().any(|unread| {
         [".moxc/zfs-get", ".moxc/vgs.json", ".moxc/lvs.json"].contains(&unread.path.as_str())
     });
-    if is_unread || changes.iter().any(|change| change.option.is_none()) {
-        return std::iter::once(Action::Pools).chain(told).collect();
-    }
-    let actions = changes.into_iter().filter_map(|change| {
+    let by_script = is_unread || changes.iter().any(|change| change.option.is_none());
+    let is_bare =
+        |change: &&Change| matches!(&change.object, Object::Pool(name) if bare.contains(name));
+    let single = changes
+        .into_iter()
+        .filter(|change| !by_script || is_bare(change));
+    let actions = single.filter_map(|change| {
         let (program, name) = match &change.object {
             // The root of a pool is a dataset, too.
             Object::Pool(name) if change.option.as_deref() == Some("compression") => ("zfs", name),
@@ -212,7 +215,8 @@ fn pools(plan: &Plan) -> Vec<Action> {
             after,
         })
     });
-    actions.chain(told).collect()
+    let script = by_script.then_some(Action::Pools);
+    script.into_iter().chain(actions).chain(told).collect()
 }
 
 /// Disks of a pool, and a thin pool that is there: nothing of them is changed without a person who looks at them first.
@@ -331,4 +335,46 @@ fn digests(
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Class;
+
+    fn of_pool(option: Option<&str>) -> Change {
+        Change {
+            object: Object::Pool("tank".to_owned()),
+            option: option.map(str::to_owned),
+            before: option.map(|_| "lz4".to_owned()),
+            after: Some("zstd".to_owned()),
+            class: Class::NOW,
+            cause: Cause::Unknown,
+            commands: Vec::new(),
+            undo: Vec::new(),
+            spec: None,
+            line: None,
+        }
+    }
+
+    #[test]
+    fn what_the_trees_script_leaves_of_a_pool_is_set_beside_it() {
+        let missing = Change {
+            object: Object::Dataset("tank/new".to_owned()),
+            ..of_pool(None)
+        };
+        let plan = Plan {
+            names: BTreeMap::new(),
+            host: "pve1".to_owned(),
+            changes: vec![missing, of_pool(Some("compression"))],
+            foreign: Vec::new(),
+            unread: Vec::new(),
+        };
+        let of = |bare: &[String]| pools(&plan, bare);
+        assert!(matches!(of(&[])[..], [Action::Pools]));
+        assert!(matches!(
+            of(&["tank".to_owned()])[..],
+            [Action::Pools, Action::Property { .. }]
+        ));
+    }
 }

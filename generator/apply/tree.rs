@@ -17,6 +17,8 @@ pub struct Wanted {
     pub secrets: Vec<(String, String, String)>,
     /// How guests are made, where their files do not say it.
     pub makings: Vec<Making>,
+    /// Pools of which the spec names no disks: `storage/create.sh` makes nothing of them.
+    pub bare_pools: Vec<String>,
     /// The node's own line in `/etc/hosts`.
     pub hosts_line: Option<HostsLine>,
     /// Cards whose names are pinned: `lan0=bc:24:…`.

@@ -23,6 +23,7 @@ pub(super) struct Apply {
     platform: Platform,
     makings: Vec<Making>,
     secrets: Vec<Secret>,
+    bare_pools: Vec<String>,
 }
 
 /// Plans the script.
@@ -33,6 +34,13 @@ pub(super) fn plan(host: &Host) -> Apply {
         platform: *host.platform,
         makings: making::of_host(host),
         secrets: secrets::of(host).collect(),
+        bare_pools: host
+            .storage
+            .pools
+            .iter()
+            .filter(|(_, pool)| pool.disks.is_empty())
+            .map(|(_, pool)| pool.name.value.clone())
+            .collect(),
     }
 }
 
@@ -66,6 +74,7 @@ impl Apply {
                 .map(|one| (one.name.clone(), one.storage.clone(), one.prefix.clone()))
                 .collect(),
             makings: self.makings.clone(),
+            bare_pools: self.bare_pools.clone(),
             hosts_line: network
                 .hosts_line
                 .clone()
