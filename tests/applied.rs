@@ -265,6 +265,74 @@ fn a_new_name_of_a_card_is_there_before_it_is_used() {
 }
 
 #[test]
+fn what_the_spec_and_somebody_set_alike_is_what_a_run_left() {
+    let host = homelab();
+    fine(&host.apply(&[], ""));
+    let (quota, guest) = (
+        "property-quota-rpool_windows",
+        "root/etc/pve/qemu-server/111.conf",
+    );
+    let set = |bytes: &str, memory: &str| {
+        host.write(quota, bytes);
+        let config = host.read(guest);
+        let own = config
+            .lines()
+            .find(|line| line.starts_with("memory: "))
+            .expect("it has memory");
+        host.write(guest, &config.replace(own, memory));
+    };
+    let changed = specs()["homelab"]
+        .replace("quota = \"200 GiB\"", "quota = \"300 GiB\"")
+        .replace("= \"16 GiB\"", "= \"12 GiB\"");
+    set("322122547200\n", "memory: 12288");
+    host.rebuild(&changed);
+    fine(&host.apply(&["--only", "pools,vm/111"], ""));
+    assert_eq!(host.changes(), [""; 0]);
+    // So it is an edit by hand when somebody changes it again, and stays.
+    set("1024\n", "memory: 4096");
+    let said = host.apply(&["--only", "pools,vm/111"], "");
+    fine(&said);
+    assert_eq!(host.changes(), [""; 0]);
+    assert_eq!(host.read(quota), "1024\n");
+    for told in ["is 1024 by now: it stays", "memory is `4096` by hand"] {
+        assert!(said.err.contains(told), "{told}:\n{}", said.err);
+    }
+}
+
+#[test]
+fn a_section_of_somebody_elses_of_the_same_name_is_refused() {
+    let host = homelab();
+    let jobs = host.read("tree/proxmox/etc/pve/jobs.cfg");
+    let job = jobs
+        .lines()
+        .find_map(|line| line.strip_prefix("vzdump: "))
+        .expect("a job");
+    for (path, text, what) in [
+        (
+            "etc/pve/storage.cfg",
+            "cifs: nas\n\tserver 10.0.0.9\n\tshare x\n".to_owned(),
+            "nas on this host is another one (`cifs: nas`",
+        ),
+        (
+            "etc/pve/jobs.cfg",
+            format!("realmsync: {job}\n\trealm x\n"),
+            "on this host is another one (`realmsync: ",
+        ),
+        (
+            "etc/pve/jobs.cfg",
+            format!("vzdump: {job}\n\tnode pve2\n"),
+            "on this host is another one (`node pve2`",
+        ),
+    ] {
+        let host = homelab();
+        host.write(&format!("root/{path}"), &text);
+        let before = host.files();
+        refused(&host.apply(&[], ""), what);
+        assert_eq!(host.files(), before);
+    }
+}
+
+#[test]
 fn a_host_in_use_is_refused_at_once() {
     for (path, text, what) in [
         (

@@ -147,6 +147,108 @@ fn single_items_of_the_hosts_files_change_as_planned() {
 }
 
 #[test]
+fn runs_are_listed_and_their_undo_is_looked_at_by_ssh() {
+    let host = applied();
+    let before = host.files();
+    let said = moxc(&host, &["undo", LIVE, "--list"]);
+    fine(&said);
+    assert_eq!(said.out.lines().count(), 1, "{}", said.out);
+    let run = said.out.trim().to_owned();
+    let said = moxc(&host, &["undo", LIVE, "--dry-run"]);
+    fine(&said);
+    assert!(said.out.contains("comes back"), "{}", said.out);
+    assert_eq!(host.files(), before);
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    let said = moxc(&host, &["undo", LIVE, "--list"]);
+    fine(&said);
+    assert_eq!(said.out, format!("{run} (taken back)\n"));
+    fine(&moxc(&host, &["undo", LIVE, &run, "--yes"]));
+}
+
+#[test]
+fn what_stays_of_a_guest_is_told_and_the_rest_of_it_comes_back() {
+    let host = applied();
+    let path = "root/etc/pve/nodes/pve1/lxc/110.conf";
+    let before = host.read(path);
+    say(
+        &host,
+        "features    = [\"nesting\"]\n",
+        "features    = [\"nesting\"]\nlxc         = [\"lxc.cgroup2.devices.allow: c 10:200 rwm\"]\n",
+    );
+    say(
+        &host,
+        "[[containers.services.network]]\n",
+        "[containers.services.mounts]\ndata = { dataset = \"containers\", path = \"/data\", size = \"4 GiB\" }\n\n\
+         [[containers.services.network]]\n",
+    );
+    fine(&apply(&host, &["--only", "ct/110"]));
+    let after = host.read(path);
+    assert!(after.contains("\nlxc.cgroup2.devices.allow: "), "{after}");
+    let volume = after
+        .lines()
+        .find(|line| line.starts_with("mp0: "))
+        .expect("the new volume");
+    for more in ["--dry-run", "--yes"] {
+        let said = moxc(&host, &["undo", LIVE, more]);
+        fine(&said);
+        assert!(
+            said.err.contains("guest 110: the new volume of mp0 stays"),
+            "{}",
+            said.err
+        );
+    }
+    let mut kept: Vec<&str> = before.lines().chain([volume]).collect();
+    kept.sort_unstable();
+    let back = host.read(path);
+    let mut back: Vec<&str> = back.lines().collect();
+    back.sort_unstable();
+    assert_eq!(back, kept);
+}
+
+#[test]
+fn a_guest_that_is_taken_over_later_becomes_what_the_spec_says() {
+    let host = in_use();
+    host.write(
+        "root/etc/pve/nodes/pve1/qemu-server/111.conf",
+        "agent: 1\nefidisk0: vm-disks:vm-111-disk-1,efitype=4m,size=1G\nmemory: 2048\nname: old\n\
+         scsi0: vm-disks:vm-111-disk-0,cache=writeback,size=64G\n",
+    );
+    // There is a record of a run, and nothing in it of the guest.
+    fine(&apply(&host, &["--skip", "guests"]));
+    let args = ["--only", "vm/111", "--adopt", "111"];
+    let changes = plan(&host, &args);
+    for change in shown(&changes, "vm/111") {
+        assert!(change.ends_with("(unknown)"), "{change}");
+    }
+    let said = apply(&host, &args);
+    fine(&said);
+    assert!(!said.err.contains("by hand"), "{}", said.err);
+    let config = host.read("root/etc/pve/nodes/pve1/qemu-server/111.conf");
+    assert!(!config.contains("cache="), "{config}");
+}
+
+#[test]
+fn a_disk_of_a_store_of_files_has_the_format_that_is_said() {
+    let host = applied();
+    say(
+        &host,
+        "[vms.workstation.disks]\nroot = { dataset = \"vm-disks\", size = \"64 GiB\" }\n",
+        "[storage.external.files]\nkind = \"dir\"\npath = \"/mnt/files\"\nuse = [\"vm-disks\"]\n\n\
+         [vms.workstation.disks]\nroot = { dataset = \"vm-disks\", size = \"64 GiB\" }\n\
+         more = { store = \"files\", size = \"5 GiB\", format = \"qcow2\" }\n",
+    );
+    let said = apply(&host, &["--skip", "network"]);
+    fine(&said);
+    let config = host.read("root/etc/pve/nodes/pve1/qemu-server/111.conf");
+    assert!(
+        config.contains("\nscsi1: files:111/vm-111-disk-0.qcow2,"),
+        "{config}"
+    );
+    let left = shown(&plan(&host, &[]), "vm/111");
+    assert_eq!(left, [""; 0], "{config}");
+}
+
+#[test]
 fn an_edit_by_hand_of_any_file_is_told_and_kept() {
     let host = applied();
     let edits = [
@@ -417,6 +519,104 @@ fn only_the_nodes_own_lines_of_a_cluster_change() {
     let before = host.files();
     refused(&apply(&host, &[]), "the cluster has no quorum");
     assert_eq!(host.files(), before);
+}
+
+#[test]
+fn what_is_somebody_elses_of_the_same_name_or_number_is_not_touched() {
+    let host = in_use();
+    let other = "root/etc/pve/nodes/pve1/lxc/111.conf";
+    host.write(other, "hostname: theirs\nmemory: 512\n");
+    let before = host.files();
+    refused(
+        &apply(&host, &["--only", "vm/111"]),
+        "the number 111 is taken",
+    );
+    assert_eq!(host.files(), before);
+    fs::remove_file(host.path(other)).expect("it is there");
+    let jobs = shown(&plan(&host, &[]), "job/");
+    let job = jobs[0]
+        .strip_prefix("job/")
+        .and_then(|job| job.split(' ').next())
+        .expect("the spec has a job");
+    let storage = host.read("root/etc/pve/storage.cfg")
+        + "cifs: nas\n\tpath /mnt/pve/nas\n\tserver 10.0.0.9\n\tshare x\n\tcontent images\n\n";
+    host.write("root/etc/pve/storage.cfg", &storage);
+    for theirs in [
+        format!("vzdump: {job}\n\tnode pve2\n\tschedule 02:00\n\tall 1\n\tstorage local\n\n"),
+        format!("realmsync: {job}\n\trealm x\n\tschedule daily\n\n"),
+    ] {
+        host.write("root/etc/pve/jobs.cfg", &theirs);
+        for _ in 0..2 {
+            let said = apply(&host, &["--skip", "guests,network"]);
+            fine(&said);
+            for told in [
+                "storage/nas on the host is another one than the spec's".to_owned(),
+                format!("job/{job} "),
+            ] {
+                assert!(said.err.contains(&told), "{told}:\n{}", said.err);
+            }
+            let now = host.read("root/etc/pve/jobs.cfg");
+            assert!(now.starts_with(&theirs), "{now}");
+            let now = host.read("root/etc/pve/storage.cfg");
+            assert!(
+                now.contains("\tserver 10.0.0.9\n\tshare x\n\tcontent images\n"),
+                "{now}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_job_backs_up_those_that_the_spec_says_and_no_others() {
+    let host = applied();
+    let jobs = host.read("root/etc/pve/jobs.cfg");
+    let job = jobs
+        .lines()
+        .find_map(|line| line.strip_prefix("vzdump: "))
+        .expect("a job")
+        .to_owned();
+    // No run has made it: the host is adopted.
+    let record = host
+        .read("root/var/lib/moxc/applied.json")
+        .replace("etc/pve/jobs.cfg", "etc/pve/jobs.was");
+    host.write("root/var/lib/moxc/applied.json", &record);
+    let chosen = jobs
+        .lines()
+        .find(|line| {
+            ["\tall ", "\tvmid "]
+                .iter()
+                .any(|key| line.starts_with(key))
+        })
+        .expect("it says which")
+        .to_owned();
+    host.write(
+        "root/etc/pve/jobs.cfg",
+        &jobs.replacen(&chosen, "\tpool mine", 1),
+    );
+    let planned = shown(&plan(&host, &[]), &format!("job/{job}"));
+    assert!(
+        planned.contains(&format!("job/{job} pool: mine > - (unknown)")),
+        "{planned:?}"
+    );
+    fine(&apply(&host, &["--only", "jobs"]));
+    let now = host.read("root/etc/pve/jobs.cfg");
+    assert!(now.contains(&chosen) && !now.contains("pool mine"), "{now}");
+}
+
+#[test]
+fn what_others_wrote_into_an_interface_of_the_spec_goes_only_where_the_plan_says_so() {
+    let host = in_use();
+    let path = "root/etc/network/interfaces";
+    let text = host.read(path).replace(
+        "\tbridge-ports enp5s0\n",
+        "\tbridge-ports enp5s0\n\tpost-up echo theirs\n",
+    );
+    host.write(path, &text);
+    let planned = shown(&plan(&host, &[]), "interface/vmbr0");
+    assert!(
+        planned.contains(&"interface/vmbr0 post-up: echo theirs > - (unknown)".to_owned()),
+        "{planned:?}"
+    );
 }
 
 #[test]

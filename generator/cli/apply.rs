@@ -272,9 +272,8 @@ fn tell(line: &str, kind: &str, event: &serde_json::Value, terminal: &mut Termin
             (None, Some(run)) => {
                 terminal.result(&format!("{} is taken back\n", one_line(run)));
             }
-            (None, None) => {
-                terminal.result(&format!("{} changes\n", event["changes"]));
-            }
+            (None, None) if event["changes"].is_null() => {}
+            (None, None) => terminal.result(&format!("{} changes\n", event["changes"])),
         },
         "run" => {
             let undone = if event["undone"] == true {

@@ -246,6 +246,20 @@ sub is_said {
   return scalar grep { /\A\Q$id\E\t/ && !/\t(?:path|content)\z/ } keys %$want;
 }
 
+# What makes a section of the host another one than the wanted one of its name: of another kind, of another node, or another
+# storage; the value here, and the wanted one.
+sub differs {
+  my ($id, $now, $want, $policy) = @_;
+  return ($now->{$id}, $want->{$id}) if $now->{$id} ne $want->{$id};
+  my $node = $now->{"$id\tnode"};
+  return ("node $node", $want->{"$id\tnode"}) if defined $node && $node ne ($want->{"$id\tnode"} // '');
+  return if $policy ne 'stores' || $id =~ $installed;
+  for my $key (sort grep { /\A\Q$id\E\t/ && $_ =~ $fixed && defined $now->{$_} } keys %$want) {
+    return ($now->{$key}, $want->{$key}) if !equal($key, $now->{$key}, $want->{$key});
+  }
+  return;
+}
+
 sub items_of {
   my ($want) = @_;
   return undef if $want !~ /\Aitems:(.*)\z/s;
@@ -281,11 +295,19 @@ sub merge {
     my ($id) = split /\t/, $item->[0];
     $anew{$id} = 1 if !exists $now{$id} && exists $left{$id} && !equal($item->[0], $left{ $item->[0] }, $item->[1]);
   }
+  # A section that no run has made, and that is another one of the same name.
+  my %other;
+  for my $id ($kind eq 'sections' ? grep { !/\t/ && exists $now{$_} && !exists $left{$_} } sort keys %want : ()) {
+    my ($here, $what) = differs($id, \%now, \%want, $policy);
+    next if !defined $here;
+    $other{$id} = 1;
+    note('conflict', "$id on this host is another one (" . shown($here) . ", and the spec says " . shown($what) . "): give the spec's another name, or remove the host's");
+  }
   for my $item (@want) {
     my ($key, $value) = @$item;
     my ($id) = split /\t/, $key;
     my $here = $now{$key};
-    next if equal($key, $here, $value);
+    next if $other{$id} || equal($key, $here, $value);
     if ($anew{$id}) { push @changes, [$key, $value]; next }
     if ($kind eq 'tokens' && $key =~ /\Aroot=/) {
       my ($other) = grep { /\Aroot=/ } keys %now;

@@ -118,7 +118,7 @@ make_guest() {
   feed=
   rm -f -- "$work/feed" "$state/keys-$vmid"
   if [[ $tool == pct ]]; then
-    raw "$path"
+    raw "$path" "$tree/$path"
   fi
   if ((${#imported[@]})); then
     grow_imported "$tool" "$vmid" "$path" "${imported[@]}"
@@ -274,7 +274,7 @@ allocation() {
 
 # options KIND VMID PATH WANT: of `guest` or `change_guest`: the options that differ, in one command, and how to set them back.
 options() {
-  local tool=$1 vmid=$2 path=$3 want=$4 word fields=() arguments=() back=() deleted='' added='' raw='' stays='' at=0 grown=() boot=''
+  local tool=$1 vmid=$2 path=$3 want=$4 word fields=() arguments=() back=() deleted='' added='' raw='' stays='' at=0 grown=() made=() boot=''
   editor guest "$tool" "$root/$path" "$want" "$left/$path" >"$work/fields" 3>"$work/told" 2>"$work/error" ||
     fail "$step_title: $(seen "$work/error")"
   tell_notes "$work/told" "$step_title" || return 0
@@ -316,6 +316,7 @@ options() {
         allocation "$key" "$value"
         arguments+=("--$key" "$is_allocation")
         stays+=" the new volume of $key;"
+        made+=("$key")
         at=$((at + 3))
         ;;
       grow)
@@ -340,6 +341,9 @@ options() {
   fi
   if ((${#arguments[@]})) && intend "$(shown "$tool" set "$vmid" "${arguments[@]}")"; then
     keep_guest "$path" "$stays"
+    for word in "${made[@]}"; do
+      undoable stays "guest $vmid: the new volume of $word"
+    done
     if ((${#back[@]})); then
       undoable run "$tool" set "$vmid" "${back[@]}"
     fi
@@ -362,7 +366,8 @@ options() {
   done
   if [[ -n $raw ]] && intend "guest $vmid: its raw lines change"; then
     keep_guest "$path" "$stays"
-    raw "$path"
+    undoable raw "$path"
+    raw "$path" "$tree/$path"
   fi
   if [[ -e $tree/$path ]]; then
     applied "$path" text
@@ -383,11 +388,12 @@ keep_guest() {
   fi
 }
 
-# raw PATH: `lxc.` lines, which pct itself cannot set.
+# raw_of FILE: its `lxc.` lines, which pct itself cannot set.
+raw_of() { sed -n -e '/^\[/q' -e '/^lxc\./p' -- "$1"; }
+
+# raw PATH FROM: makes them those of another file.
 raw() {
-  local lines
-  lines=$(sed -n -e '/^\[/q' -e '/^lxc\./p' -- "$tree/$1")
-  editor raw "$root/$1" "$lines" >"$work/merged" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
+  editor raw "$root/$1" "$(raw_of "$2")" >"$work/merged" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
   if ! cmp -s -- "$work/merged" "$root/$1"; then
     place "$work/merged" "$1" 640
   fi

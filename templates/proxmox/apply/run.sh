@@ -88,6 +88,8 @@ step=
 step_title=
 skipping=
 looking=
+# Whether the run has its folder, so that there is a way back.
+begun=
 changes=0
 problems=0
 reported=
@@ -169,6 +171,7 @@ main() {
   editor_text=$(editor_program)
   if [[ -n $listing ]]; then
     list_runs
+    event end
     exit 0
   fi
   if [[ -z $root && $(id -u) != 0 ]]; then
@@ -191,6 +194,7 @@ main() {
   if ((changes == 0)); then
     if [[ -z $dry_run ]]; then
       keep_records
+      note_pools
       rm -f -- "$state/unfinished"
     fi
     line 'nothing to change'
@@ -328,17 +332,18 @@ begin_run() {
     fi
     run=$runs/$name-$number
   done
-  (umask 077 && mkdir -p -- "$run/saved" && : >"$run/journal" && : >"$run/undo" && : >"$run/output") || fail "cannot write $run"
+  (umask 077 && mkdir -p -- "$run/saved" && : >"$run/journal" && : >"$run/undo" && : >"$run/output") || fail "cannot write $run: nothing was done"
   if [[ -e $state/applied.json ]]; then
-    cp -p -- "$state/applied.json" "$run/applied.json" || fail "cannot write $run"
+    cp -p -- "$state/applied.json" "$run/applied.json" || fail "cannot write $run: nothing was done"
   fi
   if [[ -e $state/properties ]]; then
-    cp -p -- "$state/properties" "$run/properties" || fail "cannot write $run"
+    cp -p -- "$state/properties" "$run/properties" || fail "cannot write $run: nothing was done"
   fi
   write_undo "$run/undo.sh"
   journal "begun for $host"
   # A later plan that finds nothing to change knows by it that something may be left to do.
   printf '%s\n' "${run##*/}" >"$state/unfinished" || fail "cannot write $state/unfinished: nothing was done"
+  begun=1
   tidy_runs
 }
 
@@ -399,6 +404,11 @@ ended() {
     network_back >>"$run/output" 2>&1
     disarm_timer
     complain failed 'the network that worked before is back'
+  fi
+  if [[ -n $run && -z $begun && -z $undoing && $status != 0 ]]; then
+    # Nothing was done, so there is nothing to take back.
+    rm -rf -- "${run:?}"
+    run=
   fi
   if [[ -z $looking && -n $run && -z $undoing && $status != 0 ]]; then
     if [[ -z $reported ]]; then

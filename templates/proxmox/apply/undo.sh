@@ -10,7 +10,7 @@ write_undo() {
     printf 'editor_text=%q\n' "$editor_text"
     declare -p gate_perl gate_run gate_prove hear_seconds hear_most show_most list_most message_most
     printf '%s\n' 'planned= work= run= tree= left= as_it_is=() confirms=() only= skip= restarts= download= await= undoing=1 listing=' \
-      "undo_run=${run##*/} fresh= network_timeout=120 step= step_title= skipping= looking= problems=0 reported= in_network=" \
+      "undo_run=${run##*/} fresh= network_timeout=120 step= step_title= skipping= looking= begun= problems=0 reported= in_network=" \
       'step_names= step_group= step_changes=0 step_began=0 done_steps=() wanted_names=() records=() renames=()' \
       "left_sums=\$'\n' expected_sums=\$'\n' noted=' ' undone_paths=\$'\n' is_known=" \
       'notes=() notes_at=() notes_long=() network_paths=() feed= file_most= at_work='
@@ -18,7 +18,7 @@ write_undo() {
     printf '%s\n' 'usage() { printf "usage: undo.sh [--dry-run] [--yes] [--json]\n"; }' \
       'editor_program() { printf %s "$editor_text"; }' \
       'main "$@" --undo '"${run##*/}" 'exit' '}'
-  } >"$1" || fail "cannot write $run"
+  } >"$1" || fail "cannot write $run: nothing was done"
 }
 
 list_runs() {
@@ -55,6 +55,7 @@ undo() {
   fi
   if [[ -e $run/undone ]]; then
     line "${run##*/} is taken back already"
+    event end changes# 0
     return 0
   fi
   while IFS= read -r name; do
@@ -97,6 +98,7 @@ undo() {
     fi
     if [[ -n $dry_run ]]; then
       line "$changes changes, none made (--dry-run)"
+      event end changes# "$changes"
       return 0
     fi
     if ((changes)); then
@@ -145,6 +147,7 @@ undo_note() {
     file) undo_file "${@:2}" ;;
     folder) undo_folder "$2" ;;
     config) undo_config "$2" ;;
+    raw) undo_raw "$2" ;;
     property) undo_property "${@:2}" ;;
     enable | disable | start | stop) undo_unit "$@" ;;
     run) if intend "$(shown "${@:2}")"; then doing "${@:2}"; fi ;;
@@ -228,6 +231,13 @@ undo_folder() {
 undo_config() {
   if [[ -e $run/saved/$1 && -e $root/$1 && -z $looking ]] && ! cmp -s -- "$run/saved/$1" "$root/$1"; then
     place "$run/saved/$1" "$1" 640
+  fi
+}
+
+# undo_raw PATH: the raw lines of a container, which no command sets.
+undo_raw() {
+  if [[ -e $run/saved/$1 && -e $root/$1 && $(raw_of "$root/$1") != "$(raw_of "$run/saved/$1")" ]] && intend "the raw lines of /$1 come back"; then
+    raw "$1" "$run/saved/$1"
   fi
 }
 

@@ -446,13 +446,10 @@ make_boot() {
 
 # pools: what storage/create.sh would do, and does. What it sets on pools that are there is noted beforehand.
 pools() {
-  local planned words dataset setting value source options=(--yes --record "$state/properties") one
+  local planned words dataset setting value source
   if [[ -n $skipping ]]; then
     return 0
   fi
-  for one in "${confirms[@]}"; do
-    options+=(--confirm "$one")
-  done
   # It proves itself; that it is the one that was built, or that somebody took as it is, has been looked at.
   printf '{"format":1,"files":[{"path":"proxmox/storage/create.sh","sha256":"%s"}]}\n' \
     "$(sha256_of "$tree/storage/create.sh")" >"${tree%/*}/manifest.json"
@@ -467,10 +464,9 @@ pools() {
     complain note "$(seen "$work/error")"
   fi
   if [[ $planned == *'nothing to change' ]]; then
-    if [[ -z $looking && ! -e $state/properties ]]; then
-      # It notes what is there, so that a later run sees what somebody changes.
-      gate_hear 3600 "$list_most" bash "$tree/storage/create.sh" "${options[@]}" ||
-        complain note "what stands in the pools could not be noted: $(text_of "$heard_err" 200)"
+    pools_settled=1
+    if [[ -z $looking ]]; then
+      note_pools
     fi
     return 0
   fi
@@ -494,8 +490,27 @@ pools() {
       'zpool create' | 'zfs create' | 'zpool add' | 'lvcreate '* | 'vgcreate '* | 'pvcreate '*) undoable stays "what this made: ${words[*]:0:40}" ;;
     esac
   done <<<"$planned"
-  doing bash "$tree/storage/create.sh" "${options[@]}"
+  make_pools doing
 }
+
+# make_pools COMMAND...: storage/create.sh, by the command.
+make_pools() {
+  local one options=(--yes --record "$state/properties")
+  for one in "${confirms[@]}"; do
+    options+=(--confirm "$one")
+  done
+  "$@" bash "$tree/storage/create.sh" "${options[@]}"
+}
+
+# note_pools: it notes what is there, where nothing of it changes: from then on it is what a run left, whoever has set it, so
+# that a later run sees what somebody changes.
+note_pools() {
+  if [[ -n $pools_settled ]]; then
+    make_pools gate_hear 3600 "$list_most" ||
+      complain note "what stands in the pools could not be noted: $(text_of "$heard_err" 200)"
+  fi
+}
+pools_settled=
 
 # property PROGRAM NAME PROPERTY BEFORE AFTER: of a pool or a dataset.
 property() {
@@ -508,6 +523,7 @@ property() {
     return 0
   fi
   if [[ $now == "$5" ]]; then
+    note_property "$1 $2 $3" "$5"
     return 0
   fi
   if [[ $3 == compression && $5 == zstd* ]] && grub_reads "${2%%/*}"; then
@@ -521,11 +537,16 @@ property() {
   intend "$(shown "$1" set "$3=$5" "$2")" || return 0
   undoable property "$1" "$2" "$3" "$now" "${source:-local}"
   doing "$1" set "$3=$5" "$2"
-  if [[ -e $state/properties ]]; then
-    # What `create.sh` goes by when it is asked whether somebody has changed it since.
-    if { grep -vF -- "$1 $2 $3=" "$state/properties"; printf '%s\n' "$1 $2 $3=$5"; } >"$state/properties.new"; then
-      mv -f -- "$state/properties.new" "$state/properties"
-    fi
+  note_property "$1 $2 $3" "$5"
+}
+
+# note_property WHAT VALUE: what `create.sh` goes by when it is asked whether somebody has changed it since.
+note_property() {
+  if [[ -n $looking || ! -e $state/properties ]]; then
+    return 0
+  fi
+  if { grep -vF -- "$1=" "$state/properties"; printf '%s\n' "$1=$2"; } >"$state/properties.new"; then
+    mv -f -- "$state/properties.new" "$state/properties"
   fi
 }
 
