@@ -23,14 +23,11 @@ pub(super) fn write(writing: &mut Writing<'_>, guest: &mut Guest<'_>) {
     if !cpu.is_empty() {
         guest.table.set("cpu", Toml::Table(cpu));
     }
-    for (key, default) in [("memory", Some("512")), ("swap", None)] {
+    // What a file leaves out is no swap: the 512 MiB that Proxmox VE documents are what its GUI offers.
+    for (key, default) in [("memory", "512"), ("swap", "0")] {
         let value = guest.take(key);
-        let said = value
-            .as_deref()
-            .filter(|value| !(writing.minimal && key == "swap" && *value == "512"));
-        if !guest.raw.contains_key(key)
-            && let Some(value) = said.or(default)
-        {
+        let value = value.as_deref().unwrap_or(default);
+        if !guest.raw.contains_key(key) && !(writing.minimal && key == "swap" && value == "512") {
             guest.table.set(key, mebibytes(value));
         }
     }

@@ -218,11 +218,20 @@ impl Guest<'_> {
         }
         // What cannot come back goes first: the rest is not put back over it.
         actions.append(&mut own);
-        actions.push(Action::ChangeGuest {
+        let change = |items| Action::ChangeGuest {
             kind: self.kind,
             vmid: self.vmid.clone(),
             items,
-        });
+        };
+        // In one call, a balloon that goes is still held against the memory that comes (`update_vm` of PVE::API2::Qemu).
+        let goes = |item: &Item| item.key == "balloon" && item.after.is_none();
+        if items.iter().any(|item| item.key == "memory")
+            && let Some(at) = items.iter().position(goes)
+        {
+            let balloon = items.remove(at);
+            actions.push(change(vec![balloon]));
+        }
+        actions.push(change(items));
         if !waiting.is_empty() {
             actions.push(Action::Waits {
                 vmid: self.vmid.clone(),

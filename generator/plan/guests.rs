@@ -69,8 +69,17 @@ pub(super) fn program(kind: GuestKind) -> &'static str {
 
 const DESCRIPTION: &str = "description";
 const RAW: &str = "lxc";
+/// Proxmox VE makes it up for each guest, and anew when one is put back.
+const GENERATION: &str = "vmgenid";
 /// A container's variables, and how its file spells each of them.
 const ENVIRONMENT: (&str, &str) = ("env", guest_config::ENVIRONMENT);
+
+/// Whether a spec says which generation a guest is of; `1` is any, and version 8 is what moxc makes up.
+fn says_generation(wanted: &GuestConfig) -> bool {
+    wanted
+        .get(GENERATION)
+        .is_some_and(|id| id != "1" && id.as_bytes().get(14) != Some(&b'8'))
+}
 
 /// An option's value, the notes and the raw lines of a container among them.
 fn option_of(config: &GuestConfig, key: &str) -> Option<String> {
@@ -108,22 +117,21 @@ pub(super) fn compare(pair: &Pair<'_>, place: &dyn Fn(&str) -> Option<Span>) -> 
                 .map(|(key, _)| key)
                 .filter(|key| *key != "delete")
         }))
-        .filter(|key| !is_state(key))
+        .filter(|key| !is_state(key) || *key == GENERATION && says_generation(pair.wanted))
         .collect();
     for key in keys {
         option(pair, key, &amid, place(key), &mut found);
     }
-    if let Some(lock) = live.get("lock") {
-        refuse(&mut found, lock);
+    if live.get("lock").is_some() {
+        refuse(&mut found);
     }
     found
 }
 
 /// Nothing of a locked guest can be changed.
-fn refuse(found: &mut Found, _lock: &str) {
+fn refuse(found: &mut Found) {
     for change in &mut found.changes {
-        change.class.when = When::Refused;
-        change.class.shown = Shown::Live;
+        change.class = Class::NOW.at(When::Refused);
     }
 }
 
@@ -235,23 +243,30 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
         }
         return;
     }
+    // What a change costs hangs on what is in force, and it replaces what waits.
     let sides = Sides {
         key,
         object,
         before: waiting,
-        before_parts: later,
+        current,
+        waiting_parts: later,
+        before_parts: now,
         after: wanted,
         after_parts: after,
         spec,
     };
-    changed(pair, amid, sides, by_then, found);
+    changed(pair, amid, sides, by_now, found);
 }
 
 /// The two sides of one option.
 struct Sides<'a> {
     key: &'a str,
     object: Object,
+    /// What the host is to have, a change that waits included.
     before: Option<String>,
+    waiting_parts: Option<Parts>,
+    /// What is in force.
+    current: Option<String>,
     before_parts: Option<Parts>,
     after: Option<String>,
     after_parts: Option<Parts>,
@@ -294,6 +309,8 @@ fn gone(
         key,
         object: object.clone(),
         before: Some(value.to_owned()),
+        current: Some(value.to_owned()),
+        waiting_parts: now.cloned(),
         before_parts: now.cloned(),
         after: None,
         after_parts: None,
@@ -430,7 +447,7 @@ fn changed(
     differences: Vec<Difference>,
     found: &mut Found,
 ) {
-    let kind = Kind::of(sides.before.as_ref(), sides.after.as_ref());
+    let kind = Kind::of(sides.current.as_ref(), sides.after.as_ref());
     let line_after = sides
         .after
         .as_deref()
@@ -443,6 +460,7 @@ fn changed(
     };
     let before_parts = sides.before_parts.take().unwrap_or_default();
     let after_parts = sides.after_parts.take().unwrap_or_default();
+    let drops = drops_what_waits(pair, &sides, &before_parts, &after_parts);
     let whole_cause = cause(
         pair,
         sides.key,
@@ -465,7 +483,7 @@ fn changed(
         {
             class.data = Data::Kept;
         }
-        let class = judged(
+        let mut class = judged(
             pair,
             amid,
             &sides,
@@ -474,6 +492,9 @@ fn changed(
             (&before_parts, &after_parts),
             None,
         );
+        if drops {
+            class.data = class.data.max(Data::Detached);
+        }
         // A volume that comes is allocated.
         let argument = match kind {
             Kind::Add if !comes_from_another_slot(pair, &after_parts) => {
@@ -536,6 +557,11 @@ fn changed(
     let parts = set_as_one.iter().map(|(part, _, _)| part.as_str());
     if let Some(anew) = made_anew(pair.live.kind, sides.key, parts.zip(&own_classes)) {
         own_classes.fill(anew);
+    }
+    if drops {
+        for class in &mut own_classes {
+            class.data = class.data.max(Data::Detached);
+        }
     }
     let Some(slow) = slowest(own_classes.iter().copied()) else {
         return;
@@ -651,6 +677,19 @@ fn before_is_elsewhere(pair: &Pair<'_>, parts: &Parts) -> bool {
     })
 }
 
+/// Whether a volume was to come at the next start, and no longer is (`vmconfig_register_unused_drive` of qemu-server).
+fn drops_what_waits(pair: &Pair<'_>, sides: &Sides<'_>, before: &Parts, after: &Parts) -> bool {
+    let Some(waiting) = sides.waiting_parts.as_ref().filter(|_| is_drive(sides.key)) else {
+        return false;
+    };
+    let volume = volume_of(waiting);
+    volume.is_some_and(is_volume)
+        && !is_cd(waiting)
+        && volume != volume_of(before)
+        && volume != volume_of(after)
+        && !before_is_elsewhere(pair, waiting)
+}
+
 /// Whether the volume is in a slot that goes: a disk that changes its bus.
 fn comes_from_another_slot(pair: &Pair<'_>, parts: &Parts) -> bool {
     let config_file = pair.wanted.kind().config_file();
@@ -687,13 +726,32 @@ fn judged(
         return Class::NOW.at(When::Refused);
     }
     let is_version = base == "tpmstate" && part == Some("version");
-    let new_version = is_version && volume_of(before) == volume_of(after);
-    if !vm && key == "unprivileged" || vm && new_version {
+    let stays = match (volume_of(before), volume_of(after)) {
+        (Some(old), Some(new)) => old == new || moves(old, new),
+        (None, _) | (_, None) => false,
+    };
+    if !vm && key == "unprivileged" || vm && is_version && stays {
         return Class::RECREATE;
     }
     // Another state is another chip, of any version.
     let class = if is_version { Class::RESTART } else { class };
     let goes = part.is_none() && kind == Kind::Remove;
+    // `update_pct_config` of pve-container: "unable to delete required option".
+    if !vm && goes && matches!(key, "memory" | "ostype" | "rootfs") {
+        return Class::NOW.at(When::Refused);
+    }
+    if vm && sides.after.is_some() && matches!(key, "memory" | "balloon") && is_overblown(pair) {
+        return Class::NOW.at(When::Refused);
+    }
+    // Since 8.4, `update_vm` wants `media=cdrom` of an image in a store of discs; older files may have it as a disk.
+    if vm
+        && is_drive(key)
+        && amid.release >= Release::new(8, 4)
+        && !is_cd(after)
+        && volume_of(after).is_some_and(|volume| volume.contains(":iso/"))
+    {
+        return Class::NOW.at(When::Refused);
+    }
     let is_kept = !vm && matches!(base, "mp" | "rootfs") || vm && goes && is_drive(key);
     if is_kept && is_protected(pair) {
         return Class::NOW.at(When::Refused);
@@ -725,6 +783,8 @@ fn judged(
         data,
     };
     match base {
+        // `vmconfig_hotplug_pending` of pve-container unplugs the cards of one digit.
+        "net" if !vm && goes && key.len() > "net0".len() => Class::RESTART,
         _ if !vm => class.with_data(data),
         "scsi" | "virtio"
             if (goes || part == Some("file") && !is_cd(before))
@@ -747,6 +807,8 @@ fn judged(
             }
         }
         // What a disabled agent would do is nobody's concern (`parse_guest_agent`).
+        // `vmconfig_update_agent` takes a `0` for an option that is not there.
+        "agent" if sides.current.as_deref() == Some("0") => Class::RESTART,
         "agent"
             if [before, after].iter().all(|parts| is_off(parts, "enabled")) && part.is_some() =>
         {
@@ -773,12 +835,23 @@ fn judged(
             refused(Shown::Pending)
         }
         "vcpus" if has("cpu") && number(after) > Some(most_vcpus(pair)) => refused(Shown::Pending),
-        "balloon" if number(after) > Some(memory(pair)) => refused(Shown::Live),
         "balloon"
             if class.when == When::Now
                 && (number(before) == Some(0)) != (number(after) == Some(0)) =>
         {
             Class::RESTART
+        }
+        // Another disc is put in, and what else the line says is recorded: the drive has it from the next start on.
+        "ide" | "sata" | "scsi"
+            if class.shown == Shown::Pending
+                && part.is_some_and(|part| part != "file")
+                && is_cd(before)
+                && is_cd(after) =>
+        {
+            Class {
+                shown: Shown::Silent,
+                ..class.with_data(data)
+            }
         }
         // QEMU's virtio cards alone take it.
         "net"
@@ -833,14 +906,22 @@ fn most_vcpus(pair: &Pair<'_>) -> u64 {
     number("sockets") * number("cores")
 }
 
-fn memory(pair: &Pair<'_>) -> u64 {
-    let config = pair.live.wanted("memory").unwrap_or("512");
-    config
-        .split(',')
-        .next()
-        .map(|first| first.trim_start_matches("current="))
-        .and_then(|mib| mib.parse().ok())
-        .unwrap_or(512)
+/// Whether a balloon is larger than the memory, which Proxmox VE refuses when one of them is set (`update_vm` of
+/// `PVE::API2::Qemu`): it looks at what is set with it, else at what waits, else at what is there.
+fn is_overblown(pair: &Pair<'_>) -> bool {
+    let applied = pair.applied.flatten();
+    let of = |key: &str| {
+        let stays = || applied.is_none_or(|applied| applied.get(key).is_none());
+        let there = || pair.live.wanted(key).filter(|_| stays());
+        pair.wanted.get(key).or_else(there)
+    };
+    let memory = of("memory").map_or(512, |memory| {
+        let first = memory.split(',').next().unwrap_or_default();
+        let mib = first.trim_start_matches("current=").parse();
+        mib.unwrap_or(512_u64)
+    });
+    let balloon = of("balloon").and_then(|balloon| balloon.parse::<u64>().ok());
+    balloon.is_some_and(|balloon| balloon > memory)
 }
 
 /// Whether a difference is a disk that grows, shrinks, or moves to another storage.
@@ -938,7 +1019,7 @@ fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str) -> String {
     else {
         return after.to_owned();
     };
-    let (Some(before), Ok(_)) = (sides.before.as_deref(), PropertyString::parse(after)) else {
+    let (Some(before), Ok(_)) = (sides.current.as_deref(), PropertyString::parse(after)) else {
         return after.to_owned();
     };
     let old = value::parts(config_file, sides.key, before);
@@ -976,7 +1057,9 @@ fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str) -> String {
     new.retain(|part, value| {
         old.contains_key(part)
             || value::default(config_file, sides.key, part).as_ref() != Some(value)
-            || part == "enabled"
+            || keys
+                .get(part)
+                .is_some_and(crate::pve::schema::OptionSchema::is_required)
     });
     for part in ["macaddr", "hwaddr", "uuid"] {
         if let (Some(value), Some(given)) = (old.get(part), new.get(part)) {
@@ -984,6 +1067,15 @@ fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str) -> String {
             if is_derived(pair, sides.key, &difference, true) {
                 new.insert(part.to_owned(), value.clone());
             }
+        }
+    }
+    // What stays is spelled as it was: a MAC address in small letters is another one to Proxmox VE.
+    for (part, value) in value::spelled(config_file, sides.key, before) {
+        if let Some(new) = new
+            .get_mut(&part)
+            .filter(|new| old.get(&part) == Some(*new))
+        {
+            *new = value;
         }
     }
     let mut printed = PropertyString::new();

@@ -507,9 +507,59 @@ fn the_values_of_both_sides_decide_on_the_class() {
             "restart pending guest kept",
         ),
         (
+            "agent: enabled=0\n",
+            "agent: enabled=0,freeze-fs=0\n",
+            "now live nothing kept",
+        ),
+        // A `0` is no agent at all to `vmconfig_update_agent`.
+        (
             "agent: 0\n",
             "agent: 0,freeze-fs=0\n",
+            "restart pending guest kept",
+        ),
+        // A balloon stays below the memory, whichever of both is set.
+        (
+            "memory: 4096\nballoon: 4096\n",
+            "memory: 2048\nballoon: 4096\n",
+            "refused live nothing kept",
+        ),
+        (
+            "memory: 2048\nballoon: 1024\n",
+            "memory: 2048\nballoon: 4096\n",
+            "refused live nothing kept",
+        ),
+        (
+            "lock: backup\nmemory: 4096\n",
+            "lock: backup\nmemory: 2048\n",
+            "refused live nothing kept",
+        ),
+        // What is in a drive of discs beside the disc is recorded, and waits where nobody sees it.
+        (
+            "ide2: none,media=cdrom\n",
+            "ide2: none,media=cdrom,cache=unsafe\n",
+            "restart silent guest kept",
+        ),
+        // An image of a disc as a disk is of older releases.
+        (
+            "scsi1: local:iso/a.iso\n",
+            "scsi1: local:iso/a.iso,ssd=1\n",
+            "refused live nothing kept",
+        ),
+        // What a change costs hangs on what is in force; what waits is dropped.
+        (
+            "scsi1: tank:vm-100-disk-1\n[PENDING]\nscsi1: tank:vm-100-disk-2\n",
+            "scsi1: tank:vm-100-disk-1,mbps=5\n",
+            "now live nothing detached",
+        ),
+        (
+            "net0: virtio=BC:24:11:00:00:01,bridge=vmbr0\n[PENDING]\nnet0: virtio=BC:24:11:00:00:02,bridge=vmbr0\n",
+            "net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,rate=5\n",
             "now live nothing kept",
+        ),
+        (
+            "vmgenid: de363f9f-f951-4138-840c-9de404c7f25c\n",
+            "vmgenid: 0\n",
+            "restart pending guest kept",
         ),
         (
             "ostype: win10\n",
@@ -532,6 +582,57 @@ fn the_values_of_both_sides_decide_on_the_class() {
         for (option, words, _) in found {
             assert_eq!(words.join(" "), class, "{option}: {live}{wanted}");
         }
+    }
+}
+
+/// What a running container's line comes to, asked of Proxmox VE's own code.
+#[test]
+fn what_a_container_needs_does_not_go() {
+    let of = |live: &str, wanted: &str| {
+        let newest = crate::pve::Release::NEWEST;
+        let found = changes_of_guest(GuestKind::Pct, newest, Some(true), live, wanted);
+        let classes = found
+            .into_iter()
+            .map(|change| change.class.words().join(" "));
+        classes.collect::<Vec<_>>()
+    };
+    assert_eq!(of("ostype: debian\n", ""), ["refused live nothing kept"]);
+    let card = "name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:00:01,type=veth";
+    assert_eq!(of(&format!("net9: {card}\n"), ""), ["now live device kept"]);
+    assert_eq!(
+        of(&format!("net10: {card}\n"), ""),
+        ["restart pending guest kept"]
+    );
+    assert_eq!(of("swap: 512\n", ""), ["now live nothing kept"]);
+    assert_eq!(of("swap: 0\n", ""), [""; 0]);
+}
+
+/// A MAC address in small letters is another one to Proxmox VE, which would make the card anew for it.
+#[test]
+fn what_stays_of_a_line_is_spelled_as_it_was() {
+    for (live, wanted, command) in [
+        (
+            "net0: virtio=bc:24:11:00:00:01,bridge=vmbr0,trunks=4;3",
+            "net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,rate=5,trunks=3;4",
+            "--net0 'virtio=bc:24:11:00:00:01,bridge=vmbr0,rate=5,trunks=4;3'",
+        ),
+        (
+            "hostpci0: 01:00,pcie=1",
+            "hostpci0: 0000:01:00,pcie=1,rombar=0",
+            "--hostpci0 '01:00,pcie=1,rombar=0'",
+        ),
+        // Proxmox VE takes no processor without a model.
+        (
+            "cpu: host,flags=+aes",
+            "cpu: kvm64,flags=+aes",
+            "--cpu 'kvm64,flags=+aes'",
+        ),
+    ] {
+        let found = changed_guest(live, wanted);
+        let [(.., commands)] = &found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!(commands[0], format!("qm set 100 {command}"));
     }
 }
 

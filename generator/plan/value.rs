@@ -15,6 +15,27 @@ pub(super) const WHOLE: &str = "";
 
 /// Takes a value apart.
 pub(crate) fn parts(file: ConfigFile<'_>, key: &str, value: &str) -> Parts {
+    let is_pci = |name: &str| name == "host" && key.starts_with("hostpci");
+    apart(file, key, value, |schema, name, value| {
+        if is_pci(name) {
+            pci_path(value)
+        } else {
+            canonical(schema, name, value)
+        }
+    })
+}
+
+/// Takes a value apart, each part as it is spelled.
+pub(super) fn spelled(file: ConfigFile<'_>, key: &str, value: &str) -> Parts {
+    apart(file, key, value, |_, _, value| value.to_owned())
+}
+
+fn apart(
+    file: ConfigFile<'_>,
+    key: &str,
+    value: &str,
+    print: impl Fn(Option<&OptionSchema>, &str, &str) -> String,
+) -> Parts {
     let schema = file.option(key);
     if schema.and_then(OptionSchema::format) == Some("pve-startup-order") {
         return startup(value);
@@ -29,16 +50,11 @@ pub(crate) fn parts(file: ConfigFile<'_>, key: &str, value: &str) -> Parts {
             .strip_prefix("current=")
             .filter(|_| key == "memory")
             .unwrap_or(value);
-        let whole = canonical(schema, key, value);
-        return BTreeMap::from([(WHOLE.to_owned(), whole)]);
+        return BTreeMap::from([(WHOLE.to_owned(), print(schema, key, value))]);
     };
     let mut parts = Parts::new();
     let mut put = |name: &str, value: &str| {
-        let value = match name {
-            "host" if key.starts_with("hostpci") => pci_path(value),
-            _ => canonical(keys.get(name), name, value),
-        };
-        parts.insert(name.to_owned(), value);
+        parts.insert(name.to_owned(), print(keys.get(name), name, value));
     };
     if let (Some(name), Some(value)) = (keys.default_key(), parsed.default_value()) {
         put(name, value);
@@ -153,6 +169,10 @@ pub(super) fn default(file: ConfigFile<'_>, key: &str, part: &str) -> Option<Str
     if key == "memory" && file == ConfigFile::Qm {
         return Some("512".to_owned());
     }
+    // PVE::LXC::update_lxc_config: the 512 MiB of the schema are what the GUI offers. A machine without a generation says none.
+    if key == "swap" || key == "vmgenid" {
+        return Some("0".to_owned());
+    }
     let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
     let drive = matches!(base, "ide" | "sata" | "scsi" | "virtio") && file == ConfigFile::Qm;
     match name {
@@ -193,6 +213,11 @@ pub(super) fn differences(
 ) -> Vec<Difference> {
     let empty = Parts::new();
     let (before, after) = (before.unwrap_or(&empty), after.unwrap_or(&empty));
+    // PVE::QemuServer::device_bootorder: where there is an order, the old letters have no default.
+    let is_ordered = key == "boot"
+        && [before, after]
+            .iter()
+            .any(|side| side.contains_key("order"));
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     names
         .into_iter()
@@ -201,7 +226,7 @@ pub(super) fn differences(
             if old == new {
                 return None;
             }
-            let default = default(file, key, name);
+            let default = default(file, key, name).filter(|_| !(is_ordered && name == "legacy"));
             let same = old.or(default.as_ref()) == new.or(default.as_ref());
             (!same).then(|| (name.clone(), old.cloned(), new.cloned()))
         })

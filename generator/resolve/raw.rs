@@ -836,6 +836,13 @@ impl<'s> Sorter<'s> {
             rest.map(|(key, value)| sub_option(key, value)).collect()
         };
         if let (Some((store, _)), true) = (store, is_cloud_init) {
+            if let Some(first) = &raw.cloud_init {
+                self.sink.push(
+                    Diagnostic::new(Code::MOX0109, span, "a second drive of cloud-init")
+                        .also(first.span, "the first")
+                        .help("remove one of the two: Proxmox VE fills one"),
+                );
+            }
             let place = place_inside(&what, 0..store.len());
             raw.cloud_init = Some(RawCloudInit {
                 span,

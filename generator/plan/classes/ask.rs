@@ -26,9 +26,11 @@ fn answer(query: &Value) -> Value {
     };
     let mut live = query["config"].as_str().unwrap_or_default().to_owned();
     if let Some(hotplug) = query["hotplug"].as_str() {
-        live.extend(["hotplug: ", hotplug, "\n"]);
+        live.insert_str(0, &format!("hotplug: {hotplug}\n"));
     }
-    let mut wanted = live.clone();
+    // What waits and what snapshots hold is the host's alone.
+    let sections = live.find("\n[").map_or(live.len(), |at| at + 1);
+    let mut wanted = live[..sections].to_owned();
     let empty = Map::new();
     let set = query["set"].as_object().unwrap_or(&empty);
     let deleted = query["delete"].as_array().map_or(&[][..], Vec::as_slice);

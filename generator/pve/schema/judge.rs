@@ -558,8 +558,91 @@ fn combination(
             }
         }
         Some("cpu") => cpu(key, given),
+        Some("cdrom" | "sata" | "scsi" | "virtio") => drive(spec.keys, key, given),
+        // PVE::LXC::Config::update_pct_config
+        Some("dev") if find("path").is_none() => {
+            let message = format!("`{key}` needs `path`");
+            Err(OptionFault::at(FaultKind::Missing, whole, message))
+        }
+        Some("net") => match (find("host-managed"), find("ip6")) {
+            (Some((_, managed, _)), Some((_, "auto", range)))
+                if parse_boolean(managed) == Some(true)
+                    && !find("link_down")
+                        .is_some_and(|(_, down, _)| parse_boolean(down) == Some(true)) =>
+            {
+                let message = "`ip6=auto` cannot be combined with `host-managed=1`".to_owned();
+                Err(OptionFault::at(FaultKind::Conflict, range.clone(), message)
+                    .with_help("the host takes no part in SLAAC: give an address, or `dhcp`"))
+            }
+            _ => Ok(()),
+        },
         _ => Ok(()),
     }
+}
+
+/// A line of a drive that Proxmox VE does not read, though each of its parts is right (`PVE::QemuServer::Drive::parse_drive`):
+/// it refuses to set it, and leaves the drive out where a file has it. QEMU itself refuses a burst of operations without a
+/// limit.
+fn drive(
+    keys: Option<&str>,
+    key: &str,
+    given: &[(&str, &str, Range<usize>)],
+) -> Result<(), OptionFault> {
+    let find = |name: &str| given.iter().find(|(other, ..)| *other == name);
+    // What is nought limits nothing.
+    let limits = |name: &str| {
+        find(name).filter(|(_, value, _)| value.parse::<f64>().is_ok_and(|limit| limit > 0.0))
+    };
+    let conflict = |one: &str, other: &str, range: &Range<usize>, help: &str| {
+        let message = format!("`{one}` cannot be combined with `{other}`");
+        Err(OptionFault::at(FaultKind::Conflict, range.clone(), message).with_help(help))
+    };
+    for side in ["", "_rd", "_wr"] {
+        let (bytes, mebibytes) = (format!("bps{side}"), format!("mbps{side}"));
+        if let (Some(_), Some((.., range))) = (find(&bytes), find(&mebibytes)) {
+            return conflict(&mebibytes, &bytes, range, "both are one limit: keep one");
+        }
+        for (what, length) in [("mbps", "bps"), ("iops", "iops")] {
+            let limit = format!("{what}{side}");
+            let most = format!("{limit}_max");
+            let length = format!("{length}{side}_max_length");
+            for (name, needed) in [(&most, &limit), (&length, &most)] {
+                let in_bytes = limits(&bytes).is_some() && *needed == mebibytes;
+                if let Some((.., range)) = limits(name)
+                    && limits(needed).is_none()
+                    && !in_bytes
+                {
+                    let message = format!("`{name}` needs `{needed}`");
+                    return Err(OptionFault::at(FaultKind::Missing, range.clone(), message));
+                }
+            }
+            let both = limits(what).or_else(|| limits("bps").filter(|_| what == "mbps"));
+            if let (false, Some((whole, ..)), Some((.., range))) =
+                (side.is_empty(), both, limits(&limit))
+            {
+                let help = "limit all of it, or reading and writing each";
+                return conflict(&limit, whole, range, help);
+            }
+        }
+    }
+    let is_on = |name: &str| find(name).filter(|(_, on, _)| parse_boolean(on) == Some(true));
+    if let Some((.., range)) = find("media").filter(|(_, media, _)| *media == "cdrom") {
+        if keys == Some("virtio") {
+            let message = format!("`{key}` cannot be a drive of discs");
+            return Err(OptionFault::at(FaultKind::Conflict, range.clone(), message)
+                .with_help("`ide`, `sata` and `scsi` have them"));
+        }
+        if let Some((name, _, range)) = is_on("snapshot").or_else(|| find("format")) {
+            return conflict(name, "media=cdrom", range, "leave it out");
+        }
+    }
+    // `assert_scsi_feature_compatibility` of PVE::API2::Qemu: the disk tells its own.
+    if is_on("scsiblock").is_some()
+        && let Some((name, _, range)) = find("product").or_else(|| find("vendor"))
+    {
+        return conflict(name, "scsiblock=1", range, "leave one of them out");
+    }
+    Ok(())
 }
 
 /// A VM's own CPU line: the model must exist, the flags must be those that VMs may set, and only

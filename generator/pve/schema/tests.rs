@@ -41,6 +41,107 @@ pub(super) fn every_pattern() -> impl Iterator<Item = &'static Pattern> {
     })
 }
 
+/// Each part of these lines is right, and Proxmox VE reads none of them (asked of its own code).
+#[test]
+fn parts_that_exclude_each_other_are_told() {
+    let disk = "local-zfs:vm-100-disk-0,size=8G";
+    for (file, key, right, wrong, what) in [
+        (
+            ConfigFile::Qm,
+            "scsi0",
+            "mbps=1",
+            "mbps=1,mbps_rd=1",
+            "mbps_rd=1",
+        ),
+        (
+            ConfigFile::Qm,
+            "scsi0",
+            "mbps=0,mbps_rd=1",
+            "bps=99,mbps_wr=1",
+            "mbps_wr=1",
+        ),
+        (
+            ConfigFile::Qm,
+            "sata0",
+            "bps_rd=99",
+            "bps_rd=99,mbps_rd=1",
+            "mbps_rd=1",
+        ),
+        (
+            ConfigFile::Qm,
+            "virtio0",
+            "iops_rd=1,iops_wr=2",
+            "iops=1,iops_wr=2",
+            "iops_wr=2",
+        ),
+        (
+            ConfigFile::Qm,
+            "ide0",
+            "bps=9,mbps_max=2",
+            "mbps_max=2",
+            "mbps_max=2",
+        ),
+        (
+            ConfigFile::Qm,
+            "scsi0",
+            "iops=1,iops_max=2",
+            "iops_max=2",
+            "iops_max=2",
+        ),
+        (
+            ConfigFile::Qm,
+            "scsi0",
+            "mbps=1,mbps_max=2,bps_max_length=3",
+            "mbps=1,bps_max_length=3",
+            "bps_max_length=3",
+        ),
+        (
+            ConfigFile::Qm,
+            "scsi0",
+            "scsiblock=0,vendor=a",
+            "scsiblock=1,vendor=a",
+            "vendor=a",
+        ),
+        (
+            ConfigFile::Qm,
+            "ide2",
+            "media=cdrom,snapshot=0",
+            "media=cdrom,snapshot=1",
+            "snapshot=1",
+        ),
+        (
+            ConfigFile::Qm,
+            "virtio0",
+            "media=disk",
+            "media=cdrom",
+            "media=cdrom",
+        ),
+    ] {
+        let (right, wrong) = (format!("{disk},{right}"), format!("{disk},{wrong}"));
+        assert_eq!(
+            check_option(file, R92, key, &right),
+            Ok(()),
+            "{key}: {right}"
+        );
+        let fault = fault(file, R92, key, &wrong);
+        assert_eq!(&wrong[fault.range_in(&wrong)], what, "{key}: {wrong}");
+    }
+    assert_eq!(
+        fault(ConfigFile::Pct, R92, "dev0", "mode=0660").message,
+        "`dev0` needs `path`"
+    );
+    let card = "name=eth0,bridge=vmbr0,ip6=auto";
+    let managed = format!("{card},host-managed=1");
+    let fault = fault(ConfigFile::Pct, R92, "net0", &managed);
+    assert_eq!(&managed[fault.range_in(&managed)], "ip6=auto");
+    for more in ["host-managed=0", "host-managed=1,link_down=1"] {
+        assert_eq!(
+            check_option(ConfigFile::Pct, R92, "net0", &format!("{card},{more}")),
+            Ok(())
+        );
+    }
+}
+
 #[test]
 fn every_data_file_is_whole() {
     for pattern in every_pattern() {
