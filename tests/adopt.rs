@@ -519,6 +519,31 @@ fn pools_are_compared_by_their_disks() {
     }
 }
 
+/// What few hosts have, and is right all the same: a node with capitals, a device as a mount point, options that bear words of the
+/// language, a TPM of the old version, a serial number in percent signs.
+#[test]
+fn an_odd_host_is_adopted_whole() {
+    let folder = lay_out("odd");
+    for more in [&[][..], &["--minimal"]] {
+        let args = [&["-o", "host.toml", "--force", "-q"], more].concat();
+        let written = adopt(folder.path(), &args);
+        assert_eq!(written.status, Some(0), "{}", written.err);
+        let planned = call(folder.path(), PLAN);
+        assert!(planned.out.contains("\"changes\":[]"), "{}", planned.out);
+    }
+    // A key that only a later release knows is a comment, and the guests of the storage stay.
+    let storage = folder.path().join("live/etc/pve/storage.cfg");
+    let text = fs::read_to_string(&storage).expect("a file");
+    let text = text.replace("\tnodes", "\tkey-of-tomorrow 1\n\tnodes");
+    fs::write(&storage, text).expect("a file");
+    let written = adopt(folder.path(), &["-o", "host.toml", "--force"]);
+    assert_eq!(written.status, Some(1), "{}", written.err);
+    let spec = fs::read_to_string(folder.path().join("host.toml")).expect("a spec");
+    assert!(spec.contains("\n# key-of-tomorrow = \"1\"\n"), "{spec}");
+    assert!(spec.contains("\n[vms.odd]\n"), "{spec}");
+    assert!(spec.contains("\n[containers.nas]\n"), "{spec}");
+}
+
 /// What a sound host is not told.
 #[test]
 fn a_sound_host_has_no_risks() {

@@ -435,6 +435,10 @@ fn after_errors(decided: &Decided, printed: &Printed, compiled: &Compiled) -> De
                 let why = "it stands there in other words".to_owned();
                 next.untouched.insert(path.clone(), why);
             }
+            // A key of a release that moxc does not know is no reason to take the storage from its guests.
+            Part::Store(_) if error.code == Code::MOX0002 => {
+                refuse(decided, &mut next, part, says, why);
+            }
             // The stanza, the section or the mapping as it is may still do.
             Part::Store(_)
             | Part::Job(_)

@@ -11,7 +11,7 @@ use super::write::{Writing, kebab, sub_value};
 use crate::live::secrets::is_blanked;
 use crate::pve::schema::OptionSchema;
 use crate::spec::schema_keys::{SchemaTable, VmOptions};
-use crate::value::{Bus, Choice as _, SpecString, VolumeName};
+use crate::value::{Bus, Choice as _, Name, SpecString, VolumeName};
 
 /// Options that are keys of moxc's own, and no keys of the schema.
 pub(super) const SAID: &[(&str, &str)] = VmOptions::SAID;
@@ -296,7 +296,12 @@ impl Drives {
                     });
                     continue;
                 }
+                // The language has no word for one in percent signs.
+                let is_told = parts
+                    .get("serial")
+                    .is_none_or(|serial| Name::parse(serial).is_ok());
                 let place = match volume(writing, &file) {
+                    _ if !is_told => None,
                     Some((key, store, volume))
                         if !is_disc
                             && !file.ends_with("cloudinit")

@@ -286,6 +286,11 @@ fn slots(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     }
 }
 
+/// Below `/dev` lie devices, of which a container mounts the file system (`PVE::LXC::Config::classify_mountpoint`).
+fn is_device(path: &AbsolutePath) -> bool {
+    path.as_str().starts_with("/dev/")
+}
+
 /// Whether a folder of the host makes up its system (`pct.adoc`: "never bind mount system directories like /, /var or
 /// /etc"). Sockets of services stand below `/run`, and Nix's store below `/nix`: both are given to containers on purpose.
 fn makes_up_the_host(path: &AbsolutePath) -> bool {
@@ -355,7 +360,7 @@ fn bind_mounts(guest: &Guest, container: &Container, held: bool, sink: &mut Sink
         let MountSource::HostPath(path) = &mount.source else {
             continue;
         };
-        if makes_up_the_host(path) {
+        if makes_up_the_host(path) && !is_device(path) {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0606,

@@ -10,6 +10,12 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     jobs(facts.host, sink);
 }
 
+/// Whether a node is the host itself. The language has names in small letters; those of Proxmox VE's installer may have
+/// capitals.
+fn is_host(host: &Host, node: &str) -> bool {
+    node.eq_ignore_ascii_case(host.name.as_str())
+}
+
 /// A guest's volume in a store that Proxmox VE has on other nodes alone: the guest does not start here.
 fn stores(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
@@ -21,7 +27,7 @@ fn stores(facts: &Facts<'_>, sink: &mut Sink) {
             .value
             .value
             .split(',')
-            .any(|node| node.trim() == host.name.as_str())
+            .any(|node| is_host(host, node.trim()))
         {
             continue;
         }
@@ -57,7 +63,7 @@ fn jobs(host: &Host, sink: &mut Sink) {
         let node = schedule
             .backup()
             .and_then(|task| PveOption::find(&task.schema, "node"));
-        let Some(node) = node.filter(|node| node.value.value != host.name.as_str()) else {
+        let Some(node) = node.filter(|node| !is_host(host, &node.value.value)) else {
             continue;
         };
         sink.push(

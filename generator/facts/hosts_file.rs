@@ -53,7 +53,7 @@ impl HostsLine {
                 place.get_or_insert(text.len());
                 let others: Vec<&str> = names
                     .into_iter()
-                    .filter(|name| *name != self.name && *name != self.fqdn)
+                    .filter(|name| !is_same(name, &self.name) && !is_same(name, &self.fqdn))
                     .collect();
                 if !others.is_empty() {
                     text.push_str(&written(address, &others, comment));
@@ -76,7 +76,7 @@ impl HostsLine {
             let said = line.split('#').next().unwrap_or_default();
             said.split_whitespace()
                 .skip(1)
-                .any(|name| name == self.name)
+                .any(|name| is_same(name, &self.name))
         })
     }
 
@@ -86,28 +86,30 @@ impl HostsLine {
 
     /// Whether a word is the node's name, with its domain or another or without.
     fn is_ours(&self, word: &str) -> bool {
-        word == self.name
-            || word == self.fqdn
-            || word
-                .strip_prefix(&self.name)
-                .is_some_and(|rest| rest.starts_with('.'))
+        let host = word.split('.').next().unwrap_or_default();
+        is_same(host, &self.name) || is_same(word, &self.fqdn)
     }
 
     /// The names of the line that has an address of the host: with the name, and with its domain in place of another.
     fn names_of_own<'a>(&'a self, names: &[&'a str]) -> Vec<&'a str> {
         let mut own = names.to_vec();
-        if !own.contains(&self.fqdn.as_str())
+        if !own.iter().any(|name| is_same(name, &self.fqdn))
             && let Some(other) = own
                 .iter_mut()
-                .find(|name| **name != self.name && self.is_ours(name))
+                .find(|name| !is_same(name, &self.name) && self.is_ours(name))
         {
             *other = &self.fqdn;
         }
-        if !own.contains(&self.name.as_str()) {
+        if !own.iter().any(|name| is_same(name, &self.name)) {
             own.push(&self.name);
         }
         own
     }
+}
+
+/// Names of hosts are the same in capitals, which Proxmox VE's installer takes.
+fn is_same(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
 }
 
 fn written(address: &str, names: &[&str], comment: &str) -> String {

@@ -22,7 +22,7 @@ use crate::spec::network::VlanIds;
 use crate::spec::reader::{Amount, Int, List, OneOf, OneOrMany, Raw, Reference, ShortOrLong};
 use crate::spec::schema_keys::SchemaKeys;
 use crate::value::{
-    Balloon, Bus, ByteSize, Choice, EfiType, HugePages, Node, OctalMode, SpecString, Value,
+    Balloon, Bus, ByteSize, Choice, EfiType, HugePages, Node, OctalMode, SpecString, TpmVersion, Value,
     VolumeId, VolumeName,
 };
 
@@ -1006,7 +1006,8 @@ impl<'s> Sorter<'s> {
             store: None,
             volume: None,
             size: None,
-            version: None,
+            // Proxmox VE's own default.
+            version: Some(Spanned::new(OneOf(TpmVersion::V12), span)),
         };
         for (key, value) in option.parts().unwrap_or_default() {
             match key.as_deref() {
@@ -1075,6 +1076,14 @@ impl<'s> Sorter<'s> {
         }
         if spec.host_path.is_some() {
             spec.size = None;
+            // Proxmox VE passes over what a file says of backups here.
+            if let Some(backup) = spec.backup.take() {
+                let value = u8::from(backup.value).to_string();
+                more.push(sub_option(
+                    "backup".to_owned(),
+                    Spanned::new(value, backup.span),
+                ));
+            }
         }
         Some(RawRow {
             slot: Spanned::new(slot, option.key.span),

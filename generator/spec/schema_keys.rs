@@ -570,6 +570,8 @@ impl SchemaTable for VmOptions {
     const OBJECTS: &'static [SchemaObject] = &[SchemaObject::File(ConfigFile::Qm)];
     const SAID: &'static [(&'static str, &'static str)] = &[
         ("affinity", "`cpu.affinity`"),
+        // The language's own word for what Proxmox VE calls `onboot`.
+        ("autostart", "`extra`"),
         ("bios", "`firmware`"),
         ("cdrom", "`iso`"),
         ("cicustom", "`cloud-init.custom`"),
@@ -587,6 +589,8 @@ impl SchemaTable for VmOptions {
         ("sata", "`disks` and `iso`"),
         ("scsi", "`disks`"),
         ("scsihw", "`scsi-controller`"),
+        // The language's own word for folders.
+        ("shares", "`extra`"),
         ("smp", "`cpu.cores`"),
         ("sockets", "`cpu.sockets`"),
         ("sshkeys", "`cloud-init.ssh-keys`"),

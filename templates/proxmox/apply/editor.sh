@@ -614,7 +614,9 @@ sub hosts {
   my %own = map { $_ => 1 } $address, split ' ', $own // '';
   my $text = slurp($now_path) // "127.0.0.1 localhost.localdomain localhost\n";
   my ($out, $found, $place) = ('', 0, undef);
-  my $ours = sub { $_[0] eq $name || $_[0] eq $fqdn || index($_[0], "$name.") == 0 };
+  # Names of hosts are the same in capitals.
+  my $same = sub { lc $_[0] eq lc $_[1] };
+  my $ours = sub { $same->($_[0], $name) || $same->($_[0], $fqdn) || index(lc $_[0], lc "$name.") == 0 };
   for my $here (lines_of($text)) {
     my ($said, $comment) = $here =~ /\A([^#\n]*)(.*)\z/s;
     my ($of, @names) = split ' ', $said;
@@ -622,13 +624,13 @@ sub hosts {
     my @new = @names;
     if ($own{$of}) {
       if ($found++) { $out .= $here; next }
-      if (!grep { $_ eq $fqdn } @new) {
-        for (@new) { if ($_ ne $name && $ours->($_)) { $_ = $fqdn; last } }
+      if (!grep { $same->($_, $fqdn) } @new) {
+        for (@new) { if (!$same->($_, $name) && $ours->($_)) { $_ = $fqdn; last } }
       }
-      push @new, $name if !grep { $_ eq $name } @new;
+      push @new, $name if !grep { $same->($_, $name) } @new;
     } else {
       $place //= length $out;
-      @new = grep { $_ ne $name && $_ ne $fqdn } @names;
+      @new = grep { !$same->($_, $name) && !$same->($_, $fqdn) } @names;
       next if !@new;
     }
     $out .= "@new" eq "@names" ? $here : "$of @new" . ($comment =~ /\A#/ ? ' ' : '') . $comment;
