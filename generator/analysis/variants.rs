@@ -693,24 +693,6 @@ fn guests() -> Vec<Variant> {
             "directsync",
         ),
         variant(
-            Code::MOX0108,
-            "`mbps_rd` cannot be combined with `mbps`",
-            &(VOLUMES.to_owned() + &extra("", "scsi3 = \"vols:vm-100-disk-7,@@=1,mbps_rd=1\"\n")),
-            "mbps",
-            "mbps_wr",
-        ),
-        variant(
-            Code::MOX0109,
-            "a second drive of cloud-init",
-            &(VOLUMES.to_owned()
-                + &extra(
-                    "",
-                    "ide2 = \"vols:vm-100-cloudinit,media=cdrom\"\nide3 = \"@@,media=cdrom\"\n",
-                )),
-            "vols:vm-100-cloudinit",
-            "none",
-        ),
-        variant(
             Code::MOX0661,
             "is no image of `qcow2`",
             &(VOLUMES.to_owned() + &extra("", "scsi3 = \"vols:vm-100-disk-7,format=@@\"\n")),

@@ -679,7 +679,9 @@ fn before_is_elsewhere(pair: &Pair<'_>, parts: &Parts) -> bool {
 
 /// Whether a volume was to come at the next start, and no longer is (`vmconfig_register_unused_drive` of qemu-server).
 fn drops_what_waits(pair: &Pair<'_>, sides: &Sides<'_>, before: &Parts, after: &Parts) -> bool {
-    let Some(waiting) = sides.waiting_parts.as_ref().filter(|_| is_drive(sides.key)) else {
+    // Of a container, it is left where it is, and no line names it.
+    let is_told = pair.live.kind == GuestKind::Qm && is_drive(sides.key);
+    let Some(waiting) = sides.waiting_parts.as_ref().filter(|_| is_told) else {
         return false;
     };
     let volume = volume_of(waiting);

@@ -14,11 +14,13 @@ use crate::value::{Line, MacAddress, VmId, VmOs};
 use super::Resolver;
 
 impl Resolver<'_> {
-    /// The cards of the table and those of options, in the order of their numbers.
+    /// The cards of the table and those of options, in the order of their numbers; `others` are options that stay so, a card
+    /// without a bridge among them.
     pub(super) fn network(
         &mut self,
         nics: Option<&Spanned<List<GuestNicSpec>>>,
         raw: &[RawRow<GuestNicSpec>],
+        others: &[PveOption],
         vmid: VmId,
     ) -> Vec<GuestNic> {
         let nics = nics.map(|n| &n.value[..]).unwrap_or_default();
@@ -26,6 +28,11 @@ impl Resolver<'_> {
             .iter()
             .map(|nic| (nic.value.span, devices::slot(nic.value.slot)))
             .chain(raw.iter().map(|row| (row.spec.span, Some(row.slot))))
+            .chain(others.iter().filter_map(|option| {
+                let (_, slot) = option.numbered().filter(|(base, _)| *base == "net")?;
+                let span = option.key.span;
+                Some((span, Some(Spanned::new(slot, span))))
+            }))
             .collect();
         let slots = devices::numbers("net", &wanted, self.sink);
         let mut cards: Vec<GuestNic> = nics

@@ -197,7 +197,7 @@ impl Resolver<'_> {
         self.guests(body.needs.as_ref());
         self.guests(body.exclusive_with.as_ref());
         let vmid = *vmid(body.vmid, body.span);
-        self.network(body.network.as_ref(), &raw.cards, vmid);
+        self.network(body.network.as_ref(), &raw.cards, &raw.options, vmid);
         for row in body.mounts.iter().flat_map(|table| &table.rows) {
             if let Some(mount) = &row.body {
                 self.mount(&row.key, mount);
@@ -297,7 +297,7 @@ impl Resolver<'_> {
             .zip(image_places)
             .map(|(image, place)| image.plugged(place))
             .collect();
-        let network = self.network(body.network.as_ref(), &raw.cards, *vmid);
+        let network = self.network(body.network.as_ref(), &raw.cards, &raw.options, *vmid);
         let passthrough = self.passthrough(raw);
         let usb = self.usb(raw);
         let boot = body.boot.as_ref().map(|written| {
@@ -499,7 +499,7 @@ impl Resolver<'_> {
                     ),
             );
         }
-        let network = self.network(body.network.as_ref(), &raw.cards, *vmid);
+        let network = self.network(body.network.as_ref(), &raw.cards, &raw.options, *vmid);
         let named = body.network.as_ref().map_or(0, |nics| nics.value.len()) + raw.cards.len();
         let firewall = self.firewall(body.firewall.as_ref(), &network, named);
         let container = Container {

@@ -1071,6 +1071,17 @@ fn what_the_language_says_is_not_said_twice() {
     let two =
         "extra = { net0 = \"virtio,bridge=vmbr0\" }\nnetwork = [{ bridge = \"vmbr0\", slot = 0 }]";
     assert_eq!(vm("9.2", two).only().0, Code::MOX0654);
+    let two = "extra = { ide2 = \"vm-disks:vm-100-cloudinit,media=cdrom\", ide3 = \"vm-disks:cloudinit\" }";
+    assert_eq!(vm("9.2", two).only().0, Code::MOX0109);
+    // A card without a bridge stays an option, and keeps its number.
+    let one = "extra = { net0 = \"virtio=BC:24:11:00:00:01\" }\nnetwork = [{ bridge = \"vmbr0\" }]";
+    let built = vm("9.2", one);
+    assert_eq!(built.option(100, "net0"), Some("virtio=BC:24:11:00:00:01"));
+    assert!(
+        built
+            .option(100, "net1")
+            .is_some_and(|card| card.contains("bridge=vmbr0"))
+    );
 }
 
 // ---------------------------------------------------------------- storage
