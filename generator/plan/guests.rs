@@ -69,17 +69,8 @@ pub(super) fn program(kind: GuestKind) -> &'static str {
 
 const DESCRIPTION: &str = "description";
 const RAW: &str = "lxc";
-/// Proxmox VE makes it up for each guest, and anew when one is put back.
-const GENERATION: &str = "vmgenid";
 /// A container's variables, and how its file spells each of them.
 const ENVIRONMENT: (&str, &str) = ("env", guest_config::ENVIRONMENT);
-
-/// Whether a spec says which generation a guest is of; `1` is any, and version 8 is what moxc makes up.
-fn says_generation(wanted: &GuestConfig) -> bool {
-    wanted
-        .get(GENERATION)
-        .is_some_and(|id| id != "1" && id.as_bytes().get(14) != Some(&b'8'))
-}
 
 /// An option's value, the notes and the raw lines of a container among them.
 fn option_of(config: &GuestConfig, key: &str) -> Option<String> {
@@ -117,7 +108,7 @@ pub(super) fn compare(pair: &Pair<'_>, place: &dyn Fn(&str) -> Option<Span>) -> 
                 .map(|(key, _)| key)
                 .filter(|key| *key != "delete")
         }))
-        .filter(|key| !is_state(key) || *key == GENERATION && says_generation(pair.wanted))
+        .filter(|key| !is_state(key))
         .collect();
     for key in keys {
         option(pair, key, &amid, place(key), &mut found);

@@ -169,8 +169,8 @@ pub(super) fn default(file: ConfigFile<'_>, key: &str, part: &str) -> Option<Str
     if key == "memory" && file == ConfigFile::Qm {
         return Some("512".to_owned());
     }
-    // PVE::LXC::update_lxc_config: the 512 MiB of the schema are what the GUI offers. A machine without a generation says none.
-    if key == "swap" || key == "vmgenid" {
+    // PVE::LXC::update_lxc_config: the 512 MiB of the schema are what the GUI offers.
+    if key == "swap" {
         return Some("0".to_owned());
     }
     let base = key.trim_end_matches(|c: char| c.is_ascii_digit());

@@ -22,8 +22,8 @@ use crate::spec::network::VlanIds;
 use crate::spec::reader::{Amount, Int, List, OneOf, OneOrMany, Raw, Reference, ShortOrLong};
 use crate::spec::schema_keys::SchemaKeys;
 use crate::value::{
-    Balloon, Bus, ByteSize, Choice, EfiType, HugePages, Node, OctalMode, SpecString, TpmVersion, Value,
-    VolumeId, VolumeName,
+    Balloon, Bus, ByteSize, Choice, EfiType, HugePages, Node, OctalMode, SpecString, TpmVersion,
+    Value, VolumeId, VolumeName,
 };
 
 /// A row of a table that an option says, and what of the option has no key there.

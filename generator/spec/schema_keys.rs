@@ -589,8 +589,6 @@ impl SchemaTable for VmOptions {
         ("sata", "`disks` and `iso`"),
         ("scsi", "`disks`"),
         ("scsihw", "`scsi-controller`"),
-        // The language's own word for folders.
-        ("shares", "`extra`"),
         ("smp", "`cpu.cores`"),
         ("sockets", "`cpu.sockets`"),
         ("sshkeys", "`cloud-init.ssh-keys`"),
