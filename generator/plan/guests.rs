@@ -902,7 +902,7 @@ fn most_vcpus(pair: &Pair<'_>) -> u64 {
 /// Whether a balloon is larger than the memory, which Proxmox VE refuses when one of them is set (`update_vm` of
 /// `PVE::API2::Qemu`): it looks at what is set with it, else at what waits, else at what is there.
 fn is_overblown(pair: &Pair<'_>) -> bool {
-    let applied = pair.applied.flatten();
+    let applied = pair.applied;
     let of = |key: &str| {
         let stays = || applied.is_none_or(|applied| applied.get(key).is_none());
         let there = || pair.live.wanted(key).filter(|_| stays());
