@@ -10,6 +10,10 @@
 let
   cfg = config.moxc;
 
+  # Modules, functions and flakes are handed on as they are: the type `anything` looks into them and loses which arguments a
+  # function takes, so that a module `{ pkgs, ... }:` would get none.
+  inherit (lib.types) raw;
+
   host = lib.types.submodule {
     options = {
       spec = lib.mkOption {
@@ -27,7 +31,7 @@ let
         description = "The host's folder as it is checked in; without it, guests are evaluated from a derivation.";
       };
       modules = lib.mkOption {
-        type = lib.types.attrsOf (lib.types.listOf lib.types.anything);
+        type = lib.types.attrsOf (lib.types.listOf raw);
         default = { };
         description = "Further modules of each guest, by its name.";
       };
@@ -64,7 +68,7 @@ let
   flake =
     description:
     lib.mkOption {
-      type = lib.types.anything;
+      type = raw;
       default = null;
       inherit description;
     };
@@ -82,7 +86,7 @@ in
       description = "What the hosts' guests run on.";
     };
     specialArgs = lib.mkOption {
-      type = lib.types.attrsOf lib.types.anything;
+      type = lib.types.attrsOf raw;
       default = { };
       description = "What all modules of NixOS machines get as arguments, besides NixOS's own.";
     };
@@ -98,13 +102,13 @@ in
     };
     home-manager = flake "The flake of home-manager, where users of the specs have homes.";
     homes = lib.mkOption {
-      type = lib.types.attrsOf (lib.types.listOf lib.types.anything);
+      type = lib.types.attrsOf (lib.types.listOf raw);
       default = { };
       description = "Modules of home-manager for users, by name.";
     };
     nix-topology = flake "The flake of nix-topology, where NixOS machines tell it what they run.";
     nixosSystem = lib.mkOption {
-      type = lib.types.anything;
+      type = raw;
       # The library of flake-parts is nixpkgs' without NixOS.
       default = inputs.nixpkgs.lib.nixosSystem or lib.nixosSystem;
       defaultText = lib.literalExpression "inputs.nixpkgs.lib.nixosSystem";

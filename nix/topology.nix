@@ -6,7 +6,7 @@ let
   inherit (read.host) name;
   host = read.host;
   bridges = read.network.bridges or { };
-  fact = lib.mkDefault;
+  inherit (import ./modules/priority.nix { inherit lib; }) fact;
 
   # Two hosts may both have a `vmbr0`.
   network = bridge: "${name}-${bridge}";

@@ -1714,6 +1714,16 @@ fn a_topology_has_the_host_its_bridges_and_every_guest() {
     );
     assert_eq!(nodes["nix1"]["deviceType"]["content"], "nixos");
     assert!(topology["networks"]["nix1-vmbr0"].is_object());
+    // nix-topology itself says by `mkDefault` what kind of guest a node is, in the same line.
+    let line = value_of(&of_mk_host(
+        &flake,
+        "",
+        "let
+           evaluate = import ./tests/nix/stub-nixpkgs/eval.nix { inherit pkgs; inherit (pkgs) lib; };
+           default.nodes.web.hardware.info = pkgs.lib.mkDefault \"container\";
+         in (evaluate [ default host.topology ]).config.nodes.web.hardware.info",
+    ));
+    assert!(line.as_str().unwrap().starts_with("container 1"), "{line}");
 }
 
 #[test]
@@ -1864,15 +1874,21 @@ fn the_module_for_flake_parts_gives_what_mk_host_gives() {
              nixosSystem = arguments: arguments;
              result = import {eval} {{ inherit pkgs; specialArgs = {{ withSystem = system: f: f {{ inherit pkgs; }}; inputs.nixpkgs.lib = {{ inherit nixosSystem; }}; }}; }} [
                (import {root}/nix/flake-module.nix {{ inherit moxcLib; }})
-               {{ moxc.hosts.pve1.spec = {root}/examples/homelab.toml; }}
+               {{
+                 moxc.hosts.pve1.spec = {root}/examples/homelab.toml;
+                 moxc.hosts.pve1.modules.services = [ ({{ pkgs, ... }}: {{ }}) ];
+               }}
              ];
              system = result.config.perSystem {{ inherit pkgs; }};
+             services = result.config.flake.nixosModules.services;
          in {{
            packages = builtins.attrNames system.packages;
            apps = builtins.attrNames system.apps;
            checks = builtins.attrNames system.checks;
            modules = builtins.attrNames result.config.flake.nixosModules;
            configurations = builtins.attrNames result.config.flake.nixosConfigurations;
+           # A module still says what arguments it takes, or NixOS would give it none.
+           arguments = map builtins.functionArgs (builtins.filter builtins.isFunction services.imports);
          }}",
         lib = stub("lib.nix"),
         pkgs = stub("pkgs.nix"),
@@ -1887,6 +1903,7 @@ fn the_module_for_flake_parts_gives_what_mk_host_gives() {
             "checks": ["pve1-config"],
             "modules": ["services", "workstation"],
             "configurations": ["services", "workstation"],
+            "arguments": [{ "pkgs": false }],
         })
     );
 }

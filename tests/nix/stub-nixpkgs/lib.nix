@@ -192,7 +192,16 @@ rec {
       str = plain "str" isString;
       path = plain "path" (value: isString value || builtins.isPath value || value ? outPath);
       package = plain "package" (value: isAttrs value && value ? outPath || isString value);
-      anything = plain "anything" (_: true);
+      raw = plain "raw" (_: true);
+      # As in NixOS, a function comes out in another one, which does not say what arguments it takes.
+      anything = plain "anything" (_: true) // {
+        merge =
+          location: values:
+          if builtins.isFunction (head values) then
+            argument: one location (map (value: value argument) values)
+          else
+            one location values;
+      };
       ints.positive = plain "ints.positive" (value: isInt value && value > 0);
       enum =
         values: plain "enum ${builtins.toJSON values}" (value: elem value values) // { inherit values; };
@@ -206,8 +215,12 @@ rec {
       listOf = inner: {
         inherit inner;
         name = "listOf ${inner.name}";
-        check = value: isList value && all inner.check value;
-        merge = _: concatLists;
+        check = isList;
+        merge =
+          location: lists:
+          map (value: modules.mergeOption "${location}.*" inner [ value ]) (
+            filter (value: modules.strongest [ value ] != [ ]) (concatLists lists)
+          );
       };
       attrsOf = inner: {
         inherit inner;
