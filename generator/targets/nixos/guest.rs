@@ -86,6 +86,23 @@ fn device(disk: &VmDisk) -> String {
     })
 }
 
+/// The driver of the controller that a guest's SCSI disks are on, where NixOS does not take it into the initial RAM disk by
+/// itself: it takes those of disks that real machines have, and `qemu-guest.nix` adds virtio's. Without it the guest waits for
+/// its root until it gives up. What QEMU emulates is in its docs/system and hw/scsi: an 53c895a or 53c810, a MegaRAID, a PVSCSI.
+fn scsi_driver(vm: &Vm) -> Option<&'static str> {
+    vm.disks
+        .iter()
+        .any(|disk| *disk.bus == Bus::Scsi)
+        .then_some(vm.scsi_controller.as_str())
+        .and_then(|controller| match controller {
+            "lsi" | "lsi53c810" => Some("sym53c8xx"),
+            "megasas" => Some("megaraid_sas"),
+            "pvscsi" => Some("vmw_pvscsi"),
+            // virtio-scsi-pci and virtio-scsi-single.
+            _ => None,
+        })
+}
+
 /// What is mounted of a guest's disks: the root of the one that it boots from, the others where the spec says it.
 fn disks(vm: &Vm, facts: &mut Attrs) -> Result<(), BuildError> {
     let boot = vm.boot_disk().map(VmDisk::key);
@@ -186,6 +203,9 @@ fn virtual_machine(host: &Host, vm: &Vm, facts: &mut Attrs) -> Result<(), BuildE
         )?;
     }
     disks(vm, facts)?;
+    if let Some(driver) = scsi_driver(vm) {
+        facts.set("boot.initrd.availableKernelModules", vec![driver])?;
+    }
     for share in &vm.shares {
         let mount = share.mount.to_string();
         let mut folder = Attrs::new();

@@ -11,6 +11,11 @@
         ./desk.nix
       ];
     };
+    old = {
+      imports = [
+        ./old.nix
+      ];
+    };
     leased = {
       imports = [
         ./leased.nix
