@@ -14,10 +14,10 @@ use crate::value::{
     DevicePath, DnsName, EfiType, FirewallAddresses, FirewallAliasName, FirewallDirection,
     FirewallGroup, FirewallIcmpType, FirewallLog, FirewallMacro, FirewallMatch, FirewallMember,
     FirewallNetwork, FirewallPolicy, FirewallPorts, FirewallProtocol, FirewallSetName, Firmware,
-    GuestAddress, GuestFileSystem, GuestOs, GuestPath, HugePages, KeyboardLayout, Line, Locale,
-    MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, RemoteAccess, SecretName,
-    SetupCheck, SshKey, Tag, Text, TimeZoneName, TpmVersion, UnheardRule, UsbId, VlanSet, VlanTag,
-    VmId, VmOs, VolumeId, WindowsUser, WingetId,
+    FullName, GuestAddress, GuestFileSystem, GuestOs, GuestPath, HugePages, KeyboardLayout, Line,
+    Locale, MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, RemoteAccess,
+    SecretName, SetupCheck, SshKey, Tag, Text, TimeZoneName, TpmVersion, UnheardRule, UsbId,
+    VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
 };
 
 /// A virtual machine or a container.
@@ -759,7 +759,7 @@ pub struct NixosUser {
     /// The account.
     pub name: Spanned<String>,
     /// What the user is called.
-    pub description: Option<Spanned<Line>>,
+    pub description: Option<Spanned<FullName>>,
     /// Further groups.
     pub groups: Vec<Spanned<Name>>,
     /// Keys that may log in.

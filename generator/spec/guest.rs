@@ -10,14 +10,14 @@ use super::schema_keys::{
 use super::table::table;
 use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
-    AbsolutePath, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName, ContainerOs,
-    CpuSet, DevicePath, DnsName, EfiType, EnvironmentName, FirewallAddresses, FirewallAliasName,
-    FirewallDirection, FirewallGroup, FirewallIcmpType, FirewallLog, FirewallMacro, FirewallMember,
-    FirewallNetwork, FirewallPolicy, FirewallPorts, FirewallProtocol, FirewallSetName, Firmware,
-    GuestAddress, GuestFileSystem, GuestPath, HugePages, ImageFormat, Line, Locale, MacAddress,
-    ModulePath, Name, NixAttribute, OctalMode, Port, ReleaseTag, RemoteAccess, SecretName,
-    SetupCheck, Tag, Text, TpmVersion, ValueError, VlanTag, VmId, VmOs, VolumeId, VolumeName,
-    WindowsUser, WingetId,
+    AbsolutePath, AccountName, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName,
+    ContainerOs, CpuSet, DevicePath, DnsName, EfiType, EnvironmentName, FirewallAddresses,
+    FirewallAliasName, FirewallDirection, FirewallGroup, FirewallIcmpType, FirewallLog,
+    FirewallMacro, FirewallMember, FirewallNetwork, FirewallPolicy, FirewallPorts,
+    FirewallProtocol, FirewallSetName, Firmware, FullName, GuestAddress, GuestFileSystem,
+    GuestPath, HugePages, ImageFormat, Line, Locale, MacAddress, ModulePath, Name, NixAttribute,
+    OctalMode, Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, Tag, Text, TpmVersion,
+    ValueError, VlanTag, VmId, VmOs, VolumeId, VolumeName, WindowsUser, WingetId,
 };
 
 table! {
@@ -564,7 +564,7 @@ table! {
         /// User services to enable.
         "user-services" user_services: opt List<NixAttribute>;
         /// Users by name.
-        "users" users: opt Named<Name, NixosUserSpec>;
+        "users" users: opt Named<AccountName, NixosUserSpec>;
         /// The user's own scripts, installed as commands of their name.
         "scripts" scripts: opt Named<CommandName, NixosScriptSpec>;
         /// Raw options of NixOS: dotted path = value.
@@ -574,7 +574,7 @@ table! {
     /// One of `[….nixos.users]`.
     NixosUserSpec {
         /// What the user is called.
-        "description" description: opt Line;
+        "description" description: opt FullName;
         /// Further groups.
         "groups" groups: opt List<Name>;
         /// Public keys that may log in.

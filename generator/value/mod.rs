@@ -46,7 +46,7 @@ pub use id::{PciId, VmId};
 pub use image::{ImageSource, Sha256Sum};
 pub use mac::MacAddress;
 pub use name::{
-    BridgeName, DatasetPath, DnsName, GuestName, HostName, InterfaceName, KeptPath,
+    AccountName, BridgeName, DatasetPath, DnsName, GuestName, HostName, InterfaceName, KeptPath,
     KernelParameter, ModuleName, Name, PoolName, StorageName, Tag,
 };
 pub use path::{AbsolutePath, DevicePath, GuestPath, MountPoint};
@@ -55,8 +55,8 @@ pub use port::PortRange;
 pub use size::ByteSize;
 pub use speed::LinkSpeed;
 pub use text::{
-    CountryCode, Email, KeyboardLayout, Line, ReleaseTag, SecretName, SshKey, Text, TimeZoneName,
-    VolumeId, VolumeName,
+    CountryCode, Email, FullName, KeyboardLayout, Line, ReleaseTag, SecretName, SshKey, Text,
+    TimeZoneName, VolumeId, VolumeName,
 };
 pub use tree::{Node, TableNode, Value};
 pub use usb::{UsbId, UsbPort};

@@ -139,6 +139,33 @@ name!(
 );
 
 name!(
+    /// A user of a NixOS guest. NixOS refuses a longer name (`users-groups.nix`), and a second word on what kind of user one
+    /// of its own is.
+    AccountName,
+    "a user's name, as `\"alice\"`",
+    "^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$",
+    |text| {
+        plain(text, "a user's name", 31)?;
+        let help = match text {
+            "root" => "root is there on every machine: its keys are the `ssh-keys` of `[host]`",
+            _ if is_account_of_nixos(text) => "take another name",
+            _ => return Ok(()),
+        };
+        Err(ValueError::whole(text, format!("`{text}` is an account of NixOS's own")).help(help))
+    }
+);
+
+/// Whether every NixOS has the account by itself: those of its builds, of systemd, of D-Bus and of SSH.
+fn is_account_of_nixos(name: &str) -> bool {
+    let of_builds = name
+        .strip_prefix("nixbld")
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
+    of_builds
+        || name.starts_with("systemd-")
+        || matches!(name, "messagebus" | "nobody" | "nscd" | "root" | "sshd")
+}
+
+name!(
     /// A module of the kernel.
     ModuleName,
     "a kernel module, as `\"nct6775\"`",
@@ -369,6 +396,34 @@ mod tests {
         let error = "My_Web".parse::<GuestName>().unwrap_err();
         assert_eq!(error.range, 0..1);
         assert!(error.help.unwrap().ends_with("`my-web`"));
+    }
+
+    #[test]
+    fn users_are_none_that_nixos_has_by_itself() {
+        for good in [
+            "alice",
+            "a.b",
+            "Ada",
+            "nixbuilder",
+            "nixbld",
+            &"a".repeat(31),
+        ] {
+            assert!(good.parse::<AccountName>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "a:b",
+            "_x",
+            "nobody",
+            "sshd",
+            "nixbld1",
+            "systemd-network",
+            &"a".repeat(32),
+        ] {
+            assert!(bad.parse::<AccountName>().is_err(), "{bad}");
+        }
+        let error = "root".parse::<AccountName>().unwrap_err();
+        assert!(error.help.unwrap().contains("`ssh-keys`"));
     }
 
     #[test]

@@ -62,6 +62,18 @@ text!(
 );
 
 text!(
+    /// What a user of a machine is called: a field of a line of `/etc/passwd`, whose fields end with a colon (passwd(5)).
+    FullName,
+    MOX0015,
+    "what somebody is called, as `\"Ada Lovelace\"`",
+    |text| match text.char_indices().find(|(_, c)| c.is_control() || matches!(c, ':' | '\u{2028}' | '\u{2029}')) {
+        None => Ok(()),
+        Some((at, ':')) => Err(ValueError::at(char_range(text, at), "`:` in what a user is called").help("leave it out: it ends the field in `/etc/passwd`")),
+        Some((at, c)) => Err(ValueError::at(char_range(text, at), format!("`{}` in text of one line", c.escape_debug())).help("remove it")),
+    }
+);
+
+text!(
     /// An e-mail address.
     Email,
     MOX0021,
@@ -251,6 +263,15 @@ text!(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_user_is_called_stays_one_field_of_its_line() {
+        assert!("Ada \"A\" Lovelace, ${x}".parse::<FullName>().is_ok());
+        let error = "Ada: of London".parse::<FullName>().unwrap_err();
+        assert_eq!(error.message, "`:` in what a user is called");
+        assert_eq!(error.range, 3..4);
+        assert!("Ada\nof London".parse::<FullName>().is_err());
+    }
 
     #[test]
     fn zones_are_of_the_database_and_a_city_is_enough_for_a_hint() {
