@@ -217,6 +217,9 @@ rec {
             "moxc: ${baseNameOf (toString generated)} is older than ${fileName}: run `moxc build`"
             generated;
 
+      # It has none where the spec has no pool.
+      pools = folder + "/proxmox/storage/disko.nix";
+
       # A guest may be called `default`, as the file that names all of them is.
       fileOf = guest: if guest == "default" then "default_.nix" else "${guest}.nix";
       nixosModules = lib.genAttrs machines (guest: {
@@ -230,9 +233,9 @@ rec {
         # What the host's own pools are for disko stands in its tree.
         ++ lib.optionals (disko != null && guest == name) [
           disko.nixosModules.disko
-          (folder + "/proxmox/storage/disko.nix")
           { services.moxc.hostSystem.partition = lib.mkDefault true; }
         ]
+        ++ lib.optional (disko != null && guest == name && builtins.pathExists pools) pools
         ++ lib.optionals (proxmox-nixos != null && guest == name) [
           proxmox-nixos.nixosModules.proxmox-ve
           { nixpkgs.overlays = [ proxmox-nixos.overlays.${system} ]; }

@@ -1703,6 +1703,23 @@ fn users_of_the_spec_have_homes() {
 
 #[test]
 #[ignore = "needs nix and git; run by tests/run"]
+fn a_host_that_nothing_starts_says_so() {
+    let flake = Flake::new();
+    let failed = |module: &str| {
+        let module = format!("modules.nix1 = [ {{ {module} }} ];");
+        let field = "map (failed: failed.message) (builtins.filter (one: !one.assertion) host.nixosConfigurations.nix1.config.assertions)";
+        value_of(&of_mk_host(&flake, &module, field)).to_string()
+    };
+    assert_eq!(failed(""), "[]");
+    let none = "services.moxc.hostSystem.espDevice = null;";
+    assert!(failed(none).contains("nothing says which EFI system partition"));
+    let own =
+        format!("{none} fileSystems.\"/boot\" = {{ device = \"LABEL=X\"; fsType = \"vfat\"; }};");
+    assert_eq!(failed(&own), "[]");
+}
+
+#[test]
+#[ignore = "needs nix and git; run by tests/run"]
 fn a_topology_has_the_host_its_bridges_and_every_guest() {
     let flake = Flake::new();
     let topology = value_of(&of_mk_host(&flake, "", "host.topology"));

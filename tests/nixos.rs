@@ -453,3 +453,69 @@ fn a_module_without_end_is_refused() {
         assert!(said.err.contains("error[MOX0848]"), "{}", said.err);
     }
 }
+
+#[test]
+fn a_nixos_host_starts_from_disks_that_are_its_own() {
+    let host = |disk: &str, pool: &str| {
+        let text = format!(
+            r#"
+spec = 1
+
+[host]
+name = "nx"
+platform = "nixos"
+release = "9.1"
+timezone = "UTC"
+state-version = "25.11"
+ssh-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFDYWOCYXsx/YEGKrwzFq1h/QsJXCohAlanozKzQ9lRc a@b"]
+
+[hardware.memory]
+size = "64 GiB"
+
+[hardware.nics]
+lan = {{ interface = "eno1" }}
+
+[hardware.disks]
+a = {{ kind = "nvme", size = "2 TB", device = "/dev/disk/by-id/nvme-A"{disk} }}
+
+[network.bridges.vmbr0]
+ports = ["lan"]
+address = "192.0.2.10/24"
+
+[storage.pools.tank]
+layout = "stripe"
+disks = ["a"]
+{pool}
+"#
+        );
+        let files = in_memory::build(
+            "nx.toml",
+            &text,
+            &[Target::Proxmox, Target::Nixos, Target::Guide],
+        );
+        let read = |path: &str| {
+            let file = files.get(path)?;
+            Some(String::from_utf8(file.contents.clone()).unwrap())
+        };
+        let guide = read("README.md").unwrap();
+        let first = guide.lines().find(|line| line.starts_with("1. ")).unwrap();
+        (
+            read("nixos/nx.nix").unwrap(),
+            read("proxmox/storage/disko.nix").unwrap(),
+            first.to_owned(),
+        )
+    };
+    // disko makes what it starts from, also where there is nothing else to make.
+    let (module, disko, first) = host("", "boot = true");
+    assert!(module.contains("espDevice = lib.mkDefault \"/dev/disk/by-partlabel/disk-a-ESP\";"));
+    assert!(disko.contains("ESP = {"), "{disko}");
+    assert!(first.contains("disko.nix"), "{first}");
+    // The table that a partition stands in is somebody else's, and so is what it starts from.
+    let (module, disko, first) = host(", partition = 3", "boot = true");
+    assert!(module.contains("rootDataset") && !module.contains("espDevice"));
+    assert!(!disko.contains("ESP"), "{disko}");
+    assert!(first.contains("espDevice"), "{first}");
+    let (module, _, first) = host("", "");
+    assert!(!module.contains("hostSystem"));
+    assert!(first.contains("no pool of the spec"), "{first}");
+}

@@ -31,9 +31,10 @@ in
       description = "The ZFS dataset that holds the root.";
     };
     espDevice = lib.mkOption {
-      type = lib.types.str;
+      type = lib.types.nullOr lib.types.str;
+      default = null;
       example = "/dev/disk/by-partlabel/disk-ssd0-ESP";
-      description = "The EFI system partition.";
+      description = "The EFI system partition; without it, `/boot` is mounted by the user's own module or by disko.";
     };
     espMirrors = lib.mkOption {
       type = lib.types.listOf lib.types.str;
@@ -60,6 +61,12 @@ in
           {
             assertion = cfg.partition -> options ? disko.devices;
             message = "services.moxc.hostSystem.partition is on, but the module of disko is not imported";
+          }
+          {
+            assertion =
+              config.boot.loader.systemd-boot.enable
+              -> config.fileSystems ? ${config.boot.loader.efi.efiSysMountPoint};
+            message = "services.moxc.hostSystem.espDevice: nothing says which EFI system partition this host starts from";
           }
         ];
         boot.loader = {
@@ -101,6 +108,8 @@ in
             device = fact cfg.rootDataset;
             fsType = fact "zfs";
           };
+        }
+        // lib.optionalAttrs (cfg.espDevice != null) {
           "/boot" = {
             device = fact cfg.espDevice;
             fsType = fact "vfat";

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::about::{About, Absent};
 use crate::diagnostics::Sink;
 use crate::facts::Facts;
+use crate::facts::mounts::boot_disks;
 use crate::facts::secrets::{self, Needed};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
@@ -146,7 +147,18 @@ fn steps(
             "Install Proxmox VE {} on the host, or go on with one that runs.",
             *host.release
         ),
-        Platform::Nixos => "Install NixOS with the host's own module in `nixos/`.".to_owned(),
+        Platform::Nixos if !boot_disks(host).is_empty() => {
+            "Install NixOS with the host's own module in `nixos/`: `proxmox/storage/disko.nix` lays out what it boots from."
+                .to_owned()
+        }
+        Platform::Nixos if host.storage.pools.values().any(|pool| *pool.boot) => {
+            "Install NixOS with the host's own module in `nixos/`, and say which EFI system partition it boots from \
+             (`services.moxc.hostSystem.espDevice`): the spec names a partition of each disk, and that one is not among them."
+                .to_owned()
+        }
+        Platform::Nixos => "Install NixOS with the host's own module in `nixos/`, and one of yours that has its root and its \
+             boot loader: no pool of the spec has `boot = true`."
+            .to_owned(),
     };
     let copy = format!(
         "Copy this folder to the host: `scp -r {name} root@{}:`.",

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::module::mk_fact;
 use super::update::timing;
 use crate::facts::Facts;
-use crate::facts::mounts::ROOT_DATASET;
+use crate::facts::mounts::{ROOT_DATASET, boot_disks};
 use crate::facts::tasks::{self, Job};
 use crate::model::{Host, Schedule, Task};
 use crate::nix::{Attrs, BuildError, Built, Formals, block, function, list, mk_default, path};
@@ -83,20 +83,18 @@ fn system(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
         return Ok(());
     };
     // As disko names the partitions that it makes.
-    let mut partitions = pool.disks.iter().map(|disk| {
-        let name = host.hardware.disks[disk.value].name.as_str();
-        format!("/dev/disk/by-partlabel/disk-{name}-ESP")
-    });
-    let Some(first) = partitions.next() else {
-        return Ok(());
-    };
+    let mut partitions = boot_disks(host)
+        .into_iter()
+        .map(|disk| format!("/dev/disk/by-partlabel/disk-{disk}-ESP"));
     let mut system = Attrs::new();
     system.set("enable", mk_default(true))?;
     system.set(
         "rootDataset",
         mk_default(format!("{}/{ROOT_DATASET}", pool.name.value)),
     )?;
-    system.set("espDevice", mk_default(first))?;
+    if let Some(first) = partitions.next() {
+        system.set("espDevice", mk_default(first))?;
+    }
     let mirrors: Vec<String> = partitions.collect();
     if !mirrors.is_empty() {
         system.set("espMirrors", mirrors)?;

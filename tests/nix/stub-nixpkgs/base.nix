@@ -47,6 +47,7 @@ in
     out = pkgs.nix;
   };
   boot.zfs.package = pkgs.zfs;
+  boot.loader.efi.efiSysMountPoint = lib.mkDefault "/boot";
   systemd = {
     package = pkgs.systemd;
     # Those of NixOS's own modules: here each service is called as its unit, and SSH may start with each connection.

@@ -443,23 +443,22 @@ impl Zfs {
 
     /// Writes the script and the module down.
     pub(super) fn emit(&self, span: Span, templates: &Templates, tree: &mut Tree<'_>) {
-        if self.is_empty() {
-            return;
+        if !self.is_empty() {
+            let script = CreateScript {
+                header: one_line(&tree.header()),
+                host: self.host.clone(),
+                pools: self.pools.clone(),
+                datasets: self.datasets.clone(),
+                groups: self.groups.clone(),
+            };
+            tree.render(
+                "storage/create.sh",
+                &script,
+                templates,
+                Mode::Executable,
+                span,
+            );
         }
-        let script = CreateScript {
-            header: one_line(&tree.header()),
-            host: self.host.clone(),
-            pools: self.pools.clone(),
-            datasets: self.datasets.clone(),
-            groups: self.groups.clone(),
-        };
-        tree.render(
-            "storage/create.sh",
-            &script,
-            templates,
-            Mode::Executable,
-            span,
-        );
         if self.has_pools() {
             let module = self.disko().expect(
                 "names and sizes of pools are plain text, and each stands once in the spec",
