@@ -39,9 +39,31 @@ pub(super) fn is_another(name: &str, known: &str) -> bool {
     variant(name, known) || variant(known, name) || has_digits(name) && has_digits(known)
 }
 
+/// Whether a name is the one thing of which the known name has several: `rule` of `rules`, `address` of `addresses`.
+pub(super) fn is_one_of(name: &str, known: &str) -> bool {
+    let ending = |suffix: &str| known.strip_suffix(suffix);
+    ending("s") == Some(name)
+        || ending("es") == Some(name)
+        || ending("ies").is_some_and(|stem| name.strip_suffix('y') == Some(stem))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_several_has_no_ending() {
+        for (one, several) in [
+            ("rule", "rules"),
+            ("address", "addresses"),
+            ("key", "keys"),
+            ("proxy", "proxies"),
+        ] {
+            assert!(is_one_of(one, several), "{one}");
+            assert!(!is_one_of(several, one), "{several}");
+        }
+        assert!(!is_one_of("rule", "roles"));
+    }
 
     #[test]
     fn swapped_and_other_letters_are_slips_and_plurals_are_not() {

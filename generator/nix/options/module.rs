@@ -466,7 +466,16 @@ impl<'a> Judge<'a> {
             (false, Reach::Open) => 1,
         };
         let certain = slip::certain(name, names());
-        let near = certain.or_else(|| nearest_within(name, slips, names()));
+        let several = || names().find(|known| slip::is_one_of(name, known));
+        let near = certain
+            .or_else(|| nearest_within(name, slips, names()))
+            .or_else(several);
+        // A newer release may have one thing beside several: but then it takes no list or set that the several take.
+        let takes_several = |near: &str| {
+            slip::is_one_of(name, near)
+                && matches!(member.value.shape, Shape::List(_) | Shape::Attrs(_))
+                && self.fits(parent, near, member, path, reach)
+        };
         // One letter of an option's name may be another option of a newer release where it is the last one.
         let of_an_option = |near: &str| {
             self.index()
@@ -492,7 +501,9 @@ impl<'a> Judge<'a> {
         };
         let is_error = complete
             || certain.is_some()
-            || near.is_some_and(|near| reach == Reach::Listed || of_an_option(near));
+            || near.is_some_and(|near| {
+                reach == Reach::Listed || of_an_option(near) || takes_several(near)
+            });
         let (kind, message) = if is_error {
             (
                 FaultKind::UnknownOption,
@@ -500,9 +511,7 @@ impl<'a> Judge<'a> {
             )
         } else if near
             .is_some_and(|near| length >= 6 && !slip::is_another(name, near) || goes_on(near))
-            || path.len() > 1
-                && length >= 4
-                && names().any(|known| known.strip_suffix('s') == Some(name))
+            || path.len() > 1 && length >= 4 && several().is_some()
         {
             // A shorter name has too many neighbours to be called a slip of one; a lost plural is one all the same.
             (
@@ -519,6 +528,29 @@ impl<'a> Judge<'a> {
             format!("did you mean `{}`?", shown(&meant))
         });
         out.push(fault);
+    }
+
+    /// Whether the value of an unknown name is one that its neighbour, an option, takes.
+    fn fits(
+        &self,
+        parent: NodeId,
+        near: &str,
+        member: &Member,
+        path: &[String],
+        reach: Reach,
+    ) -> bool {
+        let Some(child) = self.index().child(parent, near) else {
+            return false;
+        };
+        let node = self.index().node(child);
+        if node.states.is_none() {
+            return false;
+        }
+        let mut meant = path[..path.len() - 1].to_vec();
+        meant.push(near.to_owned());
+        let mut found = Vec::new();
+        self.definition(child, member, &mut meant, reach.max(node.reach), &mut found);
+        found.is_empty()
     }
 
     /// Judges an attribute of a set in which some names have types of their own, where it is one of them or a slip of one.
@@ -1062,8 +1094,27 @@ mod tests {
             ),
             (
                 "users.user.a.isNormalUser = true;",
-                "suspect-option",
+                "unknown-option",
                 "user",
+                "",
+            ),
+            (
+                "networking.nameserver = [ \"1.1.1.1\" ];",
+                "unknown-option",
+                "nameserver",
+                "",
+            ),
+            (
+                "networking.interfaces.eth0.ipv4.address = [ ];",
+                "unknown-option",
+                "address",
+                "",
+            ),
+            // One thing, which a newer release may have beside several.
+            (
+                "networking.nameserver = \"1.1.1.1\";",
+                "suspect-option",
+                "nameserver",
                 "",
             ),
             (
