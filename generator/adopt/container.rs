@@ -27,7 +27,8 @@ pub(super) fn write(writing: &mut Writing<'_>, guest: &mut Guest<'_>) {
     for (key, default) in [("memory", "512"), ("swap", "0")] {
         let value = guest.take(key);
         let value = value.as_deref().unwrap_or(default);
-        if !guest.raw.contains_key(key) && !(writing.minimal && key == "swap" && value == "512") {
+        let is_left_out = writing.minimal && key == "swap" && value == "512";
+        if !guest.raw.contains_key(key) && !is_left_out {
             guest.table.set(key, mebibytes(value));
         }
     }

@@ -602,6 +602,10 @@ mod tests {
 
     #[test]
     fn a_rule_is_of_one_family_and_has_ports_where_there_are_some() {
+        use RuleKey::{FromPort, IcmpType, Port, Protocol};
+        use UnheardRule::{
+            InMacro, MixedFamilies, NoPorts, NoProtocol, NoTypes, OtherType, TypeTwice,
+        };
         // `key=value` a word, by the options of Proxmox VE's own rules.
         let why = |rule: &str| {
             let word = |key: &str| {
@@ -624,10 +628,6 @@ mod tests {
                 to: to.as_ref(),
             }
             .unheard()
-        };
-        use RuleKey::{FromPort, IcmpType, Port, Protocol};
-        use UnheardRule::{
-            InMacro, MixedFamilies, NoPorts, NoProtocol, NoTypes, OtherType, TypeTwice,
         };
         for (rule, expected) in [
             ("p=tcp dport=22 sport=1024:65535 source=10.0.0.1", None),

@@ -519,6 +519,7 @@ fn combination(
     whole: Range<usize>,
 ) -> Result<(), OptionFault> {
     let find = |name: &str| given.iter().find(|(other, ..)| *other == name);
+    let is_on = |name: &str| find(name).is_some_and(|(_, on, _)| parse_boolean(on) == Some(true));
     match spec.keys {
         Some("hostpci" | "usb") => match (find("host"), find("mapping")) {
             (Some(_), Some((.., range))) => {
@@ -564,12 +565,8 @@ fn combination(
             let message = format!("`{key}` needs `path`");
             Err(OptionFault::at(FaultKind::Missing, whole, message))
         }
-        Some("net") => match (find("host-managed"), find("ip6")) {
-            (Some((_, managed, _)), Some((_, "auto", range)))
-                if parse_boolean(managed) == Some(true)
-                    && !find("link_down")
-                        .is_some_and(|(_, down, _)| parse_boolean(down) == Some(true)) =>
-            {
+        Some("net") => match find("ip6") {
+            Some((_, "auto", range)) if is_on("host-managed") && !is_on("link_down") => {
                 let message = "`ip6=auto` cannot be combined with `host-managed=1`".to_owned();
                 Err(OptionFault::at(FaultKind::Conflict, range.clone(), message)
                     .with_help("the host takes no part in SLAAC: give an address, or `dhcp`"))

@@ -88,7 +88,8 @@ fn device(disk: &VmDisk) -> String {
 
 /// The driver of the controller that a guest's SCSI disks are on, where NixOS does not take it into the initial RAM disk by
 /// itself: it takes those of disks that real machines have, and `qemu-guest.nix` adds virtio's. Without it the guest waits for
-/// its root until it gives up. What QEMU emulates is in its docs/system and hw/scsi: an 53c895a or 53c810, a MegaRAID, a PVSCSI.
+/// its root until it gives up. What QEMU emulates is in its docs/system and hw/scsi: a 53c895a or 53c810, a MegaRAID, and one of
+/// VMware's making.
 fn scsi_driver(vm: &Vm) -> Option<&'static str> {
     vm.disks
         .iter()
