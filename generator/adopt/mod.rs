@@ -516,7 +516,14 @@ fn after_plan(decided: &Decided, changes: &[Change]) -> Decided {
                 keep(decided, &mut next, Part::Job(job), change);
             }
             Object::Firewall(_) | Object::Unit(_) | Object::File(_) => {
-                let Some(line) = &change.line else { continue };
+                let Some(line) = &change.line else {
+                    // What no file of the tree says: the node's line in `/etc/hosts`.
+                    if let Object::File(path) = &change.object {
+                        let why = || told(change);
+                        next.untouched.entry(path.clone()).or_insert_with(why);
+                    }
+                    continue;
+                };
                 let part = Part::File(line.path.clone());
                 // What moxc would add by itself to what backups do stays out.
                 if line.path == files::VZDUMP_CONF

@@ -177,8 +177,11 @@ pub fn router_listeners(host: &Host) -> Vec<String> {
 }
 
 /// The address that the node's name stands for: that of the way out, else the first there is. None where a server gives
-/// the address of the way out: only the host knows it.
+/// the address of the way out: only the host knows it. None, either, where the spec leaves the file to the host.
 pub fn hosts_line(host: &Host) -> Option<HostsLine> {
+    if host.untouched().any(|path| path == "etc/hosts") {
+        return None;
+    }
     let legs = || host.network.legs();
     let out = |v6: bool| {
         legs()

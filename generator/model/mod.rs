@@ -198,6 +198,15 @@ impl Host {
         format!("{}.{}", self.name.as_str(), self.domain.as_str())
     }
 
+    /// The files that the spec leaves to the host, by their paths without the first `/`.
+    pub fn untouched(&self) -> impl Iterator<Item = &str> {
+        let left = self.kept.iter().filter(|kept| match &kept.what {
+            KeptText::Untouched => true,
+            KeptText::Lines(_) | KeptText::Text(_) | KeptText::Sections(_) => false,
+        });
+        left.map(|kept| kept.path.as_str())
+    }
+
     /// The virtual machines, in the order of their VMIDs.
     pub fn vms(&self) -> impl Iterator<Item = (Id<Guest>, &Guest, &Vm)> {
         self.guests

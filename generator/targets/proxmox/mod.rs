@@ -10,7 +10,7 @@ pub mod system;
 
 use crate::diagnostics::Sink;
 use crate::facts::Facts;
-use crate::model::{Host, KeptText};
+use crate::model::Host;
 use crate::origin::Origin;
 use crate::output::FileSet;
 use crate::targets::about::About;
@@ -48,12 +48,8 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
 
 /// The files of which the spec says that the host's own stay.
 fn left(host: &Host) -> Vec<String> {
-    let untouched = host.kept.iter().filter(|kept| match &kept.what {
-        KeptText::Untouched => true,
-        KeptText::Lines(_) | KeptText::Text(_) | KeptText::Sections(_) => false,
-    });
-    untouched
-        .map(|kept| format!("proxmox/{}", kept.path.as_str()))
+    host.untouched()
+        .map(|path| format!("proxmox/{path}"))
         .collect()
 }
 
