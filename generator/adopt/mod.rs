@@ -171,8 +171,18 @@ fn finish(
 ) -> Adopted {
     let mut faults: Vec<String> = Vec::new();
     for ((part, says), why) in &decided.faulty {
-        if !decided.out.contains_key(part) {
-            faults.push(format!("{} `{says}`: {}", shown(part), first_line(why)));
+        if decided.out.contains_key(part) {
+            continue;
+        }
+        let what = format!("{} `{says}`", shown(part));
+        if is_unknown(live, part, says, why) {
+            notes.insert(Note {
+                kind: NoteKind::Unknown,
+                what,
+                why: first_line(why).to_owned(),
+            });
+        } else {
+            faults.push(format!("{what}: {}", first_line(why)));
         }
     }
     for (part, why) in &decided.out {
@@ -192,6 +202,20 @@ fn finish(
         faults,
         found: compiled.found,
         plan: compiled.plan.filter(|_| compiled.builds),
+    }
+}
+
+/// Whether an entry is refused because moxc does not know it, and not because it is wrong: an option of a newer release.
+fn is_unknown(live: &Snapshot, part: &Part, says: &str, why: &str) -> bool {
+    match part {
+        Part::Guest(vmid) => {
+            let guest = live.own().and_then(|own| own.guests.get(vmid));
+            guest.is_some_and(|guest| {
+                guest.config.get(says).is_some() && guest.kind.config_file().option(says).is_none()
+            })
+        }
+        Part::Store(_) => why.starts_with(Code::MOX0002.as_str()),
+        _ => false,
     }
 }
 

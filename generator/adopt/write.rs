@@ -59,6 +59,8 @@ pub enum NoteKind {
     Normalised,
     /// The spec keeps it word for word.
     Kept,
+    /// moxc does not know it: it stands as a comment, and stays on the host.
+    Unknown,
     /// Nobody knows.
     Unread,
 }
@@ -69,6 +71,7 @@ impl NoteKind {
         match self {
             Self::Normalised => "normalised",
             Self::Kept => "kept word for word",
+            Self::Unknown => "not known to moxc, stays as it is",
             Self::Unread => "not read",
         }
     }

@@ -99,7 +99,12 @@ fn tell(adopted: &Adopted, path: &Path, terminal: &mut Terminal) -> Result<(), F
     for fault in &adopted.faults {
         terminal.remark(&format!("stands as a comment: {fault}\n"));
     }
-    let kinds = [NoteKind::Normalised, NoteKind::Kept, NoteKind::Unread];
+    let kinds = [
+        NoteKind::Normalised,
+        NoteKind::Kept,
+        NoteKind::Unknown,
+        NoteKind::Unread,
+    ];
     for kind in kinds {
         let notes: Vec<&Note> = adopted
             .notes
