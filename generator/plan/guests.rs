@@ -113,10 +113,41 @@ pub(super) fn compare(pair: &Pair<'_>, place: &dyn Fn(&str) -> Option<Span>) -> 
     for key in keys {
         option(pair, key, &amid, place(key), &mut found);
     }
+    memory_with_balloon(&mut found);
     if live.get("lock").is_some() {
         refuse(&mut found);
     }
     found
+}
+
+/// Proxmox VE refuses a balloon above the memory, whichever of both is set first (`update_vm` of `PVE::API2::Qemu`): where both
+/// change, one command sets them.
+fn memory_with_balloon(found: &mut Found) {
+    let at = |option: &str| {
+        let mut changes = found.changes.iter();
+        changes.position(|change| change.option.as_deref() == Some(option))
+    };
+    let (Some(memory), Some(balloon)) = (at("memory"), at("balloon")) else {
+        return;
+    };
+    let sides: [fn(&mut Change) -> &mut Vec<Command>; 2] =
+        [|change| &mut change.commands, |change| &mut change.undo];
+    for side in sides {
+        let first = side(&mut found.changes[balloon]).clone();
+        let second = side(&mut found.changes[memory]).clone();
+        let ([first], [second]) = (&first[..], &second[..]) else {
+            continue;
+        };
+        // `qm set 100 --balloon 512`, `qm set 100 --memory 1024`.
+        if first.words().get(3).is_some_and(|word| word == "--balloon")
+            && let Some(rest) = second.words().get(3..)
+        {
+            let both = first.clone().args(rest);
+            for change in [memory, balloon] {
+                *side(&mut found.changes[change]) = vec![both.clone()];
+            }
+        }
+    }
 }
 
 /// Nothing of a locked guest can be changed.

@@ -677,6 +677,31 @@ fn what_is_meant_anyhow_is_not_spelled_out_for_it() {
 
 /// The API takes a mapping only with all that it maps, and the notes of a backup only with their storage.
 #[test]
+fn memory_and_balloon_are_set_by_one_command() {
+    let found = changed_guest(
+        "balloon: 512\nmemory: 1024\n",
+        "balloon: 2048\nmemory: 4096\n",
+    );
+    let commands: Vec<&[String]> = found.iter().map(|(.., commands)| &commands[..]).collect();
+    assert_eq!(
+        commands,
+        [["qm set 100 --balloon 2048 --memory 4096"]; 2],
+        "{found:?}"
+    );
+    // One that goes is still held against the memory that comes in the same call.
+    let found = changed_guest("balloon: 512\nmemory: 1024\n", "memory: 4096\n");
+    let commands: Vec<&[String]> = found.iter().map(|(.., commands)| &commands[..]).collect();
+    assert_eq!(
+        commands,
+        [
+            ["qm set 100 --delete balloon"],
+            ["qm set 100 --memory 4096"]
+        ],
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_generation_that_the_spec_names_is_meant() {
     const OLD: &str = "2f4e8f0a-5f0d-4a52-9d0b-6f0f5a3b7c11";
     const NEW: &str = "2f4e8f0a-5f0d-4a52-9d0b-6f0f5a3b7c12";
