@@ -12,12 +12,13 @@ use crate::value::{Cidr, RuleKey, UnheardRule};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     of_host(host, sink);
+    let datacenter = FirewallNames::of_datacenter(host);
     for guest in host.guests.values() {
         addresses(guest, sink);
         firewall(guest, sink);
         rules(guest, sink);
         rules_of_cards(guest, sink);
-        named(host, guest, sink);
+        named(datacenter.as_ref(), guest, sink);
         members(guest, sink);
         ways_out(guest, sink);
     }
@@ -248,14 +249,13 @@ fn rules_of_cards(guest: &Guest, sink: &mut Sink) {
 }
 
 /// Sets, aliases and groups that rules name, and that are nowhere.
-fn named(host: &Host, guest: &Guest, sink: &mut Sink) {
+fn named(datacenter: Option<&FirewallNames>, guest: &Guest, sink: &mut Sink) {
     let Some(firewall) = &guest.firewall else {
         return;
     };
-    let datacenter = FirewallNames::of_datacenter(host);
     let own = FirewallNames::of_guest(firewall);
     for rule in &firewall.rules {
-        if let (FirewallAction::Group(group), Some(datacenter)) = (&rule.action, &datacenter)
+        if let (FirewallAction::Group(group), Some(datacenter)) = (&rule.action, datacenter)
             && !datacenter.groups.contains(group.value.as_str())
         {
             let known = datacenter.groups.iter().map(String::as_str);
@@ -281,13 +281,13 @@ fn named(host: &Host, guest: &Guest, sink: &mut Sink) {
             let kind = if is_set { "set" } else { "alias" };
             let all = match scope {
                 Some("guest") => vec![own.kind(is_set)],
-                Some("dc") => match &datacenter {
+                Some("dc") => match datacenter {
                     Some(datacenter) => vec![datacenter.kind(is_set)],
                     None => continue,
                 },
                 // Those of SDN are made by it.
                 Some(_) => continue,
-                None => match &datacenter {
+                None => match datacenter {
                     Some(datacenter) => vec![own.kind(is_set), datacenter.kind(is_set)],
                     None => continue,
                 },

@@ -555,27 +555,30 @@ fn alone(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
     if !host.complete {
         return;
     }
+    // The host's own networks, of which one is enough.
+    let homes: BTreeMap<Segment, &Station<'_>> = stations
+        .iter()
+        .rev()
+        .filter(|one| one.owner == Owner::Host && one.address.is_ipv4() && !one.is_single)
+        .map(|one| (one.segment, one))
+        .collect();
     for (id, guest) in host.guests.iter() {
         for nic in guest.network.iter().filter(|nic| nic.gateway.is_none()) {
             let Some(own) = nic.static_address(false).filter(|own| !is_single(own)) else {
                 continue;
             };
-            let neighbours = || {
-                stations
-                    .iter()
-                    .filter(|other| other.segment == nic.segment())
-            };
-            let is_near = |other: &Station<'_>| {
-                other.owner != Owner::Guest(id) && own.contains(other.address)
-            };
-            let of_host = |other: &&Station<'_>| {
-                other.owner == Owner::Host && other.address.is_ipv4() && !other.is_single
-            };
-            let Some(of_host) = neighbours().find(of_host) else {
+            let Some(of_host) = homes.get(&nic.segment()) else {
                 continue;
             };
+            // They stand in the order of their segments and addresses.
+            let first = IpAddr::from(own.network().network());
+            let from = stations
+                .partition_point(|other| (other.segment, other.address) < (nic.segment(), first));
+            let mut near = stations[from..]
+                .iter()
+                .take_while(|other| other.segment == nic.segment() && own.contains(other.address));
             let span = nic.address.map_or(nic.span, |address| address.span);
-            if !neighbours().any(is_near) {
+            if near.all(|other| other.owner == Owner::Guest(id)) {
                 sink.push(
                     Diagnostic::new(
                         Code::MOX0618,

@@ -40,8 +40,7 @@ fn ports(host: &Host, together: &Running, sink: &mut Sink) {
     for (port, takers) in takers {
         for (at, (guest, place)) in takers.iter().enumerate() {
             let mut before = takers[..at].iter();
-            let Some((other, first)) =
-                before.find(|(other, _)| other == guest || together.can_run(*guest, *other))
+            let Some((other, first)) = before.find(|(other, _)| together.meet(*guest, *other))
             else {
                 continue;
             };
