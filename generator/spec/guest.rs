@@ -139,7 +139,8 @@ table! {
         "network" network: opt List<GuestNicSpec>;
         /// What the firewall of Proxmox VE lets through at cards with `firewall = true`.
         "firewall" firewall: opt GuestFirewallSpec;
-        /// What it is made from; may be left out beside `rootfs.volume`, of a container that is there already.
+        /// What it is made from; may be left out beside `rootfs.volume`, of a container that is there already. Such a one may
+        /// be a template itself: `true`.
         "template" template: opt TemplateSpec;
         /// Whether its root is an ordinary user of the host; on where left out.
         "unprivileged" unprivileged: opt bool;

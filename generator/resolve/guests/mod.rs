@@ -489,7 +489,21 @@ impl Resolver<'_> {
                 TemplateSpec::From(volume) => Some(Spanned::new(volume.clone(), template.span)),
                 TemplateSpec::Itself(_) => None,
             });
-        if template.is_none() && !is_there && !body.misread.contains(&"template") {
+        let itself = body.template.as_ref().filter(|_| template.is_none());
+        if let Some(itself) = itself.filter(|_| !is_there) {
+            self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0016,
+                    itself.span,
+                    "`template` without what the container is made from",
+                )
+                .also(body.span, "it is not there yet")
+                .help(
+                    "name what it is made from: `template = \"local:vztmpl/…\"`, and once it is there make it a template by \
+                     `pct template`; one that is there names its volume: `rootfs = { …, volume = \"…\" }`",
+                ),
+            );
+        } else if template.is_none() && !is_there && !body.misread.contains(&"template") {
             self.sink.push(
                 Diagnostic::new(Code::MOX0004, body.span, "the key `template` is missing")
                     .label("in this table")
