@@ -490,23 +490,26 @@ pools() {
       'zpool create' | 'zfs create' | 'zpool add' | 'lvcreate '* | 'vgcreate '* | 'pvcreate '*) undoable stays "what this made: ${words[*]:0:40}" ;;
     esac
   done <<<"$planned"
-  make_pools doing
+  gather_pool_options
+  doing bash "$tree/storage/create.sh" "${pool_options[@]}"
 }
 
-# make_pools COMMAND...: storage/create.sh, by the command.
-make_pools() {
-  local one options=(--yes --record "$state/properties")
+# gather_pool_options: what storage/create.sh is called with, in `pool_options`.
+gather_pool_options() {
+  local one
+  pool_options=(--yes --record "$state/properties")
   for one in "${confirms[@]}"; do
-    options+=(--confirm "$one")
+    pool_options+=(--confirm "$one")
   done
-  "$@" bash "$tree/storage/create.sh" "${options[@]}"
 }
+pool_options=()
 
 # note_pools: it notes what is there, where nothing of it changes: from then on it is what a run left, whoever has set it, so
 # that a later run sees what somebody changes.
 note_pools() {
   if [[ -n $pools_settled ]]; then
-    make_pools gate_hear 3600 "$list_most" ||
+    gather_pool_options
+    gate_hear 3600 "$list_most" bash "$tree/storage/create.sh" "${pool_options[@]}" ||
       complain note "what stands in the pools could not be noted: $(text_of "$heard_err" 200)"
   fi
 }
