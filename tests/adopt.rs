@@ -197,6 +197,25 @@ fn every_spelling_of_an_option_is_said() {
     }
 }
 
+/// Two guests that have one port of the host and of which at most one runs: the spec says that they exclude each other.
+#[test]
+fn guests_with_one_port_exclude_each_other() {
+    let host = lay_out("lvm-thin");
+    for vmid in [102, 103] {
+        let path = format!("live/etc/pve/nodes/pve1/qemu-server/{vmid}.conf");
+        let text =
+            format!("memory: 1024\nname: with-port-{vmid}\nostype: l26\nserial0: /dev/ttyS0\n");
+        fs::write(host.path().join(path), text).expect("a file");
+    }
+    let adopted = adopt(host.path(), &["-o", "host.toml"]);
+    assert_eq!(adopted.status, Some(0), "{}", adopted.err);
+    let text = fs::read_to_string(host.path().join("host.toml")).expect("a file");
+    assert!(
+        text.contains("exclusive-with = [\"with-port-102\"]"),
+        "{text}"
+    );
+}
+
 /// An option of a release that is newer than moxc is no fault: it stands as a comment, and the host keeps it.
 #[test]
 fn what_moxc_does_not_know_stays_and_is_said() {

@@ -440,7 +440,7 @@ impl Making {
                 &["order=1", "order=2,up=30", "3", "up=10,down=60"],
             ),
             ("balloon", &["0", "512"]),
-            ("machine", &["q35", "pc-i440fx-9.0", "pc-q35-8.1"]),
+            ("machine", &["q35", "pc-i440fx-8.0", "pc-q35-8.1"]),
             ("vga", &["qxl", "std", "virtio", "none", "qxl,memory=64"]),
             ("tablet", &["0", "1"]),
             ("localtime", &["0", "1"]),
@@ -467,8 +467,9 @@ impl Making {
         ];
         for (key, values) in optional {
             if chance.once_in(5) {
-                let value = chance.pick(values);
-                set(key, value);
+                // A port is one guest's.
+                let port = format!("ttyS{vmid}");
+                set(key, &chance.pick(values).replace("ttyS0", &port));
             }
         }
         let ovmf = chance.once_in(3);

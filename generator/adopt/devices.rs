@@ -105,6 +105,17 @@ pub(super) fn exclusive(
             }
         }
     }
+    // A serial or parallel port of the host is one guest's.
+    for guest in own.guests.values() {
+        for (key, value) in guest.config.options() {
+            let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
+            let port = guest.wanted(key).unwrap_or(value);
+            if matches!(base, "serial" | "parallel") && port.starts_with('/') {
+                let takers = takers.entry(("port", port.to_owned())).or_default();
+                takers.push(guest);
+            }
+        }
+    }
     let mut exclusive: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
     let starts = |guest: &LiveGuest| guest.wanted("onboot") == Some("1");
     let runs = |guest: &LiveGuest| live.runs(guest.vmid) == Some(true);
