@@ -346,9 +346,10 @@ impl Interfaces {
 
     /// The interfaces in the order in which Proxmox writes them: by what they are, a child (`x.5`,
     /// `x:1`) behind those of its parent's kind, else as they were added. But for one thing: a VLAN
-    /// of a bridge's port comes behind the bridges. ifupdown2 brings a port up with its bridge
-    /// alone, and in the order of the file, so that before it the VLAN is down and takes no routes:
-    /// the host would be without its way out (CumulusNetworks/ifupdown2#124).
+    /// of a bridge's port comes behind the bridges, but for one that is a port itself and comes up with
+    /// its own bridge. ifupdown2 brings a port up with its bridge alone, and in the order of the file, so
+    /// that before it the VLAN is down and takes no routes: the host would be without its way out
+    /// (CumulusNetworks/ifupdown2#124).
     fn in_print_order(&self) -> Vec<&Interface> {
         let ports: BTreeSet<&str> = self
             .ifaces
@@ -378,7 +379,13 @@ impl Interfaces {
                 options.any(|(key, value)| key == "link-type" && value == "dummy")
             });
             let rank = match kind {
-                Some(_) if depth > 0 && ports.contains(root) => 5,
+                Some(_)
+                    if depth > 0
+                        && ports.contains(root)
+                        && !ports.contains(interface.name.as_str()) =>
+                {
+                    5
+                }
                 Some(InterfaceKind::Other) if is_dummy => 1,
                 Some(InterfaceKind::Loopback) => 0,
                 Some(InterfaceKind::Card) => 2,
