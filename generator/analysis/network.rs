@@ -571,7 +571,7 @@ fn alone(host: &Host, stations: &[Station<'_>], sink: &mut Sink) {
                 continue;
             };
             // They stand in the order of their segments and addresses.
-            let first = IpAddr::from(own.network().network());
+            let first = own.network().network();
             let from = stations
                 .partition_point(|other| (other.segment, other.address) < (nic.segment(), first));
             let mut near = stations[from..]
