@@ -38,14 +38,9 @@ fn ports(host: &Host, together: &Running, sink: &mut Sink) {
         }
     }
     for (port, takers) in takers {
-        for (at, (guest, place)) in takers.iter().enumerate() {
-            let mut before = takers[..at].iter();
-            let Some((other, first)) = before.find(|(other, _)| together.meet(*guest, *other))
-            else {
-                continue;
-            };
-            let name = &host.guests[*guest].name.value;
-            let other_name = &host.guests[*other].name.value;
+        for ((guest, place), (other, first)) in meetings(&takers, together) {
+            let name = &host.guests[guest].name.value;
+            let other_name = &host.guests[other].name.value;
             let (message, help) = if guest == other {
                 (
                     format!("`{name}` has `{port}` twice"),
@@ -60,9 +55,9 @@ fn ports(host: &Host, together: &Running, sink: &mut Sink) {
                 )
             };
             sink.push(
-                Diagnostic::new(Code::MOX0511, *place, message)
+                Diagnostic::new(Code::MOX0511, place, message)
                     .label("given again")
-                    .also(*first, "given here")
+                    .also(first, "given here")
                     .note("both would open it, and each would get a part of what comes")
                     .help(help),
             );
@@ -72,6 +67,18 @@ fn ports(host: &Host, together: &Running, sink: &mut Sink) {
 
 /// A guest that takes a device, and where it says so.
 type Taker = (Id<Guest>, Span);
+
+/// Each that would have a thing at the same time as one before it, and the first of these.
+fn meetings<'a>(
+    takers: &'a [Taker],
+    together: &'a Running,
+) -> impl Iterator<Item = (Taker, Taker)> + 'a {
+    takers.iter().enumerate().filter_map(|(at, taker)| {
+        let mut before = takers[..at].iter();
+        let other = before.find(|(other, _)| together.meet(taker.0, *other))?;
+        Some((*taker, *other))
+    })
+}
 
 /// One device, two guests that can run together; or one guest twice.
 fn shared(host: &Host, together: &Running, sink: &mut Sink) {
@@ -87,15 +94,9 @@ fn shared(host: &Host, together: &Running, sink: &mut Sink) {
         }
     }
     for (device, takers) in takers {
-        for (at, (guest, place)) in takers.iter().enumerate() {
-            let Some((other, other_place)) = takers[..at]
-                .iter()
-                .find(|(other, _)| together.meet(*guest, *other))
-            else {
-                continue;
-            };
-            let name = &host.guests[*guest].name.value;
-            let other_name = &host.guests[*other].name.value;
+        for ((guest, place), (other, other_place)) in meetings(&takers, together) {
+            let name = &host.guests[guest].name.value;
+            let other_name = &host.guests[other].name.value;
             let (message, help) = if guest == other {
                 (
                     format!("the USB device {device} is given to `{name}` twice"),
@@ -112,9 +113,9 @@ fn shared(host: &Host, together: &Running, sink: &mut Sink) {
                 )
             };
             sink.push(
-                Diagnostic::new(Code::MOX0511, *place, message)
+                Diagnostic::new(Code::MOX0511, place, message)
                     .label("given again")
-                    .also(*other_place, "given here")
+                    .also(other_place, "given here")
                     .note("QEMU takes the device when the guest starts: the first one loses it, or the second one does not get it")
                     .help(help),
             );
