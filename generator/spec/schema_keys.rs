@@ -685,6 +685,7 @@ impl SchemaTable for ImageOptions {
     ];
     const SAID: &'static [(&'static str, &'static str)] = &[
         ("file", "`image`"),
+        ("format", "nothing: a disc has none"),
         ("import-from", "nothing: a disc is no disk"),
         ("media", "nothing: it is always a disc"),
         ("volume", "`image`"),
