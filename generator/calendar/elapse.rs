@@ -407,9 +407,6 @@ enum Bounds {
 }
 
 /// The first match of `expression` after `after` (microseconds since 1970).
-///
-/// Field by field from the year down: take the earliest value that matches, reset the smaller fields when a
-/// field changed, and start over whenever a value does not exist.
 fn find_next<C: Clock>(
     expression: &Expression,
     clock: &mut C,
@@ -417,173 +414,183 @@ fn find_next<C: Clock>(
     dst: Option<bool>,
 ) -> Outcome {
     let from = after + 1;
-    let Some(mut wall) = clock.wall(from.div_euclid(SECOND.into())) else {
+    let Some(wall) = clock.wall(from.div_euclid(SECOND.into())) else {
         return Outcome::Never;
     };
-    let mut fraction = from.rem_euclid(SECOND.into());
-
+    let mut search = Search {
+        expression,
+        clock,
+        wall,
+        fraction: from.rem_euclid(SECOND.into()),
+    };
     for _ in 0..MOST_STEPS {
         // Where mktime fails it leaves the fields alone, and the checks that follow notice.
-        let _ = clock.settle(&mut wall);
-        wall.dst = dst;
-
-        let Some(year) = expression.year.next_from(wall.year) else {
-            return Outcome::Never;
-        };
-        let changed = year != wall.year;
-        if changed {
-            wall = Wall {
-                year,
-                month: 1,
-                ..midnight(wall, 1)
-            };
-            fraction = 0;
-        }
-        // A first of January that is not there ends the search, as it does in systemd.
-        if settle_within(clock, &mut wall, changed) != Bounds::Within {
+        let _ = search.clock.settle(&mut search.wall);
+        search.wall.dst = dst;
+        if !search.year() {
             return Outcome::Never;
         }
-
-        let month = expression.month.next_from(wall.month);
-        let bounds = month.map_or(Bounds::Out, |month| {
-            let changed = month != wall.month;
-            if changed {
-                wall = Wall {
-                    month,
-                    ..midnight(wall, 1)
-                };
-                fraction = 0;
-            }
-            settle_within(clock, &mut wall, changed)
-        });
-        match bounds {
-            Bounds::Within => {}
-            Bounds::Moved => continue,
-            Bounds::Out => {
-                wall = Wall {
-                    year: wall.year + 1,
-                    month: 1,
-                    ..midnight(wall, 1)
-                };
-                fraction = 0;
-                continue;
-            }
-        }
-
-        let day = if expression.from_month_end {
-            matching_from_month_end(&expression.day, clock, &wall)
-        } else {
-            expression.day.next_from(wall.day)
-        };
-        let bounds = day.map_or(Bounds::Out, |day| {
-            let changed = day != wall.day;
-            if changed {
-                wall = midnight(wall, day);
-                fraction = 0;
-            }
-            settle_within(clock, &mut wall, changed)
-        });
-        match bounds {
-            Bounds::Within => {}
-            Bounds::Moved => continue,
-            Bounds::Out => {
-                wall = Wall {
-                    month: wall.month + 1,
-                    ..midnight(wall, 1)
-                };
-                fraction = 0;
-                continue;
-            }
-        }
-
-        if !on_weekday(expression.weekdays, &wall) {
-            wall = midnight(wall, wall.day + 1);
-            fraction = 0;
+        let fits = search.month()
+            && search.day()
+            && search.weekday()
+            && search.hour()
+            && search.minute()
+            && search.second();
+        if !fits {
             continue;
         }
-
-        let hour = expression.hour.next_from(wall.hour);
-        let bounds = hour.map_or(Bounds::Out, |hour| {
-            let changed = hour != wall.hour;
-            if changed {
-                wall = Wall {
-                    hour,
-                    minute: 0,
-                    second: 0,
-                    ..wall
-                };
-                fraction = 0;
-            }
-            settle_within(clock, &mut wall, changed)
-        });
-        match bounds {
-            Bounds::Within => {}
-            Bounds::Moved => continue,
-            Bounds::Out => {
-                wall = midnight(wall, wall.day + 1);
-                fraction = 0;
-                continue;
-            }
-        }
-
-        let minute = expression.minute.next_from(wall.minute);
-        let bounds = minute.map_or(Bounds::Out, |minute| {
-            let changed = minute != wall.minute;
-            if changed {
-                wall = Wall {
-                    minute,
-                    second: 0,
-                    ..wall
-                };
-                fraction = 0;
-            }
-            settle_within(clock, &mut wall, changed)
-        });
-        match bounds {
-            Bounds::Within => {}
-            Bounds::Moved => continue,
-            Bounds::Out => {
-                wall = Wall {
-                    hour: wall.hour + 1,
-                    minute: 0,
-                    second: 0,
-                    ..wall
-                };
-                fraction = 0;
-                continue;
-            }
-        }
-
-        let second = i64::from(SECOND);
-        let microsecond = expression
-            .microsecond
-            .next_from(wall.second * second + fraction);
-        let bounds = microsecond.map_or(Bounds::Out, |microsecond| {
-            let changed = microsecond / second != wall.second;
-            wall.second = microsecond / second;
-            fraction = microsecond % second;
-            settle_within(clock, &mut wall, changed)
-        });
-        match bounds {
-            Bounds::Within => {}
-            Bounds::Moved => continue,
-            Bounds::Out => {
-                wall = Wall {
-                    minute: wall.minute + 1,
-                    second: 0,
-                    ..wall
-                };
-                fraction = 0;
-                continue;
-            }
-        }
-
-        return match clock.settle(&mut wall) {
-            Some(at) if at >= 0 => Outcome::At(at * second + fraction),
+        return match search.clock.settle(&mut search.wall) {
+            Some(at) if at >= 0 => Outcome::At(at * i64::from(SECOND) + search.fraction),
             _ => Outcome::Never,
         };
     }
     Outcome::Stuck
+}
+
+/// A wall time on its way to the next match.
+///
+/// Field by field from the year down: each takes the earliest value that matches, the smaller fields start over when one
+/// changed, and the search starts over (the answer of a field is then false) whenever a value does not exist.
+struct Search<'a, C> {
+    expression: &'a Expression,
+    clock: &'a mut C,
+    wall: Wall,
+    /// Microseconds beyond the second.
+    fraction: i64,
+}
+
+impl<C: Clock> Search<'_, C> {
+    /// A first of January that is not there ends the search, as it does in systemd.
+    fn year(&mut self) -> bool {
+        let Some(year) = self.expression.year.next_from(self.wall.year) else {
+            return false;
+        };
+        let changed = year != self.wall.year;
+        if changed {
+            self.start(Wall {
+                year,
+                month: 1,
+                ..midnight(self.wall, 1)
+            });
+        }
+        settle_within(self.clock, &mut self.wall, changed) == Bounds::Within
+    }
+
+    fn month(&mut self) -> bool {
+        let month = self.expression.month.next_from(self.wall.month);
+        let start = |wall: Wall, month| Wall {
+            month,
+            ..midnight(wall, 1)
+        };
+        let next = |wall: Wall| Wall {
+            year: wall.year + 1,
+            month: 1,
+            ..midnight(wall, 1)
+        };
+        self.field(self.wall.month, month, start, next)
+    }
+
+    fn day(&mut self) -> bool {
+        let days = &self.expression.day;
+        let day = if self.expression.from_month_end {
+            matching_from_month_end(days, self.clock, &self.wall)
+        } else {
+            days.next_from(self.wall.day)
+        };
+        let next = |wall: Wall| Wall {
+            month: wall.month + 1,
+            ..midnight(wall, 1)
+        };
+        self.field(self.wall.day, day, midnight, next)
+    }
+
+    fn weekday(&mut self) -> bool {
+        let fits = on_weekday(self.expression.weekdays, &self.wall);
+        if !fits {
+            self.start(midnight(self.wall, self.wall.day + 1));
+        }
+        fits
+    }
+
+    fn hour(&mut self) -> bool {
+        let hour = self.expression.hour.next_from(self.wall.hour);
+        let start = |wall: Wall, hour| Wall {
+            hour,
+            ..midnight(wall, wall.day)
+        };
+        let next = |wall: Wall| midnight(wall, wall.day + 1);
+        self.field(self.wall.hour, hour, start, next)
+    }
+
+    fn minute(&mut self) -> bool {
+        let minute = self.expression.minute.next_from(self.wall.minute);
+        let start = |wall: Wall, minute| Wall {
+            minute,
+            second: 0,
+            ..wall
+        };
+        let next = |wall: Wall| Wall {
+            hour: wall.hour + 1,
+            minute: 0,
+            second: 0,
+            ..wall
+        };
+        self.field(self.wall.minute, minute, start, next)
+    }
+
+    /// With what is beyond the second, as an expression says both in one.
+    fn second(&mut self) -> bool {
+        let second = i64::from(SECOND);
+        let now = self.wall.second * second + self.fraction;
+        let Some(microsecond) = self.expression.microsecond.next_from(now) else {
+            return self.next_minute();
+        };
+        let changed = microsecond / second != self.wall.second;
+        self.wall.second = microsecond / second;
+        self.fraction = microsecond % second;
+        match settle_within(self.clock, &mut self.wall, changed) {
+            Bounds::Within => true,
+            Bounds::Moved => false,
+            Bounds::Out => self.next_minute(),
+        }
+    }
+
+    fn next_minute(&mut self) -> bool {
+        self.start(Wall {
+            minute: self.wall.minute + 1,
+            second: 0,
+            ..self.wall
+        });
+        false
+    }
+
+    /// Goes on from the beginning of a second.
+    fn start(&mut self, wall: Wall) {
+        self.wall = wall;
+        self.fraction = 0;
+    }
+
+    /// Gives a field, which is `now`, its next value: where that is another, what is smaller starts over. Where there is
+    /// none, the `next` larger field goes on by one.
+    fn field(
+        &mut self,
+        now: i64,
+        value: Option<i64>,
+        start: impl Fn(Wall, i64) -> Wall,
+        next: impl Fn(Wall) -> Wall,
+    ) -> bool {
+        let bounds = value.map_or(Bounds::Out, |value| {
+            let changed = value != now;
+            if changed {
+                self.start(start(self.wall, value));
+            }
+            settle_within(self.clock, &mut self.wall, changed)
+        });
+        if bounds == Bounds::Out {
+            self.start(next(self.wall));
+        }
+        bounds == Bounds::Within
+    }
 }
 
 /// The start of day `day` in the month of `wall`.
