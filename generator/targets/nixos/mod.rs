@@ -33,8 +33,12 @@ mod update;
 mod user_modules;
 mod users;
 
+use rayon::prelude::*;
+
+use self::user_modules::UserModules;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
+use crate::model::{Guest, Host, Id, NixosGuest};
 use crate::nix::{self, Attrs, BuildError, Built};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
@@ -44,6 +48,9 @@ use crate::value::Platform;
 
 /// The name of the target, as in the manifest.
 const TARGET: &str = "nixos";
+
+/// So many guests' modules are not worth another thread.
+const FEW: usize = 16;
 
 /// What will stand in `nixos/`: paths below it, and texts.
 #[derive(Debug, Default)]
@@ -60,24 +67,32 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
     let mut names = Vec::new();
     let own = user_modules::collect(host, origin.surroundings(), TARGET, sink);
     let clients = network::Clients::of(host);
-    for (id, guest) in host.guests.iter() {
-        let Some(nixos) = &guest.nixos else { continue };
-        let mut module = module::Module::default();
-        match guest::module((host, &clients), id, guest, nixos, &own, &mut module) {
-            Ok(tree) => {
-                let mut header = origin.header();
-                if let Some(description) = &guest.description {
-                    header = format!("{header}\n\n{}", description.value);
-                }
-                let printed = nix::print_file(&header, &tree);
-                check::module(guest, nixos, &own, &printed, sink);
-                plan.files.push((file_of(&guest.name.value), printed.text));
-                names.push(guest.name.value.clone());
-            }
-            Err(error) => sink.push(cannot_hold(guest.name.span, &error)),
-        }
-        for (span, error) in module.faults {
-            sink.push(cannot_hold(span, &error));
+    let guests: Vec<_> = host
+        .guests
+        .iter()
+        .filter_map(|(id, guest)| Some((id, guest, guest.nixos.as_ref()?)))
+        .collect();
+    // Each module is printed and read back by itself: of a large host on every core.
+    let printed: Vec<(Option<String>, Sink)> = guests
+        .par_iter()
+        .with_min_len(FEW)
+        .map(|&(id, guest, nixos)| {
+            let mut told = Sink::new();
+            let text = print(
+                (host, &clients),
+                (id, guest, nixos),
+                &own,
+                origin,
+                &mut told,
+            );
+            (text, told)
+        })
+        .collect();
+    for ((_, guest, _), (text, told)) in guests.into_iter().zip(printed) {
+        sink.extend(told);
+        if let Some(text) = text {
+            plan.files.push((file_of(&guest.name.value), text));
+            names.push(guest.name.value.clone());
         }
     }
     if *host.platform == Platform::Nixos {
@@ -121,6 +136,36 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
     plan.files.extend(support::files(&origin.header()));
     plan.copies = own.into_files();
     plan
+}
+
+/// The text of a guest's module; none where Nix cannot hold it.
+fn print(
+    (host, clients): (&Host, &network::Clients),
+    (id, guest, nixos): (Id<Guest>, &Guest, &NixosGuest),
+    own: &UserModules,
+    origin: &Origin,
+    sink: &mut Sink,
+) -> Option<String> {
+    let mut module = module::Module::default();
+    let text = match guest::module((host, clients), id, guest, nixos, own, &mut module) {
+        Ok(tree) => {
+            let mut header = origin.header();
+            if let Some(description) = &guest.description {
+                header = format!("{header}\n\n{}", description.value);
+            }
+            let printed = nix::print_file(&header, &tree);
+            check::module(guest, nixos, own, &printed, sink);
+            Some(printed.text)
+        }
+        Err(error) => {
+            sink.push(cannot_hold(guest.name.span, &error));
+            None
+        }
+    };
+    for (span, error) in module.faults {
+        sink.push(cannot_hold(span, &error));
+    }
+    text
 }
 
 /// Writes them down.
