@@ -12,9 +12,9 @@ use super::terminal::Terminal;
 use super::{Failure, Status, images, live};
 use crate::apply::{Group, Step, planned};
 use crate::diagnostics::Sink;
-use crate::live::{Item, Snapshot};
+use crate::live::Snapshot;
 use crate::model::Host;
-use crate::plan::Plan;
+use crate::plan::{Applied, Plan};
 use crate::shell::{self, Command};
 use crate::template::{Templates, one_line};
 
@@ -152,20 +152,10 @@ fn is_chosen(step: &Step, choice: &Choice) -> bool {
 
 /// What the last run left, by path: the texts in the host's `applied.json`.
 fn left(snapshot: &Snapshot) -> BTreeMap<String, String> {
-    let Item::Present(file) = snapshot.tree.file("var/lib/moxc/applied.json") else {
-        return BTreeMap::new();
-    };
-    let Ok(applied) = serde_json::from_str::<serde_json::Value>(&file.text) else {
-        return BTreeMap::new();
-    };
-    let files = applied["files"].as_object();
+    let applied = Applied::of(snapshot).unwrap_or_default();
+    let files = applied.files.into_iter();
     files
-        .into_iter()
-        .flatten()
-        .map(|(path, entry)| {
-            let text = entry["text"].as_str().unwrap_or_default();
-            (path.clone(), text.to_owned())
-        })
+        .map(|(path, file)| (path, file.text.unwrap_or_default()))
         .collect()
 }
 

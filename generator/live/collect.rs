@@ -141,23 +141,36 @@ mod tests {
     fn blanks_what_the_reader_blanks() {
         let start = SCRIPT.find("blank() {").expect("it is there");
         let end = start + SCRIPT[start..].find("\n}\n").expect("it ends") + 3;
-        let script = format!("{}\nblank\n", &SCRIPT[start..end]);
         let lines = "cipassword: a b,c\n\twpa-psk x y\nname: token-ring\nnet0: a=b,token=xyz,c=d\n#API_TOKEN: z\n\
                      deb https://me:word@repo.example/x y\n#the password is safe\nExecStart=/bin/x --password abc d\n\
                      password:\nPrivateKey = abc=\nportal https://host.example:8007/x\n";
-        let child = Command::new("sh")
-            .args(["-c", &script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn();
-        let Ok(mut child) = child else {
-            return;
-        };
-        let mut stdin = child.stdin.take().expect("it is piped");
-        stdin.write_all(lines.as_bytes()).expect("sh reads it");
-        drop(stdin);
-        let output = child.wait_with_output().expect("sh ends");
+        let json = serde_json::json!({"files": {
+            "etc/pve/lxc/100.conf": {"text": "a: \"b\"\ncipassword: x\"y\\z\nname: c\n"},
+            "etc/network/interfaces": {"text": "iface wlan0\n\twpa-psk a b\n"},
+            "key": "token", "password": 7, "secret": ["a", "", "b"], "token": null,
+        }})
+        .to_string();
         let blanked = crate::live::secrets::blank(lines).expect("there are secrets");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), blanked);
+        let blanked_json = crate::live::secrets::blank_json(&json).expect("there are secrets");
+        for (path, text, blanked) in [("a.conf", lines, blanked), ("a.json", &json, blanked_json)] {
+            let script = format!("{}\nblank {path}\n", &SCRIPT[start..end]);
+            let child = Command::new("sh")
+                .args(["-c", &script])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn();
+            let Ok(mut child) = child else {
+                return;
+            };
+            let mut stdin = child.stdin.take().expect("it is piped");
+            stdin.write_all(text.as_bytes()).expect("sh reads it");
+            drop(stdin);
+            let output = child.wait_with_output().expect("sh ends");
+            let printed = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(
+                printed.trim_end().replace(": \"<", ":\"<"),
+                blanked.trim_end().replace(": \"<", ":\"<")
+            );
+        }
     }
 }

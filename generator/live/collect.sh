@@ -94,17 +94,20 @@ secret() {
   esac
 }
 
-# Copies text without what stands behind the name of a secret.
+# Copies text without what stands behind the name of a secret; $1 is its path. JSON stays JSON: a string in it is text of
+# its own, and what bears the name of a secret goes whole.
 blank() {
-  awk '
+  json=0
+  case $1 in *.json) json=1 ;; esac
+  awk -v json="$json" '
     function ends(word,   i, n, names) {
       n = split("password passwd passphrase wpa-psk wpa_psk privatekey private-key private_key presharedkey secret token", names, " ")
       for (i = 1; i <= n; i++)
         if (length(word) >= length(names[i]) && substr(word, length(word) - length(names[i]) + 1) == names[i]) return 1
       return 0
     }
-    {
-      line = $0; cut = 0; at = 1; low = tolower(line)
+    function blanked(line,   cut, at, low, start, end, word, rest, lead, flag, host, url) {
+      cut = 0; at = 1; low = tolower(line)
       while (at <= length(line) && !cut) {
         if (!match(substr(low, at), /[a-z0-9_-]+/)) break
         start = at + RSTART - 1; end = start + RLENGTH
@@ -125,9 +128,41 @@ blank() {
         url = RSTART + 3 + index(host, ":")
         if (!cut || url < cut) cut = url
       }
-      if (cut) line = substr(line, 1, cut - 1) "<secret>"
-      print line
-    }'
+      return cut ? substr(line, 1, cut - 1) "<secret>" : line
+    }
+    # Every `from`, the text of a pattern, as `to`, in which gsub() would read more than there is.
+    function swapped(text, from, to,   parts, n, i, out) {
+      n = split(text, parts, from)
+      out = parts[1]
+      for (i = 2; i <= n; i++) out = out to parts[i]
+      return out
+    }
+    # \001, \002 and \003 stand for the escapes of a backslash, a quote and a tab.
+    function blanked_string(text,   rows, n, i, out, row) {
+      n = split(text, rows, /\\n/)
+      for (i = 1; i <= n; i++) {
+        row = blanked(swapped(swapped(rows[i], "\002", "\""), "\\\\t", "\t"))
+        out = (i == 1 ? "" : out "\\n") swapped(swapped(row, "\"", "\002"), "\t", "\\t")
+      }
+      return out
+    }
+    function blanked_json(line,   parts, n, i, out, secret) {
+      line = swapped(swapped(line, "\\\\\\\\", "\001"), "\\\\\"", "\002")
+      n = split(line, parts, "\"")
+      for (i = 1; i <= n; i++) {
+        if (i % 2) {
+          # What stands between strings; a number is a value, too.
+          if (i > 1 && ends(tolower(parts[i - 1]))) sub(/^[ \t]*:[ \t]*-?[0-9][0-9.eE+-]*/, ": \"<secret>\"", parts[i])
+          if (i > 1 && ends(tolower(parts[i - 1])) && parts[i] ~ /^[ \t]*:[ \t]*\[?[ \t]*$/) secret = parts[i] ~ /\[/ ? 2 : 1
+          else if (secret < 2 || parts[i] !~ /^[ \t]*,[ \t]*$/) secret = 0
+        }
+        else if (secret) { if (parts[i] != "") parts[i] = "<secret>" }
+        else parts[i] = blanked_string(parts[i])
+        out = (i == 1 ? "" : out "\"") parts[i]
+      }
+      return swapped(swapped(out, "\002", "\\\""), "\001", "\\\\")
+    }
+    { print json ? blanked_json($0) : blanked($0) }'
 }
 
 # Whether a file is too large to be of use, or no text of ours.
@@ -148,7 +183,7 @@ copy() {
     return
   fi
   sha1sum "$1" >>"$work/.moxc/digests"
-  blank <"$1" >"$work/$1"
+  blank "$1" <"$1" >"$work/$1"
 }
 
 case ${1-} in
@@ -206,7 +241,7 @@ printf '%s\n' "$answers" | while IFS='|' read -r name command; do
     volumes) if command -v pvesm >/dev/null 2>&1; then volumes >"$work/.moxc/$name"; fi ;;
     *)
       # shellcheck disable=SC2086 # the words of a command of ours
-      timeout 30 $command >"$work/.moxc/$name.raw" 2>/dev/null && blank <"$work/.moxc/$name.raw" >"$work/.moxc/$name"
+      timeout 30 $command >"$work/.moxc/$name.raw" 2>/dev/null && blank "$name" <"$work/.moxc/$name.raw" >"$work/.moxc/$name"
       rm -f "$work/.moxc/$name.raw"
       ;;
   esac

@@ -3,6 +3,8 @@
 //! Whole files by their paths, and values inside a file by the names in front of them. The collector blanks the same
 //! on the host, so that a secret does not even travel; here it is done again, since a copy may come from elsewhere.
 
+use serde_json::Value;
+
 /// What stands in the place of a secret.
 pub const BLANK: &str = "<secret>";
 
@@ -74,6 +76,48 @@ pub fn blank(text: &str) -> Option<String> {
     Some(blanked)
 }
 
+/// The same for JSON, which it stays: a string is blanked as a text of its own, and what bears a secret's name whole.
+///
+/// Text that is no JSON after all is blanked as any other.
+pub fn blank_json(text: &str) -> Option<String> {
+    let Ok(mut value) = serde_json::from_str::<Value>(text) else {
+        return blank(text);
+    };
+    blank_value(&mut value, false).then(|| value.to_string())
+}
+
+/// Blanks what is secret in a value; whether something was.
+fn blank_value(value: &mut Value, has_secret_name: bool) -> bool {
+    let blanked = match value {
+        Value::String(text) if has_secret_name => {
+            (!text.is_empty() && text != BLANK).then(|| BLANK.to_owned())
+        }
+        Value::String(text) => blank(text),
+        Value::Number(_) if has_secret_name => Some(BLANK.to_owned()),
+        Value::Array(values) => {
+            let any = |some, value| blank_value(value, has_secret_name) || some;
+            return values.iter_mut().fold(false, any);
+        }
+        Value::Object(members) => {
+            let any = |some, (name, value): (&String, &mut Value)| {
+                blank_value(value, is_secret_name(name)) || some
+            };
+            return members.iter_mut().fold(false, any);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    };
+    let Some(blanked) = blanked else {
+        return false;
+    };
+    *value = Value::String(blanked);
+    true
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|secret| name.ends_with(secret))
+}
+
 /// Where a line's secret begins, if it has one that is not blanked already.
 fn secret_in(line: &str) -> Option<usize> {
     let bytes = line.as_bytes();
@@ -97,8 +141,8 @@ fn secret_in(line: &str) -> Option<usize> {
 
 /// Where the value of the name `line[start..end]` begins, if the name is a secret's.
 fn value_of(line: &str, start: usize, end: usize) -> Option<usize> {
-    let name = line[start..end].to_ascii_lowercase();
-    if !SECRET_NAMES.iter().any(|secret| name.ends_with(secret)) {
+    let name = &line[start..end];
+    if !is_secret_name(name) {
         return None;
     }
     let rest = &line[end..];
@@ -205,6 +249,40 @@ mod tests {
         ] {
             assert_eq!(blank(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn json_stays_json() {
+        for (text, blanked) in [
+            (
+                r#"{"token":"abc","a":"x: 1"}"#,
+                r#"{"token":"<secret>","a":"x: 1"}"#,
+            ),
+            (
+                r#"{"key":"token","a":[{"password":7}]}"#,
+                r#"{"key":"token","a":[{"password":"<secret>"}]}"#,
+            ),
+            (
+                r#"{"text":"a: \"b\"\ncipassword: x\"y\\z\nname: c\n"}"#,
+                r#"{"text":"a: \"b\"\ncipassword: <secret>\nname: c\n"}"#,
+            ),
+            (
+                r#"{"text":"iface wlan0\n\twpa-psk a b\n"}"#,
+                r#"{"text":"iface wlan0\n\twpa-psk <secret>\n"}"#,
+            ),
+            (
+                r#"{"tokens":["a"],"secret":["b",""]}"#,
+                r#"{"tokens":["a"],"secret":["<secret>",""]}"#,
+            ),
+            ("password: x", "password: <secret>"),
+        ] {
+            assert_eq!(blank_json(text).as_deref(), Some(blanked), "{text}");
+            assert_eq!(blank_json(blanked), None, "{blanked}");
+        }
+        assert_eq!(
+            blank_json(r#"{"a": "b", "token": null, "password": ""}"#),
+            None
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha1::{Digest as _, Sha1};
 
 use super::places::{is_below, is_wanted, leads_somewhere, witness};
-use super::secrets::{blank, is_secret_file};
+use super::secrets::{blank, blank_json, is_secret_file};
 use super::{Item, LARGEST_ANSWER, LARGEST_COPY, LARGEST_FILE, Unread};
 
 /// A file's text, without its secrets.
@@ -158,7 +158,11 @@ impl Tree {
             self.add_link(path, &target);
             return;
         }
-        let blanked = blank(&text);
+        let blanked = if path.ends_with(".json") {
+            blank_json(&text)
+        } else {
+            blank(&text)
+        };
         let file = FileText {
             path: path.to_owned(),
             digest: format!("{:x}", Sha1::digest(bytes)),

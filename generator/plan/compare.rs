@@ -53,11 +53,13 @@ pub struct AppliedFile {
     pub text: Option<String>,
 }
 
+/// Where the record of the last run stands.
+const RECORD: &str = "var/lib/moxc/applied.json";
+
 impl Applied {
-    /// Reads the record of a host; none where it has none.
+    /// Reads the record of a host; none where it has none, or one that cannot be read.
     pub fn of(live: &Snapshot) -> Option<Self> {
-        let file = live.tree.file("var/lib/moxc/applied.json");
-        serde_json::from_str(&file.present()?.text).ok()
+        serde_json::from_str(&live.tree.file(RECORD).present()?.text).ok()
     }
 
     fn text(&self, path: &str) -> Option<&str> {
@@ -74,6 +76,12 @@ pub fn compare(wanted: &Wanted<'_>, live: &Snapshot) -> Plan {
         makings: making::of_host(wanted.host),
     };
     let mut found = Found::default();
+    if compared.applied.is_none() && live.tree.file(RECORD).present().is_some() {
+        found.not_read(
+            RECORD,
+            "it is no record of a run: nobody knows who changed what",
+        );
+    }
     compared.guests(&mut found);
     compared.section_files(&mut found);
     compared.firewall(&mut found);

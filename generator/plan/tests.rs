@@ -360,7 +360,9 @@ fn three_sides_tell_who_changed_something() {
         };
         let of_guest = |applied| serde_json::json!({ path.clone(): {"text": with(applied)} });
         let left = applied.map_or_else(|| serde_json::json!({}), of_guest);
-        let record = serde_json::json!({"format": 1, "files": left});
+        let mut record = serde_json::json!({"format": 1, "files": left});
+        // A secret in it takes nothing from what stands behind.
+        record["files"]["a"] = serde_json::json!({"text": "cipassword: x\nname: a\n"});
         let mut files = pair.live.clone();
         files
             .0
@@ -387,6 +389,24 @@ fn three_sides_tell_who_changed_something() {
     assert_eq!(cause(Some("cores: 30"), wanted), None);
     // No run has made the guest or taken it over.
     assert_eq!(cause(None, "cores: 31"), Some(Cause::Unknown));
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_told() {
+    let pair = Pair::of(SPEC);
+    let mut files = pair.live.clone();
+    let path = "var/lib/moxc/applied.json";
+    files.0.insert(path.to_owned(), "{\"files\":".to_owned());
+    let wanted = Wanted {
+        host: &pair.host,
+        files: &pair.files,
+    };
+    let plan = compare(&wanted, &read_folder(&files).expect("a host"));
+    assert!(
+        plan.unread.iter().any(|unread| unread.path == path),
+        "{:?}",
+        plan.unread
+    );
 }
 
 fn changed_guest(live: &str, wanted: &str) -> Vec<(String, [&'static str; 4], Vec<String>)> {
