@@ -586,9 +586,12 @@ fn drive(
     given: &[(&str, &str, Range<usize>)],
 ) -> Result<(), OptionFault> {
     let find = |name: &str| given.iter().find(|(other, ..)| *other == name);
-    // What is nought limits nothing.
-    let limits = |name: &str| {
-        find(name).filter(|(_, value, _)| value.parse::<f64>().is_ok_and(|limit| limit > 0.0))
+    // A nought limits nothing; `0.0` does, since Perl takes it for true.
+    let limits = |name: &str| find(name).filter(|(_, value, _)| *value != "0");
+    // A limit in bytes becomes one in mebibytes, of whatever number: a nought, too, is `0.000` by then.
+    let limits_at_all = |what: &str, side: &str| {
+        let in_bytes = || find(&format!("bps{side}")).filter(|_| what == "mbps");
+        limits(&format!("{what}{side}")).or_else(in_bytes)
     };
     let conflict = |one: &str, other: &str, range: &Range<usize>, help: &str| {
         let message = format!("`{one}` cannot be combined with `{other}`");
@@ -603,22 +606,23 @@ fn drive(
             let limit = format!("{what}{side}");
             let most = format!("{limit}_max");
             let length = format!("{length}{side}_max_length");
-            for (name, needed) in [(&most, &limit), (&length, &most)] {
-                let in_bytes = limits(&bytes).is_some() && *needed == mebibytes;
-                if let Some((.., range)) = limits(name)
-                    && limits(needed).is_none()
-                    && !in_bytes
-                {
+            let is_limited = limits_at_all(what, side).is_some();
+            for (name, needed, is_met) in [
+                (&most, &limit, is_limited),
+                (&length, &most, limits(&most).is_some()),
+            ] {
+                if let (false, Some((.., range))) = (is_met, limits(name)) {
                     let message = format!("`{name}` needs `{needed}`");
                     return Err(OptionFault::at(FaultKind::Missing, range.clone(), message));
                 }
             }
-            let both = limits(what).or_else(|| limits("bps").filter(|_| what == "mbps"));
-            if let (false, Some((whole, ..)), Some((.., range))) =
-                (side.is_empty(), both, limits(&limit))
-            {
+            if let (false, Some((whole, ..)), Some((one, _, range))) = (
+                side.is_empty(),
+                limits_at_all(what, ""),
+                limits_at_all(what, side),
+            ) {
                 let help = "limit all of it, or reading and writing each";
-                return conflict(&limit, whole, range, help);
+                return conflict(one, whole, range, help);
             }
         }
     }

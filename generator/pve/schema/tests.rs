@@ -62,6 +62,27 @@ fn parts_that_exclude_each_other_are_told() {
         ),
         (
             ConfigFile::Qm,
+            "scsi0",
+            "mbps=0,bps_rd=9",
+            "mbps=1,bps_rd=9",
+            "bps_rd=9",
+        ),
+        (
+            ConfigFile::Qm,
+            "virtio1",
+            "iops=9,bps_wr=0",
+            "bps=0,bps_wr=0",
+            "bps_wr=0",
+        ),
+        (
+            ConfigFile::Qm,
+            "ide1",
+            "mbps=0,mbps_wr=1",
+            "mbps=0.0,mbps_wr=1",
+            "mbps_wr=1",
+        ),
+        (
+            ConfigFile::Qm,
             "sata0",
             "bps_rd=99",
             "bps_rd=99,mbps_rd=1",
