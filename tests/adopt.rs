@@ -166,6 +166,8 @@ fn every_spelling_of_an_option_is_said() {
             "hostpci0: 0000:00:02.0,mdev=i915-GVTg_V5_4",
             "mdev = \"i915-GVTg_V5_4\"",
         ),
+        // Another architecture has a processor and a machine of its own where the file names none.
+        ("qemu-server", VM, "arch: aarch64", "type = \"cortex-a57\""),
         ("lxc", CT, "template: 1", "template = true"),
         (
             "lxc",

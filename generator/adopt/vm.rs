@@ -9,6 +9,7 @@ use super::guest::{
 };
 use super::write::{Writing, kebab, sub_value};
 use crate::live::secrets::is_blanked;
+use crate::pve::Release;
 use crate::pve::schema::OptionSchema;
 use crate::spec::schema_keys::{SchemaTable, VmOptions};
 use crate::value::{Bus, Choice as _, Name, SpecString, VolumeName};
@@ -20,7 +21,7 @@ pub(super) const SAID: &[(&str, &str)] = VmOptions::SAID;
 pub(super) fn write(writing: &mut Writing<'_>, guest: &mut Guest<'_>) {
     os(guest);
     identity(writing, guest, "name");
-    processor(guest);
+    processor(writing, guest);
     memory(guest);
     start(writing, guest);
     firmware(writing, guest);
@@ -51,7 +52,19 @@ fn os(guest: &mut Guest<'_>) {
     }
 }
 
-fn processor(guest: &mut Guest<'_>) {
+/// The processor and the machine of a guest that names none, by its architecture (`get_default_cpu_type` and
+/// `default_machine_for_arch` of qemu-server, of a PC: before 9.2 an ARM guest's processor is a `cortex-a57`).
+fn defaults(writing: &Writing<'_>, guest: &Guest<'_>) -> (&'static str, &'static str) {
+    let is_arm = guest.live.wanted("arch") == Some("aarch64");
+    match (is_arm, writing.release >= Release::new(9, 2)) {
+        (false, _) => ("kvm64", "i440fx"),
+        (true, false) => ("cortex-a57", "virt"),
+        (true, true) => ("max", "virt"),
+    }
+}
+
+fn processor(writing: &Writing<'_>, guest: &mut Guest<'_>) {
+    let (default_processor, _) = defaults(writing, guest);
     let mut cpu = Vec::new();
     let mut put = |key: &str, value: Toml| cpu.push((key.to_owned(), value));
     // One core is Proxmox VE's own default, and not that of a Windows guest here.
@@ -64,7 +77,10 @@ fn processor(guest: &mut Guest<'_>) {
     }
     let model = guest.take("cpu");
     if !guest.raw.contains_key("cpu") {
-        put("type", model.unwrap_or_else(|| "kvm64".to_owned()).into());
+        put(
+            "type",
+            model.unwrap_or_else(|| default_processor.to_owned()).into(),
+        );
     }
     if let Some(affinity) = guest.take("affinity") {
         put("affinity", affinity.into());
@@ -124,10 +140,12 @@ fn firmware(writing: &Writing<'_>, guest: &mut Guest<'_>) {
             .set_as("firmware", if ovmf { "ovmf" } else { "seabios" }, "bios");
     }
     let machine = guest.take("machine");
+    let (_, default_machine) = defaults(writing, guest);
     if !guest.raw.contains_key("machine") {
-        guest
-            .table
-            .set("machine", machine.unwrap_or_else(|| "i440fx".to_owned()));
+        guest.table.set(
+            "machine",
+            machine.unwrap_or_else(|| default_machine.to_owned()),
+        );
     }
     let efi = guest.options.get("efidisk0").cloned();
     match efi {
