@@ -603,19 +603,205 @@ fn a_job_backs_up_those_that_the_spec_says_and_no_others() {
     assert!(now.contains(&chosen) && !now.contains("pool mine"), "{now}");
 }
 
+/// What a plan lists as the host's alone, of the objects that begin so: `OBJECT OPTION: VALUE`.
+fn foreign(plan: &serde_json::Value, object: &str) -> Vec<String> {
+    let foreign = plan["foreign"].as_array().expect("a list");
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
+    foreign
+        .iter()
+        .filter(|foreign| text(&foreign["object"]).starts_with(object))
+        .map(|foreign| {
+            format!(
+                "{} {}: {}",
+                text(&foreign["object"]),
+                text(&foreign["option"]),
+                text(&foreign["before"])
+            )
+        })
+        .collect()
+}
+
+/// Changes a file of the host by hand.
+fn by_hand(host: &FakeHost, path: &str, from: &str, to: &str) {
+    let text = host.read(path);
+    let changed = text.replacen(from, to, 1);
+    assert_ne!(text, changed, "{from}:\n{text}");
+    host.write(path, &changed);
+}
+
+const INTERFACES: &str = "root/etc/network/interfaces";
+
 #[test]
-fn what_others_wrote_into_an_interface_of_the_spec_goes_only_where_the_plan_says_so() {
-    let host = in_use();
-    let path = "root/etc/network/interfaces";
-    let text = host.read(path).replace(
-        "\tbridge-ports enp5s0\n",
-        "\tbridge-ports enp5s0\n\tpost-up echo theirs\n",
+fn guests_that_the_spec_does_not_know_stay_in_a_job() {
+    let host = applied();
+    let path = "root/etc/pve/jobs.cfg";
+    by_hand(&host, path, "\tvmid 110,111\n", "\tvmid 110,105,111\n");
+    by_hand(&host, path, "\tall 1\n", "\tall 1\n\texclude 105\n");
+    let theirs = [
+        "job/local-backup vmid: 105",
+        "job/offsite-backup exclude: 105",
+    ];
+    let jobs = host.read(path);
+    let planned = plan(&host, &[]);
+    assert_eq!(shown(&planned, "job/"), [""; 0]);
+    assert_eq!(foreign(&planned, "job/"), theirs);
+    fine(&apply(&host, &[]));
+    assert_eq!(host.read(path), jobs);
+    say(
+        &host,
+        "guests  = [\"services\", \"workstation\"]\nstorage = \"backups\"",
+        "guests  = [\"services\", \"windows\"]\nstorage = \"backups\"",
     );
-    host.write(path, &text);
-    let planned = shown(&plan(&host, &[]), "interface/vmbr0");
+    say(
+        &host,
+        "guests  = \"all\"",
+        "guests  = \"all\"\nexclude = [\"windows\"]",
+    );
+    let planned = plan(&host, &[]);
+    assert_eq!(
+        shown(&planned, "job/"),
+        [
+            "job/local-backup vmid: 110,105,111 > 110,105,120 (spec)",
+            "job/offsite-backup exclude: 105 > 105,120 (spec)",
+        ]
+    );
+    assert_eq!(foreign(&planned, "job/"), theirs);
+    let before = host.files();
+    fine(&apply(&host, &[]));
+    let now = host.read(path);
     assert!(
-        planned.contains(&"interface/vmbr0 post-up: echo theirs > - (unknown)".to_owned()),
-        "{planned:?}"
+        now.contains("\tvmid 110,105,120\n") && now.contains("\texclude 105,120\n"),
+        "{now}"
+    );
+    let again = plan(&host, &[]);
+    assert_eq!(shown(&again, "job/"), [""; 0]);
+    assert_eq!(foreign(&again, "job/"), theirs);
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    assert_eq!(host.files(), before);
+    // What the spec's own go out of goes, whoever else is left.
+    fine(&apply(&host, &[]));
+    say(&host, "\nexclude = [\"windows\"]", "");
+    fine(&apply(&host, &[]));
+    let now = host.read(path);
+    assert!(now.contains("\texclude 105\n"), "{now}");
+}
+
+#[test]
+fn what_others_wrote_into_an_interface_of_the_spec_stays() {
+    // On a host that no run has changed, and on one that is as the last run left it.
+    for host in [in_use(), applied()] {
+        by_hand(
+            &host,
+            INTERFACES,
+            "\tbridge-ports enp5s0\n",
+            "\tbridge-ports enp5s0\n\tmtu 9000\n\tpost-up echo theirs\n\tpost-up echo more\n",
+        );
+        by_hand(
+            &host,
+            INTERFACES,
+            "iface enp5s0 inet manual\n",
+            "iface enp5s0 inet manual\n\tpost-up ethtool -K enp5s0 gro off\n",
+        );
+        let theirs = [
+            "interface/enp5s0 post-up: ethtool -K enp5s0 gro off",
+            "interface/vmbr0 mtu: 9000",
+            "interface/vmbr0 post-up: echo theirs\necho more",
+            "interface/vmbr7 -: -",
+        ];
+        assert_eq!(foreign(&plan(&host, &[]), "interface/"), theirs);
+        // What the spec changes beside it takes nothing of it away.
+        say(&host, "192.168.1.10/24", "192.168.1.12/24");
+        assert_eq!(foreign(&plan(&host, &[]), "interface/"), theirs);
+        let before = host.read(INTERFACES);
+        fine(&apply(&host, &[]));
+        let now = host.read(INTERFACES);
+        for line in [
+            "\tmtu 9000\n\tpost-up echo theirs\n\tpost-up echo more\n",
+            "iface enp5s0 inet manual\n\tpost-up ethtool -K enp5s0 gro off\n",
+            "\taddress 192.168.1.12/24\n",
+        ] {
+            assert!(now.contains(line), "{line}:\n{now}");
+        }
+        let again = plan(&host, &[]);
+        assert_eq!(shown(&again, "interface/"), [""; 0]);
+        assert_eq!(foreign(&again, "interface/"), theirs);
+        fine(&apply(&host, &[]));
+        assert_eq!(host.read(INTERFACES), now);
+        fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+        assert_eq!(host.read(INTERFACES), before);
+    }
+}
+
+#[test]
+fn what_an_earlier_run_wrote_into_an_interface_goes_and_others_lines_beside_it_stay() {
+    let host = in_use();
+    let spec = host.read("host.toml");
+    let ports = "[network.bridges.vmbr0]\n";
+    assert!(spec.contains(ports), "{spec}");
+    let more = format!("{ports}post-up = [\"echo one\", \"echo two\"]\nmtu = 9000\n");
+    host.write("host.toml", &spec.replacen(ports, &more, 1));
+    fine(&apply(&host, &[]));
+    by_hand(
+        &host,
+        INTERFACES,
+        "\tpost-up echo two\n",
+        "\tpost-up echo two\n\tpost-up echo theirs\n",
+    );
+    // One line goes, and what the spec no longer says at all.
+    let less = format!("{ports}post-up = [\"echo one\"]\n");
+    host.write("host.toml", &spec.replacen(ports, &less, 1));
+    let planned = plan(&host, &[]);
+    assert_eq!(
+        shown(&planned, "interface/vmbr0"),
+        [
+            "interface/vmbr0 mtu: 9000 > - (spec)",
+            "interface/vmbr0 post-up: echo one\necho two\necho theirs > echo one\necho theirs (spec)",
+        ]
+    );
+    assert_eq!(
+        foreign(&planned, "interface/vmbr0"),
+        ["interface/vmbr0 post-up: echo theirs"]
+    );
+    fine(&apply(&host, &[]));
+    let now = host.read(INTERFACES);
+    assert!(
+        now.contains("\tpost-up echo one\n\tpost-up echo theirs\n"),
+        "{now}"
+    );
+    assert!(!now.contains("echo two") && !now.contains("9000"), "{now}");
+    // The last of the spec's lines goes, and theirs stays.
+    host.write("host.toml", &spec);
+    fine(&apply(&host, &[]));
+    let now = host.read(INTERFACES);
+    assert!(now.contains("\tpost-up echo theirs\n"), "{now}");
+    assert!(!now.contains("echo one"), "{now}");
+    assert_eq!(shown(&plan(&host, &[]), "interface/"), [""; 0]);
+}
+
+#[test]
+fn what_an_interface_is_and_where_it_stands_is_the_specs_alone() {
+    let host = in_use();
+    by_hand(
+        &host,
+        INTERFACES,
+        "\tbridge-ports enp5s0\n",
+        "\tbridge-ports enp5s0\n\tbridge-vlan-aware yes\n\taddress 10.1.1.1/24\n",
+    );
+    let planned = plan(&host, &[]);
+    let shown = shown(&planned, "interface/vmbr0");
+    for option in ["address", "bridge-vlan-aware"] {
+        let begins = format!("interface/vmbr0 {option}: ");
+        assert!(
+            shown.iter().any(|change| change.starts_with(&begins)),
+            "{option}: {shown:?}"
+        );
+    }
+    assert_eq!(foreign(&planned, "interface/vmbr0"), [""; 0]);
+    fine(&apply(&host, &[]));
+    let now = host.read(INTERFACES);
+    assert!(
+        !now.contains("10.1.1.1") && !now.contains("bridge-vlan-aware yes"),
+        "{now}"
     );
 }
 

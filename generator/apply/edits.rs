@@ -102,18 +102,28 @@ impl Sides {
         let is_of =
             |part: &&Part| part.object == name && (whole || part.option.as_deref() == option);
         let goes = change.after.is_none();
+        // What others put into a list stays: the plan has the union.
+        let is_list = self.grammar == Grammar::Sections
+            && matches!(option, Some("content" | "exclude" | "vmid"));
         for part in self.wanted.iter().filter(is_of).filter(|_| !goes) {
             let before = value_of(&self.live, &part.key);
-            let after =
-                if is_content_of_installed(self.grammar, &part.key) && change.option.is_some() {
-                    // What others put into a storage of the installer's stays: the plan has the union.
-                    change.after.clone().unwrap_or_default()
-                } else {
-                    part.value.clone()
-                };
-            if before != Some(&after) {
-                push(edits, &part.key, before, Some(after));
+            let after = match &change.after {
+                Some(after) if is_list && part.option.as_deref() == option => after,
+                _ => &part.value,
+            };
+            if before != Some(after) {
+                push(edits, &part.key, before, Some(after.clone()));
             }
+        }
+        // A list of which only others' words stay.
+        if is_list && is_there && !goes {
+            let key = format!("{name}\t{}", option.unwrap_or_default());
+            push(
+                edits,
+                &key,
+                value_of(&self.live, &key),
+                change.after.clone(),
+            );
         }
         let removals = self.live.iter().filter(is_of).filter(|part| {
             value_of(&self.wanted, &part.key).is_none()
@@ -257,10 +267,6 @@ fn name_of(grammar: Grammar, object: &Object) -> &str {
         ) => name,
         _ => "",
     }
-}
-
-fn is_content_of_installed(grammar: Grammar, key: &str) -> bool {
-    grammar == Grammar::Sections && key == "local\tcontent"
 }
 
 /// The items of a text, by the rules of the script's editor.

@@ -1,6 +1,8 @@
 //! `/etc/network/interfaces` of a host where others write, too: what moxc does not know of stays as it stands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::plan::option_of_interface;
 
 /// A file that is merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +36,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut start = 0;
     let mut at = 0;
     // Blank lines and comments before the next beginning belong to it, comments directly below a stanza to the stanza,
-    // where Proxmox VE writes them.
+    // where Proxmox VE writes them. An option belongs to its stanza also behind an empty line.
     let mut blank = true;
     for line in text.split_inclusive('\n') {
         let bare = line.trim();
@@ -50,10 +52,14 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
             blank = false;
         } else if bare.is_empty() {
             blank = true;
-        } else if !blank && let Some(last) = pieces.last_mut() {
-            let from = start_of(text, last.text);
-            last.text = &text[from..at + line.len()];
+        } else if !bare.starts_with('#') || !blank {
+            let from = pieces.last().map(|last| start_of(text, last.text));
             start = at + line.len();
+            // An option above every stanza is of none.
+            if let (Some(last), Some(from)) = (pieces.last_mut(), from) {
+                last.text = &text[from..start];
+                blank = false;
+            }
         }
         at += line.len();
     }
@@ -184,6 +190,129 @@ pub fn with_edits(own: &str, now: &str, names: &BTreeSet<&str>) -> String {
     text
 }
 
+/// Lines of the interfaces of the spec that stay, though it does not say them: by the interface, each with its option as a plan
+/// names it.
+pub type Lines<'a> = BTreeMap<&'a str, BTreeSet<(String, String)>>;
+
+/// A line of a stanza.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Said<'a> {
+    is_v6: bool,
+    option: String,
+    value: String,
+    line: &'a str,
+}
+
+/// What a stanza says, one line after another.
+fn said<'a>(piece: &Piece<'a>) -> Vec<Said<'a>> {
+    let family = piece.names.get(1).copied();
+    let is_v6 = family == Some("inet6");
+    let family = family.map(|_| if is_v6 { "inet6 " } else { "" });
+    let lines = piece.text.lines().map(str::trim_end);
+    let lines = lines.filter(|line| !line.trim_start().starts_with('#'));
+    let mut all = Vec::new();
+    for line in lines {
+        let mut words = line.split_ascii_whitespace();
+        let word = words.next().unwrap_or_default();
+        let value = words.collect::<Vec<_>>().join(" ");
+        if word.is_empty() || begins(word) {
+            continue;
+        }
+        let Some((option, value)) = option_of_interface(family, word, &value) else {
+            continue;
+        };
+        // What is of the interface itself stands in either stanza.
+        let is_v6 = is_v6 && option.starts_with("inet6 ");
+        all.push(Said {
+            is_v6,
+            option,
+            value: value.to_owned(),
+            line,
+        });
+    }
+    all
+}
+
+/// `own` with those lines of `now` that stay in its stanzas.
+pub fn with_lines(own: &str, now: &str, lines: &Lines<'_>) -> String {
+    let (wanted, here) = (pieces(own), pieces(now));
+    let is_of = |piece: &Piece<'_>, name: &str| {
+        piece.word == "iface" && piece.names.first().is_some_and(|own| *own == name)
+    };
+    // Behind which piece of `own` they go, and whether they need a stanza of their own there.
+    let mut more: BTreeMap<usize, String> = BTreeMap::new();
+    let mut apart: BTreeMap<usize, String> = BTreeMap::new();
+    for (name, staying) in lines {
+        let of_name: Vec<(usize, bool)> = wanted
+            .iter()
+            .enumerate()
+            .filter(|(_, piece)| is_of(piece, name))
+            .map(|(at, piece)| (at, piece.names.get(1) == Some(&"inet6")))
+            .collect();
+        let Some((last, _)) = of_name.last() else {
+            continue;
+        };
+        let own: Vec<Said<'_>> = wanted
+            .iter()
+            .filter(|piece| is_of(piece, name))
+            .flat_map(said)
+            .collect();
+        let is_known = |line: &Said<'_>| {
+            let mut own = own.iter();
+            own.any(|own| own.option == line.option && own.value == line.value)
+        };
+        let mut seen = BTreeSet::new();
+        for line in here
+            .iter()
+            .filter(|piece| is_of(piece, name))
+            .flat_map(said)
+        {
+            let key = (line.option.clone(), line.value.clone());
+            if !staying.contains(&key) || is_known(&line) || !seen.insert(key) {
+                continue;
+            }
+            let text = match of_name.iter().find(|(_, is_v6)| *is_v6 == line.is_v6) {
+                Some((at, _)) => more.entry(*at).or_default(),
+                None => apart.entry(*last).or_insert_with(|| {
+                    let family = if line.is_v6 { "inet6" } else { "inet" };
+                    format!("\niface {name} {family} manual\n")
+                }),
+            };
+            text.extend([line.line, "\n"]);
+        }
+    }
+    let mut text = String::new();
+    for (at, piece) in wanted.iter().enumerate() {
+        match more.get(&at) {
+            None => text.push_str(piece.text),
+            Some(lines) => {
+                // What Proxmox VE writes below a stanza is a remark on it.
+                let is_remark = |line: &&str| line.trim_start().starts_with('#');
+                let remarks: usize = piece
+                    .text
+                    .split_inclusive('\n')
+                    .rev()
+                    .take_while(is_remark)
+                    .map(str::len)
+                    .sum();
+                let (stanza, remarks) = piece.text.split_at(piece.text.len() - remarks);
+                text.push_str(stanza);
+                if !text.ends_with('\n') {
+                    text.push('\n');
+                }
+                text.extend([lines, remarks]);
+            }
+        }
+        if let Some(stanza) = apart.get(&at) {
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(stanza);
+        }
+    }
+    text
+}
+
 fn last_line(text: &str) -> &str {
     text.trim_end().rsplit('\n').next().unwrap_or_default()
 }
@@ -239,6 +368,46 @@ mod tests {
         assert_eq!(
             &merged.text[OWN.len()..],
             "\nauto vmbr7\niface vmbr7 inet manual\n"
+        );
+    }
+
+    #[test]
+    fn lines_of_others_stay_in_the_stanzas_of_the_spec() {
+        let now = "auto lo\niface lo inet loopback\n\tup ip addr add 10.9.9.9/32 dev lo\n\niface eno1 inet manual\n\n\
+            \tpost-up  ethtool -K eno1 gro off\n\nauto vmbr0\niface vmbr0 inet static\n\taddress 192.168.1.10/24\n\
+            \tpost-up a\n\tmtu 9000\n#mine\n\niface vmbr0 inet6 manual\n\taccept_ra 0\n\tmtu 9000\n\tpost-up b\n";
+        let own = format!("{OWN}\tpost-up a\n#the spec's\n");
+        let line = |option: &str, value: &str| (option.to_owned(), value.to_owned());
+        let lines = Lines::from([
+            (
+                "lo",
+                BTreeSet::from([line("up", "ip addr add 10.9.9.9/32 dev lo")]),
+            ),
+            (
+                "eno1",
+                BTreeSet::from([line("post-up", "ethtool -K eno1 gro off")]),
+            ),
+            (
+                "vmbr0",
+                BTreeSet::from([
+                    line("mtu", "9000"),
+                    line("inet6 accept-ra", "0"),
+                    line("inet6 post-up", "b"),
+                ]),
+            ),
+        ]);
+        let merged = with_lines(&own, now, &lines);
+        assert_eq!(
+            merged,
+            "# Generated\n\nauto lo\niface lo inet loopback\n\tup ip addr add 10.9.9.9/32 dev lo\n\niface eno1 inet manual\n\
+             \tpost-up  ethtool -K eno1 gro off\n\nauto vmbr0\niface vmbr0 inet static\n\taddress 192.168.1.11/24\n\
+             \tbridge-ports eno1\n\tpost-up a\n\tmtu 9000\n#the spec's\n\niface vmbr0 inet6 manual\n\taccept_ra 0\n\
+             \tpost-up b\n"
+        );
+        assert_eq!(with_lines(&merged, now, &lines), merged);
+        assert_eq!(
+            merge(&merged, &with_lines(&own, &merged, &lines), &own).text,
+            merged
         );
     }
 

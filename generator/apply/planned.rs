@@ -52,6 +52,7 @@ pub fn prepare(
         {
             let own = String::from_utf8_lossy(&file.contents).into_owned();
             let standing = interfaces::with_edits(&own, &now.text, &by_hand(plan));
+            let standing = interfaces::with_lines(&standing, &now.text, &lines_of_others(plan));
             let left = left
                 .get("etc/network/interfaces")
                 .map_or("", String::as_str);
@@ -121,6 +122,25 @@ fn by_hand(plan: &Plan) -> BTreeSet<&str> {
     };
     let others: BTreeSet<&str> = of(false).collect();
     of(true).filter(|name| !others.contains(name)).collect()
+}
+
+/// Lines in the stanzas of the spec's interfaces that are somebody else's.
+fn lines_of_others(plan: &Plan) -> interfaces::Lines<'_> {
+    let mut lines = interfaces::Lines::new();
+    for foreign in &plan.foreign {
+        let Object::Interface(name) = &foreign.object else {
+            continue;
+        };
+        let (Some(option), Some(value)) = (&foreign.option, &foreign.before) else {
+            continue;
+        };
+        let of_name = lines.entry(name.as_str()).or_default();
+        of_name.extend(value.lines().map(|line| {
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            (option.clone(), words.join(" "))
+        }));
+    }
+    lines
 }
 
 /// What becomes of the files that others write, too, by path.

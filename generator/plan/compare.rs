@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::classes::Kind;
 use super::firewall::{self, FirewallRules};
 use super::guests::{self, Found, object, program};
-use super::items::{self, Items, Options, Rules, Sides};
+use super::items::{self, Apart, Items, OfObject, Options, Rules, Sides};
 use super::parse::{self, TYPE};
 use super::{
     Cause, Change, Class, Foreign, Interrupts, Line, Object, Plan, Shown, When, in_order, storage,
@@ -350,6 +350,7 @@ impl<'a> Comparison<'a> {
                 node: self.wanted.host.name.as_str(),
                 nodes: self.live.nodes.keys().map(String::as_str).collect(),
                 local_is_ours: self.local_is_ours(),
+                guests: self.vmids(),
             };
             let read = |text: &str| {
                 let config = SectionConfig::parse(file, text).0;
@@ -385,6 +386,12 @@ impl<'a> Comparison<'a> {
                 found,
             );
         }
+    }
+
+    /// The VMIDs of the spec's guests.
+    fn vmids(&self) -> BTreeSet<String> {
+        let guests = self.wanted.host.guests.values();
+        guests.map(|guest| guest.vmid.get().to_string()).collect()
     }
 
     /// Whether the spec says what the storage `local` is.
@@ -575,13 +582,18 @@ impl<'a> Comparison<'a> {
                 ..Foreign::object(Object::File(waiting.to_owned()), None)
             });
         }
-        let wanted = parse::interfaces(wanted);
+        let mut wanted = parse::interfaces(wanted);
         let applied = self.applied.as_ref().map(|applied| {
             applied
                 .text(path)
                 .map(parse::interfaces)
                 .unwrap_or_default()
         });
+        // It is in every file, whether something is said of it or not.
+        let lo = Object::Interface("lo".to_owned());
+        if live.contains_key(&lo) {
+            wanted.entry(lo).or_default();
+        }
         let sides = Sides {
             path,
             wanted: &wanted,
@@ -1145,6 +1157,8 @@ struct SectionRules<'a> {
     /// Every node of the cluster: a store that names them all names none.
     nodes: BTreeSet<&'a str>,
     local_is_ours: bool,
+    /// The VMIDs of the spec's guests.
+    guests: BTreeSet<String>,
 }
 
 impl SectionRules<'_> {
@@ -1308,14 +1322,8 @@ impl Rules for SectionRules<'_> {
         if live == wanted {
             return true;
         }
-        if self.is_added_to(object) {
-            return match (option, wanted) {
-                ("content", Some(wanted)) => {
-                    as_set(wanted).is_subset(&as_set(live.unwrap_or_default()))
-                }
-                (_, None) => true,
-                (_, Some(_)) => false,
-            };
+        if self.is_added_to(object) && wanted.is_none() {
+            return true;
         }
         let kind = match object {
             // One name is one option, whichever plugin has it.
@@ -1340,59 +1348,50 @@ impl Rules for SectionRules<'_> {
         }
     }
 
-    fn goes(
-        &self,
-        object: &Object,
-        option: &str,
-        live: Option<&str>,
-        wanted: Option<&str>,
-        left: Option<&str>,
-    ) -> bool {
-        // Which guests a job backs up is one thing: it cannot be those of the spec and the host's own, too.
-        if let (Object::Job(_), Some(_), None) = (object, live, wanted) {
-            return ["all", "exclude", "pool", "vmid"].contains(&option)
-                && !self.is_same(object, option, live, None);
-        }
-        let (Some(live), Some(wanted), Some(left)) = (live, wanted, left) else {
-            return false;
-        };
-        let (live, wanted) = (as_set(live), as_set(wanted));
-        option == "content"
-            && self.is_added_to(object)
-            && as_set(left)
-                .iter()
-                .any(|word| live.contains(word) && !wanted.contains(word))
+    /// Which guests a job backs up is one thing: it cannot be all, or those of a pool, and those that the spec names, too.
+    fn owns(&self, object: &Object, option: &str, _: &OfObject<'_>) -> bool {
+        matches!(object, Object::Job(_)) && ["all", "exclude", "pool", "vmid"].contains(&option)
     }
 
-    fn becomes(
-        &self,
-        object: &Object,
-        option: &str,
-        live: Option<&str>,
-        wanted: Option<&str>,
-        left: Option<&str>,
-    ) -> Option<String> {
-        let wanted = wanted?;
-        if option != "content" || !self.is_added_to(object) {
-            return Some(wanted.to_owned());
-        }
-        // What others put there stays; what an earlier run added and nobody wants any more goes.
-        let words = |text: &'_ str| -> Vec<String> {
-            let words = text.split([',', ' ']).filter(|word| !word.is_empty());
-            words.map(str::to_owned).collect()
+    fn apart(&self, object: &Object, option: &str, of: &OfObject<'_>) -> Apart {
+        let Some(live) = of.live.get(option) else {
+            return Apart::default();
         };
-        let (live, wanted) = (words(live.unwrap_or_default()), words(wanted));
-        let left = words(left.unwrap_or_default());
-        let mut all: Vec<String> = live
-            .into_iter()
-            .filter(|word| wanted.contains(word) || !left.contains(word))
-            .collect();
-        for word in wanted {
+        let wanted = of.wanted.get(option);
+        let is_list = match object {
+            Object::Storage(_) => option == "content" && self.is_added_to(object),
+            // Those that a job leaves out, where it takes all others.
+            Object::Job(_) if option == "exclude" => of.wanted.contains_key("all"),
+            Object::Job(_) => option == "vmid" && wanted.is_some(),
+            _ => false,
+        };
+        if !is_list {
+            let is_ours = of.is_said(option) || self.owns(object, option, of);
+            let value = Some(live.clone());
+            return if is_ours {
+                Apart::ours(value)
+            } else {
+                Apart::others(value)
+            };
+        }
+        let said = wanted.map(|wanted| as_set(wanted)).unwrap_or_default();
+        let left = of.left(option).map(as_set).unwrap_or_default();
+        Apart::parts(words(live), ",", |word| {
+            let is_guest = matches!(object, Object::Job(_)) && self.guests.contains(word);
+            !said.contains(word) && !left.contains(word) && !is_guest
+        })
+    }
+
+    fn joined(&self, _: &str, live: &str, ours: Option<&str>, others: &str) -> String {
+        let (said, others) = (ours.map(as_set).unwrap_or_default(), as_set(others));
+        let stays = |word: &&str| said.contains(word) || others.contains(word);
+        let mut all: Vec<&str> = words(live).filter(stays).collect();
+        for word in words(ours.unwrap_or_default()) {
             if !all.contains(&word) {
                 all.push(word);
             }
         }
-        Some(all.join(","))
+        all.join(",")
     }
 
     fn set(
@@ -1486,6 +1485,11 @@ impl Rules for SectionRules<'_> {
     }
 }
 
+/// The words of a list.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ';', ' ']).filter(|word| !word.is_empty())
+}
+
 /// What a mapping says of its device must be what the device is; what it does not say Proxmox VE fills in.
 fn same_maps(live: &str, wanted: &str) -> bool {
     let parts = |line: &str| -> BTreeMap<String, String> {
@@ -1527,12 +1531,91 @@ fn api_path(object: &Object) -> String {
     }
 }
 
+/// Whether an option says what an interface is, what it is made of or where it stands in the network: an address that the spec
+/// has moved to another interface must go from here, and a port that it has given to another bridge. What it is not is as good.
+fn is_what_it_is(option: &str, live: &Options, wanted: &Options) -> bool {
+    let option = option.strip_prefix("inet6 ").unwrap_or(option);
+    // Options of a bridge, where it is none any more.
+    let kinds = [
+        ("bridge-", "bridge-ports"),
+        ("bond-", "bond-slaves"),
+        ("ovs-", "ovs-type"),
+        ("vlan-", "vlan-raw-device"),
+        ("vxlan-", "vxlan-id"),
+    ];
+    let is_another = kinds.iter().any(|(kind, key)| {
+        option.starts_with(kind) && live.contains_key(*key) && !wanted.contains_key(*key)
+    });
+    let in_network = [
+        "auto",
+        "method",
+        "address",
+        "netmask",
+        "gateway",
+        "pointopoint",
+    ];
+    let made_of = ["bridge-ports", "bond-slaves", "bond-mode", "bond-primary"];
+    let of_bridge = ["bridge-vlan-aware", "bridge-vids"];
+    let of_vlan = ["vlan-id", "vlan-raw-device", "vlan-protocol", "link-type"];
+    let of_ovs = [
+        "ovs-type",
+        "ovs-bridge",
+        "ovs-ports",
+        "ovs-bonds",
+        "ovs-options",
+    ];
+    is_another
+        || in_network.contains(&option)
+        || made_of.contains(&option)
+        || of_bridge.contains(&option) && live.contains_key("bridge-ports")
+        || of_vlan.contains(&option)
+        || of_ovs.contains(&option)
+        || option.starts_with("vxlan-")
+}
+
 struct InterfaceRules;
 
 impl Rules for InterfaceRules {
-    /// The stanza of an interface is written as a whole.
-    fn owns_all(&self) -> bool {
-        true
+    fn owns(&self, object: &Object, option: &str, of: &OfObject<'_>) -> bool {
+        // What is there anyway is the spec's only where it says something of it.
+        if *object == Object::Interface("lo".to_owned()) && of.wanted.is_empty() {
+            return false;
+        }
+        is_what_it_is(option, of.live, of.wanted)
+    }
+
+    /// What somebody has written below the lines of an earlier run stays below the spec's.
+    fn apart(&self, object: &Object, option: &str, of: &OfObject<'_>) -> Apart {
+        let live = of.live.get(option);
+        if self.owns(object, option, of) {
+            return Apart::ours(live.cloned());
+        }
+        let (Some(live), Some(left)) = (live, of.left(option)) else {
+            return match of.wanted.get(option) {
+                Some(_) => Apart::ours(live.cloned()),
+                None => Apart::others(live.cloned()),
+            };
+        };
+        let spaced = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = |text: &str| text.lines().map(spaced).collect::<BTreeSet<_>>();
+        let left = said(left);
+        // A line that an earlier run wrote and somebody changed is no line of theirs.
+        if !left.is_subset(&said(live)) {
+            return Apart::ours(Some(live.clone()));
+        }
+        let wanted = of.wanted.get(option).map(|wanted| said(wanted));
+        let wanted = wanted.unwrap_or_default();
+        Apart::parts(live.lines(), "\n", |line| {
+            let line = spaced(line);
+            !left.contains(&line) && !wanted.contains(&line)
+        })
+    }
+
+    fn joined(&self, _: &str, _: &str, ours: Option<&str>, others: &str) -> String {
+        match ours {
+            Some(ours) => format!("{ours}\n{others}"),
+            None => others.to_owned(),
+        }
     }
 
     fn class(&self, _: &Object, _: Option<&str>, _: Kind) -> Class {
@@ -1604,7 +1687,7 @@ struct BootRules;
 
 impl Rules for BootRules {
     /// The file is written as a whole.
-    fn owns_all(&self) -> bool {
+    fn owns(&self, _: &Object, _: &str, _: &OfObject<'_>) -> bool {
         true
     }
 
@@ -1704,7 +1787,7 @@ impl Rules for OwnRules<'_> {
         }
     }
 
-    fn owns_all(&self) -> bool {
+    fn owns(&self, _: &Object, _: &str, _: &OfObject<'_>) -> bool {
         self.whole_is_ours
     }
 }

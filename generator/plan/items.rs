@@ -32,30 +32,26 @@ pub(super) trait Rules {
         live == wanted
     }
 
-    /// Whether a value goes, or something in it that an earlier run left, though the rest of it is others'.
-    fn goes(
-        &self,
-        object: &Object,
-        option: &str,
-        live: Option<&str>,
-        wanted: Option<&str>,
-        left: Option<&str>,
-    ) -> bool {
-        let _ = (object, option, live, wanted, left);
+    /// Whether an option is the spec's where it does not say it: then it goes, whoever wrote it.
+    fn owns(&self, object: &Object, option: &str, of: &OfObject<'_>) -> bool {
+        let _ = (object, option, of);
         false
     }
 
-    /// What a wanted value becomes on the host, where others add to it.
-    fn becomes(
-        &self,
-        object: &Object,
-        option: &str,
-        live: Option<&str>,
-        wanted: Option<&str>,
-        left: Option<&str>,
-    ) -> Option<String> {
-        let _ = (object, option, live, left);
-        wanted.map(str::to_owned)
+    /// The value of an option on the host, taken apart into what is the spec's and what is others', which stays.
+    fn apart(&self, object: &Object, option: &str, of: &OfObject<'_>) -> Apart {
+        let live = of.live.get(option).cloned();
+        if of.is_said(option) || self.owns(object, option, of) {
+            Apart::ours(live)
+        } else {
+            Apart::others(live)
+        }
+    }
+
+    /// What is ours and what is others' as one value.
+    fn joined(&self, option: &str, live: &str, ours: Option<&str>, others: &str) -> String {
+        let _ = (option, live);
+        ours.unwrap_or(others).to_owned()
     }
 
     /// What sets an option, or takes it away, where the object has these options then.
@@ -98,15 +94,71 @@ pub(super) trait Rules {
         parts.join(" ")
     }
 
-    /// Whether the file is all ours, so that what the spec does not say goes.
-    fn owns_all(&self) -> bool {
-        false
-    }
-
     /// Whether what the host has beyond the spec is worth a word.
     fn tells_foreign(&self, object: &Object, option: Option<&str>) -> bool {
         let _ = (object, option);
         true
+    }
+}
+
+/// The three sides of an object that both the host and the spec have.
+pub(super) struct OfObject<'a> {
+    pub(super) live: &'a Options,
+    pub(super) wanted: &'a Options,
+    /// What the last run left; none where no run has made it.
+    pub(super) left: Option<&'a Options>,
+}
+
+impl OfObject<'_> {
+    /// What the last run left of an option.
+    pub(super) fn left(&self, option: &str) -> Option<&str> {
+        self.left?.get(option).map(String::as_str)
+    }
+
+    /// Whether the spec says an option, or the last run's did.
+    pub(super) fn is_said(&self, option: &str) -> bool {
+        self.wanted.contains_key(option) || self.left(option).is_some()
+    }
+}
+
+/// A value of the host's.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Apart {
+    /// What is compared with the spec's.
+    pub(super) ours: Option<String>,
+    /// What stays whatever the spec says.
+    pub(super) others: Option<String>,
+}
+
+impl Apart {
+    /// All of it is compared.
+    pub(super) fn ours(live: Option<String>) -> Self {
+        Self {
+            ours: live,
+            others: None,
+        }
+    }
+
+    /// All of it stays.
+    pub(super) fn others(live: Option<String>) -> Self {
+        Self {
+            ours: None,
+            others: live,
+        }
+    }
+
+    /// Parts of it stay, and the rest is compared.
+    pub(super) fn parts<'a>(
+        parts: impl Iterator<Item = &'a str>,
+        between: &str,
+        stays: impl Fn(&str) -> bool,
+    ) -> Self {
+        let (others, ours): (Vec<&str>, Vec<&str>) = parts.partition(|part| stays(part));
+        let joined = |parts: Vec<&str>| (!parts.is_empty()).then(|| parts.join(between));
+        Self {
+            ours: joined(ours),
+            others: joined(others),
+        }
     }
 }
 
@@ -203,14 +255,22 @@ fn changed(
     place: &dyn Fn(&Object, Option<&str>) -> Option<Span>,
     found: &mut Found,
 ) {
-    let left = sides.applied.and_then(|applied| applied.get(object));
-    let left_option = |option: &str| left?.get(option).map(String::as_str);
+    let of = OfObject {
+        live,
+        wanted,
+        left: sides.applied.and_then(|applied| applied.get(object)),
+    };
     let names: std::collections::BTreeSet<&String> = live.keys().chain(wanted.keys()).collect();
     for option in names {
         let before = live.get(option).map(String::as_str);
         let after = wanted.get(option).map(String::as_str);
-        let goes = rules.goes(object, option, before, after, left_option(option));
-        if rules.is_same(object, option, before, after) && !goes {
+        let left = of.left(option);
+        if rules.is_same(object, option, before, after) {
+            continue;
+        }
+        let Apart { ours, others } = rules.apart(object, option, &of);
+        let is_same = rules.is_same(object, option, ours.as_deref(), after);
+        if is_same && others.is_none() {
             continue;
         }
         if before.is_some_and(is_blanked) {
@@ -220,24 +280,24 @@ fn changed(
             );
             continue;
         }
-        if let (Some(before), None, None, false) =
-            (before, after, left_option(option), rules.owns_all() || goes)
+        if let Some(others) = &others
+            && rules.tells_foreign(object, Some(option))
         {
-            if rules.tells_foreign(object, Some(option)) {
-                found
-                    .foreign
-                    .push(Foreign::option(object.clone(), option, before));
-            }
+            let foreign = Foreign::option(object.clone(), option, others);
+            found.foreign.push(foreign);
+        }
+        if is_same {
             continue;
         }
-        let kind = Kind::of(before.as_ref(), after.as_ref());
-        let cause = match left {
+        let cause = match of.left {
             // No run has made it: nobody knows whose its options are.
             None => Cause::Unknown,
-            Some(_) => cause_of(left_option(option), before, after),
+            Some(_) => cause_of(left, ours.as_deref(), after),
         };
-        let becomes = rules.becomes(object, option, before, after, left_option(option));
-        let after = becomes.as_deref();
+        let joined =
+            others.map(|others| rules.joined(option, before.unwrap_or_default(), after, &others));
+        let after = joined.as_deref().or(after);
+        let kind = Kind::of(before.as_ref(), after.as_ref());
         found.changes.push(Change {
             object: object.clone(),
             option: Some(option.clone()),

@@ -25,7 +25,7 @@ use serde::{Serialize, Serializer};
 
 pub use classes::Class;
 pub use compare::{Applied, Wanted, changes_of_guest, compare};
-pub(crate) use parse::firewall_entry;
+pub(crate) use parse::{firewall_entry, option_of as option_of_interface};
 
 use crate::live::Unread;
 use crate::pve::MappingKind;

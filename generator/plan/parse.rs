@@ -237,24 +237,10 @@ pub(super) fn interfaces(text: &str) -> Items {
                 let Some((name, family)) = &open else {
                     continue;
                 };
-                let key = word.replace('_', "-");
-                let is_v6 = matches!(key.as_str(), "address" | "gateway") && rest.contains(':');
-                // A stanza without a family has the addresses of both, and ifupdown2 takes one of the other family, too.
-                let family = match family {
-                    Some(family) if !is_v6 => family,
-                    Some(_) | None if is_v6 => "inet6 ",
-                    Some(_) | None => "",
-                };
-                let key = match key.as_str() {
-                    "slaves" => "bond-slaves".to_owned(),
-                    // They follow from the address.
-                    "network" | "broadcast" => continue,
-                    "ovs-mtu" => "mtu".to_owned(),
-                    _ if is_of_link(&key) => key,
-                    _ => format!("{family}{key}"),
+                let Some((key, rest)) = option_of(*family, word, rest) else {
+                    continue;
                 };
                 let options = all.entry(name.clone()).or_default();
-                let rest = spelt(&key, rest);
                 let entry = options.entry(key).or_default();
                 // One size of packets, said in both families.
                 if entry == rest && word == "mtu" {
@@ -318,6 +304,33 @@ pub(super) fn interfaces(text: &str) -> Items {
         items.insert(Object::Interface(name), options);
     }
     items
+}
+
+/// The option that a line says in a stanza of this family (`inet6 `, or nothing), and its value as the kernel would show it;
+/// none where it follows from another line.
+pub(crate) fn option_of<'a>(
+    family: Option<&str>,
+    word: &str,
+    value: &'a str,
+) -> Option<(String, &'a str)> {
+    let key = word.replace('_', "-");
+    let is_v6 = matches!(key.as_str(), "address" | "gateway") && value.contains(':');
+    // A stanza without a family has the addresses of both, and ifupdown2 takes one of the other family, too.
+    let family = match family {
+        Some(family) if !is_v6 => family,
+        Some(_) | None if is_v6 => "inet6 ",
+        Some(_) | None => "",
+    };
+    let key = match key.as_str() {
+        "slaves" => "bond-slaves".to_owned(),
+        // They follow from the address.
+        "network" | "broadcast" => return None,
+        "ovs-mtu" => "mtu".to_owned(),
+        _ if is_of_link(&key) => key,
+        _ => format!("{family}{key}"),
+    };
+    let value = spelt(&key, value);
+    Some((key, value))
 }
 
 /// Whether an option is of the interface itself, in whatever stanza of it it stands.
