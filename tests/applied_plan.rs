@@ -980,6 +980,52 @@ fn a_guest_that_is_taken_over_keeps_the_volume_that_the_spec_does_not_name() {
     );
 }
 
+#[test]
+fn a_new_disk_is_called_as_its_storage_had_a_number_free() {
+    let host = applied();
+    // Numbers that other volumes of the guest have, which no slot names.
+    host.write("volumes-vm-disks-111", "5\n");
+    let system = "root = { dataset = \"vm-disks\", size = \"64 GiB\" }\n";
+    say(
+        &host,
+        system,
+        &format!("{system}more = {{ dataset = \"vm-disks\", size = \"3 GiB\" }}\n"),
+    );
+    let cut_off = host.copied();
+    fine(&apply(&host, &[]));
+    let path = "root/etc/pve/nodes/pve1/qemu-server/111.conf";
+    let disk = "scsi1: vm-disks:vm-111-disk-5,";
+    assert!(host.read(path).contains(disk), "{}", host.read(path));
+    // As it is left by the next runs, too.
+    for memory in ["12 GiB", "10 GiB"] {
+        assert_eq!(shown(&plan(&host, &[]), "vm/111"), [""; 0]);
+        let spec = host.read("host.toml");
+        let at = spec.find("[vms.workstation]").expect("the guest");
+        let end = at + spec[at..].find("GiB\"").expect("its memory") + 4;
+        let start = spec[..end].rfind("= \"").expect("its memory") + 2;
+        host.write(
+            "host.toml",
+            &format!("{}\"{memory}\"{}", &spec[..start], &spec[end..]),
+        );
+        fine(&apply(&host, &[]));
+        assert!(host.read(path).contains(disk), "{}", host.read(path));
+    }
+    // Another one in its place is an edit by hand.
+    by_hand(&host, path, "vm-111-disk-5", "vm-111-disk-9");
+    let swapped = "vm/111 scsi1.file: vm-disks:vm-111-disk-9 > vm-disks:vm-111-disk-2 (host)";
+    assert_eq!(shown(&plan(&host, &[]), "vm/111"), [swapped]);
+
+    // A run that was cut off between the disk and what it notes takes nothing away.
+    by_hand(
+        &cut_off,
+        path,
+        "scsihw:",
+        &format!("{disk}discard=on,iothread=1,ssd=1,size=3G\nscsihw:"),
+    );
+    let planned = shown(&plan(&cut_off, &[]), "vm/111");
+    assert_eq!(planned, [""; 0]);
+}
+
 /// One host, brought to a spec by the tree's own script and by a plan.
 #[test]
 fn the_trees_script_and_a_plan_bring_a_host_to_the_same_state() {

@@ -378,20 +378,16 @@ fn is_derived(pair: &Pair<'_>, key: &str, difference: &Difference, there: bool) 
         ("net", "macaddr" | "hwaddr") => derived_mac(pair, after),
         // The name of a volume that the spec does not name is made up: the one that the last run left will do.
         (_, "file" | "volume") if holds_volume(key) => {
-            let store = |volume: &str| volume.split_once(':').map(|(store, _)| store.to_owned());
-            // Where no run has made or changed the guest, its own volume is the one that is meant.
-            let is_meant = match pair.applied {
-                Some(left) => {
-                    let left = left.get(key).and_then(|left| left.split(',').next());
-                    left == Some(before)
-                }
+            let left = pair.applied.and_then(|left| left.get(key));
+            let left = left.and_then(|left| left.split(',').next());
+            // Where no run has filled the slot, or not from this storage, or was cut off, its own volume is the one that is meant.
+            let is_meant = match left.filter(|left| store(left) == store(before)) {
+                Some(left) => left == before,
                 None => is_own_volume(pair, before),
             };
-            !pair.making.existing.iter().any(|known| known == key)
-                && !pair.making.vmid.is_empty()
+            is_made_up(pair, key, after)
                 && store(before).is_some()
                 && store(before) == store(after)
-                && is_own_volume(pair, after)
                 && is_meant
                 && !is_named_elsewhere(pair, before)
         }
@@ -413,6 +409,18 @@ fn is_any_generation((_, before, after): &Difference) -> bool {
 /// Version 8 is what moxc writes; Proxmox VE's own are of version 4.
 fn is_derived_uuid(uuid: &str) -> bool {
     uuid.as_bytes().get(14) == Some(&b'8')
+}
+
+/// The storage of a volume.
+fn store(volume: &str) -> Option<&str> {
+    volume.split_once(':').map(|(store, _)| store)
+}
+
+/// Whether the name of a wanted volume is moxc's own guess, and not the spec's.
+fn is_made_up(pair: &Pair<'_>, key: &str, volume: &str) -> bool {
+    !pair.making.existing.iter().any(|known| known == key)
+        && !pair.making.vmid.is_empty()
+        && is_own_volume(pair, volume)
 }
 
 /// Whether the spec names a volume in one of the guest's slots.
@@ -1170,7 +1178,20 @@ fn cause(
     if let Some(part) = part {
         let parts = left.map(|left| value::parts(config_file, key, &left));
         let left = parts.as_ref().and_then(|parts| parts.get(part));
-        return cause_of(left.map(String::as_str), before, after);
+        let left = left.map(String::as_str);
+        // Of a name that is made up the spec wants none in particular.
+        let is_any = |after: &&str| {
+            matches!(part, "file" | "volume")
+                && holds_volume(key)
+                && is_made_up(pair, key, after)
+                && left.and_then(store) == store(after)
+        };
+        let after = if after.as_ref().is_some_and(is_any) {
+            left
+        } else {
+            after
+        };
+        return cause_of(left, before, after);
     }
     let parts = |value: Option<&str>| value.map(|value| value::parts(config_file, key, value));
     let (old, now) = (parts(left.as_deref()), parts(before));

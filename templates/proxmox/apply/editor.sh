@@ -10,6 +10,7 @@ editor_program() {
 #                                               likewise, of the items of a plan
 #   editor guest KIND NOW WANT LEFT ROOT        what `qm set` or `pct set` has to be told, as fields that end in NUL
 #   editor smaller NOW WANT KEY...              disks that are smaller than wanted, and what they have to be
+#   editor noted NOW WANT LEFT                  what later runs have to know of a guest: WANT, with the names of its volumes
 #   editor hosts NOW LINE OWN                   the new text
 #   editor record FILE HOST [PATH SHA256 TEXT]... notes in applied.json what was applied; SHA256 `-` takes a path out
 #   editor left FILE DIR                        lays out what applied.json holds
@@ -593,6 +594,27 @@ sub smaller {
   }
 }
 
+# The storage and the guest of a volume that Proxmox VE has named.
+sub allocated { my ($volume) = @_; return ($volume // '') =~ m{\A([^:]+):(?:.*/)?(?:vm|subvol)-([0-9]+)-disk-} ? "$1 $2" : '' }
+
+# A volume that the spec does not name is called as its storage had a number free. Another one that somebody has put in its
+# place since is not what was left.
+sub noted {
+  my ($now_path, $want_path, $left_path) = @_;
+  my ($now) = read_guest(slurp($now_path));
+  my ($left) = read_guest(slurp($left_path));
+  for my $line (lines_of(slurp($want_path))) {
+    if ($line =~ /\A([a-z0-9]+): (([^,\s]+)\S*)/ && is_volume($1, $2)) {
+      my ($key, $volume) = ($1, $3);
+      my ($here, $was) = map { ($_->{$key} // '') =~ /\A([^,]*)/ } $now, $left;
+      my $place = allocated($volume);
+      $line =~ s/\Q$volume\E/$here/
+        if $place ne '' && allocated($here) eq $place && ($was eq '' || $was eq $here || allocated($was) ne $place);
+    }
+    print $line;
+  }
+}
+
 # The raw lines of a container, which pct itself cannot set: the file with them, before its first section.
 sub raw_lines {
   my ($now_path, $lines) = @_;
@@ -724,6 +746,7 @@ eval {
   elsif ($action eq 'raw') { raw_lines(@arguments) }
   elsif ($action eq 'hosts') { hosts(@arguments) }
   elsif ($action eq 'record') { record(@arguments) }
+  elsif ($action eq 'noted') { noted(@arguments) }
   elsif ($action eq 'left') { left(@arguments) }
   else { die "no action $action\n" }
   close STDOUT or die "cannot write: $!\n";

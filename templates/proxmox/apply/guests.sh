@@ -244,8 +244,19 @@ key_file() {
   printf '%s\n' "$2" >"$is_key_file" || fail "cannot write $is_key_file"
 }
 
-note_guest() {
+# noted PATH: a guest is remembered for later runs, with the names that its volumes have got.
+noted() {
+  local text=$tree/$1
+  if [[ -e $tree/.own/$1 ]]; then
+    text=$tree/.own/$1
+  fi
+  mkdir -p -- "$work/noted/${1%/*}" || fail "$step_title: there is no room for temporary files"
+  editor noted "$root/$1" "$text" "$left/$1" >"$work/noted/$1" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
   applied "$1" text
+}
+
+note_guest() {
+  noted "$1"
   keep_records
   rm -f -- "$state/making/${1##*/}"
 }
@@ -370,7 +381,7 @@ options() {
     raw "$path" "$tree/$path"
   fi
   if [[ -e $tree/$path ]]; then
-    applied "$path" text
+    noted "$path"
   fi
 }
 

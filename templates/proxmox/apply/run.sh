@@ -554,10 +554,12 @@ doing() {
 
 # applied PATH [TEXT]: remembered for later runs: the file's hash, and with a second word its text.
 applied() {
-  local text=${2:+$tree/$1}
-  if [[ -n $text && -e $tree/.own/$1 ]]; then
-    text=$tree/.own/$1
-  fi
+  local text=${2:+$tree/$1} own
+  for own in "$tree/.own/$1" "$work/noted/$1"; do
+    if [[ -n $text && -e $own ]]; then
+      text=$own
+    fi
+  done
   records+=("$1" "$(sha256_of "$tree/$1")" "$text")
 }
 forgotten() { records+=("$1" - ''); }
