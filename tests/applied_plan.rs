@@ -434,6 +434,23 @@ fn a_disk_moves_and_comes_back_and_a_detached_one_wants_its_name() {
         "root = { dataset = \"vm-disks\", size = \"64 GiB\" }",
         "root = { dataset = \"slow\", size = \"64 GiB\" }",
     );
+    // The plan says what is done.
+    let planned = plan(&host, &[]);
+    let changes = planned["changes"].as_array().expect("a list").iter();
+    let moved: Vec<String> = changes
+        .filter(|change| change["object"] == "vm/111" && change["when"] == "command")
+        .map(|change| {
+            let (option, when, data) = (&change["option"], &change["when"], &change["data"]);
+            format!("{option} {when} {data} {}", change["commands"][0])
+        })
+        .collect();
+    assert_eq!(
+        moved,
+        [
+            r#""efidisk0.file" "command" "kept" "qm disk move 111 efidisk0 slow --delete 1""#,
+            r#""scsi0.file" "command" "kept" "qm disk move 111 scsi0 slow --delete 1""#
+        ]
+    );
     let said = apply(&host, &["--skip", "network"]);
     fine(&said);
     assert!(

@@ -263,7 +263,7 @@ impl Guest<'_> {
         }
     }
 
-    /// The name of a volume that the spec does not name is made up: the volume that is there will do, on its storage.
+    /// The name of a volume that the spec does not name is made up: the volume that is there will do.
     fn kept_volume(&self, change: &Change, key: &str) -> Option<Action> {
         let option = change.option.as_deref()?;
         let of_volume = [format!("{key}.file"), format!("{key}.volume")]
@@ -274,18 +274,10 @@ impl Guest<'_> {
             return None;
         }
         let (from, to) = (before.split_once(':')?.0, after.split_once(':')?.0);
-        Some(if from == to {
+        (from == to).then(|| {
             Action::Leave(format!(
                 "{key} stays on its volume {before}: `volume` in the spec names it"
             ))
-        } else {
-            Action::Move {
-                kind: self.kind,
-                vmid: self.vmid.clone(),
-                key: key.to_owned(),
-                from: from.to_owned(),
-                to: to.to_owned(),
-            }
         })
     }
 

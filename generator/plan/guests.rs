@@ -548,7 +548,7 @@ fn changed(
     }
     let is_another = differences.iter().any(|(part, old, new)| {
         matches!(part.as_str(), "file" | "volume")
-            && !matches!((old, new), (Some(old), Some(new)) if moves(old, new))
+            && !matches!((old, new), (Some(old), Some(new)) if moves(pair, sides.key, old, new))
     });
     // Growing and moving have commands of their own; the rest of the line is set as one. Another volume has its own size.
     let (own, set_as_one): (Vec<Difference>, Vec<Difference>) = differences
@@ -759,7 +759,7 @@ fn judged(
     }
     let is_version = base == "tpmstate" && part == Some("version");
     let stays = match (volume_of(before), volume_of(after)) {
-        (Some(old), Some(new)) => old == new || moves(old, new),
+        (Some(old), Some(new)) => old == new || moves(pair, key, old, new),
         (None, _) | (_, None) => false,
     };
     if !vm && key == "unprivileged" || vm && is_version && stays {
@@ -965,17 +965,22 @@ fn is_own_command(pair: &Pair<'_>, key: &str, difference: &Difference, before: &
         (part, old, Some(_)) if part == "size" => {
             old.is_some() || size_of(pair, Some(before)).is_some()
         }
-        (part, Some(old), Some(new)) if part == "file" || part == "volume" => moves(old, new),
+        (part, Some(old), Some(new)) if part == "file" || part == "volume" => {
+            moves(pair, key, old, new)
+        }
         _ => false,
     }
 }
 
-/// Whether one volume is the other on another storage.
-fn moves(old: &str, new: &str) -> bool {
-    match (old.split_once(':'), new.split_once(':')) {
-        (Some((from, old)), Some((to, new))) => from != to && old == new,
-        _ => false,
-    }
+/// Whether one volume is the other on another storage. What it is called there is that storage's.
+fn moves(pair: &Pair<'_>, key: &str, old: &str, new: &str) -> bool {
+    let (Some((from, name)), Some((to, wanted))) = (old.split_once(':'), new.split_once(':'))
+    else {
+        return false;
+    };
+    let is_any =
+        || is_made_up(pair, key, new) && is_own_volume(pair, old) && !is_named_elsewhere(pair, old);
+    from != to && (name == wanted || is_any())
 }
 
 fn own_command(
@@ -1057,7 +1062,7 @@ fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str) -> String {
     let old = value::parts(config_file, sides.key, before);
     let mut new = value::parts(config_file, sides.key, after);
     let same_volume = volume_of(&old) == volume_of(&new)
-        || matches!((volume_of(&old), volume_of(&new)), (Some(old), Some(new)) if moves(old, new))
+        || matches!((volume_of(&old), volume_of(&new)), (Some(old), Some(new)) if moves(pair, sides.key, old, new))
         || ["file", "volume"].iter().any(|part| {
             let difference = (
                 (*part).to_owned(),
