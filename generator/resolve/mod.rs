@@ -147,7 +147,14 @@ pub fn resolve_for(file: &HostFile, addresses: Addresses, sink: &mut Sink) -> Ho
             .vzdump
             .as_ref()
             .map_or_else(Vec::new, |table| table.schema.to_vec()),
-        vzdump_unset: vzdump_unset(file, sink),
+        vzdump_unset: file.vzdump.as_ref().map_or_else(Vec::new, |table| {
+            unset(
+                table.unset.as_ref(),
+                (&[], &table.schema),
+                ConfigFile::Vzdump,
+                sink,
+            )
+        }),
         datacenter: file
             .datacenter
             .as_ref()
@@ -233,23 +240,40 @@ fn choice<T: Choice>(written: Option<Spanned<OneOf<T>>>, default: T, span: Span)
     Setting::or_default(written.map(|w| w.map(|one| one.0)), default, span)
 }
 
-/// A list, empty where it is left out.
-/// Options of `vzdump.conf` that stay out; one that is said, too, is both.
-fn vzdump_unset(file: &HostFile, sink: &mut Sink) -> Vec<Spanned<Line>> {
-    let Some(table) = &file.vzdump else {
-        return Vec::new();
-    };
-    let unset = list(table.unset.as_ref());
-    guests::check_unset(&unset, ConfigFile::Vzdump, sink);
+/// A key of the spec, and the option that it alone decides.
+type Said<'a> = (&'a str, Option<Span>);
+
+/// Options that moxc would write by itself and that stay out. One that Proxmox VE does not have is told, and one that the table
+/// says as well, by a word of its own or by the option's name: one of the two would be passed over.
+fn unset(
+    written: Option<&Spanned<List<Line>>>,
+    (words, options): (&[Said<'_>], &[PveOption]),
+    file: ConfigFile<'static>,
+    sink: &mut Sink,
+) -> Vec<Spanned<Line>> {
+    let unset = list(written);
     for option in &unset {
-        if let Some(said) = PveOption::find(&table.schema, option.value.as_str()) {
+        let name = option.value.as_str();
+        if file.option(name).is_none() {
+            let known: Vec<&str> = file.option_names().collect();
+            let help = crate::near::did_you_mean(name, known.iter().copied(), "option");
+            let message = format!("no option `{}` in Proxmox VE", name.escape_debug());
+            sink.push(Diagnostic::new(Code::MOX0002, option.span, message).help_if(help));
+            continue;
+        }
+        let word = words
+            .iter()
+            .find(|(of, place)| *of == name && place.is_some());
+        let place = word.and_then(|(_, place)| *place);
+        let raw = || PveOption::find(options, name).map(|option| option.key.span);
+        if let Some(place) = place.or_else(raw) {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0016,
                     option.span,
-                    format!("`{}` is said and unset", option.value.as_str()),
+                    format!("`{name}` is said and unset"),
                 )
-                .also(said.key.span, "said here")
+                .also(place, "said here")
                 .help("remove one of the two"),
             );
         }
@@ -257,6 +281,7 @@ fn vzdump_unset(file: &HostFile, sink: &mut Sink) -> Vec<Spanned<Line>> {
     unset
 }
 
+/// A list, empty where it is left out.
 fn list<T: Clone>(written: Option<&Spanned<List<T>>>) -> Vec<Spanned<T>> {
     written.map(|list| list.value.clone()).unwrap_or_default()
 }

@@ -366,15 +366,38 @@ impl Resolver<'_> {
                 self.elsewhere(option, body);
             }
         }
-        let unset = super::list(body.unset.as_ref());
-        super::guests::check_unset(&unset, ConfigFile::Job("vzdump"), self.sink);
+        let keep = self.keep(body);
+        let words = [
+            ("schedule", body.on.as_ref().map(|on| on.span)),
+            ("enabled", body.enabled.map(|enabled| enabled.span)),
+            (
+                "repeat-missed",
+                body.persistent.map(|persistent| persistent.span),
+            ),
+            ("vmid", body.guests.as_ref().map(|guests| guests.span)),
+            ("exclude", body.exclude.as_ref().map(|exclude| exclude.span)),
+            ("storage", body.storage.as_ref().map(|storage| storage.span)),
+            ("mode", body.mode.map(|mode| mode.span)),
+            ("compress", body.compress.map(|compress| compress.span)),
+            ("prune-backups", body.keep.as_ref().map(|keep| keep.span)),
+            (
+                "notes-template",
+                body.notes.as_ref().map(|notes| notes.span),
+            ),
+        ];
+        let unset = super::unset(
+            body.unset.as_ref(),
+            (&words, &body.schema),
+            ConfigFile::Job("vzdump"),
+            self.sink,
+        );
         VzdumpBackup {
             guests,
             exclude,
             storage: self.storage(body),
             mode: choice(body.mode, BackupMode::Snapshot, body.span),
             compress: choice(body.compress, Compress::Zstd, body.span),
-            keep: self.keep(body),
+            keep,
             notes: body.notes.clone(),
             schema: body.schema.to_vec(),
             unset,

@@ -142,6 +142,7 @@ pub(super) fn resolve(
         let Some(body) = &row.body else { continue };
         pools.push(pool(row.key.clone(), body, hardware, index, sink));
     }
+    one_boots(&pools, sink);
     let mut lvm = Vec::new();
     for row in spec.lvm.iter().flat_map(|table| &table.rows) {
         let Some(body) = &row.body else { continue };
@@ -160,6 +161,26 @@ pub(super) fn resolve(
         lvm: Arena::new(lvm),
         external: Arena::new(external),
         local: local(spec.local.as_ref(), file.span, sink),
+    }
+}
+
+/// A system is installed on one pool: the layout of a second one would reach no file.
+fn one_boots(pools: &[Pool], sink: &mut Sink) {
+    let mut boots = pools.iter().filter(|pool| *pool.boot);
+    let Some(first) = boots.next() else { return };
+    for other in boots {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                other.boot.span,
+                format!(
+                    "the host is installed on `{}` already, not on `{}`",
+                    first.name.value, other.name.value
+                ),
+            )
+            .also(first.boot.span, "said here")
+            .help("leave `boot` to the pool that the host's root lies on"),
+        );
     }
 }
 

@@ -614,7 +614,7 @@ table! {
         "keyboard" keyboard: opt crate::value::KeyboardLayout;
         /// The machine's name in Windows; the guest's where left out.
         "computer-name" computer_name: opt ComputerName;
-        /// The edition that is installed: `Pro`, or the whole name of an image of the medium. `Pro` where left out; of a server, `SERVERSTANDARD`.
+        /// The edition that is installed: `Pro`, or the whole name of an image of the medium. `Pro` where left out; of a server, `SERVERSTANDARD`. Beside `product-key-secret` an edition alone says which one that key is of.
         "edition" edition: opt Line;
         /// The image of the medium by its number, where its name does not tell: `dism /Get-WimInfo` lists them.
         "image-index" image_index: opt Int<1, 99>;

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use rnix::ast::{self, Expr};
+use rnix::ast::{self, Expr, HasEntry};
+use rowan::ast::AstNode;
 use serde_json::Value as Json;
 
 use super::index::{Coverage, Index, NodeId, Reach, State};
@@ -93,6 +94,10 @@ pub(super) fn looks_like_one(root: &ast::Root, index: &Index) -> bool {
                     .filter_map(|entry| entry.ident())
                     .map(|ident| ident.to_string())
                     .collect();
+                // Home Manager gives it the host's configuration, beside `config`, which is the user's.
+                if arguments.iter().any(|name| name == "osConfig") {
+                    return false;
+                }
                 let known = ["config", "lib", "modulesPath", "options", "pkgs"];
                 // A module is given more arguments than it names; it may name none of them.
                 takes_module_arguments = pattern.ellipsis_token().is_some()
@@ -112,7 +117,10 @@ pub(super) fn looks_like_one(root: &ast::Root, index: &Index) -> bool {
             None => return false,
         }
     }
-    if !matches!(expr, Expr::AttrSet(_)) {
+    let Expr::AttrSet(set) = &expr else {
+        return false;
+    };
+    if imports_foreign(set) {
         return false;
     }
     let Shape::Attrs(members) = Value::of(&expr).shape else {
@@ -127,6 +135,7 @@ pub(super) fn looks_like_one(root: &ast::Root, index: &Index) -> bool {
     let is_foreign = members.iter().any(|member| match member.name.as_deref() {
         Some("system") => !matches!(member.value.shape, Shape::Attrs(_) | Shape::Unknown),
         Some("modules") => true,
+        Some("home") => is_of_home_manager(&member.value),
         Some(_) | None => false,
     }) || is_of_darwin(&members);
     if is_foreign {
@@ -172,7 +181,47 @@ fn leads_close_to_option(member: &Member, index: &Index) -> bool {
     false
 }
 
-/// Whether a module is one of nix-darwin, whose state versions are numbers.
+/// Whether what a module defines of `home` is Home Manager's: many options of its programs have the names of NixOS's.
+fn is_of_home_manager(home: &Value) -> bool {
+    let own = [
+        "file",
+        "homeDirectory",
+        "packages",
+        "stateVersion",
+        "username",
+    ];
+    match &home.shape {
+        Shape::Attrs(members) => members.iter().any(|member| {
+            member
+                .name
+                .as_deref()
+                .is_some_and(|name| own.contains(&name))
+        }),
+        _ => false,
+    }
+}
+
+/// Whether a module imports what flakes call modules of Home Manager or of nix-darwin: then it is one itself.
+fn imports_foreign(set: &ast::AttrSet) -> bool {
+    let imports = set.attrpath_values().filter(|binding| {
+        binding
+            .attrpath()
+            .is_some_and(|path| path.to_string() == "imports")
+    });
+    let named = imports
+        .filter_map(|binding| binding.value())
+        .flat_map(|value| {
+            let below = value.syntax().descendants();
+            below
+                .filter_map(ast::Ident::cast)
+                .map(|ident| ident.to_string())
+        });
+    let mut named = named;
+    named
+        .any(|name| ["darwinModules", "homeManagerModules", "homeModules"].contains(&name.as_str()))
+}
+
+/// Whether a module is one of nix-darwin, whose state versions are numbers, and which has options of macOS.
 fn is_of_darwin(members: &[Member]) -> bool {
     fn at<'a>(members: &'a [Member], name: &str) -> impl Iterator<Item = &'a Value> {
         members
@@ -180,17 +229,26 @@ fn is_of_darwin(members: &[Member]) -> bool {
             .filter(move |member| member.name.as_deref() == Some(name))
             .map(|member| &member.value)
     }
-    let inside = |value: &Value| match &value.shape {
+    let system = |value: &Value| match &value.shape {
         Shape::Attrs(members) => {
             at(members, "stateVersion").any(|value| matches!(value.shape, Shape::Int(0..=15)))
+                || at(members, "primaryUser").next().is_some()
         }
         _ => false,
     };
-    let top = at(members, "system").any(inside);
-    top || at(members, "config").any(|value| match &value.shape {
-        Shape::Attrs(members) => at(members, "system").any(inside),
+    let platform = |value: &Value| match &value.shape {
+        Shape::Attrs(members) => at(members, "hostPlatform")
+            .any(|value| matches!(&value.shape, Shape::Text(text) if text.ends_with("-darwin"))),
         _ => false,
-    })
+    };
+    let has = |members: &[Member]| {
+        at(members, "system").any(system) || at(members, "nixpkgs").any(platform)
+    };
+    has(members)
+        || at(members, "config").any(|value| match &value.shape {
+            Shape::Attrs(members) => has(members),
+            _ => false,
+        })
 }
 
 fn leads_to_option(member: &Member, node: NodeId, index: &Index) -> bool {
@@ -1033,6 +1091,9 @@ mod tests {
             "networking.firewall.enable = config.x && true; networking.hostName = \"a-${config.y}\";",
             "networking.firewall.allowedTCPPorts = if config.x then [ 1 ] else [ ];",
             "networking.firewall.allowedTCPPorts = let p = 1; in [ p 2 ];",
+            "services.openssh.settings.AcceptEnv = if lib.versionAtLeast lib.version \"26.05pre\" then [ \"LANG\" ] else \"LANG\";",
+            "services.openssh.settings.AcceptEnv = let isOld = lib.versionOlder lib.version \"26.05\"; in lib.mkIf isOld \"LANG\";",
+            "services.openssh = lib.optionalAttrs (args.options ? services.openssh.passwordAuthentication) { passwordAuthentication = false; };",
             "time.timeZone = null; virtualisation.docker.storageDriver = lib.mkForce \"zfs\";",
             "containers.a = { autoStart = true; config = { lib, ... }: { networking.hostName = lib.mkForce \"a\"; }; };",
             "services.syncoid.commands.\"a/b\" = { target = \"x\"; recursive = true; };",
@@ -1514,6 +1575,24 @@ mod tests {
         assert!(module("{ serivces.jellyfin.enable = true; }"));
         assert!(!module("{ serivces.jelyfin.enable = true; }"));
         assert!(!module("{ time = 1; }"));
+        // Home Manager's and nix-darwin's have options of the same names, of other types.
+        let of_others = [
+            "{ lib, ... }: { home.stateVersion = \"25.11\"; programs.nh.flake = \"git+https://example.org\"; }",
+            "{ osConfig, pkgs, ... }: { programs.nh.flake = \"git+https://example.org\"; }",
+            "{ flake, pkgs, ... }: { imports = [ flake.homeModules.keys ]; programs.tmux.plugins = [ { } ]; }",
+            "{ lib, ... }: { imports = [ inputs.self.darwinModules.default ]; users.users.a.gid = 20; }",
+            "{ lib, ... }: { nixpkgs.hostPlatform = \"aarch64-darwin\"; users.users.a.gid = 20; }",
+            "{ lib, ... }: { config = { system.primaryUser = \"a\"; users.users.a.gid = 20; }; }",
+        ];
+        for text in of_others {
+            assert!(!module(text), "{text}");
+        }
+        for text in [
+            "{ lib, ... }: { nixpkgs.hostPlatform = \"aarch64-linux\"; users.users.a.gid = 20; }",
+            "{ lib, ... }: { imports = [ inputs.self.nixosModules.default ]; home-manager.users.a.home.stateVersion = \"25.11\"; }",
+        ] {
+            assert!(module(text), "{text}");
+        }
         assert!(!module(
             "{ inputs.nixpkgs.url = \"x\"; outputs = { self, ... }: { }; }"
         ));

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use rnix::SyntaxNode;
 use rnix::ast::{self, Expr, HasEntry};
 use rowan::ast::AstNode;
 use serde_json::Value as Json;
@@ -95,6 +96,9 @@ impl Value {
                 return inner
                     .body()
                     .map_or(Self::new(Shape::Unknown, place), |body| Self::of(&body));
+            }
+            Expr::IfElse(choice) if choice.condition().is_some_and(|of| by_release(&of)) => {
+                Shape::Unknown
             }
             Expr::IfElse(choice) => {
                 let branches = [choice.body(), choice.else_body()];
@@ -298,6 +302,11 @@ fn applied(expr: &Expr, place: Range<usize>) -> Value {
         return Value::new(Shape::Unfinished(name.clone()), place);
     }
     let result = match (name.as_deref(), arguments.len()) {
+        (Some("mkIf" | "optional" | "optionals" | "optionalAttrs"), 2)
+            if by_release(&arguments[0]) =>
+        {
+            None
+        }
         (Some("optional"), 2) => {
             argument(1).map(|item| Value::new(Shape::List(vec![item]), place.clone()))
         }
@@ -313,6 +322,41 @@ fn applied(expr: &Expr, place: Range<usize>) -> Value {
         _ => None,
     };
     result.unwrap_or(Value::new(Shape::Unknown, place))
+}
+
+/// Whether a condition asks which release of NixOS there is, or which options it has: what follows is for one of them, which
+/// need not be the one that the file is held against.
+fn by_release(condition: &Expr) -> bool {
+    let asks = |node: &SyntaxNode| {
+        let mut below = node.descendants();
+        below.any(|node| {
+            let name = ast::Ident::cast(node.clone()).map(|ident| ident.to_string());
+            let asks_for_an_option = ast::HasAttr::cast(node)
+                .and_then(|has| has.expr())
+                .is_some_and(|of| of.to_string().ends_with("options"));
+            asks_for_an_option
+                || name.is_some_and(|name| {
+                    ["versionAtLeast", "versionOlder", "compareVersions"].contains(&name.as_str())
+                })
+        })
+    };
+    if asks(condition.syntax()) {
+        return true;
+    }
+    // The answer may have a name: `let isNew = lib.versionAtLeast …; in`.
+    let names: Vec<String> = condition
+        .syntax()
+        .descendants()
+        .filter_map(ast::Ident::cast)
+        .map(|ident| ident.to_string())
+        .collect();
+    let around = condition.syntax().ancestors().filter_map(ast::LetIn::cast);
+    let mut bindings = around.flat_map(|around| around.attrpath_values());
+    bindings.any(|binding| {
+        let name = binding.attrpath().map(|path| path.to_string());
+        name.is_some_and(|name| names.contains(&name))
+            && binding.value().is_some_and(|value| asks(value.syntax()))
+    })
 }
 
 /// The name of a function of nixpkgs' library or of Nix: `mkIf`, `lib.mkIf`, `lib.modules.mkIf`, `builtins.toJSON`.

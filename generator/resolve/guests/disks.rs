@@ -226,7 +226,22 @@ impl Resolver<'_> {
         let written = body.efi.as_ref();
         let ovmf = **firmware == Firmware::Ovmf;
         let table = match written.map(|written| &written.value) {
-            Some(ShortOrLong::Short(false)) => return None,
+            Some(ShortOrLong::Short(false)) => {
+                if let (true, true, Some(off)) =
+                    (ovmf && **secure_boot, secure_boot.is_written(), written)
+                {
+                    self.sink.push(
+                        Diagnostic::new(
+                            Code::MOX0016,
+                            secure_boot.span,
+                            "`secure-boot` beside `efi = false`",
+                        )
+                        .also(off.span, "its keys lie in that disk")
+                        .help("remove one of the two"),
+                    );
+                }
+                return None;
+            }
             // One that is there already is left from a time with OVMF, or waits for it.
             Some(ShortOrLong::Long(table)) if !ovmf && table.volume.is_some() => {
                 self.sink.push(
@@ -282,6 +297,23 @@ impl Resolver<'_> {
             **secure_boot,
             secure_boot.span,
         );
+        // `PVE::QemuServer::OVMF` passes over the wish for keys where the type is another.
+        if (pre_enrolled_keys.is_written() || secure_boot.is_written())
+            && *pre_enrolled_keys
+            && *kind == EfiType::Small
+        {
+            let key = if pre_enrolled_keys.is_written() {
+                "pre-enrolled-keys"
+            } else {
+                "secure-boot"
+            };
+            let why = "variables of OVMF with keys of Secure Boot are of the type `4m`";
+            self.sink.push(
+                Diagnostic::unheard(key, pre_enrolled_keys.span, why)
+                    .also(kind.span, "these are of another")
+                    .help("take `type = \"4m\"`, or remove the key"),
+            );
+        }
         if pre_enrolled_keys.is_written()
             && secure_boot.is_written()
             && *pre_enrolled_keys != **secure_boot

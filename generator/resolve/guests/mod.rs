@@ -22,21 +22,7 @@ use self::disks::{ROOTFS, rootfs_keys};
 use super::devices::{self, Bootable, ImageRow, Wanted};
 use super::raw::{self, RawContainer, RawVm};
 use super::references::Names;
-use super::{Addresses, Index, choice, list};
-
-/// Tells options that are to stay out and that Proxmox VE does not have.
-pub(super) fn check_unset(unset: &[Spanned<Line>], file: ConfigFile<'static>, sink: &mut Sink) {
-    for option in unset {
-        let name = option.value.as_str();
-        if file.option(name).is_some() {
-            continue;
-        }
-        let known: Vec<&str> = file.option_names().collect();
-        let help = crate::near::did_you_mean(name, known.iter().copied(), "option");
-        let message = format!("no option `{}` in Proxmox VE", name.escape_debug());
-        sink.push(Diagnostic::new(Code::MOX0002, option.span, message).help_if(help));
-    }
-}
+use super::{Addresses, Index, choice, list, unset};
 
 /// A guest that is understood well enough to be named.
 #[expect(
@@ -396,6 +382,22 @@ impl Resolver<'_> {
             name,
             body.span,
         );
+        let options = vm_options(body, &raw.options);
+        let words = [
+            ("description", place(body.description.as_ref())),
+            ("tags", place(body.tags.as_ref())),
+            ("onboot", place(body.autostart.as_ref())),
+            ("protection", place(body.protection.as_ref())),
+            ("name", place(body.name.as_ref())),
+            ("machine", place(body.machine.as_ref())),
+            ("bios", place(body.firmware.as_ref())),
+            ("agent", place(body.agent.as_ref())),
+            ("vga", place(body.display.as_ref())),
+            ("boot", place(body.boot.as_ref())),
+            ("scsihw", place(body.scsi_controller.as_ref())),
+        ];
+        let said = (&words[..], &options[..]);
+        let unset = unset(body.unset.as_ref(), said, ConfigFile::Qm, self.sink);
         Guest {
             name: name.clone(),
             shown_as: body.name.clone(),
@@ -409,11 +411,11 @@ impl Resolver<'_> {
                 .and_then(|c| c.units.map(|u| u.map(super::super::spec::reader::Int::get))),
             autostart: autostart(body.autostart.as_ref()),
             protection: Setting::or_default(body.protection, false, body.span),
-            unset: self.unset(body.unset.as_ref(), ConfigFile::Qm),
+            unset,
             needs: self.guests(body.needs.as_ref()),
             exclusive_with: self.guests(body.exclusive_with.as_ref()),
             backup: Setting::or_default(body.backup, true, body.span),
-            options: vm_options(body, &raw.options),
+            options,
             network,
             firewall,
             kind: GuestKind::Vm(Box::new(vm)),
@@ -543,6 +545,17 @@ impl Resolver<'_> {
             name,
             body.span,
         );
+        let options = container_options(body, &raw.options, *self.host.release, self.sink);
+        let words = [
+            ("description", place(body.description.as_ref())),
+            ("tags", place(body.tags.as_ref())),
+            ("onboot", place(body.autostart.as_ref())),
+            ("protection", place(body.protection.as_ref())),
+            ("hostname", place(body.name.as_ref())),
+            ("swap", place(body.swap.as_ref())),
+        ];
+        let said = (&words[..], &options[..]);
+        let unset = unset(body.unset.as_ref(), said, ConfigFile::Pct, self.sink);
         Guest {
             name: name.clone(),
             shown_as: body.name.clone(),
@@ -556,27 +569,16 @@ impl Resolver<'_> {
                 .and_then(|c| c.units.map(|u| u.map(super::super::spec::reader::Int::get))),
             autostart: autostart(body.autostart.as_ref()),
             protection: Setting::or_default(body.protection, false, body.span),
-            unset: self.unset(body.unset.as_ref(), ConfigFile::Pct),
+            unset,
             needs: self.guests(body.needs.as_ref()),
             exclusive_with: self.guests(body.exclusive_with.as_ref()),
             backup: Setting::or_default(body.backup, true, body.span),
-            options: container_options(body, &raw.options, *self.host.release, self.sink),
+            options,
             network,
             firewall,
             kind: GuestKind::Container(Box::new(container)),
             nixos,
         }
-    }
-
-    /// Options that stay out.
-    fn unset(
-        &mut self,
-        written: Option<&Spanned<List<Line>>>,
-        file: ConfigFile<'static>,
-    ) -> Vec<Spanned<Line>> {
-        let unset = list(written);
-        check_unset(&unset, file, self.sink);
-        unset
     }
 
     /// Memory, as a size with its companions beside it or as one table.
@@ -712,6 +714,11 @@ fn option(key: &str, value: String, span: Span) -> PveOption {
         Spanned::new(key.to_owned(), span),
         Spanned::new(value, span),
     )
+}
+
+/// Where a key stands that may be left out.
+fn place<T>(key: Option<&Spanned<T>>) -> Option<Span> {
+    key.map(|key| key.span)
 }
 
 /// What a container has options for under another name.

@@ -1527,3 +1527,68 @@ fn what_holds_for_the_datacenter_has_a_file_where_it_is_said() {
         (Code::MOX0015, "\"a\\nb\"")
     );
 }
+
+#[test]
+fn what_is_said_and_unset_is_told() {
+    let said = |key: &str, unset: &str| vm("9.2", &format!("{key}\nunset = [\"{unset}\"]"));
+    for (key, option) in [
+        ("description = \"a\"", "description"),
+        ("agent = false", "agent"),
+        ("localtime = true", "localtime"),
+    ] {
+        let place = format!("\"{option}\"");
+        let built = said(key, option);
+        assert_eq!(built.only(), (Code::MOX0016, place.as_str()), "{key}");
+        assert_eq!(said(key, "name").told, [], "{key}");
+    }
+    let swap = |unset: &str| container("9.2", &format!("swap = \"1 GiB\"\nunset = [\"{unset}\"]"));
+    assert_eq!(swap("swap").only(), (Code::MOX0016, "\"swap\""));
+    assert_eq!(swap("hostname").told, []);
+    let backup = |key: &str, unset: &str| {
+        let keys = format!("on = \"01:00\"\nguests = \"all\"\n{key}\nunset = [\"{unset}\"]");
+        job("9.2", &keys)
+    };
+    for (key, option, other) in [
+        ("persistent = false", "repeat-missed", "notes-template"),
+        (
+            "mailnotification = \"failure\"",
+            "mailnotification",
+            "notification-mode",
+        ),
+    ] {
+        let place = format!("\"{option}\"");
+        let built = backup(key, option);
+        assert_eq!(built.only(), (Code::MOX0016, place.as_str()), "{key}");
+        assert_eq!(backup(key, other).told, [], "{key}");
+    }
+}
+
+#[test]
+fn a_host_is_installed_on_one_pool() {
+    let text = BASE.replace("{release}", "9.2")
+        + "[hardware.disks.more]\nkind = \"ssd\"\nsize = \"1 TB\"\ndevice = \"/dev/disk/by-id/ata-EXAMPLE_0003\"\n\
+           [storage.pools.more]\nlayout = \"stripe\"\ndisks = [\"more\"]\nboot = true\n";
+    assert_eq!(build_text(&text).only(), (Code::MOX0016, "true"));
+    assert_eq!(
+        build_text(&text.replace("[\"more\"]\nboot = true", "[\"more\"]")).told,
+        []
+    );
+}
+
+#[test]
+fn keys_of_secure_boot_lie_in_an_efi_disk_of_4_mib() {
+    let keys = |efi: &str| {
+        vm(
+            "9.2",
+            &format!("firmware = \"ovmf\"\nsecure-boot = true\n{efi}"),
+        )
+    };
+    assert_eq!(keys("efi = false").only(), (Code::MOX0016, "true"));
+    let of = |size: &str| {
+        keys(&format!(
+            "efi = {{ dataset = \"vm-disks\", type = \"{size}\" }}"
+        ))
+    };
+    assert_eq!(of("2m").only(), (Code::MOX0024, "true"));
+    assert_eq!(of("4m").told, []);
+}
