@@ -2,7 +2,9 @@
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, PassedDevice, Passthrough, Vm, VolumeSource};
-use crate::pve::{PropertyString, PveOption, USB_CONTROLLER, is_modern_system, machine_version};
+use crate::pve::{
+    PropertyString, PveOption, Release, USB_CONTROLLER, is_modern_system, machine_version,
+};
 use crate::source::Span;
 use crate::value::{Bus, CacheMode, Firmware, VmOs};
 
@@ -17,6 +19,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
             clipboard(vm),
             usb_sockets(guest, vm),
             newer_machine(host, vm),
+            state_of_tpm(host, vm),
         ];
         let found = found.into_iter().flatten();
         let of_disks = disks(host, vm);
@@ -90,6 +93,23 @@ fn newer_machine(host: &Host, vm: &Vm) -> Option<Refusal> {
     let said = "Installed QEMU version is too old to run machine type, please upgrade node";
     let help = "name an older machine type, or one without a version: `q35`";
     Some(Refusal::new(vm.machine.span, why, said, help).also(host.release.span, "the release"))
+}
+
+/// `swtpm` reads raw bytes alone; since 9.1 QEMU's storage daemon hands it the state of any image (`start_swtpm`).
+fn state_of_tpm(host: &Host, vm: &Vm) -> Option<Refusal> {
+    let state = vm.tpm_state.as_ref();
+    let state = state.filter(|_| *host.release < Release::new(9, 1))?;
+    let VolumeSource::Existing { name, .. } = &state.placement.volume else {
+        return None;
+    };
+    let format = [".qcow2", ".vmdk"]
+        .into_iter()
+        .find(|format| name.value.as_str().ends_with(format))?;
+    let why = format!("the state of its TPM is an image of {}", &format[1..]);
+    let said = "swtpm currently only supports 'raw' state volumes";
+    let help =
+        "give it a raw one: `qm disk move VMID tpmstate0 STORE --format raw` while it is off";
+    Some(Refusal::new(name.span, why, said, help).also(host.release.span, "the release"))
 }
 
 /// LXC gives each card of a container its name in there.

@@ -285,6 +285,27 @@ fn network() -> Vec<Variant> {
 }
 
 #[test]
+fn the_state_of_a_tpm_is_of_a_format_that_the_release_reads() {
+    let found = |release: &str, format: &str| {
+        let tpm = format!(
+            "tpm = {{ store = \"local\", volume = \"100/vm-100-disk-1{format}\", size = \"4 MiB\" }}"
+        );
+        let spec = format!(
+            "[host]\nname = \"pve1\"\nrelease = \"{release}\"\ntimezone = \"UTC\"\n[storage.local]\nuse = [\"vm-disks\"]\n{}",
+            vm("web", 100, &tpm)
+        );
+        let found = told(&host_of(&spec), Code::MOX0661);
+        found
+            .iter()
+            .any(|(text, _)| text.contains("the state of its TPM is an image of qcow2"))
+    };
+    assert!(found("9.0", ".qcow2"));
+    assert!(found("8.1", ".qcow2"));
+    assert!(!found("9.0", ".raw"));
+    assert!(!found("9.1", ".qcow2"));
+}
+
+#[test]
 fn a_machine_is_of_a_qemu_that_the_release_has() {
     let found = |release: &str, machine: &str| {
         let machine = format!("machine = \"{machine}\"");
