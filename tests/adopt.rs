@@ -199,6 +199,28 @@ fn every_spelling_of_an_option_is_said() {
     }
 }
 
+/// A mapping that Proxmox VE drops as it reads the file stays there and is told: it was written into the spec, and the build
+/// refused its own file.
+#[test]
+fn a_mapping_that_proxmox_does_not_read_is_left_to_the_host() {
+    let host = lay_out("lvm-thin");
+    let folder = host.path().join("live/etc/pve/mapping");
+    fs::create_dir_all(&folder).expect("a folder");
+    let text = "lxc.cap.drop:\n\nstick\n\nother\n\tmap id=0781:5581,node=pve1\n";
+    fs::write(folder.join("usb.cfg"), text).expect("a file");
+    let adopted = adopt(host.path(), &["-o", "host.toml"]);
+    assert_eq!(adopted.status, Some(0), "{}", adopted.err);
+    for said in [
+        "etc/pve/mapping/usb.cfg: lxc.cap.drop:: Proxmox VE does not read it",
+        "etc/pve/mapping/usb.cfg: stick: Proxmox VE does not read it",
+    ] {
+        assert!(adopted.err.contains(said), "{}", adopted.err);
+    }
+    let text = fs::read_to_string(host.path().join("host.toml")).expect("a file");
+    assert!(text.contains("map id=0781:5581,node=pve1"), "{text}");
+    assert!(!text.contains("stick"), "{text}");
+}
+
 /// Two guests that have one port of the host and of which at most one runs: the spec says that they exclude each other.
 #[test]
 fn guests_with_one_port_exclude_each_other() {

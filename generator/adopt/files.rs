@@ -13,7 +13,8 @@ use super::timers;
 use super::write::{NoteKind, Writing, kebab, schema_value};
 use crate::live::secrets::is_blanked;
 use crate::live::{FileText, Sections};
-use crate::pve::{ConfigFile, MappingKind, Section};
+use crate::pve::check::check_section_config;
+use crate::pve::{ConfigFile, MappingKind, Section, SectionFile};
 use crate::value::{KeptPath, SpecString};
 
 /// Files that belong to the system or to the cluster: they stay on the host as they are, and a spec that brought them to
@@ -93,7 +94,20 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
             };
             !is_said && hardware::is_of_node(section, writing.node)
         });
-        kept.push((mapping_path(*kind), left));
+        let path = mapping_path(*kind);
+        let mut sound = Vec::new();
+        for (id, text) in left {
+            // A section that Proxmox VE drops as it reads the file is nothing to bring to another one.
+            let faults = check_section_config(SectionFile::Mapping(*kind), writing.release, &text);
+            match faults.first() {
+                None => sound.push((id, text)),
+                Some(fault) => {
+                    let why = format!("Proxmox VE does not read it: {}", fault.fault.message);
+                    writing.note(NoteKind::Unread, format!("{path}: {id}"), why);
+                }
+            }
+        }
+        kept.push((path, sound));
     }
     for (path, sections) in kept {
         if sections.is_empty() {

@@ -57,6 +57,8 @@ pub struct Adopted {
     pub faults: Vec<String>,
     /// What the compiler says of the spec; its places are of the text, as the first file of a call.
     pub found: Vec<(Severity, Diagnostic)>,
+    /// The generated files that it speaks of, by name and text: the next files of that call.
+    pub generated: Vec<(String, String)>,
     /// What the spec would change on the host: nothing, where the proof has come out.
     pub plan: Option<Plan>,
 }
@@ -195,8 +197,14 @@ fn finish(
             why: unread.reason.clone(),
         });
     }
+    let sources = compiled.sources.files();
+    let generated = sources
+        .filter(|(file, _)| *file != compiled.spec)
+        .map(|(_, file)| (file.name().to_owned(), file.text().to_owned()))
+        .collect();
     Adopted {
         host: host::host_name(node_of(live)),
+        generated,
         text: printed.text,
         notes: notes.into_iter().collect(),
         faults,
@@ -382,6 +390,8 @@ struct Compiled {
     /// The spec among the files that were found faulty.
     spec: FileId,
     found: Vec<(Severity, Diagnostic)>,
+    /// The spec, and what was written and is faulty.
+    sources: SourceMap,
     /// What it would change; none where it has errors.
     plan: Option<Plan>,
     /// Whether a build takes it.
@@ -415,6 +425,7 @@ fn compile(printed: &Printed, live: &Snapshot) -> Compiled {
     Compiled {
         spec: file,
         found,
+        sources,
         plan,
         builds,
     }

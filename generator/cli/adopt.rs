@@ -95,6 +95,9 @@ fn tell(adopted: &Adopted, path: &Path, terminal: &mut Terminal) -> Result<(), F
     sources
         .take(path, text, &mut Sink::new())
         .map_err(|error| Failure::new(error.to_string()))?;
+    for (name, text) in &adopted.generated {
+        sources.map_mut().add(name, text);
+    }
     terminal.diagnostics(&sources, &adopted.found);
     for fault in &adopted.faults {
         terminal.remark(&format!("stands as a comment: {fault}\n"));
