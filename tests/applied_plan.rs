@@ -998,6 +998,66 @@ fn a_guest_that_is_taken_over_keeps_the_volume_that_the_spec_does_not_name() {
 }
 
 #[test]
+fn a_connection_that_is_cut_leaves_a_host_that_the_next_apply_finishes() {
+    let whole = in_use();
+    whole.write("cut-after", "100000\n");
+    let _ = apply(&whole, &[]);
+    let heard = whole.read("heard");
+    let done: Vec<usize> = heard
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.contains("\"event\":\"done\""))
+        .map(|(at, _)| at + 1)
+        .collect();
+    let (first, last) = (done[0], done[done.len() - 1]);
+    // Amid the steps; while it only looks, and before its last word.
+    let mut places = vec![usize::midpoint(first, last)];
+    if crate::applied_faults::tries_all() {
+        places.extend([1, first, last]);
+    }
+    let untouched = in_use().files();
+    let mut half = 0;
+    for lines in places.clone() {
+        let host = in_use();
+        let before = host.read(INTERFACES);
+        host.write("cut-after", &format!("{lines}\n"));
+        let said = apply(&host, &[]);
+        assert_eq!(said.status, Some(1), "{lines}: {}", said.err);
+        let told = "ended before the script did: what it did stands in the newest folder";
+        assert!(said.err.contains(told), "{lines}: {}", said.err);
+        // The host is alone now, and ends by itself.
+        let is_over = || host.path("ended").exists();
+        for _ in 0..1800 {
+            if is_over() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert!(is_over(), "{lines}: the run does not end");
+        let now = host.read(INTERFACES);
+        assert!(
+            now == before || now == whole.read(INTERFACES),
+            "{lines}: {now}"
+        );
+        for path in [
+            "root/var/lib/moxc/network-unconfirmed",
+            "root/etc/systemd/system/moxc-network-back.service",
+        ] {
+            assert!(!host.path(path).exists(), "{lines}: {path}");
+        }
+        let left = host.files();
+        half += usize::from(left != untouched && left != whole.files());
+        fs::remove_file(host.path("cut-after")).expect("it is there");
+        fine(&apply(&host, &[]));
+        assert_eq!(host.files(), whole.files(), "{lines}");
+        let said = apply(&host, &[]);
+        fine(&said);
+        assert_eq!(host.changes(), [""; 0], "{lines}");
+    }
+    assert!(half > 0, "no run was cut amid its steps: {places:?}");
+}
+
+#[test]
 fn a_new_disk_is_called_as_its_storage_had_a_number_free() {
     let host = applied();
     // Numbers that other volumes of the guest have, which no slot names.
