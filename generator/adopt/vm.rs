@@ -9,7 +9,7 @@ use super::guest::{
 };
 use super::write::{Writing, kebab, sub_value};
 use crate::live::secrets::is_blanked;
-use crate::pve::Release;
+use crate::pve::default_processor_and_machine;
 use crate::pve::schema::OptionSchema;
 use crate::spec::schema_keys::{SchemaTable, VmOptions};
 use crate::value::{Bus, Choice as _, Name, SpecString, VolumeName};
@@ -52,15 +52,9 @@ fn os(guest: &mut Guest<'_>) {
     }
 }
 
-/// The processor and the machine of a guest that names none, by its architecture (`get_default_cpu_type` and
-/// `default_machine_for_arch` of qemu-server, of a PC: before 9.2 an ARM guest's processor is a `cortex-a57`).
+/// The processor and the machine of a guest that names none.
 fn defaults(writing: &Writing<'_>, guest: &Guest<'_>) -> (&'static str, &'static str) {
-    let is_arm = guest.live.wanted("arch") == Some("aarch64");
-    match (is_arm, writing.release >= Release::new(9, 2)) {
-        (false, _) => ("kvm64", "i440fx"),
-        (true, false) => ("cortex-a57", "virt"),
-        (true, true) => ("max", "virt"),
-    }
+    default_processor_and_machine(guest.live.wanted("arch"), writing.release)
 }
 
 fn processor(writing: &Writing<'_>, guest: &mut Guest<'_>) {
@@ -142,10 +136,13 @@ fn firmware(writing: &Writing<'_>, guest: &mut Guest<'_>) {
     let machine = guest.take("machine");
     let (_, default_machine) = defaults(writing, guest);
     if !guest.raw.contains_key("machine") {
-        guest.table.set(
-            "machine",
-            machine.unwrap_or_else(|| default_machine.to_owned()),
-        );
+        let default = match default_machine {
+            "pc" => "i440fx", // as people call it
+            other => other,
+        };
+        guest
+            .table
+            .set("machine", machine.unwrap_or_else(|| default.to_owned()));
     }
     let efi = guest.options.get("efidisk0").cloned();
     match efi {

@@ -152,8 +152,8 @@ mod tests {
         .to_string();
         let blanked = crate::live::secrets::blank(lines).expect("there are secrets");
         let blanked_json = crate::live::secrets::blank_json(&json).expect("there are secrets");
-        for (path, text, blanked) in [("a.conf", lines, blanked), ("a.json", &json, blanked_json)] {
-            let script = format!("{}\nblank {path}\n", &SCRIPT[start..end]);
+        for (kind, text, blanked) in [("conf", lines, blanked), ("json", &json, blanked_json)] {
+            let script = format!("{}\nblank {kind}\n", &SCRIPT[start..end]);
             let child = Command::new("sh")
                 .args(["-c", &script])
                 .stdin(Stdio::piped())

@@ -94,11 +94,11 @@ secret() {
   esac
 }
 
-# Copies text without what stands behind the name of a secret; $1 is its path. JSON stays JSON: a string in it is text of
-# its own, and what bears the name of a secret goes whole.
+# Copies text without what stands behind the name of a secret; $1 is how its file's name ends. JSON stays JSON: a string in it
+# is text of its own, and what bears the name of a secret goes whole.
 blank() {
   json=0
-  case $1 in *.json) json=1 ;; esac
+  if [ "$1" = json ]; then json=1; fi
   awk -v json="$json" '
     function ends(word,   i, n, names) {
       n = split("password passwd passphrase wpa-psk wpa_psk privatekey private-key private_key presharedkey secret token", names, " ")
@@ -183,7 +183,7 @@ copy() {
     return
   fi
   sha1sum "$1" >>"$work/.moxc/digests"
-  blank "$1" <"$1" >"$work/$1"
+  blank "${1##*.}" <"$1" >"$work/$1"
 }
 
 case ${1-} in
@@ -241,7 +241,7 @@ printf '%s\n' "$answers" | while IFS='|' read -r name command; do
     volumes) if command -v pvesm >/dev/null 2>&1; then volumes >"$work/.moxc/$name"; fi ;;
     *)
       # shellcheck disable=SC2086 # the words of a command of ours
-      timeout 30 $command >"$work/.moxc/$name.raw" 2>/dev/null && blank "$name" <"$work/.moxc/$name.raw" >"$work/.moxc/$name"
+      timeout 30 $command >"$work/.moxc/$name.raw" 2>/dev/null && blank "${name##*.}" <"$work/.moxc/$name.raw" >"$work/.moxc/$name"
       rm -f "$work/.moxc/$name.raw"
       ;;
   esac

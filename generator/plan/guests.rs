@@ -10,8 +10,9 @@ use crate::live::secrets::is_blanked;
 use crate::live::storage::StoredVolume;
 use crate::live::{LiveGuest, Unread};
 use crate::pve::{
-    DiskSize, GuestConfig, GuestKind, PropertyString, Release, USB_CONTROLLER, guest_config,
-    holds_volume, is_drive, is_modern_system, is_state, machine_version,
+    DiskSize, GuestConfig, GuestKind, PropertyString, Release, USB_CONTROLLER,
+    default_processor_and_machine, guest_config, holds_volume, is_drive, is_modern_system,
+    is_state, machine_version,
 };
 use crate::shell::Command;
 use crate::source::Span;
@@ -222,11 +223,12 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
     }
     let config_file = pair.live.kind.config_file();
     let parts = |value: &Option<String>| {
-        value.as_deref().map(|value| {
+        let parts = value.as_deref().map(|value| {
             let mut parts = value::parts(config_file, key, value);
             without_state(key, &mut parts);
             parts
-        })
+        });
+        of_architecture(pair, key, parts)
     };
     let (now, later, after) = (parts(&current), parts(&waiting), parts(&wanted));
     let differ = |before: &Option<Parts>| {
@@ -449,6 +451,25 @@ fn derived_mac(pair: &Pair<'_>, mac: &str) -> bool {
         .iter()
         .any(|derived| derived.to_string() == mac)
     })
+}
+
+/// With what a guest of another architecture has where it names none: the schema's defaults are a PC's.
+fn of_architecture(pair: &Pair<'_>, key: &str, parts: Option<Parts>) -> Option<Parts> {
+    let arch = pair.live.config.get("arch");
+    let (processor, machine) = default_processor_and_machine(arch, pair.release);
+    let (part, default) = match key {
+        "cpu" => ("cputype", processor),
+        "machine" => ("type", machine),
+        _ => return parts,
+    };
+    if arch.is_none_or(|arch| arch == "x86_64") {
+        return parts;
+    }
+    let mut parts = parts.unwrap_or_default();
+    parts
+        .entry(part.to_owned())
+        .or_insert_with(|| default.to_owned());
+    Some(parts)
 }
 
 /// A disc that was put in by the last run and has been taken out since.
