@@ -36,7 +36,15 @@ const LEFT: &[(&str, &str)] = &[
     ("etc/localtime", "`host.timezone`"),
     ("etc/modules", "its modules are in `[boot]`"),
     ("etc/modules-load.d/", "its modules are in `[boot]`"),
-    ("etc/network/", "its interfaces are in `[network]`"),
+    (
+        "etc/network/interfaces",
+        "its interfaces are in `[network]`",
+    ),
+    (
+        "etc/network/interfaces.d/",
+        "it stays as it is, beside the interfaces of `[network]`",
+    ),
+    ("etc/network/", "the system's own"),
     ("etc/pve/corosync.conf", "the cluster's own"),
     (
         "etc/pve/user.cfg",
