@@ -24,8 +24,8 @@ pub(super) struct Planned {
     facts: Table,
 }
 
-/// Plans every guest.
-pub(super) fn plan(facts: &Facts<'_>, lines: &Lines) -> Vec<Planned> {
+/// Plans every guest, `in_full` with the file beside each row.
+pub(super) fn plan(facts: &Facts<'_>, lines: &Lines, in_full: bool) -> Vec<Planned> {
     let host = facts.host;
     host.guests
         .iter()
@@ -43,7 +43,7 @@ pub(super) fn plan(facts: &Facts<'_>, lines: &Lines) -> Vec<Planned> {
                 kind,
                 release: *host.release,
                 file: tree::guest(guest),
-                facts: made_of(facts, (id, guest), words, lines),
+                facts: made_of(facts, (id, guest), words, lines, in_full),
             }
         })
         .collect()
@@ -54,13 +54,20 @@ fn made_of(
     (id, guest): (Id<Guest>, &Guest),
     words: told::GuestWords,
     lines: &Lines,
+    in_full: bool,
 ) -> Table {
     let host = facts.host;
     let file = tree::guest(guest);
     let caption = format!("What {} is made of", guest.name.value);
     let mut table = Table::new(&caption, &["What", "Value"]);
     let mut row = |what: &str, value: String, place| {
-        table.row([what.to_owned(), value], &file, lines.link(Some(place)));
+        // All rows lead to the guest's one file: the first is enough where there are many guests.
+        let file = if in_full || table.rows.is_empty() {
+            &file
+        } else {
+            ""
+        };
+        table.row([what.to_owned(), value], file, lines.link(Some(place)));
     };
     row("System", words.system, guest.name.span);
     row("Processors", words.processors, guest.name.span);
@@ -162,12 +169,6 @@ impl Planned {
             Table::default()
         };
         let mut facts = self.facts;
-        if !full {
-            // All rows lead to the guest's one file: the first is enough.
-            for row in facts.rows.iter_mut().skip(1) {
-                row.file = FileLink::default();
-            }
-        }
         facts.keep_links_to(files);
         GuestPage {
             id: self.id,

@@ -204,6 +204,8 @@ pub(super) struct Plan {
     summary: Table,
     sections: Vec<Section>,
     guests: Vec<guests::Planned>,
+    /// Whether all of each guest is said.
+    in_full: bool,
     specs: Vec<spec::Listing>,
     lines: Lines,
 }
@@ -235,6 +237,7 @@ impl Lines {
 pub(super) fn plan(facts: &Facts<'_>, graphs: &[(View, Graph)], origin: &Origin) -> Plan {
     let lines = Lines(origin.clone());
     let host = facts.host;
+    let in_full = host.guests.len() <= MOST_IN_FULL;
     let pictures: BTreeMap<View, String> = graphs
         .iter()
         .map(|(view, graph)| (*view, graph::svg_inside(graph)))
@@ -245,7 +248,8 @@ pub(super) fn plan(facts: &Facts<'_>, graphs: &[(View, Graph)], origin: &Origin)
         fqdn: host.fqdn(),
         summary: sections::summary(facts, &lines),
         sections: sections::all(facts, &lines, pictures),
-        guests: guests::plan(facts, &lines),
+        guests: guests::plan(facts, &lines, in_full),
+        in_full,
         specs: spec::listings(origin),
         lines,
     }
@@ -261,9 +265,8 @@ impl Plan {
         }
         let mut summary = self.summary;
         summary.keep_links_to(files);
-        let full = self.guests.len() <= MOST_IN_FULL;
         let guests = self.guests.into_iter();
-        let guests = guests.map(|guest| guest.finish(files, &self.lines, full));
+        let guests = guests.map(|guest| guest.finish(files, &self.lines, self.in_full));
         Page {
             header: self.header,
             host: self.host,
@@ -274,7 +277,7 @@ impl Plan {
             summary,
             sections,
             guests: guests.collect(),
-            in_brief: !full,
+            in_brief: !self.in_full,
             folders: folders(files),
             specs: self.specs,
         }
