@@ -97,9 +97,7 @@ secret() {
 # Copies text without what stands behind the name of a secret; $1 is how its file's name ends. JSON stays JSON: a string in it
 # is text of its own, and what bears the name of a secret goes whole.
 blank() {
-  json=0
-  if [ "$1" = json ]; then json=1; fi
-  awk -v json="$json" '
+  awk -v kind="$1" '
     function ends(word,   i, n, names) {
       n = split("password passwd passphrase wpa-psk wpa_psk privatekey private-key private_key presharedkey secret token", names, " ")
       for (i = 1; i <= n; i++)
@@ -137,7 +135,7 @@ blank() {
       for (i = 2; i <= n; i++) out = out to parts[i]
       return out
     }
-    # \001, \002 and \003 stand for the escapes of a backslash, a quote and a tab.
+    # A string of JSON as the text that it is; \002 stands for the escape of a quote, as \001 does for that of a backslash.
     function blanked_string(text,   rows, n, i, out, row) {
       n = split(text, rows, /\\n/)
       for (i = 1; i <= n; i++) {
@@ -146,14 +144,15 @@ blank() {
       }
       return out
     }
-    function blanked_json(line,   parts, n, i, out, secret) {
+    function blanked_json(line,   parts, n, i, out, named, secret) {
       line = swapped(swapped(line, "\\\\\\\\", "\001"), "\\\\\"", "\002")
       n = split(line, parts, "\"")
       for (i = 1; i <= n; i++) {
         if (i % 2) {
           # What stands between strings; a number is a value, too.
-          if (i > 1 && ends(tolower(parts[i - 1]))) sub(/^[ \t]*:[ \t]*-?[0-9][0-9.eE+-]*/, ": \"<secret>\"", parts[i])
-          if (i > 1 && ends(tolower(parts[i - 1])) && parts[i] ~ /^[ \t]*:[ \t]*\[?[ \t]*$/) secret = parts[i] ~ /\[/ ? 2 : 1
+          named = i > 1 && ends(tolower(parts[i - 1]))
+          if (named) sub(/^[ \t]*:[ \t]*-?[0-9][0-9.eE+-]*/, ": \"<secret>\"", parts[i])
+          if (named && parts[i] ~ /^[ \t]*:[ \t]*\[?[ \t]*$/) secret = parts[i] ~ /\[/ ? 2 : 1
           else if (secret < 2 || parts[i] !~ /^[ \t]*,[ \t]*$/) secret = 0
         }
         else if (secret) { if (parts[i] != "") parts[i] = "<secret>" }
@@ -162,7 +161,7 @@ blank() {
       }
       return swapped(swapped(out, "\002", "\\\""), "\001", "\\\\")
     }
-    { print json ? blanked_json($0) : blanked($0) }'
+    { print kind == "json" ? blanked_json($0) : blanked($0) }'
 }
 
 # Whether a file is too large to be of use, or no text of ours.
