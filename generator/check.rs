@@ -11,7 +11,7 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Host, Kept};
 use crate::output::{FileSet, OutputFile};
 use crate::pve::check::{self, LineFault};
-use crate::pve::section_config::SectionFile;
+use crate::pve::section_config::{self, SectionFile, SectionLine};
 use crate::pve::{GuestKind, MappingKind, Release};
 use crate::source::{SourceMap, Span};
 
@@ -141,43 +141,38 @@ impl Kind {
 
     /// The part of a file, as [`Places`](crate::source::Places) names it, that the byte `at` of its text lies in.
     fn part_at(self, text: &str, at: usize) -> String {
-        let up_to = |at: usize| {
-            let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
-            &text[..end]
-        };
-        let lines = up_to(at.min(text.len())).lines();
-        let mut part = String::new();
-        for line in lines {
-            match self {
-                Self::Guest(_) | Self::Vzdump | Self::Datacenter => {
-                    let key = line.split_once(':').map_or("", |(key, _)| key);
-                    key.clone_into(&mut part);
-                }
-                Self::Sections(_) => {
-                    let header = part.split('/').next().unwrap_or_default();
-                    part = match line.strip_prefix(char::is_whitespace) {
-                        Some(property) => {
-                            let key = property.split_whitespace().next().unwrap_or_default();
-                            format!("{header}/{key}")
+        let at = at.min(text.len());
+        let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
+        let up_to = &text[..end];
+        match self {
+            Self::Guest(_) | Self::Vzdump | Self::Datacenter => {
+                let line = up_to.lines().next_back().unwrap_or_default();
+                let key = line.split_once(':').map_or("", |(key, _)| key);
+                key.to_owned()
+            }
+            Self::Sections(file) => {
+                let (mut section, mut part) = ("", String::new());
+                for line in section_config::lines(file, up_to) {
+                    match line.content {
+                        SectionLine::Header { id, .. } => {
+                            section = id;
+                            id.clone_into(&mut part);
                         }
-                        None => line
-                            .split_once(':')
-                            .map_or(line, |(_, id)| id)
-                            .trim()
-                            .to_owned(),
-                    };
-                }
-                Self::Interfaces => {
-                    if let Some(name) = line.strip_prefix("iface ") {
-                        name.split(' ')
-                            .next()
-                            .unwrap_or_default()
-                            .clone_into(&mut part);
+                        SectionLine::Property { key, .. } => part = format!("{section}/{key}"),
+                        SectionLine::End | SectionLine::Unreadable => {}
                     }
                 }
+                part
+            }
+            Self::Interfaces => {
+                let mut stanzas = up_to
+                    .lines()
+                    .rev()
+                    .filter_map(|line| line.strip_prefix("iface "));
+                let name = stanzas.next().and_then(|stanza| stanza.split(' ').next());
+                name.unwrap_or_default().to_owned()
             }
         }
-        part
     }
 
     fn check(self, release: Release, file: &OutputFile) -> Vec<LineFault> {
@@ -321,6 +316,12 @@ mod tests {
                 storage,
                 "dir: nas",
                 "nas",
+            ),
+            (
+                Kind::Sections(SectionFile::Mapping(MappingKind::Usb)),
+                "stick:\n\tmap id=1:2\n",
+                "\tmap",
+                "stick:/map",
             ),
             (Kind::Interfaces, interfaces, "\taddress", "vmbr0"),
         ] {
