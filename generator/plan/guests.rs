@@ -10,9 +10,9 @@ use crate::live::secrets::is_blanked;
 use crate::live::storage::StoredVolume;
 use crate::live::{LiveGuest, Unread};
 use crate::pve::{
-    DiskSize, GuestConfig, GuestKind, PropertyString, Release, USB_CONTROLLER,
+    DiskSize, GuestConfig, GuestKind, MachineVersion, PropertyString, Release,
     default_processor_and_machine, guest_config, holds_volume, is_drive, is_modern_system,
-    is_state, machine_version,
+    is_state,
 };
 use crate::shell::Command;
 use crate::source::Span;
@@ -170,7 +170,7 @@ pub(super) fn circumstances(live: &GuestConfig, release: Release) -> Circumstanc
                 name == "cloudinit" || name.trim_end_matches(".qcow2").ends_with("-cloudinit")
             })
         }),
-        modern_system: takes_usb(live),
+        modern_system: takes_usb(live, release),
     }
 }
 
@@ -188,15 +188,9 @@ fn hotplug(value: Option<&str>) -> Vec<String> {
 }
 
 /// Whether USB devices are plugged into a machine while it runs.
-fn takes_usb(config: &GuestConfig) -> bool {
-    let machine = config.get("machine").unwrap_or_default();
-    let system = config.get("ostype");
-    let new = match machine_version(machine) {
-        Some(version) => version >= USB_CONTROLLER,
-        // Without a number it is the newest, but for a Windows: that keeps the machine that it was set up on.
-        None => system == Some("l26"),
-    };
-    new && system.is_some_and(is_modern_system)
+fn takes_usb(config: &GuestConfig, release: Release) -> bool {
+    MachineVersion::at_start(config, release).has_usb_controller()
+        && config.get("ostype").is_some_and(is_modern_system)
 }
 
 fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, found: &mut Found) {
@@ -906,19 +900,22 @@ fn judged(
                 ..class.with_data(data)
             }
         }
-        // QEMU's virtio cards alone take it.
-        "net"
-            if part == Some("host-tunnel")
-                && [before, after].iter().all(|parts| is_other_card(parts)) =>
-        {
-            Class::NOW
+        // Where it changes nothing of what QEMU is told, it waits for nothing.
+        "net" if part == Some("host-tunnel") => {
+            let machine = MachineVersion::at_start(&pair.live.config, pair.release);
+            let told = |parts: &Parts| {
+                let is_virtio = parts.get("model").is_none_or(|model| model == "virtio");
+                let said = parts.get("host-tunnel").map(|said| said == "1");
+                is_virtio && machine.turns_tunnels_off(said)
+            };
+            if told(before) == told(after) {
+                Class::NOW
+            } else {
+                class.with_data(data)
+            }
         }
         _ => class.with_data(data),
     }
-}
-
-fn is_other_card(parts: &Parts) -> bool {
-    parts.get("model").is_some_and(|model| model != "virtio")
 }
 
 /// Whether a drive's text names a volume of a storage, and no path or nothing.

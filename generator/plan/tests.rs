@@ -511,6 +511,17 @@ fn the_values_of_both_sides_decide_on_the_class() {
             "net0: virtio=BC:24:11:00:00:02,bridge=vmbr0,host-tunnel=1\n",
             "now live device kept",
         ),
+        // A machine of a QEMU that knows no tunnels is told nothing of them.
+        (
+            &format!("machine: pc-q35-9.2+pve1\nnet0: virtio={mac},bridge=vmbr0\n"),
+            &format!("machine: pc-q35-9.2+pve1\nnet0: virtio={mac},bridge=vmbr0,host-tunnel=1\n"),
+            "now live nothing kept",
+        ),
+        (
+            &format!("machine: pc-q35-11.0+pve1\nnet0: virtio={mac},bridge=vmbr0\n"),
+            &format!("machine: pc-q35-11.0+pve1\nnet0: virtio={mac},bridge=vmbr0,host-tunnel=1\n"),
+            "restart silent guest kept",
+        ),
         (
             &format!("hotplug: network\nnet0: virtio={mac}\n"),
             &format!("hotplug: network\nnet0: virtio={mac},tag=5\n"),

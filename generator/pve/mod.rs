@@ -25,7 +25,8 @@ mod size;
 pub use encode::{decode_text, encode_text};
 pub use guest_config::{GuestConfig, GuestKind, holds_volume, is_drive};
 pub use machine::{
-    USB_CONTROLLER, default_processor_and_machine, is_modern_system, machine_version,
+    MachineVersion, USB_CONTROLLER, default_processor_and_machine, is_modern_system,
+    machine_version,
 };
 pub use option::{PveOption, is_state, place_inside};
 pub use property::PropertyString;
