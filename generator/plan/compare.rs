@@ -9,6 +9,7 @@ use super::firewall::{self, FirewallRules};
 use super::guests::{self, Found, object, program};
 use super::items::{self, Apart, Items, OfObject, Options, Rules, Sides};
 use super::parse::{self, TYPE};
+use super::replication::Replication;
 use super::{
     Cause, Change, Class, Foreign, Interrupts, Line, Object, Plan, Shown, When, in_order, storage,
     value,
@@ -69,12 +70,14 @@ impl Applied {
 
 /// Compares what a spec wants with what a host is.
 pub fn compare(wanted: &Wanted<'_>, live: &Snapshot) -> Plan {
-    let compared = Comparison {
+    let mut compared = Comparison {
         wanted: *wanted,
         live,
         applied: Applied::of(live),
         makings: making::of_host(wanted.host),
+        replication: Replication::default(),
     };
+    compared.replication = Replication::of(live, compared.file("etc/pve/storage.cfg"));
     let mut found = Found::default();
     if compared.applied.is_none() && live.tree.file(RECORD).present().is_some() {
         found.not_read(
@@ -138,6 +141,7 @@ struct Comparison<'a> {
     live: &'a Snapshot,
     applied: Option<Applied>,
     makings: Vec<Making>,
+    replication: Replication,
 }
 
 /// Where a file of the tree stands on the host; none where it does not.
@@ -268,7 +272,8 @@ impl<'a> Comparison<'a> {
                 volumes: self.live.volumes.present().map_or(&[], Vec::as_slice),
                 making: &self.making(vmid),
             };
-            let of_guest = guests::compare(&pair, &|option| self.place(path, option));
+            let mut of_guest = guests::compare(&pair, &|option| self.place(path, option));
+            self.replication.refuse(&pair, &mut of_guest.changes);
             found.changes.extend(of_guest.changes);
             found.foreign.extend(of_guest.foreign);
             found.unread.extend(of_guest.unread);

@@ -14,6 +14,7 @@ mod items;
 mod parse;
 mod pools;
 pub mod render;
+mod replication;
 mod storage;
 pub(crate) mod value;
 

@@ -828,3 +828,41 @@ fn the_json_is_what_others_read() {
         Some(1)
     );
 }
+
+/// `$check_replication` of `PVE::API2::Qemu`: a volume that no copy can be made of is refused of a replicated guest.
+#[test]
+fn a_replicated_guest_keeps_its_volumes_where_they_can_be_sent_from() {
+    let spec = |more: &str| {
+        let host = "[host]\nname = \"a\"\nrelease = \"9.2\"\ntimezone = \"UTC\"\n";
+        let stores = "[storage.lvm]\nthin = { group = \"pve\", thin-pool = \"data\", use = \"vm-disks\" }\n\
+            [storage.pools.tank]\n[storage.datasets]\ntank = { pool = \"tank\", use = \"vm-disks\" }\n";
+        let guest = "[vms.web]\nvmid = 100\nos = \"linux\"\nmemory = \"1 GiB\"\nbackup = false\n";
+        format!("{host}{stores}{guest}{more}")
+    };
+    let changed = |more: &str, jobs: &str| {
+        let mut pair = Pair::of(&spec(more));
+        let vm = guest_path(&pair, "/qemu-server/");
+        let text = pair.live.0.get_mut(&vm).expect("the guest");
+        *text = text.replace("cache=writeback", "cache=none");
+        let path = "etc/pve/replication.cfg".to_owned();
+        pair.live.0.insert(path, jobs.to_owned());
+        let changes = pair.plan().changes;
+        let classes = changes.iter().map(|change| change.class.words()[0]);
+        classes.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let disk = |store: &str, more: &str| {
+        format!("disks.root = {{ {store}, size = \"8 GiB\", cache = \"writeback\"{more} }}\n")
+    };
+    let job = "# of the cluster\nlocal: 100-0\n\ttarget b\n\tschedule */15\n";
+    let (sent, kept) = (
+        disk("dataset = \"tank\"", ""),
+        disk("store = \"thin\"", ""),
+    );
+    assert_eq!(changed(&sent, job), ["restart"]);
+    assert_eq!(changed(&kept, job), ["refused"]);
+    assert_eq!(changed(&kept, "local: 101-0\n\ttarget b\n"), ["restart"]);
+    assert_eq!(
+        changed(&disk("store = \"thin\"", ", replicate = false"), job),
+        ["restart"]
+    );
+}
