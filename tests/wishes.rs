@@ -393,6 +393,98 @@ fn hosts() -> Vec<Table> {
         .collect()
 }
 
+/// What is asked of each key.
+struct Search<'a> {
+    language: &'a Language,
+    quiet: &'a BTreeMap<String, String>,
+    hosts: &'a [Table],
+    is_whole: bool,
+}
+
+impl Search<'_> {
+    /// The keys of these names that are not heard, a line each.
+    fn faults(&self, names: &BTreeSet<String>) -> String {
+        let mut report = String::new();
+        let (mut ever_heard, mut tried) = (BTreeSet::new(), BTreeMap::new());
+        let mut own_heard = BTreeSet::new();
+        for spec in self.hosts {
+            let without = outcome(spec);
+            assert!(
+                matches!(without, Outcome::Built { .. }),
+                "a host does not build: {without:#?}"
+            );
+            let mut places_tried: BTreeMap<String, usize> = BTreeMap::new();
+            for (place, schema) in self.language.places(spec) {
+                let name = place.name();
+                // An option of Proxmox VE's own goes the same way at every place: once is enough.
+                let own = schema["description"]
+                    .as_str()
+                    .is_some_and(|text| text.contains("` of Proxmox VE"));
+                if !names.contains(&name) || (own && ever_heard.contains(&name)) {
+                    continue;
+                }
+                // One that several tables take goes by the same way in each: some of each table are enough.
+                let is_sampled = place.key.len() % 8 == place.table.len() % 8;
+                if own && own_heard.contains(&place.key) && !is_sampled && self.is_whole {
+                    ever_heard.insert(name.clone());
+                    continue;
+                }
+                // A key is tried where it stands in a host for the first time, and once more.
+                let so_far = places_tried.entry(name.clone()).or_insert(0);
+                *so_far += 1;
+                if *so_far > PLACES && ever_heard.contains(&name) {
+                    continue;
+                }
+                let base = without_key(spec, &place);
+                let before = base.as_ref().map(outcome);
+                // A key that a spec cannot be without is held against what stands there.
+                let (base, before) = match (&base, &before) {
+                    (Some(base), Some(before @ Outcome::Built { .. })) => (base, before),
+                    _ => (spec, &without),
+                };
+                let values = self.language.values(&name, schema, 0);
+                if values.is_empty() {
+                    continue; // a table, whose keys are tried
+                }
+                let heard = hear(base, before, &place, &values);
+                let at = format!("{} {name}", place.path.join("."));
+                // Once of each host is enough of what no key means.
+                let odd = if *so_far == 1 {
+                    odd(&values)
+                } else {
+                    Vec::new()
+                };
+                let odd = hear(base, before, &place, &odd);
+                for fault in heard.faults().chain(odd.faults()) {
+                    let _ = writeln!(report, "{at}: told as a fault of moxc: {fault}");
+                }
+                if heard.told.is_empty() {
+                    let why = heard.refused.first().cloned().unwrap_or_default();
+                    tried
+                        .entry(name.clone())
+                        .or_insert_with(|| (at.clone(), BTreeSet::new()))
+                        .1
+                        .extend(why);
+                } else {
+                    ever_heard.insert(name.clone());
+                    if own {
+                        own_heard.insert(place.key.clone());
+                    }
+                }
+                if !self.quiet.contains_key(&name) {
+                    heard.judge(&at, before, &mut report);
+                }
+            }
+        }
+        for (name, (at, why)) in tried {
+            if !ever_heard.contains(&name) && !self.quiet.contains_key(&name) {
+                let _ = writeln!(report, "{at}: no value changes anything anywhere: {why:?}");
+            }
+        }
+        report
+    }
+}
+
 #[test]
 fn no_wish_is_dropped_in_silence() {
     let language = Language::read();
@@ -413,83 +505,30 @@ fn no_wish_is_dropped_in_silence() {
             .filter(|name| name.contains(part))
             .collect(),
     };
-    let mut report = String::new();
-    let (mut ever_heard, mut tried) = (BTreeSet::new(), BTreeMap::new());
-    let mut own_heard = BTreeSet::new();
-    for spec in &hosts {
-        let without = outcome(spec);
-        assert!(
-            matches!(without, Outcome::Built { .. }),
-            "a host does not build: {without:#?}"
-        );
-        let mut places_tried: BTreeMap<String, usize> = BTreeMap::new();
-        for (place, schema) in language.places(spec) {
-            let name = place.name();
-            // An option of Proxmox VE's own goes the same way at every place: once is enough.
-            let own = schema["description"]
-                .as_str()
-                .is_some_and(|text| text.contains("` of Proxmox VE"));
-            if !names.contains(&name) || (own && ever_heard.contains(&name)) {
-                continue;
-            }
-            // One that several tables take goes by the same way in each: some of each table are enough.
-            let is_sampled = place.key.len() % 8 == place.table.len() % 8;
-            if own && own_heard.contains(&place.key) && !is_sampled && wanted == "all" {
-                ever_heard.insert(name.clone());
-                continue;
-            }
-            // A key is tried where it stands in a host for the first time, and once more.
-            let so_far = places_tried.entry(name.clone()).or_insert(0);
-            *so_far += 1;
-            if *so_far > PLACES && ever_heard.contains(&name) {
-                continue;
-            }
-            let base = without_key(spec, &place);
-            let before = base.as_ref().map(outcome);
-            // A key that a spec cannot be without is held against what stands there.
-            let (base, before) = match (&base, &before) {
-                (Some(base), Some(before @ Outcome::Built { .. })) => (base, before),
-                _ => (spec, &without),
-            };
-            let values = language.values(&name, schema, 0);
-            if values.is_empty() {
-                continue; // a table, whose keys are tried
-            }
-            let heard = hear(base, before, &place, &values);
-            let at = format!("{} {name}", place.path.join("."));
-            // Once of each host is enough of what no key means.
-            let odd = if *so_far == 1 {
-                odd(&values)
-            } else {
-                Vec::new()
-            };
-            let odd = hear(base, before, &place, &odd);
-            for fault in heard.faults().chain(odd.faults()) {
-                let _ = writeln!(report, "{at}: told as a fault of moxc: {fault}");
-            }
-            if heard.told.is_empty() {
-                let why = heard.refused.first().cloned().unwrap_or_default();
-                tried
-                    .entry(name.clone())
-                    .or_insert_with(|| (at.clone(), BTreeSet::new()))
-                    .1
-                    .extend(why);
-            } else {
-                ever_heard.insert(name.clone());
-                if own {
-                    own_heard.insert(place.key.clone());
-                }
-            }
-            if !quiet.contains_key(&name) {
-                heard.judge(&at, before, &mut report);
-            }
-        }
+    let search = Search {
+        language: &language,
+        quiet: &quiet,
+        hosts: &hosts,
+        is_whole: wanted == "all",
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut shares = vec![BTreeSet::new(); threads];
+    for name in names {
+        // One key goes the same way in each table that has it: what was heard of it once is known to one thread.
+        let key = name.rsplit('.').next().unwrap_or_default();
+        let share = key.bytes().map(usize::from).sum::<usize>() % threads;
+        shares[share].insert(name);
     }
-    for (name, (at, why)) in tried {
-        if !ever_heard.contains(&name) && !quiet.contains_key(&name) {
-            let _ = writeln!(report, "{at}: no value changes anything anywhere: {why:?}");
-        }
-    }
+    let report: String = std::thread::scope(|scope| {
+        let searches: Vec<_> = shares
+            .iter()
+            .map(|names| scope.spawn(|| search.faults(names)))
+            .collect();
+        let faults = searches.into_iter();
+        faults
+            .map(|faults| faults.join().expect("a report"))
+            .collect()
+    });
     assert!(report.is_empty(), "{report}");
 }
 

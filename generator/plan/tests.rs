@@ -854,10 +854,7 @@ fn a_replicated_guest_keeps_its_volumes_where_they_can_be_sent_from() {
         format!("disks.root = {{ {store}, size = \"8 GiB\", cache = \"writeback\"{more} }}\n")
     };
     let job = "# of the cluster\nlocal: 100-0\n\ttarget b\n\tschedule */15\n";
-    let (sent, kept) = (
-        disk("dataset = \"tank\"", ""),
-        disk("store = \"thin\"", ""),
-    );
+    let (sent, kept) = (disk("dataset = \"tank\"", ""), disk("store = \"thin\"", ""));
     assert_eq!(changed(&sent, job), ["restart"]);
     assert_eq!(changed(&kept, job), ["refused"]);
     assert_eq!(changed(&kept, "local: 101-0\n\ttarget b\n"), ["restart"]);
