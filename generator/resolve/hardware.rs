@@ -3,6 +3,7 @@ use crate::model::{Arena, Cpu, Disk, Hardware, Memory, Nic, PciDevice, Setting, 
 use crate::source::Spanned;
 use crate::spec::HostFile;
 use crate::spec::hardware::{CpuSpec, HardwareSpec, PciSpec};
+use crate::spec::reader::Int;
 use crate::value::{ByteSize, DiskKind, InterfaceName, PciClass, SpecString};
 
 use super::{Index, list};
@@ -44,14 +45,10 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
                     "/dev/null".parse().expect("a device"),
                     body.span,
                 ),
-                partition: body
-                    .partition
-                    .map(|p| p.map(super::super::spec::reader::Int::get)),
+                partition: body.partition.map(|p| p.map(Int::get)),
                 model: body.model.clone(),
                 serial: body.serial.clone(),
-                sector: body
-                    .sector
-                    .map(|s| s.map(super::super::spec::reader::Int::get)),
+                sector: body.sector.map(|s| s.map(Int::get)),
                 controller: body
                     .controller
                     .as_ref()
@@ -100,9 +97,7 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
                 subsystem: body.subsystem,
                 class: super::choice(body.class, PciClass::Other, body.span),
                 model: body.model.clone(),
-                iommu_group: body
-                    .iommu_group
-                    .map(|g| g.map(super::super::spec::reader::Int::get)),
+                iommu_group: body.iommu_group.map(|g| g.map(Int::get)),
                 group_members: list(body.group_members.as_ref()),
                 schema: body.schema.to_vec(),
             })
@@ -206,12 +201,8 @@ fn usb(spec: &HardwareSpec, sink: &mut Sink) -> Vec<UsbDevice> {
 }
 
 fn cpu(spec: &CpuSpec) -> Cpu {
-    let cores = spec
-        .cores
-        .map(|c| c.map(super::super::spec::reader::Int::get));
-    let threads = spec
-        .threads
-        .map(|t| t.map(super::super::spec::reader::Int::get));
+    let cores = spec.cores.map(|c| c.map(Int::get));
+    let threads = spec.threads.map(|t| t.map(Int::get));
     Cpu {
         span: spec.span,
         model: spec.model.clone(),
@@ -220,11 +211,6 @@ fn cpu(spec: &CpuSpec) -> Cpu {
         threads: threads
             .map(|t| Setting::written(t.value, t.span))
             .or_else(|| cores.map(|c| Setting::default(c.value, c.span))),
-        sockets: Setting::or_default(
-            spec.sockets
-                .map(|s| s.map(super::super::spec::reader::Int::get)),
-            1,
-            spec.span,
-        ),
+        sockets: Setting::or_default(spec.sockets.map(|s| s.map(Int::get)), 1, spec.span),
     }
 }
