@@ -92,133 +92,7 @@ impl Resolver<'_> {
     }
 
     fn check_keys(&mut self, kind: Spanned<TaskKind>, body: &ScheduleSpec) {
-        use TaskKind::{
-            BackupRehearsal, NixosFlakeUpdate, ProxmoxUpdate, SmartTest, VzdumpBackup,
-            WindowsMaintenance, WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
-        };
-        let keys: [TaskKey; 20] = [
-            (
-                "guests",
-                body.guests.as_ref().map(|k| k.span),
-                &[],
-                &[
-                    VzdumpBackup,
-                    NixosFlakeUpdate,
-                    WindowsUpdate,
-                    WindowsMaintenance,
-                ],
-            ),
-            (
-                "reboot",
-                body.reboot.map(|k| k.span),
-                &[],
-                &[
-                    ProxmoxUpdate,
-                    NixosFlakeUpdate,
-                    WindowsUpdate,
-                    WindowsMaintenance,
-                ],
-            ),
-            (
-                "storage",
-                body.storage.as_ref().map(|k| k.span),
-                &[VzdumpBackup, BackupRehearsal],
-                &[VzdumpBackup, BackupRehearsal],
-            ),
-            ("mode", body.mode.map(|k| k.span), &[], &[VzdumpBackup]),
-            (
-                "compress",
-                body.compress.map(|k| k.span),
-                &[],
-                &[VzdumpBackup],
-            ),
-            (
-                "keep",
-                body.keep.as_ref().map(|k| k.span),
-                &[],
-                &[VzdumpBackup, ZfsSnapshot],
-            ),
-            (
-                "notes",
-                body.notes.as_ref().map(|k| k.span),
-                &[],
-                &[VzdumpBackup],
-            ),
-            (
-                "unset",
-                body.unset.as_ref().map(|k| k.span),
-                &[],
-                &[VzdumpBackup],
-            ),
-            (
-                "exclude",
-                body.exclude.as_ref().map(|k| k.span),
-                &[],
-                &[VzdumpBackup],
-            ),
-            (
-                "guest",
-                body.guest.as_ref().map(|k| k.span),
-                &[BackupRehearsal],
-                &[BackupRehearsal],
-            ),
-            (
-                "datasets",
-                body.datasets.as_ref().map(|k| k.span),
-                &[ZfsSnapshot],
-                &[ZfsSnapshot],
-            ),
-            (
-                "recursive",
-                body.recursive.map(|k| k.span),
-                &[],
-                &[ZfsSnapshot],
-            ),
-            (
-                "pools",
-                body.pools.as_ref().map(|k| k.span),
-                &[],
-                &[ZfsScrub, ZfsTrim],
-            ),
-            (
-                "disks",
-                body.disks.as_ref().map(|k| k.span),
-                &[],
-                &[SmartTest],
-            ),
-            ("kind", body.kind.map(|k| k.span), &[], &[SmartTest]),
-            (
-                "flake",
-                body.flake.as_ref().map(|k| k.span),
-                &[],
-                &[NixosFlakeUpdate],
-            ),
-            (
-                "update-inputs",
-                body.update_inputs.map(|k| k.span),
-                &[],
-                &[NixosFlakeUpdate],
-            ),
-            (
-                "rollback",
-                body.rollback.map(|k| k.span),
-                &[],
-                &[NixosFlakeUpdate, WindowsUpdate],
-            ),
-            (
-                "snapshot",
-                body.snapshot.map(|k| k.span),
-                &[],
-                &[WindowsUpdate],
-            ),
-            (
-                "health",
-                body.health.as_ref().map(|k| k.span),
-                &[],
-                &[NixosFlakeUpdate],
-            ),
-        ];
-        for (key, present, needed_by, known_to) in keys {
+        for (key, present, needed_by, known_to) in keys(body) {
             match present {
                 None if needed_by.contains(&kind.value) && !body.misread.contains(&key) => {
                     self.sink.push(
@@ -251,18 +125,7 @@ impl Resolver<'_> {
             }
         }
         if kind.value != TaskKind::VzdumpBackup {
-            for option in body.schema.iter() {
-                let key = &option.key;
-                self.sink.push(
-                    Diagnostic::new(
-                        Code::MOX0016,
-                        key.span,
-                        format!("the task `{}` has no `{}`", kind.value, key.value),
-                    )
-                    .also(kind.span, "the task")
-                    .help("an option of Proxmox VE's backup jobs goes with `vzdump-backup`"),
-                );
-            }
+            self.check_options(kind, body);
         }
         if let (Some(exclude), Some(guests)) = (
             &body.exclude,
@@ -278,6 +141,22 @@ impl Resolver<'_> {
                 )
                 .also(guests.span, "only these are backed up")
                 .help("remove one of the two: `exclude` goes with `guests = \"all\"`"),
+            );
+        }
+    }
+
+    /// No other task has options of Proxmox VE's backup jobs.
+    fn check_options(&mut self, kind: Spanned<TaskKind>, body: &ScheduleSpec) {
+        for option in body.schema.iter() {
+            let key = &option.key;
+            self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0016,
+                    key.span,
+                    format!("the task `{}` has no `{}`", kind.value, key.value),
+                )
+                .also(kind.span, "the task")
+                .help("an option of Proxmox VE's backup jobs goes with `vzdump-backup`"),
             );
         }
     }
@@ -586,4 +465,134 @@ fn references(
     written: Option<&Spanned<List<Reference>>>,
 ) -> impl Iterator<Item = &Spanned<Reference>> {
     written.into_iter().flat_map(|list| &list.value)
+}
+
+/// The keys that not every task has, where they stand, which tasks need them and which know them.
+fn keys(body: &ScheduleSpec) -> [TaskKey; 20] {
+    use TaskKind::{
+        BackupRehearsal, NixosFlakeUpdate, ProxmoxUpdate, SmartTest, VzdumpBackup,
+        WindowsMaintenance, WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
+    };
+    [
+        (
+            "guests",
+            body.guests.as_ref().map(|k| k.span),
+            &[],
+            &[
+                VzdumpBackup,
+                NixosFlakeUpdate,
+                WindowsUpdate,
+                WindowsMaintenance,
+            ],
+        ),
+        (
+            "reboot",
+            body.reboot.map(|k| k.span),
+            &[],
+            &[
+                ProxmoxUpdate,
+                NixosFlakeUpdate,
+                WindowsUpdate,
+                WindowsMaintenance,
+            ],
+        ),
+        (
+            "storage",
+            body.storage.as_ref().map(|k| k.span),
+            &[VzdumpBackup, BackupRehearsal],
+            &[VzdumpBackup, BackupRehearsal],
+        ),
+        ("mode", body.mode.map(|k| k.span), &[], &[VzdumpBackup]),
+        (
+            "compress",
+            body.compress.map(|k| k.span),
+            &[],
+            &[VzdumpBackup],
+        ),
+        (
+            "keep",
+            body.keep.as_ref().map(|k| k.span),
+            &[],
+            &[VzdumpBackup, ZfsSnapshot],
+        ),
+        (
+            "notes",
+            body.notes.as_ref().map(|k| k.span),
+            &[],
+            &[VzdumpBackup],
+        ),
+        (
+            "unset",
+            body.unset.as_ref().map(|k| k.span),
+            &[],
+            &[VzdumpBackup],
+        ),
+        (
+            "exclude",
+            body.exclude.as_ref().map(|k| k.span),
+            &[],
+            &[VzdumpBackup],
+        ),
+        (
+            "guest",
+            body.guest.as_ref().map(|k| k.span),
+            &[BackupRehearsal],
+            &[BackupRehearsal],
+        ),
+        (
+            "datasets",
+            body.datasets.as_ref().map(|k| k.span),
+            &[ZfsSnapshot],
+            &[ZfsSnapshot],
+        ),
+        (
+            "recursive",
+            body.recursive.map(|k| k.span),
+            &[],
+            &[ZfsSnapshot],
+        ),
+        (
+            "pools",
+            body.pools.as_ref().map(|k| k.span),
+            &[],
+            &[ZfsScrub, ZfsTrim],
+        ),
+        (
+            "disks",
+            body.disks.as_ref().map(|k| k.span),
+            &[],
+            &[SmartTest],
+        ),
+        ("kind", body.kind.map(|k| k.span), &[], &[SmartTest]),
+        (
+            "flake",
+            body.flake.as_ref().map(|k| k.span),
+            &[],
+            &[NixosFlakeUpdate],
+        ),
+        (
+            "update-inputs",
+            body.update_inputs.map(|k| k.span),
+            &[],
+            &[NixosFlakeUpdate],
+        ),
+        (
+            "rollback",
+            body.rollback.map(|k| k.span),
+            &[],
+            &[NixosFlakeUpdate, WindowsUpdate],
+        ),
+        (
+            "snapshot",
+            body.snapshot.map(|k| k.span),
+            &[],
+            &[WindowsUpdate],
+        ),
+        (
+            "health",
+            body.health.as_ref().map(|k| k.span),
+            &[],
+            &[NixosFlakeUpdate],
+        ),
+    ]
 }

@@ -41,9 +41,8 @@ impl Resolver<'_> {
         let vmid = vmid(body.vmid, body.span);
         let cpu = body.cpu.as_ref().map(|cpu| &cpu.value);
         let memory = self.memory(body);
-        let size = memory.size.clone();
         let network = self.network(body.network.as_ref(), &raw.cards, &raw.options, *vmid);
-        let vm = self.machine(raw, &network, memory);
+        let vm = self.machine(raw, &network, &memory);
         let named = body.network.as_ref().map_or(0, |nics| nics.value.len()) + raw.cards.len();
         let firewall = self.firewall(body.firewall.as_ref(), &network, named);
         let nixos = self.nixos(
@@ -63,7 +62,7 @@ impl Resolver<'_> {
             vmid,
             description: body.description.clone(),
             tags: list(body.tags.as_ref()),
-            memory: size,
+            memory: memory.size,
             cpu_limit: cpu.and_then(|cpu| cpu.limit.map(|limit| limit.map(|limit| limit.0))),
             cpu_units: cpu.and_then(|cpu| cpu.units.map(|units| units.map(Int::get))),
             autostart: autostart(body.autostart.as_ref()),
@@ -81,7 +80,7 @@ impl Resolver<'_> {
     }
 
     /// The machine itself. The Windows guide's settings are the defaults of a Windows guest: UEFI, q35, the host's processor.
-    fn machine(&mut self, raw: &RawVm<'_>, network: &[GuestNic], memory: Memory) -> Vm {
+    fn machine(&mut self, raw: &RawVm<'_>, network: &[GuestNic], memory: &Memory) -> Vm {
         let body = &*raw.body;
         let os = Setting::or_missing(body.os.map(|os| os.map(|os| os.0)), VmOs::Other, body.span);
         let windows = os.is_windows();
