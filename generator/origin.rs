@@ -79,7 +79,7 @@ impl Origin {
     pub fn line(&self, place: Span) -> Option<(usize, usize)> {
         let of = |(id, _): &(FileId, Arc<SourceFile>)| *id == place.file();
         let at = self.files.iter().position(of)?;
-        let line = self.files[at].1.line_column(place.range().start).line;
+        let line = self.files[at].1.line(place.range().start);
         Some((at, line))
     }
 

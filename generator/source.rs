@@ -210,10 +210,15 @@ impl SourceFile {
         &self.text
     }
 
+    /// The line of byte `at`, from 1.
+    pub fn line(&self, at: usize) -> usize {
+        self.line_starts.partition_point(|&start| start <= at)
+    }
+
     /// The line and column of byte `at`.
     pub fn line_column(&self, at: usize) -> LineColumn {
         let at = self.boundary(at);
-        let line = self.line_starts.partition_point(|&start| start <= at);
+        let line = self.line(at);
         let start = self.line_starts[line - 1];
         LineColumn {
             line,

@@ -106,7 +106,7 @@ fn snippet<'a>(
             .label((!label.text.is_empty()).then_some(label.text.as_str()))
     });
     Snippet::source(&text[from..to])
-        .line_start(source.line_column(from).line)
+        .line_start(source.line(from))
         .path(for_people(source.name()))
         .annotations(annotations)
 }
