@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::classes::{self, Circumstances, Kind, slowest};
+use super::judge::Judged;
 use super::value::{self, Difference, Parts, WHOLE};
 use super::{Cause, Change, Class, Data, Foreign, Interrupts, Line, Object, Shown, When};
 use crate::facts::making::Making;
@@ -277,16 +278,16 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
 }
 
 /// The two sides of one option.
-struct Sides<'a> {
-    key: &'a str,
+pub(super) struct Sides<'a> {
+    pub(super) key: &'a str,
     object: Object,
     /// What the host is to have, a change that waits included.
     before: Option<String>,
     waiting_parts: Option<Parts>,
     /// What is in force.
-    current: Option<String>,
+    pub(super) current: Option<String>,
     before_parts: Option<Parts>,
-    after: Option<String>,
+    pub(super) after: Option<String>,
     after_parts: Option<Parts>,
     spec: Option<Span>,
 }
@@ -528,15 +529,16 @@ fn changed(
         {
             class.data = Data::Kept;
         }
-        let mut class = judged(
+        let judged = Judged {
             pair,
             amid,
-            &sides,
-            class,
+            sides: &sides,
             kind,
-            (&before_parts, &after_parts),
-            None,
-        );
+            before: &before_parts,
+            after: &after_parts,
+            part: None,
+        };
+        let mut class = judged.class(class);
         if drops {
             class.data = class.data.max(Data::Detached);
         }
@@ -588,15 +590,16 @@ fn changed(
         let kind = Kind::of(old.as_ref(), new.as_ref());
         let turned = turned(pair, &sides, kind, &before_parts, &after_parts);
         let class = classes::of_option(sides.key, of, turned, amid);
-        judged(
+        let judged = Judged {
             pair,
             amid,
-            &sides,
-            class,
+            sides: &sides,
             kind,
-            (&before_parts, &after_parts),
-            Some(part),
-        )
+            before: &before_parts,
+            after: &after_parts,
+            part: Some(part),
+        };
+        judged.class(class)
     };
     let mut own_classes: Vec<Class> = set_as_one.iter().map(class_of).collect();
     let parts = set_as_one.iter().map(|(part, _, _)| part.as_str());
@@ -701,7 +704,7 @@ fn whole_part(parts: &Parts) -> &'static str {
     if is_cd(parts) { "cd" } else { WHOLE }
 }
 
-fn is_cd(parts: &Parts) -> bool {
+pub(super) fn is_cd(parts: &Parts) -> bool {
     parts.get("media").is_some_and(|media| media == "cdrom")
 }
 
@@ -749,229 +752,16 @@ fn comes_from_another_slot(pair: &Pair<'_>, parts: &Parts) -> bool {
         })
 }
 
-fn volume_of(parts: &Parts) -> Option<&str> {
+pub(super) fn volume_of(parts: &Parts) -> Option<&str> {
     parts
         .get("file")
         .or_else(|| parts.get("volume"))
         .map(String::as_str)
 }
 
-/// What the values themselves, the guest's state and its locks make of a class.
-fn judged(
-    pair: &Pair<'_>,
-    amid: &Circumstances,
-    sides: &Sides<'_>,
-    class: Class,
-    kind: Kind,
-    (before, after): (&Parts, &Parts),
-    part: Option<&str>,
-) -> Class {
-    let key = sides.key;
-    let base = key.trim_end_matches(|c: char| c.is_ascii_digit());
-    let vm = pair.live.kind == GuestKind::Qm;
-    if key == "template" {
-        return Class::NOW.at(When::Refused);
-    }
-    let is_version = base == "tpmstate" && part == Some("version");
-    let stays = match (volume_of(before), volume_of(after)) {
-        (Some(old), Some(new)) => old == new || moves(pair, key, old, new),
-        (None, _) | (_, None) => false,
-    };
-    if !vm && key == "unprivileged" || vm && is_version && stays {
-        return Class::RECREATE;
-    }
-    // Another state is another chip, of any version.
-    let class = if is_version { Class::RESTART } else { class };
-    let goes = part.is_none() && kind == Kind::Remove;
-    // `update_pct_config` of pve-container: "unable to delete required option".
-    if !vm && goes && matches!(key, "memory" | "ostype" | "rootfs") {
-        return Class::NOW.at(When::Refused);
-    }
-    if vm && sides.after.is_some() && matches!(key, "memory" | "balloon") && is_overblown(pair) {
-        return Class::NOW.at(When::Refused);
-    }
-    // Since 8.4, `update_vm` wants `media=cdrom` of an image in a store of discs; older files may have it as a disk.
-    if vm
-        && is_drive(key)
-        && amid.release >= Release::new(8, 4)
-        && !is_cd(after)
-        && volume_of(after).is_some_and(|volume| volume.contains(":iso/"))
-    {
-        return Class::NOW.at(When::Refused);
-    }
-    let is_kept = !vm && matches!(base, "mp" | "rootfs") || vm && goes && is_drive(key);
-    if is_kept && is_protected(pair) {
-        return Class::NOW.at(When::Refused);
-    }
-    let volume_goes = part.is_some_and(|part| matches!(part, "file" | "volume"));
-    let data = match volume_of(before) {
-        Some(volume) if volume_goes && is_drive(key) => {
-            if is_volume(volume) && !is_cd(before) {
-                class.data.max(Data::Detached)
-            } else {
-                // A disc, or a folder or a disk of the host: no guest owns it.
-                Data::Kept
-            }
-        }
-        Some(_) | None => class.data,
-    };
-    if pair.running == Some(false) {
-        return Class::NOW.with_data(data);
-    }
-    let number = |parts: &Parts| {
-        let value = parts.get(WHOLE).or_else(|| parts.get("current"))?;
-        value.parse::<u64>().ok()
-    };
-    let has = |feature: &str| amid.hotplug.iter().any(|own| own == feature);
-    let refused = |shown| Class {
-        when: When::Refused,
-        shown,
-        interrupts: Interrupts::Nothing,
-        data,
-    };
-    match base {
-        // `vmconfig_hotplug_pending` of pve-container unplugs the cards of one digit.
-        "net" if !vm && goes && key.len() > "net0".len() => Class::RESTART,
-        _ if !vm => class.with_data(data),
-        "scsi" | "virtio"
-            if (goes || part == Some("file") && !is_cd(before))
-                && has("disk")
-                && boots(pair, key) =>
-        {
-            refused(Shown::Pending)
-        }
-        // `vmconfig_hotplug_pending` of qemu-server: how much memory and how many processors are plugged is settled at
-        // the start.
-        "hotplug" => {
-            let is_settled = [before, after].iter().any(|parts| {
-                let value = parts.get(WHOLE).map_or("", String::as_str);
-                value.contains("cpu") || value.contains("memory")
-            });
-            if is_settled {
-                Class::RESTART
-            } else {
-                Class::NOW
-            }
-        }
-        // What a disabled agent would do is nobody's concern (`parse_guest_agent`).
-        // `vmconfig_update_agent` takes a `0` for an option that is not there.
-        "agent" if sides.current.as_deref() == Some("0") => Class::RESTART,
-        "agent"
-            if [before, after].iter().all(|parts| is_off(parts, "enabled")) && part.is_some() =>
-        {
-            Class::NOW
-        }
-        // A card without a bridge is taken out and put in again, whatever changes of it.
-        "net"
-            if part.is_some()
-                && [before, after]
-                    .iter()
-                    .any(|parts| !parts.contains_key("bridge")) =>
-        {
-            if has("network") {
-                Class {
-                    interrupts: Interrupts::Device,
-                    ..Class::NOW
-                }
-            } else {
-                Class::RESTART
-            }
-        }
-        "ide" | "sata" | "scsi" | "virtio" if part == Some("media") => refused(Shown::Pending),
-        "memory" if has("memory") && number(after).is_some_and(|mib| mib < 1024) => {
-            refused(Shown::Pending)
-        }
-        "vcpus" if has("cpu") && number(after) > Some(most_vcpus(pair)) => refused(Shown::Pending),
-        "balloon"
-            if class.when == When::Now
-                && (number(before) == Some(0)) != (number(after) == Some(0)) =>
-        {
-            Class::RESTART
-        }
-        // Another disc is put in, and what else the line says is recorded: the drive has it from the next start on.
-        "ide" | "sata" | "scsi"
-            if class.shown == Shown::Pending
-                && part.is_some_and(|part| part != "file")
-                && is_cd(before)
-                && is_cd(after) =>
-        {
-            Class {
-                shown: Shown::Silent,
-                ..class.with_data(data)
-            }
-        }
-        // Where it changes nothing of what QEMU is told, it waits for nothing.
-        "net" if part == Some("host-tunnel") => {
-            let machine = MachineVersion::at_start(&pair.live.config, pair.release);
-            let told = |parts: &Parts| {
-                let is_virtio = parts.get("model").is_none_or(|model| model == "virtio");
-                let said = parts.get("host-tunnel").map(|said| said == "1");
-                is_virtio && machine.turns_tunnels_off(said)
-            };
-            if told(before) == told(after) {
-                Class::NOW
-            } else {
-                class.with_data(data)
-            }
-        }
-        _ => class.with_data(data),
-    }
-}
-
 /// Whether a drive's text names a volume of a storage, and no path or nothing.
-fn is_volume(text: &str) -> bool {
+pub(super) fn is_volume(text: &str) -> bool {
     text.contains(':') && !text.starts_with('/')
-}
-
-fn is_protected(pair: &Pair<'_>) -> bool {
-    pair.live.config.get("protection") == Some("1")
-}
-
-fn is_off(parts: &Parts, switch: &str) -> bool {
-    parts.get(switch).is_none_or(|value| value == "0")
-}
-
-/// `get_bootdisks` of qemu-server: those of the order, else the one of old.
-fn boots(pair: &Pair<'_>, key: &str) -> bool {
-    let boot = pair.live.config.get("boot").filter(|boot| !boot.is_empty());
-    let parts = boot.map(|boot| value::parts(pair.live.kind.config_file(), "boot", boot));
-    match parts {
-        Some(parts) if !parts.contains_key("legacy") => {
-            let order = parts.get("order").map_or("", String::as_str);
-            order.split([',', ';', ' ']).any(|word| word == key)
-        }
-        _ => pair.live.config.get("bootdisk") == Some(key),
-    }
-}
-
-fn most_vcpus(pair: &Pair<'_>) -> u64 {
-    let number = |key| {
-        let value = pair
-            .live
-            .config
-            .get(key)
-            .and_then(|value| value.parse().ok());
-        value.unwrap_or(1u64)
-    };
-    number("sockets") * number("cores")
-}
-
-/// Whether a balloon is larger than the memory, which Proxmox VE refuses when one of them is set (`update_vm` of
-/// `PVE::API2::Qemu`): it looks at what is set with it, else at what waits, else at what is there.
-fn is_overblown(pair: &Pair<'_>) -> bool {
-    let applied = pair.applied;
-    let of = |key: &str| {
-        let stays = || applied.is_none_or(|applied| applied.get(key).is_none());
-        let there = || pair.live.wanted(key).filter(|_| stays());
-        pair.wanted.get(key).or_else(there)
-    };
-    let memory = of("memory").map_or(512, |memory| {
-        let first = memory.split(',').next().unwrap_or_default();
-        let mib = first.trim_start_matches("current=").parse();
-        mib.unwrap_or(512_u64)
-    });
-    let balloon = of("balloon").and_then(|balloon| balloon.parse::<u64>().ok());
-    balloon.is_some_and(|balloon| balloon > memory)
 }
 
 /// Whether a difference is a disk that grows, shrinks, or moves to another storage.
@@ -991,7 +781,7 @@ fn is_own_command(pair: &Pair<'_>, key: &str, difference: &Difference, before: &
 }
 
 /// Whether one volume is the other on another storage. What it is called there is that storage's.
-fn moves(pair: &Pair<'_>, key: &str, old: &str, new: &str) -> bool {
+pub(super) fn moves(pair: &Pair<'_>, key: &str, old: &str, new: &str) -> bool {
     let (Some((from, name)), Some((to, wanted))) = (old.split_once(':'), new.split_once(':'))
     else {
         return false;

@@ -11,6 +11,7 @@ pub mod costs;
 mod firewall;
 mod guests;
 mod items;
+mod judge;
 mod parse;
 mod pools;
 pub mod render;
