@@ -1039,7 +1039,7 @@ fn a_host_in_use_gets_what_is_planned_and_keeps_what_is_its_own() {
     let after = host.files();
     let interfaces = &after["etc/network/interfaces"];
     assert!(
-        interfaces.ends_with(
+        interfaces.contains(
             "\nauto vmbr7\niface vmbr7 inet static\n\taddress 10.7.0.1/24\n\tbridge-ports none\n"
         ),
         "{interfaces}"

@@ -151,18 +151,10 @@ impl Sides {
 
     /// Why a change is told and not made.
     fn why_not(&self, change: &Change) -> Option<String> {
-        let shown = |value: &Option<String>| match value {
-            Some(value) => format!("`{value}`"),
-            None => "nothing".to_owned(),
-        };
-        let (before, after) = (shown(&change.before), shown(&change.after));
-        let what = match &change.option {
-            Some(option) => format!("{option} of {}", change.object),
-            None => change.object.to_string(),
-        };
         if change.cause == Cause::Host {
-            return Some(format!("{what} is {before} by hand, and not {after}"));
+            return Some(by_hand(change));
         }
+        let [what, before, after] = shown(change);
         if self.policy == Policy::New && self.left.is_empty() && !self.live.is_empty() {
             return Some(format!("{} is somebody else's, and stays", change.object));
         }
@@ -189,6 +181,25 @@ impl Sides {
             format!("{what} is no longer in the spec, but changed by hand since: it stays")
         })
     }
+}
+
+/// What a change is about, with its two values.
+fn shown(change: &Change) -> [String; 3] {
+    let value = |value: &Option<String>| match value {
+        Some(value) => format!("`{value}`"),
+        None => "nothing".to_owned(),
+    };
+    let what = match &change.option {
+        Some(option) => format!("{option} of {}", change.object),
+        None => change.object.to_string(),
+    };
+    [what, value(&change.before), value(&change.after)]
+}
+
+/// What is told of an edit by hand.
+pub(super) fn by_hand(change: &Change) -> String {
+    let [what, before, after] = shown(change);
+    format!("{what} is {before} by hand, and not {after}")
 }
 
 /// Whether a section would have to be made anew for a change: a storage or a job that is another one.

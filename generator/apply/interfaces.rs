@@ -1,4 +1,5 @@
-//! `/etc/network/interfaces` of a host where others write, too: what moxc does not know of stays as it stands.
+//! `/etc/network/interfaces` of a host where others write, too: only what the plan says becomes another, in the places where it
+//! stands; comments, spelling, order and what moxc does not know of stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +10,34 @@ use crate::plan::option_of_interface;
 pub struct Merged {
     /// The new text.
     pub text: String,
-    /// Interfaces that stay, though the tree does not know them.
-    pub foreign: Vec<String>,
     /// Interfaces that an earlier run brought and the tree no longer has.
     pub going: Vec<String>,
 }
+
+/// The three sides of the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Texts<'a> {
+    /// What the host has.
+    pub now: &'a str,
+    /// The tree's.
+    pub own: &'a str,
+    /// What the last run wanted.
+    pub left: &'a str,
+}
+
+/// What a plan says of an interface that the spec has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Differs {
+    /// It is missing, and comes.
+    pub comes: bool,
+    /// Options that become the spec's, as a plan names them. What somebody changed by hand is not among them.
+    pub options: BTreeSet<String>,
+    /// Lines that stay, though the spec does not say them: each with its option.
+    pub others: BTreeSet<(String, String)>,
+}
+
+/// What a plan says of the interfaces, by their names.
+pub type Differences<'a> = BTreeMap<&'a str, Differs>;
 
 /// A piece of the file: comments above, the line that begins it, and what belongs to it.
 #[derive(Debug)]
@@ -21,6 +45,39 @@ struct Piece<'a> {
     text: &'a str,
     word: &'a str,
     names: Vec<&'a str>,
+}
+
+impl Piece<'_> {
+    fn is_iface_of(&self, name: &str) -> bool {
+        self.word == "iface" && self.names.first() == Some(&name)
+    }
+
+    /// Whether it names interfaces that are brought up.
+    fn brings_up(&self) -> bool {
+        self.word == "auto" || self.word.starts_with("allow-")
+    }
+
+    /// `inet` or `inet6`; none where the stanza is of both.
+    fn family(&self) -> Option<&str> {
+        self.names.get(1).copied()
+    }
+
+    fn is_of_family(&self, is_v6: bool) -> bool {
+        let family = self.family();
+        family.is_none_or(|family| (family == "inet6") == is_v6)
+    }
+
+    /// What stands before the line that begins it.
+    fn above(&self) -> &str {
+        let mut above = 0;
+        for line in self.text.split_inclusive('\n') {
+            if line.split_ascii_whitespace().next() == Some(self.word) {
+                break;
+            }
+            above += line.len();
+        }
+        &self.text[..above]
+    }
 }
 
 /// The lines that begin a piece of their own, interfaces(5). `auto` and `allow-` lines name interfaces as `iface` does.
@@ -31,6 +88,7 @@ fn begins(word: &str) -> bool {
     ) || word.starts_with("allow-")
 }
 
+/// The pieces of a text, which are all of it.
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces: Vec<Piece<'_>> = Vec::new();
     let mut start = 0;
@@ -42,35 +100,40 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         let bare = line.trim();
         let mut words = bare.split_ascii_whitespace();
         let word = words.next().unwrap_or_default();
+        let end = at + line.len();
         if begins(word) {
             pieces.push(Piece {
-                text: &text[start..at + line.len()],
+                text: &text[start..end],
                 word,
                 names: words.collect(),
             });
-            start = at + line.len();
+            start = end;
             blank = false;
         } else if bare.is_empty() {
             blank = true;
         } else if !bare.starts_with('#') || !blank {
-            let from = pieces.last().map(|last| start_of(text, last.text));
-            start = at + line.len();
-            // An option above every stanza is of none.
-            if let (Some(last), Some(from)) = (pieces.last_mut(), from) {
-                last.text = &text[from..start];
-                blank = false;
+            match pieces.last_mut() {
+                Some(last) => last.text = &text[start_of(text, last.text)..end],
+                // An option above every stanza is of none.
+                None => pieces.push(nobodys(&text[start..end])),
             }
+            start = end;
+            blank = false;
         }
-        at += line.len();
+        at = end;
     }
-    if start < text.len() && !text[start..].trim().is_empty() {
-        pieces.push(Piece {
-            text: &text[start..],
-            word: "",
-            names: Vec::new(),
-        });
+    if start < text.len() {
+        pieces.push(nobodys(&text[start..]));
     }
     pieces
+}
+
+fn nobodys(text: &str) -> Piece<'_> {
+    Piece {
+        text,
+        word: "",
+        names: Vec::new(),
+    }
 }
 
 /// Where `part`, which is a part of `text`, begins in it.
@@ -86,113 +149,179 @@ fn interfaces_of<'a>(pieces: &[Piece<'a>]) -> BTreeSet<&'a str> {
         .collect()
 }
 
-/// The tree's file `own`, and from `now` what neither it nor `left`, the last run's file, knows.
-pub fn merge(now: &str, own: &str, left: &str) -> Merged {
-    let (here, wanted, before) = (pieces(now), pieces(own), pieces(left));
-    let (mine, earlier) = (interfaces_of(&wanted), interfaces_of(&before));
-    let known = |name: &&str| mine.contains(name) || earlier.contains(name);
-    let lines: BTreeSet<&str> = wanted
-        .iter()
-        .chain(&before)
-        .map(|piece| last_line(piece.text))
-        .collect();
-    let mut text = own.trim_end().to_owned();
-    if !text.is_empty() {
-        text.push('\n');
+/// The host's file with what `differs` changed into what the tree says.
+pub fn merge(texts: Texts<'_>, differs: &Differences<'_>) -> Merged {
+    let merge = Merge {
+        here: pieces(texts.now),
+        wanted: pieces(texts.own),
+        before: pieces(texts.left),
+        differs,
+    };
+    let going = merge.going();
+    // As the last run left it, or empty: it is all ours.
+    let text = if texts.now == texts.left || texts.now.trim().is_empty() {
+        texts.own.to_owned()
+    } else {
+        merge.text(&going)
+    };
+    Merged {
+        text,
+        going: going.into_iter().map(str::to_owned).collect(),
     }
-    let mut foreign = Vec::new();
-    for piece in &here {
-        let names_known = piece.names.iter().all(&known);
-        let keep = match piece.word {
-            "iface" => !piece.names.first().is_some_and(known),
-            // One line may name interfaces of both.
-            "auto" => !names_known,
-            word if word.starts_with("allow-") => !names_known,
-            // A comment at the end is nobody's.
-            "" => false,
-            _ => !lines.contains(last_line(piece.text)),
+}
+
+struct Merge<'a> {
+    here: Vec<Piece<'a>>,
+    wanted: Vec<Piece<'a>>,
+    before: Vec<Piece<'a>>,
+    differs: &'a Differences<'a>,
+}
+
+fn stanzas<'p, 'a>(pieces: &'p [Piece<'a>], name: &str) -> Vec<&'p Piece<'a>> {
+    pieces
+        .iter()
+        .filter(|piece| piece.is_iface_of(name))
+        .collect()
+}
+
+fn is_brought_up(pieces: &[Piece<'_>], name: &str) -> bool {
+    pieces
+        .iter()
+        .any(|piece| piece.brings_up() && piece.names.contains(&name))
+}
+
+impl<'a> Merge<'a> {
+    fn going(&self) -> BTreeSet<&'a str> {
+        let (mine, standing) = (interfaces_of(&self.wanted), interfaces_of(&self.here));
+        interfaces_of(&self.before)
+            .into_iter()
+            .filter(|name| !mine.contains(name) && standing.contains(name) && *name != "lo")
+            .collect()
+    }
+
+    fn text(&self, going: &BTreeSet<&str>) -> String {
+        let mine = interfaces_of(&self.wanted);
+        let mut stanzas_of: BTreeMap<&str, std::vec::IntoIter<String>> = BTreeMap::new();
+        let mut text = String::new();
+        for piece in &self.here {
+            match piece.names.first() {
+                Some(name) if piece.word == "iface" && going.contains(name) => {}
+                Some(name) if piece.word == "iface" && mine.contains(name) => {
+                    let stanzas = stanzas_of
+                        .entry(name)
+                        .or_insert_with(|| self.stanzas(name).into_iter());
+                    text.extend(stanzas.next());
+                }
+                _ if piece.brings_up() => self.bring_up(piece, going, &mut text),
+                _ if self.is_gone(piece) => {}
+                _ => text.push_str(piece.text),
+            }
+        }
+        for piece in self.new_pieces() {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            let above = text.trim_end().rsplit('\n').next();
+            // What is brought up stands right below the line that says so.
+            let follows = above.is_some_and(|line| line.starts_with("auto "));
+            if !follows && !text.is_empty() && !text.ends_with("\n\n") {
+                text.push('\n');
+            }
+            text.push_str(piece.text.trim_start_matches('\n'));
+        }
+        text
+    }
+
+    /// A line of the last run that is neither a stanza nor names interfaces, and that the tree no longer has.
+    fn is_gone(&self, piece: &Piece<'_>) -> bool {
+        !piece.word.is_empty()
+            && piece.word != "iface"
+            && has_line(&self.before, piece)
+            && !has_line(&self.wanted, piece)
+    }
+
+    /// The `auto` line without those that go or that the spec no longer brings up.
+    fn bring_up(&self, piece: &Piece<'_>, going: &BTreeSet<&str>, text: &mut String) {
+        let is_down = |name: &str| {
+            let options = self.differs.get(name).map(|differs| &differs.options);
+            options.is_some_and(|options| options.contains("auto"))
+                && !is_brought_up(&self.wanted, name)
         };
-        if !keep {
-            continue;
-        }
-        if piece.word == "iface"
-            && let Some(name) = piece.names.first()
-            && !foreign.iter().any(|one| one == name)
-        {
-            foreign.push((*name).to_owned());
-        }
-        let rest: Vec<&str> = piece
+        let stay: Vec<&str> = piece
             .names
             .iter()
             .copied()
-            .filter(|name| !known(name))
+            .filter(|name| !going.contains(name) && !is_down(name))
             .collect();
-        let names_some = piece.word == "auto" || piece.word.starts_with("allow-");
-        let shared = names_some && rest.len() < piece.names.len();
-        // What stood right below its `auto` line does so again.
-        let follows = text
-            .rsplit('\n')
-            .nth(1)
-            .is_some_and(|line| line.starts_with("auto ") || line.starts_with("allow-"));
-        let spaced = text.is_empty() || text.ends_with("\n\n");
-        if !spaced && (shared || !follows && !piece.text.starts_with('\n')) {
-            text.push('\n');
-        }
-        if shared {
-            text.extend([piece.word, " ", &rest.join(" "), "\n"]);
-        } else {
+        if stay.len() == piece.names.len() {
             text.push_str(piece.text);
-            if !text.ends_with('\n') {
-                text.push('\n');
-            }
+        } else if !stay.is_empty() {
+            text.extend([piece.above(), piece.word, " ", &stay.join(" "), "\n"]);
+        } else if piece.names.iter().any(|name| !going.contains(name)) {
+            text.push_str(piece.above());
         }
     }
-    let standing = interfaces_of(&here);
-    let going = earlier
-        .iter()
-        .filter(|name| !mine.contains(*name) && standing.contains(*name) && **name != "lo")
-        .map(|name| (*name).to_owned())
-        .collect();
-    Merged {
-        text,
-        foreign,
-        going,
-    }
-}
 
-/// `own` with the interfaces of these names as `now` has them: somebody changed them by hand.
-pub fn with_edits(own: &str, now: &str, names: &BTreeSet<&str>) -> String {
-    let here = pieces(now);
-    let of = |piece: &Piece<'_>| -> Option<String> {
-        let name = piece.names.first().filter(|_| piece.word == "iface")?;
-        names.contains(name).then(|| (*name).to_owned())
-    };
-    let mut seen = BTreeSet::new();
-    let mut text = String::new();
-    for piece in pieces(own) {
-        let Some(name) = of(&piece) else {
-            text.push_str(piece.text);
-            continue;
+    /// What becomes of the stanzas of an interface that both have: one text for each that is there.
+    fn stanzas(&self, name: &str) -> Vec<String> {
+        let (here, own) = (stanzas(&self.here, name), stanzas(&self.wanted, name));
+        let Some(differs) = self.differs.get(name) else {
+            return here.iter().map(|piece| piece.text.to_owned()).collect();
         };
-        if !seen.insert(name.clone()) {
-            continue;
-        }
-        for kept in here
-            .iter()
-            .filter(|piece| of(piece).as_ref() == Some(&name))
-        {
-            text.push_str(kept.text);
-            if !text.ends_with('\n') {
-                text.push('\n');
+        let left = stanzas(&self.before, name);
+        let bare = |pieces: &[&Piece<'_>]| -> Vec<String> {
+            let texts = pieces.iter();
+            texts.map(|piece| piece.text.trim().to_owned()).collect()
+        };
+        let is_as_left = bare(&here) == bare(&left) && !differs.options.is_empty();
+        let mut texts = if is_as_left {
+            let mut texts = vec![String::new(); here.len()];
+            texts[0].push_str(here[0].above());
+            for (at, piece) in own.iter().enumerate() {
+                texts[0].push_str(if at == 0 {
+                    &piece.text[piece.above().len()..]
+                } else {
+                    piece.text
+                });
             }
+            texts
+        } else {
+            edited(name, &here, &own, differs)
+        };
+        let comes_up = differs.options.contains("auto")
+            && is_brought_up(&self.wanted, name)
+            && !is_brought_up(&self.here, name);
+        if comes_up {
+            texts[0].insert_str(here[0].above().len(), &format!("auto {name}\n"));
         }
+        texts
     }
-    text
-}
 
-/// Lines of the interfaces of the spec that stay, though it does not say them: by the interface, each with its option as a plan
-/// names it.
-pub type Lines<'a> = BTreeMap<&'a str, BTreeSet<(String, String)>>;
+    /// The tree's pieces that have no place in the host's file yet.
+    fn new_pieces(&self) -> impl Iterator<Item = &Piece<'a>> {
+        let standing = interfaces_of(&self.here);
+        let comes = move |name: &&str| {
+            let differs = self.differs.get(*name);
+            !standing.contains(*name)
+                && differs.is_some_and(|differs| differs.comes || !differs.options.is_empty())
+        };
+        self.wanted.iter().filter(move |piece| {
+            if piece.word.is_empty() {
+                false
+            } else if piece.word == "iface" {
+                piece.names.first().is_some_and(&comes)
+            } else if piece.brings_up() {
+                piece.names.iter().any(&comes)
+                    && !piece
+                        .names
+                        .iter()
+                        .all(|name| is_brought_up(&self.here, name))
+            } else {
+                !has_line(&self.here, piece) && !has_line(&self.before, piece)
+            }
+        })
+    }
+}
 
 /// A line of a stanza.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,118 +332,253 @@ struct Said<'a> {
     line: &'a str,
 }
 
-/// What a stanza says, one line after another.
-fn said<'a>(piece: &Piece<'a>) -> Vec<Said<'a>> {
-    let family = piece.names.get(1).copied();
-    let is_v6 = family == Some("inet6");
-    let family = family.map(|_| if is_v6 { "inet6 " } else { "" });
-    let lines = piece.text.lines().map(str::trim_end);
-    let lines = lines.filter(|line| !line.trim_start().starts_with('#'));
-    let mut all = Vec::new();
-    for line in lines {
-        let mut words = line.split_ascii_whitespace();
-        let word = words.next().unwrap_or_default();
-        let value = words.collect::<Vec<_>>().join(" ");
-        if word.is_empty() || begins(word) {
-            continue;
-        }
-        let Some((option, value)) = option_of_interface(family, word, &value) else {
-            continue;
-        };
-        // What is of the interface itself stands in either stanza.
-        let is_v6 = is_v6 && option.starts_with("inet6 ");
-        all.push(Said {
-            is_v6,
-            option,
-            value: value.to_owned(),
-            line,
-        });
+/// What a line of a stanza says; none where it is a comment, begins the stanza or follows from another line.
+fn said_by<'a>(piece: &Piece<'_>, line: &'a str) -> Option<Said<'a>> {
+    let is_v6 = piece.family() == Some("inet6");
+    let family = piece.family().map(|_| if is_v6 { "inet6 " } else { "" });
+    let mut words = line.split_ascii_whitespace();
+    let word = words.next()?;
+    if word.starts_with('#') || begins(word) {
+        return None;
     }
-    all
+    let value = words.collect::<Vec<_>>().join(" ");
+    let (option, value) = option_of_interface(family, word, &value)?;
+    Some(Said {
+        // What is of the interface itself stands in either stanza.
+        is_v6: is_v6 && option.starts_with("inet6 "),
+        option,
+        value: value.to_owned(),
+        line,
+    })
 }
 
-/// `own` with those lines of `now` that stay in its stanzas.
-pub fn with_lines(own: &str, now: &str, lines: &Lines<'_>) -> String {
-    let (wanted, here) = (pieces(own), pieces(now));
-    let is_of = |piece: &Piece<'_>, name: &str| {
-        piece.word == "iface" && piece.names.first().is_some_and(|own| *own == name)
-    };
-    // Behind which piece of `own` they go, and whether they need a stanza of their own there.
-    let mut more: BTreeMap<usize, String> = BTreeMap::new();
-    let mut apart: BTreeMap<usize, String> = BTreeMap::new();
-    for (name, staying) in lines {
-        let of_name: Vec<(usize, bool)> = wanted
-            .iter()
-            .enumerate()
-            .filter(|(_, piece)| is_of(piece, name))
-            .map(|(at, piece)| (at, piece.names.get(1) == Some(&"inet6")))
-            .collect();
-        let Some((last, _)) = of_name.last() else {
-            continue;
-        };
-        let own: Vec<Said<'_>> = wanted
-            .iter()
-            .filter(|piece| is_of(piece, name))
-            .flat_map(said)
-            .collect();
-        let is_known = |line: &Said<'_>| {
-            let mut own = own.iter();
-            own.any(|own| own.option == line.option && own.value == line.value)
-        };
-        let mut seen = BTreeSet::new();
-        for line in here
-            .iter()
-            .filter(|piece| is_of(piece, name))
-            .flat_map(said)
-        {
-            let key = (line.option.clone(), line.value.clone());
-            if !staying.contains(&key) || is_known(&line) || !seen.insert(key) {
-                continue;
-            }
-            let text = match of_name.iter().find(|(_, is_v6)| *is_v6 == line.is_v6) {
-                Some((at, _)) => more.entry(*at).or_default(),
-                None => apart.entry(*last).or_insert_with(|| {
-                    let family = if line.is_v6 { "inet6" } else { "inet" };
-                    format!("\niface {name} {family} manual\n")
-                }),
-            };
-            text.extend([line.line, "\n"]);
-        }
-    }
-    let mut text = String::new();
-    for (at, piece) in wanted.iter().enumerate() {
-        match more.get(&at) {
-            None => text.push_str(piece.text),
-            Some(lines) => {
-                // What Proxmox VE writes below a stanza is a remark on it.
-                let is_remark = |line: &&str| line.trim_start().starts_with('#');
-                let remarks: usize = piece
-                    .text
-                    .split_inclusive('\n')
-                    .rev()
-                    .take_while(is_remark)
-                    .map(str::len)
-                    .sum();
-                let (stanza, remarks) = piece.text.split_at(piece.text.len() - remarks);
-                text.push_str(stanza);
-                if !text.ends_with('\n') {
-                    text.push('\n');
-                }
-                text.extend([lines, remarks]);
-            }
-        }
-        if let Some(stanza) = apart.get(&at) {
+/// Whether a line only completes the address of its stanza.
+fn completes_address(line: &str) -> bool {
+    let word = line.split_ascii_whitespace().next().unwrap_or_default();
+    matches!(word, "netmask" | "network" | "broadcast")
+}
+
+/// A line of the host's that is the spec's: its stanza, its place there, and what it says.
+struct Row {
+    stanza: usize,
+    line: usize,
+    value: String,
+}
+
+/// The stanzas `here` of an interface, with the options that differ as `own` says them.
+fn edited(name: &str, here: &[&Piece<'_>], own: &[&Piece<'_>], differs: &Differs) -> Vec<String> {
+    let mut cells: Vec<Vec<String>> = Vec::new();
+    let mut rows: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for (stanza, piece) in here.iter().enumerate() {
+        let mut lines = Vec::new();
+        for (at, line) in piece.text.split_inclusive('\n').enumerate() {
+            let mut text = line.to_owned();
             if !text.ends_with('\n') {
                 text.push('\n');
             }
-            text.push_str(stanza);
+            let family = if piece.family() == Some("inet6") {
+                "inet6 "
+            } else {
+                ""
+            };
+            if line.split_ascii_whitespace().next() == Some("iface") {
+                if differs.options.contains(&format!("{family}method")) {
+                    text = beginning(name, piece, own);
+                }
+            } else if completes_address(line) {
+                if differs.options.contains(&format!("{family}address")) {
+                    text.clear();
+                }
+            } else if let Some(said) = said_by(piece, line)
+                && differs.options.contains(&said.option)
+                && !differs
+                    .others
+                    .contains(&(said.option.clone(), said.value.clone()))
+            {
+                rows.entry(said.option).or_default().push(Row {
+                    stanza,
+                    line: at,
+                    value: said.value,
+                });
+            }
+            lines.push(text);
+        }
+        cells.push(lines);
+    }
+    let mut wanted: BTreeMap<String, Vec<(&Piece<'_>, Said<'_>)>> = BTreeMap::new();
+    let mut order: Vec<String> = Vec::new();
+    for piece in own {
+        for said in piece.text.lines().filter_map(|line| said_by(piece, line)) {
+            if !differs.options.contains(&said.option) {
+                continue;
+            }
+            let of_option = wanted.entry(said.option.clone()).or_default();
+            // One size of packets, said in both families.
+            if said.option == "mtu" && !of_option.is_empty() {
+                continue;
+            }
+            if of_option.is_empty() {
+                order.push(said.option.clone());
+            }
+            of_option.push((piece, said));
         }
     }
-    text
+    let mut apart: Vec<(bool, String)> = new_stanzas(here, own, differs);
+    for option in &order {
+        let lines = wanted.remove(option).unwrap_or_default();
+        let rows = rows.remove(option).unwrap_or_default();
+        place(here, &lines, &rows, &mut cells, &mut apart);
+    }
+    for row in rows.into_values().flatten() {
+        cells[row.stanza][row.line].clear();
+    }
+    let mut texts: Vec<String> = cells.into_iter().map(|lines| lines.concat()).collect();
+    drop_empty(here, own, differs, &mut texts);
+    if let Some(last) = texts.last_mut() {
+        for (_, stanza) in apart {
+            last.push('\n');
+            last.push_str(&stanza);
+        }
+    }
+    texts
 }
 
-fn last_line(text: &str) -> &str {
-    text.trim_end().rsplit('\n').next().unwrap_or_default()
+/// The line that begins the spec's stanza of the family of `piece`.
+fn beginning(name: &str, piece: &Piece<'_>, own: &[&Piece<'_>]) -> String {
+    let is_same = |one: &&&Piece<'_>| {
+        piece.family().is_none() || one.is_of_family(piece.family() == Some("inet6"))
+    };
+    match own.iter().find(is_same) {
+        Some(own) => first_line(own),
+        None => format!("iface {name} {} manual\n", piece.names[1]),
+    }
+}
+
+fn first_line(piece: &Piece<'_>) -> String {
+    let line = piece.text[piece.above().len()..].lines().next();
+    format!("{}\n", line.unwrap_or_default())
+}
+
+/// Stanzas of a family that the host does not have yet, without what stands in them.
+fn new_stanzas(here: &[&Piece<'_>], own: &[&Piece<'_>], differs: &Differs) -> Vec<(bool, String)> {
+    own.iter()
+        .map(|piece| (piece.family() == Some("inet6"), piece))
+        .filter(|(is_v6, _)| {
+            let family = if *is_v6 { "inet6 " } else { "" };
+            differs.options.contains(&format!("{family}method"))
+                && !here.iter().any(|piece| piece.is_of_family(*is_v6))
+        })
+        .map(|(is_v6, piece)| (is_v6, first_line(piece)))
+        .collect()
+}
+
+/// Whether an option is of the interface itself, in whatever stanza of it it stands.
+fn is_of_link(option: &str) -> bool {
+    option_of_interface(Some("inet6 "), option, "").is_some_and(|(key, _)| key == option)
+}
+
+/// Writes the spec's lines of one option where the host's lines of it stand, else at the end of the stanza.
+fn place(
+    here: &[&Piece<'_>],
+    lines: &[(&Piece<'_>, Said<'_>)],
+    rows: &[Row],
+    cells: &mut [Vec<String>],
+    apart: &mut Vec<(bool, String)>,
+) {
+    let mut next = 0;
+    for (at, (piece, said)) in lines.iter().enumerate() {
+        let is_later = |row: &Row| lines[at..].iter().any(|(_, one)| one.value == row.value);
+        if let Some(found) = rows[next..].iter().position(|row| row.value == said.value) {
+            for row in &rows[next..next + found] {
+                cells[row.stanza][row.line].clear();
+            }
+            next += found + 1;
+        } else if let Some(row) = rows.get(next).filter(|row| !is_later(row)) {
+            let cell = &mut cells[row.stanza][row.line];
+            *cell = indented(cell, said.line);
+            next += 1;
+        } else if let Some(row) = next.checked_sub(1).map(|last| &rows[last]) {
+            let cell = &mut cells[row.stanza][row.line];
+            let line = indented(cell, said.line);
+            cell.push_str(&line);
+        } else if let Some(row) = rows.first() {
+            let cell = &mut cells[row.stanza][row.line];
+            let line = indented(cell, said.line);
+            cell.insert_str(0, &line);
+        } else {
+            add(here, piece, said, cells, apart);
+        }
+    }
+    for row in &rows[next..] {
+        cells[row.stanza][row.line].clear();
+    }
+}
+
+/// A line set in as far as another.
+fn indented(like: &str, line: &str) -> String {
+    let bare = like.trim_start();
+    let indent = &like[..like.len() - bare.len()];
+    format!("{indent}{}\n", line.trim())
+}
+
+/// Writes a line at the end of the stanza that it belongs to, which comes where the host has none of its family.
+fn add(
+    here: &[&Piece<'_>],
+    piece: &Piece<'_>,
+    said: &Said<'_>,
+    cells: &mut [Vec<String>],
+    apart: &mut Vec<(bool, String)>,
+) {
+    let stanza = here
+        .iter()
+        .position(|piece| piece.is_of_family(said.is_v6))
+        .or_else(|| is_of_link(&said.option).then_some(0));
+    let Some(stanza) = stanza else {
+        let line = format!("{}\n", said.line);
+        match apart.iter_mut().find(|(is_v6, _)| *is_v6 == said.is_v6) {
+            Some((_, text)) => text.push_str(&line),
+            None => apart.push((said.is_v6, first_line(piece) + &line)),
+        }
+        return;
+    };
+    let lines = &mut cells[stanza];
+    let says = |line: &String| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let like = lines
+        .iter()
+        .find(|line| says(line) && line.starts_with(char::is_whitespace));
+    let line = indented(like.map_or("\tx", String::as_str), said.line);
+    if let Some(last) = lines.iter().rposition(says) {
+        lines[last].push_str(&line);
+    }
+}
+
+/// Takes away stanzas of a family that the spec does not have and of which nothing is left.
+fn drop_empty(here: &[&Piece<'_>], own: &[&Piece<'_>], differs: &Differs, texts: &mut [String]) {
+    for (piece, text) in here.iter().zip(texts).skip(1) {
+        let is_v6 = piece.family() == Some("inet6");
+        let is_touched = |option: &String| option.starts_with("inet6 ") == is_v6;
+        let is_empty = text.trim().lines().count() <= 1;
+        if is_empty
+            && differs.options.iter().any(is_touched)
+            && !own.iter().any(|piece| piece.is_of_family(is_v6))
+        {
+            text.clear();
+        }
+    }
+}
+
+fn has_line(pieces: &[Piece<'_>], piece: &Piece<'_>) -> bool {
+    let says = |piece: &Piece<'_>| -> Vec<String> {
+        let lines = piece.text.lines().map(str::trim);
+        lines
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(str::to_owned)
+            .collect()
+    };
+    let lines = says(piece);
+    pieces
+        .iter()
+        .any(|one| one.word == piece.word && says(one) == lines)
 }
 
 #[cfg(test)]
@@ -323,99 +587,168 @@ mod tests {
     use proptest::prelude::*;
 
     const NOW: &str = "# network interface settings\nauto lo\niface lo inet loopback\n\niface eno1 inet manual\n\n\
-        auto vmbr0\niface vmbr0 inet static\n\taddress 192.168.1.10/24\n\tgateway 192.168.1.1\n\tbridge-ports eno1\n\n\
+        # the house\nauto vmbr0\niface vmbr0 inet static\n  # not .9: that is the old box\n  address 192.168.1.10\n\
+        \x20 netmask 255.255.255.0\n\n  # the router\n  gateway 192.168.1.1\n  bridge_ports eno1\n#remark\n\n\
         auto vmbr7\niface vmbr7 inet static\n\taddress 10.7.0.1/24\n\tpost-up iptables -t nat -A POSTROUTING -j MASQUERADE\n#the lab\n\n\
-        source /etc/network/interfaces.d/*\n";
+        source /etc/network/interfaces.d/*\n# the end\n\n";
     const OWN: &str = "# Generated\n\nauto lo\niface lo inet loopback\n\niface eno1 inet manual\n\n\
-        auto vmbr0\niface vmbr0 inet static\n\taddress 192.168.1.11/24\n\tbridge-ports eno1\n";
+        auto vmbr0\niface vmbr0 inet static\n\taddress 192.168.1.11/24\n\tgateway 192.168.1.1\n\tbridge-ports eno1\n";
+
+    fn differs(options: &[&str]) -> Differs {
+        Differs {
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            ..Differs::default()
+        }
+    }
+
+    fn merged(now: &str, own: &str, left: &str, all: &[(&'static str, Differs)]) -> Merged {
+        merge(
+            Texts { now, own, left },
+            &all.iter().cloned().collect::<Differences<'_>>(),
+        )
+    }
+
+    /// `NOW` with some of its text replaced.
+    fn with(from: &str, to: &str) -> String {
+        assert!(NOW.contains(from), "{from}");
+        NOW.replacen(from, to, 1)
+    }
 
     #[test]
-    fn what_others_wrote_stays_and_ours_is_as_the_tree_says() {
-        let merged = merge(NOW, OWN, "");
-        assert!(merged.text.starts_with(OWN), "{}", merged.text);
-        assert_eq!(
-            &merged.text[OWN.len()..],
-            "\nauto vmbr7\niface vmbr7 inet static\n\taddress 10.7.0.1/24\n\
-             \tpost-up iptables -t nat -A POSTROUTING -j MASQUERADE\n#the lab\n\n\
-             source /etc/network/interfaces.d/*\n"
+    fn the_pieces_are_all_of_the_text() {
+        for text in [
+            NOW,
+            OWN,
+            "\tmtu 1\n# x\n\niface a\n\n \n",
+            "",
+            "\n",
+            "auto a",
+        ] {
+            let all: String = pieces(text).iter().map(|piece| piece.text).collect();
+            assert_eq!(all, text);
+        }
+    }
+
+    #[test]
+    fn what_differs_changes_where_it_stands_and_all_else_stays() {
+        assert_eq!(merged(NOW, OWN, "", &[]).text, NOW);
+        let result = merged(NOW, OWN, "", &[("vmbr0", differs(&["address"]))]);
+        let expected = with(
+            "  address 192.168.1.10\n  netmask 255.255.255.0\n",
+            "  address 192.168.1.11/24\n",
         );
-        assert_eq!(merged.foreign, ["vmbr7"]);
-        assert_eq!(merged.going, [""; 0]);
+        assert_eq!(result.text, expected);
+        assert_eq!(result.going, [""; 0]);
+    }
+
+    #[test]
+    fn an_option_that_is_not_named_is_an_edit_and_stays() {
+        let own = OWN.replace("\tbridge-ports eno1\n", "\tbridge-ports eno1\n\tmtu 9000\n");
+        let result = merged(NOW, &own, OWN, &[("vmbr0", differs(&["mtu"]))]);
+        let expected = with("  bridge_ports eno1\n", "  bridge_ports eno1\n  mtu 9000\n");
+        assert_eq!(result.text, expected);
+    }
+
+    #[test]
+    fn a_file_or_a_stanza_that_is_as_the_last_run_left_it_is_the_trees() {
+        let own = OWN.replace(
+            "bridge-ports eno1\n",
+            "bridge-ports eno1\n\tmtu 9000\n#the house\n",
+        );
+        assert_eq!(merged(OWN, &own, OWN, &[]).text, own);
+        let now = format!("{OWN}\nauto vmbr7\niface vmbr7 inet manual\n");
+        let result = merged(&now, &own, OWN, &[("vmbr0", differs(&["mtu"]))]);
+        assert_eq!(
+            result.text,
+            format!("{own}\nauto vmbr7\niface vmbr7 inet manual\n")
+        );
     }
 
     #[test]
     fn what_an_earlier_run_brought_and_the_tree_no_longer_has_goes_by_name() {
-        let merged = merge(NOW, OWN, NOW);
-        assert_eq!(merged.text, OWN);
-        assert_eq!(merged.going, ["vmbr7"]);
+        let left = format!(
+            "{OWN}\nauto vmbr7\niface vmbr7 inet manual\n\nsource /etc/network/interfaces.d/*\n"
+        );
+        let result = merged(NOW, OWN, &left, &[]);
+        let (before, _) = NOW.split_once("\nauto vmbr7").expect("it is there");
+        assert_eq!(result.text, format!("{before}\n"));
+        assert_eq!(result.going, ["vmbr7"]);
     }
 
     #[test]
-    fn an_interface_that_somebody_changed_stays_so() {
-        let kept = with_edits(OWN, NOW, &BTreeSet::from(["vmbr0"]));
-        assert!(kept.contains("\taddress 192.168.1.10/24\n"), "{kept}");
-        assert!(!kept.contains("192.168.1.11"), "{kept}");
-        assert!(
-            kept.contains("auto vmbr0\niface vmbr0 inet static\n"),
-            "{kept}"
+    fn a_new_interface_comes_with_its_line_and_others_of_the_line_stay() {
+        let own = format!("{OWN}\nauto vmbr5\niface vmbr5 inet manual\n");
+        let comes = Differs {
+            comes: true,
+            ..Differs::default()
+        };
+        let result = merged(NOW, &own, "", &[("vmbr5", comes)]);
+        assert_eq!(
+            result.text,
+            format!("{NOW}auto vmbr5\niface vmbr5 inet manual\n")
         );
-        assert!(kept.contains("iface eno1 inet manual\n"), "{kept}");
+        let now = "auto vmbr0 vmbr7\niface vmbr7 inet manual\niface vmbr0 inet manual\n";
+        let own = "iface vmbr0 inet manual\n";
+        let result = merged(now, own, "", &[("vmbr0", differs(&["auto"]))]);
+        assert_eq!(
+            result.text,
+            "auto vmbr7\niface vmbr7 inet manual\niface vmbr0 inet manual\n"
+        );
+        let result = merged(&result.text, now, "", &[("vmbr0", differs(&["auto"]))]);
+        assert_eq!(
+            result.text,
+            "auto vmbr7\niface vmbr7 inet manual\nauto vmbr0\niface vmbr0 inet manual\n"
+        );
     }
 
     #[test]
-    fn a_line_that_names_interfaces_of_both_keeps_the_others() {
-        let merged = merge("auto vmbr0 vmbr7\niface vmbr7 inet manual\n", OWN, "");
+    fn lines_of_commands_keep_their_comments_and_the_lines_of_others() {
+        let now = "iface a inet manual\n\t# first\n\tpost-up one\n\t# second\n\tpost-up two\n\tpost-up  theirs  1\n\tpost-up three\n\n\
+            iface a inet6 manual\n\tpost-up six\n";
+        let own = "iface a inet manual\n\tpost-up zero\n\tpost-up one\n\tpost-up 2\n\tpost-up three\n\tpost-up four\n";
+        let mut of_a = differs(&["post-up", "inet6 post-up"]);
+        of_a.others = BTreeSet::from([("post-up".to_owned(), "theirs 1".to_owned())]);
+        let result = merged(now, own, "", &[("a", of_a)]);
         assert_eq!(
-            &merged.text[OWN.len()..],
-            "\nauto vmbr7\niface vmbr7 inet manual\n"
+            result.text,
+            "iface a inet manual\n\t# first\n\tpost-up zero\n\tpost-up one\n\t# second\n\tpost-up 2\n\tpost-up  theirs  1\n\
+             \tpost-up three\n\tpost-up four\n"
         );
     }
 
     #[test]
-    fn lines_of_others_stay_in_the_stanzas_of_the_spec() {
-        let now = "auto lo\niface lo inet loopback\n\tup ip addr add 10.9.9.9/32 dev lo\n\niface eno1 inet manual\n\n\
-            \tpost-up  ethtool -K eno1 gro off\n\nauto vmbr0\niface vmbr0 inet static\n\taddress 192.168.1.10/24\n\
-            \tpost-up a\n\tmtu 9000\n#mine\n\niface vmbr0 inet6 manual\n\taccept_ra 0\n\tmtu 9000\n\tpost-up b\n";
-        let own = format!("{OWN}\tpost-up a\n#the spec's\n");
-        let line = |option: &str, value: &str| (option.to_owned(), value.to_owned());
-        let lines = Lines::from([
-            (
-                "lo",
-                BTreeSet::from([line("up", "ip addr add 10.9.9.9/32 dev lo")]),
-            ),
-            (
-                "eno1",
-                BTreeSet::from([line("post-up", "ethtool -K eno1 gro off")]),
-            ),
-            (
-                "vmbr0",
-                BTreeSet::from([
-                    line("mtu", "9000"),
-                    line("inet6 accept-ra", "0"),
-                    line("inet6 post-up", "b"),
-                ]),
-            ),
-        ]);
-        let merged = with_lines(&own, now, &lines);
+    fn stanzas_of_a_family_come_and_change_their_method() {
+        let now = "auto a\niface a inet dhcp\n# below\n";
+        let own = "auto a\niface a inet static\n\taddress 10.0.0.2/24\n\niface a inet6 static\n\taddress fd00::2/64\n\tmtu 1400\n";
+        let all = ["method", "address", "inet6 method", "inet6 address", "mtu"];
+        let result = merged(now, own, "", &[("a", differs(&all))]);
         assert_eq!(
-            merged,
-            "# Generated\n\nauto lo\niface lo inet loopback\n\tup ip addr add 10.9.9.9/32 dev lo\n\niface eno1 inet manual\n\
-             \tpost-up  ethtool -K eno1 gro off\n\nauto vmbr0\niface vmbr0 inet static\n\taddress 192.168.1.11/24\n\
-             \tbridge-ports eno1\n\tpost-up a\n\tmtu 9000\n#the spec's\n\niface vmbr0 inet6 manual\n\taccept_ra 0\n\
-             \tpost-up b\n"
+            result.text,
+            "auto a\niface a inet static\n\taddress 10.0.0.2/24\n\tmtu 1400\n# below\n\niface a inet6 static\n\taddress fd00::2/64\n"
         );
-        assert_eq!(with_lines(&merged, now, &lines), merged);
-        assert_eq!(
-            merge(&merged, &with_lines(&own, &merged, &lines), &own).text,
-            merged
-        );
+        let back = "auto a\niface a inet dhcp\n";
+        let result = merged(&result.text, back, "", &[("a", differs(&all))]);
+        assert_eq!(result.text, now);
     }
 
     proptest! {
         #[test]
-        fn a_second_merge_changes_nothing(now in "((auto|iface|source|#|\tup|) ?(vmbr0|vmbr7|eno1)? ?(inet manual)?\n){0,12}") {
-            let once = merge(&now, OWN, "").text;
-            prop_assert_eq!(&merge(&once, OWN, OWN).text, &once);
+        fn what_does_not_differ_is_not_touched(now in "((auto|iface|source|#|\tup|\tmtu) ?(vmbr0|vmbr7|eno1)? ?(inet manual|1)?\n|\n){0,12}") {
+            prop_assume!(!now.trim().is_empty());
+            let left = format!("{OWN}\n");
+            prop_assert_eq!(&merged(&now, OWN, &left, &[]).text, &now);
+        }
+
+        #[test]
+        fn any_change_leaves_what_is_not_named(now in "((auto|iface|#|\tup|\tmtu|\taddress) ?(a|b|c)? ?(inet manual|inet6 auto|1)?\n|\n){0,16}", options in "(mtu|up|address|auto|method|inet6 method|inet6 up)( (mtu|up))?") {
+            let own = "auto a\niface a inet static\n\taddress 10.0.0.2/24\n\tmtu 1400\n\tup x\n\tup y\n";
+            prop_assume!(!now.trim().is_empty());
+            let options: Vec<&str> = if options.contains("inet6") { vec![&options] } else { options.split(' ').collect() };
+            let once = merged(&now, own, "", &[("a", differs(&options))]).text;
+            prop_assert_eq!(&merged(&once, own, "", &[("a", differs(&options))]).text, &once);
+            for line in now.lines().filter(|line| line.starts_with('#')) {
+                prop_assert!(once.contains(line));
+            }
         }
     }
 }

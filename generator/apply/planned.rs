@@ -42,6 +42,7 @@ pub fn prepare(
         untouched: guests::untouched(plan, snapshot, left, adopt),
         hosts: plan.changes.iter().any(is_of_hosts),
         stays: stays(files, plan, snapshot),
+        interfaces: interfaces_by_hand(plan),
     };
     let mut merged = FileSet::new();
     for file in files.iter() {
@@ -51,12 +52,13 @@ pub fn prepare(
             && !now.blanked
         {
             let own = String::from_utf8_lossy(&file.contents).into_owned();
-            let standing = interfaces::with_edits(&own, &now.text, &by_hand(plan));
-            let standing = interfaces::with_lines(&standing, &now.text, &lines_of_others(plan));
-            let left = left
-                .get("etc/network/interfaces")
-                .map_or("", String::as_str);
-            let result = interfaces::merge(&now.text, &standing, left);
+            let left = left.get("etc/network/interfaces");
+            let texts = interfaces::Texts {
+                now: &now.text,
+                own: &own,
+                left: left.map_or("", String::as_str),
+            };
+            let result = interfaces::merge(texts, &of_interfaces(plan));
             planned.going = result.going;
             let path =
                 RelPath::new("proxmox/.own/etc/network/interfaces").expect("a path of fixed words");
@@ -75,7 +77,12 @@ pub fn prepare(
         merged.insert(file).expect("the tree has each path once");
     }
     Prepared {
-        steps: tree::steps(&merged, host, wanted, &Situation::Planned(planned)),
+        steps: tree::steps(
+            &merged,
+            host,
+            wanted,
+            &Situation::Planned(Box::new(planned)),
+        ),
         files: merged,
     }
 }
@@ -109,38 +116,48 @@ fn of_file<'a>(plan: &'a Plan, path: &str) -> Vec<&'a Change> {
     plan.changes.iter().filter(is_of).collect()
 }
 
-/// Interfaces that somebody changed on the host, and the spec did not.
-fn by_hand(plan: &Plan) -> BTreeSet<&str> {
-    let of = |of_host: bool| {
-        let changes = plan.changes.iter();
-        changes
-            .filter(move |change| (change.cause == Cause::Host) == of_host)
-            .filter_map(|change| match &change.object {
-                Object::Interface(name) => Some(name.as_str()),
-                _ => None,
-            })
-    };
-    let others: BTreeSet<&str> = of(false).collect();
-    of(true).filter(|name| !others.contains(name)).collect()
-}
-
-/// Lines in the stanzas of the spec's interfaces that are somebody else's.
-fn lines_of_others(plan: &Plan) -> interfaces::Lines<'_> {
-    let mut lines = interfaces::Lines::new();
+/// What becomes of the interfaces: what somebody changed by hand and what the spec never said is not among it.
+fn of_interfaces(plan: &Plan) -> interfaces::Differences<'_> {
+    let mut all = interfaces::Differences::new();
+    for change in &plan.changes {
+        let Object::Interface(name) = &change.object else {
+            continue;
+        };
+        if change.cause == Cause::Host || change.option.is_none() && change.after.is_none() {
+            continue;
+        }
+        let differs = all.entry(name.as_str()).or_default();
+        match &change.option {
+            Some(option) => {
+                differs.options.insert(option.clone());
+            }
+            None => differs.comes = true,
+        }
+    }
     for foreign in &plan.foreign {
-        let Object::Interface(name) = &foreign.object else {
+        let (Object::Interface(name), Some(option), Some(value)) =
+            (&foreign.object, &foreign.option, &foreign.before)
+        else {
             continue;
         };
-        let (Some(option), Some(value)) = (&foreign.option, &foreign.before) else {
-            continue;
-        };
-        let of_name = lines.entry(name.as_str()).or_default();
-        of_name.extend(value.lines().map(|line| {
+        let differs = all.entry(name.as_str()).or_default();
+        differs.others.extend(value.lines().map(|line| {
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
             (option.clone(), words.join(" "))
         }));
     }
-    lines
+    all
+}
+
+/// What of the interfaces somebody changed by hand, where the file is written for another change.
+fn interfaces_by_hand(plan: &Plan) -> Vec<String> {
+    plan.changes
+        .iter()
+        .filter(|change| {
+            matches!(change.object, Object::Interface(_)) && change.cause == Cause::Host
+        })
+        .map(edits::by_hand)
+        .collect()
 }
 
 /// What becomes of the files that others write, too, by path.

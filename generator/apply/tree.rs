@@ -35,7 +35,7 @@ pub enum Situation {
     /// Nothing is there but what the installer made; anything else is refused.
     Fresh,
     /// A plan was made of it.
-    Planned(Planned),
+    Planned(Box<Planned>),
 }
 
 /// A host that a plan was made of.
@@ -59,6 +59,8 @@ pub struct Planned {
     pub hosts: bool,
     /// Files that are all ours, where the plan leaves them as they are, with what is told of it.
     pub stays: BTreeMap<String, Option<String>>,
+    /// What is told of interfaces that somebody changed by hand, where their file is written for another change.
+    pub interfaces: Vec<String>,
 }
 
 /// Files that others write, too, in the order in which they are merged.
@@ -659,6 +661,9 @@ fn network(tree: &FileSet, wanted: &Wanted, situation: &Situation) -> Vec<Action
         .map(|(path, told)| stays_as_it_is(path, told.as_ref()))
         .collect();
     if !files.is_empty() {
+        if let Situation::Planned(planned) = situation {
+            actions.extend(planned.interfaces.iter().cloned().map(Action::Leave));
+        }
         actions.push(Action::Network {
             files,
             cards: wanted.cards.clone(),
