@@ -269,8 +269,16 @@ impl<'s> Sorter<'s> {
         }
     }
 
-    /// What is said once. Where a key of the language says it, too, one of the two must go.
-    fn fill<T>(&mut self, key: &str, word: &str, slot: &mut Option<Spanned<T>>, value: Spanned<T>) {
+    /// What is said once. Where a key of the language says it, too, one of the two must go. A value that was not understood
+    /// fills nothing.
+    fn fill<T>(
+        &mut self,
+        key: &str,
+        word: &str,
+        slot: &mut Option<Spanned<T>>,
+        value: impl Into<Option<Spanned<T>>>,
+    ) {
+        let Some(value) = value.into() else { return };
         match slot {
             None => *slot = Some(value),
             Some(said) => self.sink.push(said_twice(key, word, value.span, said.span)),
@@ -375,23 +383,20 @@ impl<'s> Sorter<'s> {
             "onboot" => self.onboot = Self::flag(value),
             "startup" => self.startup = Some(option),
             "name" => {
-                if let Some(name) = self.text(value) {
-                    self.fill(key, "name", &mut raw.body.to_mut().name, name);
-                }
+                let name = self.text(value);
+                self.fill(key, "name", &mut raw.body.to_mut().name, name);
             }
             "description" => {
-                if let Some(text) = self.text(value) {
-                    self.fill(key, "description", &mut raw.body.to_mut().description, text);
-                }
+                let text = self.text(value);
+                self.fill(key, "description", &mut raw.body.to_mut().description, text);
             }
             "tags" => {
                 let tags = self.tags(value);
                 self.fill(key, "tags", &mut raw.body.to_mut().tags, tags);
             }
             "protection" => {
-                if let Some(on) = Self::flag(value) {
-                    self.fill(key, "protection", &mut raw.body.to_mut().protection, on);
-                }
+                let on = Self::flag(value);
+                self.fill(key, "protection", &mut raw.body.to_mut().protection, on);
             }
             "cores" | "sockets" | "cpu" | "cpulimit" | "cpuunits" | "affinity" => {
                 let body = raw.body.to_mut();
@@ -399,29 +404,24 @@ impl<'s> Sorter<'s> {
                 let cpu = &mut cpu.value;
                 match key {
                     "cores" => {
-                        if let Some(number) = self.number(value) {
-                            self.fill(key, "cpu.cores", &mut cpu.cores, number);
-                        }
+                        let number = self.number(value);
+                        self.fill(key, "cpu.cores", &mut cpu.cores, number);
                     }
                     "sockets" => {
-                        if let Some(number) = self.number(value) {
-                            self.fill(key, "cpu.sockets", &mut cpu.sockets, number);
-                        }
+                        let number = self.number(value);
+                        self.fill(key, "cpu.sockets", &mut cpu.sockets, number);
                     }
                     "cpu" => {
-                        if let Some(model) = self.text(value) {
-                            self.fill(key, "cpu.type", &mut cpu.model, model);
-                        }
+                        let model = self.text(value);
+                        self.fill(key, "cpu.type", &mut cpu.model, model);
                     }
                     "cpulimit" => {
-                        if let Some(limit) = Self::amount(value) {
-                            self.fill(key, "cpu.limit", &mut cpu.limit, limit);
-                        }
+                        let limit = Self::amount(value);
+                        self.fill(key, "cpu.limit", &mut cpu.limit, limit);
                     }
                     "cpuunits" => {
-                        if let Some(units) = self.number(value) {
-                            self.fill(key, "cpu.units", &mut cpu.units, units);
-                        }
+                        let units = self.number(value);
+                        self.fill(key, "cpu.units", &mut cpu.units, units);
                     }
                     _ => {
                         if let Some(set) = self.text::<crate::value::CpuSet>(value) {
@@ -458,9 +458,8 @@ impl<'s> Sorter<'s> {
                 .map(|memory| &mut memory.value)
             {
                 Some(ShortOrLong::Long(table)) => {
-                    if let Some(shares) = self.number(value) {
-                        self.fill(key, "memory.shares", &mut table.shares, shares);
-                    }
+                    let shares = self.number(value);
+                    self.fill(key, "memory.shares", &mut table.shares, shares);
                 }
                 Some(ShortOrLong::Short(_)) | None => raw.options.push(option),
             },
@@ -476,14 +475,12 @@ impl<'s> Sorter<'s> {
                 }
             }
             "machine" => {
-                if let Some(machine) = self.text(value) {
-                    self.fill(key, "machine", &mut raw.body.to_mut().machine, machine);
-                }
+                let machine = self.text(value);
+                self.fill(key, "machine", &mut raw.body.to_mut().machine, machine);
             }
             "vga" => {
-                if let Some(display) = self.text(value) {
-                    self.fill(key, "display", &mut raw.body.to_mut().display, display);
-                }
+                let display = self.text(value);
+                self.fill(key, "display", &mut raw.body.to_mut().display, display);
             }
             "scsihw" => {
                 if let Some(controller) = self.text(value) {
@@ -536,28 +533,24 @@ impl<'s> Sorter<'s> {
                 }
             }
             "hostname" => {
-                if let Some(name) = self.text(value) {
-                    self.fill(key, "name", &mut raw.body.to_mut().name, name);
-                }
+                let name = self.text(value);
+                self.fill(key, "name", &mut raw.body.to_mut().name, name);
             }
             "description" => {
-                if let Some(text) = self.text(value) {
-                    self.fill(key, "description", &mut raw.body.to_mut().description, text);
-                }
+                let text = self.text(value);
+                self.fill(key, "description", &mut raw.body.to_mut().description, text);
             }
             "tags" => {
                 let tags = self.tags(value);
                 self.fill(key, "tags", &mut raw.body.to_mut().tags, tags);
             }
             "protection" => {
-                if let Some(on) = Self::flag(value) {
-                    self.fill(key, "protection", &mut raw.body.to_mut().protection, on);
-                }
+                let on = Self::flag(value);
+                self.fill(key, "protection", &mut raw.body.to_mut().protection, on);
             }
             "unprivileged" => {
-                if let Some(on) = Self::flag(value) {
-                    self.fill(key, "unprivileged", &mut raw.body.to_mut().unprivileged, on);
-                }
+                let on = Self::flag(value);
+                self.fill(key, "unprivileged", &mut raw.body.to_mut().unprivileged, on);
             }
             "cores" | "cpulimit" | "cpuunits" => {
                 let body = raw.body.to_mut();
@@ -565,31 +558,26 @@ impl<'s> Sorter<'s> {
                 let cpu = &mut cpu.value;
                 match key {
                     "cores" => {
-                        if let Some(number) = self.number(value) {
-                            self.fill(key, "cpu.cores", &mut cpu.cores, number);
-                        }
+                        let number = self.number(value);
+                        self.fill(key, "cpu.cores", &mut cpu.cores, number);
                     }
                     "cpulimit" => {
-                        if let Some(limit) = Self::amount(value) {
-                            self.fill(key, "cpu.limit", &mut cpu.limit, limit);
-                        }
+                        let limit = Self::amount(value);
+                        self.fill(key, "cpu.limit", &mut cpu.limit, limit);
                     }
                     _ => {
-                        if let Some(units) = self.number(value) {
-                            self.fill(key, "cpu.units", &mut cpu.units, units);
-                        }
+                        let units = self.number(value);
+                        self.fill(key, "cpu.units", &mut cpu.units, units);
                     }
                 }
             }
             "memory" => {
-                if let Some(size) = Self::mebibytes(value) {
-                    self.fill(key, "memory", &mut raw.body.to_mut().memory, size);
-                }
+                let size = Self::mebibytes(value);
+                self.fill(key, "memory", &mut raw.body.to_mut().memory, size);
             }
             "swap" => {
-                if let Some(size) = Self::mebibytes(value) {
-                    self.fill(key, "swap", &mut raw.body.to_mut().swap, size);
-                }
+                let size = Self::mebibytes(value);
+                self.fill(key, "swap", &mut raw.body.to_mut().swap, size);
             }
             "features" => {
                 let lines = option.parts().unwrap_or_default().into_iter();
@@ -616,19 +604,17 @@ impl<'s> Sorter<'s> {
                 }
             }
             "timezone" => {
-                if let Some(zone) = self.text(value) {
-                    self.fill(key, "timezone", &mut raw.body.to_mut().timezone, zone);
-                }
+                let zone = self.text(value);
+                self.fill(key, "timezone", &mut raw.body.to_mut().timezone, zone);
             }
             "cmode" => {
-                if let Some(mode) = self.text(value) {
-                    self.fill(
-                        key,
-                        "console-mode",
-                        &mut raw.body.to_mut().console_mode,
-                        mode,
-                    );
-                }
+                let mode = self.text(value);
+                self.fill(
+                    key,
+                    "console-mode",
+                    &mut raw.body.to_mut().console_mode,
+                    mode,
+                );
             }
             _ => raw.options.push(option),
         }
