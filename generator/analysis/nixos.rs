@@ -441,8 +441,23 @@ fn builds(
     );
 }
 
-/// Reports what a host that is NixOS itself lacks (MOX0694) or cannot do (MOX0696).
+/// Reports what a host that is NixOS itself lacks (MOX0689, MOX0694) or cannot do (MOX0696).
 fn nixos_host(host: &Host, sink: &mut Sink) {
+    if host.state_version.is_none() {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0689,
+                host.platform.span,
+                format!(
+                    "nothing says which release the state of `{}` is of",
+                    host.name.as_str()
+                ),
+            )
+            .label("needs a `state-version`")
+            .note("NixOS takes the newest release then, another one after each upgrade: services look for their data where the new one keeps it")
+            .help("add `state-version` to `[host]`: the release that the host was installed with, or is going to be"),
+        );
+    }
     if host.ssh_keys.is_empty() {
         sink.push(
             Diagnostic::new(
