@@ -494,10 +494,11 @@ fn changed(
     found: &mut Found,
 ) {
     let kind = Kind::of(sides.current.as_ref(), sides.after.as_ref());
+    let by_hand = edits_beside(pair, &sides, &differences);
     let line_after = sides
         .after
         .as_deref()
-        .map(|after| keeping(pair, &sides, after));
+        .map(|after| keeping(pair, &sides, after, &by_hand));
     let line = Line {
         path: pair.live.file.path.clone(),
         key: sides.key.to_owned(),
@@ -565,6 +566,7 @@ fn changed(
     }
     let is_another = differences.iter().any(|(part, old, new)| {
         matches!(part.as_str(), "file" | "volume")
+            && !by_hand.contains(part)
             && !matches!((old, new), (Some(old), Some(new)) if moves(pair, sides.key, old, new))
     });
     // Growing and moving have commands of their own; the rest of the line is set as one. Another volume has its own size.
@@ -572,6 +574,14 @@ fn changed(
         .into_iter()
         .filter(|(part, _, _)| !(is_another && holds_volume(sides.key) && part == "size"))
         .partition(|difference| is_own_command(pair, sides.key, difference, &before_parts));
+    let done: Vec<Difference> = own
+        .iter()
+        .filter(|(part, before, after)| {
+            let (before, after) = (before.as_deref(), after.as_deref());
+            cause(pair, sides.key, Some(part), before, after) != Cause::Host
+        })
+        .cloned()
+        .collect();
     for (part, before, after) in own {
         found.changes.push(own_command(
             pair,
@@ -601,6 +611,26 @@ fn changed(
         };
         judged.class(class)
     };
+    let (edits, set_as_one): (Vec<Difference>, Vec<Difference>) = set_as_one
+        .into_iter()
+        .partition(|(part, _, _)| by_hand.contains(part));
+    for edit in edits {
+        let class = class_of(&edit);
+        let (part, before, after) = edit;
+        found.changes.push(Change {
+            object: sides.object.clone(),
+            option: Some(option_name(&sides, &part)),
+            before,
+            after,
+            class,
+            cause: Cause::Host,
+            // The line as a whole would be set, and the rest of it is another change.
+            commands: Vec::new(),
+            undo: Vec::new(),
+            spec: sides.spec,
+            line: Some(line.clone()),
+        });
+    }
     let mut own_classes: Vec<Class> = set_as_one.iter().map(class_of).collect();
     let parts = set_as_one.iter().map(|(part, _, _)| part.as_str());
     if let Some(anew) = made_anew(pair.live.kind, sides.key, parts.zip(&own_classes)) {
@@ -619,22 +649,22 @@ fn changed(
         if is_another && !comes_from_another_slot(pair, &after_parts) {
             pair.making.argument(sides.key, &after)
         } else {
-            after
+            once_done(&after, &done)
         }
     });
+    // What is taken back last is what was done first.
+    let undone = sides
+        .before
+        .as_deref()
+        .map(|before| once_done(before, &done));
     // One part that waits, or is refused, holds the whole line back. Else each is in force when it is.
     let whole =
         slow.shown == Shown::Pending || slow.when == When::Refused || slow.when == When::Recreate;
     for ((part, before, after), own) in set_as_one.into_iter().zip(own_classes) {
         let class = if whole { slow } else { own };
-        let option = if part == WHOLE {
-            sides.key.to_owned()
-        } else {
-            format!("{}.{part}", sides.key)
-        };
         found.changes.push(Change {
             object: sides.object.clone(),
-            option: Some(option),
+            option: Some(option_name(&sides, &part)),
             cause: cause(
                 pair,
                 sides.key,
@@ -646,11 +676,53 @@ fn changed(
             after,
             class,
             commands: set(pair, sides.key, argument.as_deref(), class),
-            undo: set(pair, sides.key, sides.before.as_deref(), class),
+            undo: set(pair, sides.key, undone.as_deref(), class),
             spec: sides.spec,
             line: Some(line.clone()),
         });
     }
+}
+
+/// A drive's line once its volume was moved or has grown.
+fn once_done(line: &str, done: &[Difference]) -> String {
+    let mut line = line.to_owned();
+    for (part, before, after) in done {
+        let (Some(before), Some(after)) = (before, after) else {
+            continue;
+        };
+        if part == "size" {
+            line = line.replacen(&format!("size={before}"), &format!("size={after}"), 1);
+        } else {
+            line = line.replacen(before, after, 1);
+        }
+    }
+    line
+}
+
+fn option_name(sides: &Sides<'_>, part: &str) -> String {
+    if part == WHOLE {
+        sides.key.to_owned()
+    } else {
+        format!("{}.{part}", sides.key)
+    }
+}
+
+/// The parts of a line that somebody changed by hand, where the spec has changed others since: they stay as they are when the
+/// line is set.
+fn edits_beside(
+    pair: &Pair<'_>,
+    sides: &Sides<'_>,
+    differences: &[Difference],
+) -> BTreeSet<String> {
+    let (by_hand, others): (Vec<&Difference>, Vec<&Difference>) =
+        differences.iter().partition(|(part, before, after)| {
+            let (before, after) = (before.as_deref(), after.as_deref());
+            cause(pair, sides.key, Some(part), before, after) == Cause::Host
+        });
+    if others.is_empty() {
+        return BTreeSet::new();
+    }
+    by_hand.into_iter().map(|(part, ..)| part.clone()).collect()
 }
 
 /// The class of a device that is taken out and put in again, which brings every part of its line into force: a disk with
@@ -856,7 +928,7 @@ fn own_command(
 }
 
 /// The wanted value with what the host adds to it by itself.
-fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str) -> String {
+fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str, by_hand: &BTreeSet<String>) -> String {
     let config_file = pair.live.kind.config_file();
     let Some(keys) = config_file
         .option(sides.key)
@@ -888,6 +960,16 @@ fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str) -> String {
                 }
                 _ => {}
             }
+        }
+    }
+    for part in by_hand {
+        match old.get(part) {
+            Some(value) => new.insert(part.clone(), value.clone()),
+            None => new.remove(part),
+        };
+        // A volume has its own size.
+        if let ("file" | "volume", Some(size)) = (part.as_str(), old.get("size")) {
+            new.insert("size".to_owned(), size.clone());
         }
     }
     // What the host spells out and is meant anyhow stays, so that the line changes where it has to and nowhere else.

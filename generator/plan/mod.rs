@@ -345,8 +345,22 @@ impl Foreign {
 }
 
 /// Objects in the order in which they are built on each other, options by their names.
+impl Change {
+    /// What a guest's disk is moved and resized by comes before what is set of it then, as it is done.
+    fn place(&self) -> (&Object, Option<&str>, bool, &Option<String>) {
+        let option = self.option.as_deref();
+        let of_guest = matches!(self.object, Object::Vm(_) | Object::Ct(_));
+        let key = option.map(|option| match option.split_once('.') {
+            Some((key, _)) if of_guest => key,
+            Some(_) | None => option,
+        });
+        let is_set = self.class.when != When::Command;
+        (&self.object, key, is_set, &self.option)
+    }
+}
+
 fn in_order(one: &Change, other: &Change) -> Ordering {
-    (&one.object, &one.option).cmp(&(&other.object, &other.option))
+    one.place().cmp(&other.place())
 }
 
 /// What `--fail-on` names.

@@ -430,6 +430,28 @@ fn changed_guest(live: &str, wanted: &str) -> Vec<(String, [&'static str; 4], Ve
 }
 
 #[test]
+fn what_is_set_beside_a_move_names_the_storage_that_the_disk_is_on_by_then() {
+    let disk = "boot: order=scsi9\nscsi1: tank:vm-100-disk-1,cache=none,size=8G\n";
+    let wanted = "boot: order=scsi9\nscsi1: fast:vm-100-disk-1,cache=writeback,size=16G\n";
+    let found: Vec<(String, Vec<String>)> = changed_guest(disk, wanted)
+        .into_iter()
+        .map(|(option, _, commands)| (option, commands))
+        .collect();
+    let of = |option: &str, command: &str| (option.to_owned(), vec![command.to_owned()]);
+    assert_eq!(
+        found,
+        [
+            of("scsi1.file", "qm disk move 100 scsi1 fast --delete 1"),
+            of("scsi1.size", "qm disk resize 100 scsi1 16G"),
+            of(
+                "scsi1.cache",
+                "qm set 100 --scsi1 'fast:vm-100-disk-1,cache=writeback,size=16G'"
+            ),
+        ]
+    );
+}
+
+#[test]
 fn disks_grow_move_and_are_never_taken_for_others() {
     let disk = "boot: order=scsi9\nscsi1: tank:vm-100-disk-1,size=8G\n";
     for (wanted, option, class, command) in [
