@@ -344,7 +344,6 @@ impl Foreign {
     }
 }
 
-/// Objects in the order in which they are built on each other, options by their names.
 impl Change {
     /// What a guest's disk is moved and resized by comes before what is set of it then, as it is done.
     fn place(&self) -> (&Object, Option<&str>, bool, &Option<String>) {
@@ -359,6 +358,7 @@ impl Change {
     }
 }
 
+/// Objects in the order in which they are built on each other, options by their names.
 fn in_order(one: &Change, other: &Change) -> Ordering {
     one.place().cmp(&other.place())
 }
