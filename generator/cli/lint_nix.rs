@@ -6,7 +6,9 @@ use super::load::{self, Sources};
 use super::terminal::Terminal;
 use super::{Failure, Status};
 use crate::diagnostics::{Code, Diagnostic, Lints, Sink};
-use crate::nix::options::{Index, Release, Rules, check_module, looks_like_module};
+use crate::nix::options::{
+    Index, Release, Rules, check_module, declared_options, looks_like_module,
+};
 use crate::nix::{self, AttrPath};
 use crate::nix::{Fault, FaultKind};
 use crate::source::{FileId, Span};
@@ -18,17 +20,11 @@ pub(super) fn run(args: &LintNix, terminal: &mut Terminal) -> Result<Status, Fai
         // Every release that the index knows is older than what people write modules for.
         None => index.releases().max().expect("the index knows a release"),
     };
-    let allowed: Vec<AttrPath> = args
+    let mut allowed: Vec<AttrPath> = args
         .allow
         .iter()
         .map(|path| AttrPath::parse(path).map_err(|error| Failure::new(error.to_string())))
         .collect::<Result<_, _>>()?;
-    let rules = Rules {
-        index,
-        release,
-        later: false,
-        allowed: &allowed,
-    };
     let mut sources = Sources::default();
     let mut sink = Sink::new();
     let mut files = Vec::new();
@@ -39,10 +35,24 @@ pub(super) fn run(args: &LintNix, terminal: &mut Terminal) -> Result<Status, Fai
             files.push(path.clone());
         }
     }
+    let mut read = Vec::new();
     for path in &files {
         if let Some(file) = load::read(&mut sources, path, &mut sink)? {
-            lint(&sources, file, path, &rules, args.unused, &mut sink);
+            read.push((path, file));
         }
+    }
+    // One module declares what another one defines.
+    for (_, file) in &read {
+        allowed.extend(declared_options(sources.map().file(*file).text(), index));
+    }
+    let rules = Rules {
+        index,
+        release,
+        later: false,
+        allowed: &allowed,
+    };
+    for (path, file) in read {
+        lint(&sources, file, path, &rules, args.unused, &mut sink);
     }
     let found = sink.finish(&Lints::default(), args.deny_warnings);
     terminal.diagnostics(&sources, &found);

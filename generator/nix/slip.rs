@@ -31,6 +31,29 @@ where
     })
 }
 
+/// Whether a name of four letters or more is the known one but for a letter that stands twice in one of them: `zffs`, `gitt`.
+pub(super) fn is_doubled(name: &str, known: &str) -> bool {
+    let (long, short) = if name.len() > known.len() {
+        (name, known)
+    } else {
+        (known, name)
+    };
+    let (long, short) = (long.as_bytes(), short.as_bytes());
+    long.len() == short.len() + 1
+        && long.len() >= 4
+        && (1..long.len()).any(|at| {
+            long[at] == long[at - 1] && long[..at] == short[..at] && long[at + 1..] == short[at..]
+        })
+}
+
+/// Whether a name of five letters or more is the known one without a letter from its middle: `ollma`, `dockr`.
+pub(super) fn lacks_inner_letter(name: &str, known: &str) -> bool {
+    let (short, long) = (name.as_bytes(), known.as_bytes());
+    short.len() >= 5
+        && long.len() == short.len() + 1
+        && (1..short.len()).any(|at| long[..at] == short[..at] && long[at + 1..] == short[at..])
+}
+
 /// Whether two names, one letter apart, are as a thing and several of it or a variant of it, or differ in a digit: then
 /// both may be there.
 pub(super) fn is_another(name: &str, known: &str) -> bool {
@@ -50,6 +73,41 @@ pub(super) fn is_one_of(name: &str, known: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_letter_that_stands_twice_is_a_slip() {
+        for (name, known) in [
+            ("zffs", "zfs"),
+            ("gitt", "git"),
+            ("kresd", "kressd"),
+            ("zoom", "zom"),
+        ] {
+            assert!(is_doubled(name, known), "{name}");
+        }
+        for (name, known) in [
+            ("atop", "htop"),
+            ("zfs", "zfsx"),
+            ("gt", "git"),
+            ("a", "aa"),
+            ("zfs", "zfs"),
+        ] {
+            assert!(!is_doubled(name, known), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_letter_is_lacking_inside_a_name_of_some_length() {
+        assert!(lacks_inner_letter("ollma", "ollama"));
+        assert!(lacks_inner_letter("dockr", "docker"));
+        for (name, known) in [
+            ("swayr", "sway"),
+            ("git", "gitt"),
+            ("nginx", "nginxs"),
+            ("inger", "ginger"),
+        ] {
+            assert!(!lacks_inner_letter(name, known), "{name}");
+        }
+    }
 
     #[test]
     fn one_of_several_has_no_ending() {

@@ -168,6 +168,14 @@ impl Index {
             .is_some()
     }
 
+    /// Whether that is the name of a set of options, and not of an option.
+    pub(super) fn is_folder(&self, names: &[String]) -> bool {
+        let node = names
+            .iter()
+            .try_fold(0, |node, name| self.child(node, name));
+        node.is_some_and(|node| self.node(node).states.is_none())
+    }
+
     /// Number of options, in whatever snapshot.
     pub fn len(&self) -> usize {
         self.nodes

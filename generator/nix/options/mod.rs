@@ -120,6 +120,19 @@ pub fn check_module(text: &str, rules: &Rules) -> Vec<Fault> {
     faults
 }
 
+/// The options that a module declares itself, as far as that can be read: other modules may define them. What it declares
+/// right in a folder of NixOS's own, under a name that has to be computed, is left out: it would stand for all of them.
+pub fn declared_options(text: &str, index: &Index) -> Vec<AttrPath> {
+    let Ok(root) = parse(text) else {
+        return Vec::new();
+    };
+    let found = module::declared_options(&root).into_iter();
+    let found = found.filter(|names| !index.is_folder(names));
+    found
+        .filter_map(|names| AttrPath::new(names).ok())
+        .collect()
+}
+
 /// Whether a Nix text is most likely a NixOS module, and not a package, a flake or a library: for a check of files that
 /// nobody said anything about.
 pub fn looks_like_module(text: &str, index: &Index) -> bool {

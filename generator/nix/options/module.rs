@@ -45,6 +45,30 @@ pub(super) fn faults(root: &ast::Root, rules: &Rules) -> Vec<Fault> {
     out
 }
 
+/// What the `options` of a file declare, wherever they stand in it: a module may take them from a `let`. A name with nothing
+/// below it that can be read stands for all below it.
+pub(super) fn declared_options(root: &ast::Root) -> Vec<Vec<String>> {
+    let mut out = Vec::new();
+    let bindings = root.syntax().descendants();
+    for binding in bindings.filter_map(ast::AttrpathValue::cast) {
+        let names: Option<Vec<String>> = binding.attrpath().map(|path| {
+            let names = path.attrs().map_while(|name| match name {
+                ast::Attr::Ident(name) => Some(name.to_string()),
+                ast::Attr::Dynamic(_) | ast::Attr::Str(_) => None,
+            });
+            names.collect()
+        });
+        let mut names = names.unwrap_or_default().into_iter();
+        if names.next().as_deref() == Some("options")
+            && let Some(value) = binding.value()
+        {
+            declared(&Value::of(&value), &mut names.collect(), &mut out);
+        }
+    }
+    out.retain(|names| !names.is_empty());
+    out
+}
+
 pub(super) fn setting_faults(path: &AttrPath, json: &Json, rules: &Rules) -> Vec<SettingFault> {
     let mut places = Vec::new();
     let mut value = Value::of_json(json, &mut Vec::new(), &mut places);
@@ -267,6 +291,144 @@ fn leads_to_option(member: &Member, node: NodeId, index: &Index) -> bool {
             .iter()
             .any(|member| leads_to_option(member, child, index)),
         _ => false,
+    }
+}
+
+/// How sure it is that an unknown name is its neighbour misspelled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Certainty {
+    None,
+    Likely,
+    Sure,
+}
+
+/// A name that the index does not have, where it stands.
+struct Unknown<'a> {
+    judge: &'a Judge<'a>,
+    parent: NodeId,
+    member: &'a Member,
+    path: &'a [String],
+    reach: Reach,
+    complete: bool,
+    name: &'a str,
+}
+
+impl Unknown<'_> {
+    fn length(&self) -> usize {
+        self.name.chars().count()
+    }
+
+    /// The option or folder that is meant, if any is near, with how sure that is: of several as near as each other the
+    /// surest one.
+    fn near(&self) -> Option<(Vec<String>, Certainty)> {
+        let length = self.length();
+        let slips = if self.complete {
+            length.div_ceil(4).max(1)
+        } else {
+            1 + usize::from(length >= 8)
+        };
+        let names = || self.judge.index().below(self.parent);
+        let meant = |near: &str| {
+            let (_, folder) = self.path.split_last().unwrap_or((&self.path[0], &[]));
+            let mut meant = folder.to_vec();
+            meant.push(near.to_owned());
+            meant
+        };
+        if let Some(near) = slip::certain(self.name, names()) {
+            return Some((meant(near), Certainty::Sure));
+        }
+        let nearest = nearest_within(self.name, slips, names());
+        let as_near = names().filter(|near| nearest_within(self.name, 1, [*near]).is_some());
+        let several = names().filter(|known| slip::is_one_of(self.name, known));
+        let mut best: Option<(&str, Certainty)> = None;
+        for near in nearest.into_iter().chain(as_near).chain(several) {
+            let certainty = self.certainty(near);
+            if best.is_none_or(|(_, best)| (certainty as u8) > best as u8) {
+                best = Some((near, certainty));
+            }
+        }
+        best.map(|(near, certainty)| (meant(near), certainty))
+    }
+
+    fn certainty(&self, near: &str) -> Certainty {
+        if self.reach == Reach::Listed || self.is_letter_of_option(near) || self.takes_several(near)
+        {
+            Certainty::Sure
+        } else if self.is_long_enough(near)
+            || self.path.len() > 1 && slip::is_doubled(self.name, near)
+            || self.path.len() > 1 && slip::lacks_inner_letter(self.name, near)
+            || self.goes_on(near)
+            // A lost plural is a slip, however short.
+            || self.path.len() > 1 && self.length() >= 4 && slip::is_one_of(self.name, near)
+        {
+            Certainty::Likely
+        } else {
+            Certainty::None
+        }
+    }
+
+    fn is_option(&self, near: &str) -> bool {
+        let index = self.judge.index();
+        let child = index.child(self.parent, near);
+        child.is_some_and(|child| index.node(child).states.is_some())
+    }
+
+    fn is_one_slip(&self, near: &str) -> bool {
+        nearest_within(self.name, 1, [near]).is_some()
+    }
+
+    fn is_another(&self, near: &str) -> bool {
+        slip::is_another(self.name, near)
+    }
+
+    /// One letter of an option's name may be another option of a newer release where it is the last one.
+    fn is_letter_of_option(&self, near: &str) -> bool {
+        self.is_option(near)
+            && self.length() >= 5
+            && self.is_one_slip(near)
+            && !self.is_another(near)
+    }
+
+    /// A shorter name has too many neighbours to be called a slip of one; and a folder two letters away may be another's.
+    fn is_long_enough(&self, near: &str) -> bool {
+        self.length() >= 6
+            && !self.is_another(near)
+            && (self.is_one_slip(near) || self.is_option(near))
+    }
+
+    /// A newer release may have one thing beside several: but then it takes no list or set that the several take.
+    fn takes_several(&self, near: &str) -> bool {
+        slip::is_one_of(self.name, near)
+            && matches!(self.member.value.shape, Shape::List(_) | Shape::Attrs(_))
+            && self
+                .judge
+                .fits(self.parent, near, self.member, self.path, self.reach)
+    }
+
+    /// Whether what stands below the name goes on as below its neighbour: `bot.kernelParams`. Deeper down only by a name
+    /// that few others have below them, since nearly each goes on with `enable`; and a short name with a letter more is
+    /// one of its own: `tincr`, `swayr`.
+    fn goes_on(&self, near: &str) -> bool {
+        let index = self.judge.index();
+        let is_first = self.path.len() == 1;
+        if self.is_another(near) || !is_first && self.length() < 6 && self.name.starts_with(near) {
+            return false;
+        }
+        let (Some(child), Shape::Attrs(inside)) =
+            (index.child(self.parent, near), &self.member.value.shape)
+        else {
+            return false;
+        };
+        let siblings = &index.node(self.parent).children;
+        let is_rare = |name: &str| {
+            let having = siblings.iter();
+            let having = having.filter(|sibling| index.child(**sibling, name).is_some());
+            having.count() <= 1 + siblings.len() / 50
+        };
+        inside.iter().any(|member| {
+            let name = member.name.as_deref().unwrap_or_default();
+            leads_to_option(member, child, index) && (is_first || near == "moxc" || is_rare(name))
+        })
     }
 }
 
@@ -514,78 +676,57 @@ impl<'a> Judge<'a> {
         if node.partial || self.is_below_free(path) {
             return;
         }
-        let name = path.last().map_or("", String::as_str);
-        let complete = self.is_complete(reach);
-        let length = name.chars().count();
-        let names = || self.index().below(parent);
-        let slips = match (complete, reach) {
-            (true, _) => length.div_ceil(4).max(1),
-            (false, Reach::Listed | Reach::Whole) => 1 + usize::from(length >= 8),
-            (false, Reach::Open) => 1,
-        };
-        let certain = slip::certain(name, names());
-        let several = || names().find(|known| slip::is_one_of(name, known));
-        let near = certain
-            .or_else(|| nearest_within(name, slips, names()))
-            .or_else(several);
-        // A newer release may have one thing beside several: but then it takes no list or set that the several take.
-        let takes_several = |near: &str| {
-            slip::is_one_of(name, near)
-                && matches!(member.value.shape, Shape::List(_) | Shape::Attrs(_))
-                && self.fits(parent, near, member, path, reach)
-        };
-        // One letter of an option's name may be another option of a newer release where it is the last one.
-        let of_an_option = |near: &str| {
-            self.index()
-                .child(parent, near)
-                .is_some_and(|child| self.index().node(child).states.is_some())
-                && length >= 5
-                && !slip::is_another(name, near)
-        };
-        // Behind a slip the right names go on: `bot.kernelParams`. Deeper down nearly every name goes on with `enable`.
-        let goes_on = |near: &str| {
-            if slip::is_another(name, near) || path.len() > 1 && near != "moxc" {
-                return false;
-            }
-            let child = self.index().child(parent, near);
-            let inside = match &member.value.shape {
-                Shape::Attrs(members) => &members[..],
-                _ => &[],
-            };
-            child.is_some_and(|child| {
-                let mut inside = inside.iter();
-                inside.any(|member| leads_to_option(member, child, self.index()))
-            })
-        };
-        let is_error = complete
-            || certain.is_some()
-            || near.is_some_and(|near| {
-                reach == Reach::Listed || of_an_option(near) || takes_several(near)
-            });
-        let (kind, message) = if is_error {
-            (
-                FaultKind::UnknownOption,
-                format!("NixOS has no option `{}`", shown(path)),
-            )
-        } else if near
-            .is_some_and(|near| length >= 6 && !slip::is_another(name, near) || goes_on(near))
-            || path.len() > 1 && length >= 4 && several().is_some()
-        {
-            // A shorter name has too many neighbours to be called a slip of one; a lost plural is one all the same.
-            (
-                FaultKind::SuspectOption,
-                format!("`{}` is not known as an option of NixOS", shown(path)),
-            )
-        } else {
+        if is_of_home_manager_alone(path) {
             return;
+        }
+        let unknown = Unknown {
+            judge: self,
+            parent,
+            member,
+            path,
+            reach,
+            complete: self.is_complete(reach),
+            name: path.last().map_or("", String::as_str),
+        };
+        let (kind, near) = match unknown.near() {
+            Some((near, Certainty::Sure)) => (FaultKind::UnknownOption, Some(near)),
+            near if unknown.complete => (FaultKind::UnknownOption, near.map(|(near, _)| near)),
+            Some((near, Certainty::Likely)) => (FaultKind::SuspectOption, Some(near)),
+            Some((_, Certainty::None)) | None => match self.in_renamed_folder(parent, path) {
+                Some(meant) => (FaultKind::SuspectOption, Some(meant)),
+                None => return,
+            },
+        };
+        let message = match kind {
+            FaultKind::UnknownOption => format!("NixOS has no option `{}`", shown(path)),
+            _ => format!("`{}` is not known as an option of NixOS", shown(path)),
         };
         let mut fault = fault(kind, member.place.clone(), message);
-        fault.help = near.map(|near| {
-            let mut meant = path[..path.len() - 1].to_vec();
-            meant.push(near.to_owned());
-            format!("did you mean `{}`?", shown(&meant))
-        });
+        fault.help = near.map(|meant| format!("did you mean `{}`?", shown(&meant)));
         out.push(fault);
+    }
+
+    /// Where all that is known of a folder has another name now, the option of that name in the new one:
+    /// `services.sshd.settings`.
+    fn in_renamed_folder(&self, parent: NodeId, path: &[String]) -> Option<Vec<String>> {
+        let index = self.index();
+        // Home Manager has some of the folders that NixOS gave up, below `programs`.
+        path.first().filter(|first| *first == "services")?;
+        let (name, newest) = (path.last()?, *self.snapshots.end());
+        let mut folder: Option<Vec<String>> = None;
+        for child in &index.node(parent).children {
+            let State::Renamed(to) = index.node(*child).states.as_ref()?.get(newest) else {
+                return None;
+            };
+            let to = AttrPath::parse(to).ok()?;
+            let (_, to) = to.names().split_last()?;
+            if *folder.get_or_insert_with(|| to.to_vec()) != to {
+                return None;
+            }
+        }
+        let mut meant = folder?;
+        meant.push(name.clone());
+        index.has(&meant).then_some(meant)
     }
 
     /// Whether the value of an unknown name is one that its neighbour, an option, takes.
@@ -915,6 +1056,40 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// What Home Manager calls as NixOS calls something else but for a letter or two: its modules look as those of NixOS do.
+const OF_HOME_MANAGER: [&str; 24] = [
+    "programs.btop",
+    "programs.cava",
+    "programs.crush",
+    "programs.gcc",
+    "programs.gh",
+    "programs.i3blocks",
+    "programs.mr",
+    "programs.ne",
+    "programs.nom",
+    "programs.pazi",
+    "programs.sesh",
+    "programs.swayr",
+    "programs.vifm",
+    "programs.vivid.themes",
+    "programs.waybar.systemd.targets",
+    "programs.yambar",
+    "programs.zsh.autosuggestion",
+    "services.picom.opacityRule",
+    "services.pipewire.configs",
+    "services.skhd",
+    "services.ssh-agent",
+    "services.syncthing.allProxy",
+    "services.tomat",
+    "services.trayer",
+];
+
+fn is_of_home_manager_alone(path: &[String]) -> bool {
+    OF_HOME_MANAGER
+        .iter()
+        .any(|option| option.split('.').eq(path.iter()))
+}
+
 fn is_serious(fault: &Fault) -> bool {
     fault.kind.level() == crate::nix::Level::Error
 }
@@ -1070,7 +1245,7 @@ mod tests {
             "networking = { hostName = lib.mkDefault \"web\"; useDHCP = false; };",
             "systemd.services.x = { description = \"d\"; script = \"true\"; startAt = \"daily\"; serviceConfig.Type = \"oneshot\"; };",
             "systemd.timers.x = { wantedBy = [ \"timers.target\" ]; timerConfig = { OnCalendar = \"daily\"; Persistent = true; }; };",
-            "services.openssh = { enable = true; settings.PasswordAuthentication = false; settings.Anything = [ \"a\" ]; };",
+            "services.openssh = { enable = true; settings.PasswordAuthentication = false; settings.Anything = \"a\"; };",
             "boot.kernelParams = [ \"intel_iommu=on\" \"iommu=pt\" \"vfio-pci.ids=10de:2204,10de:1aef\" ];",
             "boot.kernel.sysctl.\"vm.swappiness\" = 10;",
             "boot.supportedFilesystems = [ \"zfs\" ]; networking.hostId = \"deadbeef\"; services.zfs.autoScrub = { enable = true; interval = \"monthly\"; pools = [ \"tank\" ]; };",
@@ -1081,7 +1256,7 @@ mod tests {
             "environment.etc = lib.mkMerge [ { a.text = \"x\"; } (lib.mkIf true { b.source = ./b; }) ];",
             "services.moxc.web.enable = 12; services.proxmox-ve = { anything = 1; }; disko.devices = { }; home-manager.users.a = { };",
             "services.something-else.enable = true; programs.foo.bar = 1;",
-            "boot.loader.limine.enable = true; users.users.a.enable = true; services.dnsmasq.configFile = \"/x\";",
+            "boot.loader.limine.enable = true; users.users.a.enable = true; services.dnsmasq.configFile = ./x;",
             "services.envfs.enable = true; services.pcscd.enable = true; services.postgresql.enableJIT = true;",
             "fileSystems.\"/x\" = { device = \"tank/x\"; fsType = \"zfs\"; options = [ \"nofail\" ]; neededForBoot = true; };",
             "networking.defaultGateway = \"10.0.0.1\"; networking.defaultGateway6 = { address = \"fe80::1\"; interface = \"eth0\"; };",
@@ -1112,6 +1287,113 @@ mod tests {
                 .collect();
             assert_eq!(found, [], "{body}");
         }
+    }
+
+    #[test]
+    fn slips_of_short_names_are_told_where_nothing_else_can_be_meant() {
+        for (body, name, help) in [
+            (
+                "services.zffs.autoScrub.enable = true;",
+                "zffs",
+                "services.zfs",
+            ),
+            (
+                "services.gety.autologinUser = \"a\";",
+                "gety",
+                "services.getty",
+            ),
+            (
+                "services.sshd.settings.PermitRootLogin = \"no\";",
+                "settings",
+                "services.openssh.settings",
+            ),
+            ("services.ollma.enable = true;", "ollma", "services.ollama"),
+            ("services.samab.enable = true;", "samab", "services.samba"),
+            ("programs.gitt.enable = true;", "gitt", "programs.git"),
+            (
+                "programs.fisch.interactiveShellInit = \"x\";",
+                "fisch",
+                "programs.fish",
+            ),
+            (
+                "networking.firewal.allowedTCPPorts = [ 22 ];",
+                "firewal",
+                "networking.firewall",
+            ),
+            (
+                "virtualisation.dockr.enable = true;",
+                "dockr",
+                "virtualisation.docker",
+            ),
+        ] {
+            let text = module(body);
+            let found = faults_for("26.05", &text);
+            let [fault] = found
+                .iter()
+                .filter(|fault| fault.kind.name() != "unused-binding")
+                .collect::<Vec<_>>()[..]
+            else {
+                panic!("{body}: {found:?}");
+            };
+            assert!(
+                text[fault.range.clone()].starts_with(name),
+                "{body}: {fault:?}"
+            );
+            assert_eq!(
+                fault.help.as_deref(),
+                Some(&*format!("did you mean `{help}`?")),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn short_names_of_others_are_no_slips() {
+        for body in [
+            // Home Manager's, beside `htop`, `sway`, `sshd` and `java`.
+            "programs.btop.enable = true;",
+            "programs.swayr.enable = true;",
+            "services.skhd.skhdConfig = \"x\";",
+            "programs.cava.settings = { };",
+            "programs.zsh.autosuggestion.enable = true;",
+            // Those of other flakes, beside `tinc` and `code-server`.
+            "services.tincr.networks.a = { };",
+            "services.vscode-server.enable = true;",
+            // What a module declares itself.
+            "options.services.zffs.pools = lib.mkOption { }; config.services.zffs.pools = [ ];",
+        ] {
+            let text = module(body);
+            let found = faults("26.05", &text);
+            let found: Vec<_> = found
+                .into_iter()
+                .filter(|(kind, _)| *kind != "unused-binding")
+                .collect();
+            assert_eq!(found, [], "{body}");
+        }
+    }
+
+    #[test]
+    fn what_a_file_declares_is_read_wherever_it_stands() {
+        let declared = |text: &str| -> Vec<String> {
+            let found = super::super::declared_options(text, Index::builtin());
+            found.iter().map(|path| path.names().join(".")).collect()
+        };
+        assert_eq!(
+            declared("{ lib, ... }: { options.services.mine.port = lib.mkOption { }; }"),
+            ["services.mine.port"]
+        );
+        assert_eq!(
+            declared(
+                "{ lib, ... }: let options = { services.bitcoind = { enable = lib.mkOption { }; }; }; in { inherit options; }"
+            ),
+            ["services.bitcoind.enable"]
+        );
+        // All services, if it counted.
+        assert_eq!(
+            declared("{ lib, ... }@x: { options.services = lib.mkOption { }; }"),
+            [""; 0]
+        );
+        assert_eq!(declared("{ options.services.${x} = 1; }"), [""; 0]);
     }
 
     #[test]
@@ -1256,7 +1538,7 @@ mod tests {
                 "option-type",
                 "\"timers.target\"",
                 "`systemd.timers.x.wantedBy` takes a list of strings that match \
-                 `[a-zA-Z0-9@%:_.\\\\-]+[.](service|socket|device|mount|automount|swap|target|path|timer|scope|slice)`, \
+                 `[a-zA-Z0-9@%:_.\\\\\\\\-]+[.](service|socket|device|mount|automount|swap|target|path|timer|scope|slice)`, \
                  not \"timers.target\"",
             ),
             (
