@@ -63,6 +63,7 @@ let
         // lib.optionalAttrs (host.root != null) { inherit (host) root; }
       )
     ) cfg.hosts;
+  hosts = withSystem cfg.system ({ pkgs, ... }: hostsFor pkgs);
   merged = moxcLib.merge;
   # A flake that may be left out.
   flake =
@@ -92,7 +93,8 @@ in
     };
     disko = flake "The flake of disko, where it lays out virtual machines.";
     proxmox-nixos = flake "The flake of proxmox-nixos, for hosts that are NixOS.";
-    deploy-rs = flake "The flake of deploy-rs, where it brings machines up to date.";
+    colmena = flake "The flake of colmena, where it brings machines up to date: `colmenaHive`.";
+    deploy-rs = flake "The flake of deploy-rs, where it does: `deploy`.";
     sops-nix = flake "The flake of sops-nix, where it brings secrets to machines.";
     agenix = flake "The flake of agenix, where it does.";
     secrets = lib.mkOption {
@@ -107,6 +109,11 @@ in
       description = "Modules of home-manager for users, by name.";
     };
     nix-topology = flake "The flake of nix-topology, where NixOS machines tell it what they run.";
+    topology = lib.mkOption {
+      type = raw;
+      readOnly = true;
+      description = "All hosts, as a module for nix-topology: `perSystem.topology.modules = [ config.moxc.topology ];`.";
+    };
     nixosSystem = lib.mkOption {
       type = raw;
       # The library of flake-parts is nixpkgs' without NixOS.
@@ -127,13 +134,14 @@ in
         apps = merged "apps" hosts;
         checks = merged "checks" hosts;
       };
+    moxc.topology.imports = map (host: host.topology) hosts;
     flake =
-      let
-        hosts = withSystem cfg.system ({ pkgs, ... }: hostsFor pkgs);
-      in
       {
         nixosModules = merged "nixosModules" hosts;
         nixosConfigurations = merged "nixosConfigurations" hosts;
+      }
+      // lib.optionalAttrs (cfg.colmena != null && hosts != [ ]) {
+        colmenaHive = cfg.colmena.lib.makeHive (moxcLib.hive hosts);
       }
       // lib.optionalAttrs (cfg.deploy-rs != null) {
         deploy.nodes = merged "nodes" (map (host: host // { inherit (host.deploy) nodes; }) hosts);

@@ -475,13 +475,17 @@ rec {
       "checks"
     ] (field: merge field hosts)
     // {
-      colmena =
-        merge "colmena" (map (host: host // { colmena = removeAttrs host.colmena [ "meta" ]; }) hosts)
-        // {
-          inherit ((lib.head hosts).colmena) meta;
-        };
+      colmena = hive hosts;
       deploy.nodes = merge "nodes" (map (host: host // { inherit (host.deploy) nodes; }) hosts);
       topology.imports = map (host: host.topology) hosts;
+    };
+
+  # For colmena: the machines of all hosts, with what the first one says of the packages.
+  hive =
+    hosts:
+    merge "colmena" (map (host: host // { colmena = removeAttrs host.colmena [ "meta" ]; }) hosts)
+    // {
+      inherit ((lib.head hosts).colmena) meta;
     };
 
   # One of these sets of several hosts. A flake has one of each name, so two hosts must not have the same guest.

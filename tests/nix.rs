@@ -1894,6 +1894,7 @@ fn the_module_for_flake_parts_gives_what_mk_host_gives() {
                {{
                  moxc.hosts.pve1.spec = {root}/examples/homelab.toml;
                  moxc.hosts.pve1.modules.services = [ ({{ pkgs, ... }}: {{ }}) ];
+                 moxc.colmena.lib.makeHive = hive: {{ made = builtins.attrNames hive; }};
                }}
              ];
              system = result.config.perSystem {{ inherit pkgs; }};
@@ -1904,6 +1905,8 @@ fn the_module_for_flake_parts_gives_what_mk_host_gives() {
            checks = builtins.attrNames system.checks;
            modules = builtins.attrNames result.config.flake.nixosModules;
            configurations = builtins.attrNames result.config.flake.nixosConfigurations;
+           hive = result.config.flake.colmenaHive;
+           topology = map (host: builtins.attrNames host.nodes) result.config.moxc.topology.imports;
            # A module still says what arguments it takes, or NixOS would give it none.
            arguments = map builtins.functionArgs (builtins.filter builtins.isFunction services.imports);
          }}",
@@ -1920,6 +1923,8 @@ fn the_module_for_flake_parts_gives_what_mk_host_gives() {
             "checks": ["pve1-config"],
             "modules": ["services", "workstation"],
             "configurations": ["services", "workstation"],
+            "hive": { "made": ["meta", "services", "workstation"] },
+            "topology": [["pve1", "services", "windows", "workstation"]],
             "arguments": [{ "pkgs": false }],
         })
     );
