@@ -486,6 +486,18 @@ fn size_of(pair: &Pair<'_>, parts: Option<&Parts>) -> Option<DiskSize> {
     Some(DiskSize::from_bytes(stored.size))
 }
 
+/// A line of a guest's file that comes, goes or becomes another one.
+struct Changed<'a> {
+    pair: &'a Pair<'a>,
+    amid: &'a Circumstances,
+    sides: Sides<'a>,
+    before: Parts,
+    after: Parts,
+    line: Line,
+    /// Whether a volume goes that waits in the line's place.
+    drops: bool,
+}
+
 fn changed(
     pair: &Pair<'_>,
     amid: &Circumstances,
@@ -495,34 +507,40 @@ fn changed(
 ) {
     let kind = Kind::of(sides.current.as_ref(), sides.after.as_ref());
     let by_hand = edits_beside(pair, &sides, &differences);
-    let line_after = sides
-        .after
-        .as_deref()
-        .map(|after| keeping(pair, &sides, after, &by_hand));
+    let after = sides.after.as_deref();
     let line = Line {
         path: pair.live.file.path.clone(),
         key: sides.key.to_owned(),
         before: sides.before.clone(),
-        after: line_after.clone(),
+        after: after.map(|after| keeping(pair, &sides, after, &by_hand)),
     };
-    let before_parts = sides.before_parts.take().unwrap_or_default();
-    let after_parts = sides.after_parts.take().unwrap_or_default();
-    let drops = drops_what_waits(pair, &sides, &before_parts, &after_parts);
-    let whole_cause = cause(
+    let before = sides.before_parts.take().unwrap_or_default();
+    let after = sides.after_parts.take().unwrap_or_default();
+    let changed = Changed {
+        drops: drops_what_waits(pair, &sides, &before, &after),
         pair,
-        sides.key,
-        None,
-        sides.before.as_deref(),
-        sides.after.as_deref(),
-    );
-    if kind != Kind::Change {
+        amid,
+        sides,
+        before,
+        after,
+        line,
+    };
+    match kind {
+        Kind::Change => changed.by_parts(differences, &by_hand, found),
+        Kind::Add | Kind::Remove => found.changes.push(changed.whole_line(kind)),
+    }
+}
+
+impl Changed<'_> {
+    fn whole_line(self, kind: Kind) -> Change {
+        let (pair, sides) = (self.pair, &self.sides);
         let parts = if kind == Kind::Add {
-            &after_parts
+            &self.after
         } else {
-            &before_parts
+            &self.before
         };
-        let turned = turned(pair, &sides, kind, &before_parts, &after_parts);
-        let mut class = classes::of_option(sides.key, whole_part(parts), turned, amid);
+        let turned = turned(pair, sides, kind, &self.before, &self.after);
+        let mut class = classes::of_option(sides.key, whole_part(parts), turned, self.amid);
         let holds_none = || !volume_of(parts).is_some_and(is_volume);
         if is_drive(sides.key)
             && kind == Kind::Remove
@@ -530,156 +548,167 @@ fn changed(
         {
             class.data = Data::Kept;
         }
-        let judged = Judged {
-            pair,
-            amid,
-            sides: &sides,
-            kind,
-            before: &before_parts,
-            after: &after_parts,
-            part: None,
-        };
-        let mut class = judged.class(class);
-        if drops {
-            class.data = class.data.max(Data::Detached);
-        }
+        let class = self.judged(class, kind, None);
+        let class = self.with_dropped(class);
         // A volume that comes is allocated.
         let argument = match kind {
-            Kind::Add if !comes_from_another_slot(pair, &after_parts) => {
-                line_after.map(|after| pair.making.argument(sides.key, &after))
+            Kind::Add if !comes_from_another_slot(pair, &self.after) => {
+                let after = self.line.after.as_deref();
+                after.map(|after| pair.making.argument(sides.key, after))
             }
-            Kind::Add | Kind::Remove | Kind::Change => line_after,
+            Kind::Add | Kind::Remove | Kind::Change => self.line.after.clone(),
         };
-        found.changes.push(Change {
-            object: sides.object.clone(),
-            option: Some(sides.key.to_owned()),
-            before: sides.before.clone(),
-            after: sides.after.clone(),
-            class,
-            cause: whole_cause,
+        let (before, after) = (sides.before.as_deref(), sides.after.as_deref());
+        Change {
+            cause: cause(pair, sides.key, None, before, after),
             commands: set(pair, sides.key, argument.as_deref(), class),
-            undo: set(pair, sides.key, sides.before.as_deref(), class),
-            spec: sides.spec,
-            line: Some(line),
-        });
-        return;
+            undo: set(pair, sides.key, before, class),
+            object: self.sides.object,
+            option: Some(self.sides.key.to_owned()),
+            before: self.sides.before,
+            after: self.sides.after,
+            class,
+            spec: self.sides.spec,
+            line: Some(self.line),
+        }
     }
-    let is_another = differences.iter().any(|(part, old, new)| {
-        matches!(part.as_str(), "file" | "volume")
-            && !by_hand.contains(part)
-            && !matches!((old, new), (Some(old), Some(new)) if moves(pair, sides.key, old, new))
-    });
-    // Growing and moving have commands of their own; the rest of the line is set as one. Another volume has its own size.
-    let (own, set_as_one): (Vec<Difference>, Vec<Difference>) = differences
-        .into_iter()
-        .filter(|(part, _, _)| !(is_another && holds_volume(sides.key) && part == "size"))
-        .partition(|difference| is_own_command(pair, sides.key, difference, &before_parts));
-    let done: Vec<Difference> = own
-        .iter()
-        .filter(|(part, before, after)| {
+
+    /// Growing and moving have commands of their own; what somebody changed by hand stays; the rest of the line is set as one.
+    fn by_parts(
+        &self,
+        differences: Vec<Difference>,
+        by_hand: &BTreeSet<String>,
+        found: &mut Found,
+    ) {
+        let (pair, sides) = (self.pair, &self.sides);
+        let is_another = differences.iter().any(|(part, old, new)| {
+            matches!(part.as_str(), "file" | "volume")
+                && !by_hand.contains(part)
+                && !matches!((old, new), (Some(old), Some(new)) if moves(pair, sides.key, old, new))
+        });
+        let (own, rest): (Vec<Difference>, Vec<Difference>) = differences
+            .into_iter()
+            // Another volume has its own size.
+            .filter(|(part, _, _)| !(is_another && holds_volume(sides.key) && part == "size"))
+            .partition(|difference| is_own_command(pair, sides.key, difference, &self.before));
+        let (edits, set_as_one): (Vec<Difference>, Vec<Difference>) = rest
+            .into_iter()
+            .partition(|(part, _, _)| by_hand.contains(part));
+        let is_done = |(part, before, after): &&Difference| {
             let (before, after) = (before.as_deref(), after.as_deref());
             cause(pair, sides.key, Some(part), before, after) != Cause::Host
-        })
-        .cloned()
-        .collect();
-    for (part, before, after) in own {
-        found.changes.push(own_command(
-            pair,
-            &sides,
-            &line,
-            &before_parts,
-            (part, before, after),
-        ));
+        };
+        let done: Vec<Difference> = own.iter().filter(is_done).cloned().collect();
+        let own = own.into_iter();
+        let own = own.map(|one| own_command(pair, sides, &self.line, &self.before, one));
+        found.changes.extend(own);
+        found
+            .changes
+            .extend(edits.into_iter().map(|edit| self.edit(edit)));
+        self.set_as_one(set_as_one, is_another, &done, found);
     }
-    let class_of = |(part, old, new): &Difference| {
-        let of = if part == "file" && is_cd(&after_parts) && is_cd(&before_parts) {
+
+    /// What somebody changed by hand. The line as a whole would be set, and the rest of it is another change.
+    fn edit(&self, edit: Difference) -> Change {
+        let class = self.class_of(&edit);
+        let (part, before, after) = edit;
+        Change {
+            object: self.sides.object.clone(),
+            option: Some(option_name(&self.sides, &part)),
+            before,
+            after,
+            class,
+            cause: Cause::Host,
+            commands: Vec::new(),
+            undo: Vec::new(),
+            spec: self.sides.spec,
+            line: Some(self.line.clone()),
+        }
+    }
+
+    /// The parts that one command sets, once those of `done` have commands of their own.
+    fn set_as_one(
+        &self,
+        differences: Vec<Difference>,
+        is_another: bool,
+        done: &[Difference],
+        found: &mut Found,
+    ) {
+        let (pair, sides) = (self.pair, &self.sides);
+        let mut classes: Vec<Class> = differences.iter().map(|one| self.class_of(one)).collect();
+        let parts = differences.iter().map(|(part, _, _)| part.as_str());
+        if let Some(anew) = made_anew(pair.live.kind, sides.key, parts.zip(&classes)) {
+            classes.fill(anew);
+        }
+        for class in &mut classes {
+            *class = self.with_dropped(*class);
+        }
+        let Some(slow) = slowest(classes.iter().copied()) else {
+            return;
+        };
+        let argument = self.line.after.as_deref().map(|after| {
+            if is_another && !comes_from_another_slot(pair, &self.after) {
+                // A volume that nobody has yet is allocated.
+                pair.making.argument(sides.key, after)
+            } else {
+                once_done(after, done)
+            }
+        });
+        // What is taken back last is what was done first.
+        let undone = sides.before.as_deref();
+        let undone = undone.map(|before| once_done(before, done));
+        // One part that waits, or is refused, holds the whole line back. Else each is in force when it is.
+        let whole =
+            slow.shown == Shown::Pending || matches!(slow.when, When::Refused | When::Recreate);
+        for ((part, before, after), own) in differences.into_iter().zip(classes) {
+            let class = if whole { slow } else { own };
+            let (old, new) = (before.as_deref(), after.as_deref());
+            found.changes.push(Change {
+                object: sides.object.clone(),
+                option: Some(option_name(sides, &part)),
+                cause: cause(pair, sides.key, Some(&part), old, new),
+                before,
+                after,
+                class,
+                commands: set(pair, sides.key, argument.as_deref(), class),
+                undo: set(pair, sides.key, undone.as_deref(), class),
+                spec: sides.spec,
+                line: Some(self.line.clone()),
+            });
+        }
+    }
+
+    /// The class of one part.
+    fn class_of(&self, (part, old, new): &Difference) -> Class {
+        let of = if part == "file" && is_cd(&self.after) && is_cd(&self.before) {
             "cd"
         } else {
             part
         };
         let kind = Kind::of(old.as_ref(), new.as_ref());
-        let turned = turned(pair, &sides, kind, &before_parts, &after_parts);
-        let class = classes::of_option(sides.key, of, turned, amid);
+        let turned = turned(self.pair, &self.sides, kind, &self.before, &self.after);
+        let class = classes::of_option(self.sides.key, of, turned, self.amid);
+        self.judged(class, kind, Some(part))
+    }
+
+    fn judged(&self, class: Class, kind: Kind, part: Option<&str>) -> Class {
         let judged = Judged {
-            pair,
-            amid,
-            sides: &sides,
+            pair: self.pair,
+            amid: self.amid,
+            sides: &self.sides,
             kind,
-            before: &before_parts,
-            after: &after_parts,
-            part: Some(part),
+            before: &self.before,
+            after: &self.after,
+            part,
         };
         judged.class(class)
-    };
-    let (edits, set_as_one): (Vec<Difference>, Vec<Difference>) = set_as_one
-        .into_iter()
-        .partition(|(part, _, _)| by_hand.contains(part));
-    for edit in edits {
-        let class = class_of(&edit);
-        let (part, before, after) = edit;
-        found.changes.push(Change {
-            object: sides.object.clone(),
-            option: Some(option_name(&sides, &part)),
-            before,
-            after,
-            class,
-            cause: Cause::Host,
-            // The line as a whole would be set, and the rest of it is another change.
-            commands: Vec::new(),
-            undo: Vec::new(),
-            spec: sides.spec,
-            line: Some(line.clone()),
-        });
     }
-    let mut own_classes: Vec<Class> = set_as_one.iter().map(class_of).collect();
-    let parts = set_as_one.iter().map(|(part, _, _)| part.as_str());
-    if let Some(anew) = made_anew(pair.live.kind, sides.key, parts.zip(&own_classes)) {
-        own_classes.fill(anew);
-    }
-    if drops {
-        for class in &mut own_classes {
+
+    fn with_dropped(&self, mut class: Class) -> Class {
+        if self.drops {
             class.data = class.data.max(Data::Detached);
         }
-    }
-    let Some(slow) = slowest(own_classes.iter().copied()) else {
-        return;
-    };
-    // A volume that nobody has yet is allocated.
-    let argument = line_after.map(|after| {
-        if is_another && !comes_from_another_slot(pair, &after_parts) {
-            pair.making.argument(sides.key, &after)
-        } else {
-            once_done(&after, &done)
-        }
-    });
-    // What is taken back last is what was done first.
-    let undone = sides
-        .before
-        .as_deref()
-        .map(|before| once_done(before, &done));
-    // One part that waits, or is refused, holds the whole line back. Else each is in force when it is.
-    let whole =
-        slow.shown == Shown::Pending || slow.when == When::Refused || slow.when == When::Recreate;
-    for ((part, before, after), own) in set_as_one.into_iter().zip(own_classes) {
-        let class = if whole { slow } else { own };
-        found.changes.push(Change {
-            object: sides.object.clone(),
-            option: Some(option_name(&sides, &part)),
-            cause: cause(
-                pair,
-                sides.key,
-                Some(&part),
-                before.as_deref(),
-                after.as_deref(),
-            ),
-            before,
-            after,
-            class,
-            commands: set(pair, sides.key, argument.as_deref(), class),
-            undo: set(pair, sides.key, undone.as_deref(), class),
-            spec: sides.spec,
-            line: Some(line.clone()),
-        });
+        class
     }
 }
 
