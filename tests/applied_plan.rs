@@ -557,29 +557,40 @@ fn what_is_somebody_elses_of_the_same_name_or_number_is_not_touched() {
         .expect("the spec has a job");
     let storage = host.read("root/etc/pve/storage.cfg")
         + "cifs: nas\n\tpath /mnt/pve/nas\n\tserver 10.0.0.9\n\tshare x\n\tcontent images\n\n";
-    host.write("root/etc/pve/storage.cfg", &storage);
-    for theirs in [
-        format!("vzdump: {job}\n\tnode pve2\n\tschedule 02:00\n\tall 1\n\tstorage local\n\n"),
-        format!("realmsync: {job}\n\trealm x\n\tschedule daily\n\n"),
+    let without = host.read("root/etc/pve/storage.cfg");
+    let realm = format!("realmsync: {job}\n\trealm x\n\tschedule daily\n\n");
+    // Another kind of thing under that name is in the way.
+    for (path, text, what) in [
+        (
+            "root/etc/pve/storage.cfg",
+            &storage,
+            "storage/nas on the host is another one, of the kind `cifs` and not `nfs`".to_owned(),
+        ),
+        (
+            "root/etc/pve/jobs.cfg",
+            &realm,
+            format!(
+                "job/{job} on the host is another one, of the kind `realmsync` and not `vzdump`"
+            ),
+        ),
     ] {
-        host.write("root/etc/pve/jobs.cfg", &theirs);
-        for _ in 0..2 {
-            let said = apply(&host, &["--skip", "guests,network"]);
-            fine(&said);
-            for told in [
-                "storage/nas on the host is another one than the spec's".to_owned(),
-                format!("job/{job} "),
-            ] {
-                assert!(said.err.contains(&told), "{told}:\n{}", said.err);
-            }
-            let now = host.read("root/etc/pve/jobs.cfg");
-            assert!(now.starts_with(&theirs), "{now}");
-            let now = host.read("root/etc/pve/storage.cfg");
-            assert!(
-                now.contains("\tserver 10.0.0.9\n\tshare x\n\tcontent images\n"),
-                "{now}"
-            );
-        }
+        host.write("root/etc/pve/storage.cfg", &without);
+        host.write(path, text);
+        let before = host.files();
+        refused(&apply(&host, &["--skip", "guests,network"]), &what);
+        assert_eq!(host.files(), before);
+    }
+    // One of the same kind is told, and stays.
+    host.write("root/etc/pve/storage.cfg", &without);
+    let theirs =
+        format!("vzdump: {job}\n\tnode pve2\n\tschedule 02:00\n\tall 1\n\tstorage local\n\n");
+    host.write("root/etc/pve/jobs.cfg", &theirs);
+    for _ in 0..2 {
+        let said = apply(&host, &["--skip", "guests,network"]);
+        fine(&said);
+        assert!(said.err.contains(&format!("job/{job} ")), "{}", said.err);
+        let now = host.read("root/etc/pve/jobs.cfg");
+        assert!(now.starts_with(&theirs), "{now}");
     }
 }
 
@@ -746,6 +757,99 @@ fn what_others_wrote_into_an_interface_of_the_spec_stays() {
         assert_eq!(host.read(INTERFACES), now);
         fine(&moxc(&host, &["undo", LIVE, "--yes"]));
         assert_eq!(host.read(INTERFACES), before);
+    }
+}
+
+/// The line of a device is set as a whole.
+#[test]
+fn an_edit_in_the_line_of_a_device_stays_beside_a_change_of_the_spec() {
+    let host = applied();
+    let path = "root/etc/pve/nodes/pve1/qemu-server/111.conf";
+    by_hand(&host, path, ",ssd=1,", ",ro=1,");
+    by_hand(&host, path, "bridge=vmbr0", "bridge=vmbr0,link_down=1");
+    let edited = host.read(path);
+    say(
+        &host,
+        "root = { dataset = \"vm-disks\", size = \"64 GiB\" }",
+        "root = { dataset = \"vm-disks\", size = \"64 GiB\", cache = \"writeback\" }",
+    );
+    say(
+        &host,
+        "[[vms.workstation.network]]\nbridge  = \"vmbr0\"",
+        "[[vms.workstation.network]]\nfirewall = true\nbridge  = \"vmbr0\"",
+    );
+    let edits = [
+        "vm/111 net0.link_down: 1 > - (host)",
+        "vm/111 scsi0.ro: 1 > - (host)",
+        "vm/111 scsi0.ssd: - > 1 (host)",
+    ];
+    let planned = plan(&host, &[]);
+    let all = shown(&planned, "vm/111");
+    assert_eq!(all.len(), 5, "{all:?}");
+    for edit in edits {
+        assert!(all.iter().any(|change| change == edit), "{edit}: {all:?}");
+    }
+    let said = apply(&host, &[]);
+    fine(&said);
+    for told in ["scsi0.ro is `1` by hand", "net0.link_down is `1` by hand"] {
+        assert!(said.err.contains(told), "{told}:\n{}", said.err);
+    }
+    let now = host.read(path);
+    for kept in [",ro=1,", "firewall=1", "link_down=1", "cache=writeback"] {
+        assert!(now.contains(kept), "{kept}:\n{now}");
+    }
+    assert!(!now.contains("ssd=1"), "{now}");
+    assert_eq!(shown(&plan(&host, &[]), "vm/111"), edits);
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    assert_eq!(host.read(path), edited);
+}
+
+/// One option changes in the spec; another was changed by hand, and the stanza has comments.
+#[test]
+fn an_edit_of_an_interface_stays_beside_a_change_of_the_spec_with_every_comment() {
+    for host in [in_use(), applied()] {
+        // What the first run knows is what somebody changes.
+        fine(&apply(&host, &[]));
+        by_hand(
+            &host,
+            INTERFACES,
+            "\tgateway 192.168.1.1\n",
+            "\t# the router in the cellar\n\n\tgateway  192.168.1.254\n",
+        );
+        by_hand(&host, INTERFACES, "\tbridge-stp off\n", "\tbridge-stp on\n");
+        let edited = host.read(INTERFACES);
+        say(&host, "192.168.1.10/24", "192.168.1.12/24");
+        let edits = [
+            "interface/vmbr0 bridge-stp: on > off (host)",
+            "interface/vmbr0 gateway: 192.168.1.254 > 192.168.1.1 (host)",
+        ];
+        let planned = shown(&plan(&host, &[]), "interface/");
+        let address = "interface/vmbr0 address: 192.168.1.10/24 > 192.168.1.12/24 (spec)";
+        assert_eq!(planned, [address, edits[0], edits[1]]);
+        let said = apply(&host, &[]);
+        fine(&said);
+        for told in [
+            "gateway of interface/vmbr0 is `192.168.1.254` by hand, and not `192.168.1.1`",
+            "bridge-stp of interface/vmbr0 is `on` by hand, and not `off`",
+        ] {
+            assert!(said.err.contains(told), "{told}:\n{}", said.err);
+        }
+        let now = edited.replace("192.168.1.10/24", "192.168.1.12/24");
+        assert_eq!(host.read(INTERFACES), now);
+        assert_eq!(shown(&plan(&host, &[]), "interface/"), edits);
+        fine(&apply(&host, &[]));
+        assert_eq!(host.read(INTERFACES), now);
+        // The spec says otherwise.
+        say(
+            &host,
+            "192.168.1.12/24\"\ngateway     = \"router\"",
+            "192.168.1.12/24\"\ngateway     = \"192.168.1.2\"",
+        );
+        fine(&apply(&host, &[]));
+        let after = now.replace("gateway  192.168.1.254", "gateway 192.168.1.2");
+        assert_eq!(host.read(INTERFACES), after);
+        fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+        assert_eq!(host.read(INTERFACES), now);
     }
 }
 

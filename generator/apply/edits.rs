@@ -14,6 +14,8 @@ pub(super) struct Edits {
     pub(super) items: Vec<Item>,
     /// What stays, and why.
     pub(super) stays: Vec<String>,
+    /// What is in the way of the run.
+    pub(super) refused: Vec<String>,
 }
 
 /// The three texts of a file.
@@ -39,6 +41,14 @@ pub(super) fn of(grammar: Grammar, policy: Policy, texts: Texts<'_>, changes: &[
     };
     let mut edits = Edits::default();
     let others = others(changes);
+    let kinds = changes.iter().filter(|change| is_of_another_kind(change));
+    edits.refused.extend(kinds.map(|change| {
+        let [_, before, after] = shown(change);
+        format!(
+            "{} on the host is another one, of the kind {before} and not {after}: give the spec's another name, or remove the host's",
+            change.object
+        )
+    }));
     for change in changes {
         if others.contains(&change.object) && !is_made_anew(change) {
             let why = format!(
@@ -53,6 +63,12 @@ pub(super) fn of(grammar: Grammar, policy: Policy, texts: Texts<'_>, changes: &[
         sides.add(change, &mut edits);
     }
     edits
+}
+
+/// Whether the host has something of another kind under the name that the spec gives.
+fn is_of_another_kind(change: &Change) -> bool {
+    let is_of_sections = matches!(change.object, Object::Storage(_) | Object::Job(_));
+    is_of_sections && change.option.as_deref() == Some("type") && change.cause != Cause::Host
 }
 
 /// The objects of which the host has another one of that name: nothing of it is changed into what belongs to the spec's.

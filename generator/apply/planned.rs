@@ -189,7 +189,10 @@ fn edits(
             left: left_text.unwrap_or_default(),
         };
         let edits = edits::of(grammar, policy, texts, &of_file(plan, &path));
-        let mut actions: Vec<Action> = edits.stays.into_iter().map(Action::Leave).collect();
+        let refused = edits.refused.into_iter().map(Action::Refuse);
+        let mut actions: Vec<Action> = refused
+            .chain(edits.stays.into_iter().map(Action::Leave))
+            .collect();
         // What is as it should be is noted, too, as what the spec wanted.
         if policy != Policy::New || left_text.is_some() || live.is_empty() {
             actions.push(Action::Edit {

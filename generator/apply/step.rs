@@ -351,6 +351,8 @@ pub enum Action {
     },
     /// Something of the plan that is told and not done.
     Leave(String),
+    /// Something that is in the way: nothing is done until somebody has seen to it.
+    Refuse(String),
     /// A change of a guest that waits for its restart.
     Waits {
         /// The guest's number.
@@ -645,6 +647,7 @@ impl Action {
                 ],
             ),
             Self::Leave(text) => ("leave", vec![text.clone()]),
+            Self::Refuse(text) => ("refuse", vec![text.clone()]),
             Self::Waits {
                 vmid,
                 name,

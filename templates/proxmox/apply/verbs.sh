@@ -602,6 +602,13 @@ leave() {
   fi
 }
 
+# refuse TEXT: something that is in the way.
+refuse() {
+  if [[ -z $skipping ]]; then
+    problem "$1"
+  fi
+}
+
 # typed NAME WHAT: before something is detached, its name has to be typed, or said by --confirm. --yes is not enough.
 typed() {
   local answer='' one
