@@ -149,7 +149,7 @@ pub(crate) fn killed(host: &FakeHost, signal: &str, at: &str) -> Option<i32> {
 }
 
 /// What the host's timer would run.
-fn fire(host: &FakeHost) -> Said {
+pub(crate) fn fire(host: &FakeHost) -> Said {
     let words = host.read("timer");
     let mut words = words.lines();
     Command::new(words.next().expect("a program"))
@@ -977,11 +977,12 @@ case $command in
   'sh -s') cat >/dev/null; exec tar -C "$FAKE/root" -cf - . ;;
   touch*) [[ ! -e $FAKE/no-second-connection ]] || exit 255 ;;
   *)
-    # The connection goes after so many lines: the host's side learns of it by a pipe that nobody reads.
+    # The connection goes after so many lines, or behind one with these words: the host's side learns of it by a pipe that
+    # nobody reads, or is killed with it.
     if [[ -e $FAKE/cut-after ]]; then
       mkfifo "$FAKE/said"
       (
-        MOXC_ROOT=$FAKE/root setsid bash -c "$command" >"$FAKE/said"
+        MOXC_ROOT=$FAKE/root setsid bash -c "echo \$\$ >\"\$FAKE/session\"; $command" >"$FAKE/said"
         echo "$?" >"$FAKE/ended"
       ) <&0 2>/dev/null &
       most=$(<"$FAKE/cut-after")
@@ -989,7 +990,9 @@ case $command in
       for ((at = 0; at < most; at++)); do
         IFS= read -r line <&7 || break
         printf '%s\n' "$line" | tee -a "$FAKE/heard"
+        if [[ -e $FAKE/cut-at && $line == *"$(<"$FAKE/cut-at")"* ]]; then break; fi
       done
+      if [[ -e $FAKE/cut-kills ]]; then kill -KILL -- "-$(<"$FAKE/session")"; fi
       exit 255
     fi
     ;;

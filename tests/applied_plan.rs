@@ -1161,6 +1161,77 @@ fn a_connection_that_is_cut_leaves_a_host_that_the_next_apply_finishes() {
     assert!(half > 0, "no run was cut amid its steps: {places:?}");
 }
 
+/// The line goes exactly while the network waits for its second connection, which does not come through either.
+#[test]
+fn a_connection_that_is_cut_while_the_network_waits_ends_in_the_one_that_worked() {
+    let whole = in_use();
+    fine(&apply(&whole, &[]));
+    // The host's side dies with the line; where there is time, it outlives it, too.
+    let mut ways = vec![(true, true)];
+    if crate::applied_faults::tries_all() {
+        ways.extend([(true, false), (false, false)]);
+    }
+    for (dies, guard_acts) in ways {
+        let at = format!("dies: {dies}, the guard acts: {guard_acts}");
+        let host = in_use();
+        let before = host.read(INTERFACES);
+        host.write("cut-after", "100000\n");
+        host.write("cut-at", "\"event\":\"confirm\"");
+        host.write("no-second-connection", "");
+        if dies {
+            host.write("cut-kills", "");
+        }
+        let said = apply(&host, &[]);
+        assert_eq!(said.status, Some(1), "{at}: {}", said.err);
+        assert!(
+            !said.err.contains("carries a second connection"),
+            "{at}: {}",
+            said.err
+        );
+        let is_over = || host.path("ended").exists();
+        for _ in 0..1800 {
+            if is_over() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert!(is_over(), "{at}: the run does not end");
+        let waits = host.path("root/var/lib/moxc/network-unconfirmed").exists();
+        assert_eq!(waits, dies, "{at}");
+        assert_eq!(host.read(INTERFACES) != before, dies, "{at}");
+        if guard_acts {
+            fine(&crate::applied::fire(&host));
+            assert_eq!(host.read(INTERFACES), before, "{at}");
+        }
+        for left in ["cut-after", "cut-at"] {
+            fs::remove_file(host.path(left)).expect("it is there");
+        }
+        // Whatever the next run is for, what worked is back, and a plan says what is not done yet.
+        let said = apply(&host, &["--skip", "network"]);
+        fine(&said);
+        assert_eq!(host.read(INTERFACES), before, "{at}: {}", said.err);
+        for path in [
+            "root/var/lib/moxc/network-unconfirmed",
+            "root/etc/systemd/system/moxc-network-back.service",
+        ] {
+            assert!(!host.path(path).exists(), "{at}: {path}");
+        }
+        let planned = shown(&plan(&host, &[]), "interface/");
+        assert!(!planned.is_empty(), "{at}");
+        fs::remove_file(host.path("no-second-connection")).expect("it is there");
+        let said = apply(&host, &[]);
+        fine(&said);
+        assert!(
+            said.err.contains("carries a second connection"),
+            "{at}: {}",
+            said.err
+        );
+        assert_eq!(host.files(), whole.files(), "{at}");
+        fine(&apply(&host, &[]));
+        assert_eq!(host.changes(), [""; 0], "{at}");
+    }
+}
+
 #[test]
 fn a_new_disk_is_called_as_its_storage_had_a_number_free() {
     let host = applied();
