@@ -358,6 +358,20 @@ fn completes_address(line: &str) -> bool {
     matches!(word, "netmask" | "network" | "broadcast")
 }
 
+/// A line of a stanza that may become another or go, with what comes right above and below it.
+#[derive(Default)]
+struct Cell {
+    above: String,
+    line: String,
+    below: String,
+}
+
+impl Cell {
+    fn text(self) -> String {
+        self.above + &self.line + &self.below
+    }
+}
+
 /// A line of the host's that is the spec's: its stanza, its place there, and what it says.
 struct Row {
     stanza: usize,
@@ -367,7 +381,7 @@ struct Row {
 
 /// The stanzas `here` of an interface, with the options that differ as `own` says them.
 fn edited(name: &str, here: &[&Piece<'_>], own: &[&Piece<'_>], differs: &Differs) -> Vec<String> {
-    let mut cells: Vec<Vec<String>> = Vec::new();
+    let mut cells: Vec<Vec<Cell>> = Vec::new();
     let mut rows: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for (stanza, piece) in here.iter().enumerate() {
         let mut lines = Vec::new();
@@ -401,7 +415,10 @@ fn edited(name: &str, here: &[&Piece<'_>], own: &[&Piece<'_>], differs: &Differs
                     value: said.value,
                 });
             }
-            lines.push(text);
+            lines.push(Cell {
+                line: text,
+                ..Cell::default()
+            });
         }
         cells.push(lines);
     }
@@ -430,9 +447,12 @@ fn edited(name: &str, here: &[&Piece<'_>], own: &[&Piece<'_>], differs: &Differs
         place(here, &lines, &rows, &mut cells, &mut apart);
     }
     for row in rows.into_values().flatten() {
-        cells[row.stanza][row.line].clear();
+        cells[row.stanza][row.line].line.clear();
     }
-    let mut texts: Vec<String> = cells.into_iter().map(|lines| lines.concat()).collect();
+    let mut texts: Vec<String> = cells
+        .into_iter()
+        .map(|lines| lines.into_iter().map(Cell::text).collect())
+        .collect();
     drop_empty(here, own, differs, &mut texts);
     if let Some(last) = texts.last_mut() {
         for (_, stanza) in apart {
@@ -482,7 +502,7 @@ fn place(
     here: &[&Piece<'_>],
     lines: &[(&Piece<'_>, Said<'_>)],
     rows: &[Row],
-    cells: &mut [Vec<String>],
+    cells: &mut [Vec<Cell>],
     apart: &mut Vec<(bool, String)>,
 ) {
     let mut next = 0;
@@ -490,27 +510,25 @@ fn place(
         let is_later = |row: &Row| lines[at..].iter().any(|(_, one)| one.value == row.value);
         if let Some(found) = rows[next..].iter().position(|row| row.value == said.value) {
             for row in &rows[next..next + found] {
-                cells[row.stanza][row.line].clear();
+                cells[row.stanza][row.line].line.clear();
             }
             next += found + 1;
         } else if let Some(row) = rows.get(next).filter(|row| !is_later(row)) {
             let cell = &mut cells[row.stanza][row.line];
-            *cell = indented(cell, said.line);
+            cell.line = indented(&cell.line, said.line);
             next += 1;
         } else if let Some(row) = next.checked_sub(1).map(|last| &rows[last]) {
             let cell = &mut cells[row.stanza][row.line];
-            let line = indented(cell, said.line);
-            cell.push_str(&line);
+            cell.below.push_str(&indented(&cell.line, said.line));
         } else if let Some(row) = rows.first() {
             let cell = &mut cells[row.stanza][row.line];
-            let line = indented(cell, said.line);
-            cell.insert_str(0, &line);
+            cell.above.push_str(&indented(&cell.line, said.line));
         } else {
             add(here, piece, said, cells, apart);
         }
     }
     for row in &rows[next..] {
-        cells[row.stanza][row.line].clear();
+        cells[row.stanza][row.line].line.clear();
     }
 }
 
@@ -526,7 +544,7 @@ fn add(
     here: &[&Piece<'_>],
     piece: &Piece<'_>,
     said: &Said<'_>,
-    cells: &mut [Vec<String>],
+    cells: &mut [Vec<Cell>],
     apart: &mut Vec<(bool, String)>,
 ) {
     let stanza = here
@@ -542,13 +560,17 @@ fn add(
         return;
     };
     let lines = &mut cells[stanza];
-    let says = |line: &String| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let says = |cell: &Cell| {
+        let bare = cell.line.trim_start();
+        !bare.is_empty() && !bare.starts_with('#')
+    };
     let like = lines
         .iter()
-        .find(|line| says(line) && line.starts_with(char::is_whitespace));
-    let line = indented(like.map_or("\tx", String::as_str), said.line);
+        .find(|cell| says(cell) && cell.line.starts_with(char::is_whitespace));
+    let like = like.map_or("\tx", |cell| &cell.line);
+    let line = indented(like, said.line);
     if let Some(last) = lines.iter().rposition(says) {
-        lines[last].push_str(&line);
+        lines[last].below.push_str(&line);
     }
 }
 
@@ -717,6 +739,17 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_beside_a_line_that_changes_or_goes_is_not_lost_with_it() {
+        let now = "iface a inet manual\n\tup A\n\tup B\n";
+        let own = "iface a inet manual\n\tmtu 1400\n\tup X\n\tup B\n\tup A\n";
+        let result = merged(now, own, "", &[("a", differs(&["mtu", "up"]))]);
+        assert_eq!(
+            result.text,
+            "iface a inet manual\n\tup X\n\tup B\n\tmtu 1400\n\tup A\n"
+        );
+    }
+
+    #[test]
     fn stanzas_of_a_family_come_and_change_their_method() {
         let now = "auto a\niface a inet dhcp\n# below\n";
         let own = "auto a\niface a inet static\n\taddress 10.0.0.2/24\n\niface a inet6 static\n\taddress fd00::2/64\n\tmtu 1400\n";
@@ -748,6 +781,16 @@ mod tests {
             prop_assert_eq!(&merged(&once, own, "", &[("a", differs(&options))]).text, &once);
             for line in now.lines().filter(|line| line.starts_with('#')) {
                 prop_assert!(once.contains(line));
+            }
+            if options.contains(&"up") && interfaces_of(&pieces(&now)).contains("a") {
+                let said = |text: &str| -> Vec<String> {
+                    let of_a = pieces(text);
+                    let lines = stanzas(&of_a, "a").into_iter().flat_map(|piece| {
+                        piece.text.lines().filter_map(|line| said_by(piece, line)).collect::<Vec<_>>()
+                    });
+                    lines.filter(|said| said.option == "up").map(|said| said.value).collect()
+                };
+                prop_assert_eq!(said(&once), said(own));
             }
         }
     }
