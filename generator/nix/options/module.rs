@@ -578,15 +578,8 @@ impl<'a> Judge<'a> {
             .chain(self.declared.iter().map(Vec::as_slice));
         names.into_iter().any(|names| {
             path.iter().zip(names).all(|(a, b)| a == b)
-                && !(names.len() > path.len() && self.is_known(path))
+                && !(names.len() > path.len() && self.index().is_folder(path))
         })
-    }
-
-    /// Whether the index has a node of that path, names of submodules aside.
-    fn is_known(&self, path: &[String]) -> bool {
-        path.iter()
-            .try_fold(ROOT, |node, name| self.index().child(node, name))
-            .is_some()
     }
 
     /// Whether every option of the release is known there.
@@ -1361,6 +1354,8 @@ mod tests {
             "services.vscode-server.enable = true;",
             // What a module declares itself.
             "options.services.zffs.pools = lib.mkOption { }; config.services.zffs.pools = [ ];",
+            // An option of NixOS that a module makes anew, as a folder.
+            "options.services.bitcoind.enable = lib.mkOption { }; config.services.bitcoind.enable = true;",
         ] {
             let text = module(body);
             let found = faults("26.05", &text);
