@@ -135,16 +135,15 @@ in
         checks = merged "checks" hosts;
       };
     moxc.topology.imports = map (host: host.topology) hosts;
-    flake =
-      {
-        nixosModules = merged "nixosModules" hosts;
-        nixosConfigurations = merged "nixosConfigurations" hosts;
-      }
-      // lib.optionalAttrs (cfg.colmena != null && hosts != [ ]) {
-        colmenaHive = cfg.colmena.lib.makeHive (moxcLib.hive hosts);
-      }
-      // lib.optionalAttrs (cfg.deploy-rs != null) {
-        deploy.nodes = merged "nodes" (map (host: host // { inherit (host.deploy) nodes; }) hosts);
-      };
+    flake = {
+      nixosModules = merged "nixosModules" hosts;
+      nixosConfigurations = merged "nixosConfigurations" hosts;
+    }
+    // lib.optionalAttrs (cfg.colmena != null && hosts != [ ]) {
+      colmenaHive = cfg.colmena.lib.makeHive (moxcLib.hive hosts);
+    }
+    // lib.optionalAttrs (cfg.deploy-rs != null) {
+      deploy.nodes = merged "nodes" (map (host: host // { inherit (host.deploy) nodes; }) hosts);
+    };
   };
 }
