@@ -144,6 +144,18 @@ struct Comparison<'a> {
     replication: Replication,
 }
 
+/// A file that is all moxc's is written as one: what somebody changed in it by hand stays while the spec changes nothing of it,
+/// and goes with the first change.
+fn written_as_one(changes: &mut [Change]) {
+    if changes.iter().any(|change| change.cause != Cause::Host) {
+        for change in changes {
+            if change.cause == Cause::Host {
+                change.cause = Cause::Both;
+            }
+        }
+    }
+}
+
 /// Where a file of the tree stands on the host; none where it does not.
 fn on_host(path: &str) -> Option<&str> {
     let path = path.strip_prefix("proxmox/")?;
@@ -738,12 +750,14 @@ impl<'a> Comparison<'a> {
             live: &live,
             applied: applied.as_ref(),
         };
+        let before = found.changes.len();
         items::compare(
             &sides,
             &BootRules,
             &|object, option| self.place_of(path, object, option),
             found,
         );
+        written_as_one(&mut found.changes[before..]);
     }
 
     fn command_lines(&self, found: &mut Found) {
@@ -904,6 +918,7 @@ impl<'a> Comparison<'a> {
             live: &live,
             applied: applied.as_ref(),
         };
+        let before = found.changes.len();
         items::compare(
             &sides,
             &OwnRules {
@@ -913,6 +928,9 @@ impl<'a> Comparison<'a> {
             &|object, option| self.place_of(path, object, option),
             found,
         );
+        if whole_is_ours {
+            written_as_one(&mut found.changes[before..]);
+        }
     }
 
     /// Files that an earlier run brought and the spec no longer wants: they go, unless somebody has changed them since.

@@ -391,6 +391,38 @@ fn three_sides_tell_who_changed_something() {
     assert_eq!(cause(None, "cores: 31"), Some(Cause::Unknown));
 }
 
+/// A unit is written as one: an edit by hand stays while the spec changes nothing of the file, and is told to go with it else.
+#[test]
+fn an_edit_of_a_file_that_is_all_ours_goes_with_the_first_change_of_it() {
+    let pair = Pair::of(SPEC);
+    let is_timer =
+        |path: &&String| path.starts_with("etc/systemd/system/") && path.ends_with(".timer");
+    let path = pair.live.0.keys().find(is_timer).expect("a timer").clone();
+    let wanted = pair.live.0[&path].clone();
+    let line = wanted.lines().find(|line| line.starts_with("OnCalendar="));
+    let later = wanted.replace(line.expect("when it starts"), "OnCalendar=*-*-* 23:59:00");
+    let causes = |left: &str| {
+        let mut files = pair.live.clone();
+        let record = serde_json::json!({"format": 1, "files": {path.clone(): {"text": left}}});
+        let edited = left.replace("[Timer]\n", "[Timer]\nWakeSystem=true\n");
+        files
+            .0
+            .insert("var/lib/moxc/applied.json".to_owned(), record.to_string());
+        files.0.insert(path.clone(), edited);
+        let wanted = Wanted {
+            host: &pair.host,
+            files: &pair.files,
+        };
+        let plan = compare(&wanted, &read_folder(&files).expect("a host"));
+        let of_file =
+            |change: &&Change| path.ends_with(&change.object.to_string().replace("unit/", ""));
+        let changes = plan.changes.iter().filter(of_file);
+        changes.map(|change| change.cause).collect::<Vec<_>>()
+    };
+    assert_eq!(causes(&wanted), [Cause::Host]);
+    assert_eq!(causes(&later), [Cause::Spec, Cause::Both]);
+}
+
 #[test]
 fn a_record_that_cannot_be_read_is_told() {
     let pair = Pair::of(SPEC);
