@@ -900,6 +900,39 @@ fn what_an_earlier_run_wrote_into_an_interface_goes_and_others_lines_beside_it_s
 }
 
 #[test]
+fn a_bridge_that_leaves_the_spec_goes_by_its_name_unless_somebody_changed_it() {
+    let host = in_use();
+    let spec = host.read("host.toml");
+    let ports = "[network.bridges.vmbr0]\n";
+    let lab = format!("[network.bridges.vmbr5]\naddress = \"10.5.0.1/24\"\n\n{ports}");
+    let with = spec.replacen(ports, &lab, 1);
+    let now = || host.read(INTERFACES);
+    host.write("host.toml", &with);
+    fine(&apply(&host, &[]));
+    assert!(now().contains("iface vmbr5 "), "{}", now());
+    host.write("host.toml", &spec);
+    fine(&apply(&host, &["--confirm", "vmbr5"]));
+    assert!(!now().contains("vmbr5"), "{}", now());
+    host.write("host.toml", &with);
+    fine(&apply(&host, &[]));
+    by_hand(&host, INTERFACES, "10.5.0.1/24", "10.5.0.2/24");
+    host.write("host.toml", &spec);
+    let planned = plan(&host, &[]);
+    let shown_of_it = shown(&planned, "interface/vmbr5");
+    assert!(
+        matches!(&shown_of_it[..], [only] if only.ends_with(" > - (both)")),
+        "{shown_of_it:?}"
+    );
+    let said = apply(&host, &[]);
+    fine(&said);
+    let told = "interface/vmbr5 is no longer in the spec, but changed by hand since: it stays";
+    assert!(said.err.contains(told), "{}", said.err);
+    assert!(now().contains("10.5.0.2/24"), "{}", now());
+    // From now on it is its owner's.
+    assert_eq!(shown(&plan(&host, &[]), "interface/"), [""; 0]);
+}
+
+#[test]
 fn what_an_interface_is_and_where_it_stands_is_the_specs_alone() {
     let host = in_use();
     by_hand(

@@ -193,10 +193,19 @@ impl Sides {
         if change.option.is_none() && self.policy == Policy::Stores {
             return Some(format!("{what} is no longer in the spec, and stays"));
         }
-        (change.cause == Cause::Both).then(|| {
-            format!("{what} is no longer in the spec, but changed by hand since: it stays")
-        })
+        (change.cause == Cause::Both).then(|| no_longer_said(change))
     }
+}
+
+/// Whether something as a whole leaves the spec, and somebody changed it by hand since the last run.
+pub(super) fn stays_though_gone(change: &Change) -> bool {
+    change.option.is_none() && change.after.is_none() && change.cause == Cause::Both
+}
+
+/// What is told of something that leaves the spec and stays.
+pub(super) fn no_longer_said(change: &Change) -> String {
+    let [what, ..] = shown(change);
+    format!("{what} is no longer in the spec, but changed by hand since: it stays")
 }
 
 /// What a change is about, with its two values.

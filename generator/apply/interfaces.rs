@@ -30,6 +30,8 @@ pub struct Texts<'a> {
 pub struct Differs {
     /// It is missing, and comes.
     pub comes: bool,
+    /// It leaves the spec, but is not as the last run left it.
+    pub stays: bool,
     /// Options that become the spec's, as a plan names them. What somebody changed by hand is not among them.
     pub options: BTreeSet<String>,
     /// Lines that stay, though the spec does not say them: each with its option.
@@ -193,9 +195,11 @@ fn is_brought_up(pieces: &[Piece<'_>], name: &str) -> bool {
 impl<'a> Merge<'a> {
     fn going(&self) -> BTreeSet<&'a str> {
         let (mine, standing) = (interfaces_of(&self.wanted), interfaces_of(&self.here));
+        let stays = |name: &str| self.differs.get(name).is_some_and(|differs| differs.stays);
         interfaces_of(&self.before)
             .into_iter()
             .filter(|name| !mine.contains(name) && standing.contains(name) && *name != "lo")
+            .filter(|name| !stays(name))
             .collect()
     }
 
@@ -695,6 +699,15 @@ mod tests {
         let (before, _) = NOW.split_once("\nauto vmbr7").expect("it is there");
         assert_eq!(result.text, format!("{before}\n"));
         assert_eq!(result.going, ["vmbr7"]);
+        // Unless somebody changed it since.
+        let stays = Differs {
+            stays: true,
+            ..Differs::default()
+        };
+        let left = left.replace("\nsource /etc/network/interfaces.d/*\n", "");
+        let result = merged(NOW, OWN, &left, &[("vmbr7", stays)]);
+        assert_eq!(result.text, NOW);
+        assert_eq!(result.going, [""; 0]);
     }
 
     #[test]

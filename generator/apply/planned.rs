@@ -123,15 +123,16 @@ fn of_interfaces(plan: &Plan) -> interfaces::Differences<'_> {
         let Object::Interface(name) = &change.object else {
             continue;
         };
-        if change.cause == Cause::Host || change.option.is_none() && change.after.is_none() {
+        if change.cause == Cause::Host {
             continue;
         }
         let differs = all.entry(name.as_str()).or_default();
-        match &change.option {
-            Some(option) => {
+        match (&change.option, &change.after) {
+            (Some(option), _) => {
                 differs.options.insert(option.clone());
             }
-            None => differs.comes = true,
+            (None, Some(_)) => differs.comes = true,
+            (None, None) => differs.stays = edits::stays_though_gone(change),
         }
     }
     for foreign in &plan.foreign {
@@ -151,12 +152,16 @@ fn of_interfaces(plan: &Plan) -> interfaces::Differences<'_> {
 
 /// What of the interfaces somebody changed by hand, where the file is written for another change.
 fn interfaces_by_hand(plan: &Plan) -> Vec<String> {
-    plan.changes
-        .iter()
-        .filter(|change| {
-            matches!(change.object, Object::Interface(_)) && change.cause == Cause::Host
+    let changes = plan.changes.iter();
+    let of_interfaces = changes.filter(|change| matches!(change.object, Object::Interface(_)));
+    of_interfaces
+        .filter_map(|change| {
+            if change.cause == Cause::Host {
+                Some(edits::by_hand(change))
+            } else {
+                edits::stays_though_gone(change).then(|| edits::no_longer_said(change))
+            }
         })
-        .map(edits::by_hand)
         .collect()
 }
 
