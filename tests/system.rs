@@ -604,6 +604,26 @@ fn scripts_explain_themselves_and_refuse_what_they_do_not_know() {
     }
 }
 
+/// A script is put together from parts: a function of one must not take the place of another part's.
+#[test]
+fn no_script_has_two_functions_of_one_name() {
+    for (name, spec) in specs() {
+        for file in emit("host.toml", &spec, &[]).iter() {
+            let Ok(text) = std::str::from_utf8(&file.contents) else {
+                continue;
+            };
+            if !text.starts_with("#!/bin/bash") {
+                continue;
+            }
+            let mut functions = BTreeSet::new();
+            for function in text.lines().filter_map(|line| line.strip_suffix("() {")) {
+                let is_new = functions.insert(function);
+                assert!(is_new, "{name}: {}: {function}", file.path.as_str());
+            }
+        }
+    }
+}
+
 // ---------------------------------------------------------------- the programs that read the files
 
 #[test]

@@ -194,7 +194,7 @@ fn edits(
             left: left_text.unwrap_or_default(),
         };
         let edits = edits::of(grammar, policy, texts, &of_file(plan, &path));
-        let refused = edits.refused.into_iter().map(Action::Refuse);
+        let refused = edits.refused.into_iter().map(Action::InTheWay);
         let mut actions: Vec<Action> = refused
             .chain(edits.stays.into_iter().map(Action::Leave))
             .collect();

@@ -352,7 +352,7 @@ pub enum Action {
     /// Something of the plan that is told and not done.
     Leave(String),
     /// Something that is in the way: nothing is done until somebody has seen to it.
-    Refuse(String),
+    InTheWay(String),
     /// A change of a guest that waits for its restart.
     Waits {
         /// The guest's number.
@@ -647,13 +647,13 @@ impl Action {
                 ],
             ),
             Self::Leave(text) => ("leave", vec![text.clone()]),
-            Self::Refuse(text) => ("refuse", vec![text.clone()]),
+            Self::InTheWay(text) => ("in_the_way", vec![text.clone()]),
             Self::Waits {
                 vmid,
                 name,
                 options,
             } => ("waits", vec![vmid.clone(), name.clone(), options.clone()]),
-            Self::Typed { name, what } => ("typed", vec![name.clone(), what.clone()]),
+            Self::Typed { name, what } => ("needs_name", vec![name.clone(), what.clone()]),
             Self::Network {
                 files,
                 cards,

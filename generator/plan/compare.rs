@@ -8,6 +8,7 @@ use super::classes::Kind;
 use super::firewall::{self, FirewallRules};
 use super::guests::{self, Found, object, program};
 use super::items::{self, Apart, Items, OfObject, Options, Rules, Sides};
+use super::pair::Pair;
 use super::parse::{self, TYPE};
 use super::replication::Replication;
 use super::{
@@ -122,7 +123,7 @@ pub fn changes_of_guest(
     let live = crate::live::LiveGuest::of_text(vmid, kind, live);
     let wanted = GuestConfig::parse(kind, wanted).0;
     let applied = live.config.clone();
-    let pair = guests::Pair {
+    let pair = Pair {
         host: "",
         vmid,
         release,
@@ -273,7 +274,7 @@ impl<'a> Comparison<'a> {
         });
         let span = self.place(path, "");
         if let Some(live) = own.guests.get(&vmid).filter(|live| live.kind == kind) {
-            let pair = guests::Pair {
+            let pair = Pair {
                 host: self.wanted.host.name.as_str(),
                 vmid,
                 release: self.release(),

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::classes::{self, Circumstances, Kind, slowest};
 use super::judge::Judged;
+use super::pair::{
+    Pair, Sides, is_cd, is_made_up, is_named_elsewhere, is_own_volume, is_volume, moves, volume_of,
+};
 use super::value::{self, Difference, Parts, WHOLE};
 use super::{Cause, Change, Class, Data, Foreign, Interrupts, Line, Object, Shown, When};
-use crate::facts::making::Making;
+use crate::live::Unread;
 use crate::live::secrets::is_blanked;
-use crate::live::storage::StoredVolume;
-use crate::live::{LiveGuest, Unread};
 use crate::pve::{
     DiskSize, GuestConfig, GuestKind, MachineVersion, PropertyString, Release,
     default_processor_and_machine, guest_config, holds_volume, is_drive, is_modern_system,
@@ -18,22 +19,6 @@ use crate::pve::{
 use crate::shell::Command;
 use crate::source::Span;
 use crate::value::MacAddress;
-
-/// A guest on both sides, and what is known beside it.
-pub(super) struct Pair<'a> {
-    pub(super) host: &'a str,
-    pub(super) vmid: u32,
-    pub(super) release: Release,
-    pub(super) wanted: &'a GuestConfig,
-    pub(super) live: &'a LiveGuest,
-    /// What the last run left of it; none where no run has made or changed it, so that nobody knows whose its options are.
-    pub(super) applied: Option<&'a GuestConfig>,
-    /// Whether it runs; none where nobody knows: then it is taken for running, which costs more.
-    pub(super) running: Option<bool>,
-    pub(super) volumes: &'a [StoredVolume],
-    /// How it would be made: what allocates a volume that comes to it.
-    pub(super) making: &'a Making,
-}
 
 /// What a guest's comparison gives.
 #[derive(Debug, Default)]
@@ -277,21 +262,6 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
     changed(pair, amid, sides, by_now, found);
 }
 
-/// The two sides of one option.
-pub(super) struct Sides<'a> {
-    pub(super) key: &'a str,
-    object: Object,
-    /// What the host is to have, a change that waits included.
-    before: Option<String>,
-    waiting_parts: Option<Parts>,
-    /// What is in force.
-    pub(super) current: Option<String>,
-    before_parts: Option<Parts>,
-    pub(super) after: Option<String>,
-    after_parts: Option<Parts>,
-    spec: Option<Span>,
-}
-
 /// An option that the host has and the spec does not.
 #[expect(clippy::too_many_arguments, reason = "one call")]
 fn gone(
@@ -411,30 +381,6 @@ fn is_derived_uuid(uuid: &str) -> bool {
 /// The storage of a volume.
 fn store(volume: &str) -> Option<&str> {
     volume.split_once(':').map(|(store, _)| store)
-}
-
-/// Whether the name of a wanted volume is moxc's own guess, and not the spec's.
-fn is_made_up(pair: &Pair<'_>, key: &str, volume: &str) -> bool {
-    !pair.making.existing.iter().any(|known| known == key)
-        && !pair.making.vmid.is_empty()
-        && is_own_volume(pair, volume)
-}
-
-/// Whether the spec names a volume in one of the guest's slots.
-fn is_named_elsewhere(pair: &Pair<'_>, volume: &str) -> bool {
-    let file = pair.wanted.kind().config_file();
-    pair.wanted.options().any(|(key, value)| {
-        pair.making.existing.iter().any(|named| named == key)
-            && volume_of(&value::parts(file, key, value)) == Some(volume)
-    })
-}
-
-/// Whether a volume bears the guest's number, as those that are allocated do.
-fn is_own_volume(pair: &Pair<'_>, volume: &str) -> bool {
-    let name = volume.rsplit([':', '/']).next().unwrap_or(volume);
-    ["vm", "subvol"]
-        .iter()
-        .any(|kind| name.starts_with(&format!("{kind}-{}-disk-", pair.vmid)))
 }
 
 fn derived_mac(pair: &Pair<'_>, mac: &str) -> bool {
@@ -805,10 +751,6 @@ fn whole_part(parts: &Parts) -> &'static str {
     if is_cd(parts) { "cd" } else { WHOLE }
 }
 
-pub(super) fn is_cd(parts: &Parts) -> bool {
-    parts.get("media").is_some_and(|media| media == "cdrom")
-}
-
 /// Whether the volume goes on in another slot, as a disk that changes its bus does.
 fn before_is_elsewhere(pair: &Pair<'_>, parts: &Parts) -> bool {
     let config_file = pair.wanted.kind().config_file();
@@ -853,18 +795,6 @@ fn comes_from_another_slot(pair: &Pair<'_>, parts: &Parts) -> bool {
         })
 }
 
-pub(super) fn volume_of(parts: &Parts) -> Option<&str> {
-    parts
-        .get("file")
-        .or_else(|| parts.get("volume"))
-        .map(String::as_str)
-}
-
-/// Whether a drive's text names a volume of a storage, and no path or nothing.
-pub(super) fn is_volume(text: &str) -> bool {
-    text.contains(':') && !text.starts_with('/')
-}
-
 /// Whether a difference is a disk that grows, shrinks, or moves to another storage.
 fn is_own_command(pair: &Pair<'_>, key: &str, difference: &Difference, before: &Parts) -> bool {
     if !holds_volume(key) || is_cd(before) {
@@ -879,17 +809,6 @@ fn is_own_command(pair: &Pair<'_>, key: &str, difference: &Difference, before: &
         }
         _ => false,
     }
-}
-
-/// Whether one volume is the other on another storage. What it is called there is that storage's.
-pub(super) fn moves(pair: &Pair<'_>, key: &str, old: &str, new: &str) -> bool {
-    let (Some((from, name)), Some((to, wanted))) = (old.split_once(':'), new.split_once(':'))
-    else {
-        return false;
-    };
-    let is_any =
-        || is_made_up(pair, key, new) && is_own_volume(pair, old) && !is_named_elsewhere(pair, old);
-    from != to && (name == wanted || is_any())
 }
 
 fn own_command(

@@ -1,7 +1,7 @@
 //! What the values of a guest's option, its state and its locks make of the class that the table has for a change.
 
 use super::classes::{Circumstances, Class, Kind};
-use super::guests::{Pair, Sides, is_cd, is_volume, moves, volume_of};
+use super::pair::{Pair, Sides, is_cd, is_volume, moves, volume_of};
 use super::value::{self, Parts, WHOLE};
 use super::{Data, Interrupts, Shown, When};
 use crate::pve::{GuestKind, MachineVersion, Release, is_drive};

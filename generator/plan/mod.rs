@@ -12,6 +12,7 @@ mod firewall;
 mod guests;
 mod items;
 mod judge;
+mod pair;
 mod parse;
 mod pools;
 pub mod render;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::guests::Pair;
+use super::pair::Pair;
 use super::value::{self, Parts};
 use super::{Change, Class, When};
 use crate::live::Snapshot;

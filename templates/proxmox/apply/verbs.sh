@@ -602,15 +602,15 @@ leave() {
   fi
 }
 
-# refuse TEXT: something that is in the way.
-refuse() {
+# in_the_way TEXT: something that is in the way.
+in_the_way() {
   if [[ -z $skipping ]]; then
     problem "$1"
   fi
 }
 
-# typed NAME WHAT: before something is detached, its name has to be typed, or said by --confirm. --yes is not enough.
-typed() {
+# needs_name NAME WHAT: before something is detached, its name has to be typed, or said by --confirm. --yes is not enough.
+needs_name() {
   local answer='' one
   if [[ -n $skipping || -z $looking || -n $dry_run ]]; then
     return 0
