@@ -1,5 +1,26 @@
 //! Guests: virtual machines and containers, each from its table and its rows of raw options.
 
+/// A guest: what the tables of both kinds say by the same keys, and what is worked out for its kind.
+macro_rules! guest {
+    ($resolver:ident, $name:ident, $body:ident, $cpu:ident; $($own:ident),+) => {
+        Guest {
+            name: $name.clone(),
+            shown_as: $body.name.clone(),
+            span: $body.span,
+            description: $body.description.clone(),
+            tags: list($body.tags.as_ref()),
+            cpu_limit: $cpu.and_then(|cpu| cpu.limit.map(|limit| limit.map(|limit| limit.0))),
+            cpu_units: $cpu.and_then(|cpu| cpu.units.map(|units| units.map(Int::get))),
+            autostart: autostart($body.autostart.as_ref()),
+            protection: Setting::or_default($body.protection, false, $body.span),
+            needs: $resolver.guests($body.needs.as_ref()),
+            exclusive_with: $resolver.guests($body.exclusive_with.as_ref()),
+            backup: Setting::or_default($body.backup, true, $body.span),
+            $($own),+
+        }
+    };
+}
+
 mod container;
 mod disks;
 mod hardware;

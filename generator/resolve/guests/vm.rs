@@ -55,28 +55,9 @@ impl Resolver<'_> {
         let options = options(body, &raw.options);
         let said = (&words(body)[..], &options[..]);
         let unset = unset(body.unset.as_ref(), said, ConfigFile::Qm, self.sink);
-        Guest {
-            name: name.clone(),
-            shown_as: body.name.clone(),
-            span: body.span,
-            vmid,
-            description: body.description.clone(),
-            tags: list(body.tags.as_ref()),
-            memory: memory.size,
-            cpu_limit: cpu.and_then(|cpu| cpu.limit.map(|limit| limit.map(|limit| limit.0))),
-            cpu_units: cpu.and_then(|cpu| cpu.units.map(|units| units.map(Int::get))),
-            autostart: autostart(body.autostart.as_ref()),
-            protection: Setting::or_default(body.protection, false, body.span),
-            unset,
-            needs: self.guests(body.needs.as_ref()),
-            exclusive_with: self.guests(body.exclusive_with.as_ref()),
-            backup: Setting::or_default(body.backup, true, body.span),
-            options,
-            network,
-            firewall,
-            kind: GuestKind::Vm(Box::new(vm)),
-            nixos,
-        }
+        let memory = memory.size;
+        let kind = GuestKind::Vm(Box::new(vm));
+        guest!(self, name, body, cpu; vmid, memory, unset, options, network, firewall, kind, nixos)
     }
 
     /// The machine itself. The Windows guide's settings are the defaults of a Windows guest: UEFI, q35, the host's processor.
