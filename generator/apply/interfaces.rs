@@ -385,26 +385,57 @@ struct Row {
 
 /// The stanzas `here` of an interface, with the options that differ as `own` says them.
 fn edited(name: &str, here: &[&Piece<'_>], own: &[&Piece<'_>], differs: &Differs) -> Vec<String> {
-    let mut cells: Vec<Vec<Cell>> = Vec::new();
+    let (mut cells, mut rows) = standing(name, here, own, differs);
+    let mut apart: Vec<(bool, String)> = new_stanzas(here, own, differs);
+    for lines in wanted(own, differs) {
+        let rows = rows.remove(&lines[0].1.option).unwrap_or_default();
+        place(here, &lines, &rows, &mut cells, &mut apart);
+    }
+    for row in rows.into_values().flatten() {
+        cells[row.stanza][row.line].line.clear();
+    }
+    let mut texts: Vec<String> = cells
+        .into_iter()
+        .map(|lines| lines.into_iter().map(Cell::text).collect())
+        .collect();
+    drop_empty(here, own, differs, &mut texts);
+    if let Some(last) = texts.last_mut() {
+        for (_, stanza) in apart {
+            last.push('\n');
+            last.push_str(&stanza);
+        }
+    }
+    texts
+}
+
+/// The lines of the host's stanzas, and which of them say an option that differs and is nobody else's.
+fn standing(
+    name: &str,
+    here: &[&Piece<'_>],
+    own: &[&Piece<'_>],
+    differs: &Differs,
+) -> (Vec<Vec<Cell>>, BTreeMap<String, Vec<Row>>) {
+    let mut cells = Vec::new();
     let mut rows: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for (stanza, piece) in here.iter().enumerate() {
+        let family = if piece.family() == Some("inet6") {
+            "inet6 "
+        } else {
+            ""
+        };
+        let is_other = |option: &str| differs.options.contains(&format!("{family}{option}"));
         let mut lines = Vec::new();
         for (at, line) in piece.text.split_inclusive('\n').enumerate() {
             let mut text = line.to_owned();
             if !text.ends_with('\n') {
                 text.push('\n');
             }
-            let family = if piece.family() == Some("inet6") {
-                "inet6 "
-            } else {
-                ""
-            };
             if line.split_ascii_whitespace().next() == Some("iface") {
-                if differs.options.contains(&format!("{family}method")) {
+                if is_other("method") {
                     text = beginning(name, piece, own);
                 }
             } else if completes_address(line) {
-                if differs.options.contains(&format!("{family}address")) {
+                if is_other("address") {
                     text.clear();
                 }
             } else if let Some(said) = said_by(piece, line)
@@ -426,45 +457,29 @@ fn edited(name: &str, here: &[&Piece<'_>], own: &[&Piece<'_>], differs: &Differs
         }
         cells.push(lines);
     }
-    let mut wanted: BTreeMap<String, Vec<(&Piece<'_>, Said<'_>)>> = BTreeMap::new();
-    let mut order: Vec<String> = Vec::new();
+    (cells, rows)
+}
+
+/// The spec's lines of the options that differ, those of one option together, in the order of their first lines.
+fn wanted<'p, 'a>(own: &[&'p Piece<'a>], differs: &Differs) -> Vec<Vec<(&'p Piece<'a>, Said<'a>)>> {
+    let mut all: Vec<Vec<(&Piece<'_>, Said<'_>)>> = Vec::new();
     for piece in own {
         for said in piece.text.lines().filter_map(|line| said_by(piece, line)) {
             if !differs.options.contains(&said.option) {
                 continue;
             }
-            let of_option = wanted.entry(said.option.clone()).or_default();
-            // One size of packets, said in both families.
-            if said.option == "mtu" && !of_option.is_empty() {
-                continue;
+            match all
+                .iter_mut()
+                .find(|lines| lines[0].1.option == said.option)
+            {
+                // One size of packets, said in both families.
+                Some(_) if said.option == "mtu" => {}
+                Some(lines) => lines.push((piece, said)),
+                None => all.push(vec![(piece, said)]),
             }
-            if of_option.is_empty() {
-                order.push(said.option.clone());
-            }
-            of_option.push((piece, said));
         }
     }
-    let mut apart: Vec<(bool, String)> = new_stanzas(here, own, differs);
-    for option in &order {
-        let lines = wanted.remove(option).unwrap_or_default();
-        let rows = rows.remove(option).unwrap_or_default();
-        place(here, &lines, &rows, &mut cells, &mut apart);
-    }
-    for row in rows.into_values().flatten() {
-        cells[row.stanza][row.line].line.clear();
-    }
-    let mut texts: Vec<String> = cells
-        .into_iter()
-        .map(|lines| lines.into_iter().map(Cell::text).collect())
-        .collect();
-    drop_empty(here, own, differs, &mut texts);
-    if let Some(last) = texts.last_mut() {
-        for (_, stanza) in apart {
-            last.push('\n');
-            last.push_str(&stanza);
-        }
-    }
-    texts
+    all
 }
 
 /// The line that begins the spec's stanza of the family of `piece`.
