@@ -64,6 +64,15 @@ impl Piece<'_> {
         self.names.get(1).copied()
     }
 
+    fn is_v6(&self) -> bool {
+        self.family() == Some("inet6")
+    }
+
+    /// What a plan puts before the options of its family.
+    fn prefix(&self) -> &'static str {
+        if self.is_v6() { "inet6 " } else { "" }
+    }
+
     fn is_of_family(&self, is_v6: bool) -> bool {
         let family = self.family();
         family.is_none_or(|family| (family == "inet6") == is_v6)
@@ -338,8 +347,7 @@ struct Said<'a> {
 
 /// What a line of a stanza says; none where it is a comment, begins the stanza or follows from another line.
 fn said_by<'a>(piece: &Piece<'_>, line: &'a str) -> Option<Said<'a>> {
-    let is_v6 = piece.family() == Some("inet6");
-    let family = piece.family().map(|_| if is_v6 { "inet6 " } else { "" });
+    let family = piece.family().map(|_| piece.prefix());
     let mut words = line.split_ascii_whitespace();
     let word = words.next()?;
     if word.starts_with('#') || begins(word) {
@@ -349,7 +357,7 @@ fn said_by<'a>(piece: &Piece<'_>, line: &'a str) -> Option<Said<'a>> {
     let (option, value) = option_of_interface(family, word, &value)?;
     Some(Said {
         // What is of the interface itself stands in either stanza.
-        is_v6: is_v6 && option.starts_with("inet6 "),
+        is_v6: piece.is_v6() && option.starts_with("inet6 "),
         option,
         value: value.to_owned(),
         line,
@@ -418,11 +426,7 @@ fn standing(
     let mut cells = Vec::new();
     let mut rows: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for (stanza, piece) in here.iter().enumerate() {
-        let family = if piece.family() == Some("inet6") {
-            "inet6 "
-        } else {
-            ""
-        };
+        let family = piece.prefix();
         let is_other = |option: &str| differs.options.contains(&format!("{family}{option}"));
         let mut lines = Vec::new();
         for (at, line) in piece.text.split_inclusive('\n').enumerate() {
@@ -484,9 +488,7 @@ fn wanted<'p, 'a>(own: &[&'p Piece<'a>], differs: &Differs) -> Vec<Vec<(&'p Piec
 
 /// The line that begins the spec's stanza of the family of `piece`.
 fn beginning(name: &str, piece: &Piece<'_>, own: &[&Piece<'_>]) -> String {
-    let is_same = |one: &&&Piece<'_>| {
-        piece.family().is_none() || one.is_of_family(piece.family() == Some("inet6"))
-    };
+    let is_same = |one: &&&Piece<'_>| piece.family().is_none() || one.is_of_family(piece.is_v6());
     match own.iter().find(is_same) {
         Some(own) => first_line(own),
         None => format!("iface {name} {} manual\n", piece.names[1]),
@@ -501,13 +503,12 @@ fn first_line(piece: &Piece<'_>) -> String {
 /// Stanzas of a family that the host does not have yet, without what stands in them.
 fn new_stanzas(here: &[&Piece<'_>], own: &[&Piece<'_>], differs: &Differs) -> Vec<(bool, String)> {
     own.iter()
-        .map(|piece| (piece.family() == Some("inet6"), piece))
-        .filter(|(is_v6, _)| {
-            let family = if *is_v6 { "inet6 " } else { "" };
-            differs.options.contains(&format!("{family}method"))
-                && !here.iter().any(|piece| piece.is_of_family(*is_v6))
+        .filter(|piece| {
+            let method = format!("{}method", piece.prefix());
+            differs.options.contains(&method)
+                && !here.iter().any(|one| one.is_of_family(piece.is_v6()))
         })
-        .map(|(is_v6, piece)| (is_v6, first_line(piece)))
+        .map(|piece| (piece.is_v6(), first_line(piece)))
         .collect()
 }
 
@@ -596,7 +597,7 @@ fn add(
 /// Takes away stanzas of a family that the spec does not have and of which nothing is left.
 fn drop_empty(here: &[&Piece<'_>], own: &[&Piece<'_>], differs: &Differs, texts: &mut [String]) {
     for (piece, text) in here.iter().zip(texts).skip(1) {
-        let is_v6 = piece.family() == Some("inet6");
+        let is_v6 = piece.is_v6();
         let is_touched = |option: &String| option.starts_with("inet6 ") == is_v6;
         let is_empty = text.trim().lines().count() <= 1;
         if is_empty

@@ -540,10 +540,7 @@ impl Changed<'_> {
         let (edits, set_as_one): (Vec<Difference>, Vec<Difference>) = rest
             .into_iter()
             .partition(|(part, _, _)| by_hand.contains(part));
-        let is_done = |(part, before, after): &&Difference| {
-            let (before, after) = (before.as_deref(), after.as_deref());
-            cause(pair, sides.key, Some(part), before, after) != Cause::Host
-        };
+        let is_done = |one: &&Difference| !is_by_hand(pair, sides.key, one);
         let done: Vec<Difference> = own.iter().filter(is_done).cloned().collect();
         let own = own.into_iter();
         let own = own.map(|one| own_command(pair, sides, &self.line, &self.before, one));
@@ -682,6 +679,12 @@ fn option_name(sides: &Sides<'_>, part: &str) -> String {
     }
 }
 
+/// Whether somebody changed that part of an option on the host, and the spec did not.
+fn is_by_hand(pair: &Pair<'_>, key: &str, (part, before, after): &Difference) -> bool {
+    let (before, after) = (before.as_deref(), after.as_deref());
+    cause(pair, key, Some(part), before, after) == Cause::Host
+}
+
 /// The parts of a line that somebody changed by hand, where the spec has changed others since: they stay as they are when the
 /// line is set.
 fn edits_beside(
@@ -689,11 +692,9 @@ fn edits_beside(
     sides: &Sides<'_>,
     differences: &[Difference],
 ) -> BTreeSet<String> {
-    let (by_hand, others): (Vec<&Difference>, Vec<&Difference>) =
-        differences.iter().partition(|(part, before, after)| {
-            let (before, after) = (before.as_deref(), after.as_deref());
-            cause(pair, sides.key, Some(part), before, after) == Cause::Host
-        });
+    let (by_hand, others): (Vec<&Difference>, Vec<&Difference>) = differences
+        .iter()
+        .partition(|one| is_by_hand(pair, sides.key, one));
     if others.is_empty() {
         return BTreeSet::new();
     }
