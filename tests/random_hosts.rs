@@ -1149,6 +1149,125 @@ fn a_single_change_of_a_host_is_found_once_at_its_place() {
     );
 }
 
+/// An edit of a host by hand: what becomes of a file, and the guest that it is about, if it is of one alone.
+#[derive(Debug)]
+struct Edit {
+    path: String,
+    after: Option<String>,
+    guest: Option<String>,
+}
+
+/// Every edit of guests that somebody might make: a line of its options goes, or the guest itself; beside the changes of single values.
+fn edits(host: &Host) -> Vec<Edit> {
+    let values = mutations(host).into_iter().map(|mutation| Edit {
+        after: Some(host.0[&mutation.path].replacen(&mutation.from, &mutation.to, 1)),
+        path: mutation.path,
+        guest: None,
+    });
+    let mut all: Vec<Edit> = values.collect();
+    for (path, text) in &host.0 {
+        let kind = if path.contains("/qemu-server/") {
+            "vm"
+        } else if path.contains("/lxc/") {
+            "ct"
+        } else {
+            continue;
+        };
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let vmid = name.strip_suffix(".conf").expect("a guest's file");
+        let mut edit = |after: Option<String>| {
+            all.push(Edit {
+                path: path.clone(),
+                after,
+                guest: Some(format!("{kind}/{vmid}")),
+            });
+        };
+        edit(None);
+        let lines: Vec<&str> = text.lines().collect();
+        let of_sections = lines.iter().position(|line| line.starts_with('['));
+        for gone in 0..of_sections.unwrap_or(lines.len()) {
+            // What comes back with the first start of a guest, and what the description holds, are no options.
+            if !lines[gone].is_empty() && !lines[gone].starts_with('#') {
+                let left = [&lines[..gone], &lines[gone + 1..]].concat();
+                edit(Some(left.join("\n") + "\n"));
+            }
+        }
+    }
+    all
+}
+
+/// What a plan says of a host after some edits, each change in one line, in the order of the lines.
+fn said_after(text: &str, host: &Host, edits: &[&Edit]) -> Vec<String> {
+    let mut changed = host.clone();
+    for edit in edits {
+        match &edit.after {
+            Some(after) => changed.0.insert(edit.path.clone(), after.clone()),
+            None => changed.0.remove(&edit.path),
+        };
+    }
+    let plan = plan_of(text, &changed.snapshot());
+    let mut said: Vec<String> = plan
+        .changes
+        .iter()
+        .map(|change| {
+            format!(
+                "{} {:?} {:?} -> {:?}, {:?}",
+                change.object, change.option, change.before, change.after, change.class.when
+            )
+        })
+        .collect();
+    said.sort();
+    said
+}
+
+#[test]
+fn edits_of_several_files_are_found_together_as_each_alone() {
+    let first = number("MOXC_RANDOM_SEED", 1);
+    let count = number("MOXC_RANDOM_HOSTS", 120) / 6;
+    let (mut wrong, mut tried) = (Vec::new(), 0);
+    for seed in first..first + count {
+        let host = host(seed);
+        let text = adopt::adopt(&host.snapshot(), false).text;
+        let mut chance = Chance(seed + 1234);
+        let all = edits(&host);
+        let mut chosen: Vec<&Edit> = Vec::new();
+        for _ in 0..12.min(all.len()) {
+            let edit = &all[chance.below(all.len())];
+            if chosen.iter().all(|other| other.path != edit.path) {
+                chosen.push(edit);
+            }
+        }
+        let mut alone: Vec<String> = Vec::new();
+        for edit in &chosen {
+            tried += 1;
+            let said = said_after(&text, &host, &[edit]);
+            if let Some(guest) = &edit.guest {
+                let others = said
+                    .iter()
+                    .filter(|line| !line.starts_with(&format!("{guest} ")));
+                wrong.extend(
+                    others.map(|line| format!("host {seed}: {edit:?} is no edit of {line}")),
+                );
+            }
+            alone.extend(said);
+        }
+        alone.sort();
+        let together = said_after(&text, &host, &chosen);
+        if together != alone {
+            wrong.push(format!(
+                "host {seed}: {chosen:#?}\ntogether: {together:#?}\neach alone: {alone:#?}"
+            ));
+        }
+    }
+    assert!(tried > 40 || count < 20, "only {tried} edits were tried");
+    assert!(
+        wrong.is_empty(),
+        "{} faults\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
 /// Copies that are broken in any way are read all the same, and never stop the program.
 #[test]
 fn broken_copies_are_adopted_as_far_as_they_go() {
