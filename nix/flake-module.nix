@@ -59,6 +59,8 @@ let
             homes
             nix-topology
             ;
+          # Homes are said once, for all hosts.
+          otherUsers = lib.concatMap (host: moxcLib.usersIn host.spec) (lib.attrValues cfg.hosts);
         }
         // lib.optionalAttrs (host.root != null) { inherit (host) root; }
       )

@@ -13,6 +13,13 @@ let
     ++ lib.optional ((read.host.platform or "proxmox") == "nixos") read.host.name;
 in
 rec {
+  # The users of a spec's NixOS guests: whom `homes` may name where it is about several hosts.
+  usersIn =
+    spec:
+    lib.concatMap (guest: builtins.attrNames (guest.nixos.users or { })) (
+      lib.attrValues (guestsOf (builtins.fromTOML (builtins.readFile spec)))
+    );
+
   # { pkgs, spec } -> what the spec's host is to a flake.
   #
   #   spec       the file, as a path: ./host.toml
@@ -454,12 +461,7 @@ rec {
           // {
             inherit spec;
             otherMachines = lib.concatMap (other: machinesOf (lib.importTOML other)) specs;
-            otherUsers = lib.concatMap (
-              other:
-              lib.concatMap (guest: builtins.attrNames (guest.nixos.users or { })) (
-                lib.attrValues (guestsOf (lib.importTOML other))
-              )
-            ) specs;
+            otherUsers = lib.concatMap usersIn specs;
           }
           // lib.optionalAttrs (generated != null) {
             generated = generated + "/${(builtins.fromTOML (builtins.readFile spec)).host.name}";

@@ -1882,6 +1882,54 @@ fn a_flake_sees_the_users_own_modules_with_and_without_a_build() {
 
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
+fn homes_in_the_module_for_flake_parts_are_for_all_hosts() {
+    // Alice is a user of a guest of one host only, bob of none.
+    let folder = tempfile::tempdir().unwrap();
+    let spec = |host: &str, guest: &str, user: &str| {
+        let file = folder.path().join(format!("{host}.toml"));
+        let text = format!(
+            "[host]\nname = \"{host}\"\n[vms.{guest}]\nos = \"nixos\"\n[vms.{guest}.nixos.users.{user}]\n"
+        );
+        fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let expression = |user: &str| {
+        format!(
+            "let lib = import {lib};
+                 pkgs = import {pkgs} {{ }};
+                 moxcLib = import {root}/nix/lib.nix {{ inherit lib; moxcFor = _: pkgs.nix; }};
+                 result = import {eval} {{ inherit pkgs; specialArgs = {{ withSystem = system: f: f {{ inherit pkgs; }}; inputs.nixpkgs.lib = {{ nixosSystem = arguments: arguments; }}; }}; }} [
+                   (import {root}/nix/flake-module.nix {{ inherit moxcLib; }})
+                   {{
+                     moxc.hosts.pve1 = {{ spec = {one}; generated = /fake/pve1; }};
+                     moxc.hosts.pve2 = {{ spec = {two}; generated = /fake/pve2; }};
+                     moxc.home-manager.nixosModules.home-manager = \"home-manager\";
+                     moxc.homes.{user} = [ {{ }} ];
+                   }}
+                 ];
+                 homes = machine: map (module: builtins.attrNames (module {{ config.system.stateVersion = \"25.11\"; }}).home-manager.users)
+                   (builtins.filter builtins.isFunction result.config.flake.nixosModules.${{machine}}.imports);
+             in {{ web = homes \"web\"; mail = homes \"mail\"; }}",
+            lib = stub("lib.nix"),
+            pkgs = stub("pkgs.nix"),
+            eval = stub("eval.nix"),
+            root = root().display(),
+            one = spec("pve1", "web", "alice"),
+            two = spec("pve2", "mail", "carol"),
+        )
+    };
+    assert_eq!(
+        evaluate(&expression("alice")),
+        serde_json::json!({ "web": [["alice"]], "mail": [[]] })
+    );
+    let output = try_evaluate(&expression("bob"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("`homes` names bob"), "{said}");
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
 fn the_module_for_flake_parts_gives_what_mk_host_gives() {
     // flake-parts calls `perSystem` with packages, and merges `flake`: both by hand here.
     let expression = format!(
