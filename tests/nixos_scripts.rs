@@ -65,7 +65,8 @@ impl Machine {
         machine.fake(
             "bin/nix",
             r#"case "$*" in
-  *"flake update") [ ! -e "$M/wrong/update" ] || exit 1; echo "new lock" > flake.lock ;;
+  *"flake update") [ ! -e "$M/wrong/lock" ] || { rm flake.lock; mkdir flake.lock; exit 1; }
+    [ ! -e "$M/wrong/update" ] || exit 1; echo "new lock" > flake.lock ;;
   *"flake metadata"*) echo "{\"path\": \"$M/remote\", \"locked\": {\"dir\": \"nix\"}}" ;;
 esac"#,
         );
@@ -302,6 +303,27 @@ fn a_lock_file_that_a_killed_run_left_changed_is_put_back_first() {
         lock.display().to_string(),
     )
     .unwrap();
+    machine.breaks("build");
+    assert_eq!(machine.update_here(&[]).status.code(), Some(1));
+    assert_eq!(machine.lock(), "old lock\n");
+}
+
+#[test]
+#[ignore = "needs perl and flock; run by tests/run"]
+fn the_copy_of_a_lock_file_that_cannot_be_put_back_stays_until_it_can() {
+    // A folder in its place takes the file as little as a full disk does.
+    let machine = Machine::new();
+    machine.breaks("lock");
+    let copy = || fs::read_to_string(machine.path("state/flake.lock.before")).unwrap();
+    for said in ["its copy stays at", "make room"] {
+        let output = machine.update_here(&[]);
+        assert_eq!(output.status.code(), Some(1));
+        let told = text(&output.stderr);
+        assert!(told.contains(said), "{told}");
+        assert_eq!(copy(), "old lock\n");
+    }
+    fs::remove_dir(machine.path("flake/flake.lock")).unwrap();
+    fs::remove_file(machine.path("wrong/lock")).unwrap();
     machine.breaks("build");
     assert_eq!(machine.update_here(&[]).status.code(), Some(1));
     assert_eq!(machine.lock(), "old lock\n");

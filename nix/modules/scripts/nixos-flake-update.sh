@@ -146,7 +146,11 @@ put_lock_back() {
     return 0
   fi
   if [[ -s $saved ]]; then
-    cmp --silent -- "$saved" "$lock" || cat -- "$saved" >"$lock"
+    # A full disk takes what stood there and nothing new: then the copy is all that there is.
+    if ! cmp --silent -- "$saved" "$lock" && ! cat -- "$saved" >"$lock"; then
+      tell error "cannot put $lock back as it was: its copy stays at $saved"
+      return 1
+    fi
   else
     rm -f -- "$lock"
   fi
@@ -155,7 +159,7 @@ put_lock_back() {
 }
 if [[ -e $saved && -e $saved.of ]]; then
   lock=$(<"$saved.of")
-  put_lock_back
+  put_lock_back || die 'the lock file of an earlier run could not be put back: make room, then run this again'
   lock=''
 fi
 at_exit put_lock_back
