@@ -128,14 +128,14 @@ lock
 mkdir -p -- "$state"
 
 before=$(readlink -f "$root/run/current-system") || die "no running system at $root/run/current-system"
-# A run that was cut off while it tried a system left the one from before here.
+# A run that was cut off while it tried a system, or that was not to go back from one, left the one from before here.
 trying=$state/before-trial
 cut_off=
 if [[ -s $trying ]]; then
   cut_off=1
   if [[ -x $(<"$trying")/bin/switch-to-configuration ]]; then
     before=$(<"$trying")
-    say "an earlier run was cut off: the system from before it is $before"
+    say "an earlier run left a system on trial: the one from before it is $before"
   fi
 fi
 
