@@ -38,13 +38,16 @@ let
     };
   };
 
+  # Homes are said once, for all hosts.
+  otherUsers = lib.concatMap (host: moxcLib.usersIn host.spec) (lib.attrValues cfg.hosts);
+
   hostsFor =
     pkgs:
     lib.mapAttrsToList (
       _: host:
       moxcLib.mkHost (
         {
-          inherit pkgs;
+          inherit pkgs otherUsers;
           inherit (host) spec generated modules;
           inherit (cfg)
             nixosSystem
@@ -59,8 +62,6 @@ let
             homes
             nix-topology
             ;
-          # Homes are said once, for all hosts.
-          otherUsers = lib.concatMap (host: moxcLib.usersIn host.spec) (lib.attrValues cfg.hosts);
         }
         // lib.optionalAttrs (host.root != null) { inherit (host) root; }
       )

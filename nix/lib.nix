@@ -17,7 +17,7 @@ rec {
   usersIn =
     spec:
     lib.concatMap (guest: builtins.attrNames (guest.nixos.users or { })) (
-      lib.attrValues (guestsOf (builtins.fromTOML (builtins.readFile spec)))
+      lib.attrValues (guestsOf (lib.importTOML spec))
     );
 
   # { pkgs, spec } -> what the spec's host is to a flake.
@@ -61,7 +61,7 @@ rec {
       moxc ? moxcFor pkgs,
     }:
     let
-      read = builtins.fromTOML (builtins.readFile spec);
+      read = lib.importTOML spec;
       inherit (read.host) name;
       inherit (pkgs.stdenv.hostPlatform) system;
       guests = guestsOf read;
@@ -451,6 +451,9 @@ rec {
       ...
     }:
     let
+      # Once for all hosts: each would read every spec anew.
+      otherMachines = lib.concatMap (spec: machinesOf (lib.importTOML spec)) specs;
+      otherUsers = lib.concatMap usersIn specs;
       host =
         spec:
         mkHost (
@@ -459,12 +462,10 @@ rec {
             "generated"
           ]
           // {
-            inherit spec;
-            otherMachines = lib.concatMap (other: machinesOf (lib.importTOML other)) specs;
-            otherUsers = lib.concatMap usersIn specs;
+            inherit spec otherMachines otherUsers;
           }
           // lib.optionalAttrs (generated != null) {
-            generated = generated + "/${(builtins.fromTOML (builtins.readFile spec)).host.name}";
+            generated = generated + "/${(lib.importTOML spec).host.name}";
           }
         );
       hosts = map host specs;

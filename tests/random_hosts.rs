@@ -960,6 +960,13 @@ struct Mutation {
     option: Option<&'static str>,
 }
 
+impl Mutation {
+    /// The file afterwards.
+    fn text(&self, host: &Host) -> String {
+        host.0[&self.path].replacen(&self.from, &self.to, 1)
+    }
+}
+
 /// Every single change that a host has a place for.
 fn mutations(host: &Host) -> Vec<Mutation> {
     let mut all = Vec::new();
@@ -1113,8 +1120,9 @@ fn a_single_change_of_a_host_is_found_once_at_its_place() {
             }
             tried += 1;
             let mut changed = host.clone();
-            let file = changed.0.get_mut(&mutation.path).expect("the file");
-            *file = file.replacen(&mutation.from, &mutation.to, 1);
+            changed
+                .0
+                .insert(mutation.path.clone(), mutation.text(&host));
             let plan = plan_of(&text, &changed.snapshot());
             let found: Vec<String> = plan
                 .changes
@@ -1157,10 +1165,10 @@ struct Edit {
     guest: Option<String>,
 }
 
-/// Every edit of guests that somebody might make: a line of its options goes, or the guest itself; beside the changes of single values.
+/// The changes of single values, and of each guest: a line of its options goes, or the guest itself.
 fn edits(host: &Host) -> Vec<Edit> {
     let values = mutations(host).into_iter().map(|mutation| Edit {
-        after: Some(host.0[&mutation.path].replacen(&mutation.from, &mutation.to, 1)),
+        after: Some(mutation.text(host)),
         path: mutation.path,
         guest: None,
     });
@@ -1186,7 +1194,7 @@ fn edits(host: &Host) -> Vec<Edit> {
         let lines: Vec<&str> = text.lines().collect();
         let of_sections = lines.iter().position(|line| line.starts_with('['));
         for gone in 0..of_sections.unwrap_or(lines.len()) {
-            // What comes back with the first start of a guest, and what the description holds, are no options.
+            // Lines of the description are no options.
             if !lines[gone].is_empty() && !lines[gone].starts_with('#') {
                 let left = [&lines[..gone], &lines[gone + 1..]].concat();
                 edit(Some(left.join("\n") + "\n"));
