@@ -16,11 +16,11 @@ use crate::analysis::analyse_fleet;
 use crate::compile::{self, Checked};
 use crate::diagnostics::render::Found;
 use crate::diagnostics::{Code, Diagnostic, Lints, Severity, Sink, in_order};
-use crate::model::Host;
+use crate::model::{Host, Kinship};
 use crate::near::nearest;
 use crate::origin::{Origin, Surroundings};
 use crate::resolve::Addresses;
-use crate::resolve::fleet::{self, Kinship};
+use crate::resolve::fleet;
 use crate::source::{FileId, SourceMap, Span, Spanned};
 use crate::spec;
 use crate::spec::document::{self, Document};
@@ -550,7 +550,7 @@ impl Loader<'_> {
         match kinship {
             Kinship::SameCall => {}
             Kinship::Fleet | Kinship::Cluster => {
-                for (at, diagnostic) in analyse_fleet(&hosts) {
+                for (at, diagnostic) in analyse_fleet(&hosts, kinship) {
                     let mut sink = Sink::new();
                     sink.push(diagnostic);
                     told.push((hosts[at].lints.clone(), sink));

@@ -917,6 +917,80 @@ fn what_hosts_of_a_fleet_share_is_told_with_both_places() {
     assert_eq!(codes()[0], "MOX0103");
 }
 
+/// What nodes of a cluster say alike of a backup is one job without a node, for the guests of all of them.
+#[test]
+fn a_job_that_nodes_say_alike_is_one() {
+    const NODES: [(&str, &str); 3] = [("alpha", "files"), ("beta", "dns"), ("gamma", "monitor")];
+    let here = folder();
+    let examples = tests().join("../examples/cluster");
+    let read = |path: &str| fs::read_to_string(examples.join(path)).expect("an example");
+    let fleet = read("fleet.toml");
+    let job = |guests: &str| {
+        format!(
+            "task = \"vzdump-backup\"\non = \"Sat 12:00\"\nguests = {guests}\nstorage = \"nas\"\nkeep = {{ last = 2 }}\n"
+        )
+    };
+    let host = |node: &str, more: &str| {
+        let path = format!("hosts/{node}.toml");
+        put(here.path(), &path, &(read(&path) + more));
+    };
+    for (node, guest) in NODES {
+        let list = job(&format!("[\"{guest}\"]"));
+        host(node, &format!("\n[schedules.weekly]\n{list}"));
+    }
+    let own = format!(
+        "{}\n[schedules.weekly]\n{}\n[schedules.own]\n{}unset = [\"node\"]\n",
+        read("hosts/alpha.toml"),
+        job("[\"files\"]"),
+        job("[\"files\"]").replace("12:00", "15:00"),
+    );
+    put(here.path(), "hosts/alpha.toml", &own);
+    let every = job("\"all\"").replace("12:00", "18:00");
+    let defaults = format!("{fleet}\n[defaults.schedules.every]\n{every}");
+    put(here.path(), "fleet.toml", &defaults);
+    let said = call(here.path(), &["build", "fleet.toml", "-o", "out"]);
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    assert!(!said.err.contains("MOX0714"), "{}", said.err);
+    let said_of = |node: &str, job: &str, key: &str| {
+        let path = here
+            .path()
+            .join(format!("out/{node}/proxmox/etc/pve/jobs.cfg"));
+        let text = fs::read_to_string(path).expect("jobs");
+        let (_, section) = text.split_once(&format!("vzdump: {job}\n")).expect("it");
+        let lines = section.lines().map_while(|line| line.strip_prefix('\t'));
+        let found = lines.filter_map(|line| line.split_once(' '));
+        let mut found = found.filter(|(name, _)| *name == key);
+        found.next().map(|(_, value)| value.to_owned())
+    };
+    for (node, _) in NODES {
+        assert_eq!(
+            said_of(node, "weekly", "vmid").as_deref(),
+            Some("101,201,301")
+        );
+        assert_eq!(said_of(node, "weekly", "node"), None);
+        assert_eq!(said_of(node, "every", "all").as_deref(), Some("1"));
+        assert_eq!(said_of(node, "every", "node"), None);
+        let alone = said_of(node, &format!("backup-{node}"), "node");
+        assert_eq!(alone.as_deref(), Some(node));
+    }
+    assert_eq!(said_of("alpha", "own", "node"), None);
+    // All guests of every node, and one of them knows nothing of it.
+    put(here.path(), "fleet.toml", &fleet);
+    for (node, _) in &NODES[..2] {
+        host(node, &format!("\n[schedules.every]\n{every}"));
+    }
+    host(NODES[2].0, "");
+    let said = call(here.path(), &["check", "fleet.toml"]);
+    assert_eq!(said.status, Some(1), "{}", said.err);
+    let told = "the backup job `every` would run on nodes whose specs do not say it";
+    assert_eq!(said.err.matches(told).count(), 1, "{}", said.err);
+    assert!(
+        said.err.contains("said by 2 of the 3 hosts"),
+        "{}",
+        said.err
+    );
+}
+
 // ---------------------------------------------------------------- explain
 
 #[test]

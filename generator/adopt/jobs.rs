@@ -17,7 +17,8 @@ pub(super) fn is_of_node(writing: &Writing<'_>, section: &Section) -> bool {
     section.get("node").is_none_or(|node| node == writing.node)
 }
 
-/// Whether the language has words for a job. One that runs on every node of a cluster is no single host's.
+/// Whether the language has words for a job. Of those that run on every node of a cluster it is one for all guests: each host
+/// says the same of it. One that names guests of several nodes is no single host's.
 pub(super) fn has_words(writing: &Writing<'_>, section: &Section) -> bool {
     let part = Part::Job(section.id().to_owned());
     let file = ConfigFile::Job("vzdump");
@@ -26,10 +27,12 @@ pub(super) fn has_words(writing: &Writing<'_>, section: &Section) -> bool {
     let stored = section
         .get("storage")
         .is_none_or(|storage| writing.stores.contains_key(storage));
-    let is_ones_own = section.get("node").is_some() || writing.live.nodes.len() < 2;
+    let is_for_all = section.get("all").is_some_and(|all| all == "1")
+        && section.get("exclude").is_none_or(str::is_empty);
+    let is_said_whole = section.get("node").is_some() || writing.live.nodes.len() < 2 || is_for_all;
     section.kind() == "vzdump"
         && is_of_node(writing, section)
-        && is_ones_own
+        && is_said_whole
         && !writing.decided.kept.contains_key(&part)
         && Name::parse(section.id()).is_ok()
         && section.get("schedule").is_some()

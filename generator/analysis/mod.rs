@@ -29,7 +29,7 @@ mod variants;
 
 use crate::diagnostics::{Diagnostic, Sink};
 use crate::facts::Facts;
-use crate::model::Host;
+use crate::model::{Host, Kinship};
 
 /// What a group of checks is about; each is a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,8 +137,8 @@ pub fn analyse(facts: &Facts<'_>, sink: &mut Sink) {
 
 /// What spans several hosts of a fleet beside what must be unique, which is [`resolve`](crate::resolve::fleet)'s. Each
 /// problem comes with the place of the host that it is about, whose `[lints]` it follows.
-pub fn analyse_fleet(hosts: &[&Host]) -> Vec<(usize, Diagnostic)> {
-    schedules::backups_of_hosts(hosts)
+pub fn analyse_fleet(hosts: &[&Host], kinship: Kinship) -> Vec<(usize, Diagnostic)> {
+    schedules::backups_of_hosts(hosts, kinship)
 }
 
 #[cfg(test)]

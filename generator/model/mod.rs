@@ -43,6 +43,17 @@ use crate::value::{
     Platform, ReleaseTag, SecretName, SshKey, TimeZoneName,
 };
 
+/// What binds hosts together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinship {
+    /// They are compiled in one call: each needs a folder of its own.
+    SameCall,
+    /// They are one fleet: names, MAC addresses and addresses are unique.
+    Fleet,
+    /// They are one cluster of Proxmox VE: VMIDs are unique, too.
+    Cluster,
+}
+
 /// A value of the model, where it stands in the spec, and whether the spec says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting<T> {

@@ -6,20 +6,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Host, Link};
+use crate::model::{Host, Kinship, Link};
 use crate::source::Span;
 use crate::value::{Cidr, MacAddress, VmId};
-
-/// What binds hosts together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kinship {
-    /// They are compiled in one call: each needs a folder of its own.
-    SameCall,
-    /// They are one fleet: names, MAC addresses and addresses are unique.
-    Fleet,
-    /// They are one cluster of Proxmox VE: VMIDs are unique, too.
-    Cluster,
-}
 
 /// Holds hosts against each other. What is used twice on one host has been told by [`super::resolve`].
 pub fn check(hosts: &[&Host], kinship: Kinship, sink: &mut Sink) {

@@ -18,8 +18,8 @@ use crate::calendar::zone_named;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::times::{START, reach, zone_of};
 use crate::model::{
-    ExternalPlace, Guest, Host, Id, NixosFlakeUpdate, Schedule, StoreRef, Task, TaskGuests,
-    WindowsUpdate,
+    ExternalPlace, Guest, Host, Id, Kinship, NixosFlakeUpdate, Schedule, StoreRef, Task,
+    TaskGuests, WindowsUpdate,
 };
 use crate::value::Reboot;
 
@@ -690,7 +690,10 @@ fn updated(schedule: &Schedule) -> Option<&TaskGuests> {
 // ---------------------------------------------------------------- hosts of a fleet
 
 /// Backups of several hosts that start at one moment, to one server. Gives back each with the place of its host.
-pub(in crate::analysis) fn backups_of_hosts(hosts: &[&Host]) -> Vec<(usize, Diagnostic)> {
+pub(in crate::analysis) fn backups_of_hosts(
+    hosts: &[&Host],
+    kinship: Kinship,
+) -> Vec<(usize, Diagnostic)> {
     #[derive(Clone, Copy)]
     struct Job<'a> {
         host: usize,
@@ -737,7 +740,11 @@ pub(in crate::analysis) fn backups_of_hosts(hosts: &[&Host]) -> Vec<(usize, Diag
             if one.host != at {
                 another.get_or_insert(job);
             }
-            if let Some(other) = other {
+            // What two nodes of a cluster say under one name is one job, which has one time on all of them.
+            let is_one = |other: &Job<'_>| {
+                kinship == Kinship::Cluster && other.schedule.name.value == schedule.name.value
+            };
+            if let Some(other) = other.filter(|other| !is_one(other)) {
                 let diagnostic = Diagnostic::new(
                     Code::MOX0714,
                     schedule.on.span,

@@ -1,13 +1,14 @@
 //! The files that all nodes of a cluster share: `storage.cfg`, `jobs.cfg`, `mapping/*` are one on all of them, so what each
 //! host's spec says of them has to be one, too.
 //!
-//! Comes in: the plans of all hosts of a cluster. Goes out: the same plans, with jobs that say their node, stores that say
-//! their nodes, and mappings that hold a line for each node; equal names of different content are told.
+//! Comes in: the plans of all hosts of a cluster. Goes out: the same plans, with jobs that say their node unless several say the
+//! same of them, stores that say their nodes, and mappings that hold a line for each node; equal names of different content are
+//! told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, LintLevel, Sink};
-use crate::model::{Host, KeptText};
+use crate::model::{Host, KeptText, Schedule};
 use crate::near::certain;
 use crate::pve::{CannotCarry, PveOption, Section, SectionConfig, SectionFile};
 use crate::source::Span;
@@ -28,18 +29,7 @@ const OF_THE_NETWORK: &[&str] = &["nfs", "cifs", "pbs", "rbd", "cephfs", "iscsi"
 
 /// Makes one of what all nodes share. Reports what cannot be one: MOX0117.
 pub fn unite(nodes: &mut [Node<'_>], sink: &mut Sink) {
-    for node in nodes.iter_mut() {
-        let name = node.host.name.as_str();
-        let kept = keep::ids(node.host, "etc/pve/jobs.cfg", SectionFile::Jobs);
-        let jobs = sections(&mut node.plan.jobs);
-        // One that a spec keeps word for word is what the cluster has already.
-        for job in jobs.filter(|job| !kept.contains(job.id())) {
-            // Without it the job runs on every node, each time for all that it names.
-            if job.get("node").is_none() {
-                put(job, |job| job.set("node", name), sink);
-            }
-        }
-    }
+    unite_jobs(nodes, sink);
     tell_different(nodes, "backup job", |plan| &plan.jobs, &[], sink);
     tell_different_options(nodes, sink);
     tell_different_texts(nodes, sink);
@@ -55,6 +45,99 @@ pub fn unite(nodes: &mut [Node<'_>], sink: &mut Sink) {
     ] {
         unite_mappings(nodes, what, file, sink);
     }
+}
+
+/// Lists of guests: each host says of a job those that it has.
+const LISTS_OF_GUESTS: [&str; 2] = ["vmid", "exclude"];
+
+/// A job that one host says runs on its node. What several say alike is one job without a node: it runs on every node, each
+/// time for the guests that are there.
+fn unite_jobs(nodes: &mut [Node<'_>], sink: &mut Sink) {
+    #[derive(Default)]
+    struct Job {
+        hosts: usize,
+        of_every_node: bool,
+        guests: BTreeMap<&'static str, BTreeSet<u32>>,
+        first: Option<Section>,
+    }
+    let every = nodes.len();
+    let mut jobs: BTreeMap<String, Job> = BTreeMap::new();
+    for node in nodes.iter_mut() {
+        let host = node.host;
+        for section in own_jobs(node) {
+            let job = jobs.entry(section.id().to_owned()).or_default();
+            job.hosts += 1;
+            job.of_every_node |= is_of_every_node(host, section.id());
+            for list in LISTS_OF_GUESTS {
+                let numbers = section.get(list).unwrap_or_default().split(',');
+                let numbers = numbers.filter_map(|number| number.parse::<u32>().ok());
+                job.guests.entry(list).or_default().extend(numbers);
+            }
+            job.first.get_or_insert_with(|| section.clone());
+        }
+    }
+    let mut told = BTreeSet::new();
+    for node in nodes.iter_mut() {
+        let host = node.host;
+        for section in own_jobs(node) {
+            let Job {
+                hosts,
+                of_every_node,
+                guests,
+                first,
+            } = &jobs[section.id()];
+            let is_one_nodes = *hosts == 1 && !of_every_node;
+            if is_one_nodes {
+                put(section, |job| job.set("node", host.name.as_str()), sink);
+                continue;
+            }
+            let alike = first.as_ref().is_some_and(|first| {
+                content(first, &LISTS_OF_GUESTS) == content(section, &LISTS_OF_GUESTS)
+            });
+            if !alike {
+                continue;
+            }
+            if section.get("all").is_some() && *hosts < every {
+                if told.insert(section.id().to_owned()) {
+                    sink.push(
+                        Diagnostic::new(
+                            Code::MOX0117,
+                            place(section, host),
+                            format!(
+                                "the backup job `{}` would run on nodes whose specs do not say it",
+                                section.id()
+                            ),
+                        )
+                        .label(format!("said by {hosts} of the {every} hosts"))
+                        .note("a job that several hosts say is one job of the cluster, and `guests = \"all\"` means the guests of every node")
+                        .help("say it in `[defaults]` of the fleet, or give it a name of its own on each host"),
+                    );
+                }
+                continue;
+            }
+            for (list, numbers) in guests.iter().filter(|(_, numbers)| !numbers.is_empty()) {
+                let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+                put(section, |job| job.set(list, numbers.join(",")), sink);
+            }
+        }
+    }
+}
+
+/// The jobs of a host that say no node; those that its spec keeps word for word are what the cluster has already.
+fn own_jobs<'a>(node: &'a mut Node<'_>) -> impl Iterator<Item = &'a mut Section> {
+    let kept = keep::ids(node.host, "etc/pve/jobs.cfg", SectionFile::Jobs);
+    sections(&mut node.plan.jobs)
+        .filter(move |job| !kept.contains(job.id()) && job.get("node").is_none())
+}
+
+/// Whether a host says that its job has no node: `unset = ["node"]`.
+fn is_of_every_node(host: &Host, name: &str) -> bool {
+    let job = host
+        .schedules
+        .values()
+        .find(|job| job.name.as_str() == name);
+    let task = job.and_then(Schedule::backup);
+    task.is_some_and(|task| task.unset.iter().any(|option| option.as_str() == "node"))
 }
 
 fn sections(config: &mut Option<SectionConfig>) -> impl Iterator<Item = &mut Section> {
