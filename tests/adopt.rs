@@ -648,11 +648,37 @@ fn every_node_of_a_cluster_is_adopted() {
         assert_eq!(planned.status, Some(0), "{}{}", planned.out, planned.err);
         assert!(planned.out.contains("\"changes\":[]"), "{}", planned.out);
     }
-    let checked = call(folder.path(), &["check", "fleet/fleet.toml"]);
-    assert_eq!(checked.status, Some(0), "{}", checked.err);
-    // Without a folder nobody knows which node is meant.
-    let said = adopt(folder.path(), &[]);
-    assert_eq!(said.status, Some(2), "{}", said.err);
+    // Without a folder, or a copy that says so, nobody knows which node is meant.
+    let whole = ["plan", "fleet/fleet.toml", "--live", "live"];
+    for args in [&whole[..], &["adopt", "live"]] {
+        let said = call(folder.path(), args);
+        assert_eq!(said.status, Some(2), "{}", said.err);
+    }
+}
+
+/// The specs of a cluster's nodes together are the cluster: their one backup job is of no node.
+#[test]
+fn the_fleet_of_a_cluster_changes_nothing_there() {
+    for node in ["north", "south"] {
+        let folder = lay_out("cluster");
+        let etc = folder.path().join("live/etc");
+        fs::write(etc.join("hostname"), format!("{node}\n")).expect("a name");
+        let said = adopt(folder.path(), &["-o", "fleet"]);
+        assert_eq!(said.status, Some(0), "{}", said.err);
+        let args = [
+            "plan",
+            "fleet/fleet.toml",
+            "--live",
+            "live",
+            "--message-format",
+            "json",
+        ];
+        let planned = call(folder.path(), &args);
+        assert_eq!(planned.status, Some(0), "{}{}", planned.out, planned.err);
+        assert!(planned.out.contains("\"changes\":[]"), "{}", planned.out);
+        let jobs = fs::read_to_string(folder.path().join("fleet/hosts/south.toml"));
+        assert!(jobs.expect("a spec").contains("[schedules.nightly]"));
+    }
 }
 
 /// A word stands in every place where a host has a secret: nothing that is written or printed holds it.
