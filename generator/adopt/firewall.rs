@@ -4,9 +4,9 @@ use super::doc::{Part, Toml};
 use super::guest::Guest;
 use super::write::Writing;
 use crate::value::{
-    Choice as _, FirewallAddresses, FirewallAliasName, FirewallGroup, FirewallIcmpType,
+    Choice as _, EtherType, FirewallAddresses, FirewallAliasName, FirewallGroup, FirewallIcmpType,
     FirewallLog, FirewallMacro, FirewallMatch, FirewallMember, FirewallNetwork, FirewallPolicy,
-    FirewallPorts, FirewallProtocol, FirewallSetName, SpecString as _,
+    FirewallPorts, FirewallProtocol, FirewallQueues, FirewallSetName, SpecString as _,
 };
 
 /// The file of a guest's rules.
@@ -190,6 +190,18 @@ fn option(key: &str, value: &str, said: &mut Said) -> Option<()> {
         "radv" => said.push(("radv", flag?.into())),
         "macfilter" => said.push(("macfilter", flag?.into())),
         "ipfilter" => said.push(("ipfilter", flag?.into())),
+        "ips" => said.push(("ips", flag?.into())),
+        "ips_queues" => {
+            let queues = FirewallQueues::parse(value).ok()?;
+            said.push(("ips-queues", queues.as_str().into()));
+        }
+        "layer2_protocols" => {
+            let protocols = value.split(',').map(str::trim);
+            let protocols =
+                protocols.map(|one| EtherType::parse(one).ok().map(|one| one.to_string()));
+            let protocols: Vec<String> = protocols.collect::<Option<_>>()?;
+            said.push(("layer2-protocols", Toml::texts(protocols)));
+        }
         "log_level_in" => said.push(("log-level-in", level()?.into())),
         "log_level_out" => said.push(("log-level-out", level()?.into())),
         _ => return None,

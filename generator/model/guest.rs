@@ -11,13 +11,13 @@ use crate::pve::PveOption;
 use crate::source::{Span, Spanned};
 use crate::value::{
     AbsolutePath, Balloon, Bus, ByteSize, CacheMode, Cidr, ComputerName, ContainerOs, CpuSet,
-    DevicePath, DnsName, EfiType, FirewallAddresses, FirewallAliasName, FirewallDirection,
-    FirewallGroup, FirewallIcmpType, FirewallLog, FirewallMacro, FirewallMatch, FirewallMember,
-    FirewallNetwork, FirewallPolicy, FirewallPorts, FirewallProtocol, FirewallSetName, Firmware,
-    FullName, GuestAddress, GuestFileSystem, GuestOs, GuestPath, HugePages, KeyboardLayout, Line,
-    Locale, MacAddress, ModulePath, Name, NixAttribute, Node, Port, ReleaseTag, RemoteAccess,
-    SecretName, SetupCheck, SshKey, Tag, Text, TimeZoneName, TpmVersion, UnheardRule, UsbId,
-    VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
+    DevicePath, DnsName, EfiType, EtherType, FirewallAddresses, FirewallAliasName,
+    FirewallDirection, FirewallGroup, FirewallIcmpType, FirewallLog, FirewallMacro, FirewallMatch,
+    FirewallMember, FirewallNetwork, FirewallPolicy, FirewallPorts, FirewallProtocol,
+    FirewallQueues, FirewallSetName, Firmware, FullName, GuestAddress, GuestFileSystem, GuestOs,
+    GuestPath, HugePages, KeyboardLayout, Line, Locale, MacAddress, ModulePath, Name, NixAttribute,
+    Node, Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, SshKey, Tag, Text, TimeZoneName,
+    TpmVersion, UnheardRule, UsbId, VlanSet, VlanTag, VmId, VmOs, VolumeId, WindowsUser, WingetId,
 };
 
 /// A virtual machine or a container.
@@ -479,7 +479,7 @@ pub struct GuestFirewall {
 }
 
 /// Options of a guest's firewall that Proxmox VE has a default for.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct FirewallOptions {
     /// Whether requests for an address are let through.
     pub dhcp: Option<Spanned<bool>>,
@@ -495,6 +495,12 @@ pub struct FirewallOptions {
     pub log_in: Option<Spanned<FirewallLog>>,
     /// How loud what goes out is logged.
     pub log_out: Option<Spanned<FirewallLog>>,
+    /// Whether what comes in goes by Suricata.
+    pub ips: Option<Spanned<bool>>,
+    /// Suricata's queues.
+    pub ips_queues: Option<Spanned<FirewallQueues>>,
+    /// The protocols of Ethernet that may be sent; all where it is empty.
+    pub layer2_protocols: Vec<Spanned<EtherType>>,
 }
 
 /// A name for an address or a network.

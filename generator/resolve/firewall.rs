@@ -42,6 +42,13 @@ pub(super) fn firewall(
             ipfilter: spec.ipfilter,
             log_in: log(spec.log_in),
             log_out: log(spec.log_out),
+            ips: spec.ips,
+            ips_queues: spec.ips_queues.clone(),
+            layer2_protocols: spec
+                .layer2_protocols
+                .iter()
+                .flat_map(|list| list.value.clone())
+                .collect(),
         },
         aliases: aliases(spec, sink),
         sets: sets(spec),

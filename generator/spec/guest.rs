@@ -11,13 +11,13 @@ use super::table::table;
 use crate::calendar::{Calendar, TimeSpan};
 use crate::value::{
     AbsolutePath, AccountName, Balloon, Bus, ByteSize, CacheMode, CommandName, ComputerName,
-    ContainerOs, CpuSet, DevicePath, DnsName, EfiType, EnvironmentName, FirewallAddresses,
-    FirewallAliasName, FirewallDirection, FirewallGroup, FirewallIcmpType, FirewallLog,
-    FirewallMacro, FirewallMember, FirewallNetwork, FirewallPolicy, FirewallPorts,
-    FirewallProtocol, FirewallSetName, Firmware, FullName, GuestAddress, GuestFileSystem,
-    GuestPath, HugePages, ImageFormat, Line, Locale, MacAddress, ModulePath, Name, NixAttribute,
-    OctalMode, Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, Tag, Text, TpmVersion,
-    ValueError, VlanTag, VmId, VmOs, VolumeId, VolumeName, WindowsUser, WingetId,
+    ContainerOs, CpuSet, DevicePath, DnsName, EfiType, EnvironmentName, EtherType,
+    FirewallAddresses, FirewallAliasName, FirewallDirection, FirewallGroup, FirewallIcmpType,
+    FirewallLog, FirewallMacro, FirewallMember, FirewallNetwork, FirewallPolicy, FirewallPorts,
+    FirewallProtocol, FirewallQueues, FirewallSetName, Firmware, FullName, GuestAddress,
+    GuestFileSystem, GuestPath, HugePages, ImageFormat, Line, Locale, MacAddress, ModulePath, Name,
+    NixAttribute, OctalMode, Port, ReleaseTag, RemoteAccess, SecretName, SetupCheck, Tag, Text,
+    TpmVersion, ValueError, VlanTag, VmId, VmOs, VolumeId, VolumeName, WindowsUser, WingetId,
 };
 
 table! {
@@ -323,6 +323,12 @@ table! {
         "log-level-in" log_in: opt OneOf<FirewallLog>;
         /// How loud what no rule names is logged as it goes out; not at all where left out.
         "log-level-out" log_out: opt OneOf<FirewallLog>;
+        /// Whether what comes in and is let through goes by Suricata first, which the host has to have.
+        "ips" ips: opt bool;
+        /// Suricata's queues, where it does not listen on the first alone.
+        "ips-queues" ips_queues: opt FirewallQueues;
+        /// The protocols of Ethernet that it may send, by name or number; all where left out. Without `ARP` it finds nobody.
+        "layer2-protocols" layer2_protocols: opt List<EtherType>;
     }
 
     /// An alias with a remark.

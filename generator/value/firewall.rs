@@ -22,6 +22,29 @@ const WITH_PORTS: [&str; 10] = [
     "tcp", "6", "udp", "17", "dccp", "33", "sctp", "132", "udplite", "136",
 ];
 
+/// The protocols of `/etc/ethertypes` (netbase 6.4) as Proxmox VE reads that file: it takes a number of decimal digits alone
+/// (`PVE::Firewall::parse_protocol_file`), so neither `IPv6` (86DD) nor another name of a protocol is one to it.
+const ETHERTYPES: [(&str, &str); 18] = [
+    ("IPv4", "0800"),
+    ("X25", "0805"),
+    ("ARP", "0806"),
+    ("FR_ARP", "0808"),
+    ("TEB", "6558"),
+    ("RAW_FR", "6559"),
+    ("RARP", "8035"),
+    ("802_1Q", "8100"),
+    ("IPX", "8137"),
+    ("NetBEUI", "8191"),
+    ("MPLS", "8847"),
+    ("MPLS_MULTI", "8848"),
+    ("PPP_DISC", "8863"),
+    ("PPP_SES", "8864"),
+    ("ATMFATE", "8884"),
+    ("FCOE", "8906"),
+    ("FIP", "8914"),
+    ("ROCE", "8915"),
+];
+
 /// The types of ICMP, which stand where other protocols have ports.
 const ICMP_TYPES: &str = " any echo-reply destination-unreachable network-unreachable host-unreachable protocol-unreachable \
     port-unreachable fragmentation-needed source-route-failed network-unknown host-unknown network-prohibited host-prohibited \
@@ -206,6 +229,42 @@ text!(
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
             None => wrong.help("write `echo-request`, `echo-reply`, or another name that `iptables -p icmp -h` knows"),
         })
+    }
+);
+
+text!(
+    /// A protocol of Ethernet that Proxmox VE knows.
+    EtherType,
+    MOX0005,
+    "a protocol of Ethernet, as `\"ARP\"`",
+    |text| {
+        let mut known = ETHERTYPES.iter();
+        if known.any(|(name, number)| text == *name || text == *number) {
+            return Ok(());
+        }
+        let why = format!("Proxmox VE knows no protocol of Ethernet `{}`", text.escape_debug());
+        let wrong = ValueError::whole(text, why);
+        let names = ETHERTYPES.iter().map(|(name, _)| *name);
+        Err(match nearest(text, names) {
+            Some(near) => wrong.help(format!("did you mean `{near}`?")),
+            None => wrong.help("write `IPv4`, `ARP`, or another name of the host's `/etc/ethertypes` whose number has digits alone: Proxmox VE reads no others"),
+        })
+    }
+);
+
+text!(
+    /// Queues of the kernel's filter in which another program looks at packets: one, or a range.
+    FirewallQueues,
+    MOX0005,
+    "a queue or a range of them, as `\"0\"` or `\"0:3\"`",
+    |text| {
+        let number = |text: &str| text.bytes().all(|one| one.is_ascii_digit()).then(|| text.parse::<u16>().ok())?;
+        let (first, last) = text.split_once(':').unwrap_or((text, text));
+        match (number(first), number(last)) {
+            (Some(first), Some(last)) if first <= last => Ok(()),
+            _ => Err(ValueError::whole(text, format!("`{}` is no queue", text.escape_debug()))
+                .help("write `\"0\"`, or `\"0:3\"` for four queues")),
+        }
     }
 );
 

@@ -36,9 +36,9 @@ pub use choice::{
 };
 pub use cpuset::CpuSet;
 pub use firewall::{
-    Family, FirewallAddresses, FirewallAliasName, FirewallGroup, FirewallIcmpType, FirewallMatch,
-    FirewallMember, FirewallNetwork, FirewallPorts, FirewallProtocol, FirewallSetName, RuleKey,
-    UnheardRule,
+    EtherType, Family, FirewallAddresses, FirewallAliasName, FirewallGroup, FirewallIcmpType,
+    FirewallMatch, FirewallMember, FirewallNetwork, FirewallPorts, FirewallProtocol,
+    FirewallQueues, FirewallSetName, RuleKey, UnheardRule,
 };
 pub use firewall_macro::FirewallMacro;
 pub use hours::HoursOff;

@@ -98,6 +98,7 @@ fn stated(guest: &Guest, firewall: &GuestFirewall) -> String {
     }
     for (key, flag) in [
         ("ipfilter", options.ipfilter),
+        ("ips", options.ips),
         ("macfilter", options.macfilter),
         ("ndp", options.ndp),
         ("radv", options.radv),
@@ -105,6 +106,14 @@ fn stated(guest: &Guest, firewall: &GuestFirewall) -> String {
         if let Some(flag) = flag {
             add(format_args!("{key}: {}", u8::from(flag.value)));
         }
+    }
+    if let Some(queues) = &options.ips_queues {
+        add(format_args!("ips_queues: {}", queues.value));
+    }
+    if !options.layer2_protocols.is_empty() {
+        let protocols = options.layer2_protocols.iter();
+        let protocols: Vec<&str> = protocols.map(|one| one.value.as_str()).collect();
+        add(format_args!("layer2_protocols: {}", protocols.join(",")));
     }
     for (key, policy) in [
         ("policy_in", firewall.policy_in),

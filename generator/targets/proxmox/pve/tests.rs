@@ -1310,6 +1310,9 @@ ndp = false
 radv = true
 macfilter = false
 ipfilter = true
+ips = true
+ips-queues = "0:3"
+layer2-protocols = ["ARP", "0800"]
 log-level-in = "info"
 log-level-out = "nolog"
 aliases = { router = "192.168.1.1", Office = { address = "10.9.0.0/16", comment = "the office" } }
@@ -1324,7 +1327,7 @@ rules = [
 "#;
     assert_eq!(
         vm("9.2", keys).file("etc/pve/firewall/100.fw"),
-        "[OPTIONS]\n\ndhcp: 0\nenable: 1\nlog_level_in: info\nlog_level_out: nolog\nipfilter: 1\nmacfilter: 0\nndp: 0\nradv: 1\n\n\
+        "[OPTIONS]\n\ndhcp: 0\nenable: 1\nlog_level_in: info\nlog_level_out: nolog\nipfilter: 1\nips: 1\nmacfilter: 0\nndp: 0\nradv: 1\nips_queues: 0:3\nlayer2_protocols: ARP,0800\n\n\
          [ALIASES]\n\nOffice 10.9.0.0/16 # the office\nrouter 192.168.1.1\n\n\
          [IPSET ipfilter-net0] # own\n\n192.168.1.20 # it\nfd00::20\n\n\
          [IPSET lan]\n\n192.168.1.0/24\n!192.168.1.9\nrouter\n\n\
