@@ -45,8 +45,7 @@ pub(super) fn actions(
             wanted: GuestConfig::parse(live.kind, &text).0,
             making: wanted
                 .makings
-                .iter()
-                .find(|making| making.vmid == vmid.to_string())
+                .get(&vmid.to_string())
                 .cloned()
                 .unwrap_or_default(),
             runs: snapshot.runs(*vmid) != Some(false),
@@ -109,8 +108,7 @@ pub(super) fn noted(
         .filter(|key| !RAW.contains(key) && *key != "description")
         .collect();
     let vmid = path.rsplit('/').next()?.strip_suffix(".conf")?;
-    let mut makings = wanted.makings.iter();
-    let making = makings.find(|making| making.vmid == vmid);
+    let making = wanted.makings.get(vmid);
     // A volume that the spec does not name stays, and from now on it is the one that was left.
     let kept: BTreeMap<&str, (&str, &str)> = plan
         .changes

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::hosts_file::HostsLine;
-use crate::facts::making::Making;
+use crate::facts::making::{Making, Makings};
 use crate::output::{FileSet, Mode, Sha256};
 use crate::pve::{GuestConfig, GuestKind, SectionConfig, SectionFile};
 use crate::value::ImageSource;
@@ -16,7 +16,7 @@ pub struct Wanted {
     /// The storages' passwords: the file below `/etc/moxc/secrets`, the storage, what stands before it.
     pub secrets: Vec<(String, String, String)>,
     /// How guests are made, where their files do not say it.
-    pub makings: Vec<Making>,
+    pub makings: Makings,
     /// Pools of which the spec names no disks: `storage/create.sh` makes nothing of them.
     pub bare_pools: Vec<String>,
     /// The node's own line in `/etc/hosts`.
@@ -568,10 +568,7 @@ fn units(tree: &FileSet) -> Vec<Action> {
 }
 
 fn making<'a>(guest: &Guest, wanted: &'a Wanted) -> Option<&'a Making> {
-    wanted
-        .makings
-        .iter()
-        .find(|making| making.vmid == guest.vmid)
+    wanted.makings.get(&guest.vmid)
 }
 
 /// What guests are made from: templates, discs, volumes that are there, images that fill disks.

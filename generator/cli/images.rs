@@ -7,7 +7,7 @@ use super::Failure;
 use super::args::ImageOf;
 use super::remote::Remote;
 use super::terminal::Terminal;
-use crate::facts::making::Making;
+use crate::facts::making::{Making, Makings};
 use crate::plan::{Object, Plan};
 use crate::shell;
 
@@ -57,7 +57,7 @@ impl Image {
 /// Finds what `--image` names, for guests that the plan makes.
 pub(super) fn find(
     wanted: &[ImageOf],
-    makings: &[Making],
+    makings: &Makings,
     plan: &Plan,
     terminal: &mut Terminal,
 ) -> Result<Vec<Image>, Failure> {
@@ -221,12 +221,12 @@ fn of_guest(making: &Making, given: &Path) -> Result<Vec<Image>, Failure> {
 
 /// Says of each guest that the plan makes and that no image is given for what builds it.
 pub(super) fn tell_missing(
-    makings: &[Making],
+    makings: &Makings,
     plan: &Plan,
     given: &[ImageOf],
     terminal: &mut Terminal,
 ) {
-    for making in makings {
+    for making in makings.iter() {
         let Some(name) = &making.built else { continue };
         let takes_one = making.template.is_some() || !making.fills.is_empty();
         let is_given = given

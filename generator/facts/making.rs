@@ -1,6 +1,8 @@
 //! How a guest is made: what its file does not say, and the command that makes it. What a plan shows of a guest that is
 //! missing, and what a run does, are this one list of words.
 
+use std::collections::HashMap;
+
 use crate::model::{Guest, GuestKind as Kind, Host, Id, Vm, VmDisk};
 use crate::output::Sha256;
 use crate::pve::{DiskSize, GuestConfig, GuestKind, decode_text, holds_volume};
@@ -94,13 +96,38 @@ pub struct Creation {
     pub is_placed: bool,
 }
 
-/// The makings of all guests of a host, in their order.
-pub fn of_host(host: &Host) -> Vec<Making> {
-    let volumes = Volumes::of(host);
-    let guests = host.guests.iter();
-    guests
-        .map(|(id, guest)| of_guest(id, guest, &volumes))
-        .collect()
+/// The makings of all guests of a host.
+#[derive(Debug, Clone, Default)]
+pub struct Makings {
+    /// In the order of the spec.
+    all: Vec<Making>,
+    by_vmid: HashMap<String, usize>,
+}
+
+impl Makings {
+    /// Works them out.
+    pub fn of(host: &Host) -> Self {
+        let volumes = Volumes::of(host);
+        let guests = host.guests.iter();
+        let all: Vec<Making> = guests
+            .map(|(id, guest)| of_guest(id, guest, &volumes))
+            .collect();
+        let numbers = all.iter().enumerate();
+        let by_vmid = numbers
+            .map(|(at, making)| (making.vmid.clone(), at))
+            .collect();
+        Self { all, by_vmid }
+    }
+
+    /// That of a guest.
+    pub fn get(&self, vmid: &str) -> Option<&Making> {
+        Some(&self.all[*self.by_vmid.get(vmid)?])
+    }
+
+    /// All, in the order of the spec.
+    pub fn iter(&self) -> impl Iterator<Item = &Making> {
+        self.all.iter()
+    }
 }
 
 fn of_guest(id: Id<Guest>, guest: &Guest, volumes: &Volumes) -> Making {

@@ -16,7 +16,7 @@ use super::{
     value,
 };
 use crate::calendar::ProxmoxSchedule;
-use crate::facts::making::{self, Making};
+use crate::facts::making::{Making, Makings};
 use crate::facts::network::hosts_line;
 use crate::live::{FileText, Item, Snapshot, Unread};
 use crate::model::Host;
@@ -75,7 +75,7 @@ pub fn compare(wanted: &Wanted<'_>, live: &Snapshot) -> Plan {
         wanted: *wanted,
         live,
         applied: Applied::of(live),
-        makings: making::of_host(wanted.host),
+        makings: Makings::of(wanted.host),
         replication: Replication::default(),
     };
     compared.replication = Replication::of(live, compared.file("etc/pve/storage.cfg"));
@@ -141,7 +141,7 @@ struct Comparison<'a> {
     wanted: Wanted<'a>,
     live: &'a Snapshot,
     applied: Option<Applied>,
-    makings: Vec<Making>,
+    makings: Makings,
     replication: Replication,
 }
 
@@ -328,12 +328,8 @@ impl<'a> Comparison<'a> {
 
     /// How a guest is made, beyond what its file says.
     fn making(&self, vmid: u32) -> Making {
-        let vmid = vmid.to_string();
-        let mut makings = self.makings.iter();
-        makings
-            .find(|making| making.vmid == vmid)
-            .cloned()
-            .unwrap_or_default()
+        let making = self.makings.get(&vmid.to_string());
+        making.cloned().unwrap_or_default()
     }
 
     /// Where the spec says a part of a file of the tree: an option, a section, an interface, or what is around it.

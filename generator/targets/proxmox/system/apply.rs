@@ -5,7 +5,7 @@
 
 use crate::apply::Script;
 use crate::apply::tree::{self, Situation, Wanted};
-use crate::facts::making::{self, Making};
+use crate::facts::making::Makings;
 use crate::facts::secrets::{self, Secret};
 use crate::model::Host;
 use crate::output::Mode;
@@ -21,7 +21,7 @@ pub(super) struct Apply {
     host: String,
     release: Release,
     platform: Platform,
-    makings: Vec<Making>,
+    makings: Makings,
     secrets: Vec<Secret>,
     bare_pools: Vec<String>,
 }
@@ -32,7 +32,7 @@ pub(super) fn plan(host: &Host) -> Apply {
         host: host.name.as_str().to_owned(),
         release: *host.release,
         platform: *host.platform,
-        makings: making::of_host(host),
+        makings: Makings::of(host),
         secrets: secrets::of(host).collect(),
         bare_pools: host
             .storage
