@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::doc::{Doc, Part, Table, Toml};
-use super::write::{Writing, capacity, plain_name, size};
+use super::write::{Writing, capacity, kebab, plain_name, schema_value, size};
 use crate::live::hardware::{BlockDevice, PciDevice};
 use crate::live::network::Link;
 use crate::live::{Item, Snapshot};
-use crate::pve::{MappingKind, Section};
+use crate::pve::{ConfigFile, MappingKind, Section};
 use crate::value::{InterfaceName, PciClass, SpecString};
 
 /// The disks of the machine, and what they are called in the spec.
@@ -388,16 +388,14 @@ pub(super) fn mapped(
     sections
         .filter_map(|section| {
             let map = own_map(section, node)?;
+            let file = section.config_file();
             let plain = section
                 .properties()
-                .all(|(key, _)| matches!(key, "map" | "description"));
+                .all(|(key, _)| file.option(key).is_some());
             let named = crate::value::Name::parse(section.id()).is_ok();
             let mut map = map;
-            map.extend(
-                section
-                    .get("description")
-                    .map(|text| ("description".to_owned(), text.to_owned())),
-            );
+            let options = section.properties().filter(|(key, _)| *key != "map");
+            map.extend(options.map(|(key, value)| (key.to_owned(), value.to_owned())));
             (plain && named).then(|| (section.id().to_owned(), map))
         })
         .collect()
@@ -460,6 +458,11 @@ fn pci(writing: &Writing<'_>, doc: &mut Doc) {
             "iommu-group",
             map.get("iommugroup").map(|group| Toml::number(group)),
         );
+        for (key, value) in map.iter().filter(|(key, _)| *key != "description") {
+            if let Some(schema) = ConfigFile::Mapping(MappingKind::Pci).option(key) {
+                table.set_as(&kebab(key), schema_value(schema, value), key);
+            }
+        }
         doc.push(table);
     }
     for (place, name) in &writing.passed {

@@ -40,7 +40,7 @@ macro_rules! codes {
 
             /// Whether a spec's `[lints]` can set its level: it is a warning, at least of what is there already.
             pub fn has_level(self) -> bool {
-                self.severity() == Severity::Warning || matches!(self, Self::MOX0601)
+                self.severity() == Severity::Warning || matches!(self, Self::MOX0110 | Self::MOX0601)
             }
 
             /// What kind of problem it is, in a few words.

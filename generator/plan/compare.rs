@@ -21,6 +21,7 @@ use crate::facts::network::hosts_line;
 use crate::live::{FileText, Item, Snapshot, Unread};
 use crate::model::Host;
 use crate::output::{FileSet, Sha256};
+use crate::pve::interfaces::named_vlan;
 use crate::pve::schema::{ConfigFile, OptionSchema};
 use crate::pve::{GuestConfig, GuestKind, MappingKind, Release, SectionConfig, SectionFile};
 use crate::shell::Command;
@@ -1642,10 +1643,27 @@ impl Rules for InterfaceRules {
         Class::NETWORK
     }
 
-    fn is_same(&self, _: &Object, option: &str, live: Option<&str>, wanted: Option<&str>) -> bool {
+    fn is_same(
+        &self,
+        object: &Object,
+        option: &str,
+        live: Option<&str>,
+        wanted: Option<&str>,
+    ) -> bool {
+        let named = match object {
+            Object::Interface(name) => named_vlan(name),
+            _ => None,
+        };
         let canonical = |value: Option<&str>| {
             let value = value.unwrap_or("");
             match option {
+                // What the name says already.
+                "vlan-raw-device" if value.is_empty() => {
+                    named.map_or_else(String::new, |(parent, _)| parent.to_owned())
+                }
+                "vlan-id" if value.is_empty() => {
+                    named.map_or_else(String::new, |(_, id)| id.to_string())
+                }
                 "bridge-ports" | "bond-slaves" | "bridge-vids" | "ovs-ports" | "ovs-bonds"
                 | "ovs-options" => {
                     let words = as_set(value);

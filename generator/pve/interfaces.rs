@@ -615,8 +615,8 @@ fn first_word(line: &str) -> &str {
     line.split_whitespace().next().unwrap_or_default()
 }
 
-/// `<parent>.<id>`
-fn named_vlan(name: &str) -> Option<(&str, u16)> {
+/// What the name of a VLAN says: `<parent>.<id>`
+pub(crate) fn named_vlan(name: &str) -> Option<(&str, u16)> {
     let (parent, id) = name.rsplit_once('.')?;
     let digits = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit());
     Some((

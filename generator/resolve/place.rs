@@ -93,7 +93,15 @@ impl PlaceKeys<'_> {
         host: &Host,
         sink: &mut Sink,
     ) -> Placement {
-        expect_use(host, store, purpose.wanted, purpose.what, sink);
+        if let Some(wrong) = wrong_use(host, store, purpose.wanted, purpose.what) {
+            // Of a virtual machine its start looks at that, too (`check_volume_storage_type` of PVE::QemuServer).
+            let runs = self.volume.is_some() && purpose.wanted == DatasetUse::Containers;
+            sink.push(if runs {
+                wrong.softened().note("a container with a volume that is there starts; Proxmox VE refuses to change, restore or move it")
+            } else {
+                wrong
+            });
+        }
         let medium = host.storage.store(store.value).medium();
         self.check_format(store, host, sink);
         let volume = if let Some(name) = self.volume {
@@ -261,11 +269,21 @@ pub(super) fn expect_use(
     what: &str,
     sink: &mut Sink,
 ) {
+    if let Some(wrong) = wrong_use(host, store, wanted, what) {
+        sink.push(wrong);
+    }
+}
+
+/// What is told of a store that is for something else.
+fn wrong_use(
+    host: &Host,
+    store: Spanned<StoreRef>,
+    wanted: DatasetUse,
+    what: &str,
+) -> Option<Diagnostic> {
     let item = host.storage.store(store.value);
     // Without a use the store was reported already.
-    let Some(found) = item.uses().first().filter(|_| !item.is_for(wanted)) else {
-        return;
-    };
+    let found = item.uses().first().filter(|_| !item.is_for(wanted))?;
     let fitting: Vec<String> = host
         .storage
         .stores()
@@ -277,19 +295,16 @@ pub(super) fn expect_use(
     } else {
         format!("for that there is {}", fitting.join(", "))
     };
-    sink.push(
-        Diagnostic::new(
-            Code::MOX0110,
-            store.span,
-            format!(
-                "the {} `{}` is not for {what}",
-                item.what(),
-                item.name().value
-            ),
-        )
-        .also(found.span, format!("it is for `{}`", found.value))
-        .help(help),
+    let message = format!(
+        "the {} `{}` is not for {what}",
+        item.what(),
+        item.name().value
     );
+    Some(
+        Diagnostic::new(Code::MOX0110, store.span, message)
+            .also(found.span, format!("it is for `{}`", found.value))
+            .help(help),
+    )
 }
 
 impl Index<'_> {
