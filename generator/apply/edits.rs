@@ -89,6 +89,22 @@ struct Part {
     value: String,
 }
 
+/// Whether a part of an option that changes is the change's: the lines of a mapping are a node's each.
+fn is_of_change(part: &Part, change: &Change) -> bool {
+    let node = |text: &str| node_of(text.lines().next().unwrap_or_default()).map(str::to_owned);
+    part.option.as_deref() != Some("map")
+        || change
+            .before
+            .as_deref()
+            .is_some_and(|before| node(before) == node(&part.value))
+}
+
+/// The node that a line of a mapping is of.
+fn node_of(map: &str) -> Option<&str> {
+    let mut parts = map.split(',');
+    parts.find_map(|part| part.trim().strip_prefix("node="))
+}
+
 struct Sides {
     grammar: Grammar,
     policy: Policy,
@@ -145,7 +161,9 @@ impl Sides {
             value_of(&self.wanted, &part.key).is_none()
                 && (value_of(&self.left, &part.key).is_some()
                     // Another value of one and the same option, and no further word or line.
-                    || option.is_some() && matches!(self.grammar, Grammar::Sections | Grammar::Keys))
+                    || option.is_some()
+                        && matches!(self.grammar, Grammar::Sections | Grammar::Keys)
+                        && is_of_change(part, change))
         });
         // A section goes last of all, and only where nobody has added to it.
         let mut header = None;
@@ -340,8 +358,7 @@ fn sections(text: &str) -> Vec<Part> {
             let (option, value) = bare.split_once(char::is_whitespace).unwrap_or((bare, ""));
             let value = value.trim_start();
             let key = if option == "map" {
-                let node = value.split(',').find_map(|part| part.strip_prefix("node="));
-                format!("{id}\tmap of {}", node.unwrap_or_default())
+                format!("{id}\tmap of {}", node_of(value).unwrap_or_default())
             } else {
                 format!("{id}\t{option}")
             };
@@ -543,6 +560,26 @@ mod tests {
         let comes = change(object, None, (None, Some("")));
         let edits = of(Grammar::Sections, Policy::Mapping, texts, &[&comes]);
         assert_eq!(shown(&edits), ["gpu\tmap of b: - > node=b,path=0000:02:00"]);
+        // The node's own line changes, or goes.
+        let texts = Texts {
+            live: "gpu\n\tmap node=a,path=0000:01:00\n\tmap node=b,path=0000:01:00\n",
+            ..texts
+        };
+        let object = Object::Mapping(MappingKind::Pci, "gpu".to_owned());
+        let own = Some("node=b,path=0000:01:00");
+        let moves = change(object.clone(), Some("map"), (own, Some("node=b,path=0000:02:00")));
+        let edits = of(Grammar::Sections, Policy::Mapping, texts, &[&moves]);
+        assert_eq!(
+            shown(&edits),
+            ["gpu\tmap of b: node=b,path=0000:01:00 > node=b,path=0000:02:00"]
+        );
+        let goes = change(object, Some("map"), (own, None));
+        let texts = Texts {
+            wanted: "gpu\n\tdescription none here\n",
+            ..texts
+        };
+        let edits = of(Grammar::Sections, Policy::Mapping, texts, &[&goes]);
+        assert_eq!(shown(&edits), ["gpu\tmap of b: node=b,path=0000:01:00 > -"]);
     }
 
     #[test]
