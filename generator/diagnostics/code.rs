@@ -159,6 +159,7 @@ codes! {
     MOX0331 Warning "a share that belongs to root in an unprivileged container";
     MOX0332 Error   "a store that is not on this host";
     MOX0333 Warning "a node that is no host of the fleet";
+    MOX0334 Error   "two settings of one dataset";
     MOX0341 Warning "small blocks on raidz";
     MOX0401 Error   "more memory taken than there is";
     MOX0402 Warning "more memory promised than there is";

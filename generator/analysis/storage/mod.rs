@@ -16,7 +16,7 @@ use crate::facts::{Facts, space};
 use self::backups::{into_a_guest, nothing_outside, same_pool};
 use self::cache::{cache_bounds, cache_size};
 use self::disks::{disks_elsewhere, disks_of_guests, disks_twice, one_disk_twice, unstable_names};
-use self::overlooked::{hidden_datasets, installers_own, shares_of_root};
+use self::overlooked::{hidden_datasets, installers_own, root_twice, shares_of_root};
 use self::places::one_place;
 use self::pools::{
     lonely_log, long_rebuild, pulled_out, sectors, too_few, two_as_raidz, uneven, weaker,
@@ -44,6 +44,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     }
     pulled_out(host, sink);
     installers_own(host, sink);
+    root_twice(host, sink);
     into_a_guest(host, sink);
     one_place(host, sink);
     hidden_datasets(host, sink);

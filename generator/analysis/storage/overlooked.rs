@@ -26,6 +26,33 @@ pub(super) fn installers_own(host: &Host, sink: &mut Sink) {
     }
 }
 
+/// A pool's root is a dataset, and may stand in the spec as both: then they say one thing.
+pub(super) fn root_twice(host: &Host, sink: &mut Sink) {
+    let datasets = host.storage.datasets.values();
+    for dataset in datasets.filter(|dataset| dataset.path.value.is_none()) {
+        let pool = &host.storage.pools[dataset.pool.value];
+        let Some(compression) = &dataset.compression else {
+            continue;
+        };
+        if !pool.compression.is_written() || pool.compression.value == compression.value {
+            continue;
+        }
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0334,
+                compression.span,
+                format!(
+                    "`{}` is the root of the pool `{}`, which has another compression",
+                    dataset.name.value, pool.name.value
+                ),
+            )
+            .also(pool.compression.span, "the pool's")
+            .note("what a run sets by the one, the next one takes back by the other")
+            .help("say it once: at the pool, or at the dataset"),
+        );
+    }
+}
+
 /// A folder in a container below which datasets are mounted: a bind mount shows what is in the folder itself, not what is
 /// mounted below it (`PVE::LXC::__bindmount_do`: `mount -o bind`).
 pub(super) fn hidden_datasets(host: &Host, sink: &mut Sink) {
