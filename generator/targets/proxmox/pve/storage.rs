@@ -181,8 +181,9 @@ impl<'a> Storage<'a> {
     }
 
     fn disabled(&mut self, disabled: &crate::model::Setting<bool>) {
-        if **disabled {
-            self.set("disable", 1, disabled.span);
+        // Said, it is what the host's own `disable` becomes.
+        if disabled.is_written() {
+            self.set("disable", u8::from(**disabled), disabled.span);
         }
     }
 
