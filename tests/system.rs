@@ -212,6 +212,7 @@ impl FakeHost {
             "update-initramfs",
             "update-grub",
             "proxmox-boot-tool",
+            "iptables",
             "sysctl",
             "pvesm",
             "pveam",

@@ -133,7 +133,7 @@ renames=()
 
 # switch_network FOLDER PATH...: a path that is not in FOLDER goes.
 switch_network() {
-  local from=$1 path gateway before=() one links='' status=0
+  local from=$1 path gateway before=() one links='' status=0 gone=''
   shift
   for gateway in "${gateways[@]}"; do
     if timeout -k 5 10 ping -c 1 -W 2 "$gateway" >/dev/null 2>&1 </dev/null; then
@@ -158,7 +158,9 @@ switch_network() {
   arm_timer
   for path; do
     if [[ $path == etc/network/interfaces ]]; then
+      gone=$(gone_rules "$root/$path" "$from/$path")
       put_network_file "$from" "$path"
+      drop_rules "$gone"
     fi
   done
   for one in "${renames[@]}"; do
@@ -173,6 +175,27 @@ switch_network() {
   confirm_network
   network_stays
   trap - INT TERM HUP PIPE
+}
+
+# gone_rules OLD NEW: the commands by which one file takes rules of the packet filter away, and which the other has no longer.
+# ifreload runs `post-down` for an interface that goes alone: of one that stays, an address that was forwarded would stay so.
+gone_rules() {
+  if [[ -e $1 ]]; then
+    awk '{ $1 = $1 }
+      !/^post-down ip6?tables -t [a-z]+ -D [A-Za-z0-9 .\/:,+_=!-]+$/ { next }
+      FILENAME == ARGV[1] { has[$0] = 1; next }
+      !has[$0]' "$([[ -e $2 ]] && printf %s "$2" || printf /dev/null)" "$1"
+  fi
+}
+
+# drop_rules LINES: of `gone_rules`. One that is not there need not go.
+drop_rules() {
+  local words=()
+  while read -r -a words; do
+    if ((${#words[@]})); then
+      timeout -k 5 20 "${words[@]:1}" >/dev/null 2>&1 </dev/null || true
+    fi
+  done <<<"$1"
 }
 
 # rename_card 'MAC FROM TO': only one that is down takes another name. ifupdown2 brings up what it knows to be new alone, so a
@@ -226,7 +249,7 @@ guard_network() {
     printf '#!/bin/bash\n# Brings the network back to what it was before %s, unless it was confirmed.\n{\n' "${run##*/}"
     printf 'set -uo pipefail\nexport LC_ALL=C PATH=%q\n' "$PATH"
     printf 'root=%q state=%q run=%q\n' "$root" "$state" "$run"
-    declare -f network_back card_of
+    declare -f network_back card_of gone_rules drop_rules
     # shellcheck disable=SC2016 # for the script
     printf 'network_back "${1:-}" >>%q 2>&1\nexit\n}\n' "$run/output"
   } >"$saved/back.sh" || fail "cannot write $run: the network was not touched"
@@ -275,7 +298,10 @@ arm_timer() {
     /bin/bash "$run/network/back.sh"; then
     fail "$step_title: \`systemd-run\` failed, so nothing would guard the network: $(seen "$work/output")"
   fi
+  printf -v armed '%(%s)T' -1
 }
+# When the guard was armed: from then on its time runs.
+armed=0
 
 disarm_timer() {
   # Status 5: there is no such unit, or none any more.
@@ -285,13 +311,14 @@ disarm_timer() {
 
 # network_back [restarted]: by this script, by the timer, or when the host starts; whoever comes first.
 network_back() {
-  local path mac old new here links='' saved
+  local path mac old new here links='' saved failed='' gone=''
   exec 8>>"$state/network-lock"
   flock --timeout 300 8
   if [[ ! -s $state/network-unconfirmed || $(<"$state/network-unconfirmed") != "$run" ]]; then
     return 0
   fi
   saved=$run/network
+  gone=$(gone_rules "$root/etc/network/interfaces" "$saved/files/etc/network/interfaces")
   while IFS= read -r path; do
     case $path in
       *.link) links=1 ;;
@@ -302,12 +329,17 @@ network_back() {
       else
         # A disk that is full: over the file itself.
         rm -f -- "$root/$path.moxc-new"
-        cat -- "$saved/files/$path" >"$root/$path"
+        cat -- "$saved/files/$path" >"$root/$path" || failed=1
       fi
     else
-      rm -f -- "$root/$path"
+      rm -f -- "$root/$path" || failed=1
     fi
   done <"$saved/paths"
+  if [[ -n $failed ]]; then
+    # The guard stays: it tries again when the host starts.
+    printf 'the files of the network that worked before %s could not be put back\n' "${run##*/}"
+    return 1
+  fi
   while read -r mac old new; do
     here=$(card_of "$mac") || continue
     if [[ $here != "$old" ]]; then
@@ -317,7 +349,13 @@ network_back() {
     timeout -k 5 20 ip link set dev "$old" up
   done <"$saved/names"
   if [[ ${1:-} != restarted ]]; then
-    timeout -k 5 120 ifreload -a || printf 'ifreload of the old network ended with %s\n' "$?"
+    if grep -qx etc/network/interfaces "$saved/paths"; then
+      drop_rules "$gone"
+    fi
+    timeout -k 5 120 ifreload -a || {
+      failed=$?
+      printf 'ifreload of the old network ended with %s\n' "$failed"
+    }
   fi
   if [[ -n $links ]]; then
     timeout -k 5 900 update-initramfs -u -k all
@@ -330,6 +368,9 @@ network_back() {
   timeout -k 5 60 systemctl disable moxc-network-back.service
   rm -f -- "$root/etc/systemd/system/moxc-network-back.service" "$state/network-unconfirmed"
   timeout -k 5 60 systemctl daemon-reload
+  if [[ -n $failed ]]; then
+    return 2
+  fi
   printf 'the network that worked before %s is back\n' "${run##*/}"
 }
 
@@ -381,9 +422,8 @@ look_at_network() {
 confirm_network() {
   local answer='' now until seconds
   must number seconds "$network_timeout" 'the time to confirm the network'
+  until=$((armed + seconds - 10))
   if [[ -n $await ]]; then
-    printf -v until '%(%s)T' -1
-    until=$((until + seconds - 10))
     event confirm run "${run##*/}" path "$run/confirmed"
     line "waiting for a second connection: $(shown touch "$run/confirmed")"
     while [[ ! -e $run/confirmed ]]; do
@@ -401,8 +441,13 @@ confirm_network() {
   if ! { : </dev/tty; } 2>/dev/null; then
     fail "$step_title: the terminal is gone, and nobody confirmed the new network"
   fi
-  printf 'The new network is up. Keep it? Without an answer it goes back in %s seconds. [y/N] ' "$((seconds / 2))" >/dev/tty
-  read -r -t "$((seconds / 2))" answer </dev/tty || true
+  printf -v now '%(%s)T' -1
+  seconds=$((until - now))
+  if ((seconds < 1)); then
+    fail "$step_title: the new network took too long to come up for anybody to confirm it in time"
+  fi
+  printf 'The new network is up. Keep it? Without an answer it goes back in %s seconds. [y/N] ' "$seconds" >/dev/tty
+  read -r -t "$seconds" answer </dev/tty || true
   case $answer in
     y | Y | yes) ;;
     *) fail "$step_title: the new network was not confirmed" ;;
