@@ -7,13 +7,13 @@ use crate::applied::{LIVE, homelab, in_use, moxc, reachable, refused};
 use crate::program::Said;
 use crate::system::{FakeHost, fine, specs};
 
-fn apply(host: &FakeHost, more: &[&str]) -> Said {
+pub(crate) fn apply(host: &FakeHost, more: &[&str]) -> Said {
     let args = ["apply", "host.toml", "--live", LIVE, "--yes"];
     moxc(host, &[&args[..], more].concat())
 }
 
 /// The plan as data.
-fn plan(host: &FakeHost, more: &[&str]) -> serde_json::Value {
+pub(crate) fn plan(host: &FakeHost, more: &[&str]) -> serde_json::Value {
     let args = [
         "--message-format",
         "json",
@@ -27,7 +27,7 @@ fn plan(host: &FakeHost, more: &[&str]) -> serde_json::Value {
 }
 
 /// What a plan shows of the objects that begin so: `OBJECT OPTION: BEFORE > AFTER (CAUSE)`.
-fn shown(plan: &serde_json::Value, object: &str) -> Vec<String> {
+pub(crate) fn shown(plan: &serde_json::Value, object: &str) -> Vec<String> {
     let changes = plan["changes"].as_array().expect("a list");
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
     changes
@@ -57,14 +57,14 @@ fn commands(plan: &serde_json::Value, object: &str) -> Vec<String> {
 }
 
 /// A host in use that an apply has brought to the spec.
-fn applied() -> FakeHost {
+pub(crate) fn applied() -> FakeHost {
     let host = in_use();
     fine(&apply(&host, &[]));
     host
 }
 
 /// Another spec.
-fn say(host: &FakeHost, from: &str, to: &str) {
+pub(crate) fn say(host: &FakeHost, from: &str, to: &str) {
     let spec = host.read("host.toml");
     let changed = spec.replace(from, to);
     assert_ne!(spec, changed, "{from}");
@@ -632,7 +632,7 @@ fn a_job_backs_up_those_that_the_spec_says_and_no_others() {
 }
 
 /// What a plan lists as the host's alone, of the objects that begin so: `OBJECT OPTION: VALUE`.
-fn foreign(plan: &serde_json::Value, object: &str) -> Vec<String> {
+pub(crate) fn foreign(plan: &serde_json::Value, object: &str) -> Vec<String> {
     let foreign = plan["foreign"].as_array().expect("a list");
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
     foreign
@@ -650,14 +650,14 @@ fn foreign(plan: &serde_json::Value, object: &str) -> Vec<String> {
 }
 
 /// Changes a file of the host by hand.
-fn by_hand(host: &FakeHost, path: &str, from: &str, to: &str) {
+pub(crate) fn by_hand(host: &FakeHost, path: &str, from: &str, to: &str) {
     let text = host.read(path);
     let changed = text.replacen(from, to, 1);
     assert_ne!(text, changed, "{from}:\n{text}");
     host.write(path, &changed);
 }
 
-const INTERFACES: &str = "root/etc/network/interfaces";
+pub(crate) const INTERFACES: &str = "root/etc/network/interfaces";
 
 #[test]
 fn guests_that_the_spec_does_not_know_stay_in_a_job() {

@@ -5,6 +5,7 @@ mod adopt;
 mod applied;
 mod applied_faults;
 mod applied_images;
+mod applied_others;
 mod applied_plan;
 mod applied_steps;
 mod borders;

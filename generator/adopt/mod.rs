@@ -550,7 +550,7 @@ fn after_plan(decided: &Decided, changes: &[Change]) -> Decided {
                 let job = timers::schedule_of(name).unwrap_or(name).to_owned();
                 keep(decided, &mut next, Part::Job(job), change);
             }
-            Object::Firewall(_) | Object::Unit(_) | Object::File(_) => {
+            Object::Section(..) | Object::Firewall(_) | Object::Unit(_) | Object::File(_) => {
                 let Some(line) = &change.line else {
                     // What no file of the tree says: the node's line in `/etc/hosts`.
                     if let Object::File(path) = &change.object {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::{Cause, Change, Object, When, firewall_entry};
+use crate::plan::{ALIASES, Cause, Change, Object, When, firewall_entry, section_texts};
 
 use super::{Grammar, Item, Policy};
 
@@ -89,6 +89,11 @@ struct Part {
     value: String,
 }
 
+/// Whether an option of the firewall is the order of a section.
+fn is_order(option: &str) -> bool {
+    option.eq_ignore_ascii_case("rules") || option.starts_with("group ")
+}
+
 /// Whether a part of an option that changes is the change's: the lines of a mapping are a node's each.
 fn is_of_change(part: &Part, change: &Change) -> bool {
     let node = |text: &str| node_of(text.lines().next().unwrap_or_default()).map(str::to_owned);
@@ -127,6 +132,15 @@ impl Sides {
             if !edits.stays.contains(&why) {
                 edits.stays.push(why);
             }
+            return;
+        }
+        // Rules that change places.
+        if self.grammar == Grammar::Firewall
+            && let Some(option) = option
+            && is_order(option)
+        {
+            let before = change.before.as_deref();
+            push(edits, &format!("[{option}]"), before, change.after.clone());
             return;
         }
         // An option of an object that the file does not hold comes with the object.
@@ -189,9 +203,6 @@ impl Sides {
             return Some(by_hand(change));
         }
         let [what, before, after] = shown(change);
-        if self.policy == Policy::New && self.left.is_empty() && !self.live.is_empty() {
-            return Some(format!("{} is somebody else's, and stays", change.object));
-        }
         if is_made_anew(change) {
             let way_out = match &change.object {
                 Object::Storage(name) => {
@@ -317,7 +328,10 @@ fn name_of(grammar: Grammar, object: &Object) -> &str {
     match (grammar, object) {
         (
             Grammar::Sections,
-            Object::Storage(name) | Object::Job(name) | Object::Mapping(_, name),
+            Object::Storage(name)
+            | Object::Job(name)
+            | Object::Mapping(_, name)
+            | Object::Section(_, name),
         ) => name,
         _ => "",
     }
@@ -335,37 +349,25 @@ fn items(grammar: Grammar, text: &str) -> Vec<Part> {
 
 fn sections(text: &str) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
-    let mut id: Option<&str> = None;
-    for line in text.lines() {
-        if line.trim().is_empty() {
-            id = None;
-        } else if line.starts_with('#') {
-        } else if !line.starts_with(char::is_whitespace) {
-            let head = line.trim_end();
-            let (name, value) = match head.split_once(':') {
-                Some((kind, name)) => (name.trim_start(), format!("{kind}: {}", name.trim_start())),
-                None => (head, head.to_owned()),
-            };
-            id = Some(name);
-            parts.push(Part {
-                key: name.to_owned(),
-                object: name.to_owned(),
-                option: None,
-                value,
-            });
-        } else if let Some(id) = id {
-            let bare = line.trim();
-            let (option, value) = bare.split_once(char::is_whitespace).unwrap_or((bare, ""));
-            let value = value.trim_start();
+    for section in section_texts(text) {
+        let id = section.id;
+        parts.push(Part {
+            key: id.to_owned(),
+            object: id.to_owned(),
+            option: None,
+            value: match section.kind {
+                Some(kind) => format!("{kind}: {id}"),
+                None => id.to_owned(),
+            },
+        });
+        for (option, value) in section.properties {
             let key = if option == "map" {
                 format!("{id}\tmap of {}", node_of(value).unwrap_or_default())
             } else {
                 format!("{id}\t{option}")
             };
-            // A device may have several lines of one node.
-            if option == "map"
-                && let Some(known) = parts.iter_mut().find(|part| part.key == key)
-            {
+            // An option may have several lines, a device several of one node.
+            if let Some(known) = parts.iter_mut().find(|part| part.key == key) {
                 known.value.push('\n');
                 known.value.push_str(value);
                 continue;
@@ -425,11 +427,11 @@ fn firewall(text: &str) -> Vec<Part> {
             && let Some(end) = bare.find(']')
         {
             let name = &bare[..=end];
-            section = Some(if name.eq_ignore_ascii_case("[options]") {
-                "[OPTIONS]"
-            } else {
-                name
-            });
+            let known = ["[OPTIONS]", ALIASES];
+            let known = known
+                .into_iter()
+                .find(|known| name.eq_ignore_ascii_case(known));
+            section = Some(known.unwrap_or(name));
             continue;
         }
         let Some(section) = section else { continue };
@@ -444,8 +446,20 @@ fn firewall(text: &str) -> Vec<Part> {
                 let Some(rule) = firewall_entry(line) else {
                     continue;
                 };
-                let option = format!("{section} {rule}");
-                part(&format!("{section}\t{line}"), &option, line)
+                if section == ALIASES {
+                    let name = rule.split(' ').next().unwrap_or_default();
+                    part(
+                        &format!("{section}\t{name}"),
+                        &format!("{section} {name}"),
+                        line,
+                    )
+                } else {
+                    part(
+                        &format!("{section}\t{line}"),
+                        &format!("{section} {rule}"),
+                        line,
+                    )
+                }
             }
         };
         if value_of(&parts, &new.key).is_none() {
@@ -567,7 +581,11 @@ mod tests {
         };
         let object = Object::Mapping(MappingKind::Pci, "gpu".to_owned());
         let own = Some("node=b,path=0000:01:00");
-        let moves = change(object.clone(), Some("map"), (own, Some("node=b,path=0000:02:00")));
+        let moves = change(
+            object.clone(),
+            Some("map"),
+            (own, Some("node=b,path=0000:02:00")),
+        );
         let edits = of(Grammar::Sections, Policy::Mapping, texts, &[&moves]);
         assert_eq!(
             shown(&edits),
@@ -617,12 +635,26 @@ mod tests {
                 "[RULES]\tIN ACCEPT -p tcp # ssh: - > IN ACCEPT -p tcp # ssh"
             ]
         );
-        // A file that is somebody else's.
-        let edits = of(Grammar::Firewall, Policy::New, texts, &[&enable]);
-        assert_eq!(edits.items, []);
+        // An alias has one address, and rules have an order.
+        let cluster = Object::Firewall("cluster".to_owned());
+        let alias = change(
+            cluster.clone(),
+            Some("[ALIASES] web"),
+            (Some("192.0.2.7"), Some("192.0.2.8")),
+        );
+        let order = change(cluster, Some("RULES"), (Some("a\nb"), Some("b\na")));
+        let texts = Texts {
+            live: "[aliases]\nweb 192.0.2.7 # mine\n",
+            wanted: "[ALIASES]\nweb 192.0.2.8\n",
+            left: "",
+        };
+        let edits = of(Grammar::Firewall, Policy::Plain, texts, &[&alias, &order]);
         assert_eq!(
-            edits.stays,
-            ["firewall/cluster is somebody else's, and stays"]
+            shown(&edits),
+            [
+                "[ALIASES]\tweb: web 192.0.2.7 # mine > web 192.0.2.8",
+                "[RULES]: a\nb > b\na"
+            ]
         );
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::option_of_interface;
+use crate::plan::{option_of_interface, unbroken, whole_lines};
 
 /// A file that is merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,8 +81,8 @@ impl Piece<'_> {
     /// What stands before the line that begins it.
     fn above(&self) -> &str {
         let mut above = 0;
-        for line in self.text.split_inclusive('\n') {
-            if line.split_ascii_whitespace().next() == Some(self.word) {
+        for line in whole_lines(self.text) {
+            if words(line).next() == Some(self.word) {
                 break;
             }
             above += line.len();
@@ -99,6 +99,14 @@ fn begins(word: &str) -> bool {
     ) || word.starts_with("allow-")
 }
 
+/// The words of a whole line.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let words = line.split_ascii_whitespace();
+    words
+        .map(|word| word.trim_end_matches('\\'))
+        .filter(|word| !word.is_empty())
+}
+
 /// The pieces of a text, which are all of it.
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces: Vec<Piece<'_>> = Vec::new();
@@ -107,9 +115,9 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     // Blank lines and comments before the next beginning belong to it, comments directly below a stanza to the stanza,
     // where Proxmox VE writes them. An option belongs to its stanza also behind an empty line.
     let mut blank = true;
-    for line in text.split_inclusive('\n') {
+    for line in whole_lines(text) {
         let bare = line.trim();
-        let mut words = bare.split_ascii_whitespace();
+        let mut words = words(line);
         let word = words.next().unwrap_or_default();
         let end = at + line.len();
         if begins(word) {
@@ -348,7 +356,8 @@ struct Said<'a> {
 /// What a line of a stanza says; none where it is a comment, begins the stanza or follows from another line.
 fn said_by<'a>(piece: &Piece<'_>, line: &'a str) -> Option<Said<'a>> {
     let family = piece.family().map(|_| piece.prefix());
-    let mut words = line.split_ascii_whitespace();
+    let whole = unbroken(line);
+    let mut words = whole.split_ascii_whitespace();
     let word = words.next()?;
     if word.starts_with('#') || begins(word) {
         return None;
@@ -429,12 +438,12 @@ fn standing(
         let family = piece.prefix();
         let is_other = |option: &str| differs.options.contains(&format!("{family}{option}"));
         let mut lines = Vec::new();
-        for (at, line) in piece.text.split_inclusive('\n').enumerate() {
+        for (at, line) in whole_lines(piece.text).enumerate() {
             let mut text = line.to_owned();
             if !text.ends_with('\n') {
                 text.push('\n');
             }
-            if line.split_ascii_whitespace().next() == Some("iface") {
+            if words(line).next() == Some("iface") {
                 if is_other("method") {
                     text = beginning(name, piece, own);
                 }
@@ -468,7 +477,8 @@ fn standing(
 fn wanted<'p, 'a>(own: &[&'p Piece<'a>], differs: &Differs) -> Vec<Vec<(&'p Piece<'a>, Said<'a>)>> {
     let mut all: Vec<Vec<(&Piece<'_>, Said<'_>)>> = Vec::new();
     for piece in own {
-        for said in piece.text.lines().filter_map(|line| said_by(piece, line)) {
+        let lines = whole_lines(piece.text).map(str::trim_end);
+        for said in lines.filter_map(|line| said_by(piece, line)) {
             if !differs.options.contains(&said.option) {
                 continue;
             }
@@ -496,8 +506,8 @@ fn beginning(name: &str, piece: &Piece<'_>, own: &[&Piece<'_>]) -> String {
 }
 
 fn first_line(piece: &Piece<'_>) -> String {
-    let line = piece.text[piece.above().len()..].lines().next();
-    format!("{}\n", line.unwrap_or_default())
+    let line = whole_lines(&piece.text[piece.above().len()..]).next();
+    format!("{}\n", line.unwrap_or_default().trim_end())
 }
 
 /// Stanzas of a family that the host does not have yet, without what stands in them.
@@ -654,6 +664,31 @@ mod tests {
     fn with(from: &str, to: &str) -> String {
         assert!(NOW.contains(from), "{from}");
         NOW.replacen(from, to, 1)
+    }
+
+    #[test]
+    fn a_line_that_goes_on_is_one() {
+        let now = "auto \\\n  vmbr0\niface vmbr0 inet static\n\taddress 10.0.0.1/24\n\tbridge_ports eno1 \\\n\t\teno2\n\
+            \tpost-up ip route add \\\n\t  10.9.0.0/16 via 10.0.0.9\n# a remark \\\n  mtu 9000\n\nauto eno1\n";
+        let own = "auto vmbr0\niface vmbr0 inet static\n\taddress 10.0.0.1/24\n\tbridge-ports eno1 eno3\n\
+            \tpost-up ip route add 10.9.0.0/16 via 10.0.0.9\n";
+        let all = [("vmbr0", differs(&["bridge-ports"]))];
+        let new = now.replace("bridge_ports eno1 \\\n\t\teno2", "bridge-ports eno1 eno3");
+        assert_eq!(merged(now, own, "", &all).text, new);
+        // It goes as one, too.
+        let all = [("vmbr0", differs(&["post-up"]))];
+        let own = own.lines().take(4).collect::<Vec<_>>().join("\n");
+        let new = now.replace(
+            "\tpost-up ip route add \\\n\t  10.9.0.0/16 via 10.0.0.9\n",
+            "",
+        );
+        assert_eq!(merged(now, &own, "", &all).text, new);
+        // An interface that goes leaves its other names on the line.
+        let left = "auto vmbr0 vmbr1\niface vmbr0 inet manual\niface vmbr1 inet manual\n";
+        let now = "auto vmbr0 \\\n vmbr1\niface vmbr0 inet manual\niface vmbr1 inet manual\n";
+        let own = "auto vmbr1\niface vmbr1 inet manual\n";
+        let merged = merged(now, own, left, &[]);
+        assert_eq!(merged.text, "auto vmbr1\niface vmbr1 inet manual\n");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::live::{Item, Snapshot};
 use crate::output::{FileSet, OutputFile, RelPath};
-use crate::plan::{Cause, Change, Object, Plan, When};
+use crate::plan::{Cause, Change, Object, Plan, When, interfaces_elsewhere};
 
 use super::edits::{self, Texts};
 use super::guests;
@@ -42,7 +42,9 @@ pub fn prepare(
         untouched: guests::untouched(plan, snapshot, left, adopt),
         hosts: plan.changes.iter().any(is_of_hosts),
         stays: stays(files, plan, snapshot),
+        by_hand: by_hand(files, plan, snapshot),
         interfaces: interfaces_by_hand(plan),
+        interfaces_refused: interfaces_refused(plan, snapshot),
     };
     let mut merged = FileSet::new();
     for file in files.iter() {
@@ -165,6 +167,21 @@ fn interfaces_by_hand(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
+/// Changes of interfaces whose lines stand in another file: a second stanza beside theirs would take nothing of them back.
+fn interfaces_refused(plan: &Plan, snapshot: &Snapshot) -> Vec<String> {
+    let elsewhere = interfaces_elsewhere(plan, snapshot).into_iter();
+    let mut refused: Vec<String> = elsewhere
+        .map(|(change, path)| {
+            format!(
+                "{} stands in /{path}, which moxc leaves alone: change it there, or move its stanza to /etc/network/interfaces",
+                change.object
+            )
+        })
+        .collect();
+    refused.dedup();
+    refused
+}
+
 /// What becomes of the files that others write, too, by path.
 fn edits(
     files: &FileSet,
@@ -193,13 +210,14 @@ fn edits(
             wanted: wanted.as_deref().unwrap_or_default(),
             left: left_text.unwrap_or_default(),
         };
-        let edits = edits::of(grammar, policy, texts, &of_file(plan, &path));
+        let changes = of_file(plan, &path);
+        let edits = edits::of(grammar, policy, texts, &changes);
         let refused = edits.refused.into_iter().map(Action::InTheWay);
         let mut actions: Vec<Action> = refused
             .chain(edits.stays.into_iter().map(Action::Leave))
             .collect();
         // What is as it should be is noted, too, as what the spec wanted.
-        if policy != Policy::New || left_text.is_some() || live.is_empty() {
+        if policy != Policy::New || left_text.is_some() || live.is_empty() || !changes.is_empty() {
             actions.push(Action::Edit {
                 grammar,
                 path: path.clone(),
@@ -323,22 +341,40 @@ fn stays(files: &FileSet, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, 
             }
             Item::Present(_) | Item::Absent => {}
         }
-        let of_file = |change: &&Change| match &change.object {
-            Object::Unit(name) => path.strip_prefix("etc/systemd/system/") == Some(name),
-            Object::File(name) => {
-                name == path
-                    || name == "etc/default/grub" && path.starts_with("etc/default/grub.d/")
-            }
-            Object::Interface(_) => path == "etc/network/interfaces",
-            _ => false,
-        };
-        let changes: Vec<&Change> = plan.changes.iter().filter(of_file).collect();
+        let changes: Vec<&Change> = of_own_file(plan, path).collect();
         if changes.iter().any(|change| change.cause != Cause::Host) {
             return None;
         }
         let told = (!changes.is_empty())
             .then(|| format!("/{path} was changed by hand and stays as it is"));
         Some((path.to_owned(), told))
+    });
+    own.collect()
+}
+
+/// The changes of a file that is all ours, or of the interfaces.
+fn of_own_file<'a>(plan: &'a Plan, path: &'a str) -> impl Iterator<Item = &'a Change> {
+    let is_of = move |change: &&Change| match &change.object {
+        Object::Unit(name) => path.strip_prefix("etc/systemd/system/") == Some(name),
+        Object::File(name) => {
+            name == path || name == "etc/default/grub" && path.starts_with("etc/default/grub.d/")
+        }
+        Object::Interface(_) => path == "etc/network/interfaces",
+        _ => false,
+    };
+    plan.changes.iter().filter(is_of)
+}
+
+/// Files that are all ours, that somebody changed since the last run, and that the spec changes: they are written as one, and
+/// the edit goes.
+fn by_hand(files: &FileSet, plan: &Plan, snapshot: &Snapshot) -> BTreeSet<String> {
+    let own = files.iter().filter_map(|file| {
+        let path = file.path.as_str().strip_prefix("proxmox/")?;
+        let is_edited = path != "etc/network/interfaces"
+            && tree::merged(path).is_none()
+            && snapshot.tree.file(path).present().is_some()
+            && of_own_file(plan, path).any(|change| change.cause == Cause::Both);
+        is_edited.then(|| path.to_owned())
     });
     own.collect()
 }

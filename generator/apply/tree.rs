@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::facts::hosts_file::HostsLine;
 use crate::facts::making::{Making, Makings};
 use crate::output::{FileSet, Mode, Sha256};
+use crate::plan::OTHER_SECTIONS;
 use crate::pve::{GuestConfig, GuestKind, SectionConfig, SectionFile};
 use crate::value::ImageSource;
 
@@ -59,8 +60,12 @@ pub struct Planned {
     pub hosts: bool,
     /// Files that are all ours, where the plan leaves them as they are, with what is told of it.
     pub stays: BTreeMap<String, Option<String>>,
+    /// Files that are all ours, and of which an edit by hand goes.
+    pub by_hand: BTreeSet<String>,
     /// What is told of interfaces that somebody changed by hand, where their file is written for another change.
     pub interfaces: Vec<String>,
+    /// What is in the way of a change of the interfaces.
+    pub interfaces_refused: Vec<String>,
 }
 
 /// Files that others write, too, in the order in which they are merged.
@@ -121,6 +126,13 @@ const MERGED: &[(&str, Grammar, Policy, Group)] = &[
     ),
 ];
 
+/// Every file that others write, too, and that every host may have.
+fn always_merged() -> impl Iterator<Item = (&'static str, Grammar, Policy, Group)> {
+    let others = OTHER_SECTIONS.iter();
+    let others = others.map(|path| (*path, Grammar::Sections, Policy::Plain, Group::Jobs));
+    MERGED.iter().copied().chain(others)
+}
+
 /// How a file is merged; none where it is all ours.
 pub fn merged(path: &str) -> Option<(Grammar, Policy, Group)> {
     if path.starts_with("etc/pve/nodes/") && path.ends_with("/host.fw") {
@@ -129,10 +141,9 @@ pub fn merged(path: &str) -> Option<(Grammar, Policy, Group)> {
     if path.starts_with("etc/pve/firewall/") && path.ends_with(".fw") {
         return Some((Grammar::Firewall, Policy::Plain, Group::Jobs));
     }
-    MERGED
-        .iter()
+    always_merged()
         .find(|(merged, ..)| *merged == path)
-        .map(|(_, grammar, policy, group)| (*grammar, *policy, *group))
+        .map(|(_, grammar, policy, group)| (grammar, policy, group))
 }
 
 /// Files that the installer writes, and that are replaced whole; a copy of what was there is kept.
@@ -394,7 +405,7 @@ fn check(tree: &FileSet, host: &str, guests: &[Guest], situation: &Situation) ->
         })
         .map(str::to_owned)
         .collect();
-    all.extend(MERGED.iter().map(|(path, ..)| (*path).to_owned()));
+    all.extend(always_merged().map(|(path, ..)| path.to_owned()));
     all.push(format!("etc/pve/nodes/{host}/host.fw"));
     all.sort();
     all.dedup();
@@ -469,11 +480,21 @@ fn put(path: &str, mode: Mode, situation: &Situation) -> Vec<Action> {
             );
         }
     }
-    vec![Action::Put {
+    let mut actions = Vec::new();
+    if let Situation::Planned(planned) = situation
+        && planned.by_hand.contains(path)
+    {
+        actions.push(Action::Typed {
+            name: file_object(path),
+            what: format!("/{path} was changed by hand, and is written anew: the edit goes"),
+        });
+    }
+    actions.push(Action::Put {
         path: path.to_owned(),
         mode: format!("{:o}", mode.bits()),
         base,
-    }]
+    });
+    actions
 }
 
 /// The files of the system, by path.
@@ -521,9 +542,8 @@ fn merges(
 pub(super) fn merged_files(tree: &FileSet, host: &str) -> Vec<(String, Grammar, Policy, Group)> {
     let own = format!("etc/pve/nodes/{host}/host.fw");
     let own = files(tree).any(|(path, ..)| path == own).then_some(own);
-    MERGED
-        .iter()
-        .map(|(path, ..)| (*path).to_owned())
+    always_merged()
+        .map(|(path, ..)| path.to_owned())
         .chain(own)
         .chain(
             files(tree)
@@ -660,6 +680,8 @@ fn network(tree: &FileSet, wanted: &Wanted, situation: &Situation) -> Vec<Action
     if !files.is_empty() {
         if let Situation::Planned(planned) = situation {
             actions.extend(planned.interfaces.iter().cloned().map(Action::Leave));
+            let refused = planned.interfaces_refused.iter().cloned();
+            actions.extend(refused.map(Action::InTheWay));
         }
         actions.push(Action::Network {
             files,

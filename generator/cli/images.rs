@@ -117,6 +117,7 @@ fn is_missing(making: &Making, plan: &Plan) -> bool {
             | Object::Storage(_)
             | Object::Mapping(..)
             | Object::Job(_)
+            | Object::Section(..)
             | Object::Firewall(_)
             | Object::Unit(_)
             | Object::File(_)

@@ -210,7 +210,7 @@ fn nodes_of(object: &Object) -> Vec<String> {
         Object::Interface(name) => ["bridge", "bond", "nic"]
             .map(|kind| format!("{kind}/{name}"))
             .to_vec(),
-        Object::Dataset(_) | Object::Lvm(_) | Object::File(_) => Vec::new(),
+        Object::Dataset(_) | Object::Lvm(_) | Object::Section(..) | Object::File(_) => Vec::new(),
     }
 }
 

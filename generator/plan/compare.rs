@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use super::classes::Kind;
 use super::firewall::{self, FirewallRules};
-use super::guests::{self, Found, object, program};
+use super::guests::{self, Found, cause_of, object, program};
 use super::items::{self, Apart, Items, OfObject, Options, Rules, Sides};
 use super::pair::Pair;
 use super::parse::{self, TYPE};
 use super::replication::Replication;
 use super::{
-    Cause, Change, Class, Foreign, Interrupts, Line, Object, Plan, Shown, When, in_order, storage,
-    value,
+    Cause, Change, Class, Foreign, Interrupts, Line, OTHER_SECTIONS, Object, Plan, Shown, When,
+    in_order, storage, value,
 };
 use crate::calendar::ProxmoxSchedule;
 use crate::facts::making::{Making, Makings};
@@ -89,6 +89,7 @@ pub fn compare(wanted: &Wanted<'_>, live: &Snapshot) -> Plan {
     }
     compared.guests(&mut found);
     compared.section_files(&mut found);
+    compared.other_sections(&mut found);
     compared.firewall(&mut found);
     compared.interfaces(&mut found);
     compared.boot(&mut found);
@@ -136,6 +137,38 @@ pub fn changes_of_guest(
         making: &Making::default(),
     };
     guests::compare(&pair, &|_| None).changes
+}
+
+/// The changes of interfaces whose lines stand in a file of their own below `interfaces.d`, with that file.
+pub(crate) fn interfaces_elsewhere<'a>(
+    plan: &'a Plan,
+    live: &Snapshot,
+) -> Vec<(&'a Change, String)> {
+    let main = live.tree.file("etc/network/interfaces");
+    let main = main
+        .present()
+        .map_or_else(Items::new, |file| parse::interfaces(&file.text));
+    let more: Vec<(&str, Items)> = live
+        .interfaces_more
+        .iter()
+        .map(|(name, file)| (name.as_str(), parse::interfaces(&file.file.text)))
+        .collect();
+    let changes = plan.changes.iter().filter(|change| {
+        matches!(change.object, Object::Interface(_)) && change.cause != Cause::Host
+    });
+    changes
+        .filter_map(|change| {
+            let says = |items: &Items| match (&change.option, &change.before) {
+                (Some(option), Some(_)) => items
+                    .get(&change.object)
+                    .is_some_and(|options| options.contains_key(option)),
+                _ => items.contains_key(&change.object),
+            };
+            let (name, _) = more.iter().find(|(_, items)| says(items))?;
+            let path = format!("etc/network/interfaces.d/{name}");
+            (!says(&main)).then_some((change, path))
+        })
+        .collect()
 }
 
 struct Comparison<'a> {
@@ -403,6 +436,34 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// Files of sections of which the spec keeps some, as they stand in the file: what others write there stays.
+    fn other_sections(&self, found: &mut Found) {
+        for path in OTHER_SECTIONS {
+            let left = self.applied.as_ref().and_then(|applied| applied.text(path));
+            let wanted = self.file(path);
+            if wanted.is_none() && left.is_none() {
+                continue;
+            }
+            let Some(live) = self.live_text(path, found) else {
+                continue;
+            };
+            let read = |text: &str| parse::other_sections(path, text);
+            let applied = left.map(read).unwrap_or_default();
+            let sides = Sides {
+                path,
+                wanted: &wanted.map(read).unwrap_or_default(),
+                live: &read(&live),
+                applied: self.applied.as_ref().map(|_| &applied),
+            };
+            items::compare(
+                &sides,
+                &OtherSectionRules,
+                &|_, _| self.place(path, ""),
+                found,
+            );
+        }
+    }
+
     /// The VMIDs of the spec's guests.
     fn vmids(&self) -> BTreeSet<String> {
         let guests = self.wanted.host.guests.values();
@@ -432,6 +493,7 @@ impl<'a> Comparison<'a> {
             | Object::Lvm(_)
             | Object::Vm(_)
             | Object::Ct(_)
+            | Object::Section(..)
             | Object::Firewall(_)
             | Object::Unit(_)
             | Object::File(_) => "",
@@ -454,7 +516,24 @@ impl<'a> Comparison<'a> {
             let Some(object) = firewall_object(path) else {
                 continue;
             };
-            wanted.insert(object.clone(), parse::firewall(text));
+            // Where the spec says nothing of the host's own firewall, one that is there stays somebody's.
+            let record = self.applied.as_ref();
+            let is_ours = self
+                .wanted
+                .host
+                .kept
+                .iter()
+                .any(|kept| kept.path.as_str() == path)
+                || object != Object::Firewall("host".to_owned())
+                || record.is_some_and(|applied| applied.files.contains_key(path))
+                || self
+                    .live
+                    .firewall
+                    .get(path)
+                    .is_none_or(|file| parse::firewall(&file.text) == parse::firewall(text));
+            if is_ours {
+                wanted.insert(object.clone(), parse::firewall(text));
+            }
             if let Item::Unread(reason) = self.live.tree.file(path) {
                 wanted.remove(&object);
                 found.not_read(path.to_owned(), reason);
@@ -499,7 +578,8 @@ impl<'a> Comparison<'a> {
                 found,
             );
             if let (Some(wanted), Some(live)) = (wanted.get(object), live.get(object)) {
-                self.rule_order(object, path, wanted, live, found);
+                let left = applied.get(object);
+                self.rule_order(object, path, [wanted, live], left, found);
             }
             let live = self.live.firewall.get(path);
             firewall::give_calls(
@@ -543,8 +623,8 @@ impl<'a> Comparison<'a> {
         &self,
         object: &Object,
         path: &str,
-        wanted: &Options,
-        live: &Options,
+        [wanted, live]: [&Options; 2],
+        left: Option<&Options>,
         found: &mut Found,
     ) {
         for (section, after) in parse::rules(wanted, live) {
@@ -553,6 +633,23 @@ impl<'a> Comparison<'a> {
             if after == before {
                 continue;
             }
+            let left = left.and_then(|left| parse::rules(left, wanted).remove(section));
+            let cause = left.map_or(Cause::Unknown, |left| {
+                let known = |rules: &[&str]| -> Vec<String> {
+                    let known = rules.iter().filter(|rule| left.contains(rule));
+                    known.map(|rule| (*rule).to_owned()).collect()
+                };
+                let was: Vec<&str> = left
+                    .iter()
+                    .copied()
+                    .filter(|rule| before.contains(rule))
+                    .collect();
+                cause_of(
+                    Some(was.join("\n").as_str()),
+                    Some(known(&before).join("\n").as_str()),
+                    Some(known(&after).join("\n").as_str()),
+                )
+            });
             let [before, after] = [before, after].map(|rules| Some(rules.join("\n")));
             found.changes.push(Change {
                 object: object.clone(),
@@ -560,7 +657,7 @@ impl<'a> Comparison<'a> {
                 before: before.clone(),
                 after: after.clone(),
                 class: Class::NOW,
-                cause: Cause::Unknown,
+                cause,
                 commands: Vec::new(),
                 undo: Vec::new(),
                 spec: self.place(path, ""),
@@ -1116,6 +1213,7 @@ fn is_compared_apart(path: &str) -> bool {
     matches!(name, "storage.cfg" | "jobs.cfg")
         || folders.iter().any(|folder| name.starts_with(folder))
         || firewall_object(path).is_some()
+        || OTHER_SECTIONS.contains(&path)
 }
 
 /// Files of `key: value` lines that others write, too.
@@ -1248,6 +1346,36 @@ fn same_schedules(live: &str, wanted: &str) -> bool {
     match (read(live), read(wanted)) {
         (Ok(live), Ok(wanted)) => live.runs_as(&wanted),
         _ => live.split_whitespace().eq(wanted.split_whitespace()),
+    }
+}
+
+/// How sections are compared of which moxc has no schema.
+struct OtherSectionRules;
+
+impl Rules for OtherSectionRules {
+    fn class(&self, object: &Object, option: Option<&str>, _: Kind) -> Class {
+        // HA starts and stops a guest by it.
+        let is_state = option == Some("state")
+            && matches!(object, Object::Section("etc/pve/ha/resources.cfg", _));
+        if is_state {
+            return Class {
+                interrupts: Interrupts::Guest,
+                ..Class::NOW
+            };
+        }
+        Class::NOW
+    }
+
+    fn key(&self, object: &Object, option: Option<&str>) -> String {
+        let id = match object {
+            Object::Section(_, id) => id.as_str(),
+            _ => "",
+        };
+        option.map_or_else(|| id.to_owned(), |option| format!("{id}\t{option}"))
+    }
+
+    fn shown(&self, _: &Object, options: &Options) -> String {
+        options.get(TYPE).cloned().unwrap_or_default()
     }
 }
 
@@ -1545,6 +1673,7 @@ fn api_path(object: &Object) -> String {
         | Object::Lvm(_)
         | Object::Vm(_)
         | Object::Ct(_)
+        | Object::Section(..)
         | Object::Firewall(_)
         | Object::Unit(_)
         | Object::File(_)

@@ -21,10 +21,20 @@ impl Rules for FirewallRules<'_> {
 
     fn is_same(&self, _: &Object, option: &str, live: Option<&str>, wanted: Option<&str>) -> bool {
         // A rule is its own text: where it stands among others' is not ours to say.
-        if option.starts_with('[') {
+        if option.starts_with('[') && alias(option).is_none() {
             return live.is_some() == wanted.is_some();
         }
         live == wanted
+    }
+
+    fn is_left(
+        &self,
+        object: &Object,
+        option: &str,
+        left: Option<&str>,
+        now: Option<&str>,
+    ) -> bool {
+        self.is_same(object, option, left, now)
     }
 
     fn set(&self, _: &Object, option: &str, value: Option<&str>, _: &Options) -> Vec<Command> {
@@ -47,6 +57,11 @@ impl Rules for FirewallRules<'_> {
     fn shown(&self, _: &Object, options: &Options) -> String {
         options.keys().cloned().collect::<Vec<_>>().join("; ")
     }
+}
+
+/// The name of the alias that an option is about.
+fn alias(option: &str) -> Option<&str> {
+    option.strip_prefix(parse::ALIASES)?.strip_prefix(' ')
 }
 
 fn set_option(api: &str, option: &str, value: Option<&str>) -> Command {
@@ -150,10 +165,20 @@ pub(super) fn give_calls(changes: &mut [Change], api: &str, live: &str, wanted: 
                     let Some(section) = Section::parse(section) else {
                         continue;
                     };
-                    if change.after.is_some() {
-                        lists.add(&section, text, &mut calls);
-                    } else {
-                        lists.remove(&section, text, &mut calls);
+                    let entry = |address: &String| format!("{text} {address}");
+                    match (&section, &change.before, &change.after) {
+                        (Section::Aliases, Some(before), Some(after)) => {
+                            let path = section.path(api);
+                            calls.push(address(&path, text, after), address(&path, text, before));
+                        }
+                        (Section::Aliases, None, Some(after)) => {
+                            lists.add(&section, &entry(after), &mut calls);
+                        }
+                        (Section::Aliases, Some(before), None) => {
+                            lists.remove(&section, &entry(before), &mut calls);
+                        }
+                        (_, _, Some(_)) => lists.add(&section, text, &mut calls),
+                        (_, _, None) => lists.remove(&section, text, &mut calls),
                     }
                 } else if let (Some(section), Some(after)) = (ordered(option), &change.after) {
                     lists.order(&section, &after.lines().collect::<Vec<_>>(), &mut calls);
@@ -369,6 +394,13 @@ fn rule(entry: &str) -> Vec<(&'static str, String)> {
     parts
 }
 
+/// What gives an alias its address.
+fn address(path: &str, name: &str, address: &str) -> Command {
+    let command = Command::new("pvesh").arg("set");
+    let command = command.arg(format!("{path}/{name}"));
+    command.arg("--cidr").arg(address)
+}
+
 /// What makes an alias or a member of a set, and what takes it away.
 fn named(section: &Section, path: &str, entry: &str) -> (Command, Command) {
     let create = Command::new("pvesh").arg("create").arg(path);
@@ -495,13 +527,30 @@ mod tests {
             ]
         );
         let (does, _) = calls(
-            change(Some("[ALIASES] web 192.0.2.7"), None, Some("1")),
+            change(Some("[ALIASES] web"), None, Some("192.0.2.7")),
             "",
             "[ALIASES]\nweb 192.0.2.7\n",
         );
         assert_eq!(
             does,
             ["pvesh create /cluster/firewall/aliases --name web --cidr 192.0.2.7"]
+        );
+    }
+
+    #[test]
+    fn an_alias_has_one_address() {
+        let (does, undoes) = calls(
+            change(Some("[ALIASES] web"), Some("192.0.2.7"), Some("192.0.2.8")),
+            "[ALIASES]\nweb 192.0.2.7\n",
+            "[ALIASES]\nweb 192.0.2.8\n",
+        );
+        assert_eq!(
+            does,
+            ["pvesh set /cluster/firewall/aliases/web --cidr 192.0.2.8"]
+        );
+        assert_eq!(
+            undoes,
+            ["pvesh set /cluster/firewall/aliases/web --cidr 192.0.2.7"]
         );
     }
 

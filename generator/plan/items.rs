@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::classes::Kind;
-use super::guests::{Found, cause_of};
+use super::guests::Found;
 use super::{Cause, Change, Class, Foreign, Line, Object};
 use crate::live::secrets::is_blanked;
 use crate::shell::Command;
@@ -30,6 +30,18 @@ pub(super) trait Rules {
     ) -> bool {
         let _ = (object, option);
         live == wanted
+    }
+
+    /// Whether the host, or the spec, has an option as the last run left it.
+    fn is_left(
+        &self,
+        object: &Object,
+        option: &str,
+        left: Option<&str>,
+        now: Option<&str>,
+    ) -> bool {
+        let _ = (object, option);
+        left == now
     }
 
     /// Whether an option is the spec's where it does not say it: then it goes, whoever wrote it.
@@ -292,7 +304,9 @@ fn changed(
         let cause = match of.left {
             // No run has made it: nobody knows whose its options are.
             None => Cause::Unknown,
-            Some(_) => cause_of(left, ours.as_deref(), after),
+            Some(_) if rules.is_left(object, option, left, ours.as_deref()) => Cause::Spec,
+            Some(_) if rules.is_left(object, option, left, after) => Cause::Host,
+            Some(_) => Cause::Both,
         };
         let joined =
             others.map(|others| rules.joined(option, before.unwrap_or_default(), after, &others));

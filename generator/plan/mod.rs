@@ -27,8 +27,11 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 pub use classes::Class;
+pub(crate) use compare::interfaces_elsewhere;
 pub use compare::{Applied, Wanted, changes_of_guest, compare};
-pub(crate) use parse::{firewall_entry, option_of as option_of_interface};
+pub(crate) use parse::{
+    ALIASES, firewall_entry, option_of as option_of_interface, section_texts, unbroken, whole_lines,
+};
 
 use crate::live::Unread;
 use crate::pve::MappingKind;
@@ -95,6 +98,23 @@ pub struct Line {
     pub after: Option<String>,
 }
 
+/// Files of sections that the web interface writes, and of which moxc writes what the spec keeps of them.
+pub const OTHER_SECTIONS: &[&str] = &[
+    "etc/pve/ha/groups.cfg",
+    "etc/pve/ha/resources.cfg",
+    "etc/pve/ha/rules.cfg",
+    "etc/pve/replication.cfg",
+    "etc/pve/sdn/controllers.cfg",
+    "etc/pve/sdn/dns.cfg",
+    "etc/pve/sdn/ipams.cfg",
+    "etc/pve/sdn/zones.cfg",
+    "etc/pve/sdn/vnets.cfg",
+    "etc/pve/sdn/subnets.cfg",
+    "etc/pve/notifications.cfg",
+    "etc/pve/domains.cfg",
+    "etc/pve/status.cfg",
+];
+
 /// What a change is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Object {
@@ -114,6 +134,8 @@ pub enum Object {
     Ct(u32),
     /// A job.
     Job(String),
+    /// A section of another file of the cluster that many write, by the file's path: HA, replication, SDN, notifications.
+    Section(&'static str, String),
     /// A file of the firewall: `cluster`, `host`, a VMID.
     Firewall(String),
     /// A unit of systemd.
@@ -135,6 +157,10 @@ impl fmt::Display for Object {
             Self::Vm(vmid) => write!(f, "vm/{vmid}"),
             Self::Ct(vmid) => write!(f, "ct/{vmid}"),
             Self::Job(name) => write!(f, "job/{name}"),
+            Self::Section(path, id) => {
+                let name = path.trim_start_matches("etc/pve/").trim_end_matches(".cfg");
+                write!(f, "{name}/{id}")
+            }
             Self::Firewall(name) => write!(f, "firewall/{name}"),
             Self::Unit(name) => write!(f, "unit/{name}"),
             Self::File(path) => write!(f, "file/{path}"),

@@ -1,5 +1,6 @@
 //! Files of the host as options of objects.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Object;
@@ -9,6 +10,69 @@ use crate::pve::interfaces::bond_mode;
 
 /// The option under which a section's type goes.
 pub(super) const TYPE: &str = "type";
+
+/// The section of a file of the firewall whose lines are names with addresses.
+pub(crate) const ALIASES: &str = "[ALIASES]";
+
+/// A section as its lines say it.
+pub(crate) struct SectionText<'a> {
+    /// `qemu: 100` without its type.
+    pub(crate) id: &'a str,
+    /// Before the colon; nothing in a file of mappings.
+    pub(crate) kind: Option<&'a str>,
+    /// Keys and values, one a line.
+    pub(crate) properties: Vec<(&'a str, &'a str)>,
+}
+
+/// The sections of any file that Proxmox VE writes so, by what their lines look like.
+pub(crate) fn section_texts(text: &str) -> Vec<SectionText<'_>> {
+    let mut found: Vec<SectionText<'_>> = Vec::new();
+    let mut is_open = false;
+    for line in text.lines() {
+        if line.trim().is_empty() {
+            is_open = false;
+        } else if line.starts_with('#') {
+        } else if !line.starts_with(char::is_whitespace) {
+            let head = line.trim_end();
+            let (kind, id) = match head.split_once(':') {
+                Some((kind, id)) => (Some(kind), id.trim_start()),
+                None => (None, head),
+            };
+            is_open = true;
+            found.push(SectionText {
+                id,
+                kind,
+                properties: Vec::new(),
+            });
+        } else if is_open && let Some(section) = found.last_mut() {
+            let bare = line.trim();
+            let (key, value) = bare.split_once(char::is_whitespace).unwrap_or((bare, ""));
+            section.properties.push((key, value.trim_start()));
+        }
+    }
+    found
+}
+
+/// A file of sections of which moxc has no schema.
+pub(super) fn other_sections(path: &'static str, text: &str) -> Items {
+    let mut items = Items::new();
+    for section in section_texts(text) {
+        let object = Object::Section(path, section.id.to_owned());
+        let options = items.entry(object).or_default();
+        let kind = section.kind.unwrap_or_default();
+        options.insert(TYPE.to_owned(), kind.to_owned());
+        for (key, value) in section.properties {
+            options
+                .entry(key.to_owned())
+                .and_modify(|values: &mut String| {
+                    values.push('\n');
+                    values.push_str(value);
+                })
+                .or_insert_with(|| value.to_owned());
+        }
+    }
+    items
+}
 
 /// `storage.cfg`, `jobs.cfg`, mappings; `object` names what a section is.
 pub(super) fn sections(config: &SectionConfig, object: impl Fn(&str) -> Object) -> Items {
@@ -155,7 +219,7 @@ pub(crate) fn firewall_entry(line: &str) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
-/// A file of the firewall: its options, and each rule, alias or member of a set by its section and text.
+/// A file of the firewall: its options, each alias by its name, and each rule or member of a set by its section and text.
 pub(super) fn firewall(text: &str) -> Options {
     let mut options = Options::new();
     let mut section = String::new();
@@ -172,6 +236,9 @@ pub(super) fn firewall(text: &str) -> Options {
             if let Some((key, value)) = line.split_once(':') {
                 options.insert(key.trim().to_owned(), value.trim().to_owned());
             }
+        } else if section.eq_ignore_ascii_case(ALIASES) {
+            let (name, address) = line.split_once(' ').unwrap_or((&line, ""));
+            options.insert(format!("{ALIASES} {name}"), address.to_owned());
         } else {
             place += 1;
             // The first of two equal rules counts.
@@ -203,12 +270,46 @@ pub(super) fn rules<'a>(own: &'a Options, other: &Options) -> BTreeMap<&'a str, 
     rules
 }
 
+/// The lines of `/etc/network/interfaces`, with their ends: one that ends in a backslash goes on with the next, a comment, too
+/// (`process_interfaces` of ifupdown2).
+pub(crate) fn whole_lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut end = 0;
+        for line in rest.split_inclusive('\n') {
+            end += line.len();
+            if !line.trim_end().ends_with('\\') {
+                break;
+            }
+        }
+        let (line, after) = rest.split_at(end);
+        rest = after;
+        (end > 0).then_some(line)
+    })
+}
+
+/// A whole line as one.
+pub(crate) fn unbroken(line: &str) -> Cow<'_, str> {
+    if !line.contains('\\') {
+        return Cow::Borrowed(line);
+    }
+    let lines = line.lines().map(str::trim_end);
+    let parts: Vec<&str> = lines
+        .map(|line| line.strip_suffix('\\').unwrap_or(line).trim())
+        .collect();
+    Cow::Owned(parts.join(" "))
+}
+
 /// `/etc/network/interfaces`: interfaces with their options, those of IPv6 behind `inet6 `.
 pub(super) fn interfaces(text: &str) -> Items {
     let mut all: BTreeMap<String, Options> = BTreeMap::new();
     let mut autos = BTreeSet::new();
     let mut open: Option<(String, Option<&str>)> = None;
-    for line in lines_of(text) {
+    for line in whole_lines(text).map(unbroken) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim();
         match word {

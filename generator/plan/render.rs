@@ -60,16 +60,15 @@ pub fn words(class: Class) -> &'static str {
 /// What a change costs, cheapest first: the groups in which a person reads a plan.
 fn group(class: Class) -> (usize, &'static str) {
     match (class.data, class.when, class.interrupts) {
-        (Data::Destroyed, _, _) => (9, "destroys data"),
-        (Data::Detached, _, _) => (8, "detaches a disk: its data stays, unused"),
-        (_, When::Recreate, _) => (7, "only by making it anew"),
-        (_, When::Refused, _) => (6, "refused as it is now"),
-        (_, When::HostRestart, _) => (5, "at the host's next restart"),
-        (_, _, Interrupts::Network) => (4, "at once, loads the network anew"),
-        (_, When::Restart, _) => (3, "at the guest's next start"),
-        (_, _, Interrupts::Device | Interrupts::Guest | Interrupts::Host) => {
-            (2, "at once, interrupts a device")
-        }
+        (Data::Destroyed, _, _) => (10, "destroys data"),
+        (Data::Detached, _, _) => (9, "detaches a disk: its data stays, unused"),
+        (_, When::Recreate, _) => (8, "only by making it anew"),
+        (_, When::Refused, _) => (7, "refused as it is now"),
+        (_, When::HostRestart, _) => (6, "at the host's next restart"),
+        (_, _, Interrupts::Network) => (5, "at once, loads the network anew"),
+        (_, When::Restart, _) => (4, "at the guest's next start"),
+        (_, _, Interrupts::Guest | Interrupts::Host) => (3, "at once, interrupts the guest"),
+        (_, _, Interrupts::Device) => (2, "at once, interrupts a device"),
         (_, When::Command, _) => (1, "at once, by a command of its own"),
         (_, When::Now, Interrupts::Nothing) => (0, "at once, interrupts nothing"),
     }
@@ -329,7 +328,7 @@ pub fn sarif(plan: &Plan, sources: &SourceMap) -> Value {
         .map(|change| {
             let level = match group(change.class).0 {
                 0..=2 => "note",
-                3..=6 => "warning",
+                3..=7 => "warning",
                 _ => "error",
             };
             let locations: Vec<Value> = place(change, sources)

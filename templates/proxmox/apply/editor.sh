@@ -10,6 +10,9 @@ editor_program() {
 #                                               likewise, of the items of a plan
 #   editor guest KIND NOW WANT LEFT ROOT        what `qm set` or `pct set` has to be told, as fields that end in NUL
 #   editor smaller NOW WANT KEY...              disks that are smaller than wanted, and what they have to be
+#   editor changed NOW AFTER WORD...            the options that `qm set WORD...` would set back and that are not as in AFTER, as
+#                                               fields that end in NUL; `back` where all of them are back already
+#   editor same NOW OTHER                       `same` where two guests differ by no more than how they are written
 #   editor noted NOW WANT LEFT                  what later runs have to know of a guest: WANT, with the names of its volumes
 #   editor hosts NOW LINE OWN                   the new text
 #   editor record FILE HOST [PATH SHA256 TEXT]... notes in applied.json what was applied; SHA256 `-` takes a path out
@@ -81,7 +84,7 @@ sub read_sections {
     next if !defined $id || $line !~ /\A\s+(\S+)(?:\s+(.*?))?\s*\z/;
     my ($key, $value) = ($1, $2 // '');
     my $name = "$id\t" . line_key($key, $value);
-    if ($key eq 'map' && $seen{$name}) { $seen{$name}[1] .= "\n$value"; next }
+    if ($seen{$name}) { $seen{$name}[1] .= "\n$value"; next }
     push @items, $seen{$name} = [$name, $value];
   }
   return @items;
@@ -166,7 +169,85 @@ sub write_tokens {
   return $text;
 }
 
-# Firewall files: `key: value` below [OPTIONS], and lines of their own below every other section.
+# Firewall files: `key: value` below [OPTIONS], names with addresses below [ALIASES], and lines of their own below every other
+# section.
+sub firewall_key {
+  my ($section, $line) = @_;
+  return $1 if lc $section eq '[options]' && $line =~ /\A\s*([^\s:]+)\s*:/ || lc $section eq '[aliases]' && $line =~ /\A\s*(\S+)/;
+  return $line;
+}
+
+# A line without its remark, spelled one way, as a plan has it.
+sub firewall_entry {
+  my ($line) = @_;
+  $line =~ s/#.*//s;
+  my @words = split ' ', $line;
+  for my $at (0 .. $#words - 1) {
+    if ("$words[$at] $words[$at + 1]" eq '-log nolog') { splice(@words, $at, 2); last }
+  }
+  return "@words";
+}
+
+# The first rule that fits decides: what is wanted stands in its order. The entries by section.
+my %order;
+sub firewall_order {
+  my ($text) = @_;
+  my %all;
+  for my $item (read_firewall($text)) {
+    my ($section, $line) = split /\t/, $item->[0], 2;
+    push @{ $all{ lc $section } }, firewall_entry($line) if $section =~ /\A\[(?:rules|group\s.*)\]\z/i;
+  }
+  return %all;
+}
+
+# Where the entries of a section stand: by entry, the first of two equal ones.
+sub entries_at {
+  my ($lines, $section) = @_;
+  my ($inside, %at);
+  for my $at (0 .. $#$lines) {
+    if ($lines->[$at] =~ /\A\s*(\[[^\]]+\])/) { $inside = lc $1 eq lc $section; next }
+    my $entry = firewall_entry($lines->[$at]);
+    $at{$entry} //= $at if $inside && $entry ne '';
+  }
+  return %at;
+}
+
+# Behind which line of its section a new one belongs: the nearest before it that is there, else before the nearest behind it,
+# else on top.
+sub place_behind {
+  my ($lines, $section, $line) = @_;
+  my %at = entries_at($lines, $section);
+  my @order = @{ $order{ lc $section } // [] };
+  my ($place) = grep { $order[$_] eq firewall_entry($line) } 0 .. $#order;
+  return undef if !defined $place || !%at;
+  my ($before) = grep { exists $at{$_} } reverse @order[0 .. $place - 1];
+  return $at{$before} if defined $before;
+  my ($behind) = grep { exists $at{$_} } @order[$place + 1 .. $#order];
+  return (defined $behind ? $at{$behind} : (sort { $a <=> $b } values %at)[0]) - 1;
+}
+
+# The entries of a section that are among these, in the order in which they stand.
+sub in_order {
+  my ($text, $section, @entries) = @_;
+  my %at = entries_at([lines_of($text)], $section);
+  return sort { $at{$a} <=> $at{$b} } grep { exists $at{$_} } @entries;
+}
+
+# What stands before its predecessor goes behind it.
+sub ordered {
+  my ($text, $section, @order) = @_;
+  my @lines = lines_of($text);
+  for my $next (1 .. $#order) {
+    my %at = entries_at(\@lines, $section);
+    my ($first, $second) = @at{ @order[$next - 1, $next] };
+    next if !defined $first || !defined $second || $second > $first;
+    my ($line) = splice(@lines, $second, 1);
+    $lines[$first - 1] = ended($lines[$first - 1]);
+    splice(@lines, $first, 0, $line);
+  }
+  return join('', @lines);
+}
+
 sub read_firewall {
   my ($text) = @_;
   my (@items, %seen, $section);
@@ -175,7 +256,8 @@ sub read_firewall {
     next if $bare =~ /\A\s*(?:#.*)?\z/;
     if ($bare =~ /\A\s*(\[[^\]]+\])/) { $section = lc($1) eq '[options]' ? '[OPTIONS]' : $1; next }
     next if !defined $section;
-    my $item = $section eq '[OPTIONS]' && $bare =~ /\A\s*([^\s:]+)\s*:\s*(.*)\z/ ? ["$section\t$1", $2] : ["$section\t$bare", $bare];
+    my $item = ["$section\t" . firewall_key($section, $bare), $bare];
+    $item->[1] = $1 if $section eq '[OPTIONS]' && $bare =~ /\A\s*[^\s:]+\s*:\s*(.*)\z/;
     push @items, $item unless $seen{$item->[0]}++;
   }
   return @items;
@@ -194,19 +276,37 @@ sub write_firewall {
     }
     next if !$inside;
     (my $bare = $lines[$at]) =~ s/\s+\z//;
-    $last = $at if $bare ne '';
-    $at_line = $at if $section eq '[OPTIONS]' ? $bare =~ /\A\s*\Q$key\E\s*:/ : $bare eq $key;
+    $last = $at if firewall_entry($bare) ne '';
+    $at_line = $at if $bare ne '' && firewall_key($section, $bare) eq $key;
   }
   my $new = $section eq '[OPTIONS]' && defined $value ? "$key: $value\n" : defined $value ? "$value\n" : '';
   if (defined $at_line) { $lines[$at_line] = $new }
   elsif (!defined $value) { return $text }
-  elsif (defined $first) { $lines[$last] = ended($lines[$last]); splice(@lines, $last + 1, 0, $new) }
+  elsif (defined $first) {
+    my $place = place_behind(\@lines, $section, $value) // $last;
+    $lines[$place] = ended($lines[$place]);
+    splice(@lines, $place + 1, 0, $new);
+  }
   else {
-    $lines[-1] = ended($lines[-1]) if @lines;
-    push @lines, "\n" if @lines && $lines[-1] ne "\n";
-    push @lines, "$section\n\n", $new;
+    # Proxmox VE passes over a rule that names a set or an alias which the file has not said yet.
+    my ($later) = grep { $lines[$_] =~ /\A\s*(\[[^\]]+\])/ && rank($1) > rank($section) } 0 .. $#lines;
+    $later-- while $later && $lines[$later - 1] =~ /\A\s*#/;
+    if (defined $later) {
+      splice(@lines, $later, 0, "$section\n\n", $new, "\n");
+    } else {
+      $lines[-1] = ended($lines[-1]) if @lines;
+      push @lines, "\n" if @lines && $lines[-1] ne "\n";
+      push @lines, "$section\n\n", $new;
+    }
   }
   return join('', @lines);
+}
+
+# The order of the sections, as Proxmox VE writes them.
+sub rank {
+  my ($section) = @_;
+  my @order = (qr/options/i, qr/aliases/i, qr/ipset\s.*/i, qr/rules/i, qr/.*/);
+  return (grep { $section =~ /\A\[$order[$_]\]\z/ } 0 .. $#order)[0];
 }
 
 my %grammar = (
@@ -287,6 +387,7 @@ sub merge {
   if ($policy eq 'mapping') { $_ = defined $_ ? completed($_, $root) : undef for $want_text, $left_text }
   my @want = $read->($want_text);
   my %want = map { @$_ } @want;
+  if ($kind eq 'firewall') { %order = firewall_order($want_text); $text = as_ordered($text, $left_text // '') }
   my %left = map { @$_ } $read->($left_text // '');
   # What a later run has to know: what is told and not made is as it was.
   my $own = $want_text;
@@ -361,6 +462,23 @@ sub merge {
   print written($write, $text, @changes);
 }
 
+# The rules in the order that is wanted, where nobody has moved them since.
+sub as_ordered {
+  my ($text, $left_text) = @_;
+  my %left = firewall_order($left_text);
+  for my $section (sort keys %order) {
+    my @now = in_order($text, $section, @{ $order{$section} });
+    my %now = map { $_ => 1 } @now;
+    my @want = grep { $now{$_} } @{ $order{$section} };
+    next if "@now" eq "@want";
+    my @left = grep { $now{$_} } @{ $left{$section} // [] };
+    my %left = map { $_ => 1 } @left;
+    if (@left && join("\n", grep { $left{$_} } @now) eq join("\n", @left)) { $text = ordered($text, $section, @want) }
+    else { note('keep', "the order of $section is another one by hand") }
+  }
+  return $text;
+}
+
 # New sections before what stands in them, and a section that goes last of all.
 sub written {
   my ($write, $text, @changes) = @_;
@@ -384,9 +502,17 @@ sub edit {
   }
   $text = '' unless defined $text;
   my %now = map { @$_ } $read->($text);
+  %order = firewall_order(slurp($want_path) // '') if $kind eq 'firewall';
   my @changes;
   for my $item (@$items) {
     my ($key, $base, $want) = @$item;
+    if ($kind eq 'firewall' && $key !~ /\t/) {
+      my @order = split /\n/, $want;
+      my $here = join("\n", in_order($text, $key, @order));
+      if ($here eq $base) { $text = ordered($text, $key, @order) }
+      elsif ($here ne $want) { note('conflict', "the order of $key is another one by now") }
+      next;
+    }
     ($want) = completed("\tmap $want", $root) =~ /\A\tmap (.*)\n\z/s if defined $want && $policy eq 'mapping' && $key =~ /\tmap of / && $want !~ /\n/;
     my $here = $now{$key};
     next if equal($key, $here, $want);
@@ -442,7 +568,7 @@ sub read_guest {
     my $pending = $section eq 'pending' || $section eq 'pve:pending';
     next if $section ne '' && !$pending;
     if ($line =~ /\A#(.*)\z/) { $notes .= decoded($1) . "\n" if $section eq ''; next }
-    if ($line =~ /\A(lxc\.[^:\s]+)\s*:\s*(.*)\z/) { push @raw, "$1: $2" if $section eq ''; next }
+    if ($line =~ /\A(lxc\.[^:\s]+)\s*:\s*(.*)\z/) { push @raw, $2 eq '' ? "$1:" : "$1: $2" if $section eq ''; next }
     next if $line !~ /\A([a-z][a-z0-9_-]*)\s*:\s*(.*)\z/i;
     my ($key, $value) = ($1, $2);
     if ($pending && $key eq 'delete') { delete @options{ map { s/\A!//r } split /[,;\s]+/, $value }; next }
@@ -592,6 +718,53 @@ sub smaller {
     if (bytes($size) > bytes($here)) { say_fields($key, $size) }
     elsif (bytes($size) < bytes($here)) { note('keep', "the image of $key has $here, which is more than $size: it stays so") }
   }
+}
+
+# What a command of an undo sets: by option, nothing for one that it deletes.
+sub options_of {
+  my (@words) = @_;
+  my @options;
+  while (my ($word, $value) = splice @words, 0, 2) {
+    if ($word eq '--delete') { push @options, map { [$_, undef] } split /,/, $value }
+    else { push @options, [$word =~ s/\A--//r, $value] }
+  }
+  return @options;
+}
+
+sub changed {
+  my ($now_path, $after_path, @words) = @_;
+  my ($now) = read_guest(slurp($now_path));
+  my $text = slurp($after_path);
+  my ($after) = read_guest($text // '');
+  my (@changed, $open);
+  for my $option (options_of(@words)) {
+    my ($key, $back) = @$option;
+    # The keys of cloud-init come from a file.
+    if (defined $back && $key eq 'sshkeys') { $open = 1; next }
+    next if as_written($key, $now->{$key}) eq as_written($key, $back);
+    $open = 1;
+    push @changed, $key if defined $text && as_written($key, $now->{$key}) ne as_written($key, $after->{$key});
+  }
+  say_fields($open ? @changed : 'back');
+}
+
+# A value with all that it says, the size of its volume, too.
+sub as_written {
+  my ($key, $value) = @_;
+  return "\0" if !defined $value;
+  my $size = is_volume($key, $value) ? bytes(part($value, 'size')) // '' : '';
+  return comparable($key, $value) . "\0$size";
+}
+
+sub same {
+  my @texts = map { slurp($_) // '' } @_;
+  my ($one, $other) = map { (read_guest($_))[0] } @texts;
+  for my $key (keys %{ { %$one, %$other } }) {
+    return if as_written($key, $one->{$key}) ne as_written($key, $other->{$key});
+  }
+  # Snapshots, and what waits for a restart.
+  my ($more, $others) = map { /^(\[.*)\z/ms ? $1 =~ s/\s+\z//r : '' } @texts;
+  print 'same' if $more eq $others;
 }
 
 # The storage and the guest of a volume that Proxmox VE has named.
@@ -745,6 +918,8 @@ eval {
   elsif ($action eq 'smaller') { smaller(@arguments) }
   elsif ($action eq 'raw') { raw_lines(@arguments) }
   elsif ($action eq 'hosts') { hosts(@arguments) }
+  elsif ($action eq 'changed') { changed(@arguments) }
+  elsif ($action eq 'same') { same(@arguments) }
   elsif ($action eq 'record') { record(@arguments) }
   elsif ($action eq 'noted') { noted(@arguments) }
   elsif ($action eq 'left') { left(@arguments) }

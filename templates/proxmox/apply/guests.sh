@@ -359,10 +359,10 @@ options() {
       undoable run "$tool" set "$vmid" "${back[@]}"
     fi
     [[ $tool != qm ]] || boot=$(boot_of "$root/$path")
-    doing "$tool" set "$vmid" "${arguments[@]}"
+    change_by "$path" doing "$tool" set "$vmid" "${arguments[@]}"
     if [[ $tool == qm && " ${arguments[*]} " != *' --boot '* && -n $boot && $(boot_of "$root/$path") != "$boot" ]]; then
       # Proxmox VE puts a new CD drive last into the boot order (update_vm_api of PVE::API2::Qemu).
-      doing qm set "$vmid" --boot "$boot"
+      change_by "$path" doing qm set "$vmid" --boot "$boot"
     fi
   fi
   set -- "${grown[@]}"
@@ -371,14 +371,14 @@ options() {
     if intend "$(shown "${is_resize[@]}")"; then
       keep_guest "$path" "$stays"
       undoable stays "guest $vmid: the size of $1"
-      doing "${is_resize[@]}"
+      change_by "$path" doing "${is_resize[@]}"
     fi
     shift 2
   done
   if [[ -n $raw ]] && intend "guest $vmid: its raw lines change"; then
     keep_guest "$path" "$stays"
     undoable raw "$path"
-    raw "$path" "$tree/$path"
+    change_by "$path" raw "$path" "$tree/$path"
   fi
   if [[ -e $tree/$path ]]; then
     noted "$path"
@@ -397,6 +397,15 @@ keep_guest() {
       undoable config "$1"
     fi
   fi
+}
+
+# change_by PATH COMMAND...: changes a guest, and keeps how the run leaves it: so its undo knows what somebody changed since.
+change_by() {
+  local path=$1
+  shift
+  rm -f -- "$run/after/$path"
+  "$@"
+  (umask 077 && mkdir -p -- "$(dirname -- "$run/after/$path")" && cp -- "$root/$path" "$run/after/$path" 2>/dev/null) || rm -f -- "$run/after/$path"
 }
 
 # raw_of FILE: its `lxc.` lines, which pct itself cannot set.
@@ -475,7 +484,7 @@ grow_disk() {
   intend "$(shown "${is_resize[@]}")" || return 0
   keep_guest "$path" "the size of $3"
   undoable stays "guest $2: the size of $3"
-  doing "${is_resize[@]}"
+  change_by "$path" doing "${is_resize[@]}"
 }
 
 # move_disk KIND VMID KEY FROM TO: from one storage to the other.
@@ -498,7 +507,7 @@ move_disk() {
   intend "$(shown "${move[@]}" "$2" "$3" "$5" --delete 1)" || return 0
   keep_guest "$path" "the place of $3"
   undoable run "${move[@]}" "$2" "$3" "$4" --delete 1
-  doing "${move[@]}" "$2" "$3" "$5" --delete 1
+  change_by "$path" doing "${move[@]}" "$2" "$3" "$5" --delete 1
 }
 
 # waits VMID NAME OPTIONS: what is in force only after a restart, which nobody asked for.

@@ -401,9 +401,18 @@ ended() {
   if [[ $in_network == guarded ]]; then
     drop_guard
   elif [[ -n $in_network ]]; then
-    network_back >>"$run/output" 2>&1
-    disarm_timer
-    complain failed 'the network that worked before is back'
+    local back=0
+    network_back >>"$run/output" 2>&1 || back=$?
+    if ((back == 1)); then
+      complain failed "the files of the network that worked before could not be put back ($run/network/files): moxc-network-back.service tries it again when the host starts; what happened is in $run/output"
+    else
+      disarm_timer
+      if ((back == 0)); then
+        complain failed 'the network that worked before is back'
+      else
+        complain failed "the files of the network that worked before are back, but \`ifreload -a\` of them failed: what it said is in $run/output"
+      fi
+    fi
   fi
   if [[ -n $run && -z $begun && -z $undoing && $status != 0 ]]; then
     # Nothing was done, so there is nothing to take back.

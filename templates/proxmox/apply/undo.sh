@@ -12,7 +12,7 @@ write_undo() {
     printf '%s\n' 'planned= work= run= tree= left= as_it_is=() confirms=() only= skip= restarts= download= await= undoing=1 listing=' \
       "undo_run=${run##*/} fresh= network_timeout=120 step= step_title= skipping= looking= begun= problems=0 reported= in_network=" \
       'step_names= step_group= step_changes=0 step_began=0 done_steps=() wanted_names=() records=() renames=()' \
-      "left_sums=\$'\n' expected_sums=\$'\n' noted=' ' undone_paths=\$'\n' is_known=" \
+      "left_sums=\$'\n' expected_sums=\$'\n' noted=' ' undone_paths=\$'\n' as_left=\$'\n' is_known= armed=0" \
       'notes=() notes_at=() notes_long=() network_paths=() feed= file_most= at_work='
     declare -f
     printf '%s\n' 'usage() { printf "usage: undo.sh [--dry-run] [--yes] [--json]\n"; }' \
@@ -58,23 +58,26 @@ undo() {
     event end changes# 0
     return 0
   fi
+  step=undo
+  step_title="undo of ${run##*/}"
+  looking=1
+  # What it left is known, and what this one found is known no longer.
   while IFS= read -r name; do
     if [[ -s $runs/$name/undo && ! -e $runs/$name/undone && $name != "${run##*/}" && $name > ${run##*/} ]]; then
-      complain note "$name came later and is not taken back: what it changed anew is in the way"
+      problem "the run $name came later: take it back first (--undo $name)"
     fi
   done < <(run_names)
-  if [[ -z $dry_run && -s $state/network-unconfirmed ]]; then
+  if [[ -z $dry_run && $problems == 0 && -s $state/network-unconfirmed ]]; then
     go_back_first
   fi
   read_notes
-  step=undo
-  step_title="undo of ${run##*/}"
   for pass in look act; do
     looking=
     if [[ $pass == look ]]; then
       looking=1
     fi
     network_paths=()
+    undone_paths=$'\n'
     changes=0
     for ((at = ${#notes_at[@]} - 1; at >= 0; at--)); do
       must number start "${notes_at[at]}" 'a note'
@@ -150,7 +153,7 @@ undo_note() {
     raw) undo_raw "$2" ;;
     property) undo_property "${@:2}" ;;
     enable | disable | start | stop) undo_unit "$@" ;;
-    run) if intend "$(shown "${@:2}")"; then doing "${@:2}"; fi ;;
+    run) undo_command "${@:2}" ;;
     stays)
       if [[ -n $looking ]]; then
         complain stays "$2 stays"
@@ -227,25 +230,80 @@ undo_folder() {
   fi
 }
 
-# undo_config PATH: a guest's configuration, byte for byte: its options are back by commands already.
+# undo_command WORD...: options of a guest are set back where they are as the run left them.
+undo_command() {
+  local path='' word keys=()
+  case "$1 $2" in
+    'qm set') path=etc/pve/qemu-server/$3.conf ;;
+    'pct set') path=etc/pve/lxc/$3.conf ;;
+  esac
+  if [[ -n $path ]]; then
+    if [[ ! -e $root/$path ]]; then
+      if [[ -n $looking ]]; then
+        complain stays "guest $3 is gone, and stays so"
+      fi
+      return 0
+    fi
+    editor changed "$root/$path" "$run/after/$path" "${@:4}" >"$work/fields" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
+    while IFS= read -r -d '' word; do
+      keys+=("$word")
+    done <"$work/fields"
+    if [[ ${keys[0]:-} == back ]]; then
+      return 0
+    fi
+    if [[ -n $looking ]]; then
+      for word in "${keys[@]}"; do
+        problem "$word of guest $3 was changed since"
+      done
+    fi
+  fi
+  if intend "$(shown "$@")"; then
+    doing "$@"
+  fi
+}
+
+# undo_config PATH: a guest's configuration, byte for byte, where nobody has changed it since: its options are back by commands
+# already.
+as_left=$'\n'
 undo_config() {
-  if [[ -e $run/saved/$1 && -e $root/$1 && -z $looking ]] && ! cmp -s -- "$run/saved/$1" "$root/$1"; then
+  if [[ ! -e $run/saved/$1 || ! -e $root/$1 ]]; then
+    return 0
+  fi
+  if [[ -n $looking ]]; then
+    if cmp -s -- "$run/after/$1" "$root/$1"; then
+      as_left+=$1$'\n'
+    fi
+    return 0
+  fi
+  if cmp -s -- "$run/saved/$1" "$root/$1"; then
+    return 0
+  fi
+  if [[ $as_left == *$'\n'"$1"$'\n'* || $(editor same "$root/$1" "$run/saved/$1" 2>/dev/null) == same ]]; then
     place "$run/saved/$1" "$1" 640
   fi
 }
 
 # undo_raw PATH: the raw lines of a container, which no command sets.
 undo_raw() {
+  if [[ -n $looking && -e $root/$1 && -e $run/after/$1 && $(raw_of "$root/$1") != "$(raw_of "$run/after/$1")" &&
+    $(raw_of "$root/$1") != "$(raw_of "$run/saved/$1")" ]]; then
+    problem "the raw lines of /$1 were changed since"
+    return 0
+  fi
   if [[ -e $run/saved/$1 && -e $root/$1 && $(raw_of "$root/$1") != "$(raw_of "$run/saved/$1")" ]] && intend "the raw lines of /$1 come back"; then
     raw "$1" "$run/saved/$1"
   fi
 }
 
-# undo_property PROGRAM DATASET NAME VALUE SOURCE
+# undo_property PROGRAM DATASET NAME VALUE SOURCE [AFTER]: AFTER is what the run set, where it is known.
 undo_property() {
   local now
   now=$(timeout -k 5 60 "$1" get -Hp -o value "$3" "$2" 2>/dev/null </dev/null | head -c 4096) || now=
   if [[ $now == "$4" ]]; then
+    return 0
+  fi
+  if [[ -n $looking && -n ${6:-} && $now != "$6" ]]; then
+    problem "$3 of $2 was changed since: it is \`$now\`"
     return 0
   fi
   if [[ $1 == zfs && $5 != local && $5 != received ]]; then

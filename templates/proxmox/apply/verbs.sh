@@ -538,7 +538,7 @@ property() {
     return 0
   fi
   intend "$(shown "$1" set "$3=$5" "$2")" || return 0
-  undoable property "$1" "$2" "$3" "$now" "${source:-local}"
+  undoable property "$1" "$2" "$3" "$now" "${source:-local}" "$5"
   doing "$1" set "$3=$5" "$2"
   note_property "$1 $2 $3" "$5"
 }
