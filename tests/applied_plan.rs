@@ -657,7 +657,7 @@ pub(crate) fn by_hand(host: &FakeHost, path: &str, from: &str, to: &str) {
     host.write(path, &changed);
 }
 
-pub(crate) const INTERFACES: &str = "root/etc/network/interfaces";
+const INTERFACES: &str = "root/etc/network/interfaces";
 
 #[test]
 fn guests_that_the_spec_does_not_know_stay_in_a_job() {

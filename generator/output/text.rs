@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use similar::{DiffOp, TextDiff};
 
-/// The most work that a line diff may be: lines before times lines after. Five thousand against five thousand,
+/// The most work that a line diff may be: lines before times lines after, without those that both begin and end with. Five thousand against five thousand,
 /// all of them different, take a fifth of a second.
 const MOST_PAIRS: usize = 25_000_000;
 
@@ -63,8 +63,19 @@ pub(super) fn line_diff<'a>(
     after: &'a [u8],
 ) -> Option<TextDiff<'a, 'a, 'a, str>> {
     let (before, after) = (as_text(before)?, as_text(after)?);
-    let pairs = before.lines().count().saturating_mul(after.lines().count());
+    let pairs = pairs(before, after);
     (pairs <= MOST_PAIRS).then(|| TextDiff::from_lines(before, after))
+}
+
+fn pairs(before: &str, after: &str) -> usize {
+    let (before, after): (Vec<&str>, Vec<&str>) =
+        (before.lines().collect(), after.lines().collect());
+    let is_same = |(one, other): &(&&str, &&str)| one == other;
+    let head = before.iter().zip(&after).take_while(is_same).count();
+    let (before, after) = (&before[head..], &after[head..]);
+    let tail = before.iter().rev().zip(after.iter().rev());
+    let tail = tail.take_while(is_same).count();
+    (before.len() - tail).saturating_mul(after.len() - tail)
 }
 
 /// The lines of a file on the disk that differ from what would be written.
