@@ -1,7 +1,9 @@
 //! `/etc/network/interfaces` of a host where others write, too: only what the plan says becomes another, in the places where it
 //! stands; comments, spelling, order and what moxc does not know of stay.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use crate::plan::{option_of_interface, unbroken, whole_lines};
 
@@ -350,7 +352,7 @@ struct Said<'a> {
     is_v6: bool,
     option: String,
     value: String,
-    line: &'a str,
+    line: Cow<'a, str>,
 }
 
 /// What a line of a stanza says; none where it is a comment, begins the stanza or follows from another line.
@@ -369,7 +371,7 @@ fn said_by<'a>(piece: &Piece<'_>, line: &'a str) -> Option<Said<'a>> {
         is_v6: piece.is_v6() && option.starts_with("inet6 "),
         option,
         value: value.to_owned(),
-        line,
+        line: Cow::Borrowed(line),
     })
 }
 
@@ -478,7 +480,8 @@ fn wanted<'p, 'a>(own: &[&'p Piece<'a>], differs: &Differs) -> Vec<Vec<(&'p Piec
     let mut all: Vec<Vec<(&Piece<'_>, Said<'_>)>> = Vec::new();
     for piece in own {
         let lines = whole_lines(piece.text).map(str::trim_end);
-        for said in lines.filter_map(|line| said_by(piece, line)) {
+        for mut said in lines.filter_map(|line| said_by(piece, line)) {
+            complete(piece, &mut said);
             if !differs.options.contains(&said.option) {
                 continue;
             }
@@ -494,6 +497,26 @@ fn wanted<'p, 'a>(own: &[&'p Piece<'a>], differs: &Differs) -> Vec<Vec<(&'p Piec
         }
     }
     all
+}
+
+/// An address whose network stands in a line of its own: the host's such lines go with its address.
+fn complete(piece: &Piece<'_>, said: &mut Said<'_>) {
+    if !said.option.ends_with("address") || said.option == "hwaddress" || said.value.contains('/') {
+        return;
+    }
+    let mask = whole_lines(piece.text).find_map(|line| {
+        let mut words = words(line);
+        words.next().filter(|word| *word == "netmask")?;
+        let mask = words.next()?;
+        match mask.parse::<Ipv4Addr>() {
+            Ok(mask) => Some(mask.to_bits().leading_ones()),
+            Err(_) => mask.parse().ok(),
+        }
+    });
+    if let Some(mask) = mask {
+        said.value = format!("{}/{mask}", said.value);
+        said.line = Cow::Owned(format!("\taddress {}", said.value));
+    }
 }
 
 /// The line that begins the spec's stanza of the family of `piece`.
@@ -545,14 +568,14 @@ fn place(
             next += found + 1;
         } else if let Some(row) = rows.get(next).filter(|row| !is_later(row)) {
             let cell = &mut cells[row.stanza][row.line];
-            cell.line = indented(&cell.line, said.line);
+            cell.line = indented(&cell.line, &said.line);
             next += 1;
         } else if let Some(row) = next.checked_sub(1).map(|last| &rows[last]) {
             let cell = &mut cells[row.stanza][row.line];
-            cell.below.push_str(&indented(&cell.line, said.line));
+            cell.below.push_str(&indented(&cell.line, &said.line));
         } else if let Some(row) = rows.first() {
             let cell = &mut cells[row.stanza][row.line];
-            cell.above.push_str(&indented(&cell.line, said.line));
+            cell.above.push_str(&indented(&cell.line, &said.line));
         } else {
             add(here, piece, said, cells, apart);
         }
@@ -598,7 +621,7 @@ fn add(
         .iter()
         .find(|cell| says(cell) && cell.line.starts_with(char::is_whitespace));
     let like = like.map_or("\tx", |cell| &cell.line);
-    let line = indented(like, said.line);
+    let line = indented(like, &said.line);
     if let Some(last) = lines.iter().rposition(says) {
         lines[last].below.push_str(&line);
     }
@@ -664,6 +687,24 @@ mod tests {
     fn with(from: &str, to: &str) -> String {
         assert!(NOW.contains(from), "{from}");
         NOW.replacen(from, to, 1)
+    }
+
+    #[test]
+    fn an_address_keeps_its_network_where_the_spec_says_it_in_a_line_of_its_own() {
+        let now = "iface vmbr0 inet static\n\taddress 10.0.0.1\n\tnetmask 255.255.255.0\n\tgateway 10.0.0.9\n";
+        let own = now.replace("10.0.0.1", "10.0.0.2");
+        let all = [("vmbr0", differs(&["address"]))];
+        assert_eq!(
+            merged(now, &own, "", &all).text,
+            "iface vmbr0 inet static\n\taddress 10.0.0.2/24\n\tgateway 10.0.0.9\n"
+        );
+        let now = "iface vmbr0 inet6 static\n\taddress fd00::1/48\n";
+        let own = "iface vmbr0 inet6 static\n\taddress fd00::1\n\tnetmask 64\n";
+        let all = [("vmbr0", differs(&["inet6 address"]))];
+        assert_eq!(
+            merged(now, own, "", &all).text,
+            "iface vmbr0 inet6 static\n\taddress fd00::1/64\n"
+        );
     }
 
     #[test]
