@@ -454,11 +454,10 @@ fn a_module_without_end_is_refused() {
     }
 }
 
-#[test]
-fn a_nixos_host_starts_from_disks_that_are_its_own() {
-    let host = |disk: &str, pool: &str| {
-        let text = format!(
-            r#"
+/// The module of a NixOS host with this storage, its layout for disko, and the first step of its README.
+fn nixos_host_with(disk: &str, storage: &str) -> (String, String, String) {
+    let text = format!(
+        r#"
 spec = 1
 
 [host]
@@ -482,27 +481,33 @@ a = {{ kind = "nvme", size = "2 TB", device = "/dev/disk/by-id/nvme-A"{disk} }}
 ports = ["lan"]
 address = "192.0.2.10/24"
 
-[storage.pools.tank]
-layout = "stripe"
-disks = ["a"]
-{pool}
+{storage}
 "#
-        );
-        let files = in_memory::build(
-            "nx.toml",
-            &text,
-            &[Target::Proxmox, Target::Nixos, Target::Guide],
-        );
-        let read = |path: &str| {
-            let file = files.get(path)?;
-            Some(String::from_utf8(file.contents.clone()).unwrap())
-        };
-        let guide = read("README.md").unwrap();
-        let first = guide.lines().find(|line| line.starts_with("1. ")).unwrap();
-        (
-            read("nixos/nx.nix").unwrap(),
-            read("proxmox/storage/disko.nix").unwrap(),
-            first.to_owned(),
+    );
+    let files = in_memory::build(
+        "nx.toml",
+        &text,
+        &[Target::Proxmox, Target::Nixos, Target::Guide],
+    );
+    let read = |path: &str| {
+        let file = files.get(path)?;
+        Some(String::from_utf8(file.contents.clone()).unwrap())
+    };
+    let guide = read("README.md").unwrap();
+    let first = guide.lines().find(|line| line.starts_with("1. ")).unwrap();
+    (
+        read("nixos/nx.nix").unwrap(),
+        read("proxmox/storage/disko.nix").unwrap_or_default(),
+        first.to_owned(),
+    )
+}
+
+#[test]
+fn a_nixos_host_starts_from_disks_that_are_its_own() {
+    let host = |disk: &str, pool: &str| {
+        nixos_host_with(
+            disk,
+            &format!("[storage.pools.tank]\nlayout = \"stripe\"\ndisks = [\"a\"]\n{pool}\n"),
         )
     };
     // disko makes what it starts from, also where there is nothing else to make.
@@ -512,10 +517,136 @@ disks = ["a"]
     assert!(first.contains("disko.nix"), "{first}");
     // The table that a partition stands in is somebody else's, and so is what it starts from.
     let (module, disko, first) = host(", partition = 3", "boot = true");
-    assert!(module.contains("rootDataset") && !module.contains("espDevice"));
+    assert!(module.contains("rootDevice") && !module.contains("espDevice"));
     assert!(!disko.contains("ESP"), "{disko}");
     assert!(first.contains("espDevice"), "{first}");
     let (module, _, first) = host("", "");
     assert!(!module.contains("hostSystem"));
-    assert!(first.contains("no pool of the spec"), "{first}");
+    assert!(first.contains("no pool and no volume group"), "{first}");
+
+    // A pool that is there: disko makes no root, whatever else it makes.
+    let (module, disko, _) = nixos_host_with("", "[storage.pools.rpool]\nboot = true\n");
+    assert!(module.contains("rootDevice = lib.mkDefault \"rpool/root\";"));
+    assert!(module.contains("partition = lib.mkOverride 900 false;"));
+    assert_eq!(disko, "");
+}
+
+#[test]
+fn a_nixos_host_has_its_root_in_a_volume_group() {
+    let group = |disk: &str, keys: &str| {
+        nixos_host_with(
+            disk,
+            &format!(
+                "[storage.lvm.guests]\ngroup = \"pve\"\nthin-pool = \"data\"\nuse = \"vm-disks\"\nboot = true\n{keys}\n"
+            ),
+        )
+    };
+    let (module, disko, first) = group(
+        "",
+        "disks = [\"a\"]\nroot-size = \"40 GiB\"\nswap-size = \"8 GiB\"",
+    );
+    for line in [
+        "rootDevice = lib.mkDefault \"/dev/pve/root\";",
+        "rootFsType = lib.mkDefault \"ext4\";",
+        "swapDevice = lib.mkDefault \"/dev/pve/swap\";",
+        "espDevice = lib.mkDefault \"/dev/disk/by-partlabel/disk-a-ESP\";",
+        "lvm.boot.thin.enable = lib.mkDefault true;",
+    ] {
+        assert!(module.contains(line), "{line} is not in {module}");
+    }
+    assert!(!module.contains("partition = "), "{module}");
+    assert!(first.contains("disko.nix"), "{first}");
+    // Root and swap are made before the thin pool, which takes the rest.
+    for line in [
+        "vg = \"pve\";",
+        "size = \"42949672960b\";",
+        "size = \"8589934592b\";",
+        "size = \"95%FREE\";",
+        "mountpoint = \"/\";",
+        "mountpoint = \"/boot\";",
+    ] {
+        assert!(disko.contains(line), "{line} is not in {disko}");
+    }
+    assert!(disko.find("priority = 1;") < disko.find("priority = 2;"));
+
+    let (module, disko, _) = group("", "disks = [\"a\"]");
+    assert!(disko.contains("size = \"103079215104b\";"), "{disko}");
+    assert!(!module.contains("swapDevice") && !disko.contains("swap = {"));
+
+    let (module, disko, first) = group(", partition = 3", "disks = [\"a\"]");
+    assert!(module.contains("rootDevice") && !module.contains("espDevice"));
+    assert!(disko.contains("type = \"lvm_pv\";") && !disko.contains("ESP"));
+    assert!(first.contains("espDevice"), "{first}");
+
+    let (module, disko, first) = group("", "");
+    assert!(module.contains("partition = lib.mkOverride 900 false;"));
+    assert_eq!(disko, "");
+    assert!(first.contains("of the volume group `pve`"), "{first}");
+}
+
+#[test]
+fn a_root_in_a_volume_group_is_held_against_its_disks_and_the_rest_of_the_spec() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |platform: &str, lvm: &str| {
+        let text = format!(
+            "spec = 1\n[host]\nname = \"nx\"\nplatform = \"{platform}\"\nrelease = \"9.1\"\ntimezone = \"UTC\"\n\
+             [hardware.memory]\nsize = \"64 GiB\"\n\
+             [hardware.disks]\na = {{ kind = \"ssd\", size = \"500 GB\", device = \"/dev/disk/by-id/ata-A\" }}\n\
+             [storage.lvm.one]\ngroup = \"pve\"\nuse = \"vm-disks\"\nboot = true\n{lvm}\n"
+        );
+        lay_out(folder.path(), &[("host.toml", &text)]);
+        let said = call(
+            folder.path(),
+            &["check", "host.toml", "--message-format", "short"],
+        );
+        said.err
+    };
+    let disks = "disks = [\"a\"]";
+    for (platform, lvm, told) in [
+        (
+            "nixos",
+            &format!("{disks}\nroot-size = \"500 GB\"")[..],
+            "error[MOX0310]: the host itself takes 466.66 GiB of `pve`",
+        ),
+        (
+            "nixos",
+            &format!("{disks}\nthin-pool = \"t\"\nsize = \"460 GiB\""),
+            "its disks have 368.66 GiB beside root, swap and boot loader",
+        ),
+        (
+            "nixos",
+            &format!("{disks}\nthin-pool = \"swap\""),
+            "error[MOX0016]: a thin pool `swap`",
+        ),
+        (
+            "nixos",
+            &format!("{disks}\n[storage.pools.rpool]\nboot = true"),
+            "error[MOX0016]: the host's root is in `rpool` already, not in `pve`",
+        ),
+        (
+            "nixos",
+            "swap-size = \"8 GiB\"",
+            "[MOX0024]: `swap-size` changes nothing here",
+        ),
+        (
+            "proxmox",
+            disks,
+            "error[MOX0016]: `disks` beside `boot = true`",
+        ),
+        (
+            "proxmox",
+            "root-size = \"8 GiB\"",
+            "[MOX0024]: `root-size` changes nothing here",
+        ),
+    ] {
+        let said = check(platform, lvm);
+        assert!(said.contains(told), "{told} is not in {said}");
+    }
+    let said = check(
+        "nixos",
+        &format!("{disks}\nroot-size = \"40 GiB\"\nswap-size = \"8 GiB\"\nthin-pool = \"data\""),
+    );
+    for code in ["MOX0310", "MOX0016", "MOX0024"] {
+        assert!(!said.contains(code), "{said}");
+    }
 }

@@ -195,10 +195,22 @@ impl Machine {
 
     /// The update, as systemd runs it: what it ended with, and where it failed, the unit that is named for that.
     fn update(&self) -> Option<i32> {
-        let service = &self.services["moxc-flake"];
+        self.run(
+            "moxc-flake",
+            &self.script_of("moxc-flake", "--state \"$M/state\""),
+        )
+    }
+
+    /// What looks at the system after a restart that an update has made.
+    fn after_restart(&self) -> Option<i32> {
+        const UNIT: &str = "moxc-update-after-restart";
+        self.run(UNIT, &self.script_of(UNIT, "--state \"$M/state\""))
+    }
+
+    fn run(&self, unit: &str, script: &str) -> Option<i32> {
+        let service = &self.services[unit];
         assert_eq!(service["serviceConfig"]["Type"], "oneshot");
-        let script = self.script_of("moxc-flake", "--state \"$M/state\"");
-        let (status, said) = self.shell(&script);
+        let (status, said) = self.shell(script);
         self.write("said", &said);
         if status != Some(0) {
             let ended = status.map_or_else(|| "9".to_owned(), |status| status.to_string());
@@ -387,4 +399,141 @@ fn a_flake_that_moves_on_meanwhile_brings_no_system_that_nobody_has_looked_at() 
         machine.ends(Some(0), what);
         assert_eq!(machine.versions(), ["2"; 3], "{what}");
     });
+}
+
+#[test]
+#[ignore = "needs nix-instantiate, perl and flock; run by tests/run"]
+fn a_system_that_is_not_well_once_it_was_booted_goes_back_once() {
+    for kind in [Kind::Virtual, Kind::Host] {
+        let what = format!("{kind:?}");
+        let machine = Machine::new(kind, Follows::Lock, "if-needed");
+        machine.fares("2", "boots-ill");
+        machine.ends(Some(0), &what);
+        assert_eq!(machine.versions(), ["2"; 3], "{what}");
+        // It restarts into the one from before, and only the run after that tells that this is well.
+        assert_eq!(machine.after_restart(), Some(1), "{}", machine.read("said"));
+        assert_eq!(machine.versions(), ["1"; 3], "{}", machine.read("said"));
+        let restarts = machine.read("log").matches("systemctl reboot").count();
+        assert_eq!(restarts, 2, "{what}");
+        assert_eq!(machine.after_restart(), Some(1), "{what}");
+        assert!(
+            machine.read("said").contains("it is back at"),
+            "{}",
+            machine.read("said")
+        );
+        machine.is_told(&what, "failed");
+        // Nothing waits any more.
+        assert_eq!(machine.after_restart(), Some(0), "{what}");
+        machine.moves_on("3");
+        machine.ends(Some(0), &what);
+        assert_eq!(machine.after_restart(), Some(0), "{}", machine.read("said"));
+        assert_eq!(machine.versions(), ["3"; 3], "{what}");
+
+        // The one from before is no better: nobody restarts for ever.
+        let machine = Machine::new(kind, Follows::Lock, "if-needed");
+        machine.fares("2", "boots-ill");
+        machine.fares("1", "boots-ill");
+        machine.ends(Some(0), &what);
+        assert_eq!(machine.after_restart(), Some(1), "{what}");
+        assert_eq!(machine.after_restart(), Some(3), "{}", machine.read("said"));
+        assert_eq!(machine.after_restart(), Some(0), "{what}");
+
+        // Where nothing is to go back it is told, and stays.
+        let machine = Machine::new(kind, Follows::Lock, "if-needed");
+        machine.fares("2", "boots-ill");
+        let script = machine.script_of("moxc-flake", "--state \"$M/state\" --no-rollback");
+        assert_eq!(
+            machine.run("moxc-flake", &script),
+            Some(0),
+            "{}",
+            machine.read("said")
+        );
+        assert_eq!(machine.after_restart(), Some(1), "{what}");
+        assert_eq!(machine.versions(), ["2"; 3], "{what}");
+        machine.is_told(&what, "failed");
+    }
+}
+
+#[test]
+#[ignore = "needs nix-instantiate, perl and flock; run by tests/run"]
+fn another_system_than_the_one_that_was_to_boot_is_told() {
+    let machine = Machine::new(Kind::Virtual, Follows::Lock, "if-needed");
+    machine.ends(Some(0), "");
+    // Somebody took the older one in the menu of the boot loader, since the new one hung.
+    machine.shell(
+        "sed s/-2$/-1/ \"$M/boots\" >\"$M/old\"; mv \"$M/old\" \"$M/boots\"; systemctl reboot",
+    );
+    assert_eq!(machine.after_restart(), Some(1));
+    let said = machine.read("said");
+    assert!(
+        said.contains("was to restart into") && said.contains("has come up"),
+        "{said}"
+    );
+    machine.is_told("another system", "failed");
+}
+
+#[test]
+#[ignore = "needs nix-instantiate, perl and flock; run by tests/run"]
+fn a_kernel_that_waits_since_an_earlier_update_is_restarted_for_once_that_is_allowed() {
+    for kind in KINDS {
+        let what = format!("{kind:?}");
+        let machine = Machine::new(kind, Follows::Lock, "never");
+        machine.ends(Some(0), &what);
+        assert!(!machine.read("log").contains("systemctl reboot"), "{what}");
+        let update = machine.script_of("moxc-flake", "--state \"$M/state\"");
+        let allowed = update.replace("'--reboot' 'never'", "'--reboot' 'if-needed'");
+        assert_ne!(update, allowed);
+        // What waits is not well: the way back leads to what was booted, since nothing else was.
+        machine.fares("2", "boots-ill");
+        let (status, said) = machine.shell(&allowed);
+        assert_eq!(status, Some(0), "{said}");
+        let restarts = machine.read("log").contains("systemctl reboot");
+        assert_eq!(restarts, kind != Kind::Container, "{what}");
+        if kind == Kind::Container {
+            continue;
+        }
+        let look = update_script(&machine);
+        assert_eq!(machine.shell(&look).0, Some(1), "{what}");
+        assert_eq!(machine.versions(), ["1"; 3], "{what}");
+        machine.fares("2", "");
+        assert_eq!(machine.shell(&look).0, Some(1), "{what}");
+        // And once it is mended, it stays.
+        assert_eq!(machine.shell(&allowed).0, Some(0), "{what}");
+        assert_eq!(machine.shell(&look).0, Some(0), "{what}");
+        assert_eq!(machine.versions(), ["2"; 3], "{what}");
+    }
+}
+
+/// What looks after a restart, of a machine whose own schedules never restart it.
+fn update_script(machine: &Machine) -> String {
+    let update = machine.script_of("moxc-flake", "--state \"$M/state\"");
+    let (tool, _) = update.split_once(" '--").unwrap();
+    format!("{tool} --yes --after-restart")
+}
+
+#[test]
+#[ignore = "needs nix-instantiate, perl and flock; run by tests/run"]
+fn nobody_restarts_what_nobody_could_look_at() {
+    let machine = Machine::new(Kind::Virtual, Follows::Lock, "if-needed");
+    // As on a full disk: the word that is left for the next start cannot be written.
+    fs::create_dir(machine.path("state/restarting.new")).unwrap();
+    machine.ends(Some(1), "");
+    assert!(!machine.read("log").contains("systemctl reboot"));
+    assert!(
+        machine.read("said").contains("not restarted"),
+        "{}",
+        machine.read("said")
+    );
+    fs::remove_dir(machine.path("state/restarting.new")).unwrap();
+    machine.ends(Some(0), "");
+    assert!(machine.read("log").contains("systemctl reboot"));
+    assert_eq!(machine.after_restart(), Some(0));
+
+    // Two at once: the second one waits, and leaves everything to the first.
+    machine.moves_on("3");
+    let update = machine.script_of("moxc-flake", "--state \"$M/state\" --lock-timeout 1");
+    let both = format!("exec 8>>\"$M/locks/nixos-flake-update.lock\"; flock 8; ( {update} )");
+    let (status, said) = machine.shell(&both);
+    assert_eq!(status, Some(4), "{said}");
+    assert_eq!(machine.versions(), ["2"; 3], "{said}");
 }

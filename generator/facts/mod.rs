@@ -13,6 +13,7 @@ pub mod memory;
 pub mod mounts;
 pub mod network;
 pub mod pages;
+pub mod root;
 pub mod running;
 pub mod secrets;
 pub mod shares;

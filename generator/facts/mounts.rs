@@ -4,9 +4,6 @@ use crate::model::{External, ExternalPlace, Host, Setting};
 use crate::source::Spanned;
 use crate::value::{AbsolutePath, DevicePath, Name};
 
-/// The dataset of the boot pool that holds a NixOS host's root.
-pub const ROOT_DATASET: &str = "root";
-
 /// A folder that the host mounts.
 #[derive(Debug, Clone, Copy)]
 pub struct Mount<'a> {
@@ -49,19 +46,4 @@ pub fn of(host: &Host) -> impl Iterator<Item = Mount<'_>> {
             file_system: fs.as_ref(),
         })
     })
-}
-
-/// The disks that a NixOS host starts from, by their names: those that its boot pool has as a whole, on each of which disko makes
-/// an EFI system partition. The table of a disk of which the pool has one partition is somebody else's.
-pub fn boot_disks(host: &Host) -> Vec<&str> {
-    host.storage
-        .pools
-        .values()
-        .find(|pool| *pool.boot)
-        .into_iter()
-        .flat_map(|pool| &pool.disks)
-        .map(|disk| &host.hardware.disks[disk.value])
-        .filter(|disk| disk.partition.is_none())
-        .map(|disk| disk.name.as_str())
-        .collect()
 }

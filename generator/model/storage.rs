@@ -169,12 +169,23 @@ pub struct Lvm {
     pub disks: Vec<Spanned<Id<Disk>>>,
     /// How large the thin pool is, or the part of the group that is for guests.
     pub size: Option<Spanned<ByteSize>>,
-    /// Whether the installer made it.
+    /// Whether the installer made it, or disko where the host is NixOS and it has disks.
     pub boot: Setting<bool>,
+    /// How large the root is that disko makes, where the spec tells.
+    pub root_size: Option<Spanned<ByteSize>>,
+    /// How large the swap is that disko makes.
+    pub swap_size: Option<Spanned<ByteSize>>,
     /// Whether Proxmox VE passes it over.
     pub disabled: Setting<bool>,
     /// Options of the storage that are said by Proxmox VE's own names.
     pub schema: Vec<PveOption>,
+}
+
+impl Lvm {
+    /// Whether the group is made on a host that runs: one that has disks, and that the host does not start from.
+    pub fn is_made_later(&self) -> bool {
+        !self.disks.is_empty() && !*self.boot
+    }
 }
 
 /// Proxmox VE's own store `local`: a folder of the root file system.

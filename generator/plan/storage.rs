@@ -119,7 +119,7 @@ fn volume_groups(host: &Host, live: &Snapshot, found: &mut Found) {
         .storage
         .lvm
         .values()
-        .filter(|lvm| !lvm.disks.is_empty())
+        .filter(|lvm| lvm.is_made_later())
         .collect();
     if of_disks.is_empty() {
         return;

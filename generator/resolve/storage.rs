@@ -8,7 +8,9 @@ use crate::spec::HostFile;
 use crate::spec::reader::{List, OneOf};
 use crate::spec::schedule::KeepSpec;
 use crate::spec::storage::{EncryptionSpec, ExternalSpec, LocalSpec, LvmSpec, PoolSpec, VdevSpec};
-use crate::value::{ByteSize, DatasetUse, ExternalKind, LogLayout, PoolLayout, ZfsBlock, ZfsKey};
+use crate::value::{
+    ByteSize, DatasetUse, ExternalKind, LogLayout, Platform, PoolLayout, ZfsBlock, ZfsKey,
+};
 
 use super::references::Names;
 use super::{Index, choice};
@@ -143,10 +145,15 @@ pub(super) fn resolve(
         pools.push(pool(row.key.clone(), body, hardware, index, sink));
     }
     one_boots(&pools, sink);
+    let platform = file.host.as_ref().and_then(|host| host.value.platform);
+    let is_nixos = platform.is_some_and(|platform| platform.value.0 == Platform::Nixos);
     let mut lvm = Vec::new();
     for row in spec.lvm.iter().flat_map(|table| &table.rows) {
         let Some(body) = &row.body else { continue };
-        lvm.push(self::lvm(row.key.clone(), body, index, sink));
+        lvm.push(self::lvm(row.key.clone(), body, is_nixos, index, sink));
+    }
+    if is_nixos {
+        one_root(&pools, &lvm, sink);
     }
     let mut external = Vec::new();
     for row in spec.external.iter().flat_map(|table| &table.rows) {
@@ -184,12 +191,73 @@ fn one_boots(pools: &[Pool], sink: &mut Sink) {
     }
 }
 
-fn lvm(name: Spanned<String>, body: &LvmSpec, index: &Index<'_>, sink: &mut Sink) -> Lvm {
+/// A NixOS host has one root: in a pool, or in a volume group, of which several stores may be.
+fn one_root(pools: &[Pool], groups: &[Lvm], sink: &mut Sink) {
+    let pool = pools.iter().find(|pool| *pool.boot);
+    let mut groups = groups.iter().filter(|lvm| *lvm.boot);
+    let first = pool
+        .map(|pool| (pool.boot.span, pool.name.value.as_str()))
+        .or_else(|| {
+            let first = groups.next()?;
+            Some((first.boot.span, first.group.as_str()))
+        });
+    let Some((place, first)) = first else { return };
+    for other in groups.filter(|lvm| pool.is_some() || lvm.group.as_str() != first) {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                other.boot.span,
+                format!(
+                    "the host's root is in `{first}` already, not in `{}`",
+                    *other.group
+                ),
+            )
+            .also(place, "said here")
+            .help("leave `boot` to the pool or the volume group that the host's root lies in"),
+        );
+    }
+}
+
+fn lvm(
+    name: Spanned<String>,
+    body: &LvmSpec,
+    is_nixos: bool,
+    index: &Index<'_>,
+    sink: &mut Sink,
+) -> Lvm {
     let disks = index
         .disks
         .find_all(body.disks.iter().flat_map(|d| &d.value), sink);
     let boot = Setting::or_default(body.boot, false, body.span);
-    if let (true, Some(written)) = (*boot, &body.disks) {
+    let is_laid_out = is_nixos && *boot && body.disks.is_some();
+    for (key, size) in [
+        ("root-size", &body.root_size),
+        ("swap-size", &body.swap_size),
+    ] {
+        if let (Some(size), false) = (size, is_laid_out) {
+            sink.push(
+                Diagnostic::unheard(key, size.span, "nothing of the spec makes this group's own volumes")
+                    .help("remove it; on a NixOS host whose group has `boot = true` and `disks`, disko makes root and swap"),
+            );
+        }
+    }
+    if let (true, Some(pool)) = (is_laid_out, &body.thin_pool)
+        && matches!(pool.as_str(), "root" | "swap")
+    {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                pool.span,
+                format!("a thin pool `{}` beside the host's own volumes", pool.value),
+            )
+            .also(
+                boot.span,
+                "so disko makes `root`, and `swap`, in this group",
+            )
+            .help("call it otherwise: `thin-pool = \"data\"`"),
+        );
+    }
+    if let (true, false, Some(written)) = (*boot, is_nixos, &body.disks) {
         sink.push(
             Diagnostic::new(Code::MOX0016, written.span, "`disks` beside `boot = true`")
                 .also(boot.span, "the installer made it")
@@ -210,6 +278,8 @@ fn lvm(name: Spanned<String>, body: &LvmSpec, index: &Index<'_>, sink: &mut Sink
         disks,
         size: body.size,
         boot,
+        root_size: body.root_size,
+        swap_size: body.swap_size,
         disabled: Setting::or_default(body.disabled, false, body.span),
         schema: body.schema.to_vec(),
         name,

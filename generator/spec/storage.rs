@@ -121,8 +121,12 @@ table! {
         "disks" disks: opt List<Reference>;
         /// How large the thin pool is, or what of the group is there for volumes; where left out, all of it.
         "size" size: opt ByteSize;
-        /// Whether the installer made it.
+        /// Whether the installer made it. With `disks` on a NixOS host, disko makes it, and the root in it.
         "boot" boot: opt bool;
+        /// How large the root is that disko makes in it; a quarter of the disks where left out, and at most 96 GiB.
+        "root-size" root_size: opt ByteSize;
+        /// How large the swap is that disko makes in it; none where left out.
+        "swap-size" swap_size: opt ByteSize;
         /// Whether Proxmox VE passes it over.
         "disabled" disabled: opt bool;
         ..LvmOptions

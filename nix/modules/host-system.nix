@@ -1,4 +1,4 @@
-# A host that is NixOS itself: how it boots, and its root on the pool that it boots from.
+# A host that is NixOS itself: how it boots, and its root on the pool or in the volume group that it boots from.
 {
   config,
   lib,
@@ -25,10 +25,42 @@ in
 
   options.services.moxc.hostSystem = {
     enable = lib.mkEnableOption "how this host boots, and its file systems";
-    rootDataset = lib.mkOption {
+    rootDevice = lib.mkOption {
       type = lib.types.str;
       example = "rpool/root";
-      description = "The ZFS dataset that holds the root.";
+      description = "What holds the root: a ZFS dataset, or a logical volume.";
+    };
+    rootFsType = lib.mkOption {
+      type = lib.types.str;
+      default = "zfs";
+      example = "ext4";
+      description = "The file system of the root.";
+    };
+    swapDevice = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = null;
+      example = "/dev/pve/swap";
+      description = "The swap, where there is one.";
+    };
+    bios = lib.mkOption {
+      type = lib.types.bool;
+      default = false;
+      description = ''
+        Whether the firmware is a BIOS, or a UEFI that starts systems as a BIOS does: then GRUB starts the host from its first
+        disk, `/boot` stays what it is, and with disko that disk gets a partition for GRUB.
+      '';
+    };
+    biosDisk = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = null;
+      example = "ssd0";
+      description = "The name that disko has for the disk that a BIOS starts from.";
+    };
+    biosDevice = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = null;
+      example = "/dev/disk/by-id/ata-A";
+      description = "The same disk, by a name that stays.";
     };
     espDevice = lib.mkOption {
       type = lib.types.nullOr lib.types.str;
@@ -64,18 +96,25 @@ in
           }
           {
             assertion =
-              config.boot.loader.systemd-boot.enable
+              (config.boot.loader.systemd-boot.enable || cfg.bios)
               -> config.fileSystems ? ${config.boot.loader.efi.efiSysMountPoint};
             message = "services.moxc.hostSystem.espDevice: nothing says which EFI system partition this host starts from";
           }
         ];
+        # A copy of /boot on another disk is found by UEFI alone.
+        warnings =
+          lib.optional (cfg.bios && mirrors != { })
+            "services.moxc.hostSystem.bios: a BIOS starts this host from its first disk alone; where that one fails, GRUB must be written to another one first";
         boot.loader = {
           systemd-boot = {
-            enable = fact true;
+            enable = fact (!cfg.bios);
             configurationLimit = lib.mkDefault 10;
           };
-          efi.canTouchEfiVariables = fact true;
-          grub.enable = fact false;
+          efi.canTouchEfiVariables = fact (!cfg.bios);
+          grub = {
+            enable = fact cfg.bios;
+            configurationLimit = lib.mkDefault 10;
+          };
         };
       }
       {
@@ -105,8 +144,8 @@ in
       (lib.mkIf (!cfg.partition) {
         fileSystems = {
           "/" = {
-            device = fact cfg.rootDataset;
-            fsType = fact "zfs";
+            device = fact cfg.rootDevice;
+            fsType = fact cfg.rootFsType;
           };
         }
         // lib.optionalAttrs (cfg.espDevice != null) {
@@ -114,6 +153,17 @@ in
             device = fact cfg.espDevice;
             fsType = fact "vfat";
             options = [ "umask=0077" ];
+          };
+        };
+        boot.loader.grub.device = lib.mkIf (cfg.bios && cfg.biosDevice != null) (fact cfg.biosDevice);
+        swapDevices = lib.optional (cfg.swapDevice != null) { device = cfg.swapDevice; };
+      })
+      # GRUB's own code goes into a partition without a file system: a GPT has no other room for it.
+      (lib.optionalAttrs (options ? disko.devices) {
+        disko.devices.disk = lib.mkIf (cfg.partition && cfg.bios && cfg.biosDisk != null) {
+          ${cfg.biosDisk}.content.partitions.bios = {
+            type = "EF02";
+            size = "1M";
           };
         };
       })

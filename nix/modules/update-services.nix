@@ -237,29 +237,51 @@ in
         wants = lib.mapAttrsToList (name: _: "moxc-${name}.timer") enabled;
       };
 
-      services = lib.mapAttrs' (
-        name: schedule:
-        lib.nameValuePair "moxc-${name}" {
-          description = "Update this machine from ${schedule.flake}";
-          wants = [ "network-online.target" ];
-          after = [ "network-online.target" ] ++ map (other: "moxc-${other}.service") (before name);
-          onFailure = config.services.moxc.notify.unit;
-          # The update itself switches to a system in which this unit may be another one.
-          restartIfChanged = false;
-          stopIfChanged = false;
-          unitConfig.X-StopOnRemoval = false;
-          serviceConfig = {
-            Type = "oneshot";
-            TimeoutStartSec = schedule.timeout;
-            StateDirectory = "moxc/nixos-flake-update";
-          };
-          environment = {
-            HOME = "/root";
+      services =
+        lib.mapAttrs' (
+          name: schedule:
+          lib.nameValuePair "moxc-${name}" {
+            description = "Update this machine from ${schedule.flake}";
+            wants = [ "network-online.target" ];
+            after = [
+              "network-online.target"
+              "moxc-update-after-restart.service"
+            ]
+            ++ map (other: "moxc-${other}.service") (before name);
+            onFailure = config.services.moxc.notify.unit;
+            # The update itself switches to a system in which this unit may be another one.
+            restartIfChanged = false;
+            stopIfChanged = false;
+            unitConfig.X-StopOnRemoval = false;
+            serviceConfig = {
+              Type = "oneshot";
+              TimeoutStartSec = schedule.timeout;
+              StateDirectory = "moxc/nixos-flake-update";
+            };
+            environment = {
+              HOME = "/root";
+            }
+            // config.networking.proxy.envVars;
+            script = "exec ${lib.getExe tool} ${lib.escapeShellArgs (arguments schedule)}";
           }
-          // config.networking.proxy.envVars;
-          script = "exec ${lib.getExe tool} ${lib.escapeShellArgs (arguments schedule)}";
-        }
-      ) enabled;
+        ) enabled
+        # An update that restarts the machine leaves word of it: then this unit looks at the health, and goes back.
+        // lib.optionalAttrs (lib.any (schedule: schedule.reboot != "never") (lib.attrValues enabled)) {
+          moxc-update-after-restart = {
+            description = "Look at the system that an update has restarted into";
+            wantedBy = [ "multi-user.target" ];
+            after = [ "multi-user.target" ];
+            onFailure = config.services.moxc.notify.unit;
+            restartIfChanged = false;
+            stopIfChanged = false;
+            unitConfig.ConditionFileNotEmpty = "/var/lib/moxc/nixos-flake-update/restarting";
+            serviceConfig = {
+              Type = "oneshot";
+              TimeoutStartSec = "1h";
+            };
+            script = "exec ${lib.getExe tool} --yes --after-restart";
+          };
+        };
 
       timers = lib.mapAttrs' (
         name: schedule:

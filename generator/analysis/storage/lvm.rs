@@ -1,9 +1,10 @@
 //! Volume groups: what they have, and what is planned in them.
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::root::{self, Root, RootGroup};
 use crate::facts::space::Sized;
 use crate::model::{Host, Id, Lvm, StoreRef};
-use crate::value::ByteSize;
+use crate::value::{ByteSize, Platform};
 
 use super::room::sum_table;
 
@@ -12,8 +13,63 @@ pub(super) fn check(host: &Host, volumes: &[Sized<'_>], sink: &mut Sink) {
         return;
     }
     for (id, lvm) in host.storage.lvm.iter() {
+        root_beyond_its_disks(host, lvm, sink);
         larger_than_its_disks(host, lvm, sink);
         planned(host, id, lvm, volumes, sink);
+    }
+}
+
+/// The group of the root, where this store lies in it and disko makes it.
+fn root_group<'a>(host: &'a Host, lvm: &Lvm) -> Option<RootGroup<'a>> {
+    match (*host.platform, root::of(host)) {
+        (Platform::Nixos, Some(Root::Group(group)))
+            if group.name == lvm.group.as_str() && !group.disks.is_empty() =>
+        {
+            Some(group)
+        }
+        (Platform::Nixos | Platform::Proxmox, _) => None,
+    }
+}
+
+/// What the disks of a group have for guests: not what the host itself takes.
+fn for_guests(host: &Host, lvm: &Lvm) -> Option<ByteSize> {
+    let all = of_disks(host, lvm)?;
+    Some(match root_group(host, lvm) {
+        Some(group) if group.taken() < all => all - group.taken(),
+        Some(_) => ByteSize::bytes(0),
+        None => all,
+    })
+}
+
+/// Reports a root and a swap that leave nothing of the disks.
+fn root_beyond_its_disks(host: &Host, lvm: &Lvm, sink: &mut Sink) {
+    let (Some(group), Some(disks)) = (root_group(host, lvm), of_disks(host, lvm)) else {
+        return;
+    };
+    let said = lvm.root_size.or(lvm.swap_size);
+    if let (Some(said), true) = (said, group.taken() >= disks) {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0310,
+                said.span,
+                format!(
+                    "the host itself takes {} of `{}`, and its disks have {}",
+                    group.taken().human(),
+                    group.name,
+                    disks.human()
+                ),
+            )
+            .note(sum_table(
+                "root, swap and what the firmware reads:",
+                &[
+                    ("root".to_owned(), group.root),
+                    ("swap".to_owned(), group.swap.unwrap_or(ByteSize::bytes(0))),
+                    ("EFI system partition".to_owned(), root::ESP),
+                ],
+                &[("together".to_owned(), group.taken())],
+            ))
+            .help("make root or swap smaller"),
+        );
     }
 }
 
@@ -28,16 +84,17 @@ fn of_disks(host: &Host, lvm: &Lvm) -> Option<ByteSize> {
 }
 
 fn larger_than_its_disks(host: &Host, lvm: &Lvm, sink: &mut Sink) {
-    let (Some(size), Some(disks)) = (lvm.size, of_disks(host, lvm)) else {
+    let (Some(size), Some(disks)) = (lvm.size, for_guests(host, lvm)) else {
         return;
     };
     if size.value > disks {
+        let beside = root_group(host, lvm).map_or("", |_| " beside root, swap and boot loader");
         sink.push(
             Diagnostic::new(
                 Code::MOX0310,
                 size.span,
                 format!(
-                    "`{}` is to have {}, and its disks have {}",
+                    "`{}` is to have {}, and its disks have {}{beside}",
                     lvm.name.value,
                     size.value.human(),
                     disks.human()
@@ -53,7 +110,7 @@ fn planned(host: &Host, id: Id<Lvm>, lvm: &Lvm, volumes: &[Sized<'_>], sink: &mu
     let Some(has) = lvm
         .size
         .map(|size| size.value)
-        .or_else(|| of_disks(host, lvm))
+        .or_else(|| for_guests(host, lvm))
     else {
         return;
     };

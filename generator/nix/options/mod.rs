@@ -14,6 +14,7 @@
 //!
 //! Values are judged as far as they are literal. What a module computes is taken to be right.
 
+mod evaluated;
 mod index;
 mod module;
 mod pattern;
@@ -26,6 +27,7 @@ use std::str::FromStr;
 
 use serde_json::Value as Json;
 
+pub use evaluated::add_evaluation;
 pub use index::{Index, IndexError};
 pub use source::{SourceError, add_snapshot};
 

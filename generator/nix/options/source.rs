@@ -44,23 +44,23 @@ impl fmt::Display for SourceError {
 impl std::error::Error for SourceError {}
 
 /// The source as it is written.
-struct Source {
+pub(super) struct Source {
     about: Json,
-    snapshots: Vec<Snapshot>,
+    pub(super) snapshots: Vec<Snapshot>,
     listed: Vec<AttrPath>,
     complete: Vec<AttrPath>,
     /// By name; the state in each snapshot as JSON, the oldest first.
-    options: BTreeMap<AttrPath, Row>,
+    pub(super) options: BTreeMap<AttrPath, Row>,
 }
 
 #[derive(Clone)]
-struct Row {
-    partial: bool,
-    states: Vec<Json>,
+pub(super) struct Row {
+    pub(super) partial: bool,
+    pub(super) states: Vec<Json>,
 }
 
 impl Source {
-    fn read(text: &str) -> Result<Self, SourceError> {
+    pub(super) fn read(text: &str) -> Result<Self, SourceError> {
         let mut source = Self {
             about: Json::Null,
             snapshots: Vec::new(),
@@ -160,7 +160,7 @@ impl Source {
         Ok(Row { partial, states })
     }
 
-    fn write(&self) -> String {
+    pub(super) fn write(&self) -> String {
         let snapshots: Map<String, Json> = self
             .snapshots
             .iter()
@@ -247,7 +247,7 @@ fn place(index: &mut Index, name: &AttrPath) -> NodeId {
 }
 
 /// A name as it stands in the source: `<name>` and `*` need no quotes there.
-fn source_name(name: &AttrPath) -> String {
+pub(super) fn source_name(name: &AttrPath) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     let segments: Vec<String> = name
         .names()

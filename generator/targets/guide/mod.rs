@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::about::{About, Absent};
 use crate::diagnostics::Sink;
 use crate::facts::Facts;
-use crate::facts::mounts::boot_disks;
+use crate::facts::root::{self, Root, boot_disks};
 use crate::facts::secrets::{self, Needed};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
@@ -151,14 +151,27 @@ fn steps(
             "Install NixOS with the host's own module in `nixos/`: `proxmox/storage/disko.nix` lays out what it boots from."
                 .to_owned()
         }
-        Platform::Nixos if host.storage.pools.values().any(|pool| *pool.boot) => {
-            "Install NixOS with the host's own module in `nixos/`, and say which EFI system partition it boots from \
-             (`services.moxc.hostSystem.espDevice`): the spec names a partition of each disk, and that one is not among them."
-                .to_owned()
-        }
-        Platform::Nixos => "Install NixOS with the host's own module in `nixos/`, and one of yours that has its root and its \
-             boot loader: no pool of the spec has `boot = true`."
-            .to_owned(),
+        Platform::Nixos => match root::of(host) {
+            Some(Root::Pool(_)) => {
+                "Install NixOS with the host's own module in `nixos/`, and say which EFI system partition it boots from \
+                 (`services.moxc.hostSystem.espDevice`): the spec names a partition of each disk, and that one is not among them."
+                    .to_owned()
+            }
+            Some(Root::Group(group)) if group.disks.is_empty() => format!(
+                "Install NixOS with the host's own module in `nixos/`, its root in the logical volume `{}` of the volume group `{}`, \
+                 and say which EFI system partition it boots from (`services.moxc.hostSystem.espDevice`): the spec does not say of \
+                 which `disks` the group is, or disko would lay all of it out.",
+                root::ROOT, group.name
+            ),
+            Some(Root::Group(_)) => {
+                "Install NixOS with the host's own module in `nixos/`, and say which EFI system partition it boots from \
+                 (`services.moxc.hostSystem.espDevice`): the volume group has partitions, and that one is not among them."
+                    .to_owned()
+            }
+            None => "Install NixOS with the host's own module in `nixos/`, and one of yours that has its root and its \
+                 boot loader: no pool and no volume group of the spec has `boot = true`."
+                .to_owned(),
+        },
     };
     let copy = format!(
         "Copy this folder to the host: `scp -r {name} root@{}:`.",

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::module::mk_fact;
 use super::update::timing;
 use crate::facts::Facts;
-use crate::facts::mounts::{ROOT_DATASET, boot_disks};
+use crate::facts::root::{self, ROOT, Root, SWAP, boot_disks};
 use crate::facts::tasks::{self, Job};
 use crate::model::{Host, Schedule, Task};
 use crate::nix::{Attrs, BuildError, Built, Formals, block, function, list, mk_default, path};
@@ -79,21 +79,44 @@ fn system(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
             mk_default(true),
         )?;
     }
-    let Some(pool) = host.storage.pools.values().find(|pool| *pool.boot) else {
+    let Some(place) = root::of(host) else {
         return Ok(());
     };
     // As disko names the partitions that it makes.
-    let mut partitions = boot_disks(host)
-        .into_iter()
-        .map(|disk| format!("/dev/disk/by-partlabel/disk-{disk}-ESP"));
+    let disks = boot_disks(host);
+    let mut partitions = disks
+        .iter()
+        .map(|disk| format!("/dev/disk/by-partlabel/disk-{}-ESP", disk.name.value));
     let mut system = Attrs::new();
     system.set("enable", mk_default(true))?;
-    system.set(
-        "rootDataset",
-        mk_default(format!("{}/{ROOT_DATASET}", pool.name.value)),
-    )?;
+    // Where the spec says nothing of its disks it is there, whatever disko makes beside it.
+    let is_made = match &place {
+        Root::Pool(pool) => !pool.is_there(),
+        Root::Group(group) => !group.disks.is_empty(),
+    };
+    match place {
+        Root::Pool(pool) => {
+            let dataset = format!("{}/{ROOT}", pool.name.value);
+            system.set("rootDevice", mk_default(dataset))?;
+        }
+        Root::Group(group) => {
+            let volume = |name| mk_default(format!("/dev/{}/{name}", group.name));
+            system.set("rootDevice", volume(ROOT))?;
+            system.set("rootFsType", mk_default("ext4"))?;
+            if group.swap.is_some() {
+                system.set("swapDevice", volume(SWAP))?;
+            }
+        }
+    }
+    if !is_made {
+        system.set("partition", mk_fact(false))?;
+    }
     if let Some(first) = partitions.next() {
         system.set("espDevice", mk_default(first))?;
+    }
+    if let Some(first) = disks.first() {
+        system.set("biosDisk", mk_default(first.name.as_str()))?;
+        system.set("biosDevice", mk_default(first.path()))?;
     }
     let mirrors: Vec<String> = partitions.collect();
     if !mirrors.is_empty() {
@@ -196,6 +219,10 @@ fn storage(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
         if !extra.is_empty() {
             facts.set("boot.zfs.extraPools", extra)?;
         }
+    }
+    // Without its tools LVM activates no thin pool, in the initial RAM disk neither.
+    if host.storage.lvm.values().any(|lvm| lvm.thin_pool.is_some()) {
+        facts.set("services.lvm.boot.thin.enable", mk_default(true))?;
     }
     for folder in crate::facts::mounts::of(host) {
         let mut mount = Attrs::new();

@@ -20,14 +20,17 @@ Where a step fails, the lock file and the running system are put back as they we
   --health-timeout N    how many seconds the units have for that (120)
   --no-rollback         leave an unhealthy system running
   --reboot WHEN         never (the default), or if-needed: restart where the kernel is another one
+  --after-restart       look whether a system is healthy that an update has restarted into, and nothing else
   --state FOLDER        where copies and the last good lock file are kept (/var/lib/moxc/nixos-flake-update)
 
-Where it fails, the system from before is running (1), or that could not be brought back (3).
+Where it fails, the system from before is running (1), or that could not be brought back (3). What runs the machine's
+updates calls it with --after-restart once the machine is up: where a health unit is not active then, the system from
+before is made the one that boots, and the machine restarts once more.
 END
 }
 
 flake=/etc/nixos attribute='' update_inputs=1 allow_changes='' snapshots=() keep_snapshots=3 health=() health_timeout=120
-rollback=1 reboot=never state=/var/lib/moxc/nixos-flake-update
+rollback=1 reboot=never after_restart='' state=/var/lib/moxc/nixos-flake-update
 option() {
   local one
   case $1 in
@@ -47,6 +50,7 @@ option() {
     --health-timeout) number health_timeout ;;
     --no-rollback) rollback='' ;;
     --reboot) one_of reboot never if-needed ;;
+    --after-restart) after_restart=1 ;;
     --state) value state ;;
     *) return 1 ;;
   esac
@@ -55,6 +59,13 @@ option() {
 begin "$@"
 if ((${#operands[@]})); then
   wrong_usage "unknown argument ${operands[0]}"
+fi
+# What an update has restarted for: `new` or `back`, the system from before, the one that boots now, whether to go back,
+# the seconds that the units have, and the units.
+restarting=$state/restarting
+if [[ $after_restart && ! -s $restarting ]]; then
+  say 'no update has restarted this machine'
+  exit 0
 fi
 if [[ -z $attribute ]]; then
   hear uname -n || heard=
@@ -103,6 +114,11 @@ flake_dir() {
   fi
 }
 
+if [[ $dry_run && $after_restart ]]; then
+  mapfile -t known <"$restarting"
+  say "would look at ${known[*]:5} of ${known[2]}, and go back to ${known[1]} where one of them is not active"
+  exit 0
+fi
 if [[ -n $dry_run ]]; then
   if ((${#snapshots[@]})); then
     say "would take snapshots of ${snapshots[*]}"
@@ -123,9 +139,80 @@ if [[ -n $dry_run ]]; then
 fi
 
 need cmp flock nix nixos-rebuild perl systemctl
-ask "Update $attribute from $flake?"
+if [[ -z $after_restart ]]; then
+  ask "Update $attribute from $flake?"
+fi
 lock
 mkdir -p -- "$state"
+
+healthy() {
+  local deadline=$((SECONDS + health_timeout)) unit
+  for unit in "${health[@]}"; do
+    until hear systemctl is-active --quiet -- "$unit"; do
+      if ((SECONDS >= deadline)); then
+        failed "$unit is not active" unit "$unit"
+        return 1
+      fi
+      sleep 1
+    done
+  done
+}
+profile=$root/nix/var/nix/profiles/system
+
+# restart WAY BEFORE INTO: restarts, and leaves word for the run that looks at the system then.
+restart() {
+  if ! printf '%s\n' "$1" "$2" "$3" "$rollback" "$health_timeout" "${health[@]}" >"$restarting.new" ||
+    ! mv -f -- "$restarting.new" "$restarting"; then
+    die "cannot write $restarting: not restarted, since nobody would look at what comes up"
+  fi
+  if ! run systemctl reboot; then
+    rm -f -- "$restarting"
+    die 'this machine does not restart'
+  fi
+}
+
+# Once the machine is up again. It looks once, and goes back once: a machine that restarts for ever helps nobody.
+look_after_restart() {
+  local known way into booted
+  mapfile -t known <"$restarting"
+  rm -f -- "$restarting"
+  way=${known[0]} before=${known[1]} into=${known[2]} rollback=${known[3]} health=("${known[@]:5}")
+  gate number health_timeout "${known[4]:-}" || health_timeout=120
+  booted=$(readlink -f "$root/run/booted-system") || die "no system was booted at $root/run/booted-system"
+  if [[ $booted != "$into" ]]; then
+    failed "this machine was to restart into $into, and $booted has come up"
+    healthy || true
+    exit 1
+  fi
+  if healthy; then
+    if [[ $way == back ]]; then
+      die "the system that this machine had restarted into was not healthy: it is back at $before"
+    fi
+    say "restarted into $into"
+    exit 0
+  fi
+  if [[ $way == back ]]; then
+    refuse "$before is not healthy either"
+  fi
+  if [[ -z $rollback ]]; then
+    die "$into is not healthy since the restart, and stays: it is not to go back"
+  fi
+  if [[ ! -x $before/bin/switch-to-configuration ]]; then
+    refuse "$into is not healthy since the restart, and $before is no more"
+  fi
+  say "going back to $before"
+  run nix-env --profile "$profile" --set "$before" || refuse "cannot make $before the system that boots"
+  run "$before/bin/switch-to-configuration" boot || refuse "cannot make $before the system that boots"
+  restart back "$before" "$before"
+  exit 1
+}
+if [[ $after_restart ]]; then
+  if [[ ! -s $restarting ]]; then
+    say 'another run has looked already'
+    exit 0
+  fi
+  look_after_restart
+fi
 
 before=$(readlink -f "$root/run/current-system") || die "no running system at $root/run/current-system"
 # A run that was cut off while it tried a system, or that was not to go back from one, left the one from before here.
@@ -221,21 +308,7 @@ keep_lock() {
   rm -f -- "$saved" "$saved.of"
 }
 
-healthy() {
-  local deadline=$((SECONDS + health_timeout)) unit
-  for unit in "${health[@]}"; do
-    until hear systemctl is-active --quiet -- "$unit"; do
-      if ((SECONDS >= deadline)); then
-        failed "$unit is not active" unit "$unit"
-        return 1
-      fi
-      sleep 1
-    done
-  done
-}
-
 # The system from before, by its own switch program and without the network: nothing has to be fetched or built for it.
-profile=$root/nix/var/nix/profiles/system
 go_back() {
   local how=test
   if [[ -z $rollback ]]; then
@@ -251,9 +324,27 @@ go_back() {
   rm -f -- "$trying"
 }
 
+# A container has no kernel of its own.
+kernel_of() { readlink -f -- "$1/kernel" "$1/initrd" "$1/kernel-modules" || true; }
+# Where another kernel waits than the one that runs, since this update or an earlier one that was not to restart. What it goes
+# back to is the system from before, where that has the kernel that runs; else the one that was booted.
+restart_if_needed() {
+  local booted=$root/run/booted-system
+  if [[ $reboot != if-needed || ! -e $booted/kernel ]] ||
+    [[ $(kernel_of "$booted") == "$(kernel_of "$after")" ]]; then
+    return 0
+  fi
+  if [[ $(kernel_of "$booted") != "$(kernel_of "$before")" ]]; then
+    before=$(readlink -f "$booted")
+  fi
+  say 'restarting for the new kernel'
+  restart new "$before" "$after"
+}
+
 if [[ $after == "$before" && -z $cut_off ]]; then
   say "nothing new: $before"
   keep_lock
+  restart_if_needed
   exit 0
 fi
 
@@ -279,11 +370,4 @@ keep_lock
 rm -f -- "$trying"
 say "updated to $after"
 count 'updates'
-
-# A container has no kernel of its own.
-kernel_of() { readlink -f -- "$1/kernel" "$1/initrd" "$1/kernel-modules" || true; }
-if [[ $reboot == if-needed && -e $root/run/booted-system/kernel ]] &&
-  [[ $(kernel_of "$root/run/booted-system") != "$(kernel_of "$after")" ]]; then
-  say 'restarting for the new kernel'
-  run systemctl reboot
-fi
+restart_if_needed

@@ -34,8 +34,10 @@
     moxc = {
       hostSystem = {
         enable = lib.mkDefault true;
-        rootDataset = lib.mkDefault "rpool/root";
+        rootDevice = lib.mkDefault "rpool/root";
         espDevice = lib.mkDefault "/dev/disk/by-partlabel/disk-ssd0-ESP";
+        biosDisk = lib.mkDefault "ssd0";
+        biosDevice = lib.mkDefault "/dev/disk/by-id/nvme-EXAMPLE_SSD_2TB_0001";
         espMirrors = [
           "/dev/disk/by-partlabel/disk-ssd1-ESP"
         ];

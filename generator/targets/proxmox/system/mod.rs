@@ -6,6 +6,7 @@
 
 mod apply;
 mod boot;
+mod disko;
 mod keep;
 pub(crate) mod lvm;
 mod mounts;
@@ -85,7 +86,7 @@ impl Plan {
                 "the spec has no pools, datasets or volume groups that the installer does not make",
             );
         }
-        if !self.zfs.has_pools() {
+        if !self.zfs.is_for_disko() {
             about.lacks(
                 "proxmox/storage/disko.nix",
                 "there is no pool but the one that the host starts from",

@@ -16,7 +16,8 @@ use crate::template::{BuiltIn, Templates, one_line};
 use crate::value::{LogLayout, Platform, PoolLayout, ZfsAclType, ZfsCipher, ZfsKey};
 
 use super::Tree;
-use super::lvm::{self, GroupPlan};
+use super::disko::{disk, esp};
+use super::lvm::{self, GroupPlan, RootGroupPlan};
 
 /// The pools, datasets and volume groups of a host.
 #[derive(Debug, Clone)]
@@ -26,6 +27,7 @@ pub(crate) struct Zfs {
     pools: Vec<PoolPlan>,
     datasets: Vec<DatasetPlan>,
     groups: Vec<GroupPlan>,
+    root: Option<RootGroupPlan>,
 }
 
 /// A pool, in `zpool`'s words.
@@ -149,6 +151,7 @@ pub(crate) fn plan(host: &Host) -> Zfs {
         pools,
         datasets,
         groups: lvm::groups(host),
+        root: lvm::root(host),
     }
 }
 
@@ -432,9 +435,9 @@ impl Zfs {
                 .all(|pool| pool.boot && pool.further.is_empty())
     }
 
-    /// Whether disko has a pool to make: on Debian the installer makes the one that the host starts from.
-    pub(super) fn has_pools(&self) -> bool {
-        self.for_disko().next().is_some()
+    /// Whether disko has anything to make: on Debian the installer makes what the host starts from.
+    pub(super) fn is_for_disko(&self) -> bool {
+        self.root.is_some() || self.for_disko().next().is_some()
     }
 
     fn for_disko(&self) -> impl Iterator<Item = &PoolPlan> {
@@ -459,13 +462,18 @@ impl Zfs {
                 span,
             );
         }
-        if self.has_pools() {
+        if self.is_for_disko() {
             let module = self.disko().expect(
                 "names and sizes of pools are plain text, and each stands once in the spec",
             );
             let header = format!(
-                "{}\nThe pools of the host for disko, which EMPTIES the disks that it is run on.{}",
+                "{}\nThe {} of the host for disko, which EMPTIES the disks that it is run on.{}",
                 tree.header(),
+                match (&self.root, self.for_disko().next()) {
+                    (Some(_), Some(_)) => "root and pools",
+                    (Some(_), None) => "root",
+                    (None, _) => "pools",
+                },
                 if self.is_nixos {
                     ""
                 } else {
@@ -490,18 +498,33 @@ impl Zfs {
                 // One that stands in two pools is reported by the analysis; here the first has it.
                 if disks.get(&[name]).is_none() {
                     let partitioned = pool.partitioned.contains(name);
-                    let mut disk = disko_disk(device, &pool.name, partitioned)?;
-                    if pool.boot && !partitioned {
-                        disk.set("content.partitions.ESP", esp(std::mem::take(&mut first))?)?;
-                    }
+                    let mut content = Attrs::new();
+                    content.set("type", "zfs")?;
+                    content.set("pool", pool.name.as_str())?;
+                    let esp = (pool.boot && !partitioned)
+                        .then(|| esp(std::mem::take(&mut first)))
+                        .transpose()?;
+                    let disk = disk(device, "zfs", content, partitioned, esp)?;
                     disks.set([name], disk)?;
                 }
             }
             pools.set([&pool.name], self.disko_pool(pool)?)?;
         }
+        let group = match &self.root {
+            Some(root) => {
+                root.add_disks(&mut disks)?;
+                Some(root.group()?)
+            }
+            None => None,
+        };
         let mut root = Attrs::new();
         root.set("disko.devices.disk", disks)?;
-        root.set("disko.devices.zpool", pools)?;
+        if let Some((name, group)) = group {
+            root.set(["disko", "devices", "lvm_vg", name], group)?;
+        }
+        if self.for_disko().next().is_some() {
+            root.set("disko.devices.zpool", pools)?;
+        }
         nix::IntoExpr::into_expr(root)
     }
 
@@ -534,7 +557,7 @@ impl Zfs {
         set.set("options.autotrim", pool.autotrim.as_str())?;
         set.set("rootFsOptions.compression", pool.compression.as_str())?;
         if pool.boot {
-            let root = ["datasets", crate::facts::mounts::ROOT_DATASET];
+            let root = ["datasets", crate::facts::root::ROOT];
             let mut fs = Attrs::new();
             fs.set("type", "zfs_fs")?;
             fs.set("mountpoint", "/")?;
@@ -559,38 +582,6 @@ impl Zfs {
         }
         Ok(set)
     }
-}
-
-/// The partition that the firmware reads, on each disk of the boot pool; the first one is mounted.
-fn esp(mounted: bool) -> Result<Attrs, BuildError> {
-    let mut esp = Attrs::new();
-    esp.set("type", "EF00")?;
-    esp.set("size", "1G")?;
-    esp.set("content.type", "filesystem")?;
-    esp.set("content.format", "vfat")?;
-    if mounted {
-        esp.set("content.mountpoint", "/boot")?;
-        esp.set("content.mountOptions", ["umask=0077"])?;
-    }
-    Ok(esp)
-}
-
-/// A disk gets a partition table of one partition. A partition that is there becomes a member as it is, and the table that it
-/// stands in is somebody else's.
-fn disko_disk(device: &str, pool: &str, partitioned: bool) -> Result<Attrs, BuildError> {
-    let mut disk = Attrs::new();
-    disk.set("type", "disk")?;
-    disk.set("device", device)?;
-    if partitioned {
-        disk.set("content.type", "zfs")?;
-        disk.set("content.pool", pool)?;
-        return Ok(disk);
-    }
-    disk.set("content.type", "gpt")?;
-    disk.set("content.partitions.zfs.size", "100%")?;
-    disk.set("content.partitions.zfs.content.type", "zfs")?;
-    disk.set("content.partitions.zfs.content.pool", pool)?;
-    Ok(disk)
 }
 
 /// A list of vdevs; disks alone are a vdev each.
