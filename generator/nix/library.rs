@@ -17,6 +17,11 @@ use super::slip;
 static NAMES: LazyLock<BTreeSet<&'static str>> =
     LazyLock::new(|| include_str!("library.txt").lines().collect());
 
+/// Folders of it whose functions mostly stand in `lib` itself, too.
+const FOLDERS: &[&str] = &[
+    "attrsets", "lists", "modules", "options", "strings", "trivial",
+];
+
 /// The faults of a tree that has no syntax error.
 pub(super) fn faults(root: &ast::Root) -> Vec<Fault> {
     if binds_lib(root) {
@@ -31,9 +36,14 @@ pub(super) fn faults(root: &ast::Root) -> Vec<Fault> {
                 };
                 if select.or_token().is_none()
                     && select.expr().is_some_and(|base| is_lib(&base))
-                    && let Some(first) = select.attrpath().and_then(|path| path.attrs().next())
+                    && let Some(path) = select.attrpath()
                 {
-                    out.extend(misspelled(&first));
+                    let mut attrs = path.attrs();
+                    let first = attrs.next();
+                    let folder = first.as_ref().and_then(static_name);
+                    let is_folder = folder.is_some_and(|name| FOLDERS.contains(&name.as_str()));
+                    let named = if is_folder { attrs.next() } else { first };
+                    out.extend(named.and_then(|named| misspelled(&named)));
                 }
             }
             SyntaxKind::NODE_INHERIT => {
@@ -83,7 +93,15 @@ fn misspelled(attr: &ast::Attr) -> Option<Fault> {
     if NAMES.contains(name.as_str()) {
         return None;
     }
-    let meant = slip::likely(&name, || NAMES.iter().copied())?;
+    // `mapAttr`: the library is known whole, and few have a function of their own that lacks the plural of one.
+    let several = || {
+        let plural = format!("{name}s");
+        NAMES
+            .get(plural.as_str())
+            .copied()
+            .filter(|_| name.len() >= 7)
+    };
+    let meant = slip::likely(&name, || NAMES.iter().copied()).or_else(several)?;
     let mut fault = fault(
         FaultKind::UnknownFunction,
         range_of(attr),
@@ -116,6 +134,15 @@ mod tests {
             let found = faults(text);
             assert_eq!(found.len(), 1, "{text}: {found:?}");
             assert_eq!(found[0].1, "did you mean `lib.mkDefault`?", "{text}");
+        }
+        for (name, meant) in [
+            ("mapAttr", "mapAttrs"),
+            ("attrsets.filterAttr", "filterAttrs"),
+            ("lists.flaten", "flatten"),
+        ] {
+            let found = faults(&format!("{{ lib, ... }}: {{ a = lib.{name} 1; }}"));
+            assert_eq!(found.len(), 1, "{name}: {found:?}");
+            assert_eq!(found[0].1, format!("did you mean `lib.{meant}`?"));
         }
     }
 

@@ -48,7 +48,18 @@ pub fn add_evaluation(
             *state = json!({ "listOf": "str" });
         }
     }
-    let mut homes: Declared = entries(home_manager)?.into_iter().collect();
+    // Of what Home Manager has renamed or removed nothing is known but the name.
+    let mut homes: Declared = entries(home_manager)?
+        .into_iter()
+        .map(|(name, state)| {
+            let known = if is_change(&state) {
+                json!("anything")
+            } else {
+                state
+            };
+            (name, known)
+        })
+        .collect();
     let beside: Vec<AttrPath> = homes
         .keys()
         .flat_map(ancestors)
@@ -164,7 +175,8 @@ fn known_type(json: &Json) -> Json {
 fn known_compound(word: &str, inner: &Json) -> Json {
     match (word, inner) {
         ("enum", Json::Array(values))
-            if !values.is_empty() && !values.iter().any(|one| one.is_array() || one.is_object()) =>
+            if !values.is_empty()
+                && !values.iter().any(|one| one.is_array() || one.is_object()) =>
         {
             json!({ "enum": values })
         }
@@ -249,4 +261,56 @@ fn ancestors(name: &AttrPath) -> impl Iterator<Item = AttrPath> + '_ {
 fn starts_with(name: &AttrPath, folder: &[&str]) -> bool {
     let head = name.names().get(..folder.len());
     head.is_some_and(|head| head.iter().eq(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+    use serde_json::json;
+
+    use super::add_evaluation;
+
+    #[test]
+    fn an_evaluation_renews_the_newest_snapshot_and_no_other() {
+        let source = concat!(
+            "{\"about\":null,\"snapshots\":{\"24.08\":\"all\",\"26.05\":\"some\"}}\n",
+            "{\"listed\":[\"a\"]}\n",
+            "{\"option\":\"a.gone\",\"type\":\"str\"}\n",
+            "{\"option\":\"a.read\",\"type\":\"str\",\"24.08\":false}\n",
+            "{\"option\":\"a.renamed\",\"renamed\":\"a.kept\"}\n",
+            "{\"option\":\"a.stricter\",\"type\":\"bool\"}\n",
+            "{\"option\":\"free.name\",\"type\":\"str\"}\n",
+            "{\"option\":\"programs.both\",\"type\":\"bool\"}\n",
+            "{\"option\":\"services.moxc.own\",\"type\":\"str\"}\n",
+        );
+        let nixos = json!([
+            { "loc": ["a", "new", "<user>", "old"], "renamedTo": "now" },
+            { "loc": ["a", "new", "<user>", "now"], "type": { "listOf": "a word of its own" } },
+            { "loc": ["a", "renamed"], "removed": true },
+            { "loc": ["a", "stricter"], "type": { "enum": [true, "auto"] } },
+            { "loc": ["free"], "type": { "attrsOf": "anything" } },
+            { "loc": ["programs", "both"], "type": "str" },
+        ]);
+        let home = json!([{ "loc": ["programs", "both"], "type": { "attrsOf": "str" } }]);
+        let grown = add_evaluation(source, &[nixos.to_string()], &[home.to_string()]).unwrap();
+        assert_eq!(
+            grown,
+            concat!(
+                "{\"about\":null,\"snapshots\":{\"24.08\":\"all\",\"26.05\":\"some\"}}\n",
+                "{\"listed\":[\"a\"]}\n",
+                "{\"option\":\"a.gone\",\"24.08\":\"str\"}\n",
+                "{\"option\":\"a.new.<name>.now\",\"type\":{\"listOf\":\"anything\"},\"24.08\":false}\n",
+                "{\"option\":\"a.new.<name>.old\",\"renamed\":\"a.new.<name>.now\",\"24.08\":false}\n",
+                "{\"option\":\"a.read\",\"type\":\"str\",\"24.08\":false}\n",
+                "{\"option\":\"a.renamed\",\"removed\":true,\"renamed\":\"a.kept\",\"24.08\":{\"renamed\":\"a.kept\"}}\n",
+                "{\"option\":\"a.stricter\",\"type\":{\"enum\":[true,\"auto\"]},\"24.08\":\"bool\"}\n",
+                "{\"option\":\"free\",\"type\":{\"attrsOf\":\"anything\"},\"24.08\":false}\n",
+                "{\"option\":\"free.name\",\"type\":\"str\"}\n",
+                "{\"option\":\"programs.both\",\"type\":\"anything\",\"24.08\":\"bool\"}\n",
+                "{\"option\":\"services.moxc.own\",\"type\":\"str\"}\n",
+            )
+        );
+        let again = add_evaluation(&grown, &[nixos.to_string()], &[home.to_string()]).unwrap();
+        assert_eq!(again, grown);
+    }
 }

@@ -8,7 +8,9 @@
 //! ```
 //!
 //! `options.json` is what `nix build nixpkgs#nixosOptionsDoc` puts at `share/doc/nixos/options.json`, for the nixpkgs of
-//! that release. It has nothing about renamed and removed options: those are kept by hand in `options.jsonl`.
+//! that release. It has nothing about renamed and removed options: those are kept by hand in `options.jsonl`, or come from
+//! an evaluation: `nix-instantiate --eval --strict --json evaluated.nix --arg nixos PATH` prints `nixos.json`, and the same with
+//! `--arg homeManager PATH` `home.json`.
 #![allow(clippy::disallowed_methods)] // it reads and writes files, as nothing of the compiler does
 
 use std::error::Error;

@@ -265,8 +265,25 @@ fn is_of_darwin(members: &[Member]) -> bool {
             .any(|value| matches!(&value.shape, Shape::Text(text) if text.ends_with("-darwin"))),
         _ => false,
     };
+    // Users and groups that nix-darwin may touch, and the daemon that it may not.
+    let only_there = |folder: &'static str, names: &'static [&'static str]| {
+        move |members: &[Member]| {
+            at(members, folder).any(|value| match &value.shape {
+                Shape::Attrs(members) => {
+                    names.iter().any(|name| at(members, name).next().is_some())
+                }
+                _ => false,
+            })
+        }
+    };
+    let of_users = only_there("users", &["knownUsers", "knownGroups"]);
+    let of_nix = only_there("nix", &["useDaemon"]);
     let has = |members: &[Member]| {
-        at(members, "system").any(system) || at(members, "nixpkgs").any(platform)
+        at(members, "system").any(system)
+            || at(members, "nixpkgs").any(platform)
+            || at(members, "launchd").next().is_some()
+            || of_users(members)
+            || of_nix(members)
     };
     has(members)
         || at(members, "config").any(|value| match &value.shape {
@@ -501,6 +518,7 @@ impl<'a> Judge<'a> {
             | Shape::Path
             | Shape::List(_)
             | Shape::Unfinished(_)
+            | Shape::Overfull(_)
             | Shape::Unknown => {}
         }
     }
@@ -534,6 +552,7 @@ impl<'a> Judge<'a> {
             | Shape::SomeText
             | Shape::Path
             | Shape::Unfinished(_)
+            | Shape::Overfull(_)
             | Shape::List(_) => {
                 let message = format!(
                     "`{}` is a set of options, not {}",
@@ -848,6 +867,7 @@ impl<'a> Judge<'a> {
             | Shape::List(_)
             | Shape::Attrs(_)
             | Shape::Unfinished(_)
+            | Shape::Overfull(_)
             | Shape::Function(_) => {}
         }
         let fits = match (self.index().types.get(id), &value.shape) {
@@ -972,6 +992,11 @@ impl<'a> Judge<'a> {
             {
                 fault.help = Some(format!(
                     "put the call in parentheses: in a list, `{name}` and what follows it are two elements"
+                ));
+            }
+            if let Shape::Overfull(name) = &value.shape {
+                fault.help = Some(format!(
+                    "where its last argument is to be a call, put that in parentheses: `{name} (f x)`"
                 ));
             }
             out.push(fault);
@@ -1118,6 +1143,7 @@ fn declared(value: &Value, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
         | Shape::List(_)
         | Shape::Function(_)
         | Shape::Unfinished(_)
+        | Shape::Overfull(_)
         | Shape::Unknown => out.push(path.clone()),
     }
 }
@@ -1180,6 +1206,7 @@ fn described(shape: &Shape) -> String {
         Shape::Attrs(_) => "a set".to_owned(),
         Shape::Function(_) => "a function".to_owned(),
         Shape::Unfinished(name) => format!("`{name}` without all its arguments"),
+        Shape::Overfull(name) => format!("`{name}` with more arguments than it takes"),
         Shape::Unknown | Shape::Many(_) => "that".to_owned(),
     }
 }
@@ -1229,6 +1256,20 @@ mod tests {
     /// A module with these definitions.
     fn module(body: &str) -> String {
         format!("{{ config, lib, pkgs, ... }}@args: {{ imports = [ ./a.nix ]; {body} }}")
+    }
+
+    #[test]
+    fn a_function_of_the_library_has_all_its_arguments_and_no_more() {
+        for body in [
+            "networking.hostName = lib.mkForce toString 1;",
+            "boot.kernelParams = lib.mkIf config.x [ \"a\" ] [ \"b\" ];",
+            "boot.kernelModules = lib.optional config.x;",
+            "environment.etc = lib.optionalAttrs { };",
+        ] {
+            let found = faults("25.11", &module(body));
+            assert_eq!(found.len(), 1, "{body}: {found:?}");
+            assert_eq!(found[0].0, "option-type", "{body}");
+        }
     }
 
     #[test]
@@ -1859,6 +1900,8 @@ mod tests {
             "{ flake, pkgs, ... }: { imports = [ flake.homeModules.keys ]; programs.tmux.plugins = [ { } ]; }",
             "{ lib, ... }: { imports = [ inputs.self.darwinModules.default ]; users.users.a.gid = 20; }",
             "{ lib, ... }: { nixpkgs.hostPlatform = \"aarch64-darwin\"; users.users.a.gid = 20; }",
+            "{ lib, ... }: { users.knownUsers = [ \"a\" ]; users.users.a.gid = 20; }",
+            "{ lib, ... }: { nix.useDaemon = true; system.checks.verifyBuildUsers = false; }",
             "{ lib, ... }: { config = { system.primaryUser = \"a\"; users.users.a.gid = 20; }; }",
         ];
         for text in of_others {

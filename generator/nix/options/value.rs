@@ -32,6 +32,8 @@ pub(super) enum Shape {
     Function(Box<Value>),
     /// A function of nixpkgs' library that says how a definition counts, without all its arguments.
     Unfinished(String),
+    /// The same with more arguments than it takes: `mkForce toString 1`.
+    Overfull(String),
     /// Computed; whatever it is, it is taken to be right.
     Unknown,
     /// All of these are definitions of the same option.
@@ -296,10 +298,17 @@ fn applied(expr: &Expr, place: Range<usize>) -> Value {
         Some("mkIf" | "mkOverride" | "mkOrder") => 2,
         _ => 0,
     };
-    if let Some(name) = &name
-        && arguments.len() < wanted
-    {
-        return Value::new(Shape::Unfinished(name.clone()), place);
+    let least = match name.as_deref() {
+        Some("optional" | "optionals" | "optionalAttrs" | "optionalString") => 2,
+        _ => wanted,
+    };
+    if let Some(name) = &name {
+        if arguments.len() < least {
+            return Value::new(Shape::Unfinished(name.clone()), place);
+        }
+        if arguments.len() > least && least > 0 {
+            return Value::new(Shape::Overfull(name.clone()), place);
+        }
     }
     let result = match (name.as_deref(), arguments.len()) {
         (Some("mkIf" | "optional" | "optionals" | "optionalAttrs"), 2)
