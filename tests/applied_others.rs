@@ -1,6 +1,6 @@
 //! What others write into the files that a host's apply changes, and what they changed since: it stays where it is theirs.
 
-use crate::applied::{LIVE, in_use, moxc, refused};
+use crate::applied::{LIVE, in_use, moxc, reachable, refused};
 use crate::applied_plan::{applied, apply, by_hand, foreign, plan, say, shown};
 use crate::system::{FakeHost, fine};
 
@@ -286,4 +286,103 @@ fn a_port_that_is_no_longer_forwarded_is_not() {
         gone[0].ends_with("--to-destination 10.5.0.3:8443"),
         "{gone:?}"
     );
+}
+
+/// A file that is all moxc's goes with its edit only where its owner says so by its name.
+#[test]
+fn an_edit_of_an_own_file_goes_by_its_name() {
+    let host = applied();
+    let path = "etc/modprobe.d/zfs.conf";
+    let (root, name) = (format!("root/{path}"), format!("file/{path}"));
+    let edited = format!(
+        "{}# mine\noptions zfs zfs_txg_timeout=9\n",
+        host.read(&root)
+    );
+    host.write(&root, &edited);
+    // The spec says what it said: the edit stays.
+    let said = apply(&host, &["--skip", "network"]);
+    fine(&said);
+    assert!(
+        said.err.contains("changed by hand and stays"),
+        "{}",
+        said.err
+    );
+    assert_eq!(host.read(&root), edited);
+    // It changes something of the file.
+    say(&host, "arc-max = \"16 GiB\"", "arc-max = \"3 GiB\"");
+    let before = host.files();
+    refused(
+        &apply(&host, &["--skip", "network"]),
+        &format!("/{path} was changed by hand, and is written anew: the edit goes"),
+    );
+    assert_eq!(host.files(), before);
+    fine(&apply(&host, &["--skip", "network", "--confirm", &name]));
+    assert!(host.read(&root).contains("zfs_arc_max=3221225472"));
+    assert!(!host.read(&root).contains("mine"));
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    assert_eq!(host.read(&root), edited);
+}
+
+/// What a spec says of a store is what the host's own word becomes.
+#[test]
+fn a_store_is_no_longer_disabled_where_the_spec_says_so() {
+    let host = in_use();
+    let path = "root/etc/pve/storage.cfg";
+    let nas = "nfs: nas\n\tdisable\n\texport /volume1/pve\n\tpath /mnt/pve/nas\n\tserver 192.168.1.5\n\tcontent backup\n\n";
+    host.write(path, &format!("{}\n{nas}", host.read(path)));
+    assert_eq!(shown(&plan(&host, &[]), "storage/nas"), [""; 0]);
+    say(
+        &host,
+        "nas = { kind = \"nfs\",",
+        "nas = { kind = \"nfs\", disabled = false,",
+    );
+    fine(&apply(&host, &["--skip", "network"]));
+    assert!(!host.read(path).contains("disable"), "{}", host.read(path));
+    assert_eq!(shown(&plan(&host, &[]), "storage/nas"), [""; 0]);
+}
+
+/// A raw line of a container may have no value.
+#[test]
+fn a_raw_line_without_a_value_is_a_line_like_others() {
+    let host = applied();
+    let path = "root/etc/pve/nodes/pve1/lxc/110.conf";
+    say(
+        &host,
+        "[containers.services]\n",
+        "[containers.services]\nlxc = [\"lxc.cap.drop:\"]\n",
+    );
+    fine(&apply(&host, &["--only", "ct/110"]));
+    assert!(
+        host.read(path).contains("\nlxc.cap.drop: \n"),
+        "{}",
+        host.read(path)
+    );
+    say(
+        &host,
+        "lxc = [\"lxc.cap.drop:\"]",
+        "lxc = [\"lxc.cap.drop:\", \"lxc.cap.keep: chown\"]",
+    );
+    fine(&apply(&host, &["--only", "ct/110"]));
+    assert!(
+        host.read(path)
+            .contains("lxc.cap.drop: \nlxc.cap.keep: chown\n")
+    );
+    assert_eq!(shown(&plan(&host, &[]), "ct/110"), [""; 0]);
+}
+
+/// The tree's own script knows no names: it leaves to a plan what somebody has edited, of the installer's files, too.
+#[test]
+fn the_trees_script_leaves_an_edit_to_a_plan() {
+    let host = reachable();
+    fine(&host.apply(&[], ""));
+    let path = "root/etc/modprobe.d/zfs.conf";
+    let edited = format!("{}# mine\n", host.read(path));
+    host.write(path, &edited);
+    say(&host, "arc-max = \"16 GiB\"", "arc-max = \"3 GiB\"");
+    host.rebuild(&host.read("host.toml"));
+    refused(
+        &host.apply(&["--skip", "network"], ""),
+        "/etc/modprobe.d/zfs.conf is not as expected",
+    );
+    assert_eq!(host.read(path), edited);
 }

@@ -1340,7 +1340,7 @@ fn the_trees_script_and_a_plan_bring_a_host_to_the_same_state() {
             "root/etc/hosts",
             "127.0.0.1 localhost\n127.0.1.1 pve1\n192.168.1.9 pve1 box # x\n",
         );
-        // By hand: an option of a guest, a word in a section, a unit, a line of a file.
+        // By hand: an option of a guest, a word in a section, a unit.
         let path = "root/etc/pve/nodes/pve1/lxc/110.conf";
         let config = host.read(path);
         host.write(path, &format!("{config}onboot: 0\ntags: mine\n"));
@@ -1348,10 +1348,6 @@ fn the_trees_script_and_a_plan_bring_a_host_to_the_same_state() {
         host.write(
             "root/etc/pve/storage.cfg",
             &storage.replace("nfs: nas\n", "nfs: nas\n\toptions vers=4.2\n"),
-        );
-        host.write(
-            "root/etc/modprobe.d/zfs.conf",
-            "options zfs zfs_arc_max=7\n",
         );
         let _ = fs::remove_file(host.path("enabled-moxc.target"));
     }

@@ -83,6 +83,8 @@ impl Group {
 pub enum Base {
     /// Anything.
     Any,
+    /// Anything that no earlier run has left.
+    Stranger,
     /// Not there.
     Absent,
     /// What an earlier run left.
@@ -95,6 +97,7 @@ impl Base {
     fn word(&self) -> &str {
         match self {
             Self::Any => "any",
+            Self::Stranger => "stranger",
             Self::Absent => "absent",
             Self::Left => "left",
             Self::Digest(digest) => digest,

@@ -465,7 +465,7 @@ fn stays_as_it_is(path: &str, told: Option<&String>) -> Action {
 fn put(path: &str, mode: Mode, situation: &Situation) -> Vec<Action> {
     let mut base = vec![Base::Absent, Base::Left];
     match situation {
-        Situation::Fresh if is_installers(path) => base = vec![Base::Any],
+        Situation::Fresh if is_installers(path) => base.push(Base::Stranger),
         Situation::Fresh => {}
         Situation::Planned(planned) => {
             if let Some(told) = planned.stays.get(path) {

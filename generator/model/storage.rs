@@ -510,11 +510,16 @@ impl<'a> Store<'a> {
 
     /// Whether Proxmox VE passes it over.
     pub fn is_disabled(&self) -> bool {
+        self.disabled().is_some_and(|disabled| **disabled)
+    }
+
+    /// The same, and who says it; nothing of Proxmox VE's own store without a table.
+    pub fn disabled(&self) -> Option<&Setting<bool>> {
         match self {
-            Self::Dataset(dataset) => *dataset.disabled,
-            Self::Lvm(lvm) => *lvm.disabled,
-            Self::External(external) => *external.disabled,
-            Self::Local(local) => local.stated.as_ref().is_some_and(|s| *s.disabled),
+            Self::Dataset(dataset) => Some(&dataset.disabled),
+            Self::Lvm(lvm) => Some(&lvm.disabled),
+            Self::External(external) => Some(&external.disabled),
+            Self::Local(local) => local.stated.as_ref().map(|stated| &stated.disabled),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::calendar::ProxmoxSchedule;
 use crate::facts::making::{Making, Makings};
 use crate::facts::network::hosts_line;
 use crate::live::{FileText, Item, Snapshot, Unread};
-use crate::model::Host;
+use crate::model::{Host, Store};
 use crate::output::{FileSet, Sha256};
 use crate::pve::interfaces::named_vlan;
 use crate::pve::schema::{ConfigFile, OptionSchema};
@@ -399,6 +399,7 @@ impl<'a> Comparison<'a> {
                 nodes: self.live.nodes.keys().map(String::as_str).collect(),
                 local_is_ours: self.local_is_ours(),
                 guests: self.vmids(),
+                enabled: self.enabled_stores(),
             };
             let read = |text: &str| {
                 let config = SectionConfig::parse(file, text).0;
@@ -462,6 +463,18 @@ impl<'a> Comparison<'a> {
                 found,
             );
         }
+    }
+
+    fn enabled_stores(&self) -> BTreeSet<&'a str> {
+        let stores = self.wanted.host.storage.stores();
+        let says = |store: &Store<'_>| {
+            let disabled = store.disabled();
+            disabled.is_some_and(|disabled| disabled.is_written() && !**disabled)
+        };
+        stores
+            .filter(|(_, store)| says(store))
+            .map(|(_, store)| store.name().value.as_str())
+            .collect()
     }
 
     /// The VMIDs of the spec's guests.
@@ -1278,6 +1291,8 @@ struct SectionRules<'a> {
     local_is_ours: bool,
     /// The VMIDs of the spec's guests.
     guests: BTreeSet<String>,
+    /// Stores of which the spec says that they are not disabled.
+    enabled: BTreeSet<&'a str>,
 }
 
 impl SectionRules<'_> {
@@ -1497,9 +1512,14 @@ impl Rules for SectionRules<'_> {
         }
     }
 
-    /// Which guests a job backs up is one thing: it cannot be all, or those of a pool, and those that the spec names, too.
+    /// Which guests a job backs up is one thing: it cannot be all, or those of a pool, and those that the spec names, too. That a
+    /// store is not disabled is said by no line.
     fn owns(&self, object: &Object, option: &str, _: &OfObject<'_>) -> bool {
-        matches!(object, Object::Job(_)) && ["all", "exclude", "pool", "vmid"].contains(&option)
+        match object {
+            Object::Job(_) => ["all", "exclude", "pool", "vmid"].contains(&option),
+            Object::Storage(name) => option == "disable" && self.enabled.contains(name.as_str()),
+            _ => false,
+        }
     }
 
     fn apart(&self, object: &Object, option: &str, of: &OfObject<'_>) -> Apart {

@@ -89,7 +89,7 @@ differences() {
 }
 
 # is_expected BASE...: whether what is at $path, with the hash $now, is expected. `any`; `absent`; `left`: by an earlier
-# run; a SHA-1.
+# run; `stranger`: by none; a SHA-1.
 is_expected() {
   local base
   for base; do
@@ -99,6 +99,10 @@ is_expected() {
       left)
         known "$left_sums" "$path"
         if [[ -n $now && $is_known == "$now" ]]; then return 0; fi
+        ;;
+      stranger)
+        known "$left_sums" "$path"
+        if [[ -z $is_known ]]; then return 0; fi
         ;;
       *) if [[ -n $now && $(sha1_of "$root/$path") == "$base" ]]; then return 0; fi ;;
     esac
