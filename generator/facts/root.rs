@@ -67,7 +67,7 @@ pub fn of(host: &Host) -> Option<Root<'_>> {
 
 /// As large as the installer of Proxmox VE makes it: a quarter of the disks, and at most 96 GiB. In whole GiB.
 fn usual_root(disks: ByteSize) -> ByteSize {
-    ByteSize::gib((disks.as_bytes() / 4 >> 30).clamp(1, 96))
+    ByteSize::gib(((disks.as_bytes() / 4) >> 30).clamp(1, 96))
 }
 
 impl RootGroup<'_> {

@@ -152,9 +152,7 @@ pub(super) fn resolve(
         let Some(body) = &row.body else { continue };
         lvm.push(self::lvm(row.key.clone(), body, is_nixos, index, sink));
     }
-    if is_nixos {
-        one_root(&pools, &lvm, sink);
-    }
+    one_root(&pools, &lvm, sink);
     let mut external = Vec::new();
     for row in spec.external.iter().flat_map(|table| &table.rows) {
         let Some(body) = &row.body else { continue };
@@ -191,7 +189,7 @@ fn one_boots(pools: &[Pool], sink: &mut Sink) {
     }
 }
 
-/// A NixOS host has one root: in a pool, or in a volume group, of which several stores may be.
+/// A host has one root: in a pool, or in a volume group, of which several stores may be.
 fn one_root(pools: &[Pool], groups: &[Lvm], sink: &mut Sink) {
     let pool = pools.iter().find(|pool| *pool.boot);
     let mut groups = groups.iter().filter(|lvm| *lvm.boot);

@@ -359,10 +359,14 @@ options() {
       undoable run "$tool" set "$vmid" "${back[@]}"
     fi
     [[ $tool != qm ]] || boot=$(boot_of "$root/$path")
-    change_by "$path" doing "$tool" set "$vmid" "${arguments[@]}"
+    guest_unsettled "$path"
+    doing "$tool" set "$vmid" "${arguments[@]}"
+    guest_settled "$path"
     if [[ $tool == qm && " ${arguments[*]} " != *' --boot '* && -n $boot && $(boot_of "$root/$path") != "$boot" ]]; then
       # Proxmox VE puts a new CD drive last into the boot order (update_vm_api of PVE::API2::Qemu).
-      change_by "$path" doing qm set "$vmid" --boot "$boot"
+      guest_unsettled "$path"
+      doing qm set "$vmid" --boot "$boot"
+      guest_settled "$path"
     fi
   fi
   set -- "${grown[@]}"
@@ -371,14 +375,18 @@ options() {
     if intend "$(shown "${is_resize[@]}")"; then
       keep_guest "$path" "$stays"
       undoable stays "guest $vmid: the size of $1"
-      change_by "$path" doing "${is_resize[@]}"
+      guest_unsettled "$path"
+      doing "${is_resize[@]}"
+      guest_settled "$path"
     fi
     shift 2
   done
   if [[ -n $raw ]] && intend "guest $vmid: its raw lines change"; then
     keep_guest "$path" "$stays"
     undoable raw "$path"
-    change_by "$path" raw "$path" "$tree/$path"
+    guest_unsettled "$path"
+    raw "$path" "$tree/$path"
+    guest_settled "$path"
   fi
   if [[ -e $tree/$path ]]; then
     noted "$path"
@@ -399,13 +407,11 @@ keep_guest() {
   fi
 }
 
-# change_by PATH COMMAND...: changes a guest, and keeps how the run leaves it: so its undo knows what somebody changed since.
-change_by() {
-  local path=$1
-  shift
-  rm -f -- "$run/after/$path"
-  "$@"
-  (umask 077 && mkdir -p -- "$(dirname -- "$run/after/$path")" && cp -- "$root/$path" "$run/after/$path" 2>/dev/null) || rm -f -- "$run/after/$path"
+# guest_unsettled PATH, guest_settled PATH: before and behind a command that changes a guest, of which the run keeps how it leaves it: so its
+# undo knows what somebody changed since.
+guest_unsettled() { rm -f -- "$run/after/$1"; }
+guest_settled() {
+  (umask 077 && mkdir -p -- "$(dirname -- "$run/after/$1")" && cp -- "$root/$1" "$run/after/$1" 2>/dev/null) || guest_unsettled "$1"
 }
 
 # raw_of FILE: its `lxc.` lines, which pct itself cannot set.
@@ -484,7 +490,9 @@ grow_disk() {
   intend "$(shown "${is_resize[@]}")" || return 0
   keep_guest "$path" "the size of $3"
   undoable stays "guest $2: the size of $3"
-  change_by "$path" doing "${is_resize[@]}"
+  guest_unsettled "$path"
+  doing "${is_resize[@]}"
+  guest_settled "$path"
 }
 
 # move_disk KIND VMID KEY FROM TO: from one storage to the other.
@@ -507,7 +515,9 @@ move_disk() {
   intend "$(shown "${move[@]}" "$2" "$3" "$5" --delete 1)" || return 0
   keep_guest "$path" "the place of $3"
   undoable run "${move[@]}" "$2" "$3" "$4" --delete 1
-  change_by "$path" doing "${move[@]}" "$2" "$3" "$5" --delete 1
+  guest_unsettled "$path"
+  doing "${move[@]}" "$2" "$3" "$5" --delete 1
+  guest_settled "$path"
 }
 
 # waits VMID NAME OPTIONS: what is in force only after a restart, which nobody asked for.
