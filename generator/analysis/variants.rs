@@ -1145,6 +1145,13 @@ fn schedules() -> Vec<Variant> {
             "12:00",
         ),
         variant(
+            Code::MOX0103,
+            "is a unit of moxc's own",
+            "[schedules.@@]\ntask = \"proxmox-maintenance\"\non = \"Sun 06:00\"\n",
+            "network-back",
+            "network-forth",
+        ),
+        variant(
             Code::MOX0708,
             "nothing removes the snapshots",
             &format!(

@@ -78,7 +78,31 @@ fn most_starts(schedule: &Schedule) -> usize {
     }
 }
 
+/// What moxc has units of beside those of schedules, `moxc-NAME.service`: the network that waits to be confirmed, a guest that goes
+/// back, a machine that an update has restarted.
+const OWN_UNITS: [&str; 3] = ["network-back", "rollback", "update-after-restart"];
+
+/// Reports schedules whose unit would be another one of moxc's own. A backup is a job of Proxmox VE, and has none.
+fn units_twice(host: &Host, sink: &mut Sink) {
+    let schedules = host.schedules.values();
+    let taken = schedules.filter(|schedule| {
+        schedule.backup().is_none() && OWN_UNITS.contains(&schedule.name.as_str())
+    });
+    for schedule in taken {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0103,
+                schedule.name.span,
+                format!("`moxc-{}.service` is a unit of moxc's own", *schedule.name),
+            )
+            .label("the schedule's unit would be the same")
+            .help("give the schedule another name"),
+        );
+    }
+}
+
 pub(super) fn check(host: &Host, sink: &mut Sink) {
+    units_twice(host, sink);
     let zone = zone_of(host);
     let mut starts = Starts {
         zone: zone.clone(),

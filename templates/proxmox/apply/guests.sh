@@ -407,8 +407,8 @@ keep_guest() {
   fi
 }
 
-# guest_unsettled PATH, guest_settled PATH: before and behind a command that changes a guest, of which the run keeps how it leaves it: so its
-# undo knows what somebody changed since.
+# guest_unsettled PATH, guest_settled PATH: before and behind a command that changes a guest, of which the run keeps how it leaves
+# it: so its undo knows what somebody changed since.
 guest_unsettled() { rm -f -- "$run/after/$1"; }
 guest_settled() {
   (umask 077 && mkdir -p -- "$(dirname -- "$run/after/$1")" && cp -- "$root/$1" "$run/after/$1" 2>/dev/null) || guest_unsettled "$1"
