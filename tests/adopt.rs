@@ -657,6 +657,25 @@ fn every_node_of_a_cluster_is_adopted() {
     }
 }
 
+/// A storage in a pool that only another node has is no part of this one's spec.
+#[test]
+fn a_pool_of_another_node_is_left_to_its_spec() {
+    let folder = lay_out("zfs");
+    let pve = folder.path().join("live/etc/pve");
+    fs::create_dir_all(pve.join("nodes/other/qemu-server")).expect("a folder");
+    let storage = fs::read_to_string(pve.join("storage.cfg")).expect("storages");
+    let other = "\nzfspool: fast\n\tpool fast/guests\n\tcontent images,rootdir\n\tnodes other\n\n";
+    fs::write(pve.join("storage.cfg"), storage + other).expect("a file");
+    let said = adopt(folder.path(), &["-o", "host.toml"]);
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    let told = "etc/pve/storage.cfg: fast: another node's, which has a spec of its own";
+    assert!(said.err.contains(told), "{}", said.err);
+    let spec = fs::read_to_string(folder.path().join("host.toml")).expect("a spec");
+    assert!(!spec.contains("fast"), "{spec}");
+    let planned = call(folder.path(), PLAN);
+    assert!(planned.out.contains("\"changes\":[]"), "{}", planned.out);
+}
+
 /// The specs of a cluster's nodes together are the cluster: their one backup job is of no node.
 #[test]
 fn the_fleet_of_a_cluster_changes_nothing_there() {

@@ -8,7 +8,7 @@ use super::doc::{Doc, Part, Table, Toml};
 use super::firewall;
 use super::hardware;
 use super::jobs::{self, JOBS_CFG};
-use super::storage::STORAGE_CFG;
+use super::storage::{STORAGE_CFG, is_of_others};
 use super::timers;
 use super::write::{NoteKind, Writing, kebab, schema_value};
 use crate::live::secrets::is_blanked;
@@ -60,6 +60,9 @@ const LEFT: &[(&str, &str)] = &[
     ("var/lib/vz/snippets/", "it stays, and guests name it"),
 ];
 
+/// Why something is left out that another node's spec says.
+const OF_ANOTHER_NODE: &str = "another node's, which has a spec of its own";
+
 /// The path of a mapping's file.
 fn mapping_path(kind: MappingKind) -> &'static str {
     match kind {
@@ -75,9 +78,17 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
     let mut kept = Vec::new();
     if let Some(storage) = live.storage.present() {
         let left = sections(storage, |section| {
-            !writing.stores.contains_key(section.id()) && section.id() != "local"
+            !writing.stores.contains_key(section.id())
+                && section.id() != "local"
+                && !is_of_others(live, writing.node, section)
         });
         kept.push((STORAGE_CFG, left));
+        for section in storage.config.sections() {
+            if is_of_others(live, writing.node, section) {
+                let what = format!("{STORAGE_CFG}: {}", section.id());
+                writing.note(NoteKind::Normalised, what, OF_ANOTHER_NODE);
+            }
+        }
     }
     if let Some(jobs) = live.jobs.present() {
         let left = sections(jobs, |section| {
@@ -239,8 +250,7 @@ fn files(writing: &mut Writing<'_>, said: &BTreeSet<&str>, doc: &mut Doc) {
         let other = firewall::guest_of(path).filter(|vmid| !writing.own.guests.contains_key(vmid));
         if let Some((node, _)) = other.and_then(|vmid| writing.live.guest(vmid)) {
             let what = format!("etc/pve/nodes/{node}");
-            let why = "another node's, which has a spec of its own";
-            writing.note(NoteKind::Normalised, what, why);
+            writing.note(NoteKind::Normalised, what, OF_ANOTHER_NODE);
             continue;
         }
         let rules_of =
@@ -359,10 +369,7 @@ fn passed_over(path: &str, node: &str) -> Option<(String, &'static str)> {
         Some(below) => {
             let (of, below) = below.split_once('/').unwrap_or((below, ""));
             if of != node {
-                return Some((
-                    format!("etc/pve/nodes/{of}"),
-                    "another node's, which has a spec of its own",
-                ));
+                return Some((format!("etc/pve/nodes/{of}"), OF_ANOTHER_NODE));
             }
             below
         }

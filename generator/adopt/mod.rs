@@ -315,7 +315,9 @@ fn stores(live: &Snapshot, decided: &Decided) -> BTreeMap<String, StoreKind> {
         .flat_map(|storage| storage.config.sections())
     {
         let part = Part::Store(section.id().to_owned());
-        let is_said = !decided.kept.contains_key(&part) && !decided.out.contains_key(&part);
+        let is_said = !decided.kept.contains_key(&part)
+            && !decided.out.contains_key(&part)
+            && !storage::is_of_others(live, node_of(live), section);
         if let Some(kind) = storage::kind_of(section).filter(|_| is_said) {
             stores.insert(section.id().to_owned(), kind);
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::doc::{Doc, Part, Table, Toml};
 use super::hardware::Disks;
 use super::write::{NoteKind, StoreKind, Writing, kebab, schema_value, size};
+use crate::live::Snapshot;
 use crate::live::secrets::is_blanked;
 use crate::live::storage::{Pool, Properties, Vdev, VdevClass};
 use crate::pve::Section;
@@ -36,6 +37,20 @@ pub(super) fn kind_of(section: &Section) -> Option<StoreKind> {
         | "iscsi" | "esxi" => Some(StoreKind::Store),
         _ => None,
     }
+}
+
+/// Whether a storage lies in a pool that other nodes of the cluster have, and this one has not.
+pub(super) fn is_of_others(live: &Snapshot, node: &str, section: &Section) -> bool {
+    let mut nodes = section
+        .get("nodes")
+        .unwrap_or(node)
+        .split(',')
+        .map(str::trim);
+    let pool = section.get("pool").and_then(|pool| pool.split('/').next());
+    let known = live.zfs.pools.present();
+    section.kind() == "zfspool"
+        && !nodes.any(|named| named == node)
+        && known.is_some_and(|known| known.iter().all(|one| Some(one.name.as_str()) != pool))
 }
 
 /// What a storage is for, in the words of the language; none where one of its contents has no word.
