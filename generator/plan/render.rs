@@ -142,11 +142,20 @@ pub fn human(plan: &Plan, verbose: bool) -> String {
         let _ = writeln!(text, "{}", count(plan));
         let waiting = waiting(plan);
         if !waiting.is_empty() {
-            let _ = writeln!(text, "to restart: {}", shown(&waiting.join(", ")));
+            let most = if verbose { waiting.len() } else { MOST_NAMED };
+            let named = &waiting[..most.min(waiting.len())];
+            let more = match waiting.len() - named.len() {
+                0 => String::new(),
+                more => format!(" and {more} more; `-v` names all"),
+            };
+            let _ = writeln!(text, "to restart: {}{more}", shown(&named.join(", ")));
         }
     }
     text
 }
+
+/// So many guests are named in one line; each of them stands above, by what changes.
+const MOST_NAMED: usize = 12;
 
 /// The guests that changes wait for.
 fn waiting(plan: &Plan) -> Vec<String> {
@@ -154,14 +163,16 @@ fn waiting(plan: &Plan) -> Vec<String> {
         change.class.when == When::Restart && matches!(change.object, Object::Vm(_) | Object::Ct(_))
     };
     let mut guests: Vec<String> = Vec::new();
+    let mut named = BTreeSet::new();
     for change in plan.changes.iter().filter(waits) {
+        if !named.insert(&change.object) {
+            continue;
+        }
         let guest = match plan.names.get(&change.object) {
             Some(name) => format!("{} ({name})", change.object),
             None => change.object.to_string(),
         };
-        if !guests.contains(&guest) {
-            guests.push(guest);
-        }
+        guests.push(guest);
     }
     guests
 }

@@ -874,6 +874,27 @@ fn the_json_is_what_others_read() {
     }
     assert_eq!(change["spec"]["file"], "host.toml");
     assert!(render::human(&plan, true).contains("undo: qm set"));
+    // Of many guests that wait for a restart a person reads how many there are.
+    let waiting = |guests: u32| Plan {
+        changes: (0..guests)
+            .map(|guest| Change {
+                object: Object::Vm(100 + guest),
+                class: Class {
+                    when: When::Restart,
+                    ..plan.changes[0].class
+                },
+                ..plan.changes[0].clone()
+            })
+            .collect(),
+        ..Plan::default()
+    };
+    let said = |guests, verbose| {
+        let text = render::human(&waiting(guests), verbose);
+        text.lines().last().unwrap_or_default().to_owned()
+    };
+    assert!(said(12, false).ends_with(", vm/111"), "{}", said(12, false));
+    assert!(said(15, false).ends_with(", vm/111 and 3 more; `-v` names all"));
+    assert!(said(15, true).ends_with(", vm/114"));
     assert!(render::markdown(&plan).contains("| `vm/"));
     assert_eq!(
         render::sarif(&plan, &pair.sources)["runs"][0]["results"]
