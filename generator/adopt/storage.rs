@@ -28,15 +28,18 @@ pub(super) fn kind_of(section: &Section) -> Option<StoreKind> {
         return None;
     }
     match section.kind() {
-        "zfspool" => section
-            .get("pool")
-            .and_then(|pool| pool.split('/').next())
+        "zfspool" => pool_of(section)
             .filter(|pool| PoolName::parse(pool).is_ok())
             .map(|_| StoreKind::Dataset),
         "lvm" | "lvmthin" | "dir" | "nfs" | "cifs" | "pbs" | "btrfs" | "cephfs" | "rbd"
         | "iscsi" | "esxi" => Some(StoreKind::Store),
         _ => None,
     }
+}
+
+/// The pool that a storage's dataset lies in.
+fn pool_of(section: &Section) -> Option<&str> {
+    section.get("pool")?.split('/').next()
 }
 
 /// Whether a storage lies in a pool that other nodes of the cluster have, and this one has not.
@@ -46,7 +49,7 @@ pub(super) fn is_of_others(live: &Snapshot, node: &str, section: &Section) -> bo
         .unwrap_or(node)
         .split(',')
         .map(str::trim);
-    let pool = section.get("pool").and_then(|pool| pool.split('/').next());
+    let pool = pool_of(section);
     let known = live.zfs.pools.present();
     section.kind() == "zfspool"
         && !nodes.any(|named| named == node)
@@ -354,7 +357,7 @@ fn pools(writing: &mut Writing<'_>, sections: &[&Section], disks: &Disks, doc: &
     let mut names: BTreeSet<&str> = sections
         .iter()
         .filter(|section| section.kind() == "zfspool")
-        .filter_map(|section| section.get("pool")?.split('/').next())
+        .filter_map(|section| pool_of(section))
         .collect();
     let known: Vec<&Pool> = live.zfs.pools.present().into_iter().flatten().collect();
     names.extend(

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::{ALIASES, Cause, Change, Object, When, firewall_entry, section_texts};
+use crate::plan::{
+    ALIASES, Cause, Change, Object, When, firewall_entry, node_of_map, section_texts,
+};
 
 use super::{Grammar, Item, Policy};
 
@@ -96,18 +98,12 @@ fn is_order(option: &str) -> bool {
 
 /// Whether a part of an option that changes is the change's: the lines of a mapping are a node's each.
 fn is_of_change(part: &Part, change: &Change) -> bool {
-    let node = |text: &str| node_of(text.lines().next().unwrap_or_default()).map(str::to_owned);
+    let node = |text: &str| node_of_map(text.lines().next().unwrap_or_default()).map(str::to_owned);
     part.option.as_deref() != Some("map")
         || change
             .before
             .as_deref()
             .is_some_and(|before| node(before) == node(&part.value))
-}
-
-/// The node that a line of a mapping is of.
-fn node_of(map: &str) -> Option<&str> {
-    let mut parts = map.split(',');
-    parts.find_map(|part| part.trim().strip_prefix("node="))
 }
 
 struct Sides {
@@ -362,7 +358,7 @@ fn sections(text: &str) -> Vec<Part> {
         });
         for (option, value) in section.properties {
             let key = if option == "map" {
-                format!("{id}\tmap of {}", node_of(value).unwrap_or_default())
+                format!("{id}\tmap of {}", node_of_map(value).unwrap_or_default())
             } else {
                 format!("{id}\t{option}")
             };

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use similar::{DiffOp, TextDiff};
 
-/// The most work that a line diff may be: lines before times lines after, without those that both begin and end with. Five thousand against five thousand,
-/// all of them different, take a fifth of a second.
+/// The most work that a line diff may be: lines before times lines after, without those that both begin and end with. Five
+/// thousand against five thousand, all of them different, take a fifth of a second.
 const MOST_PAIRS: usize = 25_000_000;
 
 /// `bytes` as a text that a terminal can show without being told what to do.

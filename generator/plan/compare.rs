@@ -529,6 +529,7 @@ impl<'a> Comparison<'a> {
             let Some(object) = firewall_object(path) else {
                 continue;
             };
+            let rules = parse::firewall(text);
             // Where the spec says nothing of the host's own firewall, one that is there stays somebody's.
             let record = self.applied.as_ref();
             let is_ours = self
@@ -543,9 +544,9 @@ impl<'a> Comparison<'a> {
                     .live
                     .firewall
                     .get(path)
-                    .is_none_or(|file| parse::firewall(&file.text) == parse::firewall(text));
+                    .is_none_or(|file| parse::firewall(&file.text) == rules);
             if is_ours {
-                wanted.insert(object.clone(), parse::firewall(text));
+                wanted.insert(object.clone(), rules);
             }
             if let Item::Unread(reason) = self.live.tree.file(path) {
                 wanted.remove(&object);
@@ -648,20 +649,13 @@ impl<'a> Comparison<'a> {
             }
             let left = left.and_then(|left| parse::rules(left, wanted).remove(section));
             let cause = left.map_or(Cause::Unknown, |left| {
-                let known = |rules: &[&str]| -> Vec<String> {
-                    let known = rules.iter().filter(|rule| left.contains(rule));
-                    known.map(|rule| (*rule).to_owned()).collect()
+                let among = |rules: &[&str], others: &[&str]| {
+                    let both = rules.iter().filter(|rule| others.contains(rule));
+                    both.copied().collect::<Vec<_>>().join("\n")
                 };
-                let was: Vec<&str> = left
-                    .iter()
-                    .copied()
-                    .filter(|rule| before.contains(rule))
-                    .collect();
-                cause_of(
-                    Some(was.join("\n").as_str()),
-                    Some(known(&before).join("\n").as_str()),
-                    Some(known(&after).join("\n").as_str()),
-                )
+                let (was, now) = (among(&left, &before), among(&before, &left));
+                let then = among(&after, &left);
+                cause_of(Some(&was), Some(&now), Some(&then))
             });
             let [before, after] = [before, after].map(|rules| Some(rules.join("\n")));
             found.changes.push(Change {
@@ -1325,9 +1319,7 @@ impl SectionRules<'_> {
     }
 
     fn is_own_map(&self, line: &str) -> bool {
-        line.split(',')
-            .find_map(|part| part.trim().strip_prefix("node="))
-            .is_none_or(|node| node == self.node)
+        parse::node_of_map(line).is_none_or(|node| node == self.node)
     }
 
     /// `local` is there even where `storage.cfg` does not say so (`PVE::Storage::Plugin`).

@@ -30,7 +30,8 @@ pub use classes::Class;
 pub(crate) use compare::interfaces_elsewhere;
 pub use compare::{Applied, Wanted, changes_of_guest, compare};
 pub(crate) use parse::{
-    ALIASES, firewall_entry, option_of as option_of_interface, section_texts, unbroken, whole_lines,
+    ALIASES, firewall_entry, node_of_map, option_of as option_of_interface, section_texts,
+    unbroken, whole_lines,
 };
 
 use crate::live::Unread;

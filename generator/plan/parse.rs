@@ -14,6 +14,12 @@ pub(super) const TYPE: &str = "type";
 /// The section of a file of the firewall whose lines are names with addresses.
 pub(crate) const ALIASES: &str = "[ALIASES]";
 
+/// The node that a line of a mapping is of.
+pub(crate) fn node_of_map(line: &str) -> Option<&str> {
+    let mut parts = line.split(',');
+    parts.find_map(|part| part.trim().strip_prefix("node="))
+}
+
 /// A section as its lines say it.
 pub(crate) struct SectionText<'a> {
     /// `qemu: 100` without its type.
