@@ -3,9 +3,11 @@
 //! Each of Proxmox VE's own files is held against the schema of the host's release, as if a stranger had written it. A
 //! fault that shows up here is one of moxc's: the spec has passed every check. It is told with the generated line.
 
-use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use rayon::prelude::*;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Host, Kept};
@@ -17,6 +19,9 @@ use crate::source::{SourceMap, Span};
 
 /// At most so many faulty files are shown: one slip of a printer shows up in every guest.
 const MOST_FILES: usize = 20;
+
+/// So many files are not worth another thread.
+const FEW: usize = 256;
 
 /// A file that Proxmox VE refuses.
 #[derive(Debug)]
@@ -38,16 +43,21 @@ struct Fault {
 /// plugin that nobody knows here is none of moxc's faults.
 pub fn check(host: &Host, files: &FileSet) -> Vec<Faulty> {
     // Hardly a host has a fault, so nothing is gathered before there is one.
-    let kept: LazyCell<BTreeSet<Span>, _> =
-        LazyCell::new(|| host.kept.iter().flat_map(Kept::spans).collect());
-    let raw_lines: LazyCell<BTreeSet<&str>, _> = LazyCell::new(|| {
+    let kept: LazyLock<BTreeSet<Span>, _> =
+        LazyLock::new(|| host.kept.iter().flat_map(Kept::spans).collect());
+    let raw_lines: LazyLock<BTreeSet<&str>, _> = LazyLock::new(|| {
         let stanzas = host.network.raw_stanzas(&host.kept).into_iter();
         let stanzas = stanzas.flat_map(|text| text.value.as_str().lines());
         let lines = host.network.raw_lines().map(|line| line.value.as_str());
         stanzas.chain(lines).map(str::trim).collect()
     });
-    let faulty = files.iter().filter_map(|file| {
-        let kind = Kind::of(file.path.as_str())?;
+    let read: Vec<_> = files
+        .iter()
+        .filter_map(|file| Some((Kind::of(file.path.as_str())?, file)))
+        .collect();
+    // Each file is held against its schema by itself: of a large host on every core.
+    let checked = read.into_par_iter().with_min_len(FEW);
+    let faulty = checked.filter_map(|(kind, file)| {
         let faults = kind.check(*host.release, file);
         if faults.is_empty() {
             return None;
@@ -77,7 +87,9 @@ pub fn check(host: &Host, files: &FileSet) -> Vec<Faulty> {
             text,
         })
     });
-    faulty.take(MOST_FILES).collect()
+    let mut faulty: Vec<Faulty> = faulty.collect();
+    faulty.truncate(MOST_FILES);
+    faulty
 }
 
 /// Tells of faulty files; they are added to `sources`, for their lines.

@@ -34,7 +34,7 @@ pub fn is_invisible(c: char) -> bool {
 
 /// Whether a spec may not hold a character, since nobody would see it.
 pub fn is_hidden(c: char) -> bool {
-    is_bidi_control(c) || is_invisible(c)
+    !c.is_ascii() && (is_bidi_control(c) || is_invisible(c))
 }
 
 /// Whether a character may not be shown to a person as it is.

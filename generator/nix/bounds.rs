@@ -26,6 +26,12 @@ struct Level {
 
 /// The first place at which a text is too deep or too long to be parsed.
 pub(super) fn excess(text: &str) -> Option<Excess> {
+    // A text of so few bytes has no more tokens, and one of so few brackets none that are open: nearly every module.
+    let opening = |byte: &u8| matches!(byte, b'[' | b'(' | b'{');
+    if text.len() <= MOST_IN_A_ROW && text.bytes().filter(|byte| opening(byte)).count() < MOST_OPEN
+    {
+        return None;
+    }
     let level = |blanks_part| Level {
         blanks_part,
         in_a_row: 0,

@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use rustix::fs::{Access, AtFlags, FileType, Gid, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
@@ -21,6 +22,9 @@ use super::folder::{Folder, Seen, is};
 
 /// The mode of a folder that moxc makes, as chmod(2) takes it.
 const FOLDER_MODE: u32 = 0o755;
+
+/// So many files of a folder are not worth another thread.
+const FEW: usize = 256;
 
 /// What the former tree was when the next one was made from it.
 #[derive(Debug, Default)]
@@ -199,11 +203,14 @@ impl<'a> Carrier<'a> {
             return Ok(outcome);
         };
         let files = path.to_str().and_then(|path| self.files.get(path)).cloned();
-        for file in files.into_iter().flatten() {
-            self.write(file, new)?;
-            outcome.has += 1;
-            outcome.written += 1;
-        }
+        let files = files.unwrap_or_default();
+        // Of a large tree on every core.
+        files
+            .par_iter()
+            .with_min_len(FEW)
+            .try_for_each(|file| self.write(file, new))?;
+        outcome.has += files.len();
+        outcome.written += files.len();
         for name in wanted {
             let inner = path.join(name);
             let folder = new

@@ -6,15 +6,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::folder;
-use super::{FileSet, Mode, RelPath, Sha256};
+use super::{FileSet, Mode, OutputFile, RelPath, Sha256};
 
 /// The manifest's name at the top of an output folder.
 pub const FILE_NAME: &str = "manifest.json";
 /// The shape of the file; a reader refuses a later one.
 const FORMAT: u64 = 1;
+
+/// So many files are not worth another thread.
+const FEW: usize = 1_000;
 
 /// [`FILE_NAME`] as a path.
 pub(super) fn path() -> RelPath {
@@ -81,8 +85,11 @@ impl End {
 impl Manifest {
     /// The manifest of a whole build.
     pub fn of(set: &FileSet, provenance: Provenance) -> Self {
-        let files = set
-            .iter()
+        // Of a large tree on every core.
+        let files: Vec<&OutputFile> = set.iter().collect();
+        let files = files
+            .into_par_iter()
+            .with_min_len(FEW)
             .map(|file| {
                 let entry = ManifestEntry {
                     mode: file.mode,
@@ -93,8 +100,11 @@ impl Manifest {
                 };
                 (file.path.clone(), entry)
             })
-            .collect();
-        Self { provenance, files }
+            .collect::<Vec<_>>();
+        Self {
+            provenance,
+            files: files.into_iter().collect(),
+        }
     }
 
     /// The file's text: JSON, one key a line, the same for the same manifest.

@@ -119,6 +119,10 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
 /// Reports characters that nobody sees, in comments too: what a person reads in the spec
 /// is what the host gets. One a line is enough to find the rest.
 fn report_unseen(text: &str, place: impl Fn(Range<usize>) -> Span, sink: &mut Sink) {
+    // None of them is in ASCII, as nearly every spec is.
+    if text.is_ascii() {
+        return;
+    }
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         if let Some((at, c)) = line.char_indices().find(|(_, c)| is_hidden(*c)) {

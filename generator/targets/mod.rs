@@ -94,12 +94,35 @@ impl Plan {
     }
 }
 
+/// From so many guests on a host's targets are worth more than one thread. Of smaller hosts a fleet has one for each.
+const MANY: usize = 200;
+
+/// Does two things, of a host with many guests at the same time.
+fn both<A: Send, B: Send>(
+    host: &Host,
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if host.guests.len() < MANY {
+        (one(), other())
+    } else {
+        rayon::join(one, other)
+    }
+}
+
 /// Plans every target that may report something.
 pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
+    let mut of_nixos = Sink::new();
+    let (proxmox, nixos) = both(
+        facts.host,
+        || proxmox::plan(facts, origin, sink),
+        || nixos::plan(facts, origin, &mut of_nixos),
+    );
+    sink.extend(of_nixos);
     Plan {
         origin: origin.clone(),
-        proxmox: proxmox::plan(facts, origin, sink),
-        nixos: nixos::plan(facts, origin, sink),
+        proxmox,
+        nixos,
         windows: windows::plan(facts, origin, sink),
         joins: None,
     }

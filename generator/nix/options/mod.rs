@@ -14,6 +14,7 @@
 //!
 //! Values are judged as far as they are literal. What a module computes is taken to be right.
 
+mod alike;
 mod evaluated;
 mod index;
 mod module;
@@ -27,10 +28,12 @@ use std::str::FromStr;
 
 use serde_json::Value as Json;
 
+pub use alike::Alike;
 pub use evaluated::add_evaluation;
 pub use index::{Index, IndexError};
 pub use source::{SourceError, add_snapshot};
 
+use self::value::Value;
 use super::check;
 use super::expr::AttrPath;
 use super::fault::{Fault, FaultKind};
@@ -112,14 +115,20 @@ pub enum Step {
 /// All faults of a NixOS module: those of [`check::check`], and what its definitions say against the options. In the order
 /// of their places.
 pub fn check_module(text: &str, rules: &Rules) -> Vec<Fault> {
+    read_module(text, rules).1
+}
+
+/// What a module says, where it is a text of Nix, and its faults.
+fn read_module(text: &str, rules: &Rules) -> (Option<Value>, Vec<Fault>) {
     let root = match parse(text) {
         Ok(root) => root,
-        Err(fault) => return vec![fault],
+        Err(fault) => return (None, vec![fault]),
     };
     let mut faults = check::check_tree(&root);
-    faults.extend(module::faults(&root, rules));
+    let value = root.expr().map(|expr| Value::of(&expr));
+    faults.extend(value.iter().flat_map(|value| module::faults(value, rules)));
     faults.sort_by_key(|fault| (fault.range.start, fault.range.end, fault.kind));
-    faults
+    (value, faults)
 }
 
 /// The options that a module declares itself, as far as that can be read: other modules may define them. What it declares

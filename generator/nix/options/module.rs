@@ -35,13 +35,11 @@ const MODULE_KEYS: [&str; 10] = [
 
 const ROOT: NodeId = 0;
 
-pub(super) fn faults(root: &ast::Root, rules: &Rules) -> Vec<Fault> {
-    let Some(expr) = root.expr() else {
-        return Vec::new();
-    };
+/// What the definitions of a module say against the options.
+pub(super) fn faults(value: &Value, rules: &Rules) -> Vec<Fault> {
     let mut judge = Judge::new(rules);
     let mut out = Vec::new();
-    judge.module(&Value::of(&expr), &mut Vec::new(), &mut out);
+    judge.module(value, &mut Vec::new(), &mut out);
     out
 }
 

@@ -13,7 +13,7 @@ use crate::facts::Facts;
 use crate::graph::{self, Graph, View};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
-use crate::targets::Target;
+use crate::targets::{Target, both};
 use crate::template::Templates;
 
 pub use architecture::Architecture;
@@ -32,10 +32,12 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin) -> Plan {
         .iter()
         .map(|view| (*view, graph::of(*view, facts)))
         .collect();
-    Plan {
-        architecture: architecture::plan(facts, &graphs, origin),
-        page: page::plan(facts, &graphs, origin),
-    }
+    let (architecture, page) = both(
+        facts.host,
+        || architecture::plan(facts, &graphs, origin),
+        || page::plan(facts, &graphs, origin),
+    );
+    Plan { architecture, page }
 }
 
 /// Writes it down; `files` holds what every other target has emitted. Reports what a user's template cannot do.

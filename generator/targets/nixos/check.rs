@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::user_modules::UserModules;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, NixosGuest};
-use crate::nix::options::{Index, Release, Rules, SettingFault, Step, check_module, check_setting};
+use crate::nix::options::{Alike, Index, Release, Rules, SettingFault, Step, check_setting};
 use crate::nix::{self, AttrPath, Printed};
 use crate::nix::{FaultKind, Level, line_and_column};
 use crate::source::{Span, Spanned};
@@ -22,7 +22,7 @@ pub(super) const SETTINGS: nix::Origin = nix::Origin(0);
 pub(super) fn module(
     guest: &Guest,
     nixos: &NixosGuest,
-    own: &UserModules,
+    (own, alike): (&UserModules, &Alike),
     printed: &Printed,
     sink: &mut Sink,
 ) {
@@ -47,7 +47,7 @@ pub(super) fn module(
         return;
     }
     let file = format!("nixos/{}.nix", guest.name.value);
-    text(&file, guest.name.span, printed, &rules, sink);
+    text(&file, guest.name.span, printed, (alike, &rules), sink);
 }
 
 /// Reports what is wrong with the text of the host's own module (MOX0844).
@@ -63,11 +63,23 @@ pub(super) fn host(host: &Host, printed: &Printed, sink: &mut Sink) {
         allowed: &[],
     };
     let file = format!("nixos/{}.nix", host.name.as_str());
-    text(&file, host.name.span, printed, &rules, sink);
+    text(
+        &file,
+        host.name.span,
+        printed,
+        (&Alike::default(), &rules),
+        sink,
+    );
 }
 
-fn text(file: &str, span: Span, printed: &Printed, rules: &Rules, sink: &mut Sink) {
-    for fault in check_module(&printed.text, rules) {
+fn text(
+    file: &str,
+    span: Span,
+    printed: &Printed,
+    (alike, rules): (&Alike, &Rules),
+    sink: &mut Sink,
+) {
+    for fault in alike.check_module(&printed.text, rules) {
         let is_raw = printed.origin_at(fault.range.start) == Some(SETTINGS);
         if fault.kind.level() == Level::Warning || is_raw {
             continue;

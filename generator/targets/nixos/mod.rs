@@ -39,6 +39,7 @@ use self::user_modules::UserModules;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
 use crate::model::{Guest, Host, Id, NixosGuest};
+use crate::nix::options::Alike;
 use crate::nix::{self, Attrs, BuildError, Built};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
@@ -72,6 +73,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
         .iter()
         .filter_map(|(id, guest)| Some((id, guest, guest.nixos.as_ref()?)))
         .collect();
+    let alike = Alike::default();
     // Each module is printed and read back by itself: of a large host on every core.
     let printed: Vec<(Option<String>, Sink)> = guests
         .par_iter()
@@ -81,7 +83,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
             let text = print(
                 (host, &clients),
                 (id, guest, nixos),
-                &own,
+                (&own, &alike),
                 origin,
                 &mut told,
             );
@@ -142,7 +144,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
 fn print(
     (host, clients): (&Host, &network::Clients),
     (id, guest, nixos): (Id<Guest>, &Guest, &NixosGuest),
-    own: &UserModules,
+    (own, alike): (&UserModules, &Alike),
     origin: &Origin,
     sink: &mut Sink,
 ) -> Option<String> {
@@ -154,7 +156,7 @@ fn print(
                 header = format!("{header}\n\n{}", description.value);
             }
             let printed = nix::print_file(&header, &tree);
-            check::module(guest, nixos, own, &printed, sink);
+            check::module(guest, nixos, (own, alike), &printed, sink);
             Some(printed.text)
         }
         Err(error) => {

@@ -20,6 +20,7 @@ use crate::graph::{self, Graph, View};
 use crate::origin::Origin;
 use crate::output::FileSet;
 use crate::source::Span;
+use crate::targets::both;
 use crate::template::{BuiltIn, one_line};
 
 /// Where it lies.
@@ -238,17 +239,22 @@ pub(super) fn plan(facts: &Facts<'_>, graphs: &[(View, Graph)], origin: &Origin)
     let lines = Lines(origin.clone());
     let host = facts.host;
     let in_full = host.guests.len() <= MOST_IN_FULL;
-    let pictures: BTreeMap<View, String> = graphs
-        .iter()
-        .map(|(view, graph)| (*view, graph::svg_inside(graph)))
-        .collect();
+    let (sections, guests) = both(
+        host,
+        || {
+            let pictures = graphs.iter();
+            let pictures = pictures.map(|(view, graph)| (*view, graph::svg_inside(graph)));
+            sections::all(facts, &lines, pictures.collect())
+        },
+        || guests::plan(facts, &lines, in_full),
+    );
     Plan {
         header: one_line(&origin.header()),
         host: host.name.as_str().to_owned(),
         fqdn: host.fqdn(),
         summary: sections::summary(facts, &lines),
-        sections: sections::all(facts, &lines, pictures),
-        guests: guests::plan(facts, &lines, in_full),
+        sections,
+        guests,
         in_full,
         specs: spec::listings(origin),
         lines,

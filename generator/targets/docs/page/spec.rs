@@ -67,7 +67,9 @@ fn without_comments(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// Where the comment of a line begins, or the line's end. `open` is the string of several lines that it lies in.
 fn comment<'a>(line: &'a str, open: &mut Option<&'a str>) -> usize {
     let mut at = 0;
-    while at < line.len() {
+    // What means something: elsewhere a quote or a comment's sign, within a string its quote or an escape.
+    while let Some(found) = line[at..].find(['"', '\'', '#', '\\']) {
+        at += found;
         let rest = &line[at..];
         if let Some(quote) = *open {
             let escapes = quote.starts_with('"');
@@ -77,7 +79,7 @@ fn comment<'a>(line: &'a str, open: &mut Option<&'a str>) -> usize {
                 at += quote.len();
                 *open = None;
             } else {
-                at += rest.chars().next().map_or(1, char::len_utf8);
+                at += 1;
             }
             continue;
         }
@@ -87,13 +89,8 @@ fn comment<'a>(line: &'a str, open: &mut Option<&'a str>) -> usize {
         let quote = ["\"\"\"", "'''", "\"", "'"]
             .into_iter()
             .find(|quote| rest.starts_with(quote));
-        match quote {
-            Some(quote) => {
-                *open = Some(quote);
-                at += quote.len();
-            }
-            None => at += rest.chars().next().map_or(1, char::len_utf8),
-        }
+        at += quote.map_or(1, str::len);
+        *open = quote;
     }
     // A string of one line ends with it.
     if open.is_some_and(|quote| quote.len() == 1) {

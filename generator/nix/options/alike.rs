@@ -1,0 +1,231 @@
+//! Modules that differ in nothing but the words between their quotes: the first is read, of the others the words.
+//!
+//! Of a host with thousands of guests nearly every module is one of a few with other names and addresses. Two texts that
+//! are the same but for the contents of plain strings have the same tree but for these. So what was read of one says of the
+//! other all but whether its options take these contents.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+use super::module;
+use super::value::{Shape, Value};
+use super::{Release, Rules, read_module};
+use crate::nix::fault::Fault;
+
+/// So many different modules are remembered.
+const MOST: usize = 256;
+
+/// Modules that were read and have no fault.
+#[derive(Debug, Default)]
+pub struct Alike {
+    known: RwLock<BTreeMap<Key, Arc<Known>>>,
+}
+
+/// What must be the same: the text without its comments and words, and what it is held against.
+type Key = (String, Release, bool);
+
+#[derive(Debug)]
+struct Known {
+    /// What the module says.
+    value: Value,
+    /// Where its words begin, in their order.
+    starts: Vec<usize>,
+}
+
+impl Alike {
+    /// As [`check_module`](super::check_module). All modules must be held against the same index, and the same options of
+    /// other modules.
+    pub fn check_module(&self, text: &str, rules: &Rules) -> Vec<Fault> {
+        let Some((code, words)) = taken_apart(text) else {
+            return read_module(text, rules).1;
+        };
+        let key = (code, rules.release, rules.later);
+        let known = self
+            .known
+            .read()
+            .expect("nobody panics with it")
+            .get(&key)
+            .cloned();
+        if let Some(known) = known {
+            let value = known.with(&words);
+            if module::faults(&value, rules).is_empty() {
+                return Vec::new();
+            }
+            // The whole text has the places of its faults.
+            return read_module(text, rules).1;
+        }
+        let (value, faults) = read_module(text, rules);
+        if let (Some(value), true) = (value, faults.is_empty()) {
+            let mut known = self.known.write().expect("nobody panics with it");
+            if known.len() < MOST {
+                let starts = words.iter().map(|(start, _)| *start).collect();
+                known.insert(key, Arc::new(Known { value, starts }));
+            }
+        }
+        faults
+    }
+}
+
+impl Known {
+    /// What a module says that has these words instead.
+    fn with(&self, words: &[(usize, &str)]) -> Value {
+        let mut value = self.value.clone();
+        self.put(words, &mut value);
+        value
+    }
+
+    fn put(&self, words: &[(usize, &str)], value: &mut Value) {
+        match &mut value.shape {
+            Shape::Text(text) => {
+                let number = self.starts.binary_search(&value.place.start);
+                if let Some((_, word)) = number.ok().and_then(|number| words.get(number)) {
+                    (*word).clone_into(text);
+                }
+            }
+            Shape::List(values) | Shape::Many(values) => {
+                values.iter_mut().for_each(|value| self.put(words, value));
+            }
+            Shape::Attrs(members) => {
+                let values = members.iter_mut().map(|member| &mut member.value);
+                values.for_each(|value| self.put(words, value));
+            }
+            Shape::Function(body) => self.put(words, body),
+            Shape::Null
+            | Shape::Bool(_)
+            | Shape::Int(_)
+            | Shape::Float(_)
+            | Shape::SomeText
+            | Shape::Path
+            | Shape::Unfinished(_)
+            | Shape::Overfull(_)
+            | Shape::Unknown => {}
+        }
+    }
+}
+
+/// A text without its comments and without its words, and the words, each with where its string begins. None where a string
+/// is more than its words, or where what stands between quotes may be a name.
+fn taken_apart(text: &str) -> Option<(String, Vec<(usize, &str)>)> {
+    let mut code = String::with_capacity(text.len());
+    let mut words = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find(['"', '#']) {
+        code.push_str(&text[at..at + found]);
+        at += found;
+        if text[at..].starts_with('#') {
+            at += text[at..].find('\n').unwrap_or(text.len() - at);
+            continue;
+        }
+        let word = &text[at + 1..];
+        let word = &word[..word.find('"')?];
+        if word.contains(|c: char| c == '\\' || c == '$' || c.is_control()) {
+            return None;
+        }
+        let end = at + word.len() + 2;
+        let next = text[end..].trim_start().chars().next();
+        if code.ends_with('.') || !matches!(next, Some(';' | ']' | ')' | '"')) {
+            code.push_str(&text[at..end]);
+        } else {
+            code.push_str("\"\"");
+            words.push((at, word));
+        }
+        at = end;
+    }
+    code.push_str(&text[at..]);
+    // Strings of several lines, what is computed within strings and names, comments of several lines; names in quotes that
+    // nothing tells from words.
+    let holds_more = ["''", "${", "/*", "inherit", "?"]
+        .iter()
+        .any(|what| code.contains(what));
+    let is_odd = |c: char| c.is_control() && c != '\n' || c == '\u{feff}';
+    (!holds_more && !code.contains(is_odd)).then_some((code, words))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Index, check_module};
+    use super::*;
+
+    fn rules() -> Rules<'static> {
+        Rules {
+            index: Index::builtin(),
+            release: "25.11".parse().expect("a release"),
+            later: true,
+            allowed: &[],
+        }
+    }
+
+    fn module(host: &str, keys: &[String], zone: &str, about: &str) -> String {
+        let keys: Vec<String> = keys.iter().map(|key| format!("    \"{key}\"\n")).collect();
+        format!(
+            "# {about}\n{{ lib, ... }}:\n{{\n  networking.hostName = lib.mkDefault \"{host}\"; # \"\n  time.timeZone = \"{zone}\";\n  \
+             environment.etc.\"{host}\".text = \"{zone}\";\n  boot.kernelParams = [\n{}  ];\n}}\n",
+            keys.concat()
+        )
+    }
+
+    #[test]
+    fn what_is_alike_is_read_once_and_judged_by_its_own_words() {
+        let alike = Alike::default();
+        let rules = rules();
+        let keys = ["a".to_owned(), "b".to_owned()];
+        let first = module("one", &keys, "Europe/Vienna", "x");
+        assert_eq!(alike.check_module(&first, &rules), []);
+        // A word that its option does not take is told where it stands.
+        let bad = module("one", &keys, "Europe/Vienna", "y \"")
+            .replace("mkDefault \"one\"", "mkDefault \"-\"");
+        let told = alike.check_module(&bad, &rules);
+        assert_eq!(told, check_module(&bad, &rules));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(&bad[told[0].range.clone()], "\"-\"");
+        // The name of the file in quotes is no word.
+        let other = module("two", &keys, "Europe/Paris", "z");
+        assert_eq!(alike.check_module(&other, &rules), []);
+        assert_eq!(alike.known.read().expect("sound").len(), 2);
+        let third = module("one", &keys, "Europe/Rome", "");
+        assert_eq!(alike.check_module(&third, &rules), []);
+        assert_eq!(alike.known.read().expect("sound").len(), 2);
+    }
+
+    #[test]
+    fn what_may_be_more_than_words_is_not_taken_apart() {
+        for text in [
+            "{ a = \"\\n\"; }",
+            "{ a = \"${b}\"; }",
+            "{ a = ''b''; }",
+            "{ a = \"b\n\"; }",
+            "{ inherit (x) \"a\"; }",
+            "{ a = x ? \"b\"; }",
+            "{ a = /* \" */ 1; }",
+            "{ a = \"b; }",
+            "{ a = \"b\"; }\0",
+            "\u{feff}{ a = \"b\"; }",
+        ] {
+            assert_eq!(taken_apart(text), None, "{text}");
+        }
+        let (code, words) =
+            taken_apart("{ \"a\".b = \"c\"; d.\"e\" = [ \"f\" \"#\" ]; } # \"g").expect("plain");
+        assert_eq!(code, "{ \"a\".b = \"\"; d.\"e\" = [ \"\" \"\" ]; } ");
+        let words: Vec<&str> = words.into_iter().map(|(_, word)| word).collect();
+        assert_eq!(words, ["c", "f", "#"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_fault_is_lost_and_none_made_up(
+            texts in prop::collection::vec(
+                (".{0,4}", prop::collection::vec("[ -~]{0,4}", 0..3), "[A-Za-z/\"$\\\\{}';=# ]{0,6}", "[^\n]{0,6}"),
+                1..6,
+            )
+        ) {
+            let alike = Alike::default();
+            let rules = rules();
+            for (host, keys, zone, about) in &texts {
+                let text = module(host, keys, zone, about);
+                prop_assert_eq!(alike.check_module(&text, &rules), check_module(&text, &rules), "{}", text);
+            }
+        }
+    }
+}
