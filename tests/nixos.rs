@@ -532,6 +532,29 @@ fn a_nixos_host_starts_from_disks_that_are_its_own() {
 }
 
 #[test]
+fn who_searches_no_domain_says_none() {
+    let network = |keys: &str| {
+        let keys = format!("{keys}\nnameservers = [\"192.0.2.1\"]");
+        let (module, ..) = nixos_host_with(
+            "",
+            &format!(
+                "[storage.lvm.guests]\ngroup = \"pve\"\nuse = \"vm-disks\"\nboot = true\n[network]\n{keys}\n"
+            ),
+        );
+        module
+    };
+    let told = network("search = [\"example.org\"]");
+    assert!(told.contains("\"example.org\""), "{told}");
+    for none in ["", "search = []"] {
+        let none = network(none);
+        assert!(
+            none.contains("nameservers = [") && !none.contains("search = ["),
+            "{none}"
+        );
+    }
+}
+
+#[test]
 fn a_nixos_host_has_its_root_in_a_volume_group() {
     let group = |disk: &str, keys: &str| {
         nixos_host_with(
@@ -621,7 +644,7 @@ fn a_root_in_a_volume_group_is_held_against_its_disks_and_the_rest_of_the_spec()
         (
             "nixos",
             &format!("{disks}\n[storage.pools.rpool]\nboot = true"),
-            "error[MOX0016]: the host's root is in `rpool` already, not in `pve`",
+            "error[MOX0016]: the host's root is in the pool `rpool` already, not in the volume group `pve`",
         ),
         (
             "nixos",

@@ -708,28 +708,32 @@ fn vids_of_no_use(bridge: &Bridge, sink: &mut Sink) {
     );
 }
 
+/// A VLAN that its bridge's ports do not carry. VLAN 1 is the bridge's own, which they carry untagged.
+fn carries(bridge: &Bridge, tag: Spanned<VlanTag>, sink: &mut Sink) {
+    if tag.get() == 1 || bridge.vids.contains(tag.value) {
+        return;
+    }
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0209,
+            tag.span,
+            format!("`{}` does not carry VLAN {}", bridge.name.value, tag.value),
+        )
+        .also(
+            bridge.vids.span,
+            format!("it carries {}", bridge.vids.value),
+        )
+        .help(format!("add {} to `vids`", tag.value)),
+    );
+}
+
 /// A VLAN that stays inside the host, because the bridge does not carry it to its ports.
 fn carried(bridge: &Bridge, nic: &GuestNic, sink: &mut Sink) {
     if !*bridge.vlan_aware || bridge.ports.is_empty() {
         return;
     }
-    // VLAN 1 is the bridge's own, which its ports carry untagged.
-    if let Some(tag) = nic
-        .vlan
-        .filter(|tag| tag.get() != 1 && !bridge.vids.contains(tag.value))
-    {
-        sink.push(
-            Diagnostic::new(
-                Code::MOX0209,
-                tag.span,
-                format!("`{}` does not carry VLAN {}", bridge.name.value, tag.value),
-            )
-            .also(
-                bridge.vids.span,
-                format!("it carries {}", bridge.vids.value),
-            )
-            .help(format!("add {} to `vids`", tag.value)),
-        );
+    if let Some(tag) = nic.vlan {
+        carries(bridge, tag, sink);
     }
     if let Some(trunks) = &nic.trunks {
         // A range that is wider than the bridge's is harmless: a router may be ready for VLANs to come.
@@ -863,20 +867,8 @@ fn own_vlans_carried(host: &Host, sink: &mut Sink) {
             continue;
         };
         let bridge = &host.network.bridges[bridge];
-        let carried = bridge.vids.contains(tag.value) || tag.get() == 1;
-        if *bridge.vlan_aware && !bridge.is_ovs() && !carried {
-            sink.push(
-                Diagnostic::new(
-                    Code::MOX0209,
-                    tag.span,
-                    format!("`{}` does not carry VLAN {}", bridge.name.value, tag.value),
-                )
-                .also(
-                    bridge.vids.span,
-                    format!("it carries {}", bridge.vids.value),
-                )
-                .help(format!("add {} to `vids`", tag.value)),
-            );
+        if *bridge.vlan_aware && !bridge.is_ovs() {
+            carries(bridge, tag, sink);
         }
     }
 }

@@ -144,7 +144,6 @@ pub(super) fn resolve(
         let Some(body) = &row.body else { continue };
         pools.push(pool(row.key.clone(), body, hardware, index, sink));
     }
-    one_boots(&pools, sink);
     let platform = file.host.as_ref().and_then(|host| host.value.platform);
     let is_nixos = platform.is_some_and(|platform| platform.value.0 == Platform::Nixos);
     let mut lvm = Vec::new();
@@ -169,46 +168,23 @@ pub(super) fn resolve(
     }
 }
 
-/// A system is installed on one pool: the layout of a second one would reach no file.
-fn one_boots(pools: &[Pool], sink: &mut Sink) {
-    let mut boots = pools.iter().filter(|pool| *pool.boot);
-    let Some(first) = boots.next() else { return };
-    for other in boots {
-        sink.push(
-            Diagnostic::new(
-                Code::MOX0016,
-                other.boot.span,
-                format!(
-                    "the host is installed on `{}` already, not on `{}`",
-                    first.name.value, other.name.value
-                ),
-            )
-            .also(first.boot.span, "said here")
-            .help("leave `boot` to the pool that the host's root lies on"),
-        );
-    }
-}
-
-/// A host has one root: in a pool, or in a volume group, of which several stores may be.
+/// A host has one root: in a pool, or in a volume group, of which several stores may be. The layout of a second one would
+/// reach no file.
 fn one_root(pools: &[Pool], groups: &[Lvm], sink: &mut Sink) {
-    let pool = pools.iter().find(|pool| *pool.boot);
-    let mut groups = groups.iter().filter(|lvm| *lvm.boot);
-    let first = pool
-        .map(|pool| (pool.boot.span, pool.name.value.as_str()))
-        .or_else(|| {
-            let first = groups.next()?;
-            Some((first.boot.span, first.group.as_str()))
-        });
-    let Some((place, first)) = first else { return };
-    for other in groups.filter(|lvm| pool.is_some() || lvm.group.as_str() != first) {
+    let pools = pools.iter().filter(|pool| *pool.boot);
+    let pools = pools.map(|pool| (pool.boot.span, "pool", pool.name.value.as_str()));
+    let groups = groups.iter().filter(|lvm| *lvm.boot);
+    let groups = groups.map(|lvm| (lvm.boot.span, "volume group", lvm.group.as_str()));
+    let mut roots = pools.chain(groups);
+    let Some((place, kind, first)) = roots.next() else {
+        return;
+    };
+    for (at, other_kind, other) in roots.filter(|(_, of, name)| (*of, *name) != (kind, first)) {
         sink.push(
             Diagnostic::new(
                 Code::MOX0016,
-                other.boot.span,
-                format!(
-                    "the host's root is in `{first}` already, not in `{}`",
-                    *other.group
-                ),
+                at,
+                format!("the host's root is in the {kind} `{first}` already, not in the {other_kind} `{other}`"),
             )
             .also(place, "said here")
             .help("leave `boot` to the pool or the volume group that the host's root lies in"),

@@ -16,7 +16,7 @@ table! {
     NetworkSpec {
         /// DNS servers.
         "nameservers" nameservers: opt List<IpAddress>;
-        /// DNS search domains; the host's own domain where left out.
+        /// DNS search domains; the host's `domain` where left out, and none where that is left out, too.
         "search" search: opt List<DnsName>;
         /// Bridges by name.
         "bridges" bridges: opt Named<BridgeName, BridgeSpec>;

@@ -106,6 +106,10 @@ impl Known {
 /// A text without its comments and without its words, and the words, each with where its string begins. None where a string
 /// is more than its words, or where what stands between quotes may be a name.
 fn taken_apart(text: &str) -> Option<(String, Vec<(usize, &str)>)> {
+    // What may end a comment, or may not stand in a text at all.
+    if text.contains(|c: char| c.is_control() && c != '\n' || c == '\u{feff}') {
+        return None;
+    }
     let mut code = String::with_capacity(text.len());
     let mut words = Vec::new();
     let mut at = 0;
@@ -118,7 +122,7 @@ fn taken_apart(text: &str) -> Option<(String, Vec<(usize, &str)>)> {
         }
         let word = &text[at + 1..];
         let word = &word[..word.find('"')?];
-        if word.contains(|c: char| c == '\\' || c == '$' || c.is_control()) {
+        if word.contains(['\\', '$', '\n']) {
             return None;
         }
         let end = at + word.len() + 2;
@@ -137,8 +141,7 @@ fn taken_apart(text: &str) -> Option<(String, Vec<(usize, &str)>)> {
     let holds_more = ["''", "${", "/*", "inherit", "?"]
         .iter()
         .any(|what| code.contains(what));
-    let is_odd = |c: char| c.is_control() && c != '\n' || c == '\u{feff}';
-    (!holds_more && !code.contains(is_odd)).then_some((code, words))
+    (!holds_more).then_some((code, words))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::network::resolver;
 use crate::facts::network;
 use crate::model::{Bridge, Host, HostInterface, Id, Leg, LegId, Link as On, Port, Segment};
 use crate::nix::{Attrs, BuildError, mk_default};
@@ -51,25 +52,8 @@ pub(super) fn host(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
 
     facts.set("networking.useNetworkd", mk_default(true))?;
     facts.set("networking.useDHCP", mk_default(false))?;
-    let nameservers: Vec<String> = host
-        .network
-        .nameservers
-        .iter()
-        .map(|server| server.value.to_string())
-        .collect();
-    if !nameservers.is_empty() {
-        facts.set("networking.nameservers", nameservers)?;
-    }
-    let search: Vec<&str> = host
-        .network
-        .search
-        .iter()
-        .map(|domain| domain.value.as_str())
-        .collect();
-    if search.is_empty() {
-        facts.set("networking.search", [host.domain.as_str()])?;
-    } else {
-        facts.set("networking.search", search)?;
+    for (name, words) in resolver(host) {
+        facts.set(["networking", name], words)?;
     }
     packet_rules(host, facts)
 }

@@ -8,6 +8,17 @@ use crate::model::{Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id, Link};
 use crate::nix::{Attrs, BuildError, mk_default};
 use crate::value::{Cidr, GuestAddress};
 
+/// Who is asked for names, and the domains that they are looked for in; each where there are any.
+pub(super) fn resolver(host: &Host) -> impl Iterator<Item = (&'static str, Vec<String>)> {
+    let servers = host.network.nameservers.iter();
+    let servers = servers.map(|server| server.value.to_string()).collect();
+    let search = host.network.search.iter();
+    let search = search.map(|domain| domain.as_str().to_owned()).collect();
+    [("nameservers", servers), ("search", search)]
+        .into_iter()
+        .filter(|(_, words): &(_, Vec<String>)| !words.is_empty())
+}
+
 /// Sets what is known of a guest's cards.
 pub(super) fn guest(
     (host, clients): (&Host, &Clients),
@@ -25,21 +36,8 @@ pub(super) fn guest(
             card(host, guest, nic)?,
         )?;
     }
-    let nameservers = &host.network.nameservers;
-    if !nameservers.is_empty() {
-        let texts: Vec<String> = nameservers.iter().map(|n| n.value.to_string()).collect();
-        network.set("nameservers", texts)?;
-    }
-    let search: Vec<&str> = host
-        .network
-        .search
-        .iter()
-        .map(|domain| domain.value.as_str())
-        .collect();
-    if search.is_empty() {
-        network.set("search", [host.domain.as_str()])?;
-    } else {
-        network.set("search", search)?;
+    for (name, words) in resolver(host) {
+        network.set(name, words)?;
     }
     facts.set("services.moxc.network", network)?;
     routing(clients, id, guest, facts)

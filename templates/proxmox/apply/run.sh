@@ -255,9 +255,12 @@ prepare() {
 
 # bring PATH MODE TEXT
 bring() {
-  mkdir -p -- "$(dirname -- "$tree/$1")"
-  printf '%s' "$3" >"$tree/$1"
-  chmod "$2" -- "$tree/$1"
+  local file=$tree/$1
+  if [[ ! -d ${file%/*} ]]; then
+    mkdir -p -- "${file%/*}"
+  fi
+  printf '%s' "$3" >"$file"
+  chmod "$2" -- "$file"
 }
 
 # look: every step says what it would do; what is in the way is told, all of it, before anything is touched.
