@@ -386,3 +386,352 @@ fn the_trees_script_leaves_an_edit_to_a_plan() {
     );
     assert_eq!(host.read(path), edited);
 }
+
+const SERVICES: &str = "root/etc/pve/nodes/pve1/lxc/110.conf";
+
+/// The raw lines of a container that a spec has.
+fn say_lines(host: &FakeHost, from: &str, lines: &[&str]) -> String {
+    let to = format!("[containers.services]\nlxc = {lines:?}\n");
+    say(host, from, &to);
+    to
+}
+
+fn raw_lines(host: &FakeHost) -> Vec<String> {
+    let text = host.read(SERVICES);
+    let lines = text.lines().filter(|line| line.starts_with("lxc."));
+    lines.map(str::to_owned).collect()
+}
+
+/// Each raw line of a container is a thing of its own.
+#[test]
+fn a_raw_line_by_hand_stays_beside_those_of_the_spec() {
+    let host = applied();
+    let (a, b, c) = (
+        "lxc.mount.entry: /a a none bind",
+        "lxc.mount.entry: /b b none bind",
+        "lxc.tty.max: 2",
+    );
+    let said = say_lines(&host, "[containers.services]\n", &[a, b, c]);
+    fine(&apply(&host, &["--only", "ct/110"]));
+    assert_eq!(raw_lines(&host), [a, b, c]);
+    // Somebody adds a line, takes one away, and changes a third.
+    let theirs = "lxc.mount.entry: /mine mine none bind";
+    by_hand(&host, SERVICES, &format!("{b}\n"), "");
+    by_hand(
+        &host,
+        SERVICES,
+        &format!("{a}\n"),
+        &format!("{a}\n{theirs}\n"),
+    );
+    by_hand(&host, SERVICES, c, "lxc.tty.max: 3");
+    let edited = host.read(SERVICES);
+    let new = "lxc.mount.entry: /new new none bind";
+    say_lines(&host, &said, &[new, b, c]);
+    let planned = plan(&host, &[]);
+    assert_eq!(
+        shown(&planned, "ct/110"),
+        [
+            format!("ct/110 lxc: {a} > - (spec)"),
+            format!("ct/110 lxc: - > {new} (spec)"),
+            format!("ct/110 lxc: - > {b} (host)"),
+            format!("ct/110 lxc: lxc.tty.max: 3 > {c} (host)"),
+        ]
+    );
+    assert!(
+        foreign(&planned, "ct/110")
+            .iter()
+            .any(|own| own.contains(theirs)),
+        "{planned}"
+    );
+    let said = apply(&host, &["--only", "ct/110"]);
+    fine(&said);
+    assert!(
+        said.err
+            .contains(&format!("lxc is nothing by hand, and not `{b}`")),
+        "{}",
+        said.err
+    );
+    let mut now = raw_lines(&host);
+    now.sort();
+    assert_eq!(now, [theirs, new, "lxc.tty.max: 3"]);
+    // What comes after the run stays at its undo, too.
+    by_hand(
+        &host,
+        SERVICES,
+        "lxc.tty.max: 3\n",
+        "lxc.tty.max: 3\nlxc.hook.start: /late\n",
+    );
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    let mut back = raw_lines(&host);
+    back.retain(|line| line != "lxc.hook.start: /late");
+    let before: Vec<&str> = edited
+        .lines()
+        .filter(|line| line.starts_with("lxc."))
+        .collect();
+    back.sort();
+    let mut before = before;
+    before.sort_unstable();
+    assert_eq!(back, before);
+}
+
+/// The tree's own script goes by the same rules, and a run that nobody touched since comes back byte for byte.
+#[test]
+fn the_trees_script_leaves_a_raw_line_by_hand() {
+    let host = reachable();
+    let said = say_lines(
+        &host,
+        "[containers.services]\n",
+        &["lxc.mount.entry: /a a none bind", "lxc.tty.max: 2"],
+    );
+    host.rebuild(&host.read("host.toml"));
+    fine(&host.apply(&[], ""));
+    let theirs = "lxc.mount.entry: /mine mine none bind";
+    by_hand(
+        &host,
+        SERVICES,
+        "lxc.tty.max: 2",
+        &format!("{theirs}\nlxc.tty.max: 2"),
+    );
+    let edited = host.read(SERVICES);
+    say_lines(
+        &host,
+        &said,
+        &["lxc.mount.entry: /b b none bind", "lxc.tty.max: 3"],
+    );
+    host.rebuild(&host.read("host.toml"));
+    fine(&host.apply(&["--skip", "network"], ""));
+    assert_eq!(
+        raw_lines(&host),
+        [theirs, "lxc.mount.entry: /b b none bind", "lxc.tty.max: 3"]
+    );
+    by_hand(&host, SERVICES, "lxc.tty.max: 3", "lxc.tty.max: 5");
+    refused(
+        &crate::applied::undo(&host, &[]),
+        "lxc.tty.max was changed since",
+    );
+    by_hand(&host, SERVICES, "lxc.tty.max: 5", "lxc.tty.max: 3");
+    fine(&crate::applied::undo(&host, &[]));
+    assert_eq!(host.read(SERVICES), edited);
+    // One key has one line: another value by hand is in the way of another one of the spec.
+    by_hand(&host, SERVICES, "lxc.tty.max: 2", "lxc.tty.max: 9");
+    refused(
+        &host.apply(&["--skip", "network"], ""),
+        "lxc.tty.max is `lxc.tty.max: 9`, and the spec says `lxc.tty.max: 3`",
+    );
+}
+
+/// A value with parts: what somebody changed of them stays, where the spec changes another one.
+#[test]
+fn an_edit_in_a_value_of_parts_stays_beside_a_change_of_the_spec() {
+    let host = in_use();
+    let (mapping, jobs, datacenter) = (
+        "root/etc/pve/mapping/pci.cfg",
+        "root/etc/pve/jobs.cfg",
+        "root/etc/pve/datacenter.cfg",
+    );
+    add(
+        &host,
+        "[keep.\"etc/pve/datacenter.cfg\"]\ntext = \"\"\"\nmigration: network=10.20.0.0/24,type=secure\n\"\"\"\n",
+    );
+    fine(&apply(&host, &["--skip", "network"]));
+    by_hand(&host, mapping, "path=0000:03:00.0", "path=0000:04:00.0");
+    by_hand(&host, jobs, "keep-daily=7,", "keep-daily=9,");
+    by_hand(&host, datacenter, "10.20.0.0/24", "10.30.0.0/24");
+    let edited = [mapping, jobs, datacenter].map(|path| host.read(path));
+    say(&host, "id = \"1022:149c\"", "id = \"1022:149d\"");
+    say(&host, "weekly = 4, monthly = 6", "weekly = 5, monthly = 6");
+    say(&host, "type=secure", "type=insecure");
+    let planned = plan(&host, &[]);
+    for (object, part) in [
+        (
+            "mapping/pci/usb",
+            "map.path: 0000:04:00.0 > 0000:03:00.0 (host)",
+        ),
+        (
+            "job/nightly-backup",
+            "prune-backups.keep-daily: 9 > 7 (host)",
+        ),
+        (
+            "file/etc/pve/datacenter.cfg",
+            "migration.network: 10.30.0.0/24 > 10.20.0.0/24 (host)",
+        ),
+    ] {
+        let all = shown(&planned, object);
+        assert_eq!(all.len(), 2, "{all:?}");
+        assert!(all.contains(&format!("{object} {part}")), "{all:?}");
+        assert!(all.iter().any(|one| one.ends_with("(spec)")), "{all:?}");
+    }
+    let said = apply(&host, &["--skip", "network"]);
+    fine(&said);
+    assert!(
+        said.err.contains(
+            "map.path of mapping/pci/usb is `0000:04:00.0` by hand, and not `0000:03:00.0`"
+        ),
+        "{}",
+        said.err
+    );
+    let now = [mapping, jobs, datacenter].map(|path| host.read(path));
+    assert_eq!(
+        now,
+        [
+            edited[0].replace("id=1022:149c", "id=1022:149d"),
+            edited[1].replace("keep-weekly=4", "keep-weekly=5"),
+            edited[2].replace("type=secure", "type=insecure"),
+        ]
+    );
+    let planned = plan(&host, &["--skip", "network"]);
+    for object in [
+        "mapping/pci/usb",
+        "job/nightly-backup",
+        "file/etc/pve/datacenter.cfg",
+    ] {
+        let all = shown(&planned, object);
+        assert!(all.len() == 1 && all[0].ends_with("(host)"), "{all:?}");
+    }
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    assert_eq!(
+        [mapping, jobs, datacenter].map(|path| host.read(path)),
+        edited
+    );
+    // A device that somebody added to the node's is no business of a change of another one.
+    by_hand(
+        &host,
+        mapping,
+        "path=0000:04:00.0\n",
+        "path=0000:03:00.0\n\tmap id=1022:149c,iommugroup=22,node=pve1,path=0000:05:00.0\n",
+    );
+    fine(&apply(&host, &["--only", "file/etc/pve/mapping/pci.cfg"]));
+    let now = host.read(mapping);
+    for line in [
+        "id=1022:149c,iommugroup=22,node=pve1,path=0000:05:00.0",
+        "id=1022:149d,",
+    ] {
+        assert!(now.contains(line), "{now}");
+    }
+}
+
+/// What a run made and its undo leaves is known as it was left: the next run goes on with it.
+#[test]
+fn a_guest_that_stays_at_an_undo_is_known_afterwards() {
+    let host = in_use();
+    fine(&apply(&host, &["--skip", "network"]));
+    let record = |host: &FakeHost| -> serde_json::Value {
+        serde_json::from_str(&host.read("root/var/lib/moxc/applied.json")).expect("JSON")
+    };
+    let path = "etc/pve/lxc/110.conf";
+    let before = record(&host)["files"][path].clone();
+    assert!(before["text"].is_string(), "{before}");
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
+    let known = record(&host);
+    assert_eq!(known["files"][path], before);
+    assert!(known["files"]["etc/pve/jobs.cfg"].is_null(), "{known}");
+    // What leaves the spec goes by it, as of a guest that no undo has seen.
+    say(&host, "tags        = [\"nixos\", \"services\"]\n", "");
+    assert_eq!(
+        shown(&plan(&host, &[]), "ct/110"),
+        ["ct/110 tags: nixos;services > - (spec)"]
+    );
+    fine(&apply(&host, &["--skip", "network"]));
+    assert!(
+        !host.read(SERVICES).contains("tags:"),
+        "{}",
+        host.read(SERVICES)
+    );
+    assert_eq!(shown(&plan(&host, &[]), "ct/110"), [""; 0]);
+}
+
+/// A guest that a run made and could not note is its own, though there is nothing to change of it.
+#[test]
+fn a_guest_that_a_run_made_and_did_not_note_is_noted_by_the_next() {
+    let host = applied();
+    let mut record: serde_json::Value =
+        serde_json::from_str(&host.read("root/var/lib/moxc/applied.json")).expect("JSON");
+    let path = "etc/pve/lxc/110.conf";
+    let text = record["files"].as_object_mut().expect("files").remove(path);
+    host.write("root/var/lib/moxc/applied.json", &record.to_string());
+    host.write("root/var/lib/moxc/making/110.conf", "");
+    fine(&apply(
+        &host,
+        &["--restart", "services", "--skip", "network"],
+    ));
+    let now: serde_json::Value =
+        serde_json::from_str(&host.read("root/var/lib/moxc/applied.json")).expect("JSON");
+    assert_eq!(Some(&now["files"][path]), text.as_ref());
+    assert!(!host.path("root/var/lib/moxc/making/110.conf").exists());
+}
+
+/// A device that is not there is found before the first step, and an undo tells what was made and no more.
+#[test]
+fn a_device_that_is_not_there_is_told_before_anything_is_done() {
+    let host = in_use();
+    say(&host, "release  = \"8.1\"", "release  = \"9.1\"");
+    fine(&apply(&host, &["--skip", "network"]));
+    say(
+        &host,
+        "[containers.services]\n",
+        "[containers.services]\ndevices = [\"/dev/ttyUSB0\"]\n",
+    );
+    say(&host, "{ cores = 4 }", "{ cores = 3 }");
+    let before = host.files();
+    refused(
+        &apply(&host, &[]),
+        "guest 110 is given /dev/ttyUSB0 (dev0), which is not there",
+    );
+    assert_eq!(host.files(), before);
+    host.write("root/dev/ttyUSB0", "");
+    fine(&apply(&host, &[]));
+    assert!(
+        host.read(SERVICES).contains("dev0: "),
+        "{}",
+        host.read(SERVICES)
+    );
+}
+
+/// The way out may stand in raw lines alone: the node's name stands for its address, and it has to be up after a change.
+#[test]
+fn the_address_of_a_raw_stanza_is_the_hosts_own() {
+    let spec = r#"
+spec = 1
+[host]
+name = "pve1"
+domain = "home.arpa"
+platform = "proxmox"
+release = "9.1"
+timezone = "UTC"
+[network]
+extra = """
+auto vmbr0
+iface vmbr0 inet static
+	address 192.0.2.10
+	netmask 255.255.255.0
+	gateway 192.0.2.1
+	bridge-ports none
+"""
+[network.bridges.vmbr1]
+address = "10.0.0.1/24"
+"#;
+    let files = crate::system::emit("host.toml", spec, &[]);
+    let script = crate::system::text(&files, "proxmox/apply.sh");
+    let mut lines = script.lines().map(str::trim_start);
+    let mut line = |verb: &str| lines.find(|line| line.starts_with(verb));
+    assert_eq!(
+        line("hosts_line '"),
+        Some("hosts_line '192.0.2.10 pve1.home.arpa pve1' '10.0.0.1 192.0.2.10'")
+    );
+    let network = line("network etc").expect("a step");
+    for word in ["vmbr1=10.0.0.1/24 vmbr0=192.0.2.10/24", " 192.0.2.1 "] {
+        assert!(network.contains(word), "{network}");
+    }
+    // Where a server gives the address, only the host knows it.
+    let given = spec.replace(
+        "inet static\n\taddress 192.0.2.10\n\tnetmask 255.255.255.0\n\tgateway 192.0.2.1",
+        "inet dhcp",
+    );
+    assert_ne!(given, spec);
+    let files = crate::system::emit("host.toml", &given, &[]);
+    let script = crate::system::text(&files, "proxmox/apply.sh");
+    assert!(
+        !script.lines().any(|line| line.starts_with("hosts_line ")),
+        "{script}"
+    );
+}

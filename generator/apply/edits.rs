@@ -149,8 +149,12 @@ impl Sides {
             && matches!(option, Some("content" | "exclude" | "vmid"));
         for part in self.wanted.iter().filter(is_of).filter(|_| !goes) {
             let before = value_of(&self.live, &part.key);
+            // The plan has it with what others wrote into it.
+            let is_joined = !whole
+                && matches!(self.grammar, Grammar::Sections | Grammar::Keys)
+                && is_of_change(part, change);
             let after = match &change.after {
-                Some(after) if is_list && part.option.as_deref() == option => after,
+                Some(after) if is_joined => after,
                 _ => &part.value,
             };
             if before != Some(after) {

@@ -250,6 +250,12 @@ impl Guest<'_> {
         if change.cause == Cause::Host {
             return Some(format!("{option} is {before} by hand, and not {after}"));
         }
+        // A part of a value goes with the rest of it.
+        if change.cause == Cause::Both && change.after.is_none() && !option.contains('.') {
+            return Some(format!(
+                "{option} is no longer in the spec, but changed by hand since: it stays {before}"
+            ));
+        }
         match change.class.when {
             When::Recreate => Some(format!(
                 "{option} is {before}, and only making it anew could make it {after}: it stays"
@@ -329,15 +335,6 @@ impl Guest<'_> {
     }
 
     fn item(&self, key: &str, before: Option<&String>, after: Option<&String>) -> Item {
-        if RAW.contains(&key) {
-            return Item {
-                key: RAW[0].to_owned(),
-                before: raw(self.live),
-                after: raw(&self.wanted),
-                volume: None,
-                follows: false,
-            };
-        }
         let trimmed = |value: Option<&String>| {
             let value = value?;
             Some(match key {
@@ -369,13 +366,4 @@ impl Guest<'_> {
 fn first_part(value: Option<&String>) -> &str {
     let value = value.map(String::as_str).unwrap_or_default();
     value.split(',').next().unwrap_or_default()
-}
-
-/// All raw lines, as the script's editor reads them.
-fn raw(config: &GuestConfig) -> Option<String> {
-    let lines: Vec<String> = config
-        .raw()
-        .map(|(key, value)| format!("{key}: {value}").trim_end().to_owned())
-        .collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
 }

@@ -32,6 +32,7 @@ pub fn prepare(
     adopt: &[u32],
 ) -> Prepared {
     let host = plan.host.as_str();
+    let adopt = &with_unfinished(adopt, snapshot);
     let mut planned = Planned {
         digests: digests(files, host, snapshot, left),
         adopt: adopt.to_vec(),
@@ -87,6 +88,15 @@ pub fn prepare(
         ),
         files: merged,
     }
+}
+
+/// With the guests that a run has made and was cut off before it noted them: nobody else has.
+fn with_unfinished(adopt: &[u32], snapshot: &Snapshot) -> Vec<u32> {
+    let made = snapshot.tree.names("var/lib/moxc/making");
+    let made = made.into_iter();
+    let made = made.filter_map(|name| name.strip_suffix(".conf")?.parse().ok());
+    let all: BTreeSet<u32> = adopt.iter().copied().chain(made).collect();
+    all.into_iter().collect()
 }
 
 /// The script of a plan: it brings along what it needs.

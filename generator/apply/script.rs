@@ -1,6 +1,7 @@
 use serde::Serialize;
 
 use crate::output::FileSet;
+use crate::pve::guest_config::REPEATED;
 use crate::template::BuiltIn;
 
 use super::Step;
@@ -19,6 +20,8 @@ pub struct Script {
     pub fresh: String,
     /// Guests that are restarted, with commas between them.
     pub restarts: String,
+    /// How the raw keys of a container begin of which there may be several lines, as a pattern of Perl.
+    pub repeats: String,
     /// The files that the script brings along.
     pub files: Vec<BroughtFile>,
     /// The steps.
@@ -59,6 +62,7 @@ impl Script {
             release: release.to_owned(),
             fresh: "1".to_owned(),
             restarts: String::new(),
+            repeats: repeats(),
             files: Vec::new(),
             lines,
         }
@@ -72,6 +76,7 @@ impl Script {
             release: String::new(),
             fresh: String::new(),
             restarts: String::new(),
+            repeats: repeats(),
             files: Vec::new(),
             lines: Vec::new(),
         }
@@ -118,10 +123,15 @@ impl Script {
             release: release.to_owned(),
             fresh: String::new(),
             restarts: String::new(),
+            repeats: repeats(),
             files,
             lines,
         }
     }
+}
+
+fn repeats() -> String {
+    REPEATED.map(|key| key.replace('.', r"\.")).join("|")
 }
 
 fn lines(steps: &[Step], brought: &mut Vec<(String, String)>) -> Vec<Line> {

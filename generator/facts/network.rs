@@ -7,9 +7,9 @@ use std::net::IpAddr;
 
 use super::hosts_file::HostsLine;
 use crate::model::{Bond, Bridge, Forward, Host, Id, Leg, LegId, Link, Port, PortDevice};
-use crate::pve::interfaces::stanza_line;
+use crate::pve::interfaces::{Interfaces, Method, stanza_line};
 use crate::source::Spanned;
-use crate::value::{BondMode, Cidr, Line, PortRange, Protocol};
+use crate::value::{BondMode, Cidr, Line, PortRange, Protocol, SpecString as _};
 
 /// The families in which the host passes packets on.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +176,58 @@ pub fn router_listeners(host: &Host) -> Vec<String> {
         .collect()
 }
 
+/// An address of a raw stanza of `/etc/network/interfaces`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawAddress {
+    /// The interface.
+    pub interface: String,
+    /// The address with its prefix.
+    pub address: Cidr,
+    /// The gateway of its family, where the stanza has one.
+    pub gateway: Option<IpAddr>,
+}
+
+/// What the raw stanzas of a host say of its addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawAddresses {
+    /// Those of interfaces that come up with the host.
+    pub fixed: Vec<RawAddress>,
+    /// Whether a server gives one.
+    pub is_given: bool,
+}
+
+/// Reads the raw stanzas: those of `extra`, and those that are kept.
+pub fn raw_addresses(host: &Host) -> RawAddresses {
+    let mut all = RawAddresses::default();
+    for text in host.network.raw_stanzas(&host.kept) {
+        let read = Interfaces::parse(text.as_str());
+        for interface in read.iter().filter(|one| one.auto && one.name != "lo") {
+            for family in &interface.families {
+                all.is_given |= matches!(family.method, Method::Dhcp | Method::Auto);
+                let gateways: Vec<IpAddr> = family
+                    .gateway
+                    .iter()
+                    .chain(&family.more_gateways)
+                    .filter_map(|gateway| gateway.parse().ok())
+                    .collect();
+                let addresses = family.address.iter().chain(&family.more);
+                let addresses = addresses.filter_map(|address| Cidr::parse(address).ok());
+                all.fixed.extend(addresses.map(|address| {
+                    RawAddress {
+                        interface: interface.name.clone(),
+                        gateway: gateways
+                            .iter()
+                            .find(|gateway| gateway.is_ipv6() == address.is_v6())
+                            .copied(),
+                        address,
+                    }
+                }));
+            }
+        }
+    }
+    all
+}
+
 /// The address that the node's name stands for: that of the way out, else the first there is. None where a server gives
 /// the address of the way out: only the host knows it. None, either, where the spec leaves the file to the host.
 pub fn hosts_line(host: &Host) -> Option<HostsLine> {
@@ -183,25 +235,33 @@ pub fn hosts_line(host: &Host) -> Option<HostsLine> {
         return None;
     }
     let legs = || host.network.legs();
+    let raw = raw_addresses(host);
     let out = |v6: bool| {
+        let mut raw = raw.fixed.iter();
         legs()
             .filter(|leg| leg.ip.gateway_of(v6).is_some())
             .find_map(|leg| leg.ip.fixed(v6))
+            .map(|cidr| cidr.address())
+            .or_else(|| {
+                let out = raw.find(|one| one.gateway.is_some() && one.address.is_v6() == v6);
+                out.map(|one| one.address.address())
+            })
+    };
+    let fixed = || {
+        let raw = raw.fixed.iter().map(|one| one.address.address());
+        let of_legs = legs().flat_map(|leg| leg.ip.fixed_addresses());
+        of_legs.map(|cidr| cidr.address()).chain(raw)
     };
     let address = out(false).or_else(|| out(true)).or_else(|| {
-        let given = legs().any(|leg| leg.ip.is_dynamic(false) || leg.ip.is_dynamic(true));
-        legs()
-            .find_map(|leg| leg.ip.fixed_addresses().next())
-            .filter(|_| !given)
+        let given =
+            raw.is_given || legs().any(|leg| leg.ip.is_dynamic(false) || leg.ip.is_dynamic(true));
+        fixed().next().filter(|_| !given)
     })?;
     Some(HostsLine {
-        address: address.address(),
+        address,
         fqdn: host.fqdn(),
         name: host.name.as_str().to_owned(),
-        own: legs()
-            .flat_map(|leg| leg.ip.fixed_addresses())
-            .map(|cidr| cidr.address())
-            .collect(),
+        own: fixed().collect(),
     })
 }
 

@@ -18,7 +18,7 @@ etc/modules-load.d/* etc/network/* etc/network/interfaces.d/*
 etc/pve/* etc/pve/firewall/* etc/pve/ha/* etc/pve/mapping/* etc/pve/sdn/* etc/pve/nodes/*/* etc/pve/nodes/*/lxc/*
 etc/pve/nodes/*/qemu-server/* etc/resolv.conf etc/subgid etc/subuid etc/sysctl.d/* etc/systemd/network/*
 etc/systemd/system/* etc/timezone etc/udev/rules.d/* etc/vzdump.conf usr/local/sbin/* var/lib/moxc/applied.json
-var/lib/moxc/unfinished var/lib/vz/snippets/*'
+var/lib/moxc/making/* var/lib/moxc/unfinished var/lib/vz/snippets/*'
 
 # Answers of commands: a name and the command, a line each.
 answers='pveversion|pveversion

@@ -38,6 +38,7 @@ const PLACES: &[Place] = &[
     Place::File("etc/vzdump.conf"),
     Place::Folder("usr/local/sbin"),
     Place::File("var/lib/moxc/applied.json"),
+    Place::Folder("var/lib/moxc/making"),
     Place::File("var/lib/moxc/unfinished"),
     Place::Folder("var/lib/vz/snippets"),
 ];

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::classes::Kind;
 use super::firewall::{self, FirewallRules};
-use super::guests::{self, Found, cause_of, object, program};
+use super::guests::{self, Found, object, program};
 use super::items::{self, Apart, Items, OfObject, Options, Rules, Sides};
 use super::pair::Pair;
 use super::parse::{self, TYPE};
@@ -655,7 +655,7 @@ impl<'a> Comparison<'a> {
                 };
                 let (was, now) = (among(&left, &before), among(&before, &left));
                 let then = among(&after, &left);
-                cause_of(Some(&was), Some(&now), Some(&then))
+                Cause::of(Some(&was), Some(&now), Some(&then))
             });
             let [before, after] = [before, after].map(|rules| Some(rules.join("\n")));
             found.changes.push(Change {
@@ -1360,6 +1360,10 @@ fn same_schedules(live: &str, wanted: &str) -> bool {
 struct OtherSectionRules;
 
 impl Rules for OtherSectionRules {
+    fn has_parts(&self, _: &Object, option: &str) -> bool {
+        option != TYPE
+    }
+
     fn class(&self, object: &Object, option: Option<&str>, _: Kind) -> Class {
         // HA starts and stops a guest by it.
         let is_state = option == Some("state")
@@ -1442,6 +1446,15 @@ fn as_set(value: &str) -> BTreeSet<&str> {
 }
 
 impl Rules for SectionRules<'_> {
+    fn has_parts(&self, _: &Object, option: &str) -> bool {
+        option != TYPE
+    }
+
+    /// What a mapping does not say of its device Proxmox VE takes from the device.
+    fn fills_in(&self, option: &str, part: &str) -> bool {
+        option == "map" && is_of_device(part)
+    }
+
     fn class(&self, object: &Object, option: Option<&str>, kind: Kind) -> Class {
         let schema = |option: &str| match object {
             Object::Storage(_) => ConfigFile::Storage(storage_kind(option)).option(option),
@@ -1519,6 +1532,19 @@ impl Rules for SectionRules<'_> {
             return Apart::default();
         };
         let wanted = of.wanted.get(option);
+        if option == "map" && of.is_said(option) {
+            let (wanted, left) = (
+                wanted.map_or("", String::as_str),
+                of.left(option).unwrap_or(""),
+            );
+            // Of one line the device may be another one by hand.
+            let is_one = |text: &str| text.lines().count() <= 1;
+            if is_one(live) && is_one(wanted) && is_one(left) {
+                return Apart::ours(Some(live.clone()));
+            }
+            let said: BTreeSet<&str> = wanted.lines().chain(left.lines()).map(device_of).collect();
+            return Apart::parts(live.lines(), "\n", |line| !said.contains(device_of(line)));
+        }
         let is_list = match object {
             Object::Storage(_) => option == "content" && self.is_added_to(object),
             // Those that a job leaves out, where it takes all others.
@@ -1543,7 +1569,11 @@ impl Rules for SectionRules<'_> {
         })
     }
 
-    fn joined(&self, _: &str, live: &str, ours: Option<&str>, others: &str) -> String {
+    fn joined(&self, option: &str, live: &str, ours: Option<&str>, others: &str) -> String {
+        if option == "map" {
+            let lines = ours.unwrap_or_default().lines().chain(others.lines());
+            return lines.collect::<Vec<_>>().join("\n");
+        }
         let (said, others) = (ours.map(as_set).unwrap_or_default(), as_set(others));
         let stays = |word: &&str| said.contains(word) || others.contains(word);
         let mut all: Vec<&str> = words(live).filter(stays).collect();
@@ -1651,6 +1681,22 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', ';', ' ']).filter(|word| !word.is_empty())
 }
 
+/// What a line of a mapping is about: its path, else the device's kind.
+fn device_of(line: &str) -> &str {
+    let part = |name: &str| {
+        let mut parts = line
+            .split(',')
+            .filter_map(|part| part.trim().split_once('='));
+        parts.find_map(|(key, value)| (key == name).then_some(value))
+    };
+    part("path").or_else(|| part("id")).unwrap_or(line)
+}
+
+/// Whether a part of a line of a mapping follows from its device.
+fn is_of_device(part: &str) -> bool {
+    matches!(part, "iommugroup" | "subsystem-id" | "id")
+}
+
 /// What a mapping says of its device must be what the device is; what it does not say Proxmox VE fills in.
 fn same_maps(live: &str, wanted: &str) -> bool {
     let parts = |line: &str| -> BTreeMap<String, String> {
@@ -1664,13 +1710,12 @@ fn same_maps(live: &str, wanted: &str) -> bool {
     live.len() == wanted.len()
         && wanted.iter().all(|wanted| {
             live.iter().any(|live| {
-                let filled = |key: &str| matches!(key, "iommugroup" | "subsystem-id" | "id");
                 wanted
                     .iter()
                     .all(|(key, value)| live.get(key) == Some(value))
                     && live
                         .keys()
-                        .all(|key| wanted.contains_key(key) || filled(key))
+                        .all(|key| wanted.contains_key(key) || is_of_device(key))
             })
         })
 }
@@ -1932,6 +1977,10 @@ struct OwnRules<'a> {
 }
 
 impl Rules for OwnRules<'_> {
+    fn has_parts(&self, _: &Object, _: &str) -> bool {
+        !self.whole_is_ours
+    }
+
     fn class(&self, _: &Object, _: Option<&str>, _: Kind) -> Class {
         if at_boot(self.path) {
             Class::HOST_RESTART

@@ -7,6 +7,7 @@ use super::judge::Judged;
 use super::pair::{
     Pair, Sides, is_cd, is_made_up, is_named_elsewhere, is_own_volume, is_volume, moves, volume_of,
 };
+use super::raw;
 use super::value::{self, Difference, Parts, WHOLE};
 use super::{Cause, Change, Class, Data, Foreign, Interrupts, Line, Object, Shown, When};
 use crate::live::Unread;
@@ -98,7 +99,11 @@ pub(super) fn compare(pair: &Pair<'_>, place: &dyn Fn(&str) -> Option<Span>) -> 
         .filter(|key| !is_state(key))
         .collect();
     for key in keys {
-        option(pair, key, &amid, place(key), &mut found);
+        if key == RAW || key == ENVIRONMENT.0 && live.kind() == GuestKind::Pct {
+            raw_lines(pair, key, &amid, place(key), &mut found);
+        } else {
+            option(pair, key, &amid, place(key), &mut found);
+        }
     }
     memory_with_balloon(&mut found);
     if live.get("lock").is_some() {
@@ -179,13 +184,90 @@ fn takes_usb(config: &GuestConfig, release: Release) -> bool {
         && config.get("ostype").is_some_and(is_modern_system)
 }
 
+/// The raw lines of a container, one by one; no command of Proxmox VE sets them.
+fn raw_lines(
+    pair: &Pair<'_>,
+    key: &str,
+    amid: &Circumstances,
+    spec: Option<Span>,
+    found: &mut Found,
+) {
+    let object = object(pair.live.kind, pair.vmid);
+    let current = option_of(&pair.live.config, key);
+    let wanted = option_of(pair.wanted, key);
+    if current.as_deref().is_some_and(is_blanked) {
+        if wanted.is_some() {
+            let reason = format!("`{key}` holds a secret, which is not read");
+            found.not_read(pair.live.file.path.clone(), reason);
+        }
+        return;
+    }
+    let left = pair
+        .applied
+        .map(|applied| option_of(applied, key).unwrap_or_default());
+    let merged = raw::merge(
+        current.as_deref().unwrap_or_default(),
+        wanted.as_deref().unwrap_or_default(),
+        left.as_deref(),
+    );
+    let foreign = merged.foreign.iter();
+    let foreign = foreign.map(|line| Foreign::option(object.clone(), key, line));
+    found.foreign.extend(foreign);
+    let line = Line {
+        path: pair.live.file.path.clone(),
+        key: key.to_owned(),
+        before: current,
+        after: (!merged.lines.is_empty()).then(|| merged.lines.join("\n")),
+    };
+    let parts = |value: &Option<String>| -> Option<Parts> {
+        let value = value.clone()?;
+        Some(Parts::from([(WHOLE.to_owned(), value)]))
+    };
+    for (before, after, cause) in merged.differences {
+        let kind = Kind::of(before.as_ref(), after.as_ref());
+        let sides = Sides {
+            key,
+            object: object.clone(),
+            current: before.clone(),
+            before_parts: parts(&before),
+            waiting_parts: parts(&before),
+            after_parts: parts(&after),
+            before,
+            after,
+            spec,
+        };
+        let (before, after) = (sides.before_parts.clone(), sides.after_parts.clone());
+        let judged = Judged {
+            pair,
+            amid,
+            sides: &sides,
+            kind,
+            before: &before.unwrap_or_default(),
+            after: &after.unwrap_or_default(),
+            part: None,
+        };
+        let class = judged.class(classes::of_option(key, WHOLE, kind, amid));
+        found.changes.push(Change {
+            object: sides.object,
+            option: Some(key.to_owned()),
+            before: sides.before,
+            after: sides.after,
+            class,
+            cause,
+            commands: Vec::new(),
+            undo: Vec::new(),
+            spec,
+            line: Some(line.clone()),
+        });
+    }
+}
+
 fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, found: &mut Found) {
     let object = object(pair.live.kind, pair.vmid);
     let current = option_of(&pair.live.config, key);
     let wanted = option_of(pair.wanted, key);
     let waiting = match key {
-        RAW | DESCRIPTION => current.clone(),
-        _ if key == ENVIRONMENT.0 => current.clone(),
+        DESCRIPTION => current.clone(),
         _ => pair.live.wanted(key).map(str::to_owned),
     };
     if [&current, &waiting]
@@ -969,8 +1051,8 @@ fn keeping(pair: &Pair<'_>, sides: &Sides<'_>, after: &str, by_hand: &BTreeSet<S
 
 /// The command that sets an option, or takes it away.
 fn set(pair: &Pair<'_>, key: &str, value: Option<&str>, class: Class) -> Vec<Command> {
-    // Raw lines have no command; what is made anew is not set.
-    if key == RAW || class.when == When::Recreate {
+    // What is made anew is not set.
+    if class.when == When::Recreate {
         return Vec::new();
     }
     let call = || {
@@ -1035,7 +1117,7 @@ fn cause(
         } else {
             after
         };
-        return cause_of(left, before, after);
+        return Cause::of(left, before, after);
     }
     let parts = |value: Option<&str>| value.map(|value| value::parts(config_file, key, value));
     let (old, now) = (parts(left.as_deref()), parts(before));
@@ -1043,16 +1125,5 @@ fn cause(
     if value::differences(config_file, key, old.as_ref(), now.as_ref()).is_empty() {
         return Cause::Spec;
     }
-    cause_of(left.as_deref(), before, after)
-}
-
-/// Of three sides: what the last run left, what is there, what is wanted.
-pub(super) fn cause_of(left: Option<&str>, before: Option<&str>, after: Option<&str>) -> Cause {
-    if left == before {
-        Cause::Spec
-    } else if left == after {
-        Cause::Host
-    } else {
-        Cause::Both
-    }
+    Cause::of(left.as_deref(), before, after)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::classes::Kind;
 use super::guests::Found;
+use super::value::Difference;
 use super::{Cause, Change, Class, Foreign, Line, Object};
 use crate::live::secrets::is_blanked;
 use crate::shell::Command;
@@ -58,6 +59,18 @@ pub(super) trait Rules {
         } else {
             Apart::others(live)
         }
+    }
+
+    /// Whether the parts of an option's value are things of their own: `keep-last=3,keep-daily=7`.
+    fn has_parts(&self, object: &Object, option: &str) -> bool {
+        let _ = (object, option);
+        false
+    }
+
+    /// Whether Proxmox VE fills in a part where nobody says it.
+    fn fills_in(&self, option: &str, part: &str) -> bool {
+        let _ = (option, part);
+        false
     }
 
     /// What is ours and what is others' as one value.
@@ -308,9 +321,47 @@ fn changed(
             Some(_) if rules.is_left(object, option, left, after) => Cause::Host,
             Some(_) => Cause::Both,
         };
-        let joined =
-            others.map(|others| rules.joined(option, before.unwrap_or_default(), after, &others));
+        let line = |after: Option<&str>| Line {
+            path: sides.path.to_owned(),
+            key: rules.key(object, Some(option)),
+            before: before.map(str::to_owned),
+            after: after.map(str::to_owned),
+        };
+        let by_parts = match (before, after, left) {
+            (Some(before), Some(after), Some(left))
+                if matches!(cause, Cause::Host | Cause::Both)
+                    && others.is_none()
+                    && rules.has_parts(object, option) =>
+            {
+                let fills_in = |part: &str| rules.fills_in(option, part);
+                merged(before, after, left, fills_in)
+            }
+            _ => None,
+        };
+        let cause = by_parts.as_ref().map_or(cause, |merged| merged.cause);
+        for (part, here, said) in by_parts.iter().flat_map(|merged| &merged.by_hand) {
+            found.changes.push(Change {
+                object: object.clone(),
+                option: Some(format!("{option}.{part}")),
+                before: here.clone(),
+                after: said.clone(),
+                class: rules.class(object, Some(option), Kind::of(here.as_ref(), said.as_ref())),
+                cause: Cause::Host,
+                commands: Vec::new(),
+                undo: Vec::new(),
+                spec: place(object, Some(option)),
+                line: Some(line(after)),
+            });
+        }
+        let joined = match by_parts {
+            Some(merged) => Some(merged.text),
+            None => others
+                .map(|others| rules.joined(option, before.unwrap_or_default(), after, &others)),
+        };
         let after = joined.as_deref().or(after);
+        if before == after {
+            continue;
+        }
         let kind = Kind::of(before.as_ref(), after.as_ref());
         found.changes.push(Change {
             object: object.clone(),
@@ -322,12 +373,130 @@ fn changed(
             commands: rules.set(object, option, after, wanted),
             undo: rules.set(object, option, before, live),
             spec: place(object, Some(option)),
-            line: Some(Line {
-                path: sides.path.to_owned(),
-                key: rules.key(object, Some(option)),
-                before: before.map(str::to_owned),
-                after: after.map(str::to_owned),
-            }),
+            line: Some(line(after)),
         });
+    }
+}
+
+/// A value of which the spec changes some parts and somebody has changed others.
+#[derive(Debug, PartialEq, Eq)]
+struct Merged {
+    text: String,
+    /// The parts that stay as somebody made them.
+    by_hand: Vec<Difference>,
+    cause: Cause,
+}
+
+/// The parts of a value, where it has any: `keep-last=3,keep-daily=7`.
+fn pairs(text: &str) -> Option<Vec<(&str, &str)>> {
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+    };
+    let pairs: Option<Vec<_>> = text
+        .split(',')
+        .map(|part| {
+            part.trim()
+                .split_once('=')
+                .filter(|(name, _)| is_name(name))
+        })
+        .collect();
+    pairs.filter(|_| !text.contains('\n'))
+}
+
+/// What the spec changed since the last run, in what is there: of parts that it did not change somebody else's value stays.
+fn merged(live: &str, wanted: &str, left: &str, fills_in: impl Fn(&str) -> bool) -> Option<Merged> {
+    let (live_pairs, want, was) = (pairs(live)?, pairs(wanted)?, pairs(left)?);
+    let of = |pairs: &[(&str, &str)], part: &str| {
+        let own = pairs.iter().find(|(name, _)| *name == part);
+        own.map(|(_, value)| (*value).to_owned())
+    };
+    let more = want
+        .iter()
+        .filter(|(name, _)| of(&live_pairs, name).is_none());
+    let mut by_hand = Vec::new();
+    let mut cause = None;
+    let mut kept: Vec<(&str, Option<String>)> = Vec::new();
+    for (part, _) in live_pairs.iter().chain(more) {
+        let (here, said, before) = (of(&live_pairs, part), of(&want, part), of(&was, part));
+        if here == said || said.is_none() && fills_in(part) {
+            kept.push((part, here));
+        } else if before == said {
+            kept.push((part, here.clone()));
+            by_hand.push(((*part).to_owned(), here, said));
+        } else {
+            let own = if before == here {
+                Cause::Spec
+            } else {
+                Cause::Both
+            };
+            cause = if cause == Some(Cause::Both) {
+                cause
+            } else {
+                Some(own)
+            };
+            kept.push((part, said));
+        }
+    }
+    let text = match cause {
+        None => live.to_owned(),
+        Some(_) if by_hand.is_empty() => wanted.to_owned(),
+        // What follows from the rest is found out anew.
+        Some(_) => {
+            let stays = kept.into_iter().filter_map(|(part, value)| {
+                let follows = fills_in(part) && of(&want, part).is_none();
+                value
+                    .filter(|_| !follows)
+                    .map(|value| format!("{part}={value}"))
+            });
+            stays.collect::<Vec<_>>().join(",")
+        }
+    };
+    Some(Merged {
+        text,
+        by_hand,
+        cause: cause.unwrap_or(Cause::Host),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_somebody_changed_stays_beside_those_of_the_spec() {
+        let merge = |live, wanted, left| {
+            merged(live, wanted, left, |part| part == "iommugroup").expect("parts")
+        };
+        let one = merge(
+            "id=1:2,iommugroup=7,node=a,path=0000:02:00",
+            "id=1:3,node=a,path=0000:01:00",
+            "id=1:2,node=a,path=0000:01:00",
+        );
+        assert_eq!(one.text, "id=1:3,node=a,path=0000:02:00");
+        assert_eq!(one.cause, Cause::Spec);
+        let path = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            one.by_hand,
+            [("path".to_owned(), path("0000:02:00"), path("0000:01:00"))]
+        );
+        // Of a part that both changed the spec counts, and what follows from the device is no edit.
+        let both = merge("id=1:4,iommugroup=7", "id=1:3", "id=1:2");
+        assert_eq!((both.text.as_str(), both.cause), ("id=1:3", Cause::Both));
+        assert!(both.by_hand.is_empty());
+        let none = merge("keep-last=5", "keep-last=3", "keep-last=3");
+        assert_eq!(
+            (none.text.as_str(), none.cause),
+            ("keep-last=5", Cause::Host)
+        );
+        let gone = merge(
+            "keep-last=3,keep-daily=1",
+            "keep-last=3,keep-weekly=2",
+            "keep-last=3,keep-daily=1,keep-monthly=1",
+        );
+        assert_eq!(gone.text, "keep-last=3,keep-weekly=2");
+        assert!(merged("images,iso", "iso", "iso", |_| false).is_none());
     }
 }

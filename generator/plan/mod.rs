@@ -15,6 +15,7 @@ mod judge;
 mod pair;
 mod parse;
 mod pools;
+mod raw;
 pub mod render;
 mod replication;
 mod storage;
@@ -310,6 +311,17 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Of three sides: what the last run left, what is there, what is wanted.
+    fn of(left: Option<&str>, before: Option<&str>, after: Option<&str>) -> Self {
+        if left == before {
+            Self::Spec
+        } else if left == after {
+            Self::Host
+        } else {
+            Self::Both
+        }
+    }
+
     /// Its word in the plan's JSON.
     pub const fn as_str(self) -> &'static str {
         match self {

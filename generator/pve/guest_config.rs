@@ -329,6 +329,20 @@ impl fmt::Display for GuestConfig {
 /// How a container's file spells its `env`, since Proxmox VE 9.1.
 pub const ENVIRONMENT: &str = "lxc.environment.runtime";
 
+/// How the raw keys begin of which LXC takes several lines; of any other, the last one counts (lxc.container.conf(5)).
+pub const REPEATED: [&str; 10] = [
+    "lxc.apparmor.raw",
+    "lxc.cap.",
+    "lxc.cgroup.devices.",
+    "lxc.cgroup2.devices.",
+    "lxc.environment",
+    "lxc.group",
+    "lxc.hook.",
+    "lxc.idmap",
+    "lxc.include",
+    "lxc.mount.",
+];
+
 /// A line that Proxmox would skip with a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedLine {

@@ -12,6 +12,8 @@ editor_program() {
 #   editor smaller NOW WANT KEY...              disks that are smaller than wanted, and what they have to be
 #   editor changed NOW AFTER WORD...            the options that `qm set WORD...` would set back and that are not as in AFTER, as
 #                                               fields that end in NUL; `back` where all of them are back already
+#   editor raw NOW KEY TEXT...                  the file with other raw lines: `lxc`, and the values of `env`
+#   editor back NOW SAVED AFTER                 the raw lines that a run changed, as they were, in the fields of `guest`
 #   editor same NOW OTHER                       `same` where two guests differ by no more than how they are written
 #   editor noted NOW WANT LEFT                  what later runs have to know of a guest: WANT, with the names of its volumes
 #   editor hosts NOW LINE OWN                   the new text
@@ -513,7 +515,9 @@ sub edit {
       elsif ($here ne $want) { note('conflict', "the order of $key is another one by now") }
       next;
     }
-    ($want) = completed("\tmap $want", $root) =~ /\A\tmap (.*)\n\z/s if defined $want && $policy eq 'mapping' && $key =~ /\tmap of / && $want !~ /\n/;
+    if (defined $want && $policy eq 'mapping' && $key =~ /\tmap of /) {
+      $want = join "\n", map { completed("\tmap $_", $root) =~ /\A\tmap (.*)\n\z/s } split /\n/, $want;
+    }
     my $here = $now{$key};
     next if equal($key, $here, $want);
     if ($kind eq 'tokens' && $key =~ /\Aroot=/) {
@@ -557,10 +561,11 @@ sub decoded {
   return $text;
 }
 
-# A guest's configuration: its options, with what waits for a restart taken as there, and its raw lines.
+# A guest's configuration: its options, with what waits for a restart taken as there, and its raw lines, the variables among
+# them by themselves.
 sub read_guest {
   my ($text) = @_;
-  my (%options, @order, @raw, $notes);
+  my (%options, @order, %raw, $notes);
   my $section = '';
   for my $line (lines_of($text)) {
     $line =~ s/\s+\z//;
@@ -568,7 +573,7 @@ sub read_guest {
     my $pending = $section eq 'pending' || $section eq 'pve:pending';
     next if $section ne '' && !$pending;
     if ($line =~ /\A#(.*)\z/) { $notes .= decoded($1) . "\n" if $section eq ''; next }
-    if ($line =~ /\A(lxc\.[^:\s]+)\s*:\s*(.*)\z/) { push @raw, $2 eq '' ? "$1:" : "$1: $2" if $section eq ''; next }
+    if (my ($group, $raw) = raw_line($line)) { push @{ $raw{$group} }, $raw if $section eq ''; next }
     next if $line !~ /\A([a-z][a-z0-9_-]*)\s*:\s*(.*)\z/i;
     my ($key, $value) = ($1, $2);
     if ($pending && $key eq 'delete') { delete @options{ map { s/\A!//r } split /[,;\s]+/, $value }; next }
@@ -581,8 +586,10 @@ sub read_guest {
     $options{description} = $notes;
     unshift @order, 'description';
   }
-  $options{lxc} = join("\n", @raw) if @raw;
-  push @order, 'lxc' if @raw;
+  for my $group (sort keys %raw) {
+    $options{$group} = join("\n", @{ $raw{$group} });
+    push @order, $group;
+  }
   return (\%options, [grep { exists $options{$_} } @order]);
 }
 
@@ -602,7 +609,7 @@ sub bytes { my ($size) = @_; return defined $size && $size =~ /\A([0-9]{1,15}(?:
 sub comparable {
   my ($key, $value) = @_;
   return join ';', sort map { lc } split /[;,\s]+/, $value if $key eq 'tags';
-  return $value if $key eq 'description' || $key eq 'lxc';
+  return $value if $key =~ /\A(?:description|lxc|env)\z/;
   return join ',', sort split /,/, without($value, 'size', 'ms-cert');
 }
 
@@ -657,7 +664,8 @@ sub guest {
   }
   my ($want, $order) = read_guest(slurp($want_path));
   my ($left) = read_guest(slurp($left_path));
-  for my $key (@$order) {
+  raw_changes($now, $want, $left, $planned ? 'plan' : 'spec');
+  for my $key (grep { !/\A(?:lxc|env)\z/ } @$order) {
     my ($value, $here) = ($want->{$key}, $now->{$key});
     if (is_left_alone($key, $kind)) {
       note('keep', "$key cannot change from " . shown($here) . " to `$value`")
@@ -693,7 +701,7 @@ sub guest {
     else { note('conflict', "$key is " . shown($here) . ", and the spec says `$value`") }
   }
   for my $key (sort keys %$left) {
-    next if exists $want->{$key} || !exists $now->{$key} || is_left_alone($key, $kind);
+    next if exists $want->{$key} || !exists $now->{$key} || is_left_alone($key, $kind) || $key =~ /\A(?:lxc|env)\z/;
     if (is_volume($key, $now->{$key})) { note('keep', "the volume of $key is no longer in the spec, and stays") }
     elsif (alike($key, $now->{$key}, $left->{$key})) { change($key, $now->{$key}, undef) }
     else { note('keep', "$key is no longer in the spec, but changed by hand since: it stays") }
@@ -788,16 +796,107 @@ sub noted {
   }
 }
 
-# The raw lines of a container, which pct itself cannot set: the file with them, before its first section.
+# Raw lines of a container, which pct itself cannot set. Each is a thing of its own, told apart by its key, and by all of it
+# where LXC takes several of a key; a variable by its name.
+my $repeats = qr/\A(?:<@ repeats|safe @>)/;
+
+# A line as what it belongs to, `lxc` or `env`, and how it is written there.
+sub raw_line {
+  my ($key, $value) = $_[0] =~ /\A(lxc\.[^:=\s]+)(?::|\s*=)\s*(.*?)\s*\z/ or return;
+  return ('env', $value) if $key eq 'lxc.environment.runtime';
+  return ('lxc', $value eq '' ? "$key:" : "$key: $value");
+}
+
+sub raw_id {
+  my ($group, $line) = @_;
+  return $line =~ s/=.*//sr if $group eq 'env';
+  my ($key) = $line =~ /\A([^:]+)/;
+  return $key =~ $repeats ? $line : $key;
+}
+
+# The lines that are there with what is wanted of them: what nobody wants and no run left is somebody else's, and stays. MODE:
+# `plan`, what the spec says counts; `undo`, only what the run changed does.
+sub merged_raw {
+  my ($group, $now, $want, $left, $mode) = @_;
+  my ($here, $wanted, $was) = map { [split /\n/, $_ // ''] } $now, $want, $left;
+  my ($now_of, $want_of, $left_of) = map { my $lines = $_; +{ map { raw_id($group, $_) => $_ } @$lines } } $here, $wanted, $was;
+  my @lines = @$here;
+  for my $line (@$was) {
+    my $id = raw_id($group, $line);
+    next if exists $want_of->{$id} || !exists $now_of->{$id};
+    if ($now_of->{$id} eq $line) { @lines = grep { $_ ne $line } @lines }
+    elsif ($mode eq 'undo') { note('conflict', "$id was changed since") }
+    else { note('keep', "$id is no longer in the spec, but changed by hand since: it stays") }
+  }
+  for my $at (0 .. $#$wanted) {
+    my $line = $wanted->[$at];
+    my $id = raw_id($group, $line);
+    my ($is, $left_line) = ($now_of->{$id}, $left_of->{$id});
+    next if defined $is && $is eq $line;
+    if (defined $left_line && $left_line eq $line) {
+      note('keep', "$group is " . shown($is) . " by hand, and not `$line`") if $mode ne 'undo';
+    }
+    elsif (!defined $is) {
+      my ($before) = grep { defined } map { place_of($_, @lines) } reverse @$wanted[0 .. $at - 1];
+      my ($behind) = grep { defined } map { place_of($_, @lines) } @$wanted[$at + 1 .. $#$wanted];
+      splice(@lines, defined $before ? $before + 1 : $behind // @lines, 0, $line);
+    }
+    elsif ($mode eq 'plan' || defined $left_line && $is eq $left_line) { @lines = map { $_ eq $is ? $line : $_ } @lines }
+    elsif ($mode eq 'undo') { note('conflict', "$id was changed since") }
+    else { note('conflict', "$id is " . shown($is) . ", and the spec says `$line`") }
+  }
+  # What is in another order than somebody gave it.
+  my @order = grep { defined place_of($_, @lines) } @$wanted;
+  my %order = map { $_ => 1 } @order;
+  my @before = grep { $order{$_} } @$was;
+  my @stand = grep { $order{$_} } @lines;
+  if (@order > 1 && @stand == @order && "@stand" ne "@order") {
+    if (@before == @order && "@before" eq "@order") { note('keep', "the order of the $group lines is another one by hand") if $mode ne 'undo' }
+    else { @lines = map { $order{$_} ? shift @order : $_ } @lines }
+  }
+  return join("\n", @lines);
+}
+
+sub place_of {
+  my ($line, @lines) = @_;
+  return (grep { $lines[$_] eq $line } reverse 0 .. $#lines)[0];
+}
+
+sub raw_changes {
+  my ($now, $want, $left, $mode) = @_;
+  for my $group ('env', 'lxc') {
+    my $here = $now->{$group};
+    my $lines = merged_raw($group, $here, $want->{$group}, $left->{$group}, $mode);
+    change($group, $here, $lines eq '' ? undef : $lines) if $lines ne ($here // '');
+  }
+}
+
+# The file with other raw lines before its first section.
 sub raw_lines {
-  my ($now_path, $lines) = @_;
+  my ($now_path, %other) = @_;
   my $text = slurp($now_path) // '';
   my ($main, $rest) = $text =~ /\A(.*?)(^\[.*)?\z/ms;
-  $main = join '', grep { !/\Alxc\./ } lines_of($main);
-  $main =~ s/\n*\z/\n/ if $main ne '';
-  $main .= "$_\n" for split /\n/, $lines;
+  my %raw = (env => '', lxc => '');
+  my $options = '';
+  for my $line (lines_of($main)) {
+    my ($group) = raw_line($line);
+    if (defined $group) { $raw{$group} .= ended($line) }
+    else { $options .= $line }
+  }
+  $options =~ s/\n*\z/\n/ if $options ne '';
+  for my $group (keys %other) {
+    my $begin = $group eq 'env' ? 'lxc.environment.runtime: ' : '';
+    $raw{$group} = join '', map { "$begin" . s/:\z/: /r . "\n" } split /\n/, $other{$group};
+  }
+  $main = $options . $raw{env} . $raw{lxc};
   $main .= "\n" if defined $rest;
   print $main . ($rest // '');
+}
+
+# What a run changed of the raw lines, back as it was; what somebody changed since is in the way, and further lines stay.
+sub back {
+  my ($now, $saved, $after) = map { (read_guest(slurp($_) // ''))[0] } @_;
+  raw_changes($now, $saved, $after, 'undo');
 }
 
 # ---------------------------------------------------------------- the rest
@@ -917,6 +1016,7 @@ eval {
   elsif ($action eq 'guest') { guest(@arguments) }
   elsif ($action eq 'smaller') { smaller(@arguments) }
   elsif ($action eq 'raw') { raw_lines(@arguments) }
+  elsif ($action eq 'back') { back(@arguments) }
   elsif ($action eq 'hosts') { hosts(@arguments) }
   elsif ($action eq 'changed') { changed(@arguments) }
   elsif ($action eq 'same') { same(@arguments) }

@@ -79,6 +79,9 @@ make_guest() {
     return 0
   fi
   fill_disks || return 0
+  for ((at = 1; at < ${#words[@]}; at++)); do
+    device_there "$tool" "$vmid" "${words[at - 1]#--}" "${words[at]}"
+  done
   # Files of this host, which may lie below another root.
   for ((at = 0; at < ${#words[@]}; at++)); do
     case ${words[at]} in
@@ -118,7 +121,7 @@ make_guest() {
   feed=
   rm -f -- "$work/feed" "$state/keys-$vmid"
   if [[ $tool == pct ]]; then
-    raw "$path" "$tree/$path"
+    raw "$path" env "$(raw_of "$tree/$path" env)" lxc "$(raw_of "$tree/$path" lxc)"
   fi
   if ((${#imported[@]})); then
     grow_imported "$tool" "$vmid" "$path" "${imported[@]}"
@@ -258,7 +261,6 @@ noted() {
 note_guest() {
   noted "$1"
   keep_records
-  rm -f -- "$state/making/${1##*/}"
 }
 
 # as_argument KIND KEY VALUE: what the program is told for the value, in is_argument.
@@ -285,7 +287,7 @@ allocation() {
 
 # options KIND VMID PATH WANT: of `guest` or `change_guest`: the options that differ, in one command, and how to set them back.
 options() {
-  local tool=$1 vmid=$2 path=$3 want=$4 word fields=() arguments=() back=() deleted='' added='' raw='' stays='' at=0 grown=() made=() boot=''
+  local tool=$1 vmid=$2 path=$3 want=$4 word fields=() arguments=() back=() deleted='' added='' raw=() stays='' at=0 grown=() made=() boot=''
   editor guest "$tool" "$root/$path" "$want" "$left/$path" >"$work/fields" 3>"$work/told" 2>"$work/error" ||
     fail "$step_title: $(seen "$work/error")"
   tell_notes "$work/told" "$step_title" || return 0
@@ -294,18 +296,16 @@ options() {
   done <"$work/fields"
   while ((at < ${#fields[@]})); do
     local key=${fields[at + 1]} value=${fields[at + 2]}
-    if [[ $key == lxc ]]; then
-      raw=1
-      at=$((at + 3))
-      if [[ ${fields[at - 3]} == set ]]; then
-        at=$((at + 1))
-      fi
+    if [[ $key == lxc || $key == env ]]; then
+      raw_field "${fields[@]:at:4}"
+      at=$((at + is_raw_long))
       continue
     fi
     case ${fields[at]} in
       set)
         as_argument "$tool" "$key" "${fields[at + 3]}"
         arguments+=("--$key" "$is_argument")
+        device_there "$tool" "$vmid" "$key" "${fields[at + 3]}"
         as_argument "$tool" "$key" "$value"
         back+=("--$key" "$is_argument")
         at=$((at + 4))
@@ -314,6 +314,7 @@ options() {
         allocation "$key" "$value"
         as_argument "$tool" "$key" "$is_allocation"
         arguments+=("--$key" "$is_argument")
+        device_there "$tool" "$vmid" "$key" "$value"
         added+=,$key
         at=$((at + 3))
         ;;
@@ -347,13 +348,13 @@ options() {
     complain note "$step_title: stays when this run is undone:${stays%;}"
   fi
   # Items say themselves what they expect.
-  if [[ $want != items:* ]] && { ((${#arguments[@]} + ${#grown[@]})) || [[ -n $raw ]]; }; then
+  if [[ $want != items:* ]] && { ((${#arguments[@]} + ${#grown[@]})) || ((${#raw[@]})); }; then
     is_as_planned "$path" || return 0
   fi
   if ((${#arguments[@]})) && intend "$(shown "$tool" set "$vmid" "${arguments[@]}")"; then
     keep_guest "$path" "$stays"
     for word in "${made[@]}"; do
-      undoable stays "guest $vmid: the new volume of $word"
+      undoable volume "$path" "$word"
     done
     if ((${#back[@]})); then
       undoable run "$tool" set "$vmid" "${back[@]}"
@@ -374,22 +375,45 @@ options() {
     resize_words "$tool" "$vmid" "$1" "$2"
     if intend "$(shown "${is_resize[@]}")"; then
       keep_guest "$path" "$stays"
-      undoable stays "guest $vmid: the size of $1"
+      undoable size "$path" "$1"
       guest_unsettled "$path"
       doing "${is_resize[@]}"
       guest_settled "$path"
     fi
     shift 2
   done
-  if [[ -n $raw ]] && intend "guest $vmid: its raw lines change"; then
+  if ((${#raw[@]})) && intend "guest $vmid: its raw lines change"; then
     keep_guest "$path" "$stays"
     undoable raw "$path"
     guest_unsettled "$path"
-    raw "$path" "$tree/$path"
+    raw "$path" "${raw[@]}"
     guest_settled "$path"
   fi
   if [[ -e $tree/$path ]]; then
     noted "$path"
+  fi
+}
+
+# device_there KIND VMID KEY VALUE: pct takes no device that is not there (get_device_mode_and_rdev of PVE::LXC::Tools), and a
+# machine does not start without one. What a volume is seen by is made with the volume.
+device_there() {
+  local device place here=$root/sys/bus/pci/devices
+  if [[ -z $looking ]]; then
+    return 0
+  fi
+  if [[ $1 == pct && $3 =~ ^dev[0-9]+$ && $4 =~ (^|,)(path=)?(/dev/[^,]+) ]]; then
+    device=${BASH_REMATCH[3]}
+    if [[ $device != /dev/zvol/* && ! -e $root$device ]]; then
+      problem "guest $2 is given $device ($3), which is not there: attach the device or load its driver, or leave the guest out (--skip $step)"
+    fi
+  elif [[ $1 == qm && $3 =~ ^hostpci[0-9]+$ && $4 =~ (^|,)(host=)?([0-9A-Fa-f:.\;]+)(,|$) && -d $here ]]; then
+    for device in ${BASH_REMATCH[3]//;/ }; do
+      place=${device,,}
+      [[ $place == *:*:* ]] || place=0000:$place
+      if [[ ! -e $here/$place && ! -e $here/$place.0 ]]; then
+        complain note "$step_title: $3 is the device $device, which is not there now: without it the guest does not start"
+      fi
+    done
   fi
 }
 
@@ -414,12 +438,32 @@ guest_settled() {
   (umask 077 && mkdir -p -- "$(dirname -- "$run/after/$1")" && cp -- "$root/$1" "$run/after/$1" 2>/dev/null) || guest_unsettled "$1"
 }
 
-# raw_of FILE: its `lxc.` lines, which pct itself cannot set.
-raw_of() { sed -n -e '/^\[/q' -e '/^lxc\./p' -- "$1"; }
+# raw_of FILE KEY: its `lxc.` lines, which pct itself cannot set, or the values of its variables, which are such lines, too.
+raw_of() {
+  if [[ $2 == env ]]; then
+    sed -n -e '/^\[/q' -e 's/^lxc\.environment\.runtime: //p' -- "$1"
+  else
+    sed -n -e '/^\[/q' -e '/^lxc\.environment\.runtime:/d' -e '/^lxc\./p' -- "$1"
+  fi
+}
 
-# raw PATH FROM: makes them those of another file.
+# raw_field WORD KEY VALUE [NEW]: a field of the editor about raw lines: how they will be goes to `raw`.
+is_raw_long=3
+raw_field() {
+  is_raw_long=3
+  case $1 in
+    set)
+      raw+=("$2" "$4")
+      is_raw_long=4
+      ;;
+    add) raw+=("$2" "$3") ;;
+    delete) raw+=("$2" '') ;;
+  esac
+}
+
+# raw PATH KEY TEXT...: a guest's raw lines become these.
 raw() {
-  editor raw "$root/$1" "$(raw_of "$2")" >"$work/merged" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
+  editor raw "$root/$1" "${@:2}" >"$work/merged" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
   if ! cmp -s -- "$work/merged" "$root/$1"; then
     place "$work/merged" "$1" 640
   fi
@@ -489,7 +533,7 @@ grow_disk() {
   resize_words "$@"
   intend "$(shown "${is_resize[@]}")" || return 0
   keep_guest "$path" "the size of $3"
-  undoable stays "guest $2: the size of $3"
+  undoable size "$path" "$3"
   guest_unsettled "$path"
   doing "${is_resize[@]}"
   guest_settled "$path"

@@ -580,7 +580,8 @@ keep_records() {
   local at word rows=()
   for ((at = 0; at < ${#records[@]}; at += 3)); do
     known "$left_sums" "${records[at]}"
-    if [[ ${records[at + 1]} == "${is_known:--}" ]]; then
+    word=${records[at + 2]}
+    if [[ ${records[at + 1]} == "${is_known:--}" ]] && { [[ -z $word ]] || cmp -s -- "$word" "$left/${records[at]}"; }; then
       continue
     fi
     rows+=("${records[@]:at:3}")
@@ -594,6 +595,11 @@ keep_records() {
   mkdir -p -- "$state"
   if editor record "$state/applied.json" "$host" "${rows[@]}" >"$state/applied.json.new" 2>"$work/error"; then
     mv -f -- "$state/applied.json.new" "$state/applied.json"
+    for ((at = 0; at < ${#rows[@]}; at += 3)); do
+      case ${rows[at]} in
+        etc/pve/qemu-server/* | etc/pve/lxc/*) rm -f -- "$state/making/${rows[at]##*/}" ;;
+      esac
+    done
   else
     rm -f -- "$state/applied.json.new"
     complain failed "cannot write $state/applied.json: $(seen "$work/error")"

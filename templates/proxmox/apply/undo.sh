@@ -12,7 +12,7 @@ write_undo() {
     printf '%s\n' 'planned= work= run= tree= left= as_it_is=() confirms=() only= skip= restarts= download= await= undoing=1 listing=' \
       "undo_run=${run##*/} fresh= network_timeout=120 step= step_title= skipping= looking= begun= problems=0 reported= in_network=" \
       'step_names= step_group= step_changes=0 step_began=0 done_steps=() wanted_names=() records=() renames=()' \
-      "left_sums=\$'\n' expected_sums=\$'\n' noted=' ' undone_paths=\$'\n' as_left=\$'\n' is_known= armed=0" \
+      "left_sums=\$'\n' expected_sums=\$'\n' noted=' ' undone_paths=\$'\n' as_left=\$'\n' is_known= armed=0 staying=()" \
       'notes=() notes_at=() notes_long=() network_paths=() feed= file_most= at_work='
     declare -f
     printf '%s\n' 'usage() { printf "usage: undo.sh [--dry-run] [--yes] [--json]\n"; }' \
@@ -78,6 +78,7 @@ undo() {
     fi
     network_paths=()
     undone_paths=$'\n'
+    staying=()
     changes=0
     for ((at = ${#notes_at[@]} - 1; at >= 0; at--)); do
       must number start "${notes_at[at]}" 'a note'
@@ -108,13 +109,19 @@ undo() {
       agree
     fi
   done
+  if [[ -e $state/applied.json ]]; then
+    editor left "$state/applied.json" "$work/known" 2>"$work/error" || fail "$(seen "$work/error")"
+  fi
   if [[ -e $run/applied.json ]]; then
-    cp -p -- "$run/applied.json" "$state/applied.json.new" && mv -f -- "$state/applied.json.new" "$state/applied.json"
+    { cp -p -- "$run/applied.json" "$state/applied.json.new" && mv -f -- "$state/applied.json.new" "$state/applied.json"; } ||
+      fail "cannot write $state/applied.json: the run is taken back, and not noted so"
   else
     rm -f -- "$state/applied.json"
   fi
+  keep_staying
   if [[ -e $run/properties ]]; then
-    cp -p -- "$run/properties" "$state/properties.new" && mv -f -- "$state/properties.new" "$state/properties"
+    { cp -p -- "$run/properties" "$state/properties.new" && mv -f -- "$state/properties.new" "$state/properties"; } ||
+      fail "cannot write $state/properties: the run is taken back, and not noted so"
   else
     rm -f -- "$state/properties"
   fi
@@ -155,17 +162,78 @@ undo_note() {
     enable | disable | start | stop) undo_unit "$@" ;;
     run) undo_command "${@:2}" ;;
     stays)
-      if [[ -n $looking ]]; then
+      if [[ $2 =~ ^guest\ ([1-9][0-9]{2,8})$ ]]; then
+        undo_making "${BASH_REMATCH[1]}"
+      elif [[ -n $looking ]]; then
         complain stays "$2 stays"
-      elif [[ $2 =~ ^guest\ ([1-9][0-9]{2,8})$ ]]; then
-        # It is known as ours in later runs, too.
-        mkdir -p -- "$state/making" && : >"$state/making/${BASH_REMATCH[1]}.conf"
       fi
       ;;
+    volume) undo_volume "$2" "$3" ;;
+    size) undo_size "$2" "$3" ;;
     network) ;;
     *) problem "the note \`${1:-}\` is not known: this undo.sh is of another moxc" ;;
   esac
 }
+
+# undo_making VMID: a guest that the run made stays, and is known as ours in later runs, too.
+undo_making() {
+  local path
+  for path in "etc/pve/qemu-server/$1.conf" "etc/pve/lxc/$1.conf"; do
+    if [[ ! -e $root/$path ]]; then
+      continue
+    fi
+    if [[ -n $looking ]]; then
+      complain stays "guest $1 stays"
+    else
+      staying+=("$path")
+    fi
+  done
+}
+staying=()
+
+# keep_staying: what is known of them is kept beside what the run found; of one that was cut off amid its making nothing is.
+keep_staying() {
+  local path sum
+  for path in "${staying[@]}"; do
+    sum=
+    if [[ -e $work/known/.sums ]]; then
+      sum=$(awk -v path="$path" 'substr($0, 67) == path { print $1 }' "$work/known/.sums")
+    fi
+    if [[ -n $sum && -e $work/known/$path ]]; then
+      records+=("$path" "$sum" "$work/known/$path")
+    else
+      { mkdir -p -- "$state/making" && : >"$state/making/${path##*/}"; } || fail "cannot write below $state"
+    fi
+  done
+  keep_records
+}
+
+# undo_volume PATH KEY, undo_size PATH KEY: what came of a command that made a volume, or a larger one.
+undo_volume() {
+  if [[ -n $looking && -e $root/$1 && -n $(option_in "$root/$1" "$2") && -z $(option_in "$run/saved/$1" "$2") ]]; then
+    complain stays "guest $(basename -- "$1" .conf): the new volume of $2 stays"
+  fi
+}
+undo_size() {
+  local size=',size=([^,]*)' now was=
+  if [[ -z $looking || ! -e $root/$1 || ! -e $run/saved/$1 ]]; then
+    return 0
+  fi
+  now=$(option_in "$root/$1" "$2")
+  if ! [[ $now =~ $size ]]; then
+    return 0
+  fi
+  now=${BASH_REMATCH[1]}
+  if [[ $(option_in "$run/saved/$1" "$2") =~ $size ]]; then
+    was=${BASH_REMATCH[1]}
+  fi
+  if [[ $now != "$was" ]]; then
+    complain stays "guest $(basename -- "$1" .conf): the size of $2 stays"
+  fi
+}
+
+# option_in FILE KEY: an option of a guest that is in force.
+option_in() { sed -n -e '/^\[/q' -e "s/^$2: //p" -- "$1" 2>/dev/null | head -c 4096; }
 
 # undo_file PATH AFTER
 undo_file() {
@@ -283,15 +351,26 @@ undo_config() {
   fi
 }
 
-# undo_raw PATH: the raw lines of a container, which no command sets.
+# undo_raw PATH: the raw lines of a container, which no command sets, where they are as the run left them.
 undo_raw() {
-  if [[ -n $looking && -e $root/$1 && -e $run/after/$1 && $(raw_of "$root/$1") != "$(raw_of "$run/after/$1")" &&
-    $(raw_of "$root/$1") != "$(raw_of "$run/saved/$1")" ]]; then
-    problem "the raw lines of /$1 were changed since"
+  local fields=() raw=() word at=0 after=$run/after/$1
+  if [[ ! -e $run/saved/$1 || ! -e $root/$1 ]]; then
     return 0
   fi
-  if [[ -e $run/saved/$1 && -e $root/$1 && $(raw_of "$root/$1") != "$(raw_of "$run/saved/$1")" ]] && intend "the raw lines of /$1 come back"; then
-    raw "$1" "$run/saved/$1"
+  if [[ ! -e $after ]]; then
+    after=$root/$1
+  fi
+  editor back "$root/$1" "$run/saved/$1" "$after" >"$work/fields" 3>"$work/told" 2>"$work/error" || fail "$step_title: $(seen "$work/error")"
+  tell_notes "$work/told" "raw lines of /$1" || true
+  while IFS= read -r -d '' word; do
+    fields+=("$word")
+  done <"$work/fields"
+  while ((at < ${#fields[@]})); do
+    raw_field "${fields[@]:at:4}"
+    at=$((at + is_raw_long))
+  done
+  if ((${#raw[@]})) && intend "the raw lines of /$1 come back"; then
+    raw "$1" "${raw[@]}"
   fi
 }
 

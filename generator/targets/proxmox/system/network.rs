@@ -588,6 +588,12 @@ fn reachable(host: &Host) -> Vec<Reachable> {
             });
         }
     }
+    let raw = facts::raw_addresses(host).fixed.into_iter();
+    reachable.extend(raw.map(|one| Reachable {
+        interface: one.interface,
+        address: one.address.to_string(),
+        gateway: one.gateway,
+    }));
     reachable
 }
 
