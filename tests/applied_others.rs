@@ -735,3 +735,49 @@ address = "10.0.0.1/24"
         "{script}"
     );
 }
+
+/// What another node alone has is not made here.
+#[test]
+fn a_store_of_another_node_is_not_made() {
+    let spec = r#"
+spec = 1
+[host]
+name = "pve1"
+domain = "home.arpa"
+platform = "proxmox"
+release = "9.1"
+timezone = "UTC"
+[hardware.disks]
+ssd0 = { kind = "ssd", size = "1 TB", device = "/dev/disk/by-id/ata-EXAMPLE_1TB_0001" }
+ssd1 = { kind = "ssd", size = "1 TB", device = "/dev/disk/by-id/ata-EXAMPLE_1TB_0002" }
+[storage.pools.tank]
+layout = "stripe"
+disks = ["ssd0"]
+[storage.datasets]
+here = { pool = "tank", use = "vm-disks", nodes = "PVE1,pve2" }
+there = { pool = "tank", use = "containers", nodes = "pve2" }
+[storage.lvm]
+bulk = { group = "bulk", disks = ["ssd1"], use = "vm-disks", nodes = "pve2" }
+[storage.external]
+usb = { kind = "dir", path = "/mnt/usb", device = "/dev/disk/by-label/usb", fs = "ext4", use = ["backups"], nodes = "pve2" }
+"#;
+    let files = crate::system::emit("host.toml", spec, &[]);
+    let script = crate::system::text(&files, "proxmox/storage/create.sh");
+    let calls: Vec<&str> = script
+        .lines()
+        .filter(|line| line.starts_with("make_dataset ") || line.starts_with("make_group "))
+        .collect();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    assert!(calls[0].starts_with("make_dataset tank/here"), "{calls:?}");
+    assert!(
+        !files
+            .iter()
+            .any(|file| file.path.as_str().ends_with(".mount")),
+        "a mount"
+    );
+    // Proxmox VE is told of them all: they are the other node's there.
+    let stores = crate::system::text(&files, "proxmox/etc/pve/storage.cfg");
+    for name in ["zfspool: here", "zfspool: there", "lvm: bulk", "dir: usb"] {
+        assert!(stores.contains(name), "{stores}");
+    }
+}

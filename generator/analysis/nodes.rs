@@ -1,7 +1,7 @@
 //! What the spec says of other nodes: stores that are not on this host, and jobs that it does not run.
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::Facts;
+use crate::facts::{Facts, nodes};
 use crate::model::Host;
 use crate::pve::PveOption;
 
@@ -10,27 +10,14 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     jobs(facts.host, sink);
 }
 
-/// Whether a node is the host itself. The language has names in small letters; those of Proxmox VE's installer may have
-/// capitals.
-fn is_host(host: &Host, node: &str) -> bool {
-    node.eq_ignore_ascii_case(host.name.as_str())
-}
-
 /// A guest's volume in a store that Proxmox VE has on other nodes alone: the guest does not start here.
 fn stores(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
     for (id, store) in host.storage.stores() {
-        let Some(nodes) = PveOption::find(store.schema(), "nodes") else {
+        let named = nodes::named(store.schema());
+        let Some(nodes) = named.filter(|_| !nodes::has_store(host, store.schema())) else {
             continue;
         };
-        if nodes
-            .value
-            .value
-            .split(',')
-            .any(|node| is_host(host, node.trim()))
-        {
-            continue;
-        }
         let user = host.guests.iter().find_map(|(guest, body)| {
             let mut volumes = facts.volumes.of_guest(guest).iter();
             volumes.any(|volume| volume.store == id).then_some(body)
@@ -63,7 +50,7 @@ fn jobs(host: &Host, sink: &mut Sink) {
         let node = schedule
             .backup()
             .and_then(|task| PveOption::find(&task.schema, "node"));
-        let Some(node) = node.filter(|node| !is_host(host, &node.value.value)) else {
+        let Some(node) = node.filter(|node| !nodes::is_host(host, &node.value.value)) else {
             continue;
         };
         sink.push(

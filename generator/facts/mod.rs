@@ -12,6 +12,7 @@ pub mod making;
 pub mod memory;
 pub mod mounts;
 pub mod network;
+pub mod nodes;
 pub mod pages;
 pub mod root;
 pub mod running;

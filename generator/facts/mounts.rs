@@ -1,5 +1,6 @@
 //! Folders elsewhere that a store lies in and that the host mounts (`kind = "dir"` with `device`).
 
+use super::nodes;
 use crate::model::{External, ExternalPlace, Host, Setting};
 use crate::source::Spanned;
 use crate::value::{AbsolutePath, DevicePath, Name};
@@ -30,7 +31,9 @@ impl Mount<'_> {
 
 /// The folders that a host mounts, in the order of the spec.
 pub fn of(host: &Host) -> impl Iterator<Item = Mount<'_>> {
-    host.storage.external.values().filter_map(|store| {
+    let stores = host.storage.external.values();
+    let here = stores.filter(|store| nodes::has_store(host, &store.schema));
+    here.filter_map(|store| {
         let ExternalPlace::Dir {
             path,
             device: Some(device),

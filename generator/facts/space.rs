@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{VolumeRole, Volumes};
+use super::{VolumeRole, Volumes, nodes};
 use crate::model::{
     Dataset, Disk, Guest, GuestKind, Host, Id, MountSource, Placement, Pool, StoreRef, VolumeSource,
 };
@@ -267,7 +267,8 @@ pub fn plans<'a>(host: &'a Host, volumes: &[Sized<'_>]) -> BTreeMap<Id<Pool>, Pl
             entry.places.push(volume.span);
         }
     }
-    for (id, dataset) in host.storage.datasets.iter() {
+    let here = host.storage.datasets.iter();
+    for (id, dataset) in here.filter(|(_, dataset)| nodes::has_store(host, &dataset.schema)) {
         let Some(plan) = plans.get_mut(&dataset.pool.value) else {
             continue;
         };

@@ -5,6 +5,7 @@ use super::classes::Kind;
 use super::guests::Found;
 use super::pools::{self, anew, made};
 use super::{Cause, Change, Class, Object};
+use crate::facts::nodes;
 use crate::live::storage::{LogicalVolume, Properties, Property};
 use crate::live::{Item, Snapshot};
 use crate::model::{Dataset, Host, Lvm};
@@ -119,7 +120,7 @@ fn volume_groups(host: &Host, live: &Snapshot, found: &mut Found) {
         .storage
         .lvm
         .values()
-        .filter(|lvm| lvm.is_made_later())
+        .filter(|lvm| lvm.is_made_later() && nodes::has_store(host, &lvm.schema))
         .collect();
     if of_disks.is_empty() {
         return;

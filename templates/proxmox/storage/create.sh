@@ -351,7 +351,7 @@ know_lvm() {
     return 0
   fi
   lvm_is_known=1
-  need lvcreate lvs pvcreate pvs vgcreate vgs
+  need lvcreate lvs pvs vgcreate vgs
   hear_list vgs --noheadings -o vg_name || die "the volume groups cannot be listed: $(last_line "$heard_err")"
   groups=''
   while take_every 'the volume groups' lvm_name:word; do
@@ -409,7 +409,7 @@ make_group() {
   if [[ -z $dry_run ]]; then
     hear_for 130 udevadm settle || warn 'udev has not settled'
   fi
-  run pvcreate "$@"
+  # It gives the disks their labels itself: a run that is cut off leaves none with a label and no group.
   run vgcreate "$group" "$@"
   groups+=$'\n'$group
   made_groups+=$'\n'$group

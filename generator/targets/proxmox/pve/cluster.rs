@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, LintLevel, Sink};
+use crate::facts;
 use crate::model::{Host, KeptText, Schedule};
 use crate::near::certain;
-use crate::pve::{CannotCarry, PveOption, Section, SectionConfig, SectionFile};
+use crate::pve::{CannotCarry, Section, SectionConfig, SectionFile};
 use crate::source::Span;
 
 use super::options::report_refusal;
@@ -307,7 +308,7 @@ fn tell_strangers(nodes: &[Node<'_>], sink: &mut Sink) {
             continue;
         }
         for (_, store) in node.host.storage.stores() {
-            let Some(named) = PveOption::find(store.schema(), "nodes") else {
+            let Some(named) = facts::nodes::named(store.schema()) else {
                 continue;
             };
             let names = named.value.value.split(',').map(str::trim);

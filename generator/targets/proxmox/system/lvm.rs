@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::disko;
+use crate::facts::nodes;
 use crate::facts::root::{self, ROOT, Root, SWAP};
 use crate::model::{Host, Lvm};
 use crate::nix::{Attrs, BuildError};
@@ -85,7 +86,7 @@ pub(super) fn root(host: &Host) -> Option<RootGroupPlan> {
 pub(super) fn groups(host: &Host) -> Vec<GroupPlan> {
     let mut groups: Vec<GroupPlan> = Vec::new();
     for lvm in host.storage.lvm.values() {
-        if !lvm.is_made_later() {
+        if !lvm.is_made_later() || !nodes::has_store(host, &lvm.schema) {
             continue;
         }
         let plan = group(host, lvm);
@@ -189,12 +190,9 @@ fn in_bytes(size: ByteSize) -> String {
 }
 
 impl GroupPlan {
-    /// What makes it.
-    pub(crate) fn create(&self) -> [Command; 2] {
-        [
-            Command::new("pvcreate").args(&self.disks),
-            Command::new("vgcreate").arg(&self.name).args(&self.disks),
-        ]
+    /// What makes it: `vgcreate` gives the disks their labels itself, so that none is left with a label and no group.
+    pub(crate) fn create(&self) -> [Command; 1] {
+        [Command::new("vgcreate").arg(&self.name).args(&self.disks)]
     }
 
     /// What takes it away again.

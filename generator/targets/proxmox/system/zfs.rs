@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::facts::nodes;
 use crate::model::{Dataset, Disk, Encryption, Host, Id, Pool, Vdev, VdevRole};
 use crate::nix::{self, Attrs, BuildError, Built, Expr};
 use crate::output::Mode;
@@ -141,6 +142,7 @@ pub(crate) fn plan(host: &Host) -> Zfs {
         .storage
         .datasets
         .iter()
+        .filter(|(_, dataset)| nodes::has_store(host, &dataset.schema))
         .map(|(id, dataset)| dataset_plan(host, id, dataset))
         .collect();
     // A parent sorts before what lies below it.

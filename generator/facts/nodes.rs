@@ -1,0 +1,23 @@
+//! What a host's spec says of other nodes of its cluster.
+
+use crate::model::Host;
+use crate::pve::PveOption;
+
+/// Whether a node is the host itself. The language has names in small letters; those of Proxmox VE's installer may have
+/// capitals.
+pub fn is_host(host: &Host, node: &str) -> bool {
+    node.eq_ignore_ascii_case(host.name.as_str())
+}
+
+/// The option that names the nodes which alone have a store.
+pub fn named(schema: &[PveOption]) -> Option<&PveOption> {
+    PveOption::find(schema, "nodes")
+}
+
+/// Whether a store is on the host: it names no nodes, or this one among them. What another node alone has is made there.
+pub fn has_store(host: &Host, schema: &[PveOption]) -> bool {
+    named(schema).is_none_or(|nodes| {
+        let mut names = nodes.value.value.split(',');
+        names.any(|node| is_host(host, node.trim()))
+    })
+}
