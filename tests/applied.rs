@@ -453,6 +453,41 @@ fn a_property_that_somebody_changed_stays_until_the_spec_says_otherwise() {
     assert_eq!(host.read(quota), "322122547200\n");
 }
 
+/// A property that the tree's `create.sh` set and somebody has set since is not set back.
+#[test]
+fn an_undo_leaves_a_property_that_somebody_changed_since() {
+    let host = homelab();
+    fine(&host.apply(&[], ""));
+    let spec = specs()["homelab"].replace(
+        "mountpoint = \"/mnt/windows\", quota = \"200 GiB\" }",
+        "mountpoint = \"/mnt/windows\", quota = \"210 GiB\", properties = { \"a:note\" = \"it is mine\" } }",
+    );
+    assert_ne!(spec, specs()["homelab"]);
+    let (quota, note) = (
+        "property-quota-rpool_windows",
+        "property-a:note-rpool_windows",
+    );
+    host.write(note, "it was mine\n");
+    let before = host.read(quota);
+    host.rebuild(&spec);
+    fine(&host.apply(&["--skip", "network"], ""));
+    assert_eq!(host.read(note), "it is mine\n");
+    let ours = host.read(quota);
+    assert_ne!(ours, before);
+    host.write(quota, "7\n");
+    refused(
+        &undo(&host, &[]),
+        "quota of rpool/windows was changed since: it is `7`",
+    );
+    assert_eq!(host.read(quota), "7\n");
+    host.write(quota, &ours);
+    fine(&undo(&host, &[]));
+    assert_eq!(
+        (host.read(quota), host.read(note)),
+        (before, "it was mine\n".to_owned())
+    );
+}
+
 #[test]
 fn options_of_a_guest_come_back_byte_for_byte() {
     let host = homelab();
@@ -1246,6 +1281,7 @@ fn a_network_without_a_second_connection_goes_back() {
         "../../plan.sh",
         &[
             "--yes",
+            "--json",
             "--await",
             "--network-timeout",
             "20",
@@ -1254,8 +1290,136 @@ fn a_network_without_a_second_connection_goes_back() {
         ],
         "",
     );
-    failed(&said, "nobody confirmed the new network in time");
+    assert_eq!(said.status, Some(1), "{}", said.out);
     assert_eq!(host.read("root/etc/network/interfaces"), before);
+    let events: Vec<serde_json::Value> = said
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an event"))
+        .collect();
+    let at = |is: &dyn Fn(&serde_json::Value) -> bool, what: &str| {
+        let place = events.iter().position(is);
+        place.unwrap_or_else(|| panic!("{what}:\n{}", said.out))
+    };
+    let says = |text: &'static str| {
+        move |event: &serde_json::Value| {
+            event["event"] == "failed"
+                && event["text"].as_str().is_some_and(|own| own.contains(text))
+        }
+    };
+    // What is left of the guard's time is told, then that it is over, then what became of the network.
+    let confirm = at(&|event| event["event"] == "confirm", "confirm");
+    let seconds = events[confirm]["seconds"].as_u64().expect("seconds");
+    assert!(seconds <= 10, "{seconds}");
+    let over = at(&says("nobody confirmed the new network in time"), "over");
+    let back = at(&says("the network that worked before is back"), "back");
+    assert!(confirm < over && over < back, "{}", said.out);
+}
+
+/// What a person is asked at a terminal, and told when the answer is no, or there is none in time.
+#[test]
+#[ignore = "needs script (Debian: bsdutils); run by tests/run"]
+fn a_person_is_told_how_long_the_network_waits_and_what_became_of_it() {
+    for (answer, told) in [
+        ("y\n", "the new network was not confirmed"),
+        ("y\nn\n", "the new network was not confirmed"),
+        ("y\ny\n", ""),
+    ] {
+        let host = homelab();
+        let before = host.read("root/etc/network/interfaces");
+        let call = format!(
+            "bash {} --root {} --network-timeout 25",
+            host.path("tree/proxmox/apply.sh").display(),
+            host.path("root").display()
+        );
+        let typed = host.path("typed");
+        fs::write(&typed, answer).expect("a file");
+        let said = Command::new("bash")
+            .args([
+                "-c",
+                r#"exec script -qec "$0" /dev/null < <(cat "$1"; exec sleep 40 >/dev/null 2>&1)"#,
+            ])
+            .arg(call)
+            .arg(&typed)
+            .env("PATH", crate::program::behind(&host.path("bin")))
+            .env("FAKE", host.path("."))
+            .env("SHELL", "/bin/bash")
+            .output()
+            .expect("bash starts");
+        let out = String::from_utf8_lossy(&said.stdout).into_owned();
+        let asked = "Keep it? Without an answer it goes back in ";
+        let rest = out.split(asked).nth(1).unwrap_or_else(|| panic!("{out}"));
+        let seconds: u32 = rest
+            .split(' ')
+            .next()
+            .and_then(|word| word.parse().ok())
+            .expect("seconds");
+        assert!((1..=15).contains(&seconds), "{seconds}");
+        let is_new = host.read("root/etc/network/interfaces") != before;
+        assert_eq!(is_new, told.is_empty(), "{out}");
+        if told.is_empty() {
+            assert!(!out.contains("is back"), "{out}");
+        } else {
+            let at = |text: &str| out.find(text).unwrap_or_else(|| panic!("{text}:\n{out}"));
+            assert!(
+                at(told) < at("the network that worked before is back"),
+                "{out}"
+            );
+        }
+        assert!(!host.path("root/var/lib/moxc/network-unconfirmed").exists());
+    }
+}
+
+/// While a run waits for its confirmation no other one does anything, nor takes its network back.
+#[test]
+fn a_second_run_waits_for_the_first_and_then_does_nothing() {
+    let host = in_use();
+    let script = host.path("plan.sh").display().to_string();
+    let plan = ["plan", "host.toml", "--live", LIVE, "--script", &script];
+    moxc(&host, &plan);
+    let first = Command::new("setsid")
+        .args([
+            "--wait",
+            "bash",
+            &script,
+            "--yes",
+            "--await",
+            "--network-timeout",
+            "120",
+        ])
+        .arg("--root")
+        .arg(host.path("root"))
+        .env("PATH", crate::program::behind(&host.path("bin")))
+        .env("FAKE", host.path("."))
+        .env("FAKE_FAIL", "")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("setsid starts");
+    let mark = host.path("root/var/lib/moxc/network-unconfirmed");
+    for _ in 0..1200 {
+        let run = fs::read_to_string(&mark).unwrap_or_default();
+        if run.ends_with('\n') && host.read("root/etc/network/interfaces").contains("vmbr1") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let run = fs::read_to_string(&mark).expect("the first run waits");
+    let before = host.files();
+    for args in [
+        &["apply", "host.toml", "--live", LIVE, "--yes"][..],
+        &["undo", LIVE, "--yes"],
+    ] {
+        refused(&moxc(&host, args), "another run is at it: nothing was done");
+        assert_eq!(host.files(), before);
+        assert_eq!(fs::read_to_string(&mark).expect("it waits"), run);
+    }
+    fs::write(format!("{}/confirmed", run.trim_end()), "").expect("a file");
+    let said: Said = first.wait_with_output().expect("it ends").into();
+    fine(&said);
+    assert!(!mark.exists());
+    fine(&moxc(&host, &["undo", LIVE, "--yes"]));
 }
 
 #[test]

@@ -203,7 +203,7 @@ pub(super) fn converse(
         if kind == "confirm"
             && let Some(path) = event["path"].as_str()
         {
-            confirm(remote, path, terminal);
+            confirm(remote, path, event["seconds"].as_u64(), terminal);
         }
         ended |= kind == "end";
         tell(line, kind, &event, terminal);
@@ -224,18 +224,23 @@ pub(super) fn converse(
     })
 }
 
-/// The new network carries a second connection: only then it stays.
-fn confirm(remote: &Remote, path: &str, terminal: &mut Terminal) {
+/// The new network carries a second connection: only then it stays, where that comes in time. The script says how it ends.
+fn confirm(remote: &Remote, path: &str, seconds: Option<u64>, terminal: &mut Terminal) {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     if !path.contains("/var/lib/moxc/runs/") || !path.chars().all(plain) || path.contains("..") {
         return;
     }
     let touch = format!("touch {}", shell::quote(path));
     match remote.stream(&touch, "", |_| {}) {
-        Ok(Some(0)) => terminal.remark("the new network carries a second connection: it stays\n"),
-        Ok(_) | Err(_) => terminal.remark(
-            "the new network carries no second connection: the host goes back to the old one\n",
-        ),
+        Ok(Some(0)) => {
+            terminal.remark("the new network carries a second connection: it is confirmed\n");
+        }
+        Ok(_) | Err(_) => {
+            let when = seconds.map_or_else(String::new, |seconds| format!(" in {seconds} seconds"));
+            terminal.remark(&format!(
+                "the new network carries no second connection: the host goes back to the old one{when}\n"
+            ));
+        }
     }
 }
 

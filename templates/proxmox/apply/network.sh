@@ -315,6 +315,8 @@ network_back() {
   exec 8>>"$state/network-lock"
   flock --timeout 300 8
   if [[ ! -s $state/network-unconfirmed || $(<"$state/network-unconfirmed") != "$run" ]]; then
+    # Another one was first; how that ended is known.
+    [[ ! -e $run/network/failed ]] || return 2
     return 0
   fi
   saved=$run/network
@@ -366,6 +368,9 @@ network_back() {
     fi
   fi
   timeout -k 5 60 systemctl disable moxc-network-back.service
+  if [[ -n $failed ]]; then
+    : >"$saved/failed"
+  fi
   rm -f -- "$root/etc/systemd/system/moxc-network-back.service" "$state/network-unconfirmed"
   timeout -k 5 60 systemctl daemon-reload
   if [[ -n $failed ]]; then
@@ -423,9 +428,11 @@ confirm_network() {
   local answer='' now until seconds
   must number seconds "$network_timeout" 'the time to confirm the network'
   until=$((armed + seconds - 10))
+  printf -v now '%(%s)T' -1
+  seconds=$((until > now ? until - now : 0))
   if [[ -n $await ]]; then
-    event confirm run "${run##*/}" path "$run/confirmed"
-    line "waiting for a second connection: $(shown touch "$run/confirmed")"
+    event confirm run "${run##*/}" path "$run/confirmed" seconds# "$seconds"
+    line "waiting $seconds seconds for a second connection: $(shown touch "$run/confirmed")"
     while [[ ! -e $run/confirmed ]]; do
       printf -v now '%(%s)T' -1
       if ((now >= until)); then
@@ -441,8 +448,6 @@ confirm_network() {
   if ! { : </dev/tty; } 2>/dev/null; then
     fail "$step_title: the terminal is gone, and nobody confirmed the new network"
   fi
-  printf -v now '%(%s)T' -1
-  seconds=$((until - now))
   if ((seconds < 1)); then
     fail "$step_title: the new network took too long to come up for anybody to confirm it in time"
   fi

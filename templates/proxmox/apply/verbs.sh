@@ -450,7 +450,7 @@ make_boot() {
 
 # pools: what storage/create.sh would do, and does. What it sets on pools that are there is noted beforehand.
 pools() {
-  local planned words dataset setting value source
+  local planned one words dataset setting value source
   if [[ -n $skipping ]]; then
     return 0
   fi
@@ -478,20 +478,22 @@ pools() {
     line "$planned"
   fi
   intend 'pools and datasets change' || return 0
-  while read -r -a words; do
+  while IFS= read -r one; do
+    # As it is shown, with the quotes of a shell.
+    mapfile -d '' -t words < <(perl -MText::ParseWords=shellwords -e 'print map { "$_\0" } grep { defined } shellwords($ARGV[0])' -- "$one")
     case "${words[0]:-} ${words[1]:-}" in
       'zfs set' | 'zpool set')
-        setting=${words[2]//\'/}
-        dataset=${words[3]//\'/}
+        setting=${words[2]}
+        dataset=${words[3]}
         # What it was before is known, or it is told that it does not come back.
         if hear "${words[0]}" get -Hp -o value,source "${setting%%=*}" "$dataset" && [[ $heard == *$'\t'* ]]; then
           IFS=$'\t' read -r value source <<<"$heard"
-          undoable property "${words[0]}" "$dataset" "${setting%%=*}" "$value" "${source:-local}"
+          undoable property "${words[0]}" "$dataset" "${setting%%=*}" "$value" "${source:-local}" "${setting#*=}"
         else
           undoable stays "${setting%%=*} of $dataset, of which nobody says what it was"
         fi
         ;;
-      'zpool create' | 'zfs create' | 'zpool add' | 'lvcreate '* | 'vgcreate '* | 'pvcreate '*) undoable stays "what this made: ${words[*]:0:40}" ;;
+      'zpool create' | 'zfs create' | 'zpool add' | 'lvcreate '* | 'vgcreate '*) undoable stays "what this made: ${words[*]:0:40}" ;;
     esac
   done <<<"$planned"
   gather_pool_options
