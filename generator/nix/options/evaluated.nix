@@ -97,11 +97,13 @@ let
     in
     if found == null then null else builtins.head found;
 
-  # `mkRemovedOptionModule` hides it, and throws at whatever it is given.
+  # `mkRemovedOptionModule` hides it, gives it no type, and throws at whatever it is given. Another one's `apply` may fail at null
+  # in a way that no `tryEval` catches.
   isRemoved =
     option:
     target option == null
     && (option.visible or true) == false
+    && option.type.name == "unspecified"
     && option ? apply
     && !(option ? default)
     && !(builtins.tryEval (builtins.seq (option.apply null) true)).success;

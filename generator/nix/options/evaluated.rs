@@ -67,6 +67,11 @@ pub fn add_evaluation(
         .collect();
     homes.extend(beside.into_iter().map(|name| (name, json!("anything"))));
     let folders: BTreeSet<AttrPath> = declared.keys().flat_map(ancestors).collect();
+    let alive: BTreeSet<AttrPath> = declared
+        .iter()
+        .filter(|(_, state)| state.get("removed").is_none())
+        .flat_map(|(name, _)| ancestors(name))
+        .collect();
 
     for (name, row) in &mut source.options {
         // What a person has read of an option that is newer than the other snapshots.
@@ -89,6 +94,10 @@ pub fn add_evaluation(
                 if let Some(now) = told_better(newest, now) {
                     *newest = now;
                 }
+            }
+            // A name that was given up, and under which another module has its options now.
+            (None, _) if is_change(newest) && alive.contains(name) => {
+                *newest = Json::Bool(false);
             }
             (None, _) => {
                 if !is_read && !is_change(newest) && !is_below_any_name(name, &declared, &folders) {
@@ -278,6 +287,7 @@ mod tests {
             "{\"option\":\"a.gone\",\"type\":\"str\"}\n",
             "{\"option\":\"a.read\",\"type\":\"str\",\"24.08\":false}\n",
             "{\"option\":\"a.renamed\",\"renamed\":\"a.kept\"}\n",
+            "{\"option\":\"a.returned\",\"removed\":true}\n",
             "{\"option\":\"a.stricter\",\"type\":\"bool\"}\n",
             "{\"option\":\"free.name\",\"type\":\"str\"}\n",
             "{\"option\":\"programs.both\",\"type\":\"bool\"}\n",
@@ -287,6 +297,7 @@ mod tests {
             { "loc": ["a", "new", "<user>", "old"], "renamedTo": "now" },
             { "loc": ["a", "new", "<user>", "now"], "type": { "listOf": "a word of its own" } },
             { "loc": ["a", "renamed"], "removed": true },
+            { "loc": ["a", "returned", "enable"], "type": "bool" },
             { "loc": ["a", "stricter"], "type": { "enum": [true, "auto"] } },
             { "loc": ["free"], "type": { "attrsOf": "anything" } },
             { "loc": ["programs", "both"], "type": "str" },
@@ -303,6 +314,8 @@ mod tests {
                 "{\"option\":\"a.new.<name>.old\",\"renamed\":\"a.new.<name>.now\",\"24.08\":false}\n",
                 "{\"option\":\"a.read\",\"type\":\"str\",\"24.08\":false}\n",
                 "{\"option\":\"a.renamed\",\"removed\":true,\"renamed\":\"a.kept\",\"24.08\":{\"renamed\":\"a.kept\"}}\n",
+                "{\"option\":\"a.returned\",\"24.08\":{\"removed\":true}}\n",
+                "{\"option\":\"a.returned.enable\",\"type\":\"bool\",\"24.08\":false}\n",
                 "{\"option\":\"a.stricter\",\"type\":{\"enum\":[true,\"auto\"]},\"24.08\":\"bool\"}\n",
                 "{\"option\":\"free\",\"type\":{\"attrsOf\":\"anything\"},\"24.08\":false}\n",
                 "{\"option\":\"free.name\",\"type\":\"str\"}\n",

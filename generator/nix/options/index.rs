@@ -176,6 +176,16 @@ impl Index {
         node.is_some_and(|node| self.node(node).states.is_none())
     }
 
+    /// Whether a snapshot has an option below this one that can be set.
+    pub(super) fn is_above(&self, id: NodeId, snapshot: usize) -> bool {
+        self.node(id).children.iter().any(|&child| {
+            let states = self.node(child).states.as_ref();
+            let state = states.map(|states| states.get(snapshot));
+            matches!(state, Some(State::Type(_) | State::Renamed(_)))
+                || self.is_above(child, snapshot)
+        })
+    }
+
     /// Number of options, in whatever snapshot.
     pub fn len(&self) -> usize {
         self.nodes

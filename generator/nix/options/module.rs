@@ -636,6 +636,12 @@ impl<'a> Judge<'a> {
             out.extend(self.any_of(&types, &member.value, node, path, reach));
             return;
         }
+        // A name that one release gave up can be a module's again in the next.
+        let mut snapshots = self.snapshots.clone();
+        if snapshots.any(|at| *states.get(at) == State::Absent && self.index().is_above(node, at)) {
+            self.namespace(node, &member.value, path, reach, out);
+            return;
+        }
         let new_name = here.iter().find_map(|state| match state {
             State::Renamed(to) => Some((to, false)),
             State::Removed(Some(to)) => Some((to, true)),
@@ -1776,6 +1782,22 @@ mod tests {
                 assert_eq!(found[0].0, kind, "{state_version}: {body}");
             }
         }
+    }
+
+    #[test]
+    fn a_name_that_was_given_up_can_be_a_module_again() {
+        for service in ["bird", "dnscrypt-proxy"] {
+            let text = format!("{{ services.{service}.enable = true; }}");
+            for release in ["24.11", "25.11", "26.05", "26.11"] {
+                assert_eq!(faults(release, &text), [], "{service} in {release}");
+            }
+            assert_eq!(
+                faults("24.05", &text),
+                [("removed-option", service.to_owned())]
+            );
+        }
+        let slip = faults("26.05", "{ services.bird.enabel = true; }");
+        assert_eq!(slip[0].0, "unknown-option");
     }
 
     #[test]
