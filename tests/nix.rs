@@ -628,6 +628,61 @@ fn what_fails_on_a_guest_reaches_somebody() {
 
 #[test]
 #[ignore = "needs nix-instantiate; run by tests/run"]
+fn another_boot_loader_of_the_users_takes_the_place_of_ours() {
+    let (_folder, nixos) = written("example-host");
+    let dev = nixos.join("dev.nix");
+    let loaders = |module: &Path, with: &str| {
+        let loader = &config(module, with)["boot"]["loader"];
+        [
+            loader["systemd-boot"]["enable"].clone(),
+            loader["grub"]["enable"].clone(),
+        ]
+    };
+    for name in [&dev, &nixos.join("nix1.nix")] {
+        assert_eq!(loaders(name, "{ }"), [true, false], "{}", name.display());
+        // Lanzaboote is `external`.
+        for other in ["external", "limine", "refind"] {
+            let with = format!(
+                "{{ boot.loader.{other}.enable = true; boot.loader.grub.device = \"nodev\"; }}"
+            );
+            assert_eq!(loaders(name, &with), [false, false], "{other}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
+fn a_machine_that_restarts_by_itself_lets_its_boot_loader_count() {
+    let (_folder, nixos) = written("example-host");
+    let dev = nixos.join("dev.nix");
+    let counts = |declared: &str, with: &str| {
+        let shown = config(
+            &dev,
+            &format!("({{ lib, ... }}: {{ {declared} config = {{ {with} }}; }})"),
+        );
+        let loader = &shown["boot"]["loader"]["systemd-boot"];
+        let panics = shown["boot"]["kernelParams"]
+            .to_string()
+            .contains("\"panic=30\"");
+        (loader["bootCounting"]["enable"].clone(), panics)
+    };
+    let newer = "options.boot.loader.systemd-boot.bootCounting.enable = lib.mkOption { type = lib.types.bool; default = false; };";
+    let restarts = "services.moxc.update.schedules.flake.reboot = \"if-needed\";";
+    assert_eq!(counts(newer, restarts), (true.into(), true));
+    // One that nothing restarts stays as NixOS has it, and a user's own line wins.
+    assert_eq!(counts(newer, ""), (false.into(), false));
+    let off = format!("{restarts} boot.loader.systemd-boot.bootCounting.enable = false;");
+    assert_eq!(counts(newer, &off), (false.into(), false));
+    // Another boot loader does not count in this way, and an older NixOS has no such option.
+    let limine = format!(
+        "{restarts} boot.loader.limine.enable = true; boot.loader.grub.device = \"nodev\";"
+    );
+    assert_eq!(counts(newer, &limine), (false.into(), false));
+    assert_eq!(counts("", restarts), (Json::Null, false));
+}
+
+#[test]
+#[ignore = "needs nix-instantiate; run by tests/run"]
 fn every_hand_written_module_can_be_imported_alone_and_is_then_silent() {
     for entry in fs::read_dir(root().join("nix/modules")).unwrap() {
         let path = entry.unwrap().path();

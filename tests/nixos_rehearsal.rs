@@ -470,6 +470,25 @@ fn another_system_than_the_one_that_was_to_boot_is_told() {
         "{said}"
     );
     machine.is_told("another system", "failed");
+    // The next start, after a loss of power, is into what has come up.
+    assert_eq!(machine.versions(), ["1"; 3], "{said}");
+    // The one that hung waits for a person, a newer one does not.
+    machine.ends(Some(1), "");
+    assert_eq!(machine.versions(), ["1"; 3], "{}", machine.read("said"));
+    machine.moves_on("3");
+    machine.ends(Some(0), "");
+    assert_eq!(machine.after_restart(), Some(0), "{}", machine.read("said"));
+    assert_eq!(machine.versions(), ["3"; 3]);
+
+    // Where nothing is to go back, it is told and no more.
+    let machine = Machine::new(Kind::Virtual, Follows::Lock, "if-needed");
+    let script = machine.script_of("moxc-flake", "--state \"$M/state\" --no-rollback");
+    assert_eq!(machine.run("moxc-flake", &script), Some(0));
+    machine.shell(
+        "sed s/-2$/-1/ \"$M/boots\" >\"$M/old\"; mv \"$M/old\" \"$M/boots\"; systemctl reboot",
+    );
+    assert_eq!(machine.after_restart(), Some(1));
+    assert_eq!(machine.versions(), ["1", "1", "2"]);
 }
 
 #[test]
@@ -497,7 +516,16 @@ fn a_kernel_that_waits_since_an_earlier_update_is_restarted_for_once_that_is_all
         assert_eq!(machine.versions(), ["1"; 3], "{what}");
         machine.fares("2", "");
         assert_eq!(machine.shell(&look).0, Some(1), "{what}");
+        // It is not tried again by itself: that would be two restarts a night.
+        let log = machine.read("log");
+        let (status, said) = machine.shell(&allowed);
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("remove") && said.contains("unfit"), "{said}");
+        let since = machine.read("log").replacen(&log, "", 1);
+        assert!(!since.contains("switch-to-configuration"), "{since}");
+        assert!(!since.contains("systemctl reboot"), "{since}");
         // And once it is mended, it stays.
+        fs::remove_file(machine.path("state/unfit")).unwrap();
         assert_eq!(machine.shell(&allowed).0, Some(0), "{what}");
         assert_eq!(machine.shell(&look).0, Some(0), "{what}");
         assert_eq!(machine.versions(), ["2"; 3], "{what}");

@@ -9,7 +9,7 @@
 let
   cfg = config.services.moxc.hostSystem;
 
-  inherit (import ./priority.nix { inherit lib; }) fact facts;
+  inherit (import ./priority.nix { inherit lib; }) bootsByAnother fact facts;
 
   # Where each is mounted.
   mirrors = lib.listToAttrs (
@@ -104,15 +104,18 @@ in
         # A copy of /boot on another disk is found by UEFI alone.
         warnings =
           lib.optional (cfg.bios && mirrors != { })
-            "services.moxc.hostSystem.bios: a BIOS starts this host from its first disk alone; where that one fails, GRUB must be written to another one first";
+            "services.moxc.hostSystem.bios: a BIOS starts this host from its first disk alone; where that one fails, GRUB must be written to another one first"
+          ++
+            lib.optional (!cfg.bios && mirrors != { } && !config.boot.loader.systemd-boot.enable)
+              "services.moxc.hostSystem.espMirrors: the copies of /boot are made where systemd-boot is installed, and this host has another boot loader: it starts from its first disk alone";
         boot.loader = {
           systemd-boot = {
-            enable = fact (!cfg.bios);
+            enable = fact (!cfg.bios && !bootsByAnother config);
             configurationLimit = lib.mkDefault 10;
           };
           efi.canTouchEfiVariables = fact (!cfg.bios);
           grub = {
-            enable = fact cfg.bios;
+            enable = fact (cfg.bios && !bootsByAnother config);
             configurationLimit = lib.mkDefault 10;
           };
         };

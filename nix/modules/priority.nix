@@ -4,6 +4,17 @@
 rec {
   fact = lib.mkOverride 900;
 
+  # Whether the user has another boot loader than the two that moxc sets up: NixOS takes one alone. Lanzaboote is `external`.
+  # GRUB is not asked: NixOS itself switches it off beside systemd-boot, so that neither can depend on the other.
+  bootsByAnother =
+    config:
+    lib.any (name: config.boot.loader.${name}.enable or false) [
+      "external"
+      "generic-extlinux-compatible"
+      "limine"
+      "refind"
+    ];
+
   # The same for every single value in sets within sets. Lists are joined with the user's.
   facts =
     value:

@@ -2,6 +2,7 @@
 {
   config,
   lib,
+  options,
   pkgs,
   ...
 }:
@@ -108,6 +109,8 @@ let
       snapshots = lib.any (schedule: schedule.snapshots != [ ]) (lib.attrValues enabled);
       zfs = config.boot.zfs.package;
     }).nixos-flake-update;
+
+  restarts = lib.any (schedule: schedule.reboot != "never") (lib.attrValues enabled);
 
   health = lib.unique (lib.concatMap (schedule: schedule.health) (lib.attrValues enabled));
 
@@ -222,6 +225,20 @@ in
       startWhenNeeded = fact false;
     };
 
+    # A system that hangs in its start runs nothing of this: there the boot loader itself goes back to an older one, where it
+    # counts, and the kernel starts over instead of waiting for a person at a console.
+    boot = lib.optionalAttrs ((options.boot.loader.systemd-boot or { }) ? bootCounting) (
+      lib.mkIf (restarts && config.boot.loader.systemd-boot.enable) {
+        loader.systemd-boot.bootCounting.enable = fact true;
+        kernelParams = lib.mkIf config.boot.loader.systemd-boot.bootCounting.enable (
+          lib.mkBefore [
+            "panic=30"
+            "boot.panic_on_fail"
+          ]
+        );
+      }
+    );
+
     # A machine that builds itself anew again and again fills its disk with what was.
     nix.gc = {
       automatic = lib.mkDefault true;
@@ -266,7 +283,7 @@ in
           }
         ) enabled
         # An update that restarts the machine leaves word of it: then this unit looks at the health, and goes back.
-        // lib.optionalAttrs (lib.any (schedule: schedule.reboot != "never") (lib.attrValues enabled)) {
+        // lib.optionalAttrs restarts {
           moxc-update-after-restart = {
             description = "Look at the system that an update has restarted into";
             wantedBy = [ "multi-user.target" ];

@@ -8,7 +8,7 @@
 let
   cfg = config.services.moxc.virtualMachine;
 
-  inherit (import ./priority.nix { inherit lib; }) fact;
+  inherit (import ./priority.nix { inherit lib; }) bootsByAnother fact;
 
   disk = lib.types.submodule {
     options = {
@@ -151,7 +151,7 @@ in
             if cfg.efi then
               {
                 systemd-boot = {
-                  enable = fact true;
+                  enable = fact (!bootsByAnother config);
                   # Each entry keeps a kernel on a small partition.
                   configurationLimit = lib.mkDefault 10;
                 };
@@ -161,7 +161,7 @@ in
             else
               {
                 grub = {
-                  enable = fact true;
+                  enable = fact (!bootsByAnother config);
                   configurationLimit = lib.mkDefault 10;
                 }
                 # Of a disk that it lays out, disko itself says that it boots.

@@ -25,7 +25,8 @@ Where a step fails, the lock file and the running system are put back as they we
 
 Where it fails, the system from before is running (1), or that could not be brought back (3). What runs the machine's
 updates calls it with --after-restart once the machine is up: where a health unit is not active then, the system from
-before is made the one that boots, and the machine restarts once more.
+before is made the one that boots, and the machine restarts once more. Where another system has come up than the one
+that it was to restart into, that other one is made the one that boots. What has failed in this way is not tried again.
 END
 }
 
@@ -158,6 +159,15 @@ healthy() {
   done
 }
 profile=$root/nix/var/nix/profiles/system
+# The system that did not come up well from a restart. To try it again every night would be two restarts a night.
+unfit=$state/unfit
+
+# boots_next SYSTEM: by its own program, without the network.
+boots_next() {
+  if ! run nix-env --profile "$profile" --set "$1" || ! run "$1/bin/switch-to-configuration" boot; then
+    refuse "cannot make $1 the system that boots"
+  fi
+}
 
 # restart WAY BEFORE INTO: restarts, and leaves word for the run that looks at the system then.
 restart() {
@@ -168,6 +178,12 @@ restart() {
   if ! run systemctl reboot; then
     rm -f -- "$restarting"
     die 'this machine does not restart'
+  fi
+}
+
+remember_unfit() {
+  if ! printf '%s\n' "$1" >"$unfit.new" || ! mv -f -- "$unfit.new" "$unfit"; then
+    tell error "cannot write $unfit: the next run tries $1 again"
   fi
 }
 
@@ -182,9 +198,20 @@ look_after_restart() {
   if [[ $booted != "$into" ]]; then
     failed "this machine was to restart into $into, and $booted has come up"
     healthy || true
+    # What hung once would hang at the next start, too.
+    if [[ $rollback && -x $booted/bin/switch-to-configuration ]]; then
+      if [[ $way == new ]]; then
+        remember_unfit "$into"
+      fi
+      boots_next "$booted"
+      say "$booted is the system that boots now"
+    fi
     exit 1
   fi
   if healthy; then
+    if [[ $way == new ]]; then
+      rm -f -- "$unfit"
+    fi
     if [[ $way == back ]]; then
       die "the system that this machine had restarted into was not healthy: it is back at $before"
     fi
@@ -201,8 +228,8 @@ look_after_restart() {
     refuse "$into is not healthy since the restart, and $before is no more"
   fi
   say "going back to $before"
-  run nix-env --profile "$profile" --set "$before" || refuse "cannot make $before the system that boots"
-  run "$before/bin/switch-to-configuration" boot || refuse "cannot make $before the system that boots"
+  remember_unfit "$into"
+  boots_next "$before"
   restart back "$before" "$before"
   exit 1
 }
@@ -297,6 +324,9 @@ if [[ -z $folder ]]; then
 fi
 run nixos-rebuild build --flake "$reference#$attribute" "${refresh[@]}" || die "$attribute cannot be built"
 after=$(readlink -f result)
+if [[ -s $unfit && $(<"$unfit") == "$after" && $after != "$before" ]]; then
+  die "$after has not come up well from a restart: change what is in the flake, or remove $unfit to have it tried again"
+fi
 
 keep_lock() {
   if [[ -z $lock ]]; then

@@ -156,6 +156,8 @@ rec {
     inherit priority content;
   };
   mkForce = mkOverride 50;
+  # The order of lists is not looked at.
+  mkBefore = list: list;
   mkDefault = mkOverride 1000;
   mkOptionDefault = mkOverride 1500;
 
