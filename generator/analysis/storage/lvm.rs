@@ -156,7 +156,10 @@ fn planned(host: &Host, id: Id<Lvm>, lvm: &Lvm, volumes: &[Sized<'_>], sink: &mu
                     .help("make volumes smaller, or the group a thin one: `thin-pool = \"data\"`"),
             );
         }
-    } else if u128::from(wanted.as_bytes()) * 2 > u128::from(has.as_bytes()) * 3 {
+    // A group of which the host itself takes everything is told of above.
+    } else if has > ByteSize::bytes(0)
+        && u128::from(wanted.as_bytes()) * 2 > u128::from(has.as_bytes()) * 3
+    {
         let percent = u128::from(wanted.as_bytes()) * 100 / u128::from(has.as_bytes().max(1));
         sink.push(
             Diagnostic::new(
