@@ -35,7 +35,7 @@ pub fn prepare(
     let adopt = &with_unfinished(adopt, snapshot);
     let mut planned = Planned {
         digests: digests(files, host, snapshot, left),
-        adopt: adopt.to_vec(),
+        adopt: adopt.clone(),
         going: Vec::new(),
         guests: guests::actions(files, plan, wanted, snapshot, left, adopt),
         edits: edits(files, plan, snapshot, left),
@@ -90,11 +90,22 @@ pub fn prepare(
     }
 }
 
-/// With the guests that a run has made and was cut off before it noted them: nobody else has.
+/// With the guests that a run has made and was cut off before it noted them, by the rules of the script's `is_marked`.
 fn with_unfinished(adopt: &[u32], snapshot: &Snapshot) -> Vec<u32> {
-    let made = snapshot.tree.names("var/lib/moxc/making");
-    let made = made.into_iter();
-    let made = made.filter_map(|name| name.strip_suffix(".conf")?.parse().ok());
+    const MARKS: &str = "var/lib/moxc/making";
+    let marks = snapshot.tree.names(MARKS).into_iter();
+    let made = marks.filter_map(|mark| {
+        let vmid = mark.strip_suffix(".conf")?.parse().ok()?;
+        let guest = snapshot.own()?.guests.get(&vmid)?;
+        let Item::Present(name) = snapshot.tree.file(&format!("{MARKS}/{mark}")) else {
+            return None;
+        };
+        let is_ours = match guest.name() {
+            Some(here) => here == name.text,
+            None => guest.config.get("lock").is_some(),
+        };
+        (is_ours && !name.text.is_empty()).then_some(vmid)
+    });
     let all: BTreeSet<u32> = adopt.iter().copied().chain(made).collect();
     all.into_iter().collect()
 }

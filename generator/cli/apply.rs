@@ -231,16 +231,13 @@ fn confirm(remote: &Remote, path: &str, seconds: Option<u64>, terminal: &mut Ter
         return;
     }
     let touch = format!("touch {}", shell::quote(path));
-    match remote.stream(&touch, "", |_| {}) {
-        Ok(Some(0)) => {
-            terminal.remark("the new network carries a second connection: it is confirmed\n");
-        }
-        Ok(_) | Err(_) => {
-            let when = seconds.map_or_else(String::new, |seconds| format!(" in {seconds} seconds"));
-            terminal.remark(&format!(
-                "the new network carries no second connection: the host goes back to the old one{when}\n"
-            ));
-        }
+    if matches!(remote.stream(&touch, "", |_| {}), Ok(Some(0))) {
+        terminal.remark("the new network carries a second connection: it is confirmed\n");
+    } else {
+        let when = seconds.map_or_else(String::new, |seconds| format!(" in {seconds} seconds"));
+        terminal.remark(&format!(
+            "the new network carries no second connection: the host goes back to the old one{when}\n"
+        ));
     }
 }
 

@@ -83,11 +83,14 @@ impl Known {
                 }
             }
             Shape::List(values) | Shape::Many(values) => {
-                values.iter_mut().for_each(|value| self.put(words, value));
+                for value in values {
+                    self.put(words, value);
+                }
             }
             Shape::Attrs(members) => {
-                let values = members.iter_mut().map(|member| &mut member.value);
-                values.for_each(|value| self.put(words, value));
+                for member in members {
+                    self.put(words, &mut member.value);
+                }
             }
             Shape::Function(body) => self.put(words, body),
             Shape::Null

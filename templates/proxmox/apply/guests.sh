@@ -2,10 +2,21 @@
 
 # is_ours PATH: whether an earlier run made this guest, or took it over.
 is_ours() {
-  local path=$1
-  known "$left_sums" "$path"
-  [[ -n $is_known || -e $state/making/${path##*/} ]]
+  known "$left_sums" "$1"
+  [[ -n $is_known ]] || is_marked "$1"
 }
+
+# is_marked PATH: whether a run made this guest and could not note it. Somebody else's of the same number has another name; one
+# that was cut off amid its making may have none yet, and is locked.
+is_marked() {
+  local mark=$state/making/${1##*/} here
+  [[ -s $mark && -e $root/$1 ]] || return 1
+  here=$(name_in "$root/$1")
+  [[ $here == "$(head -c 64 -- "$mark")" || -z $here && -n $(option_in "$root/$1" lock) ]]
+}
+
+# name_in FILE: the name of a guest.
+name_in() { sed -n -e '/^\[/q' -e 's/^\(name\|hostname\): //p' -- "$1" | head -c 64 | tr -cd 'A-Za-z0-9.-'; }
 
 # guest KIND VMID NAME SHA256 [WORD WHAT]... -- COMMAND...: a guest, made by the command where it is missing, changed where it
 # differs from its file, whose hash that is. The words: `placed 1`, its file alone makes it, and the command adds to it;
@@ -68,7 +79,7 @@ foreign_guest() {
   if [[ $1 == pct ]]; then
     file=$pve/lxc/$2.conf
   fi
-  here=$(sed -n -e '/^\[/q' -e 's/^\(name\|hostname\): //p' -- "$file" | head -c 64 | tr -cd 'A-Za-z0-9.-')
+  here=$(name_in "$file")
   problem "guest $2 ($here) was not made by moxc, and the spec's $2 is $3: it is left alone. Where moxc is, \`--adopt $2\` takes it over; else give the spec's guest another number"
 }
 
@@ -104,7 +115,7 @@ make_guest() {
     fi
     return 0
   }
-  mark_making "$vmid"
+  mark_making "$vmid" "$path"
   if [[ -n $secret ]]; then
     feed=$work/feed
     # Without a value the program reads it from standard input, twice (PVE::PTY, get_confirmed_password).
@@ -182,10 +193,15 @@ fill_disks() {
   fi
 }
 
-# mark_making VMID: on disk first: a guest that this run made and could not note is its own all the same.
+# mark_making VMID PATH: on disk first: a guest that this run made and could not note is its own all the same.
 mark_making() {
-  { mkdir -p -- "$state/making" && : >"$state/making/$1.conf"; } || fail "cannot write below $state"
+  mark "$2" "$(name_in "$tree/$2")"
   undoable stays "guest $1"
+}
+
+# mark PATH NAME
+mark() {
+  { mkdir -p -- "$state/making" && printf '%s' "$2" >"$state/making/${1##*/}"; } || fail "cannot write below $state"
 }
 
 # place_guest: the container of `guest`, whose file system is there: what `pct create` unpacks would go over it. So its file is
@@ -197,7 +213,7 @@ place_guest() {
     without+=(-e "/^${key%%=*}: /d")
   done
   sed -e '' "${without[@]}" -- "$tree/$path" >"$work/placed" || fail "$step_title: there is no room for temporary files"
-  mark_making "$vmid"
+  mark_making "$vmid" "$path"
   place "$work/placed" "$path" 640
   if ((${#words[@]})); then
     doing "${words[@]}"

@@ -202,7 +202,7 @@ keep_staying() {
     if [[ -n $sum && -e $work/known/$path ]]; then
       records+=("$path" "$sum" "$work/known/$path")
     else
-      { mkdir -p -- "$state/making" && : >"$state/making/${path##*/}"; } || fail "cannot write below $state"
+      mark "$path" "$(name_in "$root/$path")"
     fi
   done
   keep_records
