@@ -640,6 +640,41 @@ fn a_guest_that_stays_at_an_undo_is_known_afterwards() {
     assert_eq!(shown(&plan(&host, &[]), "ct/110"), [""; 0]);
 }
 
+/// Of a guest that is taken over, a key of its raw lines becomes what the spec says of it: no container starts with half of
+/// another table of IDs.
+#[test]
+fn a_raw_key_of_a_guest_that_is_taken_over_is_the_specs() {
+    let host = applied();
+    let mut record: serde_json::Value =
+        serde_json::from_str(&host.read("root/var/lib/moxc/applied.json")).expect("JSON");
+    record["files"]
+        .as_object_mut()
+        .expect("files")
+        .remove("etc/pve/lxc/110.conf");
+    host.write("root/var/lib/moxc/applied.json", &record.to_string());
+    let (old, theirs) = (
+        "lxc.cap.drop: sys_time",
+        "lxc.mount.entry: /mine mine none bind",
+    );
+    let there = format!("{}{old}\n{theirs}\n", host.read(SERVICES));
+    host.write(SERVICES, &there);
+    let new = ["lxc.cap.drop: sys_boot", "lxc.cap.drop: sys_nice"];
+    say(
+        &host,
+        "[containers.services]\n",
+        &format!("[containers.services]\nlxc = {new:?}\n"),
+    );
+    fine(&apply(&host, &["--skip", "network", "--adopt", "110"]));
+    let text = host.read(SERVICES);
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("lxc."))
+        .collect();
+    assert_eq!(lines, [theirs, new[0], new[1]]);
+    fine(&apply(&host, &["--skip", "network"]));
+    assert_eq!(host.read(SERVICES), text);
+}
+
 /// A guest that a run made and could not note is its own, though there is nothing to change of it.
 #[test]
 fn a_guest_that_a_run_made_and_did_not_note_is_noted_by_the_next() {

@@ -1532,7 +1532,8 @@ impl Rules for SectionRules<'_> {
             return Apart::default();
         };
         let wanted = of.wanted.get(option);
-        if option == "map" && of.is_said(option) {
+        // Of a mapping that no run has left, the lines are what the spec says.
+        if option == "map" && of.left.is_some() && of.is_said(option) {
             let (wanted, left) = (
                 wanted.map_or("", String::as_str),
                 of.left(option).unwrap_or(""),

@@ -32,6 +32,12 @@ fn id(line: &str) -> &str {
     }
 }
 
+/// The key of a line.
+fn key(line: &str) -> &str {
+    let end = if line.starts_with("lxc.") { ':' } else { '=' };
+    line.split(end).next().unwrap_or(line)
+}
+
 /// Of two lines of one name the last one counts.
 fn by_id<'a>(lines: &[&'a str]) -> BTreeMap<&'a str, &'a str> {
     lines.iter().map(|line| (id(line), *line)).collect()
@@ -49,7 +55,16 @@ pub(super) fn merge(now: &str, wanted: &str, left: Option<&str>) -> Merged {
         ..Merged::default()
     };
     for line in &here {
-        if !want_by.contains_key(id(line)) && !was_by.contains_key(id(line)) {
+        if want_by.contains_key(id(line)) || was_by.contains_key(id(line)) {
+            continue;
+        }
+        // Of a guest that no run has left, a key is what the spec says of it, as any option is: of half a table of IDs no
+        // container starts.
+        if left.is_none() && want.iter().any(|said| key(said) == key(line)) {
+            merged.lines.retain(|own| own != line);
+            let before = Some((*line).to_owned());
+            merged.differences.push((before, None, Cause::Unknown));
+        } else {
             merged.foreign.push((*line).to_owned());
         }
     }
@@ -168,6 +183,20 @@ mod tests {
                 .iter()
                 .all(|(.., cause)| *cause == Cause::Spec)
         );
+    }
+
+    #[test]
+    fn of_a_guest_that_no_run_has_left_a_key_is_what_the_spec_says() {
+        let (old, theirs) = ("lxc.idmap: u 0 100000 65536", "lxc.mount.entry: /x");
+        let new = ["lxc.idmap: u 0 100000 1000", "lxc.idmap: u 1000 1000 1"];
+        let merged = merge(&text(&[old, theirs]), &text(&new), None);
+        assert_eq!(merged.lines, [theirs, new[0], new[1]]);
+        assert_eq!(merged.foreign, [theirs]);
+        let gone = (Some(old.to_owned()), None, Cause::Unknown);
+        assert!(merged.differences.contains(&gone));
+        // A record that has none of its lines says that they are somebody else's.
+        let merged = merge(&text(&[old, theirs]), &text(&new), Some(""));
+        assert_eq!(merged.foreign, [old, theirs]);
     }
 
     #[test]

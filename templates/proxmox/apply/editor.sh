@@ -663,8 +663,9 @@ sub guest {
     return;
   }
   my ($want, $order) = read_guest(slurp($want_path));
-  my ($left) = read_guest(slurp($left_path));
-  raw_changes($now, $want, $left, $planned ? 'plan' : 'spec');
+  my $left_text = slurp($left_path);
+  my ($left) = read_guest($left_text);
+  raw_changes($now, $want, $left, $planned ? 'plan' : 'spec', defined $left_text);
   for my $key (grep { !/\A(?:lxc|env)\z/ } @$order) {
     my ($value, $here) = ($want->{$key}, $now->{$key});
     if (is_left_alone($key, $kind)) {
@@ -807,20 +808,29 @@ sub raw_line {
   return ('lxc', $value eq '' ? "$key:" : "$key: $value");
 }
 
+sub raw_key {
+  my ($group, $line) = @_;
+  return $group eq 'env' ? $line =~ s/=.*//sr : $line =~ s/:.*//sr;
+}
+
 sub raw_id {
   my ($group, $line) = @_;
-  return $line =~ s/=.*//sr if $group eq 'env';
-  my ($key) = $line =~ /\A([^:]+)/;
-  return $key =~ $repeats ? $line : $key;
+  my $key = raw_key($group, $line);
+  return $group ne 'env' && $key =~ $repeats ? $line : $key;
 }
 
 # The lines that are there with what is wanted of them: what nobody wants and no run left is somebody else's, and stays. MODE:
-# `plan`, what the spec says counts; `undo`, only what the run changed does.
+# `plan`, what the spec says counts; `undo`, only what the run changed does. Of a guest that no run has left, which is not KNOWN,
+# a key is what the spec says of it.
 sub merged_raw {
-  my ($group, $now, $want, $left, $mode) = @_;
+  my ($group, $now, $want, $left, $mode, $known) = @_;
   my ($here, $wanted, $was) = map { [split /\n/, $_ // ''] } $now, $want, $left;
   my ($now_of, $want_of, $left_of) = map { my $lines = $_; +{ map { raw_id($group, $_) => $_ } @$lines } } $here, $wanted, $was;
   my @lines = @$here;
+  if (!$known && $mode eq 'plan') {
+    my %said = map { raw_key($group, $_) => 1 } @$wanted;
+    @lines = grep { exists $want_of->{ raw_id($group, $_) } || !$said{ raw_key($group, $_) } } @lines;
+  }
   for my $line (@$was) {
     my $id = raw_id($group, $line);
     next if exists $want_of->{$id} || !exists $now_of->{$id};
@@ -863,10 +873,10 @@ sub place_of {
 }
 
 sub raw_changes {
-  my ($now, $want, $left, $mode) = @_;
+  my ($now, $want, $left, $mode, $known) = @_;
   for my $group ('env', 'lxc') {
     my $here = $now->{$group};
-    my $lines = merged_raw($group, $here, $want->{$group}, $left->{$group}, $mode);
+    my $lines = merged_raw($group, $here, $want->{$group}, $left->{$group}, $mode, $known);
     change($group, $here, $lines eq '' ? undef : $lines) if $lines ne ($here // '');
   }
 }
@@ -896,7 +906,7 @@ sub raw_lines {
 # What a run changed of the raw lines, back as it was; what somebody changed since is in the way, and further lines stay.
 sub back {
   my ($now, $saved, $after) = map { (read_guest(slurp($_) // ''))[0] } @_;
-  raw_changes($now, $saved, $after, 'undo');
+  raw_changes($now, $saved, $after, 'undo', 1);
 }
 
 # ---------------------------------------------------------------- the rest
