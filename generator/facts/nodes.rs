@@ -14,10 +14,14 @@ pub fn named(schema: &[PveOption]) -> Option<&PveOption> {
     PveOption::find(schema, "nodes")
 }
 
+/// The nodes that such an option names, as PVE::Tools::split_list takes a list apart.
+pub fn names(nodes: &PveOption) -> impl Iterator<Item = &str> {
+    let ends = |c: char| matches!(c, ',' | ';') || c.is_whitespace();
+    let names = nodes.value.value.split(ends);
+    names.filter(|name| !name.is_empty())
+}
+
 /// Whether a store is on the host: it names no nodes, or this one among them. What another node alone has is made there.
 pub fn has_store(host: &Host, schema: &[PveOption]) -> bool {
-    named(schema).is_none_or(|nodes| {
-        let mut names = nodes.value.value.split(',');
-        names.any(|node| is_host(host, node.trim()))
-    })
+    named(schema).is_none_or(|nodes| names(nodes).any(|node| is_host(host, node)))
 }

@@ -314,7 +314,10 @@ options() {
     local key=${fields[at + 1]} value=${fields[at + 2]}
     if [[ $key == lxc || $key == env ]]; then
       raw_field "${fields[@]:at:4}"
-      at=$((at + is_raw_long))
+      at=$((at + 3))
+      if [[ ${fields[at - 3]} == set ]]; then
+        at=$((at + 1))
+      fi
       continue
     fi
     case ${fields[at]} in
@@ -464,14 +467,9 @@ raw_of() {
 }
 
 # raw_field WORD KEY VALUE [NEW]: a field of the editor about raw lines: how they will be goes to `raw`.
-is_raw_long=3
 raw_field() {
-  is_raw_long=3
   case $1 in
-    set)
-      raw+=("$2" "$4")
-      is_raw_long=4
-      ;;
+    set) raw+=("$2" "$4") ;;
     add) raw+=("$2" "$3") ;;
     delete) raw+=("$2" '') ;;
   esac

@@ -367,7 +367,10 @@ undo_raw() {
   done <"$work/fields"
   while ((at < ${#fields[@]})); do
     raw_field "${fields[@]:at:4}"
-    at=$((at + is_raw_long))
+    at=$((at + 3))
+    if [[ ${fields[at - 3]} == set ]]; then
+      at=$((at + 1))
+    fi
   done
   if ((${#raw[@]})) && intend "the raw lines of /$1 come back"; then
     raw "$1" "${raw[@]}"

@@ -311,8 +311,7 @@ fn tell_strangers(nodes: &[Node<'_>], sink: &mut Sink) {
             let Some(named) = facts::nodes::named(store.schema()) else {
                 continue;
             };
-            let names = named.value.value.split(',').map(str::trim);
-            for name in names.filter(|name| !name.is_empty() && !hosts.contains(name)) {
+            for name in facts::nodes::names(named).filter(|name| !hosts.contains(name)) {
                 sink.push(
                     Diagnostic::new(
                         code,
