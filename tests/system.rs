@@ -222,6 +222,19 @@ impl FakeHost {
             std::os::unix::fs::symlink(tests().join("fakes/host"), host.path("bin").join(program))
                 .expect("a link");
         }
+        // The devices that its containers are given are there.
+        for file in fs::read_dir(host.path("tree/proxmox/etc/pve/lxc"))
+            .into_iter()
+            .flatten()
+        {
+            let text = fs::read_to_string(file.expect("an entry").path()).expect("a text");
+            let value =
+                |line: &str| Some(line.strip_prefix("dev")?.split_once(": /")?.1.to_owned());
+            for value in text.lines().filter_map(value) {
+                let path = value.split(',').next().expect("a path");
+                host.write(&format!("root/{path}"), "");
+            }
+        }
         host.write("pools", "rpool\n");
         host.write("datasets", "rpool\n");
         host.write("property-compression-rpool", "zstd\n");

@@ -14,7 +14,7 @@ pub fn named(schema: &[PveOption]) -> Option<&PveOption> {
     PveOption::find(schema, "nodes")
 }
 
-/// The nodes that such an option names, as PVE::Tools::split_list takes a list apart.
+/// The nodes that such an option names, as `PVE::Tools::split_list` takes a list apart.
 pub fn names(nodes: &PveOption) -> impl Iterator<Item = &str> {
     let ends = |c: char| matches!(c, ',' | ';') || c.is_whitespace();
     let names = nodes.value.value.split(ends);
