@@ -727,10 +727,8 @@ fn a_device_that_is_not_there_is_told_before_anything_is_done() {
     );
 }
 
-/// The way out may stand in raw lines alone: the node's name stands for its address, and it has to be up after a change.
-#[test]
-fn the_address_of_a_raw_stanza_is_the_hosts_own() {
-    let spec = r#"
+/// The beginning of the spec of a new host.
+const NEW_HOST: &str = r#"
 spec = 1
 [host]
 name = "pve1"
@@ -738,7 +736,13 @@ domain = "home.arpa"
 platform = "proxmox"
 release = "9.1"
 timezone = "UTC"
-[network]
+"#;
+
+/// The way out may stand in raw lines alone: the node's name stands for its address, and it has to be up after a change.
+#[test]
+fn the_address_of_a_raw_stanza_is_the_hosts_own() {
+    let spec = NEW_HOST.to_owned()
+        + r#"[network]
 extra = """
 auto vmbr0
 iface vmbr0 inet static
@@ -750,7 +754,7 @@ iface vmbr0 inet static
 [network.bridges.vmbr1]
 address = "10.0.0.1/24"
 "#;
-    let files = crate::system::emit("host.toml", spec, &[]);
+    let files = crate::system::emit("host.toml", &spec, &[]);
     let script = crate::system::text(&files, "proxmox/apply.sh");
     let mut lines = script.lines().map(str::trim_start);
     let mut line = |verb: &str| lines.find(|line| line.starts_with(verb));
@@ -779,15 +783,8 @@ address = "10.0.0.1/24"
 /// What another node alone has is not made here.
 #[test]
 fn a_store_of_another_node_is_not_made() {
-    let spec = r#"
-spec = 1
-[host]
-name = "pve1"
-domain = "home.arpa"
-platform = "proxmox"
-release = "9.1"
-timezone = "UTC"
-[hardware.disks]
+    let spec = NEW_HOST.to_owned()
+        + r#"[hardware.disks]
 ssd0 = { kind = "ssd", size = "1 TB", device = "/dev/disk/by-id/ata-EXAMPLE_1TB_0001" }
 ssd1 = { kind = "ssd", size = "1 TB", device = "/dev/disk/by-id/ata-EXAMPLE_1TB_0002" }
 [storage.pools.tank]
@@ -801,7 +798,7 @@ bulk = { group = "bulk", disks = ["ssd1"], use = "vm-disks", nodes = "pve2" }
 [storage.external]
 usb = { kind = "dir", path = "/mnt/usb", device = "/dev/disk/by-label/usb", fs = "ext4", use = ["backups"], nodes = "pve2" }
 "#;
-    let files = crate::system::emit("host.toml", spec, &[]);
+    let files = crate::system::emit("host.toml", &spec, &[]);
     let script = crate::system::text(&files, "proxmox/storage/create.sh");
     let calls: Vec<&str> = script
         .lines()

@@ -1684,12 +1684,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// What a line of a mapping is about: its path, else the device's kind.
 fn device_of(line: &str) -> &str {
-    let part = |name: &str| {
-        let mut parts = line
-            .split(',')
-            .filter_map(|part| part.trim().split_once('='));
-        parts.find_map(|(key, value)| (key == name).then_some(value))
-    };
+    let part = |name| parse::part_of_map(line, name);
     part("path").or_else(|| part("id")).unwrap_or(line)
 }
 

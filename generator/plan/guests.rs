@@ -184,6 +184,22 @@ fn takes_usb(config: &GuestConfig, release: Release) -> bool {
         && config.get("ostype").is_some_and(is_modern_system)
 }
 
+/// Whether an option, as it is or as it waits, holds a secret, which no copy of a host has: told where the spec says it, too.
+fn is_secret(
+    pair: &Pair<'_>,
+    key: &str,
+    values: [&Option<String>; 2],
+    wanted: Option<&String>,
+    found: &mut Found,
+) -> bool {
+    let is_secret = values.into_iter().flatten().any(|value| is_blanked(value));
+    if is_secret && wanted.is_some() {
+        let reason = format!("`{key}` holds a secret, which is not read");
+        found.not_read(pair.live.file.path.clone(), reason);
+    }
+    is_secret
+}
+
 /// The raw lines of a container, one by one; no command of Proxmox VE sets them.
 fn raw_lines(
     pair: &Pair<'_>,
@@ -195,11 +211,7 @@ fn raw_lines(
     let object = object(pair.live.kind, pair.vmid);
     let current = option_of(&pair.live.config, key);
     let wanted = option_of(pair.wanted, key);
-    if current.as_deref().is_some_and(is_blanked) {
-        if wanted.is_some() {
-            let reason = format!("`{key}` holds a secret, which is not read");
-            found.not_read(pair.live.file.path.clone(), reason);
-        }
+    if is_secret(pair, key, [&current, &current], wanted.as_ref(), found) {
         return;
     }
     let left = pair
@@ -270,17 +282,7 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
         DESCRIPTION => current.clone(),
         _ => pair.live.wanted(key).map(str::to_owned),
     };
-    if [&current, &waiting]
-        .into_iter()
-        .flatten()
-        .any(|value| is_blanked(value))
-    {
-        if wanted.is_some() {
-            found.not_read(
-                pair.live.file.path.clone(),
-                format!("`{key}` holds a secret, which is not read"),
-            );
-        }
+    if is_secret(pair, key, [&current, &waiting], wanted.as_ref(), found) {
         return;
     }
     let config_file = pair.live.kind.config_file();

@@ -16,8 +16,13 @@ pub(crate) const ALIASES: &str = "[ALIASES]";
 
 /// The node that a line of a mapping is of.
 pub(crate) fn node_of_map(line: &str) -> Option<&str> {
+    part_of_map(line, "node")
+}
+
+/// What a line of a mapping says of one thing.
+pub(super) fn part_of_map<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let mut parts = line.split(',');
-    parts.find_map(|part| part.trim().strip_prefix("node="))
+    parts.find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// A section as its lines say it.

@@ -18,24 +18,22 @@ pub(super) struct Merged {
     pub(super) foreign: Vec<String>,
 }
 
-/// What tells a line from others: its key, and all of it where LXC takes several of a key; the name of a variable.
-fn id(line: &str) -> &str {
+/// The key of a line, or the name of a variable.
+fn key(line: &str) -> &str {
     match line.split_once(':') {
-        Some((key, _)) if key.starts_with("lxc.") => {
-            if REPEATED.iter().any(|begin| key.starts_with(begin)) {
-                line
-            } else {
-                key
-            }
-        }
+        Some((key, _)) if key.starts_with("lxc.") => key,
         _ => line.split('=').next().unwrap_or(line),
     }
 }
 
-/// The key of a line.
-fn key(line: &str) -> &str {
-    let end = if line.starts_with("lxc.") { ':' } else { '=' };
-    line.split(end).next().unwrap_or(line)
+/// What tells a line from others: its key, and all of it where LXC takes several of a key; the name of a variable.
+fn id(line: &str) -> &str {
+    let key = key(line);
+    if REPEATED.iter().any(|begin| key.starts_with(begin)) {
+        line
+    } else {
+        key
+    }
 }
 
 /// Of two lines of one name the last one counts.
@@ -45,13 +43,12 @@ fn by_id<'a>(lines: &[&'a str]) -> BTreeMap<&'a str, &'a str> {
 
 /// Holds the lines that are there against those that are wanted and those that the last run left.
 pub(super) fn merge(now: &str, wanted: &str, left: Option<&str>) -> Merged {
-    let split = |text: &'_ str| -> Vec<String> { text.lines().map(str::to_owned).collect() };
     let here: Vec<&str> = now.lines().collect();
     let want: Vec<&str> = wanted.lines().collect();
     let was: Vec<&str> = left.unwrap_or_default().lines().collect();
     let (here_by, want_by, was_by) = (by_id(&here), by_id(&want), by_id(&was));
     let mut merged = Merged {
-        lines: split(now),
+        lines: here.iter().map(|line| (*line).to_owned()).collect(),
         ..Merged::default()
     };
     for line in &here {

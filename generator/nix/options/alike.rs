@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 
 use super::module;
 use super::value::{Shape, Value};
-use super::{Release, Rules, read_module};
+use super::{Release, Rules, check_module, read_module};
 use crate::nix::fault::Fault;
 
 /// So many different modules are remembered.
@@ -37,7 +37,7 @@ impl Alike {
     /// other modules.
     pub fn check_module(&self, text: &str, rules: &Rules) -> Vec<Fault> {
         let Some((code, words)) = taken_apart(text) else {
-            return read_module(text, rules).1;
+            return check_module(text, rules);
         };
         let key = (code, rules.release, rules.later);
         let known = self
@@ -52,7 +52,7 @@ impl Alike {
                 return Vec::new();
             }
             // The whole text has the places of its faults.
-            return read_module(text, rules).1;
+            return check_module(text, rules);
         }
         let (value, faults) = read_module(text, rules);
         if let (Some(value), true) = (value, faults.is_empty()) {
@@ -151,7 +151,7 @@ fn taken_apart(text: &str) -> Option<(String, Vec<(usize, &str)>)> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Index, check_module};
+    use super::super::Index;
     use super::*;
 
     fn rules() -> Rules<'static> {

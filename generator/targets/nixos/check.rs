@@ -8,9 +8,11 @@ use serde_json::Value as Json;
 use super::user_modules::UserModules;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, NixosGuest};
-use crate::nix::options::{Alike, Index, Release, Rules, SettingFault, Step, check_setting};
+use crate::nix::options::{
+    Alike, Index, Release, Rules, SettingFault, Step, check_module, check_setting,
+};
 use crate::nix::{self, AttrPath, Printed};
-use crate::nix::{FaultKind, Level, line_and_column};
+use crate::nix::{Fault, FaultKind, Level, line_and_column};
 use crate::source::{Span, Spanned};
 use crate::value::{Node, Value};
 
@@ -47,7 +49,8 @@ pub(super) fn module(
         return;
     }
     let file = format!("nixos/{}.nix", guest.name.value);
-    text(&file, guest.name.span, printed, (alike, &rules), sink);
+    let faults = alike.check_module(&printed.text, &rules);
+    text(&file, guest.name.span, printed, faults, sink);
 }
 
 /// Reports what is wrong with the text of the host's own module (MOX0844).
@@ -63,23 +66,12 @@ pub(super) fn host(host: &Host, printed: &Printed, sink: &mut Sink) {
         allowed: &[],
     };
     let file = format!("nixos/{}.nix", host.name.as_str());
-    text(
-        &file,
-        host.name.span,
-        printed,
-        (&Alike::default(), &rules),
-        sink,
-    );
+    let faults = check_module(&printed.text, &rules);
+    text(&file, host.name.span, printed, faults, sink);
 }
 
-fn text(
-    file: &str,
-    span: Span,
-    printed: &Printed,
-    (alike, rules): (&Alike, &Rules),
-    sink: &mut Sink,
-) {
-    for fault in alike.check_module(&printed.text, rules) {
+fn text(file: &str, span: Span, printed: &Printed, faults: Vec<Fault>, sink: &mut Sink) {
+    for fault in faults {
         let is_raw = printed.origin_at(fault.range.start) == Some(SETTINGS);
         if fault.kind.level() == Level::Warning || is_raw {
             continue;
