@@ -33,7 +33,7 @@ struct Known {
 }
 
 impl Alike {
-    /// As [`check_module`](super::check_module). All modules must be held against the same index, and the same options of
+    /// As [`check_module`]. All modules must be held against the same index, and the same options of
     /// other modules.
     pub fn check_module(&self, text: &str, rules: &Rules) -> Vec<Fault> {
         let Some((code, words)) = taken_apart(text) else {
