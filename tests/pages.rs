@@ -404,8 +404,11 @@ fn the_page_of_more_guests_leads_to_the_runbooks() {
     assert!(large.contains("<a href=\"../restore/guest-1000.md\">"));
     assert!(large.contains("Of so many guests the page does not tell what a change costs"));
     assert!(!large.contains("What a change of"));
+    assert!(small.contains("<svg "));
+    assert!(!large.contains("<svg "));
+    assert!(large.contains("`moxc graph --view network --format svg` draws it"));
     assert!(
-        large.len() < small.len() / 3 * 2,
+        large.len() < small.len() / 2,
         "{} {}",
         large.len(),
         small.len()

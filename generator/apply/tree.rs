@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use crate::facts::hosts_file::HostsLine;
 use crate::facts::making::{Making, Makings};
 use crate::output::{FileSet, Mode, Sha256};
@@ -198,7 +200,12 @@ fn files(tree: &FileSet) -> impl Iterator<Item = (&str, &[u8], Mode)> {
 }
 
 fn guests(tree: &FileSet) -> Vec<Guest> {
-    let mut guests: Vec<Guest> = files(tree)
+    let snippets: BTreeSet<&str> = files(tree)
+        .filter_map(|(path, ..)| Some(path.rsplit_once("/snippets/")?.1))
+        .collect();
+    let files: Vec<_> = files(tree).filter(|(path, ..)| is_guest(path)).collect();
+    let mut guests: Vec<Guest> = files
+        .into_par_iter()
         .filter_map(|(path, contents, _)| {
             let rest = path.strip_prefix("etc/pve/")?.strip_suffix(".conf")?;
             let (kind, vmid) = match rest.split_once('/')? {
@@ -218,10 +225,7 @@ fn guests(tree: &FileSet) -> Vec<Guest> {
                 // A snippet that the tree brings is there by then.
                 .filter(|volume| {
                     let place = volume.split_once(":snippets/").map(|(_, name)| name);
-                    place.is_none_or(|name| {
-                        let end = format!("/snippets/{name}");
-                        !files(tree).any(|(path, ..)| path.ends_with(&end))
-                    })
+                    place.is_none_or(|name| !snippets.contains(name))
                 })
                 .map(str::to_owned)
                 .collect();
@@ -325,17 +329,19 @@ pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation)
         Situation::Planned(planned) => planned.untouched.contains(&guest.vmid),
         Situation::Fresh => false,
     };
-    for guest in guests.iter().filter(|guest| !untouched(guest)) {
-        add(
-            &object(guest),
-            Group::Guests,
-            &format!("guest {} ({})", guest.vmid, guest.name),
-            match situation {
+    let touched = guests.par_iter().filter(|guest| !untouched(guest));
+    let touched: Vec<(&Guest, Vec<Action>)> = touched
+        .map(|guest| {
+            let planned = match situation {
                 Situation::Planned(planned) => planned.guests.get(&guest.vmid).cloned(),
                 Situation::Fresh => None,
-            }
-            .unwrap_or_else(|| vec![make(guest, wanted)]),
-        );
+            };
+            (guest, planned.unwrap_or_else(|| vec![make(guest, wanted)]))
+        })
+        .collect();
+    for (guest, actions) in touched {
+        let title = format!("guest {} ({})", guest.vmid, guest.name);
+        add(&object(guest), Group::Guests, &title, actions);
     }
     let mut jobs = merges(tree, host, Group::Jobs, situation);
     jobs.extend(

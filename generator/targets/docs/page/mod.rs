@@ -26,8 +26,9 @@ use crate::template::{BuiltIn, one_line};
 /// Where it lies.
 pub(super) const PATH: &str = "docs/index.html";
 
-/// The most guests of which the page repeats the runbooks and tells what each change costs: with more of them no browser
-/// opens it with ease, and it is most of the tree. It leads to the runbooks then.
+/// The most guests of which the page repeats the runbooks, tells what each change costs and shows the pictures: with more
+/// of them no browser opens it with ease, and it is most of the tree. It leads to the runbooks then, and names the command
+/// that draws.
 const MOST_IN_FULL: usize = 1_000;
 
 /// From its folder up to the tree.
@@ -242,7 +243,7 @@ pub(super) fn plan(facts: &Facts<'_>, graphs: &[(View, Graph)], origin: &Origin)
     let (sections, guests) = both(
         host,
         || {
-            let pictures = graphs.iter();
+            let pictures = graphs.iter().filter(|_| in_full);
             let pictures = pictures.map(|(view, graph)| (*view, graph::svg_inside(graph)));
             sections::all(facts, &lines, pictures.collect())
         },

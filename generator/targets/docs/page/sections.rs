@@ -45,19 +45,29 @@ pub(super) fn summary(facts: &Facts<'_>, lines: &Lines) -> Table {
     table
 }
 
-/// Every section, in the order of the page.
+/// Every section, in the order of the page; a view without a picture says how it is drawn.
 pub(super) fn all(
     facts: &Facts<'_>,
     lines: &Lines,
     mut pictures: BTreeMap<View, String>,
 ) -> Vec<Section> {
-    let mut of = |view: View, title: &str, tables: Vec<Table>| Section {
-        id: view.as_str().to_owned(),
-        title: title.to_owned(),
-        about: told::view(view).to_owned(),
-        has_picture: true,
-        picture: pictures.remove(&view).unwrap_or_default(),
-        tables,
+    let mut of = |view: View, title: &str, tables: Vec<Table>| {
+        let picture = pictures.remove(&view);
+        let mut about = told::view(view).to_owned();
+        if picture.is_none() {
+            let name = view.as_str();
+            about += &format!(
+                " Of so many guests the page has no picture: `moxc graph --view {name} --format svg` draws it."
+            );
+        }
+        Section {
+            id: view.as_str().to_owned(),
+            title: title.to_owned(),
+            about,
+            has_picture: picture.is_some(),
+            picture: picture.unwrap_or_default(),
+            tables,
+        }
     };
     let plain = |id: &str, title: &str, about: &str, tables: Vec<Table>| Section {
         id: id.to_owned(),
