@@ -675,6 +675,54 @@ fn a_raw_key_of_a_guest_that_is_taken_over_is_the_specs() {
     assert_eq!(host.read(SERVICES), text);
 }
 
+/// A guest that is locked keeps all that it has: what the spec says is a change of the spec's in the next plan, too, and
+/// comes once the lock is gone.
+#[test]
+fn what_is_refused_of_a_locked_guest_comes_once_the_lock_is_gone() {
+    for adopts in [true, false] {
+        let host = applied();
+        let theirs = "lxc.tty.max: 3";
+        let free = format!("{}{theirs}\n", host.read(SERVICES));
+        if adopts {
+            let mut record: serde_json::Value =
+                serde_json::from_str(&host.read("root/var/lib/moxc/applied.json")).expect("JSON");
+            let files = record["files"].as_object_mut().expect("files");
+            files.remove("etc/pve/lxc/110.conf");
+            host.write("root/var/lib/moxc/applied.json", &record.to_string());
+        }
+        host.write(SERVICES, &format!("{free}lock: backup\n"));
+        say(&host, "= \"8 GiB\"", "= \"6 GiB\"");
+        let mine = "lxc.mount.entry: /new new none bind";
+        say_lines(&host, "[containers.services]\n", &[mine]);
+        let args: &[&str] = if adopts { &["--adopt", "110"] } else { &[] };
+        for _ in 0..2 {
+            let said = apply(&host, args);
+            fine(&said);
+            for told in [
+                "memory is `8192` and stays until the guest is shut down, unlocked or unprotected: Proxmox VE refuses `6144` as it is".to_owned(),
+                format!("lxc stays unset until the guest is shut down, unlocked or unprotected: Proxmox VE refuses `{mine}` as it is"),
+            ] {
+                assert!(said.err.contains(&told), "{told}: {}", said.err);
+            }
+            assert_eq!(host.read(SERVICES), format!("{free}lock: backup\n"));
+        }
+        host.write(SERVICES, &free);
+        let cause = |change: &str| format!("ct/110 {change} (spec)");
+        assert_eq!(
+            shown(&plan(&host, &[]), "ct/110"),
+            [
+                cause(&format!("lxc: - > {mine}")),
+                cause("memory: 8192 > 6144")
+            ],
+            "{adopts}"
+        );
+        fine(&apply(&host, &[]));
+        assert_eq!(raw_lines(&host), [theirs, mine], "{adopts}");
+        assert!(host.read(SERVICES).contains("memory: 6144\n"));
+        assert_eq!(shown(&plan(&host, &[]), "ct/110"), [""; 0]);
+    }
+}
+
 /// A guest that a run made and could not note is its own, though there is nothing to change of it.
 #[test]
 fn a_guest_that_a_run_made_and_did_not_note_is_noted_by_the_next() {

@@ -6,13 +6,11 @@ use crate::facts::making::Making;
 use crate::live::Snapshot;
 use crate::output::{FileSet, OutputFile};
 use crate::plan::{Cause, Change, Data, Object, Plan, Shown, When};
+use crate::pve::guest_config::ENVIRONMENT;
 use crate::pve::{GuestConfig, GuestKind, holds_volume};
 
 use super::tree::Wanted;
 use super::{Action, Item};
-
-/// Raw lines of a container, and its variables, which are raw lines, too.
-const RAW: [&str; 2] = ["lxc", "env"];
 
 /// What is done to each guest of the tree that is there, by VMID, where an earlier run made it or it is taken over. Of the
 /// others the script itself says whose they are.
@@ -83,11 +81,13 @@ pub(super) fn untouched(
 }
 
 /// What later runs have to know of a guest's file, where that is not all of it: a change that is told and not made was not
-/// applied. There it holds what the last run left.
+/// applied. There it holds what the last run left, or what is there where this one takes the guest over: the next plan takes
+/// it for the change of the spec that it is, and not for an edit by hand.
 pub(super) fn noted(
     file: &OutputFile,
     plan: &Plan,
     wanted: &Wanted,
+    snapshot: &Snapshot,
     left: &BTreeMap<String, String>,
 ) -> Option<String> {
     let path = file.path.as_str().strip_prefix("proxmox/")?;
@@ -105,7 +105,6 @@ pub(super) fn noted(
         .filter(|change| change.object == object && change.cause != Cause::Host)
         .filter(|change| matches!(change.class.when, When::Recreate | When::Refused))
         .filter_map(|change| Some(change.line.as_ref()?.key.as_str()))
-        .filter(|key| !RAW.contains(key) && *key != "description")
         .collect();
     let vmid = path.rsplit('/').next()?.strip_suffix(".conf")?;
     let making = wanted.makings.get(vmid);
@@ -130,25 +129,36 @@ pub(super) fn noted(
     if not_made.is_empty() && kept.is_empty() {
         return None;
     }
-    let left = left.get(path).map(|text| GuestConfig::parse(kind, text).0);
     let text = String::from_utf8_lossy(&file.contents);
     let mut noted = String::new();
     for line in text.split_inclusive('\n') {
-        match line.split_once(": ") {
-            Some((key, _)) if kept.contains_key(key) && !not_made.contains(key) => {
-                let (made_up, volume) = kept[key];
-                noted.push_str(&line.replacen(made_up, volume, 1));
-            }
-            Some((key, _)) if !not_made.contains(key) => noted.push_str(line),
+        match line.split_once(": ").and_then(|(key, _)| kept.get(key)) {
+            Some((made_up, volume)) => noted.push_str(&line.replacen(made_up, volume, 1)),
             None => noted.push_str(line),
-            Some((key, _)) => {
-                if let Some(value) = left.as_ref().and_then(|left| left.get(key)) {
-                    noted.extend([key, ": ", value, "\n"]);
-                }
-            }
         }
     }
-    Some(noted)
+    if not_made.is_empty() {
+        return Some(noted);
+    }
+    let left = left.get(path).map(|text| GuestConfig::parse(kind, text).0);
+    let here = || Some(&snapshot.own()?.guests.get(&vmid.parse().ok()?)?.config);
+    let mut noted = GuestConfig::parse(kind, &noted).0;
+    let Some(was) = left.as_ref().or_else(here) else {
+        return Some(noted.to_string());
+    };
+    // Of a guest that no run has left, raw lines of keys that the spec does not say are somebody else's.
+    let said: BTreeSet<String> = noted.raw().map(|(key, _)| key.to_owned()).collect();
+    let is_known = |key: &str| left.is_some() || said.contains(key);
+    for key in not_made {
+        match key {
+            "lxc" => noted.take_raw(was, |key| key != ENVIRONMENT, is_known),
+            "env" if kind == GuestKind::Pct => {
+                noted.take_raw(was, |key| key == ENVIRONMENT, is_known);
+            }
+            _ => noted.take(key, was),
+        }
+    }
+    Some(noted.to_string())
 }
 
 struct Guest<'a> {
@@ -260,9 +270,19 @@ impl Guest<'_> {
             When::Recreate => Some(format!(
                 "{option} is {before}, and only making it anew could make it {after}: it stays"
             )),
-            When::Refused => Some(format!(
-                "{option} is {before} and stays until the guest is shut down, unlocked or unprotected: Proxmox VE refuses {after} as it is"
-            )),
+            When::Refused => {
+                let is = match change.before {
+                    Some(_) => format!("is {before} and stays"),
+                    None => "stays unset".to_owned(),
+                };
+                let refuses = match change.after {
+                    Some(_) => format!("refuses {after} as it is"),
+                    None => "takes nothing away as it is".to_owned(),
+                };
+                Some(format!(
+                    "{option} {is} until the guest is shut down, unlocked or unprotected: Proxmox VE {refuses}"
+                ))
+            }
             When::Now | When::Command | When::Restart | When::HostRestart => None,
         }
     }

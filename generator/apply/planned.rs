@@ -70,7 +70,7 @@ pub fn prepare(
             file.contents = result.text.into_bytes();
         }
         if let Some(text) =
-            guests::noted(&file, plan, wanted, left).or_else(|| noted(&file, plan, left))
+            guests::noted(&file, plan, wanted, snapshot, left).or_else(|| noted(&file, plan, left))
         {
             let path = file.path.as_str().replacen("proxmox/", "proxmox/.own/", 1);
             let path = RelPath::new(&path).expect("it is one with another beginning");

@@ -170,6 +170,30 @@ impl GuestConfig {
         self.options.remove(key)
     }
 
+    /// Makes an option, or the notes (`description`), what it is in another configuration: what stands there, or nothing.
+    pub fn take(&mut self, key: &str, from: &Self) {
+        if key == "description" {
+            self.description.clone_from(&from.description);
+        } else if let Some(value) = from.options.get(key) {
+            self.options.insert(key.to_owned(), value.clone());
+        } else {
+            self.options.remove(key);
+        }
+    }
+
+    /// Makes the raw lines whose keys are `of` a group those of another configuration, as far as `taken` says of their keys.
+    pub fn take_raw(
+        &mut self,
+        from: &Self,
+        of: impl Fn(&str) -> bool,
+        taken: impl Fn(&str) -> bool,
+    ) {
+        self.raw.retain(|(key, _)| !of(key));
+        for (key, value) in from.raw().filter(|(key, _)| of(key) && taken(key)) {
+            self.push_raw(key, value.to_owned());
+        }
+    }
+
     /// The value of an option.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.options.get(key).map(String::as_str)
