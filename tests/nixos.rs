@@ -596,7 +596,9 @@ fn a_nixos_host_has_its_root_in_a_volume_group() {
     assert!(disko.contains("size = \"103079215104b\";"), "{disko}");
     assert!(!module.contains("swapDevice") && !disko.contains("swap = {"));
 
-    let (module, disko, first) = group(", partition = 3", "disks = [\"a\"]");
+    let (module, disko, first) =
+        group(", partition = 3", "disks = [\"a\"]\nroot-size = \"40 GiB\"");
+    assert!(disko.contains("size = \"42949672960b\";"), "{disko}");
     assert!(module.contains("rootDevice") && !module.contains("espDevice"));
     assert!(disko.contains("type = \"lvm_pv\";") && !disko.contains("ESP"));
     assert!(first.contains("espDevice"), "{first}");
@@ -665,6 +667,18 @@ fn a_root_in_a_volume_group_is_held_against_its_disks_and_the_rest_of_the_spec()
         let said = check(platform, lvm);
         assert!(said.contains(told), "{told} is not in {said}");
     }
+    // How large a partition is the spec does not tell: its disk bounds it, and nothing is made a quarter of it.
+    let part = "[\"part\"]\n[hardware.disks.part]\nkind = \"ssd\"\nsize = \"500 GB\"\n\
+                device = \"/dev/disk/by-id/ata-B\"\npartition = 3\n[storage.lvm.two]\ngroup = \"pve\"\nuse = \"containers\"";
+    let said = check("nixos", &format!("disks = {part}"));
+    let told = "error[MOX0004]: the key `root-size` is missing";
+    assert_eq!(said.matches(told).count(), 1, "{said}");
+    let said = check("nixos", &format!("root-size = \"40 GiB\"\ndisks = {part}"));
+    assert!(!said.contains("MOX0004"), "{said}");
+    let said = check("nixos", &format!("root-size = \"500 GB\"\ndisks = {part}"));
+    let told = "the host itself takes 465.66 GiB of `pve`, and its disks have at most 465.66 GiB";
+    assert!(said.contains(told), "{said}");
+
     let said = check(
         "nixos",
         &format!("{disks}\nroot-size = \"40 GiB\"\nswap-size = \"8 GiB\"\nthin-pool = \"data\""),

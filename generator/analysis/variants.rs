@@ -41,6 +41,8 @@ fn card(guest: &str, keys: &str) -> String {
 }
 
 const HOME: &str = "address = \"192.168.1.10/24\"\ngateway = \"192.168.1.1\"\n";
+const PARTS: &str = "[hardware.disks.a]\nkind = \"ssd\"\nsize = \"1 TB\"\ndevice = \"/dev/disk/by-id/ata-a\"\npartition = 3\n\
+    [hardware.disks.b]\nkind = \"ssd\"\nsize = \"1 TB\"\ndevice = \"/dev/disk/by-id/ata-a\"\npartition = 4\n";
 const VOLUMES: &str = "[storage.datasets.vols]\npool = \"rpool\"\nuse = \"vm-disks\"\n";
 
 #[test]
@@ -466,6 +468,59 @@ fn storage() -> Vec<Variant> {
                 + "[vms.web.disks]\nroot = { store = \"thick\", size = \"40 GiB\" }\ndata = { store = \"thick\", size = \"@@ GiB\" }\n"),
             "60",
             "40",
+        ),
+        // Two partitions of one disk have no more than the disk.
+        variant(
+            Code::MOX0310,
+            "the volumes in `parts` take 950 GiB, and it has at most 931.32 GiB",
+            &(PARTS.to_owned()
+                + "[storage.lvm.parts]\ngroup = \"old\"\ndisks = [\"a\", \"b\"]\nuse = \"vm-disks\"\n"
+                + &vm("web", 100, "")
+                + "[vms.web.disks]\nroot = { store = \"parts\", size = \"@@ GiB\" }\n"),
+            "950",
+            "900",
+        ),
+        variant(
+            Code::MOX0312,
+            "what lies in `parts` can grow to at least 171 % of it",
+            &(PARTS.to_owned()
+                + "[storage.lvm.parts]\ngroup = \"old\"\nthin-pool = \"data\"\ndisks = [\"a\"]\nuse = \"vm-disks\"\n"
+                + &vm("web", 100, "")
+                + "[vms.web.disks]\nroot = { store = \"parts\", size = \"@@ GiB\" }\n"),
+            "1600",
+            "1300",
+        ),
+        variant(
+            Code::MOX0310,
+            "`parts` is to keep 964.86 GiB free, and offers at most 899.25 GiB",
+            &(PARTS.to_owned()
+                + "[storage.pools.parts]\nlayout = \"stripe\"\ndisks = [\"a\"]\n\
+                   [storage.datasets.thick]\npool = \"parts\"\nuse = \"vm-disks\"\nthin = false\n"
+                + &vm("web", 100, "")
+                + "[vms.web.disks]\nroot = { dataset = \"thick\", size = \"@@ GiB\" }\n"),
+            "950",
+            "800",
+        ),
+        variant(
+            Code::MOX0312,
+            "what lies on `parts` can grow to at least 180 % of it",
+            &(PARTS.to_owned()
+                + "[storage.pools.parts]\nlayout = \"stripe\"\ndisks = [\"a\"]\n\
+                   [storage.datasets.thin]\npool = \"parts\"\nuse = \"vm-disks\"\n"
+                + &vm("web", 100, "")
+                + "[vms.web.disks]\nroot = { dataset = \"thin\", size = \"@@ GiB\" }\n"),
+            "1600",
+            "1200",
+        ),
+        // How large a partition is nobody knows, so no two of them differ.
+        variant(
+            Code::MOX0305,
+            "the disks of `uneven` differ in size",
+            "[hardware.disks.a]\nkind = \"ssd\"\nsize = \"1 TB\"\ndevice = \"/dev/disk/by-id/ata-a\"\n\
+             [hardware.disks.b]\nkind = \"ssd\"\nsize = \"2 TB\"\ndevice = \"/dev/disk/by-id/ata-b\"\n@@\
+             [storage.pools.uneven]\nlayout = \"mirror\"\ndisks = [\"a\", \"b\"]\n",
+            "",
+            "partition = 4\n",
         ),
         variant(
             Code::MOX0310,

@@ -1,5 +1,6 @@
 //! Where the root of a NixOS host lies, and what the host starts from.
 
+use super::space::of_disks;
 use crate::model::{Disk, Host, Id, Lvm, Pool};
 use crate::source::Spanned;
 use crate::value::ByteSize;
@@ -27,10 +28,12 @@ pub struct RootGroup<'a> {
     pub name: &'a str,
     /// What it is made of, in the order of the spec; nothing where it is there already.
     pub disks: Vec<Id<Disk>>,
-    /// How large the root is.
-    pub root: ByteSize,
+    /// How large the root is; none where nothing tells, its disks being partitions.
+    pub root: Option<ByteSize>,
     /// How large the swap is, where there is one.
     pub swap: Option<ByteSize>,
+    /// What the firmware reads, on the disk that the host starts from; nothing where none is laid out as a whole.
+    pub esp: ByteSize,
     /// The stores in it that have a thin pool.
     pub thin: Vec<&'a Lvm>,
 }
@@ -55,17 +58,26 @@ pub fn of(host: &Host) -> Option<Root<'_>> {
             disks.push(disk.value);
         }
     }
-    let together: ByteSize = disks.iter().map(|id| *host.hardware.disks[*id].size).sum();
+    // How large a partition is the spec does not tell.
+    let mut whole = disks
+        .iter()
+        .map(|id| &host.hardware.disks[*id])
+        .filter(|disk| disk.partition.is_none())
+        .peekable();
+    let has_whole = whole.peek().is_some();
     Some(Root::Group(RootGroup {
         name,
-        root: said(|lvm| lvm.root_size).map_or_else(|| usual_root(together), |size| size.value),
+        root: said(|lvm| lvm.root_size)
+            .map(|size| size.value)
+            .or_else(|| has_whole.then(|| usual_root(of_disks(whole).size))),
+        esp: if has_whole { ESP } else { ByteSize::default() },
         swap: said(|lvm| lvm.swap_size).map(|size| size.value),
         thin: stores().filter(|lvm| lvm.thin_pool.is_some()).collect(),
         disks,
     }))
 }
 
-/// As large as the installer of Proxmox VE makes it: a quarter of the disks, and at most 96 GiB. In whole GiB.
+/// As large as the installer of Proxmox VE makes it: a quarter of the whole disks, and at most 96 GiB. In whole GiB.
 fn usual_root(disks: ByteSize) -> ByteSize {
     ByteSize::gib(((disks.as_bytes() / 4) >> 30).clamp(1, 96))
 }
@@ -73,7 +85,7 @@ fn usual_root(disks: ByteSize) -> ByteSize {
 impl RootGroup<'_> {
     /// What the host itself takes of the disks.
     pub fn taken(&self) -> ByteSize {
-        [Some(ESP), Some(self.root), self.swap]
+        [Some(self.esp), self.root, self.swap]
             .into_iter()
             .flatten()
             .sum()

@@ -24,6 +24,47 @@ pub fn top_level(layout: PoolLayout, disks: &[Spanned<Id<Disk>>]) -> Vec<&[Spann
     }
 }
 
+/// An amount of space; of a partition the spec tells the size of its disk alone, which it cannot exceed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// How much there is.
+    pub size: ByteSize,
+    /// Whether there may be less.
+    pub at_most: bool,
+}
+
+impl Room {
+    /// How messages write it: `899 GiB`, `at most 899 GiB`.
+    pub fn human(self) -> String {
+        format!("{}{}", self.bound(), self.size.human())
+    }
+
+    /// What stands before the amount: `at most ` where there may be less.
+    pub const fn bound(self) -> &'static str {
+        if self.at_most { "at most " } else { "" }
+    }
+
+    /// What stands before a share of it: `at least ` where there may be less.
+    pub const fn share(self) -> &'static str {
+        if self.at_most { "at least " } else { "" }
+    }
+}
+
+/// All that some disks have. Partitions of one disk have no more than the disk, however many they are.
+pub fn of_disks<'a>(disks: impl IntoIterator<Item = &'a Disk>) -> Room {
+    let mut devices: BTreeMap<&str, ByteSize> = BTreeMap::new();
+    let mut at_most = false;
+    for disk in disks {
+        let size = devices.entry(disk.device.as_str()).or_default();
+        *size = (*size).max(*disk.size);
+        at_most |= disk.partition.is_some();
+    }
+    Room {
+        size: devices.into_values().sum(),
+        at_most,
+    }
+}
+
 /// What is planned on a pool.
 #[derive(Debug)]
 pub struct Planned<'a> {
@@ -35,6 +76,8 @@ pub struct Planned<'a> {
     pub capacity: PoolCapacity,
     /// The same in one number.
     pub usable: ByteSize,
+    /// Whether it may offer less: a partition is no larger than its disk.
+    pub at_most: bool,
     /// What is kept free or taken at once, line by line.
     pub firm: Vec<(String, ByteSize)>,
     /// What everything can grow to.
@@ -47,6 +90,14 @@ impl Planned<'_> {
     /// All of `firm`.
     pub fn firm_sum(&self) -> ByteSize {
         self.firm.iter().map(|(_, size)| *size).sum()
+    }
+
+    /// What it offers.
+    pub const fn room(&self) -> Room {
+        Room {
+            size: self.usable,
+            at_most: self.at_most,
+        }
     }
 }
 
@@ -187,7 +238,7 @@ struct Thick {
 }
 
 /// What an empty pool offers; none where the spec does not tell enough of it.
-pub fn pool_offers(host: &Host, pool: Id<Pool>) -> Option<ByteSize> {
+pub fn pool_offers(host: &Host, pool: Id<Pool>) -> Option<Room> {
     let pool = &host.storage.pools[pool];
     let known = pool
         .disks
@@ -196,6 +247,16 @@ pub fn pool_offers(host: &Host, pool: Id<Pool>) -> Option<ByteSize> {
     capacity(host, pool)
         .map(|(_, capacity)| capacity.available())
         .filter(|size| known && *size > ByteSize::default())
+        .map(|size| Room {
+            size,
+            at_most: has_partition(host, pool),
+        })
+}
+
+fn has_partition(host: &Host, pool: &Pool) -> bool {
+    pool.disks
+        .iter()
+        .any(|disk| host.hardware.disks[disk.value].partition.is_some())
 }
 
 fn capacity(host: &Host, pool: &Pool) -> Option<(Geometry, PoolCapacity)> {
@@ -230,6 +291,7 @@ pub fn plans<'a>(host: &'a Host, volumes: &[Sized<'_>]) -> BTreeMap<Id<Pool>, Pl
                 geometry,
                 capacity,
                 usable: capacity.available(),
+                at_most: has_partition(host, pool),
                 firm: Vec::new(),
                 growth: Vec::new(),
                 places: Vec::new(),

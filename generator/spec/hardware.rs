@@ -53,7 +53,7 @@ table! {
     DiskSpec {
         /// Flash or rotating.
         "kind" kind: req OneOf<DiskKind>;
-        /// Its size, as sold: `2 TB`.
+        /// Its size, as sold: `2 TB`; with `partition`, too, that of the disk.
         "size" size: req ByteSize;
         /// A path that stays when disks are moved: below `/dev/disk/by-id`.
         "device" device: req DevicePath;

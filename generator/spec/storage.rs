@@ -123,7 +123,8 @@ table! {
         "size" size: opt ByteSize;
         /// Whether the installer made it. With `disks` on a NixOS host, disko makes it, and the root in it.
         "boot" boot: opt bool;
-        /// How large the root is that disko makes in it; a quarter of the disks where left out, and at most 96 GiB.
+        /// How large the root is that disko makes in it; a quarter of the whole disks where left out, and at most 96 GiB;
+        /// to be said where the group has partitions alone.
         "root-size" root_size: opt ByteSize;
         /// How large the swap is that disko makes in it; none where left out.
         "swap-size" swap_size: opt ByteSize;

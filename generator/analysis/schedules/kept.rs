@@ -191,13 +191,13 @@ fn growth(host: &Host, schedule: &Schedule, sink: &mut Sink) {
     // A quota above the pool's size does not make the pool larger.
     let offers = pool_offers(host, dataset.pool.value).filter(|_| host.complete);
     let (most, place, what) = match (dataset.quota, offers) {
-        (Some(quota), offers) if offers.is_none_or(|offers| quota.value <= offers) => (
+        (Some(quota), offers) if offers.is_none_or(|offers| quota.value <= offers.size) => (
             quota.value,
             quota.span,
             format!("a quota of {}", quota.human()),
         ),
         (Some(_) | None, Some(offers)) => (
-            offers,
+            offers.size,
             pool.name.span,
             format!("the pool offers {}", offers.human()),
         ),

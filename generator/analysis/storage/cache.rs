@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::space::Planned;
+use crate::facts::space::{Planned, Room};
 use crate::model::{Host, Id, Pool};
 use crate::value::{ByteSize, Platform};
 
@@ -101,14 +101,14 @@ pub(super) fn cache_size(host: &Host, plans: &BTreeMap<Id<Pool>, Planned<'_>>, s
         .filter(|dataset| dataset.holds_volumes())
         .map(|dataset| dataset.pool.value)
         .collect();
-    let space: ByteSize = served
-        .iter()
-        .filter_map(|pool| plans.get(pool))
-        .map(|plan| plan.usable)
-        .sum();
+    let served = || served.iter().filter_map(|pool| plans.get(pool));
+    let space = Room {
+        size: served().map(|plan| plan.usable).sum(),
+        at_most: served().any(|plan| plan.at_most),
+    };
     // `local-zfs.adoc`: "at least 2 GiB Base + 1 GiB/TiB-Storage".
-    let rule = ByteSize::gib(2) + ByteSize::bytes(space.as_bytes() >> 10);
-    if space == ByteSize::default() || most.value >= rule {
+    let rule = ByteSize::gib(2) + ByteSize::bytes(space.size.as_bytes() >> 10);
+    if space.size == ByteSize::default() || most.value >= rule {
         return;
     }
     sink.push(

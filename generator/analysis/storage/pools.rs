@@ -110,7 +110,11 @@ const UNEVEN: u64 = 50;
 /// Disks of one vdev that differ in size.
 pub(super) fn uneven(host: &Host, pool: &Pool, sink: &mut Sink) {
     let size = |disk: &Spanned<Id<Disk>>| *host.hardware.disks[disk.value].size;
-    let known = |disk: &&Spanned<Id<Disk>>| !host.hardware.disks[disk.value].size.is_missing();
+    // How large a partition is the spec does not tell.
+    let known = |disk: &&Spanned<Id<Disk>>| {
+        let disk = &host.hardware.disks[disk.value];
+        !disk.size.is_missing() && disk.partition.is_none()
+    };
     for vdev in top_level(*pool.layout, &pool.disks) {
         let (Some(smallest), Some(largest)) = (
             vdev.iter().filter(known).min_by_key(|disk| size(disk)),
@@ -265,7 +269,10 @@ pub(super) fn long_rebuild(host: &Host, pool: &Pool, sink: &mut Sink) {
     }
     let large = pool.disks.iter().find(|disk| {
         let disk = &host.hardware.disks[disk.value];
-        !disk.size.is_missing() && *disk.size >= LONG_REBUILD && *disk.kind == DiskKind::Hdd
+        !disk.size.is_missing()
+            && disk.partition.is_none()
+            && *disk.size >= LONG_REBUILD
+            && *disk.kind == DiskKind::Hdd
     });
     let Some(large) = large else { return };
     let disk = &host.hardware.disks[large.value];

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::space::{Planned, Sized, geometry, volume_block};
+use crate::facts::space::{Planned, Room, Sized, geometry, volume_block};
 use crate::model::{Dataset, Host, Id, Pool, ZfsSnapshot};
 use crate::value::{ByteSize, DatasetUse};
 use crate::zfs::{PoolCapacity, VdevShape};
@@ -65,18 +65,29 @@ fn comes_from(plan: &Planned<'_>) -> String {
         String::new()
     };
     format!(
-        "`{}` offers {}: `zpool list` shows {}{beside}; ZFS keeps {} for itself",
+        "`{}` offers {}: `zpool list` shows {}{beside}; ZFS keeps {} for itself{}",
         plan.pool.name.value,
-        plan.usable.human(),
+        plan.room().human(),
         size.human(),
-        slop.human()
+        slop.human(),
+        whole_disks(plan.room())
     )
+}
+
+/// What the figures do not tell where there are partitions.
+pub(super) const fn whole_disks(room: Room) -> &'static str {
+    if room.at_most {
+        "; a partition counts with the size of its whole disk, and has less"
+    } else {
+        ""
+    }
 }
 
 /// The line of a table for what a pool offers.
 fn offers(plan: &Planned<'_>) -> String {
+    let bound = if plan.at_most { " at most" } else { "" };
     format!(
-        "`{}` offers ({})",
+        "`{}` offers{bound} ({})",
         plan.pool.name.value, plan.pool.layout.value
     )
 }
@@ -94,7 +105,7 @@ pub(super) fn promised(plan: &Planned<'_>, sink: &mut Sink) {
             "`{}` is to keep {} free, and offers {}",
             plan.pool.name.value,
             wanted.human(),
-            plan.usable.human()
+            plan.room().human()
         ),
     );
     for place in plan.places.iter().take(4) {
@@ -129,7 +140,11 @@ pub(super) fn nearly_full(plan: &Planned<'_>, sink: &mut Sink) {
         Diagnostic::new(
             Code::MOX0313,
             plan.pool.name.span,
-            format!("`{}` is planned to be {percent} % full", plan.pool.name.value),
+            format!(
+                "`{}` is planned to be {}{percent} % full",
+                plan.pool.name.value,
+                plan.room().share()
+            ),
         )
         .note(sum_table(
             "thick volumes (with padding and metadata) and reservations:",
@@ -155,8 +170,9 @@ pub(super) fn overcommitted(plan: &Planned<'_>, sink: &mut Sink) {
             Code::MOX0312,
             plan.pool.name.span,
             format!(
-                "what lies on `{}` can grow to {percent} % of it",
-                plan.pool.name.value
+                "what lies on `{}` can grow to {}{percent} % of it",
+                plan.pool.name.value,
+                plan.room().share()
             ),
         )
         .note(sum_table(

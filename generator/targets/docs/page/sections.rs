@@ -246,9 +246,7 @@ fn pools(facts: &Facts<'_>, lines: &Lines) -> Table {
     let volumes = space::volumes(host, &facts.volumes);
     for plan in space::plans(host, &volumes).values() {
         let disks = plan.pool.disks.iter();
-        let raw: ByteSize = disks
-            .map(|disk| *host.hardware.disks[disk.value].size)
-            .sum();
+        let raw = space::of_disks(disks.map(|disk| &host.hardware.disks[disk.value]));
         let growth: ByteSize = plan.growth.iter().map(|(_, size)| *size).sum();
         let cells = [
             plan.pool.name.value.clone(),
@@ -258,7 +256,7 @@ fn pools(facts: &Facts<'_>, lines: &Lines) -> Table {
             plan.capacity.size.human(),
             plan.capacity.usable.human(),
             plan.capacity.slop.human(),
-            plan.usable.human(),
+            plan.room().human(),
             plan.firm_sum().human(),
             growth.human(),
         ];

@@ -36,7 +36,7 @@ pub struct ThinPoolPlan {
 pub(super) struct RootGroupPlan {
     name: String,
     disks: Vec<RootDisk>,
-    root: ByteSize,
+    root: Option<ByteSize>,
     swap: Option<ByteSize>,
     thin_pools: Vec<ThinPoolPlan>,
 }
@@ -156,7 +156,8 @@ impl RootGroupPlan {
         let mut volumes = Attrs::new();
         let mut root = Attrs::new();
         root.set("priority", 1)?;
-        root.set("size", in_bytes(self.root))?;
+        // One that nothing tells is reported by the analysis.
+        root.set("size", in_bytes(self.root.unwrap_or_default()))?;
         root.set("content.type", "filesystem")?;
         root.set("content.format", "ext4")?;
         root.set("content.mountpoint", "/")?;
