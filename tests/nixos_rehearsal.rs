@@ -108,10 +108,12 @@ impl Machine {
             symlink(&fake, machine.path("bin").join(program)).unwrap();
         }
         for name in ["nixos-flake-update", "moxc-notify"] {
-            // An activation that hangs is ended after an hour: here after two seconds.
+            // An activation that hangs is ended after an hour: here after two seconds, and the others have all their time.
             let text = tool(name).replace(
                 r"*/switch-to-configuration\ *) printf 3600",
-                r"never) ;; */switch-to-configuration\ *) printf 2",
+                r#"never) ;; */switch-to-configuration\ *)
+      local of && of=$(cd -- "${1%/bin/*}" && pwd -P)
+      if grep -qs hangs "$M/behaviour-${of##*-}"; then printf 2; else printf 3600; fi"#,
             );
             let path = machine.path("tools").join(name);
             fs::write(&path, text).unwrap();

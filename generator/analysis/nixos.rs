@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
-    Container, DiskSource, Guest, GuestKind, Host, NixosGuest, Schedule, Vm, VmDisk,
+    Container, DiskSource, Guest, GuestKind, Host, NixosGuest, Schedule, Vm, VmDisk, VolumeSource,
 };
+use crate::near;
 use crate::nix::AttrPath;
-use crate::source::Span;
-use crate::value::{ContainerOs, Firmware, GuestPath, Node, Platform, Value};
+use crate::source::{Span, Spanned};
+use crate::value::{ContainerOs, Firmware, GuestPath, Node, Platform, UnitName, Value};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
@@ -354,6 +355,7 @@ fn templates(host: &Host, sink: &mut Sink) {
             continue;
         }
         let span = container.template.span;
+        other_archive(guest, container, sink);
         let Some((other, place)) = first.get(&container.template.to_string()) else {
             first.insert(container.template.to_string(), (guest, span));
             continue;
@@ -374,6 +376,93 @@ fn templates(host: &Host, sink: &mut Sink) {
     }
 }
 
+/// What NixOS packs a container in.
+const ARCHIVE: &str = ".tar.xz";
+
+/// Reports a template of a NixOS container by the name of an archive that its flake does not make (MOX0688).
+fn other_archive(guest: &Guest, container: &Container, sink: &mut Sink) {
+    let template = container.template.to_string();
+    let is_there = matches!(container.rootfs.volume, VolumeSource::Existing { .. });
+    if is_there || template.ends_with(ARCHIVE) {
+        return;
+    }
+    let plain = template
+        .split_once(".tar")
+        .map_or(template.as_str(), |(plain, _)| plain);
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0688,
+            container.template.span,
+            format!("no flake makes the template of `{}`", guest.name.value),
+        )
+        .label(format!("ends otherwise than in `{ARCHIVE}`"))
+        .note(format!(
+            "NixOS packs a container as `{ARCHIVE}`, and `nix build .#{}-image` refuses another name",
+            guest.name.value
+        ))
+        .help(format!("write `template = \"{plain}{ARCHIVE}\"`")),
+    );
+}
+
+/// Reports a unit that nothing of the spec brings, and that is a slip away from one that something does (MOX0687). What a module
+/// or the flake's own defines is known when it is evaluated: there each such unit is an assertion.
+fn misspelt(guest: &Guest, nixos: &NixosGuest, health: &[Spanned<UnitName>], sink: &mut Sink) {
+    const OF_ALL: [&str; 8] = [
+        "sshd.service",
+        "sshd.socket",
+        "systemd-networkd.service",
+        "systemd-resolved.service",
+        "nix-daemon.service",
+        "multi-user.target",
+        "network-online.target",
+        "moxc.target",
+    ];
+    if !nixos.modules.is_empty() {
+        return;
+    }
+    let services = nixos.services.iter();
+    let mut known: Vec<String> = services
+        .map(|service| format!("{}.service", service.value.0))
+        .collect();
+    known.extend(OF_ALL.map(str::to_owned));
+    for (key, _) in &nixos.settings {
+        let Ok(path) = AttrPath::parse(&key.value) else {
+            continue;
+        };
+        match path.names() {
+            [services, name, ..] if services == "services" => known.push(format!("{name}.service")),
+            [systemd, kind, name, ..] if systemd == "systemd" => {
+                known.push(format!("{name}.{}", kind.trim_end_matches('s')));
+            }
+            _ => {}
+        }
+    }
+    for unit in health {
+        let name = unit.value.0.as_str();
+        // `chronyd.service` is of `services.chrony`.
+        let base = |unit: &str| unit.rsplit_once('.').map(|(base, _)| base.to_owned());
+        let is_of = |other: &String| {
+            other == name
+                || matches!((base(name), base(other)), (Some(one), Some(other)) if one.starts_with(&other))
+        };
+        if known.iter().any(is_of) {
+            continue;
+        }
+        let Some(meant) = near::certain(name, known.iter().map(String::as_str)) else {
+            continue;
+        };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0687,
+                unit.span,
+                format!("nothing of the spec gives `{}` a unit `{name}`", guest.name.value),
+            )
+            .note("an update is healthy where all of these units run: one that is not there lets each update fail, so NixOS refuses it when the flake is evaluated")
+            .help(format!("did you mean `{meant}`? A unit of your own flake needs nothing here: allow this warning")),
+        );
+    }
+}
+
 fn updates(host: &Host, sink: &mut Sink) {
     for schedule in host.schedules.values().filter(|s| *s.enabled) {
         let Some(update) = schedule.nixos_update() else {
@@ -387,6 +476,7 @@ fn updates(host: &Host, sink: &mut Sink) {
             if let GuestKind::Container(container) = &guest.kind {
                 builds(schedule, guest, nixos, container, place, sink);
             }
+            misspelt(guest, nixos, &update.health, sink);
             if nixos.modules.is_empty() && !is_set_below(nixos, &["services", "moxc", "notify"]) {
                 unheard.push(guest.name.value.as_str());
             }
