@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{
-    Container, DiskSource, Guest, GuestKind, Host, NixosGuest, Schedule, Vm, VmDisk, VolumeSource,
+    Container, DiskSource, Guest, GuestKind, Host, NixosFlakeUpdate, NixosGuest, Schedule, Vm,
+    VmDisk, VolumeSource,
 };
 use crate::near;
 use crate::nix::AttrPath;
-use crate::source::{Span, Spanned};
-use crate::value::{ContainerOs, Firmware, GuestPath, Node, Platform, UnitName, Value};
+use crate::source::Span;
+use crate::value::{ContainerOs, Firmware, GuestPath, Node, Platform, Value};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
@@ -404,9 +405,22 @@ fn other_archive(guest: &Guest, container: &Container, sink: &mut Sink) {
     );
 }
 
-/// Reports a unit that nothing of the spec brings, and that is a slip away from one that something does (MOX0687). What a module
-/// or the flake's own defines is known when it is evaluated: there each such unit is an assertion.
-fn misspelt(guest: &Guest, nixos: &NixosGuest, health: &[Spanned<UnitName>], sink: &mut Sink) {
+/// The units of the services that a guest names.
+fn units_of(nixos: &NixosGuest) -> impl Iterator<Item = String> {
+    let services = nixos.services.iter();
+    services.map(|service| format!("{}.service", service.value.0))
+}
+
+/// Reports a unit that nothing of the spec brings to a guest, and that is a slip away from one that something does, or another
+/// guest's of the same updates (MOX0687). What a module or the flake's own defines is known when it is evaluated: there each such
+/// unit is an assertion.
+fn no_such_unit(
+    host: &Host,
+    update: &NixosFlakeUpdate,
+    guest: &Guest,
+    nixos: &NixosGuest,
+    sink: &mut Sink,
+) {
     const OF_ALL: [&str; 8] = [
         "sshd.service",
         "sshd.socket",
@@ -420,10 +434,7 @@ fn misspelt(guest: &Guest, nixos: &NixosGuest, health: &[Spanned<UnitName>], sin
     if !nixos.modules.is_empty() {
         return;
     }
-    let services = nixos.services.iter();
-    let mut known: Vec<String> = services
-        .map(|service| format!("{}.service", service.value.0))
-        .collect();
+    let mut known: Vec<String> = units_of(nixos).collect();
     known.extend(OF_ALL.map(str::to_owned));
     for (key, _) in &nixos.settings {
         let Ok(path) = AttrPath::parse(&key.value) else {
@@ -437,7 +448,11 @@ fn misspelt(guest: &Guest, nixos: &NixosGuest, health: &[Spanned<UnitName>], sin
             _ => {}
         }
     }
-    for unit in health {
+    let others = || {
+        let guests = update.guests.value.ids.iter();
+        guests.map(|id| &host.guests[id.value])
+    };
+    for unit in &update.health {
         let name = unit.value.0.as_str();
         // `chronyd.service` is of `services.chrony`.
         let base = |unit: &str| unit.rsplit_once('.').map(|(base, _)| base.to_owned());
@@ -448,7 +463,18 @@ fn misspelt(guest: &Guest, nixos: &NixosGuest, health: &[Spanned<UnitName>], sin
         if known.iter().any(is_of) {
             continue;
         }
-        let Some(meant) = near::certain(name, known.iter().map(String::as_str)) else {
+        let has = |other: &&Guest| {
+            let mut services = other.nixos.iter().flat_map(units_of);
+            services.any(|service| service == name)
+        };
+        let help = if let Some(other) = others().find(has) {
+            format!(
+                "`{}` has it: leave the unit out, or give each of the two a schedule of its own.",
+                other.name.value
+            )
+        } else if let Some(meant) = near::certain(name, known.iter().map(String::as_str)) {
+            format!("did you mean `{meant}`?")
+        } else {
             continue;
         };
         sink.push(
@@ -458,7 +484,7 @@ fn misspelt(guest: &Guest, nixos: &NixosGuest, health: &[Spanned<UnitName>], sin
                 format!("nothing of the spec gives `{}` a unit `{name}`", guest.name.value),
             )
             .note("an update is healthy where all of these units run: one that is not there lets each update fail, so NixOS refuses it when the flake is evaluated")
-            .help(format!("did you mean `{meant}`? A unit of your own flake needs nothing here: allow this warning")),
+            .help(format!("{help} A unit that your own flake brings needs nothing here: allow this warning")),
         );
     }
 }
@@ -476,7 +502,7 @@ fn updates(host: &Host, sink: &mut Sink) {
             if let GuestKind::Container(container) = &guest.kind {
                 builds(schedule, guest, nixos, container, place, sink);
             }
-            misspelt(guest, nixos, &update.health, sink);
+            no_such_unit(host, update, guest, nixos, sink);
             if nixos.modules.is_empty() && !is_set_below(nixos, &["services", "moxc", "notify"]) {
                 unheard.push(guest.name.value.as_str());
             }

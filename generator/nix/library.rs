@@ -101,7 +101,14 @@ fn misspelled(attr: &ast::Attr) -> Option<Fault> {
             .copied()
             .filter(|_| name.len() >= 7)
     };
-    let meant = slip::likely(&name, || NAMES.iter().copied()).or_else(several)?;
+    // `mkkIf`: nobody gives a function of their own such a name.
+    let doubled = || {
+        let mut names = NAMES.iter().copied();
+        names.find(|known| slip::is_doubled(&name, known))
+    };
+    let meant = slip::likely(&name, || NAMES.iter().copied())
+        .or_else(several)
+        .or_else(doubled)?;
     let mut fault = fault(
         FaultKind::UnknownFunction,
         range_of(attr),
@@ -137,6 +144,8 @@ mod tests {
         }
         for (name, meant) in [
             ("mapAttr", "mapAttrs"),
+            ("mkkIf", "mkIf"),
+            ("modules.mkIff", "mkIf"),
             ("attrsets.filterAttr", "filterAttrs"),
             ("lists.flaten", "flatten"),
         ] {

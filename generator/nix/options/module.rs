@@ -100,11 +100,27 @@ pub(super) fn setting_faults(path: &AttrPath, json: &Json, rules: &Rules) -> Vec
         .collect()
 }
 
+/// Folders of options that a system has, and no user's home and no part of a flake.
+const OF_A_SYSTEM: &[&str] = &[
+    "boot",
+    "console",
+    "environment",
+    "fileSystems",
+    "hardware",
+    "networking",
+    "security",
+    "swapDevices",
+    "users",
+    "virtualisation",
+    "zramSwap",
+];
+
 pub(super) fn looks_like_one(root: &ast::Root, index: &Index) -> bool {
     let Some(mut expr) = root.expr().map(|expr| without_parentheses(&expr)) else {
         return false;
     };
     let mut takes_module_arguments = false;
+    let mut takes_others = false;
     loop {
         let inner = match &expr {
             Expr::Lambda(lambda) => {
@@ -125,7 +141,9 @@ pub(super) fn looks_like_one(root: &ast::Root, index: &Index) -> bool {
                 takes_module_arguments = pattern.ellipsis_token().is_some()
                     && (arguments.is_empty()
                         || arguments.iter().any(|name| known.contains(&name.as_str())));
-                if !takes_module_arguments {
+                // What `specialArgs` give is called as somebody likes.
+                takes_others = !takes_module_arguments && pattern.ellipsis_token().is_some();
+                if !takes_module_arguments && !takes_others {
                     return false;
                 }
                 lambda.body()
@@ -162,6 +180,12 @@ pub(super) fn looks_like_one(root: &ast::Root, index: &Index) -> bool {
     }) || is_of_darwin(&members);
     if is_foreign {
         return false;
+    }
+    if takes_others {
+        return members.iter().any(|member| {
+            let of_a_system = |name: &str| OF_A_SYSTEM.contains(&name);
+            member.name.as_deref().is_some_and(of_a_system) && leads_to_option(member, ROOT, index)
+        });
     }
     takes_module_arguments
         || (!named("outputs") && ["imports", "config", "options"].into_iter().any(named))
@@ -1908,6 +1932,17 @@ mod tests {
         assert!(module("{ lib, ... }: let x = 1; in { a = x; }"));
         assert!(module("{ networking.hostName = \"a\"; }"));
         assert!(module("{ imports = [ ./a.nix ]; }"));
+        // Arguments that a flake gives, beside what only a system has.
+        assert!(module(
+            "{ inputs, vars, ... }: { imports = [ inputs.a.b ]; networking.hostName = vars.name; }"
+        ));
+        assert!(!module("{ inputs, ... }: { programs.git.enable = true; }"));
+        assert!(!module(
+            "{ inputs, ... }: { flake.nixosModules.a = { }; networking = 1; }"
+        ));
+        assert!(!module(
+            "{ system, hardware }: { networking.hostName = \"a\"; }"
+        ));
         // Its only name may have a slip in it, and no second one.
         assert!(module("{ services.opnessh.enable = true; }"));
         assert!(module("{ serivces.jellyfin.enable = true; }"));

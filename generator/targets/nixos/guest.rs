@@ -7,7 +7,7 @@ use super::{network, scripts, services, settings, update, users};
 use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm, VmDisk};
 use crate::nix::{
     Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoExpr, apply, at, binary, call, function,
-    mk_default, mk_merge, path, reference, select,
+    mk_before, mk_default, mk_merge, path, reference, select,
 };
 use crate::value::{Bus, Firmware, Value};
 
@@ -180,7 +180,7 @@ fn lxc(container: &Container, facts: &mut Attrs) -> Result<(), BuildError> {
 
 fn virtual_machine(host: &Host, vm: &Vm, facts: &mut Attrs) -> Result<(), BuildError> {
     facts.set("services.qemuGuest.enable", mk_default(*vm.agent))?;
-    // The last one is `/dev/console`. One without a device is one all the same, and every write to it fails (register_console
+    // The last one is `/dev/console`, and one of the user's comes behind these. One without a device is one all the same, and every write to it fails (register_console
     // of the kernel takes a ttyS0 that no UART stands behind): so it is named only where the guest has the port.
     let serial = vm.serial.iter().any(|(slot, _)| *slot == 0);
     let consoles: &[&str] = if serial {
@@ -188,7 +188,7 @@ fn virtual_machine(host: &Host, vm: &Vm, facts: &mut Attrs) -> Result<(), BuildE
     } else {
         &["console=tty0"]
     };
-    facts.set("boot.kernelParams", consoles.to_vec())?;
+    facts.set("boot.kernelParams", mk_before(consoles.to_vec()))?;
     facts.set("services.moxc.virtualMachine.enable", mk_default(true))?;
     facts.set(
         "services.moxc.virtualMachine.efi",

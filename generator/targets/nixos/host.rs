@@ -13,7 +13,9 @@ use crate::facts::Facts;
 use crate::facts::root::{self, ROOT, Root, SWAP, boot_disks};
 use crate::facts::tasks::{self, Job};
 use crate::model::{Host, Schedule, Task};
-use crate::nix::{Attrs, BuildError, Built, Formals, block, function, list, mk_default, path};
+use crate::nix::{
+    Attrs, BuildError, Built, Formals, block, function, list, mk_before, mk_default, path,
+};
 use crate::value::{CpuVendor, ExternalKind};
 
 /// The module of the host.
@@ -154,18 +156,19 @@ fn kernel(known: &Facts<'_>, facts: &mut Attrs) -> Result<(), BuildError> {
     }
     let modprobe = boot.modprobe();
     if !modprobe.is_empty() {
-        facts.set("boot.extraModprobeConfig", block(modprobe))?;
+        // Of two lines for one option the last one counts: that is to be the user's.
+        facts.set("boot.extraModprobeConfig", mk_before(block(modprobe)))?;
     }
     let blacklist: Vec<&str> = boot.blacklist().collect();
     if !blacklist.is_empty() {
         facts.set("boot.blacklistedKernelModules", blacklist)?;
     }
     if !boot.parameters().is_empty() {
-        facts.set("boot.kernelParams", boot.parameters().to_vec())?;
+        facts.set("boot.kernelParams", mk_before(boot.parameters().to_vec()))?;
     }
     let rules = boot.udev_rules();
     if !rules.is_empty() {
-        facts.set("services.udev.extraRules", block(rules.clone()))?;
+        facts.set("services.udev.extraRules", mk_before(block(rules.clone())))?;
         facts.set("boot.initrd.services.udev.rules", block(rules))?;
     }
     let forwarding = crate::facts::network::forwarding(host);

@@ -87,7 +87,7 @@
         };
         postgresql.enable = lib.mkDefault true;
       };
-      boot.kernelParams = [
+      boot.kernelParams = lib.mkBefore [
         "console=tty0"
         "console=ttyS0,115200"
       ];

@@ -76,7 +76,7 @@
       settings.PasswordAuthentication = lib.mkDefault false;
     };
   };
-  boot.kernelParams = [
+  boot.kernelParams = lib.mkBefore [
     "console=tty0"
     "console=ttyS0,115200"
   ];

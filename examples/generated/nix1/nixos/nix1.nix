@@ -138,14 +138,14 @@
       "vfio_iommu_type1"
       "vfio_pci"
     ];
-    extraModprobeConfig = ''
+    extraModprobeConfig = lib.mkBefore ''
       options vfio-pci ids=1002:7480,1002:ab30
       softdep amdgpu pre: vfio-pci
       softdep radeon pre: vfio-pci
       softdep snd_hda_intel pre: vfio-pci
       options zfs zfs_arc_max=8589934592
     '';
-    kernelParams = [
+    kernelParams = lib.mkBefore [
       "iommu=pt"
     ];
     kernel.sysctl."net.ipv4.ip_forward" = lib.mkDefault 1;

@@ -45,7 +45,7 @@
     };
   };
   boot = {
-    kernelParams = [
+    kernelParams = lib.mkBefore [
       "console=tty0"
       "console=ttyS0,115200"
     ];

@@ -109,7 +109,7 @@
     unbound.enable = lib.mkDefault true;
     prometheus.exporters.node.enable = lib.mkDefault true;
   };
-  boot.kernelParams = [
+  boot.kernelParams = lib.mkBefore [
     "console=tty0"
     "console=ttyS0,115200"
   ];

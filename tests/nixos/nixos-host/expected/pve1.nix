@@ -149,7 +149,7 @@
         reboot = lib.mkDefault "if-needed";
       };
     };
-    udev.extraRules = ''
+    udev.extraRules = lib.mkBefore ''
       # These are taken by their address: the host may have others of the same make.
       # usb
       ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:03:00.0", ATTR{driver_override}="vfio-pci"
@@ -175,7 +175,7 @@
         ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:03:00.0", ATTR{driver_override}="vfio-pci"
       '';
     };
-    extraModprobeConfig = ''
+    extraModprobeConfig = lib.mkBefore ''
       options vfio-pci ids=10de:2504,10de:228e disable_vga=1
       softdep nouveau pre: vfio-pci
       softdep nvidia pre: vfio-pci
@@ -190,7 +190,7 @@
       "nvidia"
       "nvidiafb"
     ];
-    kernelParams = [
+    kernelParams = lib.mkBefore [
       "iommu=pt"
       "console=tty0"
       "console=ttyS0,115200n8"
