@@ -180,8 +180,9 @@ fn lxc(container: &Container, facts: &mut Attrs) -> Result<(), BuildError> {
 
 fn virtual_machine(host: &Host, vm: &Vm, facts: &mut Attrs) -> Result<(), BuildError> {
     facts.set("services.qemuGuest.enable", mk_default(*vm.agent))?;
-    // The last one is `/dev/console`, and one of the user's comes behind these. One without a device is one all the same, and every write to it fails (register_console
-    // of the kernel takes a ttyS0 that no UART stands behind): so it is named only where the guest has the port.
+    // The last one is `/dev/console`, and one of the user's comes behind these. One without a device is one all the same, and
+    // every write to it fails (register_console of the kernel takes a ttyS0 that no UART stands behind): so it is named only
+    // where the guest has the port.
     let serial = vm.serial.iter().any(|(slot, _)| *slot == 0);
     let consoles: &[&str] = if serial {
         &["console=tty0", "console=ttyS0,115200"]

@@ -56,9 +56,8 @@ pub(super) fn all(
         let mut about = told::view(view).to_owned();
         if picture.is_none() {
             let name = view.as_str();
-            about += &format!(
-                " Of so many guests the page has no picture: `moxc graph --view {name} --format svg` draws it."
-            );
+            about.push_str(" Of so many guests the page has no picture: `moxc graph --view ");
+            about.extend([name, " --format svg` draws it."]);
         }
         Section {
             id: view.as_str().to_owned(),
