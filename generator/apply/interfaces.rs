@@ -25,6 +25,8 @@ pub struct Texts<'a> {
     pub own: &'a str,
     /// What the last run wanted.
     pub left: &'a str,
+    /// Whether files beside this one are the spec's, too. Others are read where the host's own file says so, and only there.
+    pub has_more: bool,
 }
 
 /// What a plan says of an interface that the spec has.
@@ -176,6 +178,7 @@ pub fn merge(texts: Texts<'_>, differs: &Differences<'_>) -> Merged {
         here: pieces(texts.now),
         wanted: pieces(texts.own),
         before: pieces(texts.left),
+        has_more: texts.has_more,
         differs,
     };
     let going = merge.going();
@@ -195,6 +198,7 @@ struct Merge<'a> {
     here: Vec<Piece<'a>>,
     wanted: Vec<Piece<'a>>,
     before: Vec<Piece<'a>>,
+    has_more: bool,
     differs: &'a Differences<'a>,
 }
 
@@ -340,7 +344,8 @@ impl<'a> Merge<'a> {
                         .iter()
                         .all(|name| is_brought_up(&self.here, name))
             } else {
-                !has_line(&self.here, piece) && !has_line(&self.before, piece)
+                let is_wanted = self.has_more || !piece.word.starts_with("source");
+                is_wanted && !has_line(&self.here, piece) && !has_line(&self.before, piece)
             }
         })
     }
@@ -678,7 +683,12 @@ mod tests {
 
     fn merged(now: &str, own: &str, left: &str, all: &[(&'static str, Differs)]) -> Merged {
         merge(
-            Texts { now, own, left },
+            Texts {
+                now,
+                own,
+                left,
+                has_more: false,
+            },
             &all.iter().cloned().collect::<Differences<'_>>(),
         )
     }
@@ -780,6 +790,23 @@ mod tests {
             result.text,
             format!("{own}\nauto vmbr7\niface vmbr7 inet manual\n")
         );
+    }
+
+    #[test]
+    fn files_beside_it_are_read_where_the_host_says_so_or_the_spec_has_some() {
+        let now = with("source /etc/network/interfaces.d/*\n", "");
+        let own = format!("{OWN}\nsource /etc/network/interfaces.d/*\n");
+        let all = [("vmbr0", differs(&["mtu"]))].into_iter().collect();
+        for has_more in [false, true] {
+            let texts = Texts {
+                now: &now,
+                own: &own,
+                left: "",
+                has_more,
+            };
+            let text = merge(texts, &all).text;
+            assert_eq!(text.contains("\nsource "), has_more, "{text}");
+        }
     }
 
     #[test]

@@ -60,6 +60,10 @@ pub fn prepare(
                 now: &now.text,
                 own: &own,
                 left: left.map_or("", String::as_str),
+                // SDN writes a file of its own there (`/etc/network/interfaces.d/sdn`).
+                has_more: files
+                    .iter()
+                    .any(|file| file.path.as_str().starts_with("proxmox/etc/pve/sdn/")),
             };
             let result = interfaces::merge(texts, &of_interfaces(plan));
             planned.going = result.going;
