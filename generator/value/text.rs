@@ -109,18 +109,40 @@ text!(
         }
         let mut parts = text.split(' ');
         let kind = parts.next().unwrap_or_default();
-        let known = ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"];
-        if !known.contains(&kind) {
+        let Some((_, begin)) = KEY_KINDS.iter().find(|(known, _)| *known == kind) else {
+            let known: Vec<&str> = KEY_KINDS.iter().map(|(known, _)| *known).collect();
             return Err(ValueError::at(0..kind.len(), format!("`{kind}` is not a kind of SSH key")).help(format!("one of {}", known.join(", "))));
-        }
+        };
         let blob = parts.next().unwrap_or_default();
         let base64 = blob.trim_end_matches('=');
         if base64.len() < 20 || !base64.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/')) {
             return Err(ValueError::at(kind.len().min(text.len())..text.len(), "the key itself is missing or cut").help("give the whole line of a `.pub` file"));
         }
+        if !begin.bytes().zip(base64.bytes()).all(|(one, other)| one == other) {
+            let at = kind.len() + 1;
+            return Err(ValueError::at(at..at + blob.len(), format!("this is no key of the kind `{kind}`: one begins with `{begin}`")).help("give the whole line of a `.pub` file"));
+        }
         Ok(())
     }
 );
+
+/// The kinds of SSH keys, each with what the base64 of its keys begins with: the length of its name and the name itself (RFC
+/// 4253, 6.6). sshd passes a line over whose two kinds differ.
+const KEY_KINDS: [(&str, &str); 7] = [
+    ("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5"),
+    ("ssh-rsa", "AAAAB3NzaC1yc2"),
+    ("ecdsa-sha2-nistp256", "AAAAE2VjZHNhLXNoYTItbmlzdHAyNT"),
+    ("ecdsa-sha2-nistp384", "AAAAE2VjZHNhLXNoYTItbmlzdHAzOD"),
+    ("ecdsa-sha2-nistp521", "AAAAE2VjZHNhLXNoYTItbmlzdHA1Mj"),
+    (
+        "sk-ssh-ed25519@openssh.com",
+        "AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29t",
+    ),
+    (
+        "sk-ecdsa-sha2-nistp256@openssh.com",
+        "AAAAInNrLWVjZHNhLXNoYTItbmlzdHAyNTZAb3BlbnNzaC5jb2",
+    ),
+];
 
 impl SshKey {
     /// Whether it is the key of `moxc init`, which nobody has.
@@ -303,6 +325,19 @@ mod tests {
                 .is_ok()
         );
         assert!("ssh-ed25519".parse::<SshKey>().is_err());
+        for (text, told) in [
+            (
+                "ssh-ed25519 BAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII",
+                "this is no key of the kind `ssh-ed25519`: one begins with `AAAAC3NzaC1lZDI1NTE5`",
+            ),
+            (
+                "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII",
+                "this is no key of the kind `ssh-rsa`: one begins with `AAAAB3NzaC1yc2`",
+            ),
+        ] {
+            let error = text.parse::<SshKey>().unwrap_err();
+            assert_eq!(error.message, told);
+        }
         assert!("".parse::<SshKey>().is_err());
     }
 
