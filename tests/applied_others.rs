@@ -1,5 +1,7 @@
 //! What others write into the files that a host's apply changes, and what they changed since: it stays where it is theirs.
 
+use std::fs;
+
 use crate::applied::{LIVE, in_use, moxc, reachable, refused};
 use crate::applied_plan::{applied, apply, by_hand, foreign, plan, say, shown};
 use crate::system::{FakeHost, fine};
@@ -721,6 +723,57 @@ fn what_is_refused_of_a_locked_guest_comes_once_the_lock_is_gone() {
         assert!(host.read(SERVICES).contains("memory: 6144\n"));
         assert_eq!(shown(&plan(&host, &[]), "ct/110"), [""; 0]);
     }
+}
+
+/// What a run has made stays at its undo; what it only began to make may be there or not.
+#[test]
+fn what_was_only_begun_is_not_said_to_stay() {
+    let host = applied();
+    let spec = host.read("host.toml");
+    let more = "[storage.datasets.more]\npool = \"rpool\"\nuse = \"vm-disks\"\n";
+    host.write("host.toml", &format!("{spec}\n{more}"));
+    host.write("fail", "zfs create");
+    let said = apply(&host, &["--only", "pools"]);
+    assert_eq!(said.status, Some(1), "{}\n{}", said.out, said.err);
+    let told = |end: &str| {
+        let said = moxc(&host, &["undo", LIVE, "--dry-run"]);
+        fine(&said);
+        let lines = said.err.lines();
+        let about: Vec<&str> = lines
+            .filter(|line| line.starts_with("what `zfs create "))
+            .collect();
+        assert_eq!(about.len(), 1, "{}", said.err);
+        assert!(about[0].ends_with(end), "{}", about[0]);
+    };
+    told("` makes may be there: the run ended before that was done");
+    fs::remove_file(host.path("fail")).expect("it is there");
+    fine(&apply(&host, &["--only", "pools"]));
+    told("rpool/more` makes stays");
+}
+
+/// Proxmox VE's Perl writes a letter up to `ÿ` as one byte where nothing else encodes it.
+#[test]
+fn a_letter_that_proxmox_ve_wrote_as_one_byte_is_that_letter() {
+    let host = applied();
+    let vm = "root/etc/pve/nodes/pve1/qemu-server/111.conf";
+    let extra = |user: &str| format!("[vms.workstation.extra]\nciuser = \"{user}\"\n");
+    let spec = host.read("host.toml");
+    host.write("host.toml", &format!("{spec}\n{}", extra("jörg")));
+    fine(&apply(&host, &["--only", "vm/111"]));
+    assert!(host.read(vm).contains("ciuser: jörg\n"));
+    let mut bytes = host.read(vm).into_bytes();
+    let at = bytes.windows(2).position(|two| two == "ö".as_bytes());
+    let at = at.expect("it is there");
+    bytes.splice(at..at + 2, [0xf6]);
+    fs::write(host.path(vm), &bytes).expect("a file");
+    assert_eq!(shown(&plan(&host, &[]), "vm/111"), [""; 0]);
+    fine(&apply(&host, &["--only", "vm/111"]));
+    assert_eq!(fs::read(host.path(vm)).expect("a file"), bytes);
+    say(&host, "jörg", "jürgen");
+    let changes = shown(&plan(&host, &[]), "vm/111");
+    assert_eq!(changes, ["vm/111 ciuser: jörg > jürgen (spec)"]);
+    fine(&apply(&host, &["--only", "vm/111"]));
+    assert!(host.read(vm).contains("ciuser: jürgen\n"));
 }
 
 /// A guest that a run made and could not note is its own, though there is nothing to change of it.

@@ -139,17 +139,14 @@ impl Tree {
             return;
         }
         self.size += bytes.len();
-        let text = String::from_utf8_lossy(bytes);
-        if matches!(text, std::borrow::Cow::Owned(_)) {
-            self.note(
-                path,
-                "some of its bytes are no UTF-8, and stand as `\u{fffd}`",
-            );
+        let (text, is_latin1) = decoded(bytes);
+        if is_latin1 {
+            self.note(path, "lines of it are no UTF-8, and are read as Latin-1");
         }
         let text = if text.contains("\r\n") {
             text.replace("\r\n", "\n")
         } else {
-            text.into_owned()
+            text
         };
         // A checkout without links has files that hold their targets.
         let target = text.trim_end();
@@ -379,6 +376,23 @@ impl Tree {
 }
 
 /// The links that Proxmox VE's own file system shows in `/etc/pve`.
+/// A file as text, and whether lines of it are no UTF-8. Proxmox VE's Perl writes a letter up to `ÿ` as one byte where nothing else
+/// encodes it (`ciuser`), and reads it so.
+fn decoded(bytes: &[u8]) -> (String, bool) {
+    let bytes = match String::from_utf8(bytes.to_vec()) {
+        Ok(text) => return (text, false),
+        Err(error) => error.into_bytes(),
+    };
+    let mut text = String::with_capacity(bytes.len() + 16);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match std::str::from_utf8(line) {
+            Ok(line) => text.push_str(line),
+            Err(_) => text.extend(line.iter().map(|byte| char::from(*byte))),
+        }
+    }
+    (text, true)
+}
+
 fn is_link_of_pve(path: &str) -> bool {
     matches!(
         path,

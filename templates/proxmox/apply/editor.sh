@@ -568,6 +568,8 @@ sub read_guest {
   my (%options, @order, %raw, $notes);
   my $section = '';
   for my $line (lines_of($text)) {
+    # A line that is no UTF-8 is as Perl writes letters up to `ÿ` where nothing else encodes them.
+    utf8::encode($line) unless utf8::decode(my $copy = $line);
     $line =~ s/\s+\z//;
     if ($line =~ /\A\[(.*)\]\z/) { $section = lc $1; next }
     my $pending = $section eq 'pending' || $section eq 'pve:pending';

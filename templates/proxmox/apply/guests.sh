@@ -623,8 +623,9 @@ image() {
   fi
   if [[ -n $download && $volume == *:vztmpl/* ]]; then
     if intend "$(shown pveam download "$store" "${volume#*:vztmpl/}")"; then
-      undoable stays "the template $volume"
+      undoable making "the template $volume"
       doing pveam download "$store" "${volume#*:vztmpl/}"
+      undoable made "the template $volume"
     fi
     return 0
   fi
@@ -649,10 +650,11 @@ bring_template() {
   if [[ $path != /* ]]; then
     fail "$step_title: the storage $store does not say where $volume belongs"
   fi
-  undoable stays "the template $volume"
+  undoable making "the template $volume"
   doing mkdir -p -- "$(dirname -- "$root$path")"
   doing install -m 644 -- "$root$1" "$root$path.part"
   doing mv -f -- "$root$path.part" "$root$path"
+  undoable made "the template $volume"
 }
 
 # is_made VMID: whether the guest is there, so that nothing is needed to make it.

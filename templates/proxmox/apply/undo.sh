@@ -168,12 +168,24 @@ undo_note() {
         complain stays "$2 stays"
       fi
       ;;
+    making | made) undo_made "$@" ;;
     volume) undo_volume "$2" "$3" ;;
     size) undo_size "$2" "$3" ;;
     network) ;;
     *) problem "the note \`${1:-}\` is not known: this undo.sh is of another moxc" ;;
   esac
 }
+
+# undo_made making|made WHAT: what a run has begun to make, and what it has made, which is noted later and so read first.
+undo_made() {
+  if [[ $1 == made ]]; then
+    made_notes+=$2$'\n'
+    [[ -z $looking ]] || complain stays "$2 stays"
+  elif [[ -n $looking && $made_notes != *$'\n'"$2"$'\n'* ]]; then
+    complain stays "$2 may be there: the run ended before that was done"
+  fi
+}
+made_notes=$'\n'
 
 # undo_making VMID: a guest that the run made stays, and is known as ours in later runs, too.
 undo_making() {

@@ -450,7 +450,7 @@ make_boot() {
 
 # pools: what storage/create.sh would do, and does. What it sets on pools that are there is noted beforehand.
 pools() {
-  local planned one words dataset setting value source
+  local planned one words dataset setting value source made=()
   if [[ -n $skipping ]]; then
     return 0
   fi
@@ -493,11 +493,17 @@ pools() {
           undoable stays "${setting%%=*} of $dataset, of which nobody says what it was"
         fi
         ;;
-      'zpool create' | 'zfs create' | 'zpool add' | 'lvcreate '* | 'vgcreate '*) undoable stays "what this made: ${words[*]:0:40}" ;;
+      'zpool create' | 'zfs create' | 'zpool add' | 'lvcreate '* | 'vgcreate '*)
+        made+=("what \`${words[*]:0:40}\` makes")
+        undoable making "${made[-1]}"
+        ;;
     esac
   done <<<"$planned"
   gather_pool_options
   doing bash "$tree/storage/create.sh" "${pool_options[@]}"
+  for one in "${made[@]}"; do
+    undoable made "$one"
+  done
 }
 
 # gather_pool_options: what storage/create.sh is called with, in `pool_options`.
