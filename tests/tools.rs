@@ -320,7 +320,7 @@ fn however_a_tool_ends_it_tidies_up_and_sums_up() {
             "run sh -c 'echo said; echo more >&2; exit 7'",
             1,
             "error",
-            "failed: nothing was done",
+            "failed: not finished, commands run: 1",
         ),
         (
             "failed one; found two",
@@ -347,6 +347,18 @@ fn however_a_tool_ends_it_tidies_up_and_sums_up() {
             143,
             "info",
             "ended by a signal: nothing was finished",
+        ),
+        (
+            "run true; kill -TERM $$; sleep 9",
+            143,
+            "info",
+            "ended by a signal: not finished, commands run: 1",
+        ),
+        (
+            "run true; found two",
+            5,
+            "warning",
+            "done, and wants a look: changes: 1",
         ),
     ] {
         let host = Host::new();

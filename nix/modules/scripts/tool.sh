@@ -433,12 +433,14 @@ closing() {
   for what in "${told[@]}"; do problems+=,$(json_string "$what"); done
   what=${list#, }
   if [[ -z $what ]]; then
-    if ((status > 128)); then
+    if ((changes)) && ((status == 0 || status == 5)); then
+      what="changes: $changes"
+    elif ((changes)) && [[ -z $dry_run ]]; then
+      what="not finished, commands run: $changes"
+    elif ((status > 128)); then
       what='nothing was finished'
     elif ((status)); then
       what='nothing was done'
-    elif ((changes)); then
-      what="changes: $changes"
     else
       what='nothing to do'
     fi
