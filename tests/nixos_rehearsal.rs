@@ -111,7 +111,7 @@ impl Machine {
             // An activation that hangs is ended after an hour: here after two seconds, and the others have all their time.
             let text = tool(name).replace(
                 r"*/switch-to-configuration\ *) printf 3600",
-                r#"never) ;; */switch-to-configuration\ *)
+                r#"never) printf 3600 ;; */switch-to-configuration\ *)
       local of && of=$(cd -- "${1%/bin/*}" && pwd -P)
       if grep -qs hangs "$M/behaviour-${of##*-}"; then printf 2; else printf 3600; fi"#,
             );
