@@ -391,6 +391,15 @@ fn the_trees_script_leaves_an_edit_to_a_plan() {
 
 const SERVICES: &str = "root/etc/pve/nodes/pve1/lxc/110.conf";
 
+/// The container becomes one that no run has left.
+fn forget_services(host: &FakeHost) {
+    const RECORD: &str = "root/var/lib/moxc/applied.json";
+    let mut record: serde_json::Value = serde_json::from_str(&host.read(RECORD)).expect("JSON");
+    let files = record["files"].as_object_mut().expect("files");
+    files.remove("etc/pve/lxc/110.conf").expect("a record");
+    host.write(RECORD, &record.to_string());
+}
+
 /// The raw lines of a container that a spec has.
 fn say_lines(host: &FakeHost, from: &str, lines: &[&str]) -> String {
     let to = format!("[containers.services]\nlxc = {lines:?}\n");
@@ -647,13 +656,7 @@ fn a_guest_that_stays_at_an_undo_is_known_afterwards() {
 #[test]
 fn a_raw_key_of_a_guest_that_is_taken_over_is_the_specs() {
     let host = applied();
-    let mut record: serde_json::Value =
-        serde_json::from_str(&host.read("root/var/lib/moxc/applied.json")).expect("JSON");
-    record["files"]
-        .as_object_mut()
-        .expect("files")
-        .remove("etc/pve/lxc/110.conf");
-    host.write("root/var/lib/moxc/applied.json", &record.to_string());
+    forget_services(&host);
     let (old, theirs) = (
         "lxc.cap.drop: sys_time",
         "lxc.mount.entry: /mine mine none bind",
@@ -686,11 +689,7 @@ fn what_is_refused_of_a_locked_guest_comes_once_the_lock_is_gone() {
         let theirs = "lxc.tty.max: 3";
         let free = format!("{}{theirs}\n", host.read(SERVICES));
         if adopts {
-            let mut record: serde_json::Value =
-                serde_json::from_str(&host.read("root/var/lib/moxc/applied.json")).expect("JSON");
-            let files = record["files"].as_object_mut().expect("files");
-            files.remove("etc/pve/lxc/110.conf");
-            host.write("root/var/lib/moxc/applied.json", &record.to_string());
+            forget_services(&host);
         }
         host.write(SERVICES, &format!("{free}lock: backup\n"));
         say(&host, "= \"8 GiB\"", "= \"6 GiB\"");
