@@ -827,6 +827,77 @@ fn a_device_that_is_not_there_is_told_before_anything_is_done() {
     );
 }
 
+/// What a guest is given and the host does not have now is told beforehand: the rest of the run needs none of it.
+#[test]
+fn a_folder_or_a_card_that_is_not_there_is_told_beforehand() {
+    let host = in_use();
+    host.write("root/sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n");
+    say(
+        &host,
+        "[[containers.services.network]]\n",
+        "[containers.services.mounts]\nmedia = { host-path = \"/srv/media\", path = \"/media\" }\n\n\
+         [[containers.services.network]]\n",
+    );
+    let notes = || {
+        let said = moxc(
+            &host,
+            &[
+                "apply",
+                "host.toml",
+                "--live",
+                LIVE,
+                "--dry-run",
+                "--skip",
+                "network",
+            ],
+        );
+        fine(&said);
+        let told = |line: &&str| line.contains("is not there now");
+        said.err
+            .lines()
+            .filter(told)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        notes(),
+        [
+            "/etc/pve/mapping/pci.cfg: the device 0000:03:00.0 is not there now: a guest that gets it does not start",
+            "guest 110 (services): mp0 is the folder /srv/media, which is not there now: without it the guest is not made, and \
+             does not start",
+        ]
+    );
+    fs::create_dir_all(host.path("root/srv/media")).expect("a folder");
+    host.write("root/sys/bus/pci/devices/0000:03:00.0/vendor", "0x1022\n");
+    assert_eq!(notes(), Vec::<String>::new());
+}
+
+/// What Proxmox VE holds a mapping to, and the spec does not say, is taken from the device.
+#[test]
+fn a_mapping_holds_the_group_and_the_subsystem_of_its_device() {
+    let host = in_use();
+    say(&host, "release  = \"8.1\"", "release  = \"9.1\"");
+    say(&host, ", iommu-group = 21 }", " }");
+    let devices = "root/sys/bus/pci/devices";
+    for (device, group) in [("0000:01:00.0", 15), ("0000:03:00.0", 23)] {
+        host.write(&format!("{devices}/{device}/subsystem_vendor"), "0x1462\n");
+        host.write(&format!("{devices}/{device}/subsystem_device"), "0x7c34\n");
+        std::os::unix::fs::symlink(
+            format!("../../../../kernel/iommu_groups/{group}"),
+            host.path(&format!("{devices}/{device}/iommu_group")),
+        )
+        .expect("a link");
+    }
+    fine(&apply(&host, &["--skip", "network"]));
+    let mappings = host.read("root/etc/pve/mapping/pci.cfg");
+    assert!(
+        mappings.contains("path=0000:03:00.0,iommugroup=23,subsystem-id=1462:7c34\n"),
+        "{mappings}"
+    );
+    assert!(mappings.contains(",subsystem-id=1462:7c34\n"), "{mappings}");
+    assert_eq!(shown(&plan(&host, &[]), "mapping/"), Vec::<String>::new());
+}
+
 /// The beginning of the spec of a new host.
 const NEW_HOST: &str = r#"
 spec = 1

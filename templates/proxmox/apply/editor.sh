@@ -21,8 +21,8 @@ editor_program() {
 #   editor left FILE DIR                        lays out what applied.json holds
 #
 # NOW, WANT and LEFT are files: what is there, what is wanted, what an earlier run left. WANT of a guest may be a list of
-# items, `items:FILE`, each with what it is expected to be. What is told goes to descriptor 3, a line each: keep or conflict, a
-# blank, the text.
+# items, `items:FILE`, each with what it is expected to be. What is told goes to descriptor 3, a line each: keep, absent or
+# conflict, a blank, the text.
 use strict;
 use warnings;
 use JSON::PP ();
@@ -386,7 +386,10 @@ sub merge {
   my @changes;
   my $want_text = slurp($want_path) // '';
   my $left_text = slurp($left_path);
-  if ($policy eq 'mapping') { $_ = defined $_ ? completed($_, $root) : undef for $want_text, $left_text }
+  if ($policy eq 'mapping') {
+    $want_text = completed($want_text, $root);
+    $left_text = completed($left_text, $root, 1) if defined $left_text;
+  }
   my @want = $read->($want_text);
   my %want = map { @$_ } @want;
   if ($kind eq 'firewall') { %order = firewall_order($want_text); $text = as_ordered($text, $left_text // '') }
@@ -533,13 +536,15 @@ sub edit {
 # Mappings of PCI devices, with what the spec does not say of a device taken from the device: Proxmox VE refuses a mapping
 # without the subsystem and the IOMMU group of its device, and from then on holds it to them.
 sub completed {
-  my ($text, $root) = @_;
+  my ($text, $root, $quiet) = @_;
+  my $devices = "$root/sys/bus/pci/devices";
   my @lines = lines_of($text);
   for my $line (@lines) {
-    next if $line !~ /\A\s+map\s.*\bpath=([0-9a-f:.]+)/;
-    my $path = $1 =~ /\.[0-7]\z/ ? $1 : "$1.0";
-    my $device = "$root/sys/bus/pci/devices/$path";
+    my ($path) = $line =~ /\A\s+map\s.*\bpath=([0-9a-f:.]+)/ or next;
+    $path .= '.0' if $path !~ /\.[0-7]\z/;
+    my $device = "$devices/$path";
     my $more = '';
+    note('absent', "the device $path is not there now: a guest that gets it does not start") if !$quiet && -d $devices && !-e $device;
     if ($line !~ /iommugroup=/ && -l "$device/iommu_group") {
       my ($group) = readlink("$device/iommu_group") =~ m{([0-9]{1,6})\z};
       $more .= ",iommugroup=$group" if defined $group;

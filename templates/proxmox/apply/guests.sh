@@ -413,8 +413,9 @@ options() {
   fi
 }
 
-# device_there KIND VMID KEY VALUE: pct takes no device that is not there (get_device_mode_and_rdev of PVE::LXC::Tools), and a
-# machine does not start without one. What a volume is seen by is made with the volume.
+# device_there KIND VMID KEY VALUE: pct takes no device that is not there (get_device_mode_and_rdev of PVE::LXC::Tools), makes no
+# container without the folders that it shares (__mountpoint_mount of PVE::LXC), and a machine does not start without its devices.
+# What a volume is seen by is made with the volume, and a folder may come with a storage of this very run.
 device_there() {
   local device place here=$root/sys/bus/pci/devices
   if [[ -z $looking ]]; then
@@ -424,6 +425,11 @@ device_there() {
     device=${BASH_REMATCH[3]}
     if [[ $device != /dev/zvol/* && ! -e $root$device ]]; then
       problem "guest $2 is given $device ($3), which is not there: attach the device or load its driver, or leave the guest out (--skip $step)"
+    fi
+  elif [[ $1 == pct && $3 =~ ^mp[0-9]+$ && $4 =~ ^(.*,)?(volume=)?(/[^,]*) ]]; then
+    device=${BASH_REMATCH[3]}
+    if [[ $device != /dev/* && ! -d $root$device ]]; then
+      complain note "$step_title: $3 is the folder $device, which is not there now: without it the guest is not made, and does not start"
     fi
   elif [[ $1 == qm && $3 =~ ^hostpci[0-9]+$ && $4 =~ (^|,)(host=)?([0-9A-Fa-f:.\;]+)(,|$) && -d $here ]]; then
     for device in ${BASH_REMATCH[3]//;/ }; do

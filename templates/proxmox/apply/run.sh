@@ -518,6 +518,11 @@ tell_notes() {
           complain kept "${2:+$2: }$text"
         fi
         ;;
+      absent)
+        if [[ -n $looking ]]; then
+          complain note "${2:+$2: }$text"
+        fi
+        ;;
       conflict)
         status=1
         if [[ -n $2 ]]; then
