@@ -7,8 +7,8 @@ use crate::model::{
     CloudInit, GuestNic, GuestUsb, Host, Image, PassedDevice, Passthrough, UsbSource, VmDisk,
 };
 use crate::near::did_you_mean;
-use crate::pve::PveOption;
 use crate::pve::guest_config::parse_boolean;
+use crate::pve::{ConfigFile, PveOption};
 use crate::source::{Span, Spanned};
 use crate::spec::guest::{GuestUsbSpec, ImageSpec, PassthroughSpec};
 use crate::spec::reader::{Int, Reference, ShortOrLong};
@@ -67,6 +67,14 @@ pub(super) fn slot<const MOST: i64>(
     written: Option<Spanned<Int<0, MOST>>>,
 ) -> Option<Spanned<u32>> {
     written.map(|slot| slot.map(Int::get))
+}
+
+/// The number that the name of a row says, where it is the name of its option: a mount `mp1`, a disk `scsi3`. So a row that
+/// comes to stand before others moves none of those.
+pub(super) fn named(name: &Spanned<String>, base: &str, file: ConfigFile) -> Option<Spanned<u32>> {
+    let number = name.value.strip_prefix(base)?.parse().ok()?;
+    let is_option = name.value == format!("{base}{number}") && file.option(&name.value).is_some();
+    is_option.then(|| Spanned::new(number, name.span))
 }
 
 /// A drive that waits for its number.

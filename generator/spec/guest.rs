@@ -487,7 +487,7 @@ table! {
         "fs" fs: opt OneOf<GuestFileSystem>;
         /// The serial number that the guest sees.
         "serial" serial: opt Name;
-        /// Its number on the bus, as in `scsi0`; a free one where left out.
+        /// Its number on the bus, as in `scsi0`. Where left out, a disk called `scsi3` is that, and others take a free one.
         "slot" slot: opt Int<0, 30>;
         ..DriveOptions
     }
@@ -533,7 +533,8 @@ table! {
         "read-only" read_only: opt bool;
         /// Whether backups hold it.
         "backup" backup: opt bool;
-        /// Its number among the container's mounts, as in `mp0`; a free one where left out.
+        /// Its number among the container's mounts, as in `mp0`. Where left out, a mount called `mp3` is that, and others take
+        /// a free one.
         "slot" slot: opt Int<0, 255>;
         ..MountOptions
     }

@@ -92,7 +92,9 @@ impl Resolver<'_> {
         for row in body.mounts.iter().flat_map(|table| &table.rows) {
             let Some(spec) = &row.body else { continue };
             if let Some(mount) = self.mount(&row.key, spec) {
-                wanted.push((mount.name.span, devices::slot(spec.slot)));
+                let slot = devices::slot(spec.slot)
+                    .or_else(|| devices::named(&mount.name, "mp", ConfigFile::Pct));
+                wanted.push((mount.name.span, slot));
                 mounts.push(mount);
             }
         }

@@ -141,10 +141,12 @@ impl Resolver<'_> {
         for row in body.disks.iter().flat_map(|table| &table.rows) {
             let Some(spec) = &row.body else { continue };
             if let Some(disk) = self.vm_disk(&row.key, spec, controller) {
+                let bus = *disk.bus;
+                let by_name = || devices::named(&disk.name, &bus.to_string(), ConfigFile::Qm);
                 wanted.push(Wanted {
                     span: disk.name.span,
-                    bus: Some(*disk.bus),
-                    slot: devices::slot(spec.slot),
+                    bus: Some(bus),
+                    slot: devices::slot(spec.slot).or_else(by_name),
                 });
                 disks.push(disk);
             }

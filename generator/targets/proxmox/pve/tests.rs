@@ -313,6 +313,44 @@ d = { host-path = "/var/tmp", path = "/d" }"#,
 }
 
 #[test]
+fn a_disk_and_a_mount_named_as_their_option_keep_its_number() {
+    let built = container(
+        "9.2",
+        r#"[containers.box.mounts]
+new = { host-path = "/srv/new", path = "/new", backup = false }
+mp0 = { host-path = "/srv/a", path = "/a", backup = false }
+mp05 = { host-path = "/srv/c", path = "/c", backup = false }
+mp7 = { host-path = "/srv/b", path = "/b", backup = false }"#,
+    );
+    for (key, value) in [
+        ("mp0", "/srv/a,mp=/a"),
+        ("mp1", "/srv/new,mp=/new"),
+        ("mp2", "/srv/c,mp=/c"),
+        ("mp7", "/srv/b,mp=/b"),
+    ] {
+        assert_eq!(built.option(200, key), Some(value), "{key}");
+    }
+    let built = vm(
+        "9.2",
+        r#"[vms.web.disks]
+new = { dataset = "vm-disks", size = "1 GiB" }
+scsi0 = { dataset = "vm-disks", size = "2 GiB" }
+scsi3 = { dataset = "vm-disks", size = "3 GiB", bus = "sata" }"#,
+    );
+    for (key, size) in [
+        ("scsi0", ",size=2G"),
+        ("scsi1", ",size=1G"),
+        ("sata0", ",size=3G"),
+    ] {
+        let value = built.option(100, key);
+        assert!(
+            value.is_some_and(|value| value.contains(size)),
+            "{key}: {value:?}"
+        );
+    }
+}
+
+#[test]
 fn sizes_are_whole_mebibytes_and_spelt_in_the_largest_unit() {
     let built = build(
         "9.2",
