@@ -727,6 +727,13 @@ fn scripts_are_commands_with_rights_and_times() {
             "commands": [{ "command": "/run/current-system/sw/bin/copy", "options": ["NOPASSWD"] }],
         }])
     );
+    let told = "services.moxc.automation.scripts.copy: the operator `alice` is no user";
+    assert!(services["warnings"].to_string().contains(told));
+    let known = config(
+        &nixos.join("services.nix"),
+        &format!("{{ imports = [ ({with}) ]; users.users.alice.isNormalUser = true; }}"),
+    );
+    assert!(!known["warnings"].to_string().contains(told));
     let systemd = &services["systemd"];
     let unit = &systemd["services"]["moxc-script-copy"]["serviceConfig"];
     assert_eq!(

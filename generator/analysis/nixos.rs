@@ -17,6 +17,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
         if let Some(nixos) = &guest.nixos {
             nobody(host, guest, nixos, sink);
+            operators(guest, nixos, sink);
             contradictions(guest, nixos, sink);
         }
         if let GuestKind::Vm(vm) = &guest.kind {
@@ -64,6 +65,34 @@ fn is_set_below(nixos: &NixosGuest, folder: &[&str]) -> bool {
                     .is_some_and(|head| head.iter().eq(folder))
             })
         })
+}
+
+/// Reports an operator of a script whom nothing makes a user of the guest (MOX0686): sudo's rule is then for nobody.
+fn operators(guest: &Guest, nixos: &NixosGuest, sink: &mut Sink) {
+    if !nixos.modules.is_empty() || is_set_below(nixos, &["users"]) {
+        return;
+    }
+    let users = nixos.users.iter().map(|user| user.name.value.as_str());
+    let users = users.chain(["root"]);
+    for operator in nixos.scripts.iter().flat_map(|script| &script.operators) {
+        let name = operator.value.as_str();
+        if users.clone().any(|user| user == name) {
+            continue;
+        }
+        let help = near::certain(name, users.clone()).map_or_else(
+            || "add a table of that name to `users`.".to_owned(),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0686,
+                operator.span,
+                format!("nothing of the spec makes `{name}` a user of `{}`", guest.name.value),
+            )
+            .note("who may run a script as root stands in a rule of sudo, and a rule for somebody who is not there is for nobody")
+            .help(format!("{help} A user that your own flake brings needs nothing here: allow this warning")),
+        );
+    }
 }
 
 /// Reports a guest that nobody could log into: an immutable one is refused by NixOS (MOX0690), another one runs on without a

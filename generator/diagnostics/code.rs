@@ -250,6 +250,7 @@ codes! {
     MOX0670 Error   "an account by a name that Windows has already";
     MOX0671 Error   "a domain that the guest cannot join";
     MOX0672 Warning "a check left out that Setup does not make";
+    MOX0686 Warning "an operator who is no user of the guest";
     MOX0687 Warning "a health unit that a guest does not have";
     MOX0688 Warning "a template that NixOS does not make";
     MOX0689 Warning "a NixOS host without the release of its state";

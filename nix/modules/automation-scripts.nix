@@ -176,6 +176,17 @@ in
   config = lib.mkIf (config.services.moxc.enable && cfg.enable) {
     environment.systemPackages = lib.attrValues installed;
 
+    # Users of a directory service are in no configuration: this is told, and no more.
+    warnings = lib.concatLists (
+      lib.mapAttrsToList (
+        name: script:
+        map (
+          user:
+          "services.moxc.automation.scripts.${name}: the operator `${user}` is no user of this machine's configuration"
+        ) (lib.filter (user: !(config.users.users ? ${user})) script.operators)
+      ) cfg.scripts
+    );
+
     security.sudo.extraRules = lib.concatLists (
       lib.mapAttrsToList (
         name: script:
