@@ -417,6 +417,21 @@ fn what_was_changed_by_hand_stays_until_the_spec_says_otherwise() {
         &host.apply(&[], ""),
         "memory is `4096`, and the spec says `12288`",
     );
+    // Two leave the spec, and somebody changed one of them.
+    let host = homelab();
+    fine(&host.apply(&[], ""));
+    let config = host.read(path);
+    let drifted = config.replace("startup: order=2", "startup: order=9");
+    assert_ne!(drifted, config);
+    host.write(path, &drifted);
+    let changed = spec.replace("autostart   = { order = 2 }\n", "");
+    assert_ne!(*spec, changed);
+    host.rebuild(&changed);
+    let said = host.apply(&["--only", "vm/111"], "");
+    fine(&said);
+    assert_eq!(host.changes(), ["qm set 111 --delete onboot"]);
+    let told = "startup is no longer in the spec, but changed by hand since: it stays";
+    assert!(said.err.contains(told), "{}", said.err);
 }
 
 #[test]
