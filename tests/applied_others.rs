@@ -896,6 +896,51 @@ fn a_mapping_holds_the_group_and_the_subsystem_of_its_device() {
     );
     assert!(mappings.contains(",subsystem-id=1462:7c34\n"), "{mappings}");
     assert_eq!(shown(&plan(&host, &[]), "mapping/"), Vec::<String>::new());
+    // What was filled in is no edit by hand: the mapping goes with the device.
+    say(
+        &host,
+        "[\"gpu\", \"gpu-audio\", \"usb\"]",
+        "[\"gpu\", \"gpu-audio\"]",
+    );
+    fine(&apply(&host, &["--skip", "network"]));
+    let mappings = host.read("root/etc/pve/mapping/pci.cfg");
+    assert!(!mappings.contains("03:00.0"), "{mappings}");
+}
+
+/// A job that was there before moxc does not say what is so anyway: that is no edit of it.
+#[test]
+fn a_default_that_a_section_leaves_out_is_no_edit() {
+    let host = in_use();
+    fine(&apply(&host, &["--skip", "network"]));
+    let jobs = "root/etc/pve/jobs.cfg";
+    let short = host.read(jobs).replace("\tenabled 1\n", "");
+    host.write(jobs, &short);
+    assert_eq!(shown(&plan(&host, &[]), "job/"), Vec::<String>::new());
+    say(
+        &host,
+        "on      = \"Sun 12:00\"\n",
+        "on      = \"Sun 13:00\"\n",
+    );
+    let spec = host.read("host.toml");
+    let (before, rest) = spec
+        .split_once("[schedules.local-backup]")
+        .expect("it has one");
+    let (_, behind) = rest.split_once("\n\n").expect("others follow");
+    host.write("host.toml", &format!("{before}{behind}"));
+    let changes = plan(&host, &[]);
+    let gone = shown(&changes, "job/local-backup");
+    assert!(gone.len() == 1 && gone[0].ends_with("(spec)"), "{gone:?}");
+    let changed = shown(&changes, "job/offsite-backup");
+    assert_eq!(
+        changed,
+        ["job/offsite-backup schedule: sun 12:00 > sun 13:00 (spec)"]
+    );
+    fine(&apply(&host, &["--skip", "network"]));
+    assert!(
+        !host.read(jobs).contains("local-backup"),
+        "{}",
+        host.read(jobs)
+    );
 }
 
 /// The beginning of the spec of a new host.

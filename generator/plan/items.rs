@@ -41,8 +41,8 @@ pub(super) trait Rules {
         left: Option<&str>,
         now: Option<&str>,
     ) -> bool {
-        let _ = (object, option);
-        left == now
+        // A default that the record says and the file does not is no edit.
+        left == now || left.is_some() && self.is_same(object, option, now, left)
     }
 
     /// Whether an option is the spec's where it does not say it: then it goes, whoever wrote it.
@@ -243,7 +243,7 @@ pub(super) fn compare(
             before: Some(rules.shown(object, options)),
             after: None,
             class: rules.class(object, None, Kind::Remove),
-            cause: if left == Some(options) {
+            cause: if left.is_some_and(|left| is_as_left(rules, object, left, options)) {
                 Cause::Spec
             } else {
                 Cause::Both
@@ -259,6 +259,15 @@ pub(super) fn compare(
             }),
         });
     }
+}
+
+/// Whether an object is as the last run left it, and nobody has added to it.
+fn is_as_left(rules: &dyn Rules, object: &Object, left: &Options, live: &Options) -> bool {
+    live.keys().all(|option| left.contains_key(option))
+        && left.iter().all(|(option, value)| {
+            let now = live.get(option).map(String::as_str);
+            rules.is_left(object, option, Some(value), now)
+        })
 }
 
 /// Whose change it is that the host lacks an object: somebody took it away, and the spec may have changed it since.
