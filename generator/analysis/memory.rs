@@ -13,11 +13,34 @@ use crate::value::{Balloon, ByteSize, HugePages};
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
     budget(facts, sink);
+    too_few_pages(facts, sink);
     for (_, guest, vm) in host.vms() {
         ballooning(guest, vm, sink);
         huge_pages(guest, vm, sink);
         numa_nodes(guest, vm, sink);
         hotplug(host, guest, vm, sink);
+    }
+}
+
+/// The spec's own words for the kernel keep fewer huge pages than the guests take that can run together (MOX0409).
+fn too_few_pages(facts: &Facts<'_>, sink: &mut Sink) {
+    for pages in facts.pages.iter().filter(|pages| pages.count < pages.taken) {
+        let Some(said) = pages.said else { continue };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0409,
+                said,
+                format!(
+                    "{} huge pages of {} are kept, and guests that run together take {}",
+                    pages.count, pages.page, pages.taken
+                ),
+            )
+            .note("Proxmox VE asks a running kernel for what is missing: memory is in pieces by then, and the guest for which none is left does not start")
+            .help(format!(
+                "say `hugepages={}`, or leave the pages out of `kernel-params`: moxc keeps as many as it takes",
+                pages.taken
+            )),
+        );
     }
 }
 

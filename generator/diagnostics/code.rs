@@ -169,6 +169,7 @@ codes! {
     MOX0406 Error   "memory of no whole number of huge pages";
     MOX0407 Error   "NUMA nodes that Proxmox VE refuses";
     MOX0408 Error   "memory hotplug that cannot work";
+    MOX0409 Warning "fewer huge pages than the guests take";
     MOX0421 Error   "more processors than the host has threads";
     MOX0422 Error   "a pin to a thread that is not there";
     MOX0423 Warning "two guests pinned to the same threads";

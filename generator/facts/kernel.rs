@@ -111,12 +111,33 @@ pub(super) fn of(host: &Host, pages: &[HugePages]) -> Kernel {
         .vms()
         .flat_map(|(_, _, vm)| &vm.passthrough)
         .any(|entry| !entry.rows().is_empty());
-    boot.parameters = parameters(host, pages, reaches_memory);
+    boot.parameters = parameters(host, reaches_memory);
+    let own_pages = pages
+        .iter()
+        .filter(|pages| pages.said.is_none())
+        .flat_map(|pages| {
+            [
+                format!("hugepagesz={}", pages.word()),
+                format!("hugepages={}", pages.count),
+            ]
+        });
+    // A number of pages belongs to the size before it, or to the usual one: pairs stay together, and follow what the spec says.
+    let is_of_pages = |word: &str| word.starts_with("hugepages");
+    let params = &host.boot.kernel_params;
+    let says_pages = params.iter().any(|word| is_of_pages(word.as_str()));
+    if !says_pages {
+        boot.parameters.extend(own_pages.clone());
+    }
+    boot.parameters.extend(console(host));
     // The kernel takes the last of two that contradict each other: the spec's own words.
-    for parameter in &host.boot.kernel_params {
+    for parameter in params {
         let parameter = parameter.as_str().to_owned();
-        boot.parameters.retain(|known| *known != parameter);
+        boot.parameters
+            .retain(|known| *known != parameter || is_of_pages(known));
         boot.parameters.push(parameter);
+    }
+    if says_pages {
+        boot.parameters.extend(own_pages);
     }
     let names = |modules: &[Spanned<ModuleName>]| -> Vec<String> {
         modules
@@ -179,7 +200,7 @@ fn gpu_blacklist(vendor: Option<u16>) -> &'static [&'static str] {
     }
 }
 
-fn parameters(host: &Host, pages: &[HugePages], passes_devices: bool) -> Vec<String> {
+fn parameters(host: &Host, passes_devices: bool) -> Vec<String> {
     let mut parameters = Vec::new();
     if passes_devices {
         let vendor = host.hardware.cpu.as_ref().and_then(|cpu| cpu.vendor);
@@ -190,15 +211,16 @@ fn parameters(host: &Host, pages: &[HugePages], passes_devices: bool) -> Vec<Str
         }
         parameters.push("iommu=pt".to_owned());
     }
-    for pages in pages {
-        parameters.push(format!("hugepagesz={}", pages.word()));
-        parameters.push(format!("hugepages={}", pages.count));
-    }
-    if *host.headless {
-        parameters.push("console=tty0".to_owned());
-        parameters.push(format!("console={SERIAL}"));
-    }
     parameters
+}
+
+/// The consoles of a headless host.
+fn console(host: &Host) -> Vec<String> {
+    if *host.headless {
+        vec!["console=tty0".to_owned(), format!("console={SERIAL}")]
+    } else {
+        Vec::new()
+    }
 }
 
 impl Kernel {

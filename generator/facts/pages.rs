@@ -1,13 +1,16 @@
 //! Huge pages: what the host sets aside for them from its start on.
 //!
 //! The kernel takes them from the host's memory when it starts and gives none back, whoever runs. So the host keeps as
-//! many of each size as the guests take that can run at the same time.
+//! many of each size as the guests take that can run at the same time, or as many as `kernel-params` say.
+//!
+//! Rules of others: Linux, admin-guide/mm/hugetlbpage.rst (`hugepages` belongs to the `hugepagesz` before it).
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::Running;
 use crate::model::{Guest, Host, Vm};
+use crate::source::Span;
 use crate::value::ByteSize;
 
 /// Huge pages of one size.
@@ -17,6 +20,10 @@ pub struct HugePages {
     pub page: ByteSize,
     /// How many the host keeps.
     pub count: u64,
+    /// How many the guests take that can run at the same time.
+    pub taken: u64,
+    /// Where the spec's own words for the kernel say how many it keeps.
+    pub said: Option<Span>,
 }
 
 impl HugePages {
@@ -35,37 +42,81 @@ impl HugePages {
     }
 }
 
-/// How many pages a guest takes, and of which size; none where its memory is in ordinary pages, or where it never runs:
+/// The size of the pages that a guest takes, and how many; none where its memory is in ordinary pages, or where it never runs:
 /// a template is only cloned.
-pub fn of_guest(guest: &Guest, vm: &Vm) -> Option<HugePages> {
+pub fn of_guest(guest: &Guest, vm: &Vm) -> Option<(ByteSize, u64)> {
     let page = vm
         .hugepages
         .filter(|_| !guest.is_template())?
         .value
         .size()?;
     let count = guest.memory.as_bytes().div_ceil(page.as_bytes().max(1));
-    Some(HugePages { page, count })
+    Some((page, count))
+}
+
+/// The size of a page, as the kernel's command line says it.
+fn page_size(word: &str) -> Option<ByteSize> {
+    match word {
+        "1G" | "1024M" | "1048576K" => Some(ByteSize::gib(1)),
+        "2M" | "2048K" => Some(ByteSize::mib(2)),
+        _ => None,
+    }
+}
+
+/// How many pages of each size the spec's own words for the kernel keep, and where they say so.
+fn said(host: &Host) -> BTreeMap<Reverse<ByteSize>, (u64, Span)> {
+    let words = &host.boot.kernel_params;
+    let value = |name: &str| {
+        words
+            .iter()
+            .rev()
+            .find_map(|word| word.as_str().strip_prefix(name))
+    };
+    let mut size = value("default_hugepagesz=").map_or(Some(ByteSize::mib(2)), page_size);
+    let mut said = BTreeMap::new();
+    for word in words {
+        if let Some(word) = word.as_str().strip_prefix("hugepagesz=") {
+            size = page_size(word);
+        } else if let Some(count) = word.as_str().strip_prefix("hugepages=")
+            && let (Some(size), Ok(count)) = (size, count.parse())
+        {
+            said.insert(Reverse(size), (count, word.span));
+        }
+    }
+    said
 }
 
 /// The pages that a host keeps. Larger ones first: they are the harder ones to find in one piece.
 pub(super) fn of(host: &Host, running: &Running) -> Vec<HugePages> {
     let mut weights: BTreeMap<Reverse<ByteSize>, Vec<u64>> = BTreeMap::new();
     for (id, guest, vm) in host.vms() {
-        if let Some(pages) = of_guest(guest, vm) {
+        if let Some((page, count)) = of_guest(guest, vm) {
             let weight = weights
-                .entry(Reverse(pages.page))
+                .entry(Reverse(page))
                 .or_insert_with(|| vec![0; host.guests.len()]);
-            weight[id.index()] = pages.count;
+            weight[id.index()] = count;
         }
+    }
+    let said = said(host);
+    for page in said.keys() {
+        weights
+            .entry(*page)
+            .or_insert_with(|| vec![0; host.guests.len()]);
     }
     weights
         .into_iter()
-        .map(|(Reverse(page), weight)| HugePages {
-            page,
-            count: running
+        .map(|(page, weight)| {
+            let taken = running
                 .heaviest(&weight)
                 .iter()
-                .fold(0, |sum: u64, id| sum.saturating_add(weight[id.index()])),
+                .fold(0, |sum: u64, id| sum.saturating_add(weight[id.index()]));
+            let said = said.get(&page);
+            HugePages {
+                page: page.0,
+                count: said.map_or(taken, |(count, _)| *count),
+                taken,
+                said: said.map(|(_, span)| *span),
+            }
         })
         .collect()
 }
@@ -118,6 +169,48 @@ mod tests {
         ));
         // Pages alone can be more than there is.
         assert!(too_much(&vm("a", 100, 70, PAGES)));
+    }
+
+    #[test]
+    fn what_the_spec_tells_the_kernel_counts() {
+        let parameters = |words: &str, guests: &str| {
+            let host = host(&format!("[boot]\nkernel-params = [{words}]\n{guests}"));
+            let facts = Facts::of(&host);
+            let parameters = facts.kernel.parameters.iter();
+            let parameters: Vec<&str> = parameters
+                .map(String::as_str)
+                .filter(|word| word.contains("huge") || *word == "quiet")
+                .collect();
+            parameters.join(" ")
+        };
+        let one = vm("a", 100, 4, PAGES);
+        let both = one.clone() + &vm("b", 101, 2, "hugepages = \"2 MiB\"\n");
+        for (words, guests, all) in [
+            ("\"quiet\"", &one, "hugepagesz=1G hugepages=4 quiet"),
+            (
+                "\"hugepagesz=1G\", \"hugepages=8\", \"quiet\"",
+                &one,
+                "hugepagesz=1G hugepages=8 quiet",
+            ),
+            (
+                "\"default_hugepagesz=1G\", \"hugepages=8\"",
+                &both,
+                "default_hugepagesz=1G hugepages=8 hugepagesz=2M hugepages=1024",
+            ),
+            (
+                "\"hugepagesz=1G\", \"hugepages=4\", \"hugepagesz=2M\", \"hugepages=4\"",
+                &both,
+                "hugepagesz=1G hugepages=4 hugepagesz=2M hugepages=4",
+            ),
+        ] {
+            assert_eq!(parameters(words, guests), all, "{words}");
+        }
+        // They are gone for everybody, whoever takes them.
+        let host = host("[boot]\nkernel-params = [\"hugepages=4096\"]\n");
+        assert_eq!(
+            Facts::of(&host).pages[0].size(),
+            crate::value::ByteSize::gib(8)
+        );
     }
 
     #[test]
