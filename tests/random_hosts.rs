@@ -10,7 +10,7 @@ use std::path::Path;
 
 use moxc::adopt;
 use moxc::live::{self, Folder, FolderEntry, Snapshot};
-use moxc::plan::{self, Plan, Wanted};
+use moxc::plan::{self, Object, Plan, Wanted};
 use moxc::targets::Target;
 
 use crate::in_memory::Compiled;
@@ -935,12 +935,25 @@ fn hosts_made_up_by_chance_are_adopted_and_nothing_changes() {
         }
         match &adopted.plan {
             None => wrong.push(format!("host {seed} does not compile: {:?}", adopted.found)),
-            Some(plan) => wrong.extend(plan.changes.iter().map(|change| {
-                format!(
-                    "host {seed}: {} {:?} would change",
-                    change.object, change.option
-                )
-            })),
+            Some(plan) => {
+                wrong.extend(plan.changes.iter().map(|change| {
+                    format!(
+                        "host {seed}: {} {:?} would change",
+                        change.object, change.option
+                    )
+                }));
+                // What the spec does not say of a guest would be lost where the guest is made anew.
+                let unsaid = plan.foreign.iter().filter(|foreign| {
+                    foreign.option.is_some()
+                        && matches!(foreign.object, Object::Vm(_) | Object::Ct(_))
+                });
+                wrong.extend(unsaid.map(|foreign| {
+                    format!(
+                        "host {seed}: {} {:?} is not said",
+                        foreign.object, foreign.option
+                    )
+                }));
+            }
         }
     }
     assert!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::doc::Toml;
-use super::guest::{Guest, volume};
+use super::guest::{Guest, said_of_card, volume};
 use super::write::{NoteKind, Writing};
 use crate::pve::decode_text;
 use crate::value::{Bus, Choice as _, GuestAddress, Name, SpecString, SshKey};
@@ -151,10 +151,8 @@ fn keys(guest: &Guest<'_>) -> Option<Vec<String>> {
 fn addresses(guest: &Guest<'_>) -> Option<Addresses> {
     let mut addresses = Addresses::new();
     for (slot, option) in guest.numbered("ipconfig") {
-        let card = format!("net{slot}");
-        if !guest.options.contains_key(&card) {
-            return None;
-        }
+        // A card in Proxmox VE's own words has its address in these, too.
+        said_of_card(guest, &format!("net{slot}"))?;
         let mut said = Vec::new();
         for (key, value) in guest.parts(&option, &guest.options[&option]) {
             let (key, is_address) = match key.as_str() {

@@ -311,6 +311,19 @@ pub(super) fn is_odd_card(parts: &BTreeMap<String, String>) -> bool {
     below("mtu", 576) || below("tag", 2) || trunks.is_some_and(|trunks| trunks.is_err())
 }
 
+/// What a card says, and the bridge that it is on; none where the language has no word for something of it.
+pub(super) fn said_of_card(
+    guest: &Guest<'_>,
+    option: &str,
+) -> Option<(String, BTreeMap<String, String>)> {
+    let mut parts = guest.parts(option, guest.options.get(option)?);
+    let file = guest.live.kind.config_file();
+    file.option(option).and_then(OptionSchema::sub_options)?;
+    let bridge = parts.remove("bridge")?;
+    let is_known = !is_odd_card(&parts) && parts.values().all(|part| !is_blanked(part));
+    is_known.then_some((bridge, parts))
+}
+
 /// A card's bridge, VLAN and what else both kinds of guests say of one.
 pub(super) fn card(
     guest: &Guest<'_>,

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use super::cloud_init::{self, Addresses};
 use super::doc::Toml;
 use super::guest::{
-    DeviceRow, Guest, card, disk_size, identity, is_odd_card, mebibytes, start, volume, weights,
+    DeviceRow, Guest, card, disk_size, identity, mebibytes, said_of_card, start, volume, weights,
 };
 use super::write::{Writing, kebab, sub_value};
-use crate::live::secrets::is_blanked;
 use crate::pve::default_processor_and_machine;
-use crate::pve::schema::OptionSchema;
 use crate::spec::schema_keys::{SchemaTable, VmOptions};
 use crate::value::{Bus, Choice as _, Name, SpecString, VolumeName};
 
@@ -239,7 +237,12 @@ fn small_things(writing: &Writing<'_>, guest: &mut Guest<'_>) {
     let controller = guest.take("scsihw");
     if !guest.raw.contains_key("scsihw") {
         let controller = controller.unwrap_or_else(|| "lsi".to_owned());
-        if controller != "virtio-scsi-single" || !writing.minimal {
+        // moxc writes its usual one where a disk is on it.
+        let is_disk = |(key, value): (&str, &str)| {
+            key != "scsihw" && key.starts_with("scsi") && !value.contains("media=cdrom")
+        };
+        let is_used = guest.live.config.options().any(is_disk);
+        if controller != "virtio-scsi-single" || !is_used || !writing.minimal {
             guest.table.set_as("scsi-controller", controller, "scsihw");
         }
     }
@@ -575,16 +578,8 @@ fn usb(writing: &Writing<'_>, guest: &mut Guest<'_>) {
 
 fn cards(guest: &mut Guest<'_>, addresses: &Addresses) {
     let mut found = Vec::new();
-    let file = guest.live.kind.config_file();
     for (slot, option) in guest.numbered("net") {
-        let value = guest.options[&option].clone();
-        let mut parts = guest.parts(&option, &value);
-        let known = file.option(&option).and_then(OptionSchema::sub_options);
-        let (Some(bridge), true, Some(_)) = (
-            parts.remove("bridge"),
-            !is_odd_card(&parts) && parts.values().all(|part| !is_blanked(part)),
-            known,
-        ) else {
+        let Some((bridge, mut parts)) = said_of_card(guest, &option) else {
             guest.take_raw(&option);
             continue;
         };
