@@ -301,6 +301,8 @@ fn an_edit_of_an_own_file_goes_by_its_name() {
         host.read(&root)
     );
     host.write(&root, &edited);
+    let cache = "root/sys/module/zfs/parameters/zfs_arc_max";
+    host.write(cache, "17179869184\n");
     // The spec says what it said: the edit stays.
     let said = apply(&host, &["--skip", "network"]);
     fine(&said);
@@ -321,8 +323,11 @@ fn an_edit_of_an_own_file_goes_by_its_name() {
     fine(&apply(&host, &["--skip", "network", "--confirm", &name]));
     assert!(host.read(&root).contains("zfs_arc_max=3221225472"));
     assert!(!host.read(&root).contains("mine"));
+    // The running cache follows, there and back.
+    assert_eq!(host.read(cache), "3221225472");
     fine(&moxc(&host, &["undo", LIVE, "--yes"]));
     assert_eq!(host.read(&root), edited);
+    assert_eq!(host.read(cache), "17179869184");
 }
 
 /// What a spec says of a store is what the host's own word becomes.

@@ -421,19 +421,19 @@ reload() {
 
 # boot: the initial RAM disk and the boot loader, where their files changed.
 boot() {
-  local word
+  local word bounds=etc/modprobe.d/zfs.conf
   if [[ -n $skipping ]] || ! is_pending boot; then
     return 0
   fi
   intend 'the initial RAM disk is made anew; it takes effect when the host starts the next time' || return 0
-  if [[ -e $tree/etc/modprobe.d/zfs.conf && -d $root/sys/module/zfs/parameters ]]; then
-    # The cache takes its bounds at once; no restart is needed for them.
+  # The cache takes its bounds at once; no restart is needed for them. What stands on the host counts: an edit may have stayed.
+  if [[ (-n $undoing || -e $tree/$bounds) && -e $root/$bounds && -d $root/sys/module/zfs/parameters ]]; then
     while read -r word; do
       if [[ $word =~ ^(zfs_arc_max|zfs_arc_min)=([0-9]{1,18})$ ]]; then
         printf '%s' "${BASH_REMATCH[2]}" >"$root/sys/module/zfs/parameters/${BASH_REMATCH[1]}" 2>/dev/null ||
           complain note "${BASH_REMATCH[1]} waits for the next start"
       fi
-    done < <(awk '$1 == "options" && $2 == "zfs" { for (i = 3; i <= NF; i++) print $i }' "$tree/etc/modprobe.d/zfs.conf")
+    done < <(awk '$1 == "options" && $2 == "zfs" { for (i = 3; i <= NF; i++) print $i }' "$root/$bounds")
   fi
   make_boot
   settled boot
