@@ -396,13 +396,14 @@ fn the_trees_script_leaves_an_edit_to_a_plan() {
 
 const SERVICES: &str = "root/etc/pve/nodes/pve1/lxc/110.conf";
 
-/// The container becomes one that no run has left.
-fn forget_services(host: &FakeHost) {
+/// The container becomes one that no run has left. Gives what the record had of it.
+fn forget_services(host: &FakeHost) -> serde_json::Value {
     const RECORD: &str = "root/var/lib/moxc/applied.json";
     let mut record: serde_json::Value = serde_json::from_str(&host.read(RECORD)).expect("JSON");
     let files = record["files"].as_object_mut().expect("files");
-    files.remove("etc/pve/lxc/110.conf").expect("a record");
+    let text = files.remove("etc/pve/lxc/110.conf").expect("a record");
     host.write(RECORD, &record.to_string());
+    text
 }
 
 /// The raw lines of a container that a spec has.
@@ -784,11 +785,8 @@ fn a_letter_that_proxmox_ve_wrote_as_one_byte_is_that_letter() {
 #[test]
 fn a_guest_that_a_run_made_and_did_not_note_is_noted_by_the_next() {
     let host = applied();
-    let mut record: serde_json::Value =
-        serde_json::from_str(&host.read("root/var/lib/moxc/applied.json")).expect("JSON");
     let path = "etc/pve/lxc/110.conf";
-    let text = record["files"].as_object_mut().expect("files").remove(path);
-    host.write("root/var/lib/moxc/applied.json", &record.to_string());
+    let text = Some(forget_services(&host));
     let noted = |by: &str| {
         host.write("root/var/lib/moxc/making/110.conf", by);
         fine(&apply(
