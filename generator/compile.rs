@@ -1,6 +1,7 @@
 //! The stages strung together: every command goes through here.
 
 use crate::diagnostics::Sink;
+use crate::each::put_away;
 use crate::facts::Facts;
 use crate::model::Host;
 use crate::origin::Origin;
@@ -34,6 +35,7 @@ pub fn check_document(
     // After a syntax error a name may only seem unknown, and a table empty: what the reader said is enough.
     let mut later = Sink::new();
     let host = resolve::resolve_for(&spec, addresses, if broken { &mut later } else { sink });
+    put_away(host.guests.len(), spec);
     let mut plan = None;
     if !broken {
         let facts = Facts::of(&host);

@@ -27,6 +27,7 @@ pub mod check;
 pub mod cli;
 pub mod compile;
 pub mod diagnostics;
+pub mod each;
 pub mod facts;
 pub mod fleet;
 pub mod graph;

@@ -4,8 +4,8 @@
 //! are looked up again and again: where there are many, it compares a name with a few dozen that resemble it instead of
 //! with all of them, so that a spec with many wrong names costs no more than its length.
 
-use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// The longest name that is compared with others: the comparison takes as much time as the two are long, multiplied.
 const LONGEST_NAME: usize = 256;
@@ -125,7 +125,7 @@ const NEIGHBOURS: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub struct Near<'a> {
     names: Vec<&'a str>,
-    index: OnceCell<Index>,
+    index: OnceLock<Index>,
 }
 
 impl<'a> Near<'a> {
@@ -133,7 +133,7 @@ impl<'a> Near<'a> {
     pub fn new(names: Vec<&'a str>) -> Self {
         Self {
             names,
-            index: OnceCell::new(),
+            index: OnceLock::new(),
         }
     }
 

@@ -11,6 +11,7 @@ use super::terminal::Terminal;
 use super::{Failure, Status};
 use crate::check;
 use crate::diagnostics::{Lints, Sink, in_order};
+use crate::each::put_away;
 use crate::output::{
     self, FileSet, Options, Output, OutputError, Prepared, Provenance, Report, Scope,
 };
@@ -265,6 +266,7 @@ fn emit_one<'o>(unit: &mut Unit, by: &By<'_, 'o>, templates: &Templates) -> Opti
             compare(&folder, &files, &provenance, &by.options.scope).map(Ready::Compared)
         }
     });
+    put_away(host.guests.len(), files);
     Some(Emitted { tree, told, faulty })
 }
 

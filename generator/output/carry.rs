@@ -367,15 +367,20 @@ impl<'a> Carrier<'a> {
 }
 
 fn write_file(folder: &Folder, name: &OsStr, file: &OutputFile) -> io::Result<()> {
-    let mut out = folder.create_file(name)?;
+    let bits = file.mode.bits();
+    let mut out = folder.create_file(name, bits)?;
     out.write_all(&file.contents)?;
-    out.set_permissions(Permissions::from_mode(file.mode.bits()))?;
+    // Asking costs less than setting, which a file system writes to its journal, and nearly always is all.
+    if rustix::fs::fstat(&out)?.st_mode & 0o7777 != bits {
+        out.set_permissions(Permissions::from_mode(bits))?;
+    }
     sync_one(|| out.sync_all())
 }
 
 fn copy_file(old: &Folder, new: &Folder, name: &OsStr, seen: &Seen, user: u32) -> io::Result<()> {
     let mut from = old.open_file(name)?;
-    let mut to = new.create_file(name)?;
+    // For its owner alone until it is whole.
+    let mut to = new.create_file(name, 0o600)?;
     io::copy(&mut from, &mut to)?;
     let metadata = from.metadata()?;
     // The copy is ours; another user's setuid bit on it would mean something else.

@@ -3,12 +3,12 @@
 //! A [`RelPath`] cannot leave the folder it is resolved in, and a [`FileSet`] cannot hold two files of which one would
 //! hide the other, on any file system that people check a repository out on.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::manifest;
 use crate::source::Places;
@@ -23,16 +23,19 @@ const LONGEST_PATH: usize = 2048;
 /// A backslash is let through only as systemd's `\xHH` (systemd.unit(5), "String Escaping for Inclusion in Unit
 /// Names"): the mount unit of `/mnt/my-disk` must be called `mnt-my\x2ddisk.mount`. Where Windows takes it as a
 /// separator, the parts are still ordinary names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RelPath(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct RelPath(
+    /// Shared: each file's path stands in its set, in what is compared and in the manifest.
+    Arc<str>,
+);
 
 impl RelPath {
     /// Checks `path`; [`PathError`] says which rule it breaks.
     pub fn new(path: impl Into<String>) -> Result<Self, PathError> {
         let path = path.into();
         match broken_rule(&path) {
-            None => Ok(Self(path)),
+            None => Ok(Self(path.into())),
             Some(rule) => Err(PathError { path, rule }),
         }
     }
@@ -56,7 +59,7 @@ impl RelPath {
     pub fn split(&self) -> (Option<&str>, &str) {
         match self.0.rsplit_once('/') {
             Some((folder, name)) => (Some(folder), name),
-            None => (None, &self.0),
+            None => (None, self.as_str()),
         }
     }
 
@@ -68,7 +71,7 @@ impl RelPath {
     /// One of the [`folders`](Self::folders) as a path of its own: the rules hold for each component alone.
     pub(super) fn folder(&self, folder: &str) -> Self {
         debug_assert!(self.folders().any(|own| own == folder));
-        Self(folder.to_owned())
+        Self(folder.into())
     }
 
     /// What file systems that ignore case see. ASCII is enough, as a path holds nothing else.
@@ -111,9 +114,9 @@ impl TryFrom<String> for RelPath {
     }
 }
 
-impl From<RelPath> for String {
-    fn from(path: RelPath) -> Self {
-        path.0
+impl Serialize for RelPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -323,7 +326,7 @@ impl OutputFile {
 pub struct FileSet {
     files: BTreeMap<RelPath, OutputFile>,
     /// Every file and every folder above one, as file systems without case see them.
-    taken: BTreeMap<String, Taken>,
+    taken: HashMap<String, Taken>,
     /// Paths that are never taken in.
     left: BTreeSet<String>,
 }
@@ -331,11 +334,16 @@ pub struct FileSet {
 /// Who has a folded path.
 #[derive(Debug, Clone)]
 struct Taken {
-    /// The path as it is written.
-    spelling: String,
     /// A file there, or one below it where it is a folder.
     file: RelPath,
     is_folder: bool,
+}
+
+impl Taken {
+    /// The path as it is written, from the folded one that it is taken by: ASCII letters are as long in both cases.
+    fn spelling(&self, folded: &str) -> &str {
+        &self.file.as_str()[..folded.len()]
+    }
 }
 
 impl FileSet {
@@ -354,7 +362,8 @@ impl FileSet {
         if self.left.contains(file.path.as_str()) {
             return Ok(());
         }
-        if let Some((kind, other)) = self.clash_of(&file.path) {
+        let folded = file.path.folded();
+        if let Some((kind, other)) = self.clash_of(&file.path, &folded) {
             let other_target = other
                 .and_then(|path| self.files.get(path))
                 .map(|other| other.target);
@@ -367,22 +376,20 @@ impl FileSet {
             }));
         }
         for folder in file.path.folders() {
-            if let Entry::Vacant(entry) = self.taken.entry(folder.to_ascii_lowercase()) {
-                entry.insert(Taken {
-                    spelling: folder.to_owned(),
+            let folder = &folded[..folder.len()];
+            if !self.taken.contains_key(folder) {
+                let taken = Taken {
                     file: file.path.clone(),
                     is_folder: true,
-                });
+                };
+                self.taken.insert(folder.to_owned(), taken);
             }
         }
-        self.taken.insert(
-            file.path.folded(),
-            Taken {
-                spelling: file.path.as_str().to_owned(),
-                file: file.path.clone(),
-                is_folder: false,
-            },
-        );
+        let taken = Taken {
+            file: file.path.clone(),
+            is_folder: false,
+        };
+        self.taken.insert(folded, taken);
         self.files.insert(file.path.clone(), file);
         Ok(())
     }
@@ -393,8 +400,7 @@ impl FileSet {
     }
 
     /// What stands in the way of a file at `path`; no path with the kind is the manifest, which is in no set.
-    fn clash_of(&self, path: &RelPath) -> Option<(ClashKind, Option<&RelPath>)> {
-        let folded = path.folded();
+    fn clash_of(&self, path: &RelPath, folded: &str) -> Option<(ClashKind, Option<&RelPath>)> {
         let reserved = folded
             .strip_prefix(manifest::FILE_NAME)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -402,20 +408,21 @@ impl FileSet {
             return Some((ClashKind::Manifest, None));
         }
         let folder_clash = path.folders().find_map(|folder| {
-            let taken = self.taken.get(&folder.to_ascii_lowercase())?;
+            let folded = &folded[..folder.len()];
+            let taken = self.taken.get(folded)?;
             if !taken.is_folder {
                 Some((ClashKind::FileAndFolder, Some(&taken.file)))
-            } else if taken.spelling != folder {
+            } else if taken.spelling(folded) != folder {
                 Some((ClashKind::CaseOnly, Some(&taken.file)))
             } else {
                 None
             }
         });
         folder_clash.or_else(|| {
-            let taken = self.taken.get(&folded)?;
+            let taken = self.taken.get(folded)?;
             let kind = if taken.is_folder {
                 ClashKind::FileAndFolder
-            } else if taken.spelling == path.as_str() {
+            } else if taken.file == *path {
                 ClashKind::SamePath
             } else {
                 ClashKind::CaseOnly
@@ -431,9 +438,10 @@ impl FileSet {
 
     /// Whether `path` is a folder that a file of the set lies in.
     pub fn has_folder(&self, path: &str) -> bool {
+        let folded = path.to_ascii_lowercase();
         self.taken
-            .get(&path.to_ascii_lowercase())
-            .is_some_and(|taken| taken.is_folder && taken.spelling == path)
+            .get(&folded)
+            .is_some_and(|taken| taken.is_folder && taken.spelling(&folded) == path)
     }
 
     /// The files, sorted by path.
@@ -601,7 +609,7 @@ mod tests {
         assert_eq!(path.folders().collect::<Vec<_>>(), ["a", "a/b"]);
         assert_eq!(path.split(), (Some("a/b"), "c"));
         assert_eq!(
-            path.join("d/e").map(String::from),
+            path.join("d/e").map(|path| path.to_string()),
             Ok("a/b/c/d/e".to_owned())
         );
         assert_eq!(RelPath::new("a").expect("a good path").split(), (None, "a"));

@@ -117,17 +117,13 @@ impl Folder {
         Ok(file)
     }
 
-    /// Creates the file `name`, which must not exist, for its owner alone until its real mode is set.
-    pub(super) fn create_file(&self, name: &OsStr) -> io::Result<File> {
+    /// Creates the file `name`, which must not exist, with at most these permission bits: the umask and the folder's default
+    /// ACL may take some.
+    pub(super) fn create_file(&self, name: &OsStr, bits: u32) -> io::Result<File> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let owner_alone = rustix::fs::Mode::from_raw_mode(0o600);
-        Ok(File::from(rustix::fs::openat(
-            self,
-            name,
-            flags,
-            owner_alone,
-        )?))
+        let mode = rustix::fs::Mode::from_raw_mode(bits);
+        Ok(File::from(rustix::fs::openat(self, name, flags, mode)?))
     }
 
     /// Creates the folder `name`, which must not exist, for its owner alone until its real mode is set.

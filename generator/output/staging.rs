@@ -93,7 +93,7 @@ impl<'a> Staging<'a> {
 
     fn mark(&self) -> io::Result<()> {
         self.folder
-            .create_file(MARKER.as_ref())?
+            .create_file(MARKER.as_ref(), 0o600)?
             .write_all(MARKER_TEXT)
     }
 

@@ -165,7 +165,7 @@ pub fn resolve_for(file: &HostFile, addresses: Addresses, sink: &mut Sink) -> Ho
         guests: crate::model::Arena::default(),
         schedules: crate::model::Arena::default(),
     };
-    model.guests = guests::resolve(rows, &rootless, &model, &index, addresses, sink);
+    model.guests = guests::resolve(&rows, &rootless, &model, &index, addresses, sink);
     model.schedules = schedules::resolve(file, &model, &index, sink);
     schedules::find_stores(&model.vzdump, &model.storage, &index, sink);
     identity::check(&model, sink);

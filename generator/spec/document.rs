@@ -54,12 +54,15 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
     let text = &source.text()[bom..];
     let place = |range: Range<usize>| Span::new(file, range.start + bom..range.end + bom);
     let mut broken = Broken::default();
-    let (opens, rest) = if DeTable::parse_recoverable(text).1.is_empty() {
+    let (mut table, mut errors) = DeTable::parse_recoverable(text);
+    let (opens, rest) = if errors.is_empty() {
         (Vec::new(), None)
     } else {
         open_values(text)
     };
-    let (table, mut errors) = DeTable::parse_recoverable(rest.as_deref().unwrap_or(text));
+    if let Some(rest) = &rest {
+        (table, errors) = DeTable::parse_recoverable(rest);
+    }
     errors.sort_by_key(|error| error.span().map_or(usize::MAX, |span| span.start));
     // Everything behind a bracket or a quote that nothing ends is read as a part of it.
     let end = opens.last().filter(|open| open.next.is_none());

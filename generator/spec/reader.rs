@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::document::Broken;
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::each::each;
 use crate::near::{self, Near, certain, nearest};
 use crate::source::{FileId, SourceMap, Span, Spanned};
 use crate::value::{Choice, SpecString, ValueError, VlanTag, VmId};
@@ -687,27 +688,25 @@ pub struct Row<K, T> {
     pub span: Span,
 }
 
-impl<K: SpecString, T: FromNode> FromNode for Named<K, T> {
+impl<K: SpecString + Send, T: FromNode + Send> FromNode for Named<K, T> {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Value::Table(table) = &node.value else {
             reader.wrong_type(node, "a table with a row for each name");
             return None;
         };
-        let rows = table
-            .entries
-            .iter()
-            .map(|(key, node)| {
-                let name = K::parse(&key.value)
-                    .map_err(|error| reader.report_value(K::CODE, key.span, &key.value, error))
-                    .ok();
-                Row {
-                    key: key.clone(),
-                    name,
-                    body: T::from_node(node, reader),
-                    span: node.span,
-                }
-            })
-            .collect();
+        let (sources, file, broken) = (reader.sources, reader.file, reader.broken);
+        let rows = each(&table.entries, reader.sink, |(key, node), sink| {
+            let reader = &mut Reader::new(sources, sink, file, broken);
+            let name = K::parse(&key.value)
+                .map_err(|error| reader.report_value(K::CODE, key.span, &key.value, error))
+                .ok();
+            Row {
+                key: key.clone(),
+                name,
+                body: T::from_node(node, reader),
+                span: node.span,
+            }
+        });
         Some(Self { rows })
     }
 }

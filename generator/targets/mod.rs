@@ -12,9 +12,10 @@ pub mod proxmox;
 pub mod recovery;
 pub mod windows;
 
-use std::cell::LazyCell;
+use std::sync::LazyLock;
 
 use crate::diagnostics::Sink;
+use crate::each::both_told;
 use crate::facts::Facts;
 use crate::model::Host;
 use crate::origin::Origin;
@@ -94,31 +95,14 @@ impl Plan {
     }
 }
 
-/// From so many guests on a host's targets are worth more than one thread. Of smaller hosts a fleet has one for each.
-const MANY: usize = 200;
-
-/// Does two things, of a host with many guests at the same time.
-fn both<A: Send, B: Send>(
-    host: &Host,
-    one: impl FnOnce() -> A + Send,
-    other: impl FnOnce() -> B + Send,
-) -> (A, B) {
-    if host.guests.len() < MANY {
-        (one(), other())
-    } else {
-        rayon::join(one, other)
-    }
-}
-
 /// Plans every target that may report something.
 pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
-    let mut of_nixos = Sink::new();
-    let (proxmox, nixos) = both(
-        facts.host,
-        || proxmox::plan(facts, origin, sink),
-        || nixos::plan(facts, origin, &mut of_nixos),
+    let (proxmox, nixos) = both_told(
+        facts.host.guests.len(),
+        sink,
+        |sink| proxmox::plan(facts, origin, sink),
+        |sink| nixos::plan(facts, origin, sink),
     );
-    sink.extend(of_nixos);
     Plan {
         origin: origin.clone(),
         proxmox,
@@ -157,7 +141,7 @@ pub fn emit(
     templates: &Templates,
     sink: &mut Sink,
 ) -> FileSet {
-    let facts = LazyCell::new(|| Facts::of(host));
+    let facts = LazyLock::new(|| Facts::of(host));
     let origin = plan.origin.clone();
     let needed = if targets.contains(&Target::Docs) {
         Target::ALL
@@ -165,7 +149,6 @@ pub fn emit(
         targets
     };
     let is_needed = |target| needed.contains(&target);
-    let mut files = FileSet::new();
     // What a target plans goes as soon as it is written down: of a large host the plans are as large as the files.
     let guide = is_needed(Target::Guide).then(|| plan.guide(&facts));
     let Plan {
@@ -174,25 +157,37 @@ pub fn emit(
         windows,
         ..
     } = plan;
-    if is_needed(Target::Proxmox) {
-        proxmox::emit(proxmox, templates, &mut files, sink);
-    }
-    if is_needed(Target::Nixos) {
-        nixos::emit(nixos, templates, &mut files, sink);
-    }
-    if is_needed(Target::Windows) {
-        windows::emit(&windows, templates, &mut files, sink);
-    }
-    if is_needed(Target::Recovery) {
-        let plan = recovery::plan(&facts, &origin);
-        recovery::emit(&plan, templates, &mut files, sink);
-    }
-    if let Some(plan) = guide {
-        guide::emit(&plan, templates, &mut files, sink);
-    }
+    let of_proxmox = |sink: &mut Sink| {
+        let mut files = FileSet::new();
+        if is_needed(Target::Proxmox) {
+            proxmox::emit(proxmox, templates, &mut files, sink);
+        }
+        files
+    };
+    let of_others = |sink: &mut Sink| {
+        let mut files = FileSet::new();
+        if is_needed(Target::Nixos) {
+            nixos::emit(nixos, templates, &mut files, sink);
+        }
+        if is_needed(Target::Windows) {
+            windows::emit(&windows, templates, &mut files, sink);
+        }
+        if is_needed(Target::Recovery) {
+            let plan = recovery::plan(&facts, &origin);
+            recovery::emit(&plan, templates, &mut files, sink);
+        }
+        if let Some(plan) = guide {
+            guide::emit(&plan, templates, &mut files, sink);
+        }
+        let docs = is_needed(Target::Docs).then(|| docs::plan(&facts, &origin));
+        (files, docs)
+    };
+    let (mut files, (others, docs)) = both_told(host.guests.len(), sink, of_proxmox, of_others);
+    files
+        .extend(others)
+        .expect("each target has folders of its own");
     // Last: its page shows every other file.
-    if is_needed(Target::Docs) {
-        let plan = docs::plan(&facts, &origin);
+    if let Some(plan) = docs {
         docs::emit(plan, templates, &mut files, sink);
     }
     if needed.len() == targets.len() {

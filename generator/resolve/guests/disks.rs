@@ -287,7 +287,7 @@ impl Resolver<'_> {
         };
         let Some(placement) = self.state_volume(&keys, purpose, beside) else {
             // A store that is misspelt has been told, and after an error one may only seem to be missing.
-            if !keys.names_a_store() && !self.sink.has_errors() {
+            if !keys.names_a_store() && self.is_sound && !self.sink.has_errors() {
                 self.sink.push(lost_settings(body, firmware));
             }
             return None;

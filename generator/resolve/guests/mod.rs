@@ -30,6 +30,7 @@ mod vm;
 use std::collections::{BTreeMap, HashSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::each::each;
 use crate::model::{Arena, Autostart, Guest, Host, Id, Setting, StoreRef};
 use crate::pve::{PveOption, Release};
 use crate::source::{Span, Spanned};
@@ -81,27 +82,34 @@ pub(super) fn rows<'a>(
     let mut rows = Vec::new();
     let mut rootless = Vec::new();
     let mut broken = Vec::new();
-    for row in file.vms.iter().flat_map(|table| &table.rows) {
-        match &row.body {
-            Some(body) => {
-                let mut options = body.schema.to_vec();
-                options.extend(raw::options_of(body.extra.as_ref(), sink));
-                let body = raw::vm(body, options, release, sink);
-                rows.push(GuestRow::Vm(&row.key, body));
-            }
+    let vms = file.vms.as_ref().map_or(&[][..], |table| &table.rows);
+    let bodies = each(vms, sink, |row, sink| {
+        let body = row.body.as_ref()?;
+        let mut options = body.schema.to_vec();
+        options.extend(raw::options_of(body.extra.as_ref(), sink));
+        Some(raw::vm(body, options, release, sink))
+    });
+    for (row, body) in vms.iter().zip(bodies) {
+        match body {
+            Some(body) => rows.push(GuestRow::Vm(&row.key, body)),
             None => broken.push(&row.key),
         }
     }
-    for row in file.containers.iter().flat_map(|table| &table.rows) {
-        let body = row.body.as_ref().map(|body| {
-            let mut options = body.schema.to_vec();
-            options.extend(raw::options_of(body.extra.as_ref(), sink));
-            raw::container(body, options, release, sink)
-        });
-        let rootfs = body
-            .as_ref()
-            .and_then(|raw| raw.body.rootfs.as_ref())
-            .and_then(|rootfs| rootfs_keys(&rootfs.value).required(index, sink));
+    let containers = file
+        .containers
+        .as_ref()
+        .map_or(&[][..], |table| &table.rows);
+    let bodies = each(containers, sink, |row, sink| {
+        let body = row.body.as_ref()?;
+        let mut options = body.schema.to_vec();
+        options.extend(raw::options_of(body.extra.as_ref(), sink));
+        let raw = raw::container(body, options, release, sink);
+        let rootfs = raw.body.rootfs.as_ref();
+        let rootfs = rootfs.and_then(|rootfs| rootfs_keys(&rootfs.value).required(index, sink));
+        Some((raw, rootfs))
+    });
+    for (row, body) in containers.iter().zip(bodies) {
+        let (body, rootfs) = body.map_or((None, None), |(raw, rootfs)| (Some(raw), rootfs));
         match (body, rootfs) {
             (Some(body), Some(rootfs)) => rows.push(GuestRow::Container(&row.key, body, rootfs)),
             (body, _) => {
@@ -144,28 +152,41 @@ pub(super) fn rows<'a>(
 struct Resolver<'a> {
     host: &'a Host,
     index: &'a Index<'a>,
+    /// Whether no fault of the spec was found before its guests.
+    is_sound: bool,
     sink: &'a mut Sink,
 }
 
 pub(super) fn resolve(
-    rows: Vec<GuestRow<'_>>,
+    rows: &[GuestRow<'_>],
     rootless: &[RawContainer<'_>],
     host: &Host,
     index: &Index<'_>,
     addresses: Addresses,
     sink: &mut Sink,
 ) -> Arena<Guest> {
-    let mut resolver = Resolver { host, index, sink };
+    let is_sound = !sink.has_errors();
+    let mut resolver = Resolver {
+        host,
+        index,
+        is_sound,
+        sink,
+    };
     for body in rootless {
         resolver.look_over(body);
     }
-    let mut guests: Vec<Guest> = rows
-        .into_iter()
-        .map(|row| match row {
-            GuestRow::Vm(name, body) => resolver.vm(name, &body),
-            GuestRow::Container(name, body, rootfs) => resolver.container(name, &body, rootfs),
-        })
-        .collect();
+    let mut guests = each(rows, sink, |row, sink| {
+        let mut resolver = Resolver {
+            host,
+            index,
+            is_sound,
+            sink,
+        };
+        match row {
+            GuestRow::Vm(name, body) => resolver.vm(name, body),
+            GuestRow::Container(name, body, rootfs) => resolver.container(name, body, *rootfs),
+        }
+    });
     part_addresses(host.name.as_str(), addresses, &mut guests);
     Arena::new(guests)
 }

@@ -9,11 +9,12 @@ pub mod page;
 mod told;
 
 use crate::diagnostics::Sink;
+use crate::each::{both, both_told};
 use crate::facts::Facts;
 use crate::graph::{self, Graph, View};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
-use crate::targets::{Target, both};
+use crate::targets::Target;
 use crate::template::Templates;
 
 pub use architecture::Architecture;
@@ -22,6 +23,8 @@ pub use page::Page;
 /// What will stand there.
 #[derive(Debug)]
 pub struct Plan {
+    /// How many guests the host has: it is worth more than one thread where there are many.
+    guests: usize,
     architecture: Architecture,
     page: page::Plan,
 }
@@ -33,20 +36,27 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin) -> Plan {
         .map(|view| (*view, graph::of(*view, facts)))
         .collect();
     let (architecture, page) = both(
-        facts.host,
+        facts.host.guests.len(),
         || architecture::plan(facts, &graphs, origin),
         || page::plan(facts, &graphs, origin),
     );
-    Plan { architecture, page }
+    Plan {
+        guests: facts.host.guests.len(),
+        architecture,
+        page,
+    }
 }
 
 /// Writes it down; `files` holds what every other target has emitted. Reports what a user's template cannot do.
 pub fn emit(plan: Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
-    let text = format!("{}\n", templates.render(&plan.architecture, sink));
-    add("docs/ARCHITECTURE.md", text, files);
-    let page = plan.page.finish(files);
-    let text = templates.render(&page, sink);
-    add(page::PATH, text, files);
+    let (architecture, page) = both_told(
+        plan.guests,
+        sink,
+        |sink| format!("{}\n", templates.render(&plan.architecture, sink)),
+        |sink| templates.render(&plan.page.finish(files), sink),
+    );
+    add("docs/ARCHITECTURE.md", architecture, files);
+    add(page::PATH, page, files);
 }
 
 fn add(path: &str, text: String, files: &mut FileSet) {

@@ -15,12 +15,12 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::each::both;
 use crate::facts::Facts;
 use crate::graph::{self, Graph, View};
 use crate::origin::Origin;
 use crate::output::FileSet;
 use crate::source::Span;
-use crate::targets::both;
 use crate::template::{BuiltIn, one_line};
 
 /// Where it lies.
@@ -241,7 +241,7 @@ pub(super) fn plan(facts: &Facts<'_>, graphs: &[(View, Graph)], origin: &Origin)
     let host = facts.host;
     let in_full = host.guests.len() <= MOST_IN_FULL;
     let (sections, guests) = both(
-        host,
+        host.guests.len(),
         || {
             let pictures = graphs.iter().filter(|_| in_full);
             let pictures = pictures.map(|(view, graph)| (*view, graph::svg_inside(graph)));
