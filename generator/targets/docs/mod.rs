@@ -20,6 +20,9 @@ use crate::template::Templates;
 pub use architecture::Architecture;
 pub use page::Page;
 
+/// The text that GitHub and the like render.
+const ARCHITECTURE: &str = "docs/ARCHITECTURE.md";
+
 /// What will stand there.
 #[derive(Debug)]
 pub struct Plan {
@@ -47,7 +50,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin) -> Plan {
     }
 }
 
-/// Writes it down; `files` holds what every other target has emitted. Reports what a user's template cannot do.
+/// Writes it down; `files` holds what every other target has emitted. The two are made at the same time. Reports what a user's template cannot do.
 pub fn emit(plan: Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
     let (architecture, page) = both_told(
         plan.guests,
@@ -55,7 +58,7 @@ pub fn emit(plan: Plan, templates: &Templates, files: &mut FileSet, sink: &mut S
         |sink| format!("{}\n", templates.render(&plan.architecture, sink)),
         |sink| templates.render(&plan.page.finish(files), sink),
     );
-    add("docs/ARCHITECTURE.md", architecture, files);
+    add(ARCHITECTURE, architecture, files);
     add(page::PATH, page, files);
 }
 

@@ -291,10 +291,14 @@ impl Plan {
     }
 }
 
-/// Every file of the tree by its folder; the page itself and the manifest are among them.
+/// Every file of the tree by its folder; the page itself, what is written beside it and the manifest are among them.
 fn folders(files: &FileSet) -> Vec<Folder> {
     let mut folders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let own = [PATH, crate::output::manifest::FILE_NAME];
+    let own = [
+        PATH,
+        super::ARCHITECTURE,
+        crate::output::manifest::FILE_NAME,
+    ];
     let paths = files.iter().map(|file| file.path.as_str()).chain(own);
     for path in paths {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
