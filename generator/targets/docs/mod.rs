@@ -50,7 +50,8 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin) -> Plan {
     }
 }
 
-/// Writes it down; `files` holds what every other target has emitted. The two are made at the same time. Reports what a user's template cannot do.
+/// Writes it down, both files at the same time; `files` holds what every other target has emitted. Reports what a user's
+/// template cannot do.
 pub fn emit(plan: Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
     let (architecture, page) = both_told(
         plan.guests,
