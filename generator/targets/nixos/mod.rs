@@ -33,10 +33,9 @@ mod update;
 mod user_modules;
 mod users;
 
-use rayon::prelude::*;
-
 use self::user_modules::UserModules;
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::each::each;
 use crate::facts::Facts;
 use crate::model::{Guest, Host, Id, NixosGuest};
 use crate::nix::options::Alike;
@@ -49,9 +48,6 @@ use crate::value::Platform;
 
 /// The name of the target, as in the manifest.
 const TARGET: &str = "nixos";
-
-/// So many guests' modules are not worth another thread.
-const FEW: usize = 16;
 
 /// What will stand in `nixos/`: paths below it, and texts.
 #[derive(Debug, Default)]
@@ -74,24 +70,16 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
         .filter_map(|(id, guest)| Some((id, guest, guest.nixos.as_ref()?)))
         .collect();
     let alike = Alike::default();
-    // Each module is printed and read back by itself: of a large host on every core.
-    let printed: Vec<(Option<String>, Sink)> = guests
-        .par_iter()
-        .with_min_len(FEW)
-        .map(|&(id, guest, nixos)| {
-            let mut told = Sink::new();
-            let text = print(
-                (host, &clients),
-                (id, guest, nixos),
-                (&own, &alike),
-                origin,
-                &mut told,
-            );
-            (text, told)
-        })
-        .collect();
-    for ((_, guest, _), (text, told)) in guests.into_iter().zip(printed) {
-        sink.extend(told);
+    let printed = each(&guests, sink, |&(id, guest, nixos), sink| {
+        print(
+            (host, &clients),
+            (id, guest, nixos),
+            (&own, &alike),
+            origin,
+            sink,
+        )
+    });
+    for ((_, guest, _), text) in guests.into_iter().zip(printed) {
         if let Some(text) = text {
             plan.files.push((file_of(&guest.name.value), text));
             names.push(guest.name.value.clone());
