@@ -19,7 +19,7 @@ pub(super) fn boot(file: &HostFile, sink: &mut Sink) -> Boot {
             .filter_map(|row| {
                 Some(ModuleOptions {
                     module: Spanned::new(row.name.clone()?, row.key.span),
-                    options: row.body.as_ref()?.0.clone(),
+                    options: row.body()?.0.clone(),
                 })
             })
             .collect(),
@@ -62,7 +62,7 @@ pub(super) fn boot(file: &HostFile, sink: &mut Sink) -> Boot {
 pub(super) fn kept(file: &HostFile, sink: &mut Sink) -> Vec<Kept> {
     let mut kept = Vec::new();
     for row in file.keep.iter().flat_map(|table| &table.rows) {
-        let (Some(path), Some(body)) = (&row.name, &row.body) else {
+        let (Some(path), Some(body)) = (&row.name, row.body()) else {
             continue;
         };
         let forms = [

@@ -61,7 +61,7 @@ pub(super) fn firewall(
 fn aliases(spec: &GuestFirewallSpec, sink: &mut Sink) -> Vec<FirewallAlias> {
     let mut aliases: Vec<FirewallAlias> = Vec::new();
     for row in spec.aliases.iter().flat_map(|aliases| &aliases.value.rows) {
-        let (Some(name), Some(body)) = (&row.name, &row.body) else {
+        let (Some(name), Some(body)) = (&row.name, row.body()) else {
             continue;
         };
         let twin = |other: &&FirewallAlias| {
@@ -102,7 +102,7 @@ fn aliases(spec: &GuestFirewallSpec, sink: &mut Sink) -> Vec<FirewallAlias> {
 fn sets(spec: &GuestFirewallSpec) -> Vec<FirewallSet> {
     let rows = spec.sets.iter().flat_map(|sets| &sets.value.rows);
     rows.filter_map(|row| {
-        let (members, comment) = match row.body.as_ref()? {
+        let (members, comment) = match row.body()? {
             ShortOrLong::Short(members) => (
                 members.iter().map(|one| (one.clone(), None)).collect(),
                 None,

@@ -21,7 +21,7 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
         .iter()
         .flat_map(|table| &table.rows)
         .filter_map(|row| {
-            let body = row.body.as_ref()?;
+            let body = row.body()?;
             if let Some(sector) = body.sector.filter(|s| !s.get().is_power_of_two()) {
                 sink.push(
                     Diagnostic::new(
@@ -61,7 +61,7 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
         .iter()
         .flat_map(|table| &table.rows)
         .filter_map(|row| {
-            let body = row.body.as_ref()?;
+            let body = row.body()?;
             Some(Nic {
                 name: row.key.clone(),
                 interface: Setting::or_missing(
@@ -82,7 +82,7 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
         .iter()
         .flat_map(|table| &table.rows)
         .filter_map(|row| {
-            let body = row.body.as_ref()?;
+            let body = row.body()?;
             let nowhere = "00:00.0".parse().expect("a PCI address");
             Some(PciDevice {
                 name: row.key.clone(),
@@ -121,7 +121,7 @@ fn links(file: &HostFile, sink: &mut Sink) -> Vec<Nic> {
     let table = file.network.iter().flat_map(|network| &network.links);
     let mut links = Vec::new();
     for row in table.flat_map(|table| &table.rows) {
-        let Some(body) = &row.body else { continue };
+        let Some(body) = row.body() else { continue };
         let interface = body.interface.clone().or_else(|| {
             let name = InterfaceName::parse(&row.key.value)
                 .map_err(|error| {
@@ -178,7 +178,7 @@ fn mapping(body: &PciSpec, sink: &mut Sink) -> Option<Spanned<bool>> {
 fn usb(spec: &HardwareSpec, sink: &mut Sink) -> Vec<UsbDevice> {
     let mut devices = Vec::new();
     for row in spec.usb.iter().flat_map(|table| &table.rows) {
-        let Some(body) = &row.body else { continue };
+        let Some(body) = row.body() else { continue };
         if body.id.is_none() && body.port.is_none() && body.misread.is_empty() {
             sink.push(
                 Diagnostic::new(Code::MOX0004, body.span, "the key `id` is missing")

@@ -190,7 +190,7 @@ fn reserve(host: Option<&crate::spec::host::HostSpec>, span: Span) -> Reserve {
 fn lints(file: &HostFile, sink: &mut Sink) -> Lints {
     let mut lints = Lints::default();
     for row in file.lints.iter().flat_map(|table| &table.rows) {
-        let Some(level) = row.body else { continue };
+        let Some(&level) = row.body() else { continue };
         match row.key.value.parse::<Code>() {
             Ok(code) if code.has_level() => lints.set(
                 code,

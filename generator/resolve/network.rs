@@ -66,7 +66,7 @@ pub(super) fn resolve(
 fn bridges(spec: &NetworkSpec, index: &Index<'_>, sink: &mut Sink) -> Arena<Bridge> {
     let mut bridges = Vec::new();
     for row in spec.bridges.iter().flat_map(|table| &table.rows) {
-        let Some(body) = &row.body else { continue };
+        let Some(body) = row.body() else { continue };
         let kind = choice(body.kind, BridgeKind::Linux, body.span);
         let external = Setting::or_default(body.external, false, body.span);
         if *external {
@@ -236,7 +236,7 @@ fn forward(body: &ForwardSpec, index: &Index<'_>, sink: &mut Sink) -> Option<For
 fn bonds(spec: &NetworkSpec, index: &Index<'_>, sink: &mut Sink) -> Arena<Bond> {
     let mut bonds = Vec::new();
     for row in spec.bonds.iter().flat_map(|table| &table.rows) {
-        let Some(body) = &row.body else { continue };
+        let Some(body) = row.body() else { continue };
         bonds.push(bond(row.key.clone(), body, index, sink));
     }
     Arena::new(bonds)
@@ -335,7 +335,7 @@ pub(super) fn nics<'a>(file: &'a HostFile, sink: &mut Sink) -> Names<'a, Nic> {
     let cards = file.hardware.as_ref().and_then(|h| h.nics.as_ref());
     let mut names = Names::of("network card", cards);
     let rows = cards.map_or(&[][..], |cards| &cards.value.rows);
-    let mut next = rows.iter().filter(|row| row.body.is_some()).count();
+    let mut next = rows.iter().filter(|row| row.body().is_some()).count();
     let table = file.network.iter().flat_map(|network| &network.links);
     let known: BTreeMap<&str, Span> = rows
         .iter()
@@ -353,7 +353,7 @@ pub(super) fn nics<'a>(file: &'a HostFile, sink: &mut Sink) -> Names<'a, Nic> {
                 .help("an interface is in one of the two: remove the link, or the card"),
             );
         }
-        let id = row.body.is_some().then(|| Arena::id_at(next));
+        let id = row.body().is_some().then(|| Arena::id_at(next));
         next += usize::from(id.is_some());
         names.add(&row.key.value, id);
     }
@@ -371,8 +371,7 @@ pub(super) fn interfaces<'a>(
     let mut interfaces = Vec::new();
     for row in table.flat_map(|table| &table.rows) {
         let interface = row
-            .body
-            .as_ref()
+            .body()
             .and_then(|body| interface(row.key.clone(), body, index, sink));
         let id = interface.is_some().then(|| Arena::id_at(interfaces.len()));
         names.add(&row.key.value, id);
@@ -380,7 +379,7 @@ pub(super) fn interfaces<'a>(
     }
     let table = file.network.iter().flat_map(|n| &n.links);
     for row in table.flat_map(|table| &table.rows) {
-        let Some(body) = &row.body else { continue };
+        let Some(body) = row.body() else { continue };
         let row_of_it = link_row(row.key.clone(), body, index, sink);
         if names.get(&row.key.value).is_none() {
             names.add(
@@ -483,7 +482,7 @@ fn named_vlan(name: &Spanned<InterfaceName>, vlan: Option<Spanned<VlanTag>>, sin
 fn machines(spec: &NetworkSpec, index: &Index<'_>, sink: &mut Sink) -> Arena<Machine> {
     let mut machines = Vec::new();
     for row in spec.machines.iter().flat_map(|table| &table.rows) {
-        let Some(body) = &row.body else { continue };
+        let Some(body) = row.body() else { continue };
         machines.push(machine(row.key.clone(), body, index, sink));
     }
     Arena::new(machines)

@@ -4,7 +4,7 @@
 //! where it stands, as if it had been written there: so every name is looked up, every budget counted and every check made
 //! once, for all ways of saying a thing. What has no word stays an option. Each is held against Proxmox VE's schema first.
 
-use std::borrow::Cow;
+use std::ops::Deref;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::pve::guest_config::{ENVIRONMENT, parse_boolean};
@@ -36,10 +36,40 @@ pub(super) struct RawRow<T> {
     pub(super) more: Vec<PveOption>,
 }
 
+/// A guest's table: as it is written, until an option says more of it. The copy lies apart, as it is some kilobytes and
+/// what holds it is moved.
+pub(super) struct Table<'a, T> {
+    written: &'a T,
+    amended: Option<Box<T>>,
+}
+
+impl<'a, T: Clone> Table<'a, T> {
+    fn new(written: &'a T) -> Self {
+        Self {
+            written,
+            amended: None,
+        }
+    }
+
+    fn to_mut(&mut self) -> &mut T {
+        let written = self.written;
+        self.amended
+            .get_or_insert_with(|| Box::new(written.clone()))
+    }
+}
+
+impl<T> Deref for Table<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.amended.as_deref().unwrap_or(self.written)
+    }
+}
+
 /// A virtual machine's options of Proxmox VE, sorted by what becomes of them.
 pub(super) struct RawVm<'a> {
     /// The table with what options say in its words.
-    pub(super) body: Cow<'a, VmSpec>,
+    pub(super) body: Table<'a, VmSpec>,
     /// `net0` ….
     pub(super) cards: Vec<RawRow<GuestNicSpec>>,
     /// `scsi0` … that are disks.
@@ -83,7 +113,7 @@ pub(super) struct RawCloudInit {
 /// A container's options of Proxmox VE, sorted by what becomes of them.
 pub(super) struct RawContainer<'a> {
     /// The table with what options say in its words.
-    pub(super) body: Cow<'a, ContainerSpec>,
+    pub(super) body: Table<'a, ContainerSpec>,
     /// `net0` ….
     pub(super) cards: Vec<RawRow<GuestNicSpec>>,
     /// `mp0` ….
@@ -153,7 +183,7 @@ pub(super) fn vm<'a>(
 ) -> RawVm<'a> {
     let mut sorter = Sorter::new(ConfigFile::Qm, release, sink);
     let mut raw = RawVm {
-        body: Cow::Borrowed(body),
+        body: Table::new(body),
         cards: Vec::new(),
         disks: Vec::new(),
         images: Vec::new(),
@@ -190,7 +220,7 @@ pub(super) fn container<'a>(
 ) -> RawContainer<'a> {
     let mut sorter = Sorter::new(ConfigFile::Pct, release, sink);
     let mut raw = RawContainer {
-        body: Cow::Borrowed(body),
+        body: Table::new(body),
         cards: Vec::new(),
         mounts: Vec::new(),
         rootfs: Vec::new(),

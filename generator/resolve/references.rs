@@ -30,7 +30,7 @@ impl<'a, T> Names<'a, T> {
         let mut names = Self::empty(what);
         let mut next = 0;
         for row in table.iter().flat_map(|table| &table.rows) {
-            let id = row.body.is_some().then(|| Arena::id_at(next));
+            let id = row.body().is_some().then(|| Arena::id_at(next));
             next += usize::from(id.is_some());
             names.add(&row.key.value, id);
         }

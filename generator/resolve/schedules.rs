@@ -24,7 +24,7 @@ pub(super) fn resolve(
     let mut resolver = Resolver { host, index, sink };
     let rows = file.schedules.iter().flat_map(|table| &table.rows);
     Arena::new(
-        rows.filter_map(|row| resolver.schedule(&row.key, row.body.as_ref()?))
+        rows.filter_map(|row| resolver.schedule(&row.key, row.body()?))
             .collect(),
     )
 }

@@ -29,7 +29,7 @@ pub(super) fn datasets<'a>(
         .filter_map(|s| s.datasets.as_ref())
         .flat_map(|table| &table.rows)
     {
-        let Some(body) = &row.body else {
+        let Some(body) = row.body() else {
             names.add(&row.key.value, None);
             continue;
         };
@@ -81,7 +81,7 @@ pub(super) fn datasets<'a>(
                 .iter()
                 .flat_map(|table| &table.rows)
                 .filter_map(|row| {
-                    Some((row.key.clone(), Spanned::new(row.body.clone()?, row.span)))
+                    Some((row.key.clone(), Spanned::new(row.body()?.clone(), row.span)))
                 })
                 .collect(),
             disabled: Setting::or_default(body.disabled, false, body.span),
@@ -141,20 +141,20 @@ pub(super) fn resolve(
     };
     let mut pools = Vec::new();
     for row in spec.pools.iter().flat_map(|table| &table.rows) {
-        let Some(body) = &row.body else { continue };
+        let Some(body) = row.body() else { continue };
         pools.push(pool(row.key.clone(), body, hardware, index, sink));
     }
     let platform = file.host.as_ref().and_then(|host| host.value.platform);
     let is_nixos = platform.is_some_and(|platform| platform.value.0 == Platform::Nixos);
     let mut lvm = Vec::new();
     for row in spec.lvm.iter().flat_map(|table| &table.rows) {
-        let Some(body) = &row.body else { continue };
+        let Some(body) = row.body() else { continue };
         lvm.push(self::lvm(row.key.clone(), body, is_nixos, index, sink));
     }
     one_root(&pools, &lvm, sink);
     let mut external = Vec::new();
     for row in spec.external.iter().flat_map(|table| &table.rows) {
-        let Some(body) = &row.body else { continue };
+        let Some(body) = row.body() else { continue };
         external.push(self::external(row.key.clone(), body, sink));
     }
     Storage {

@@ -9,7 +9,7 @@ use crate::value::WindowsUser;
 pub(super) fn accounts(table: &Named<WindowsUser, WindowsAccountSpec>) -> Vec<WindowsAccount> {
     let rows = table.rows.iter();
     rows.filter_map(|row| {
-        let body = row.body.as_ref()?;
+        let body = row.body()?;
         Some(WindowsAccount {
             name: row.key.clone(),
             full_name: body.full_name.clone(),

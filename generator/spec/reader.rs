@@ -682,10 +682,17 @@ pub struct Row<K, T> {
     pub key: Spanned<String>,
     /// The name, where it is one.
     pub name: Option<K>,
-    /// The body, where it is a table.
-    pub body: Option<T>,
+    /// Apart, as a guest's is some kilobytes and rows are moved.
+    body: Option<Box<T>>,
     /// The row's header or its value.
     pub span: Span,
+}
+
+impl<K, T> Row<K, T> {
+    /// The body, where it is a table.
+    pub fn body(&self) -> Option<&T> {
+        self.body.as_deref()
+    }
 }
 
 impl<K: SpecString + Send, T: FromNode + Send> FromNode for Named<K, T> {
@@ -703,7 +710,7 @@ impl<K: SpecString + Send, T: FromNode + Send> FromNode for Named<K, T> {
             Row {
                 key: key.clone(),
                 name,
-                body: T::from_node(node, reader),
+                body: T::from_node(node, reader).map(Box::new),
                 span: node.span,
             }
         });

@@ -90,7 +90,7 @@ impl Resolver<'_> {
         let mut mounts: Vec<ContainerMount> = Vec::new();
         let mut wanted = Vec::new();
         for row in body.mounts.iter().flat_map(|table| &table.rows) {
-            let Some(spec) = &row.body else { continue };
+            let Some(spec) = row.body() else { continue };
             if let Some(mount) = self.mount(&row.key, spec) {
                 let slot = devices::slot(spec.slot)
                     .or_else(|| devices::named(&mount.name, "mp", ConfigFile::Pct));

@@ -45,10 +45,6 @@ use super::references::Names;
 use super::{Addresses, Index};
 
 /// A guest that is understood well enough to be named.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one a guest, and only while guests are read"
-)]
 pub(super) enum GuestRow<'a> {
     Vm(&'a Spanned<String>, RawVm<'a>),
     /// With the store of its root file system.
@@ -84,7 +80,7 @@ pub(super) fn rows<'a>(
     let mut broken = Vec::new();
     let vms = file.vms.as_ref().map_or(&[][..], |table| &table.rows);
     let bodies = each(vms, sink, |row, sink| {
-        let body = row.body.as_ref()?;
+        let body = row.body()?;
         let mut options = body.schema.to_vec();
         options.extend(raw::options_of(body.extra.as_ref(), sink));
         Some(raw::vm(body, options, release, sink))
@@ -100,7 +96,7 @@ pub(super) fn rows<'a>(
         .as_ref()
         .map_or(&[][..], |table| &table.rows);
     let bodies = each(containers, sink, |row, sink| {
-        let body = row.body.as_ref()?;
+        let body = row.body()?;
         let mut options = body.schema.to_vec();
         options.extend(raw::options_of(body.extra.as_ref(), sink));
         let raw = raw::container(body, options, release, sink);
@@ -225,7 +221,7 @@ impl Resolver<'_> {
         let vmid = *vmid(body.vmid, body.span);
         self.network(body.network.as_ref(), &raw.cards, &raw.options, vmid);
         for row in body.mounts.iter().flat_map(|table| &table.rows) {
-            if let Some(mount) = &row.body {
+            if let Some(mount) = row.body() {
                 self.mount(&row.key, mount);
             }
         }

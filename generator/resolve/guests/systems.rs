@@ -41,7 +41,7 @@ impl Resolver<'_> {
             .into_iter()
             .flat_map(|users| &users.rows)
             .filter_map(|row| {
-                let user = row.body.as_ref()?;
+                let user = row.body()?;
                 Some(NixosUser {
                     name: row.key.clone(),
                     description: user.description.clone(),
@@ -55,7 +55,7 @@ impl Resolver<'_> {
             .into_iter()
             .flat_map(|scripts| &scripts.rows)
             .filter_map(|row| {
-                let script = row.body.as_ref()?;
+                let script = row.body()?;
                 Some(NixosScript {
                     name: row.key.clone(),
                     source: script.source.clone(),
@@ -252,7 +252,7 @@ fn rust(spec: &RustSpec) -> RustSetup {
         components: list(spec.components.as_ref()),
         targets: list(spec.targets.as_ref()),
         environment: environment
-            .filter_map(|row| Some((row.key.clone(), Spanned::new(row.body.clone()?, row.span))))
+            .filter_map(|row| Some((row.key.clone(), Spanned::new(row.body()?.clone(), row.span))))
             .collect(),
         projects: spec
             .projects

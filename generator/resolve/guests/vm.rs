@@ -139,7 +139,7 @@ impl Resolver<'_> {
         let mut disks: Vec<VmDisk> = Vec::new();
         let mut wanted: Vec<Wanted> = Vec::new();
         for row in body.disks.iter().flat_map(|table| &table.rows) {
-            let Some(spec) = &row.body else { continue };
+            let Some(spec) = row.body() else { continue };
             if let Some(disk) = self.vm_disk(&row.key, spec, controller) {
                 let bus = *disk.bus;
                 let by_name = || devices::named(&disk.name, &bus.to_string(), ConfigFile::Qm);
