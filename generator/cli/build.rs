@@ -102,6 +102,11 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<Status, Failu
         ));
         return Ok(Status::Faulty);
     }
+    let hosts = loaded
+        .units
+        .iter()
+        .filter_map(|unit| unit.checked.host.as_ref());
+    put_away(hosts.map(|host| host.guests.len()).sum(), loaded);
     Ok(finish(ready, output.as_ref(), &args.output, terminal))
 }
 
@@ -251,8 +256,10 @@ fn emit_one<'o>(unit: &mut Unit, by: &By<'_, 'o>, templates: &Templates) -> Opti
     let plan = unit.checked.plan.take()?;
     let host = unit.checked.host.as_ref()?;
     let mut told = Sink::new();
-    let files = targets::emit(host, plan, by.targets, templates, &mut told);
-    let faulty = check::check(host, &files);
+    let (files, faulty) =
+        targets::emit_beside(host, plan, by.targets, templates, &mut told, |files| {
+            check::check(host, files)
+        });
     let is_sound = !told.has_errors() && faulty.is_empty();
     let tree = is_sound.then(|| {
         let name = host.name.as_str();

@@ -23,8 +23,8 @@ use super::folder::{Folder, Seen, is};
 /// The mode of a folder that moxc makes, as chmod(2) takes it.
 const FOLDER_MODE: u32 = 0o755;
 
-/// So many files of a folder are not worth another thread.
-const FEW: usize = 256;
+/// From so many files on a folder's are written last, on every core.
+const MANY: usize = 256;
 
 /// What the former tree was when the next one was made from it.
 #[derive(Debug, Default)]
@@ -99,6 +99,7 @@ pub(super) fn build(
         replaced: BTreeMap::new(),
         files: BTreeMap::new(),
         folders: BTreeMap::new(),
+        large: Vec::new(),
         comparison,
         snapshot: Snapshot::default(),
     };
@@ -117,6 +118,7 @@ pub(super) fn build(
         carrier.plan_to_write(file);
     }
     carrier.build_folder(old, Some(new), Path::new(""))?;
+    carrier.fill_large_folders()?;
     if let Some((missing, _)) = carrier.kept.pop_first() {
         return Err(carrier.changed(Path::new(missing)));
     }
@@ -136,7 +138,18 @@ struct Carrier<'a> {
     files: BTreeMap<&'a str, Vec<&'a OutputFile>>,
     /// The names of the folders that they need, by the folder that those lie in.
     folders: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    /// Folders that have been made and not yet filled.
+    large: Vec<LargeFolder<'a>>,
     snapshot: Snapshot,
+}
+
+/// A folder of the new tree with many files to write.
+struct LargeFolder<'a> {
+    path: PathBuf,
+    /// The one that it replaces.
+    old: Option<Folder>,
+    new: Folder,
+    files: Vec<&'a OutputFile>,
 }
 
 /// What became of the entries of one folder of the former tree, and of the folders in it.
@@ -153,10 +166,12 @@ struct Outcome {
 impl<'a> Carrier<'a> {
     fn plan_to_write(&mut self, file: &'a OutputFile) {
         let (folder, _) = file.path.split();
-        self.files
-            .entry(folder.unwrap_or_default())
-            .or_default()
-            .push(file);
+        let files = self.files.entry(folder.unwrap_or_default()).or_default();
+        files.push(file);
+        // The first file of a folder has named those above it.
+        if files.len() > 1 {
+            return;
+        }
         for folder in file.path.folders() {
             let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
             self.folders.entry(above).or_default().insert(name);
@@ -202,15 +217,24 @@ impl<'a> Carrier<'a> {
         let Some(new) = new else {
             return Ok(outcome);
         };
-        let files = path.to_str().and_then(|path| self.files.get(path)).cloned();
+        let files = path.to_str().and_then(|path| self.files.remove(path));
         let files = files.unwrap_or_default();
-        // Of a large tree on every core.
-        files
-            .par_iter()
-            .with_min_len(FEW)
-            .try_for_each(|file| self.write(file, new))?;
         outcome.has += files.len();
         outcome.written += files.len();
+        let is_large = files.len() >= MANY;
+        if is_large {
+            let again = |folder: &Folder| folder.again().map_err(self.failed("open", path));
+            self.large.push(LargeFolder {
+                path: path.to_owned(),
+                old: old.map(again).transpose()?,
+                new: again(new)?,
+                files,
+            });
+        } else {
+            for file in files {
+                self.write(file, new)?;
+            }
+        }
         for name in wanted {
             let inner = path.join(name);
             let folder = new
@@ -220,9 +244,30 @@ impl<'a> Carrier<'a> {
             outcome.has += 1;
             outcome.written += below.written;
         }
-        let untouched = outcome.written == 0 && outcome.dropped == 0;
-        finish_folder(old, new, untouched).map_err(self.failed("set the mode of", path))?;
+        if !is_large {
+            let untouched = outcome.written == 0 && outcome.dropped == 0;
+            finish_folder(old, new, untouched).map_err(self.failed("set the mode of", path))?;
+        }
         Ok(outcome)
+    }
+
+    /// Writes the files that were left for the end. They come folder by folder, so that no two cores begin in the same one:
+    /// a file system makes one file of a folder at a time.
+    fn fill_large_folders(&self) -> Result<(), OutputError> {
+        let files: Vec<(&Folder, &OutputFile)> = self
+            .large
+            .iter()
+            .flat_map(|folder| folder.files.iter().map(|file| (&folder.new, *file)))
+            .collect();
+        files
+            .par_iter()
+            .with_min_len(MANY)
+            .try_for_each(|(folder, file)| self.write(file, folder))?;
+        for LargeFolder { path, old, new, .. } in &self.large {
+            finish_folder(old.as_ref(), new, false)
+                .map_err(self.failed("set the mode of", path))?;
+        }
+        Ok(())
     }
 
     /// Brings one entry of the former tree over; whether it is a folder, so that what belongs in it has been built.

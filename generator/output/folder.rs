@@ -46,6 +46,11 @@ impl Folder {
         )?))
     }
 
+    /// The same open folder once more.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
     /// Opens the folder `name`: `ENOTDIR` or `ELOOP` where it is something else, `EXDEV` where a mount covers it.
     pub(super) fn open_folder(&self, name: &OsStr) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

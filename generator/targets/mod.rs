@@ -141,6 +141,19 @@ pub fn emit(
     templates: &Templates,
     sink: &mut Sink,
 ) -> FileSet {
+    emit_beside(host, plan, targets, templates, sink, |_| ()).0
+}
+
+/// [`emit`], and what `look` makes of all files but those of `docs/`: the page of a large host takes one core as long as
+/// a look at every other file takes the next.
+pub fn emit_beside<R: Send>(
+    host: &Host,
+    plan: Plan,
+    targets: &[Target],
+    templates: &Templates,
+    sink: &mut Sink,
+    look: impl FnOnce(&FileSet) -> R + Send,
+) -> (FileSet, R) {
     let facts = LazyLock::new(|| Facts::of(host));
     let origin = plan.origin.clone();
     let needed = if targets.contains(&Target::Docs) {
@@ -187,11 +200,17 @@ pub fn emit(
         .extend(others)
         .expect("each target has folders of its own");
     // Last: its page shows every other file.
-    if let Some(plan) = docs {
-        docs::emit(plan, templates, &mut files, sink);
+    let (docs, looked) = both_told(
+        host.guests.len(),
+        sink,
+        |sink| docs.map(|plan| docs::render(plan, templates, &files, sink)),
+        |_| look(&files),
+    );
+    for file in docs.into_iter().flatten() {
+        files.insert(file).expect("docs/ is the target's own");
     }
     if needed.len() == targets.len() {
-        return files;
+        return (files, looked);
     }
     let mut chosen = FileSet::new();
     let wanted = |target: &str| targets.iter().any(|wanted| wanted.as_str() == target);
@@ -200,5 +219,5 @@ pub fn emit(
             .insert(file)
             .expect("they have been in one set already");
     }
-    chosen
+    (chosen, looked)
 }

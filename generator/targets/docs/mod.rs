@@ -52,19 +52,22 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin) -> Plan {
 
 /// Writes it down, both files at the same time; `files` holds what every other target has emitted. Reports what a user's
 /// template cannot do.
-pub fn emit(plan: Plan, templates: &Templates, files: &mut FileSet, sink: &mut Sink) {
+pub fn render(
+    plan: Plan,
+    templates: &Templates,
+    files: &FileSet,
+    sink: &mut Sink,
+) -> [OutputFile; 2] {
     let (architecture, page) = both_told(
         plan.guests,
         sink,
         |sink| format!("{}\n", templates.render(&plan.architecture, sink)),
         |sink| templates.render(&plan.page.finish(files), sink),
     );
-    add(ARCHITECTURE, architecture, files);
-    add(page::PATH, page, files);
+    [file(ARCHITECTURE, architecture), file(page::PATH, page)]
 }
 
-fn add(path: &str, text: String, files: &mut FileSet) {
+fn file(path: &str, text: String) -> OutputFile {
     let path = RelPath::new(path).expect("a fixed path");
-    let file = OutputFile::text(path, text, Mode::Regular, Target::Docs.as_str());
-    files.insert(file).expect("one file of that name");
+    OutputFile::text(path, text, Mode::Regular, Target::Docs.as_str())
 }
