@@ -18,7 +18,7 @@ fn host(text: &str) -> Host {
     let file = sources.add("host.toml", text.to_owned());
     let mut sink = Sink::new();
     let document = document::parse(&sources, file, &mut sink);
-    let spec = spec::read(&sources, file, &document, &mut sink).expect("a spec");
+    let spec = spec::read(&sources, file, &document, &mut sink);
     let host = resolve(&spec, &mut sink);
     assert!(host.complete, "the benchmark's host is faulty");
     host

@@ -90,7 +90,7 @@ fn load(text: &str) -> Loaded {
 fn read(loaded: &Loaded) -> HostFile {
     let mut sink = Sink::new();
     let document = document::parse(&loaded.sources, loaded.file, &mut sink);
-    spec::read(&loaded.sources, loaded.file, &document, &mut sink).expect("a spec")
+    spec::read(&loaded.sources, loaded.file, &document, &mut sink)
 }
 
 fn check(loaded: &Loaded) -> compile::Checked {
@@ -100,7 +100,7 @@ fn check(loaded: &Loaded) -> compile::Checked {
 
 fn emit(checked: compile::Checked) -> FileSet {
     let plan = checked.plan.expect("the host is sound");
-    let host = &checked.host.expect("a plan is one of a host");
+    let host = &checked.host;
     let templates = Templates::built_in();
     targets::emit(host, plan, Target::ALL, &templates, &mut Sink::new())
 }

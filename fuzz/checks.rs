@@ -33,7 +33,8 @@ pub fn spec(data: &[u8]) {
     let mut sink = Sink::new();
     let origin = Origin::of(&sources, &[file]);
     let checked = compile::check(&sources, file, &origin, &mut sink);
-    if let (Some(plan), Some(host)) = (checked.plan, &checked.host) {
+    if let Some(plan) = checked.plan {
+        let host = &checked.host;
         let templates = Templates::built_in();
         let files = targets::emit(host, plan, Target::ALL, &templates, &mut sink);
         moxc::check::tell(moxc::check::check(host, &files), &mut sources, &mut sink);

@@ -212,9 +212,7 @@ mod tests {
         let file = sources.add("homelab.toml", spec);
         let mut sink = Sink::new();
         let origin = Origin::of(&sources, &[file]);
-        let host = compile::check(&sources, file, &origin, &mut sink)
-            .host
-            .expect("a host");
+        let host = compile::check(&sources, file, &origin, &mut sink).host;
         let mut files = FileSet::new();
         let path = RelPath::new(path).expect("a path");
         files
@@ -277,7 +275,7 @@ mod tests {
         let mut sink = Sink::new();
         let checked = compile::check(&sources, file, &origin, &mut sink);
         let files = crate::targets::emit(
-            &checked.host.expect("a host"),
+            &checked.host,
             checked.plan.expect("a sound host"),
             crate::targets::Target::ALL,
             &crate::template::Templates::built_in(),
@@ -355,7 +353,7 @@ mod tests {
         let origin = Origin::of(&sources, &[file]);
         let mut sink = Sink::new();
         let checked = compile::check(&sources, file, &origin, &mut sink);
-        let host = checked.host.expect("a host");
+        let host = checked.host;
         let plan = checked.plan.expect("a sound host");
         let targets = crate::targets::Target::ALL;
         let templates = crate::template::Templates::built_in();

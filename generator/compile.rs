@@ -25,12 +25,7 @@ pub fn check_document(
     addresses: Addresses,
     sink: &mut Sink,
 ) -> Checked {
-    let Some(spec) = spec::read(sources, file, document, sink) else {
-        return Checked {
-            host: None,
-            plan: None,
-        };
-    };
+    let spec = spec::read(sources, file, document, sink);
     let broken = !document.broken.is_empty();
     // After a syntax error a name may only seem unknown, and a table empty: what the reader said is enough.
     let mut later = Sink::new();
@@ -45,10 +40,7 @@ pub fn check_document(
             plan = Some(targets::plan(&facts, origin, sink)).filter(|_| !sink.has_errors());
         }
     }
-    Checked {
-        host: Some(host),
-        plan,
-    }
+    Checked { host, plan }
 }
 
 /// What a host's spec means, as far as it goes, for others that are held against it: nothing is told, checked or planned.
@@ -56,17 +48,17 @@ pub fn understand(
     (sources, file): (&SourceMap, FileId),
     document: &Document,
     addresses: Addresses,
-) -> Option<Host> {
+) -> Host {
     let mut untold = Sink::new();
-    let spec = spec::read(sources, file, document, &mut untold)?;
-    Some(resolve::resolve_for(&spec, addresses, &mut untold))
+    let spec = spec::read(sources, file, document, &mut untold);
+    resolve::resolve_for(&spec, addresses, &mut untold)
 }
 
 /// What is known of a spec after its checks.
 #[derive(Debug)]
 pub struct Checked {
-    /// The host, partial where the sink holds errors; none where the file holds no table at all.
-    pub host: Option<Host>,
+    /// The host, partial where the sink holds errors.
+    pub host: Host,
     /// What every target will say; none where there are errors.
     pub plan: Option<targets::Plan>,
 }

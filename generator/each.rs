@@ -21,20 +21,28 @@ pub fn each<'a, T: Sync, R: Send>(
     if things.len() < MANY {
         return things.iter().map(|thing| make(thing, sink)).collect();
     }
-    let made: Vec<(Vec<R>, Sink)> = things
-        .par_chunks(FEW)
-        .map(|chunk| {
+    let (mut all, mut found) = (Vec::new(), Vec::new());
+    things
+        .par_iter()
+        .with_min_len(FEW)
+        .map(|thing| {
             let mut told = Sink::new();
-            let made = chunk.iter().map(|thing| make(thing, &mut told)).collect();
-            (made, told)
+            (make(thing, &mut told), told)
         })
-        .collect();
-    let mut all = Vec::with_capacity(things.len());
-    for (made, told) in made {
-        all.extend(made);
+        .unzip_into_vecs(&mut all, &mut found);
+    for told in found {
         sink.extend(told);
     }
     all
+}
+
+/// [`each`], where nothing is to be told.
+pub fn map<'a, T: Sync, R: Send>(things: &'a [T], make: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
+    if things.len() < MANY {
+        things.iter().map(make).collect()
+    } else {
+        things.par_iter().with_min_len(FEW).map(&make).collect()
+    }
 }
 
 /// Does two things, at the same time where they are about `many` things.

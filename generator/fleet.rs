@@ -16,6 +16,7 @@ use crate::analysis::analyse_fleet;
 use crate::compile::{self, Checked};
 use crate::diagnostics::render::Found;
 use crate::diagnostics::{Code, Diagnostic, Lints, Severity, Sink, in_order};
+use crate::each::put_away;
 use crate::model::{Host, Kinship};
 use crate::near::nearest;
 use crate::origin::{Origin, Surroundings};
@@ -326,7 +327,7 @@ impl Loader<'_> {
             return self.fleet(path, file, &document, sink);
         }
         let wanted = self.wants(&document);
-        let compiled = self.host(&[file], &document, Addresses::OfHost, wanted, sink);
+        let compiled = self.host(&[file], document, Addresses::OfHost, wanted, sink);
         self.add(compiled);
         Ok(())
     }
@@ -361,11 +362,8 @@ impl Loader<'_> {
 
     /// Leaves the hosts that the call is about.
     fn keep_wanted(&mut self) -> Result<(), LoadError> {
-        let name = |unit: &Unit| {
-            let host = unit.checked.host.as_ref()?;
-            Some(host.name.as_str().to_owned())
-        };
-        let names: Vec<String> = self.units.iter().filter_map(name).collect();
+        let name = |unit: &Unit| unit.checked.host.name.as_str().to_owned();
+        let names: Vec<String> = self.units.iter().map(name).collect();
         for wanted in self.wanted {
             if !names.contains(wanted) {
                 let near = nearest(wanted, names.iter().map(String::as_str));
@@ -377,8 +375,7 @@ impl Loader<'_> {
         }
         if !self.wanted.is_empty() {
             let wanted = self.wanted;
-            self.units
-                .retain(|unit| name(unit).is_some_and(|name| wanted.contains(&name)));
+            self.units.retain(|unit| wanted.contains(&name(unit)));
         }
         Ok(())
     }
@@ -387,7 +384,7 @@ impl Loader<'_> {
     fn host(
         &self,
         files: &[FileId],
-        document: &Document,
+        document: Document,
         addresses: Addresses,
         wanted: bool,
         mut sink: Sink,
@@ -396,16 +393,17 @@ impl Loader<'_> {
         let origin = Origin::of(&self.sources.map, files).amid(around);
         let source = (&self.sources.map, files[0]);
         let checked = if wanted {
-            compile::check_document(source, document, &origin, addresses, &mut sink)
+            compile::check_document(source, &document, &origin, addresses, &mut sink)
         } else {
             // What is wrong with it alone is not told.
             sink = Sink::new();
             Checked {
-                host: compile::understand(source, document, addresses),
+                host: compile::understand(source, &document, addresses),
                 plan: None,
             }
         };
-        let lints = checked.host.as_ref().map(|host| host.lints.clone());
+        let lints = checked.host.lints.clone();
+        put_away(checked.host.guests.len(), document);
         Compiled {
             unit: Some(Unit {
                 file: files[0],
@@ -415,7 +413,7 @@ impl Loader<'_> {
                 told: 0..0,
             }),
             sink,
-            lints: lints.unwrap_or_default(),
+            lints,
         }
     }
 
@@ -427,11 +425,11 @@ impl Loader<'_> {
         mut sink: Sink,
     ) -> Result<(), LoadError> {
         let fleet = spec::read_fleet(&self.sources.map, file, document, &mut sink);
-        let Some(fleet) = fleet.filter(|_| document.broken.is_empty()) else {
+        if !document.broken.is_empty() {
             // Hosts without their defaults would have errors that are none.
             self.tell(sink, &Lints::default());
             return Ok(());
-        };
+        }
         let defaults = TableNode {
             entries: fleet
                 .defaults
@@ -495,7 +493,7 @@ impl Loader<'_> {
         let every = units.len();
         let hosts = units.iter_mut().filter_map(|unit| {
             let Checked { host, plan } = &mut unit.checked;
-            Some((host.as_ref()?, plan.as_mut()?))
+            Some((&*host, plan.as_mut()?))
         });
         let hosts: Vec<_> = hosts.collect();
         if hosts.len() < every {
@@ -535,14 +533,14 @@ impl Loader<'_> {
             vec![file, fleet_file]
         };
         let wanted = fleet.cluster.is_some() || self.wants(&document);
-        self.host(&files, &document, Addresses::OfFleet, wanted, sink)
+        self.host(&files, document, Addresses::OfFleet, wanted, sink)
     }
 
     /// Holds the hosts from the one at `first` on against each other.
     fn compare(&mut self, first: usize, kinship: Kinship) {
         let hosts: Vec<&Host> = self.units[first..]
             .iter()
-            .filter_map(|unit| unit.checked.host.as_ref())
+            .map(|unit| &unit.checked.host)
             .collect();
         let mut sink = Sink::new();
         fleet::check(&hosts, kinship, &mut sink);

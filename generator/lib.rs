@@ -43,6 +43,7 @@ pub mod output;
 pub mod plan;
 pub mod powershell;
 pub mod pve;
+pub mod reached;
 pub mod resolve;
 pub mod shell;
 pub mod source;

@@ -38,7 +38,7 @@ impl Compiled {
 
     pub(crate) fn files_by(&mut self, targets: &[Target], by: &Templates) -> Option<FileSet> {
         let plan = self.checked.plan.take()?;
-        let host = self.checked.host.as_ref()?;
+        let host = &self.checked.host;
         Some(targets::emit(host, plan, targets, by, &mut self.sink))
     }
 

@@ -893,7 +893,7 @@ impl Making {
 fn plan_of(text: &str, live: &Snapshot) -> Plan {
     let mut compiled = Compiled::of("host.toml", text);
     let files = compiled.files(&[Target::Proxmox]).expect("no errors");
-    let host = compiled.checked.host.expect("a host");
+    let host = compiled.checked.host;
     plan::compare(
         &Wanted {
             host: &host,

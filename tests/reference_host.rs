@@ -49,7 +49,7 @@ fn the_reference_host_has_no_errors_and_exactly_these_warnings() {
             (Severity::Warning, Code::MOX0317, "storage"),
         ]
     );
-    let host = checked.host.expect("a host");
+    let host = checked.host;
     assert!(host.complete);
     assert_eq!(
         host.guests
@@ -85,7 +85,7 @@ fn the_other_examples_have_no_errors() {
 /// A picture of the reference host.
 fn drawn(view: View) -> Graph {
     let (checked, _) = found("homelab.toml", include_str!("../examples/homelab.toml"));
-    let host = checked.host.expect("a host");
+    let host = checked.host;
     graph::of(view, &Facts::of(&host))
 }
 

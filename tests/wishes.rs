@@ -73,10 +73,10 @@ fn outcome(spec: &Table) -> Outcome {
         ..
     } = compiled;
     let sound = files.as_ref().filter(|_| !sink.has_errors());
-    if let (Some(host), Some(files)) = (&checked.host, sound) {
-        check::tell(check::check(host, files), &mut sources, &mut sink);
+    if let Some(files) = sound {
+        check::tell(check::check(&checked.host, files), &mut sources, &mut sink);
     }
-    let lints = checked.host.map(|host| host.lints).unwrap_or_default();
+    let lints = checked.host.lints;
     let (mut told, mut errors) = (String::new(), BTreeSet::new());
     for (severity, found) in sink.finish(&lints, false) {
         let line = format!("{severity:?} {} {}", found.code, found.message);

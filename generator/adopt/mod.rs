@@ -409,7 +409,8 @@ fn compile(printed: &Printed, live: &Snapshot) -> Compiled {
     risks::tell(live, printed, file, &mut sink);
     // As a build does it, up to the disk: what is written must build.
     let mut built = Sink::new();
-    let plan = checked.host.as_ref().zip(checked.plan).map(|(host, plan)| {
+    let plan = checked.plan.map(|plan| {
+        let host = &checked.host;
         let templates = Templates::built_in();
         let files = targets::emit(host, plan, &[Target::Proxmox], &templates, &mut built);
         check::tell(check::check(host, &files), &mut sources, &mut built);

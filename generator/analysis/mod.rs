@@ -166,7 +166,7 @@ pub(crate) mod testing {
         let file = sources.add("host.toml", text);
         let mut sink = Sink::new();
         let document = document::parse(&sources, file, &mut sink);
-        let spec = spec::read(&sources, file, &document, &mut sink).expect("a spec");
+        let spec = spec::read(&sources, file, &document, &mut sink);
         let host = crate::resolve::resolve(&spec, &mut sink);
         assert!(host.complete, "{sink:?}");
         host

@@ -1,6 +1,7 @@
 //! The steps that bring a host to what its tree says: a fresh installation, or a host that a plan was made of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -19,7 +20,7 @@ pub struct Wanted {
     /// The storages' passwords: the file below `/etc/moxc/secrets`, the storage, what stands before it.
     pub secrets: Vec<(String, String, String)>,
     /// How guests are made, where their files do not say it.
-    pub makings: Makings,
+    pub makings: Arc<Makings>,
     /// Pools of which the spec names no disks: `storage/create.sh` makes nothing of them.
     pub bare_pools: Vec<String>,
     /// The node's own line in `/etc/hosts`.
@@ -166,8 +167,6 @@ struct Guest {
     name: String,
     /// Discs, snippets: files of stores that its configuration names.
     images: Vec<String>,
-    /// Options and their volumes.
-    volumes: Vec<(String, String)>,
     config: GuestConfig,
     /// Of its file.
     sha256: String,
@@ -229,19 +228,11 @@ fn guests(tree: &FileSet) -> Vec<Guest> {
                 })
                 .map(str::to_owned)
                 .collect();
-            let volumes = config
-                .options()
-                .filter_map(|(key, value)| {
-                    let volume = value.split(',').next()?;
-                    Some((key.to_owned(), volume.to_owned()))
-                })
-                .collect();
             Some(Guest {
                 kind,
                 vmid: vmid.to_owned(),
                 name,
                 images,
-                volumes,
                 sha256: Sha256::of(contents).to_string(),
                 config,
             })
@@ -618,11 +609,12 @@ fn images(guests: &[Guest], wanted: &Wanted) -> Vec<Action> {
             }));
             actions.extend(
                 guest
-                    .volumes
-                    .iter()
-                    .filter(|(key, _)| making.existing.contains(key))
-                    .map(|(_, volume)| Action::Volume {
-                        volume: volume.clone(),
+                    .config
+                    .options()
+                    .filter(|(key, _)| making.existing.iter().any(|existing| existing == key))
+                    .filter_map(|(_, value)| value.split(',').next())
+                    .map(|volume| Action::Volume {
+                        volume: volume.to_owned(),
                         vmid: guest.vmid.clone(),
                     }),
             );

@@ -102,11 +102,11 @@ pub(super) fn run(args: &Build, terminal: &mut Terminal) -> Result<Status, Failu
         ));
         return Ok(Status::Faulty);
     }
-    let hosts = loaded
+    let guests = loaded
         .units
         .iter()
-        .filter_map(|unit| unit.checked.host.as_ref());
-    put_away(hosts.map(|host| host.guests.len()).sum(), loaded);
+        .map(|unit| unit.checked.host.guests.len());
+    put_away(guests.sum(), loaded);
     Ok(finish(ready, output.as_ref(), &args.output, terminal))
 }
 
@@ -254,7 +254,7 @@ struct Emitted<'o> {
 /// None for a host without a plan.
 fn emit_one<'o>(unit: &mut Unit, by: &By<'_, 'o>, templates: &Templates) -> Option<Emitted<'o>> {
     let plan = unit.checked.plan.take()?;
-    let host = unit.checked.host.as_ref()?;
+    let host = &unit.checked.host;
     let mut told = Sink::new();
     let (files, faulty) =
         targets::emit_beside(host, plan, by.targets, templates, &mut told, |files| {
@@ -345,7 +345,7 @@ fn summarize(host: &Told, folder: &Path, report: &Report, terminal: &mut Termina
     ];
     for (what, paths) in lists {
         for path in paths {
-            terminal.detail(&format!("  {what}: {path}\n"));
+            terminal.detail(format_args!("  {what}: {path}\n"));
         }
     }
     for path in &report.copied {

@@ -25,9 +25,7 @@ pub(super) fn run(args: &Check, terminal: &mut Terminal) -> Result<Status, Failu
 }
 
 fn summarize(loaded: &Loaded, unit: &Unit, terminal: &mut Terminal) {
-    let Some(host) = &unit.checked.host else {
-        return;
-    };
+    let host = &unit.checked.host;
     let spec = loaded.sources.map().file(unit.file).name();
     let count =
         |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
@@ -42,13 +40,13 @@ fn summarize(loaded: &Loaded, unit: &Unit, terminal: &mut Terminal) {
             GuestKind::Vm(_) => "virtual machine",
             GuestKind::Container(_) => "container",
         };
-        terminal.detail(&format!(
+        terminal.detail(format_args!(
             "  {} {} ({kind}, {})\n",
             guest.vmid.value, guest.name.value, guest.memory.value
         ));
     }
     for schedule in host.schedules.values() {
-        terminal.detail(&format!(
+        terminal.detail(format_args!(
             "  {}: {} at {}\n",
             schedule.name.value,
             schedule.task.kind(),

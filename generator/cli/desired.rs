@@ -28,8 +28,9 @@ pub(super) struct Desired<'a> {
 impl<'a> Desired<'a> {
     /// What a host that has been checked comes to.
     pub(super) fn of(unit: &'a mut Unit) -> Result<Self, Failure> {
-        let (Some(host), Some(plan)) = (&unit.checked.host, unit.checked.plan.take()) else {
-            return Err(Failure::new("the spec holds no host"));
+        let host = &unit.checked.host;
+        let Some(plan) = unit.checked.plan.take() else {
+            return Err(Failure::new("the spec has errors"));
         };
         let wanted = plan.apply_wanted();
         let targets = [Target::Proxmox];
@@ -58,10 +59,7 @@ pub(super) fn host_of<'a>(
     snapshot: &Snapshot,
     live: &str,
 ) -> Result<&'a mut Unit, Failure> {
-    let name = |unit: &Unit| {
-        let host = unit.checked.host.as_ref();
-        host.map_or_else(String::new, |host| host.name.as_str().to_owned())
-    };
+    let name = |unit: &Unit| unit.checked.host.name.as_str().to_owned();
     match (&snapshot.node, units) {
         (Item::Present(node), units) => {
             let Some(at) = units

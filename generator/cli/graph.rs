@@ -42,10 +42,8 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
         return Ok(Status::Fine);
     }
     for unit in &loaded.units {
-        if let Some(host) = &unit.checked.host {
-            let graph = graph::of(view, &Facts::of(host));
-            draw(args.format, &graph, map, terminal);
-        }
+        let graph = graph::of(view, &Facts::of(&unit.checked.host));
+        draw(args.format, &graph, map, terminal);
     }
     Ok(Status::Fine)
 }
@@ -80,7 +78,7 @@ fn running(snapshot: &Snapshot, terminal: &mut Terminal) -> Result<Host, Failure
     let file = sources.add("host.toml", adopted.text);
     let origin = Origin::of(&sources, &[file]);
     let checked = compile::check(&sources, file, &origin, &mut Sink::new());
-    let host = checked.host.filter(|_| checked.plan.is_some());
+    let host = checked.plan.map(|_| checked.host);
     host.ok_or_else(|| {
         Failure::new("the copy does not hold what it takes to draw it: `moxc adopt` says why")
     })

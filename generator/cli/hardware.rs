@@ -33,9 +33,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     }
     let snapshot: Snapshot = live::read(&args.live)?;
     let unit = desired::host_of(&mut loaded.units, &snapshot, &args.live)?;
-    let Some(host) = &unit.checked.host else {
-        return Err(Failure::new("the spec holds no host"));
-    };
+    let host = &unit.checked.host;
     let compared = hardware::compare(host, &snapshot);
     let same = compared.differences.is_empty();
     match terminal.format() {

@@ -40,10 +40,10 @@ fn of_spec(loaded: &Loaded, snapshot: Snapshot) -> Snapshot {
         return snapshot;
     };
     let own = snapshot.node.present().map(String::as_str);
-    match unit.checked.host.as_ref().map(|host| host.name.as_str()) {
-        Some(name) if own != Some(name) && snapshot.nodes.contains_key(name) => {
-            snapshot.of_node(name)
-        }
-        Some(_) | None => snapshot,
+    let name = unit.checked.host.name.as_str();
+    if own != Some(name) && snapshot.nodes.contains_key(name) {
+        snapshot.of_node(name)
+    } else {
+        snapshot
     }
 }

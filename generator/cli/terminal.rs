@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 
 use anstream::{AutoStream, ColorChoice};
@@ -80,9 +81,9 @@ impl Terminal {
     }
 
     /// More of a summary, with `-v`.
-    pub(super) fn detail(&mut self, text: &str) {
+    pub(super) fn detail(&mut self, text: fmt::Arguments<'_>) {
         if self.verbose {
-            self.summary(text);
+            self.summary(&text.to_string());
         }
     }
 

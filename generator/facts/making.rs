@@ -106,11 +106,10 @@ pub struct Makings {
 
 impl Makings {
     /// Works them out.
-    pub fn of(host: &Host) -> Self {
-        let volumes = Volumes::of(host);
+    pub fn of(host: &Host, volumes: &Volumes) -> Self {
         let guests = host.guests.iter();
         let all: Vec<Making> = guests
-            .map(|(id, guest)| of_guest(id, guest, &volumes))
+            .map(|(id, guest)| of_guest(id, guest, volumes))
             .collect();
         let numbers = all.iter().enumerate();
         let by_vmid = numbers

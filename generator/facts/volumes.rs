@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::each::map;
 use crate::model::{
     Container, Dataset, Guest, GuestKind, Host, Id, Import, Medium, MountSource, Placement,
     StoreRef, Vm, VolumeSource,
@@ -90,11 +91,9 @@ impl Volumes {
     pub fn of(host: &Host) -> Self {
         let given = given_names(host);
         Self {
-            guests: host
-                .guests
-                .values()
-                .map(|guest| allocate(host, guest, &given))
-                .collect(),
+            guests: map(host.guests.values().as_slice(), |guest| {
+                allocate(host, guest, &given)
+            }),
         }
     }
 

@@ -25,6 +25,8 @@ const FOLDER_MODE: u32 = 0o755;
 
 /// From so many files on a folder's are written last, on every core.
 const MANY: usize = 256;
+/// From so many bytes on, too.
+const MUCH: usize = 1 << 20;
 
 /// What the former tree was when the next one was made from it.
 #[derive(Debug, Default)]
@@ -143,7 +145,7 @@ struct Carrier<'a> {
     snapshot: Snapshot,
 }
 
-/// A folder of the new tree with many files to write.
+/// A folder of the new tree with much to write.
 struct LargeFolder<'a> {
     path: PathBuf,
     /// The one that it replaces.
@@ -221,7 +223,8 @@ impl<'a> Carrier<'a> {
         let files = files.unwrap_or_default();
         outcome.has += files.len();
         outcome.written += files.len();
-        let is_large = files.len() >= MANY;
+        let bytes: usize = files.iter().map(|file| file.contents.len()).sum();
+        let is_large = files.len() >= MANY || bytes >= MUCH;
         if is_large {
             let again = |folder: &Folder| folder.again().map_err(self.failed("open", path));
             self.large.push(LargeFolder {

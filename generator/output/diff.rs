@@ -242,10 +242,19 @@ impl<'a> Comparison<'a> {
 
     /// The files that are to be written afresh.
     pub(super) fn files_to_write(&self) -> impl Iterator<Item = &OutputFile> {
-        self.changes
+        // Both are sorted, so that no path is looked up among all others.
+        let mut changes = self.changes.iter();
+        let files = self.set.iter().filter(move |file| {
+            changes
+                .find(|change| change.path == file.path)
+                .is_some_and(|change| change.kind != ChangeKind::Unchanged)
+        });
+        let manifest = self
+            .changes
             .iter()
-            .filter(|change| change.kind != ChangeKind::Unchanged)
-            .filter_map(|change| self.file(&change.path))
+            .find(|change| change.path == self.manifest.path);
+        let is_written = |change: &&Change| change.kind != ChangeKind::Unchanged;
+        files.chain(manifest.filter(is_written).map(|_| &self.manifest))
     }
 
     /// Whether the build, or its manifest, has a file at `path`.

@@ -395,8 +395,22 @@ impl FileSet {
     }
 
     /// Adds every file of `other`, which keeps its order.
-    pub fn extend(&mut self, other: Self) -> Result<(), Box<Clash>> {
-        other.into_iter().try_for_each(|file| self.insert(file))
+    pub fn extend(&mut self, mut other: Self) -> Result<(), Box<Clash>> {
+        let is_shared = |(folded, theirs): (&String, &Taken)| match self.taken.get(folded) {
+            Some(ours) => {
+                ours.is_folder
+                    && theirs.is_folder
+                    && ours.spelling(folded) == theirs.spelling(folded)
+            }
+            None => true,
+        };
+        // One by one where something is left out, or where the clash is to be told.
+        if !self.left.is_empty() || !other.taken.iter().all(is_shared) {
+            return other.into_iter().try_for_each(|file| self.insert(file));
+        }
+        self.files.append(&mut other.files);
+        self.taken.extend(other.taken);
+        Ok(())
     }
 
     /// What stands in the way of a file at `path`; no path with the kind is the manifest, which is in no set.
@@ -708,6 +722,29 @@ mod tests {
                 paths.iter().all(|path| set.insert(file(path)).is_ok())
             };
             prop_assert_eq!(insert_all(paths.iter().collect()), insert_all(paths.iter().rev().collect()));
+        }
+
+        #[test]
+        fn two_sets_become_one_as_if_each_file_came_by_itself(
+            one in proptest::collection::vec("[abAB](/[abAB]){0,2}", 0..5),
+            other in proptest::collection::vec("[abAB](/[abAB]){0,2}", 0..5),
+        ) {
+            let set = |paths: &[String]| {
+                let mut set = FileSet::new();
+                for path in paths {
+                    let _ = set.insert(file(path));
+                }
+                set
+            };
+            let (mut whole, mut each, other) = (set(&one), set(&one), set(&other));
+            let clash = other.clone().into_iter().try_for_each(|file| each.insert(file));
+            prop_assert_eq!(whole.extend(other), clash.clone());
+            let paths = |set: &FileSet| set.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
+            prop_assert_eq!(paths(&whole), paths(&each));
+            // And it refuses what the other one refuses from now on.
+            for path in ["a", "A", "a/b", "B/a/b", "b"] {
+                prop_assert_eq!(whole.insert(file(path)), each.insert(file(path)));
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A manifest found on a disk is input like any other: every path in it is checked again, and nothing else in it is
 //! believed beyond "moxc once wrote this hash at this path".
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -19,6 +20,8 @@ const FORMAT: u64 = 1;
 
 /// So many files are not worth another thread.
 const FEW: usize = 1_000;
+/// What a file's part of the text takes in bytes, about.
+const ROW: usize = 320;
 
 /// [`FILE_NAME`] as a path.
 pub(super) fn path() -> RelPath {
@@ -55,7 +58,7 @@ pub struct ManifestEntry {
     /// How long it is, and how it ends; a manifest of before does not say it.
     pub end: Option<End>,
     /// The target that emitted it.
-    pub target: String,
+    pub target: Cow<'static, str>,
     /// The spec that it was made from, where that is not the manifest's: a later build of other targets left it as it was.
     pub spec_sha256: Option<Sha256>,
 }
@@ -95,7 +98,7 @@ impl Manifest {
                     mode: file.mode,
                     sha256: Sha256::of(&file.contents),
                     end: Some(End::of(&file.contents)),
-                    target: file.target.to_owned(),
+                    target: Cow::Borrowed(file.target),
                     spec_sha256: None,
                 };
                 (file.path.clone(), entry)
@@ -120,10 +123,11 @@ impl Manifest {
             },
             files: self.files.iter().map(Row::from).collect(),
         };
-        let mut text = serde_json::to_string_pretty(&document)
+        let mut text = Vec::with_capacity(document.files.len() * ROW);
+        serde_json::to_writer_pretty(&mut text, &document)
             .expect("a tree of strings and numbers has a JSON form");
-        text.push('\n');
-        text
+        text.push(b'\n');
+        String::from_utf8(text).expect("JSON is UTF-8")
     }
 
     /// Reads a manifest; keys that this version does not know are skipped.
@@ -186,7 +190,7 @@ struct Row {
     sha256: Sha256,
     #[serde(flatten)]
     end: Option<End>,
-    target: String,
+    target: Cow<'static, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     spec_sha256: Option<Sha256>,
 }

@@ -16,6 +16,7 @@ use super::{
     in_order, storage, value,
 };
 use crate::calendar::ProxmoxSchedule;
+use crate::facts::Volumes;
 use crate::facts::making::{Making, Makings};
 use crate::facts::network::hosts_line;
 use crate::live::{FileText, Item, Snapshot, Unread};
@@ -76,7 +77,7 @@ pub fn compare(wanted: &Wanted<'_>, live: &Snapshot) -> Plan {
         wanted: *wanted,
         live,
         applied: Applied::of(live),
-        makings: Makings::of(wanted.host),
+        makings: Makings::of(wanted.host, &Volumes::of(wanted.host)),
         replication: Replication::default(),
     };
     compared.replication = Replication::of(live, compared.file("etc/pve/storage.cfg"));

@@ -57,7 +57,7 @@ impl Pair {
         let checked = crate::compile::check(&sources, file, &origin, &mut sink);
         let plan = checked.plan.expect("the spec has no errors");
         let mut sink = crate::diagnostics::Sink::new();
-        let host = checked.host.expect("the spec has a host");
+        let host = checked.host;
         let templates = Templates::built_in();
         let files = targets::emit(&host, plan, &[Target::Proxmox], &templates, &mut sink);
         let mut live = Files::default();

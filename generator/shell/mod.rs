@@ -19,7 +19,7 @@ pub fn quote(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut quoted = String::with_capacity(text.len() + 8);
-    if text.contains(char::is_control) {
+    if has_control(text) {
         quoted.push_str("$'");
         for c in text.chars() {
             match c {
@@ -48,6 +48,16 @@ pub fn quote(text: &str) -> Cow<'_, str> {
         quoted.push('\'');
     }
     Cow::Owned(quoted)
+}
+
+/// Whether a control character is in it: of most texts, which are ASCII, one look at many bytes at a time tells.
+fn has_control(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes()
+            .fold(false, |found, byte| found | byte.is_ascii_control())
+    } else {
+        text.contains(char::is_control)
+    }
 }
 
 /// Whether a byte means nothing to bash anywhere in a word. `~` and `=` do where a word begins or is a command's.

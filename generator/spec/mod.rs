@@ -20,7 +20,7 @@ pub mod table;
 mod unclosed;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::source::{FileId, SourceMap, Spanned};
+use crate::source::{FileId, SourceMap};
 use crate::value::{GuestName, Name};
 use crate::value::{Node, Value};
 use document::Document;
@@ -102,20 +102,9 @@ impl schemars::JsonSchema for Version {
 }
 
 /// Reads a host's document.
-pub fn read(
-    sources: &SourceMap,
-    file: FileId,
-    document: &Document,
-    sink: &mut Sink,
-) -> Option<HostFile> {
-    let node = Spanned::new(
-        Value::Table(document.root.value.clone()),
-        document.root.span,
-    );
-    HostFile::from_node(
-        &node,
-        &mut Reader::new(sources, sink, file, &document.broken),
-    )
+pub fn read(sources: &SourceMap, file: FileId, document: &Document, sink: &mut Sink) -> HostFile {
+    let reader = &mut Reader::new(sources, sink, file, &document.broken);
+    HostFile::from_table(&document.root.value, document.root.span, reader)
 }
 
 /// Reads a fleet's document.
@@ -124,15 +113,9 @@ pub fn read_fleet(
     file: FileId,
     document: &Document,
     sink: &mut Sink,
-) -> Option<fleet::FleetSpec> {
-    let node = Spanned::new(
-        Value::Table(document.root.value.clone()),
-        document.root.span,
-    );
-    fleet::FleetSpec::from_node(
-        &node,
-        &mut Reader::new(sources, sink, file, &document.broken),
-    )
+) -> fleet::FleetSpec {
+    let reader = &mut Reader::new(sources, sink, file, &document.broken);
+    fleet::FleetSpec::from_table(&document.root.value, document.root.span, reader)
 }
 
 /// Whether a document is a fleet: it says `hosts`, and has no `[host]`.

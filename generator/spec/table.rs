@@ -227,6 +227,24 @@ macro_rules! table {
         impl $name {
             /// Every key of the table, and whether it must be there.
             pub const KEYS: &'static [(&'static str, bool)] = &[$(($key, $crate::spec::table::table!(@required $need))),*];
+
+            /// Reads the table that stands at `span`.
+            pub(super) fn from_table(
+                table: &$crate::value::TableNode,
+                span: $crate::source::Span,
+                reader: &mut $crate::spec::reader::Reader<'_>,
+            ) -> Self {
+                let mut keys = $crate::spec::table::TableReader::new(table, span);
+                let mut read = Self {
+                    span,
+                    misread: Vec::new(),
+                    $($field: $crate::spec::table::table!(@read $need keys, $key, reader),)*
+                    $(schema: keys.schema::<$options>(reader),)?
+                };
+                read.misread = keys.misread();
+                keys.finish(reader);
+                read
+            }
         }
 
         impl $crate::spec::reader::FromNode for $name {
@@ -235,16 +253,7 @@ macro_rules! table {
                     reader.wrong_type(node, "a table");
                     return None;
                 };
-                let mut keys = $crate::spec::table::TableReader::new(table, node.span);
-                let mut read = Self {
-                    span: node.span,
-                    misread: Vec::new(),
-                    $($field: $crate::spec::table::table!(@read $need keys, $key, reader),)*
-                    $(schema: keys.schema::<$options>(reader),)?
-                };
-                read.misread = keys.misread();
-                keys.finish(reader);
-                Some(read)
+                Some(Self::from_table(table, node.span, reader))
             }
         }
     )*

@@ -6,7 +6,7 @@
 //! A text matches if the whole of it does, as `builtins.match` has it. The matcher keeps the set of places it can have
 //! come to, so no pattern takes more than the length of the text times its own length, squared.
 
-use std::collections::BTreeSet;
+use crate::reached::Reached;
 
 /// A pattern, ready to match.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,34 +44,28 @@ impl Pattern {
     /// Whether the whole text matches.
     pub(super) fn matches(&self, text: &str) -> bool {
         let text: Vec<char> = text.chars().collect();
-        step(&self.0, &text, &BTreeSet::from([0])).contains(&text.len())
+        step(&self.0, &text, &Reached::start()).contains(text.len())
     }
 }
 
 /// The places in the text that `node` can end at, from any of `starts`.
-fn step(node: &Node, text: &[char], starts: &BTreeSet<usize>) -> BTreeSet<usize> {
+fn step(node: &Node, text: &[char], starts: &Reached) -> Reached {
     match node {
-        Node::Edge(first) => starts
-            .iter()
-            .copied()
-            .filter(|at| *at == if *first { 0 } else { text.len() })
-            .collect(),
-        Node::One { ranges, not } => starts
-            .iter()
-            .filter(|at| {
-                text.get(**at).is_some_and(|c| {
-                    ranges.iter().any(|(from, to)| (from..=to).contains(&c)) != *not
-                })
-            })
-            .map(|at| at + 1)
-            .collect(),
+        Node::Edge(first) => starts.only(if *first { 0 } else { text.len() }),
+        Node::One { ranges, not } => starts.behind(|at| {
+            text.get(at)
+                .is_some_and(|c| ranges.iter().any(|(from, to)| (from..=to).contains(&c)) != *not)
+        }),
         Node::Sequence(nodes) => nodes
             .iter()
             .fold(starts.clone(), |starts, node| step(node, text, &starts)),
-        Node::Either(nodes) => nodes
-            .iter()
-            .flat_map(|node| step(node, text, starts))
-            .collect(),
+        Node::Either(nodes) => {
+            let mut reached = Reached::default();
+            for node in nodes {
+                reached.extend(&step(node, text, starts));
+            }
+            reached
+        }
         Node::Repeat { node, least, most } => {
             let mut here = starts.clone();
             for _ in 0..*least {
@@ -79,10 +73,7 @@ fn step(node: &Node, text: &[char], starts: &BTreeSet<usize>) -> BTreeSet<usize>
             }
             let mut reached = here.clone();
             for _ in *least..most.unwrap_or(usize::MAX) {
-                here = step(node, text, &here)
-                    .difference(&reached)
-                    .copied()
-                    .collect();
+                here = step(node, text, &here).without(&reached);
                 if here.is_empty() {
                     break;
                 }
@@ -120,7 +111,10 @@ impl Reader {
         while self.take('|') {
             branches.push(self.sequence()?);
         }
-        Some(Node::Either(branches))
+        Some(match branches.len() {
+            1 => branches.remove(0),
+            _ => Node::Either(branches),
+        })
     }
 
     fn sequence(&mut self) -> Option<Node> {
@@ -156,7 +150,10 @@ impl Reader {
             }
             nodes.push(node);
         }
-        Some(Node::Sequence(nodes))
+        Some(match nodes.len() {
+            1 => nodes.remove(0),
+            _ => Node::Sequence(nodes),
+        })
     }
 
     /// `2}`, `2,}` or `2,5}`

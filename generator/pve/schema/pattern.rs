@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::reached::Reached;
+
 /// A pattern that a whole value must match.
 ///
 /// Proxmox matches with `^` and `$` glued to the pattern, which lets `a|b` match `axx` and `xxb`;
@@ -30,7 +32,8 @@ impl Pattern {
         let node = self.parsed.get_or_init(|| {
             Parser::parse(&self.text).expect("a test reads every built-in pattern")
         });
-        node.ends(value.as_bytes(), &[0]).last() == Some(&value.len())
+        node.ends(value.as_bytes(), &Reached::start())
+            .contains(value.len())
     }
 }
 
@@ -61,26 +64,24 @@ enum Node {
 }
 
 impl Node {
-    /// Where a match may end that starts at one of `starts`; both sorted, without repetition.
-    fn ends(&self, text: &[u8], starts: &[usize]) -> Vec<usize> {
+    /// Where a match may end that starts at one of `starts`.
+    fn ends(&self, text: &[u8], starts: &Reached) -> Reached {
         match self {
             Self::Byte(set) => {
-                let fits = |at: &&usize| text.get(**at).is_some_and(|byte| set.contains(*byte));
-                starts.iter().filter(fits).map(|at| at + 1).collect()
+                starts.behind(|at| text.get(at).is_some_and(|byte| set.contains(*byte)))
             }
             Self::Sequence(nodes) => nodes
                 .iter()
-                .fold(starts.to_vec(), |places, node| node.ends(text, &places)),
+                .fold(starts.clone(), |places, node| node.ends(text, &places)),
             Self::Choice(nodes) => {
-                let mut places = nodes
-                    .iter()
-                    .flat_map(|node| node.ends(text, starts))
-                    .collect();
-                sort(&mut places);
+                let mut places = Reached::default();
+                for node in nodes {
+                    places.extend(&node.ends(text, starts));
+                }
                 places
             }
             Self::Repeat { node, least, most } => {
-                let mut places = starts.to_vec();
+                let mut places = starts.clone();
                 for _ in 0..*least {
                     places = node.ends(text, &places);
                 }
@@ -88,27 +89,16 @@ impl Node {
                 let mut rounds = *least;
                 while !places.is_empty() && most.is_none_or(|most| rounds < most) {
                     // Going on from a place that was reached before would find nothing new.
-                    places = node.ends(text, &places);
-                    places.retain(|place| all.binary_search(place).is_err());
+                    places = node.ends(text, &places).without(&all);
                     all.extend(&places);
-                    sort(&mut all);
                     rounds += 1;
                 }
                 all
             }
-            Self::Start => starts.iter().copied().filter(|at| *at == 0).collect(),
-            Self::End => starts
-                .iter()
-                .copied()
-                .filter(|at| *at == text.len())
-                .collect(),
+            Self::Start => starts.only(0),
+            Self::End => starts.only(text.len()),
         }
     }
-}
-
-fn sort(places: &mut Vec<usize>) {
-    places.sort_unstable();
-    places.dedup();
 }
 
 /// A set of bytes, as one bit each.
@@ -206,7 +196,11 @@ impl Parser<'_> {
             let node = self.atom()?;
             nodes.push(self.repeated(node)?);
         }
-        Ok(Node::Sequence(nodes))
+        Ok(if nodes.len() == 1 {
+            nodes.remove(0)
+        } else {
+            Node::Sequence(nodes)
+        })
     }
 
     fn repeated(&mut self, node: Node) -> Result<Node, String> {

@@ -57,7 +57,7 @@ impl Plan {
     /// What the guide of the tree tells of these files.
     pub fn about(&self, facts: &Facts<'_>) -> About {
         let mut about = self.pve.about_installation();
-        about.extend(self.system.about(facts.host));
+        about.extend(self.system.about(facts));
         about.extend(self.pve.about(facts.host));
         about.extend(self.system.about_storage());
         about

@@ -133,7 +133,7 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
         config.mark("", guest.name.span);
         guests.push((guest.vmid.get(), config));
     }
-    let storage = storage::plan(host, sink);
+    let storage = storage::plan(host, volumes, sink);
     let storage = kept("storage.cfg", SectionFile::Storage, Some(storage), sink);
     let jobs = jobs::plan(host, sink);
     let jobs = kept("jobs.cfg", SectionFile::Jobs, jobs, sink);

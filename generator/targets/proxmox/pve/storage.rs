@@ -20,9 +20,10 @@ use super::options::{report_fault, report_refusal};
 use super::virtiofs::Hook;
 
 /// Plans the whole file, which is there without a section, too: a host without guests has no store of its own.
-pub(super) fn plan(host: &Host, sink: &mut Sink) -> SectionConfig {
+pub(super) fn plan(host: &Host, volumes: &Volumes, sink: &mut Sink) -> SectionConfig {
     let mut config = SectionConfig::new(SectionFile::Storage);
-    let mut sections = vec![(local(host, sink), host.storage.local.name.span)];
+    let place = host.storage.local.name.span;
+    let mut sections = vec![(local(host, volumes, sink), place)];
     let mut names: BTreeMap<&str, Store<'_>> = BTreeMap::new();
     for (id, store) in host.storage.stores() {
         let name = store.name();
@@ -69,13 +70,13 @@ fn report_twice(store: Store<'_>, first: Store<'_>, sink: &mut Sink) {
 
 /// Proxmox VE's own store. Where the spec has no table of it, the file says of it only what is put there from here:
 /// applying adds that to what the host says. Proxmox VE brings the store itself, named in the file or not.
-fn local(host: &Host, sink: &mut Sink) -> Option<Section> {
+fn local(host: &Host, volumes: &Volumes, sink: &mut Sink) -> Option<Section> {
     let place = host.storage.local.name.span;
     let stated = host.storage.local.stated.as_ref();
     let (words, uses_place) = if let Some(stated) = stated {
         contents(&stated.uses, stated.span)
     } else {
-        let words: Vec<&str> = put_into_local(host).into_iter().collect();
+        let words: Vec<&str> = put_into_local(host, volumes).into_iter().collect();
         if words.is_empty() {
             return None;
         }
@@ -93,9 +94,8 @@ fn local(host: &Host, sink: &mut Sink) -> Option<Section> {
 }
 
 /// The contents of what the host puts into `local`: disks, root file systems, backups, hook scripts.
-fn put_into_local(host: &Host) -> BTreeSet<&'static str> {
+fn put_into_local(host: &Host, volumes: &Volumes) -> BTreeSet<&'static str> {
     let mut contents = BTreeSet::new();
-    let volumes = Volumes::of(host);
     for (id, guest) in host.guests.iter() {
         let lies_there = volumes
             .of_guest(id)

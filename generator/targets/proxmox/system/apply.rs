@@ -3,11 +3,13 @@
 //! The script reads the files of the tree itself when it runs, so that what it compares is what stands there; from here it
 //! gets the commands that make guests, and what no file of the tree says.
 
+use std::sync::Arc;
+
 use crate::apply::Script;
 use crate::apply::tree::{self, Situation, Wanted};
+use crate::facts::Facts;
 use crate::facts::making::Makings;
 use crate::facts::secrets::{self, Secret};
-use crate::model::Host;
 use crate::output::Mode;
 use crate::pve::Release;
 use crate::template::{Templates, one_line};
@@ -21,18 +23,19 @@ pub(super) struct Apply {
     host: String,
     release: Release,
     platform: Platform,
-    makings: Makings,
+    makings: Arc<Makings>,
     secrets: Vec<Secret>,
     bare_pools: Vec<String>,
 }
 
 /// Plans the script.
-pub(super) fn plan(host: &Host) -> Apply {
+pub(super) fn plan(facts: &Facts<'_>) -> Apply {
+    let host = facts.host;
     Apply {
         host: host.name.as_str().to_owned(),
         release: *host.release,
         platform: *host.platform,
-        makings: Makings::of(host),
+        makings: Arc::new(Makings::of(host, &facts.volumes)),
         secrets: secrets::of(host).collect(),
         bare_pools: host
             .storage

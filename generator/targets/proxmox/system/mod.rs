@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::{Facts, Kernel};
-use crate::model::{GuestKind, Host};
+use crate::model::GuestKind;
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::shell::Command;
@@ -53,10 +53,10 @@ impl Plan {
 
 impl Plan {
     /// What the guide of the tree tells of the host's own system.
-    pub fn about(&self, host: &Host) -> About {
+    pub fn about(&self, facts: &Facts<'_>) -> About {
         let mut about = About {
-            before: before(host),
-            left: left(host),
+            before: before(facts),
+            left: left(facts),
             absent: Vec::new(),
         };
         match self.platform {
@@ -112,7 +112,8 @@ const DOWNLOADED: &[&str] = &[
 ];
 
 /// What the script needs: containers are made of their templates, and bridges of Open vSwitch by its own programs.
-fn before(host: &Host) -> Vec<String> {
+fn before(facts: &Facts<'_>) -> Vec<String> {
+    let host = facts.host;
     let mut before = Vec::new();
     let mut known = BTreeSet::new();
     for (_, guest, container) in host.containers() {
@@ -170,13 +171,13 @@ fn before(host: &Host) -> Vec<String> {
     if ovs {
         before.push("Install Open vSwitch: `apt install openvswitch-switch`.".to_owned());
     }
-    before.extend(images_before(host));
+    before.extend(images_before(facts));
     before
 }
 
 /// NixOS guests whose disk nothing fills: their flake builds it. Only one that is made anew needs it.
-fn left_of_nixos(host: &Host) -> Vec<String> {
-    let volumes = crate::facts::Volumes::of(host);
+fn left_of_nixos(facts: &Facts<'_>) -> Vec<String> {
+    let (host, volumes) = (facts.host, &facts.volumes);
     let mut left = Vec::new();
     for (id, guest) in host.guests.iter() {
         let (GuestKind::Vm(vm), Some(_)) = (&guest.kind, &guest.nixos) else {
@@ -202,9 +203,9 @@ fn left_of_nixos(host: &Host) -> Vec<String> {
 }
 
 /// Images of the host that fill disks: nobody but the user can put them there.
-fn images_before(host: &Host) -> Vec<String> {
+fn images_before(facts: &Facts<'_>) -> Vec<String> {
+    let (host, volumes) = (facts.host, &facts.volumes);
     let mut before = Vec::new();
-    let volumes = crate::facts::Volumes::of(host);
     for (id, guest) in host.guests.iter() {
         for volume in volumes.of_guest(id) {
             let Some(import) = &volume.import else {
@@ -229,8 +230,9 @@ fn images_before(host: &Host) -> Vec<String> {
 }
 
 /// What a guest needs that no file brings, and what the firmware has to be told.
-fn left(host: &Host) -> Vec<String> {
-    let mut left = left_of_nixos(host);
+fn left(facts: &Facts<'_>) -> Vec<String> {
+    let host = facts.host;
+    let mut left = left_of_nixos(facts);
     if *host.platform == Platform::Proxmox {
         if let Some(email) = &host.email {
             left.push(format!(
@@ -295,7 +297,7 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
         mounts: mounts::plan(host, sink),
         zfs: zfs::plan(host),
         kept: keep::plan(host, sink),
-        apply: apply::plan(host),
+        apply: apply::plan(facts),
     }
 }
 
