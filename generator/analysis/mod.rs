@@ -28,6 +28,7 @@ mod usb;
 mod variants;
 
 use crate::diagnostics::{Diagnostic, Sink};
+use crate::each::both_told;
 use crate::facts::Facts;
 use crate::model::{Host, Kinship};
 
@@ -130,9 +131,20 @@ impl Subject {
 
 /// Runs every check.
 pub fn analyse(facts: &Facts<'_>, sink: &mut Sink) {
-    for subject in Subject::ALL {
-        subject.check(facts, sink);
-    }
+    // The network of a large host takes as long as all that follows.
+    let network = Subject::ALL.iter().position(|one| *one == Subject::Network);
+    let (one, other) = Subject::ALL.split_at(network.map_or(0, |at| at + 1));
+    let check = |subjects: &[Subject], sink: &mut Sink| {
+        for subject in subjects {
+            subject.check(facts, sink);
+        }
+    };
+    both_told(
+        facts.host.guests.len(),
+        sink,
+        |sink| check(one, sink),
+        |sink| check(other, sink),
+    );
 }
 
 /// What spans several hosts of a fleet beside what must be unique, which is [`resolve`](crate::resolve::fleet)'s. Each

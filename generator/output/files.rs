@@ -409,7 +409,9 @@ impl FileSet {
             return other.into_iter().try_for_each(|file| self.insert(file));
         }
         self.files.append(&mut other.files);
-        self.taken.extend(other.taken);
+        // A folder of both stays the one's whose files were there first.
+        other.taken.extend(std::mem::take(&mut self.taken));
+        self.taken = other.taken;
         Ok(())
     }
 

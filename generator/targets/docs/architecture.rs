@@ -1,5 +1,7 @@
 //! `docs/ARCHITECTURE.md`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::told;
@@ -7,6 +9,10 @@ use crate::facts::Facts;
 use crate::graph::{self, Graph, View};
 use crate::origin::Origin;
 use crate::template::{BuiltIn, one_line};
+
+/// The longest chart, in bytes, that Mermaid draws unless it is told otherwise (`maxTextSize` of its configuration), as nobody
+/// can tell it where GitHub draws.
+const LONGEST_CHART: usize = 50_000;
 
 /// `ARCHITECTURE.md`. These fields are the contract with a user's template of the same name.
 #[derive(Debug, askama::Template, Serialize)]
@@ -55,6 +61,8 @@ pub struct Picture {
     pub anchor: String,
     /// What it shows.
     pub about: String,
+    /// Whether it has a flowchart that readers draw.
+    pub has_chart: bool,
     /// The flowchart, in Mermaid.
     pub chart: String,
 }
@@ -129,7 +137,11 @@ pub struct TaskRow {
 }
 
 /// Plans it.
-pub(super) fn plan(facts: &Facts<'_>, graphs: &[(View, Graph)], origin: &Origin) -> Architecture {
+pub(super) fn plan(
+    facts: &Facts<'_>,
+    graphs: &BTreeMap<View, Graph>,
+    origin: &Origin,
+) -> Architecture {
     let host = facts.host;
     let devices: Vec<Device> = told::devices(host)
         .into_iter()
@@ -157,9 +169,9 @@ pub(super) fn plan(facts: &Facts<'_>, graphs: &[(View, Graph)], origin: &Origin)
         header: one_line(&origin.header()),
         host: host.name.as_str().to_owned(),
         fqdn: host.fqdn(),
-        pictures: graphs
+        pictures: View::ALL
             .iter()
-            .map(|(view, graph)| picture(*view, graph))
+            .map(|view| picture(*view, graphs.get(view)))
             .collect(),
         hardware: told::hardware(host)
             .into_iter()
@@ -229,12 +241,19 @@ fn names(names: &[&str]) -> String {
     quoted.join(", ")
 }
 
-fn picture(view: View, graph: &Graph) -> Picture {
-    let chart = graph::mermaid(graph);
+fn picture(view: View, graph: Option<&Graph>) -> Picture {
+    let chart = graph.map(graph::mermaid).unwrap_or_default();
+    // An empty one is none.
+    let has_chart = (1..=LONGEST_CHART).contains(&chart.len());
     Picture {
         title: view.title().to_owned(),
         anchor: view.title().to_lowercase().replace(' ', "-"),
-        about: told::view(view).to_owned(),
+        about: if has_chart {
+            told::view(view).to_owned()
+        } else {
+            told::view(view).to_owned() + &told::not_drawn(view)
+        },
+        has_chart,
         chart: chart.trim_end().to_owned(),
     }
 }

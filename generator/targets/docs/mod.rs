@@ -8,6 +8,8 @@ pub mod architecture;
 pub mod page;
 mod told;
 
+use std::collections::BTreeMap;
+
 use crate::diagnostics::Sink;
 use crate::each::{both, both_told};
 use crate::facts::Facts;
@@ -23,6 +25,11 @@ pub use page::Page;
 /// The text that GitHub and the like render.
 const ARCHITECTURE: &str = "docs/ARCHITECTURE.md";
 
+/// The most guests of which the host is drawn, and of which the page repeats the runbooks and tells what each change costs:
+/// with more of them no browser shows it with ease, and it is most of the tree. Both files lead to the runbooks then, and name
+/// the command that draws.
+const MOST_DRAWN: usize = 1_000;
+
 /// What will stand there.
 #[derive(Debug)]
 pub struct Plan {
@@ -34,10 +41,11 @@ pub struct Plan {
 
 /// Plans it.
 pub fn plan(facts: &Facts<'_>, origin: &Origin) -> Plan {
-    let graphs: Vec<(View, Graph)> = View::ALL
+    let drawn = View::ALL
         .iter()
-        .map(|view| (*view, graph::of(*view, facts)))
-        .collect();
+        .filter(|_| facts.host.guests.len() <= MOST_DRAWN);
+    let graphs: BTreeMap<View, Graph> =
+        drawn.map(|view| (*view, graph::of(*view, facts))).collect();
     let (architecture, page) = both(
         facts.host.guests.len(),
         || architecture::plan(facts, &graphs, origin),

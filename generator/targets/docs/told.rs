@@ -69,6 +69,14 @@ pub(super) fn view(view: View) -> &'static str {
     }
 }
 
+/// What follows on [`view`] where there is no picture.
+pub(super) fn not_drawn(view: View) -> String {
+    let name = view.as_str();
+    format!(
+        " Of so many guests there is no picture here: `moxc graph --view {name} --format svg` draws it."
+    )
+}
+
 /// The hardware table.
 pub(super) fn hardware(host: &Host) -> Vec<Part> {
     let mut parts = Vec::new();

@@ -26,11 +26,6 @@ use crate::template::{BuiltIn, one_line};
 /// Where it lies.
 pub(super) const PATH: &str = "docs/index.html";
 
-/// The most guests of which the page repeats the runbooks, tells what each change costs and shows the pictures: with more
-/// of them no browser opens it with ease, and it is most of the tree. It leads to the runbooks then, and names the command
-/// that draws.
-const MOST_IN_FULL: usize = 1_000;
-
 /// From its folder up to the tree.
 const UP: &str = "../";
 
@@ -236,14 +231,14 @@ impl Lines {
 }
 
 /// Plans it.
-pub(super) fn plan(facts: &Facts<'_>, graphs: &[(View, Graph)], origin: &Origin) -> Plan {
+pub(super) fn plan(facts: &Facts<'_>, graphs: &BTreeMap<View, Graph>, origin: &Origin) -> Plan {
     let lines = Lines(origin.clone());
     let host = facts.host;
-    let in_full = host.guests.len() <= MOST_IN_FULL;
+    let in_full = host.guests.len() <= super::MOST_DRAWN;
     let (sections, guests) = both(
         host.guests.len(),
         || {
-            let pictures = graphs.iter().filter(|_| in_full);
+            let pictures = graphs.iter();
             let pictures = pictures.map(|(view, graph)| (*view, graph::svg_inside(graph)));
             sections::all(facts, &lines, pictures.collect())
         },

@@ -55,9 +55,7 @@ pub(super) fn all(
         let picture = pictures.remove(&view);
         let mut about = told::view(view).to_owned();
         if picture.is_none() {
-            let name = view.as_str();
-            about.push_str(" Of so many guests the page has no picture: `moxc graph --view ");
-            about.extend([name, " --format svg` draws it."]);
+            about.push_str(&told::not_drawn(view));
         }
         Section {
             id: view.as_str().to_owned(),
