@@ -415,6 +415,31 @@ fn the_page_of_more_guests_leads_to_the_runbooks() {
     );
 }
 
+/// 50,000 characters is `maxTextSize` of Mermaid's configuration, which says "Maximum text size in diagram exceeded" of more.
+#[test]
+fn no_chart_is_longer_than_mermaid_draws() {
+    let architecture = |guests: u32| {
+        let files = emit("large.toml", &large(guests), &[]);
+        text(&files, "docs/ARCHITECTURE.md")
+    };
+    let charts = |text: &str| -> Vec<usize> {
+        let charts = text.split("```mermaid\n").skip(1);
+        charts
+            .map(|chart| chart.find("\n```\n").expect("its end"))
+            .collect()
+    };
+    let (few, more, many) = (architecture(10), architecture(1_000), architecture(1_001));
+    assert_eq!(charts(&few).len(), 5);
+    assert!((1..5).contains(&charts(&more).len()));
+    assert!(charts(&more).iter().all(|length| *length <= 50_000));
+    assert!(charts(&many).is_empty());
+    let named = |text: &str| text.matches("--format svg` draws it.").count();
+    assert_eq!(
+        [few, more.clone(), many].map(|text| named(&text)),
+        [0, 5 - charts(&more).len(), 5]
+    );
+}
+
 #[test]
 #[ignore = "needs Chromium, Node and axe-core, which tests/run installs"]
 fn the_page_of_a_thousand_guests_is_usable() {
