@@ -45,6 +45,19 @@ pub fn map<'a, T: Sync, R: Send>(things: &'a [T], make: impl Fn(&'a T) -> R + Sy
     }
 }
 
+/// [`map`], of things that are used up.
+pub fn turn<T: Send, R: Send>(things: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
+    if things.len() < MANY {
+        things.into_iter().map(make).collect()
+    } else {
+        things
+            .into_par_iter()
+            .with_min_len(FEW)
+            .map(&make)
+            .collect()
+    }
+}
+
 /// Does two things, at the same time where they are about `many` things.
 pub fn both<A: Send, B: Send>(
     many: usize,

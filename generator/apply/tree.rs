@@ -238,7 +238,7 @@ fn guests(tree: &FileSet) -> Vec<Guest> {
             })
         })
         .collect();
-    guests.sort_by_key(|guest| guest.vmid.parse::<u32>().unwrap_or(u32::MAX));
+    guests.sort_by_cached_key(|guest| guest.vmid.parse::<u32>().unwrap_or(u32::MAX));
     guests
 }
 

@@ -410,7 +410,7 @@ impl<'a> Carrier<'a> {
     fn write(&self, file: &OutputFile, folder: &Folder) -> Result<(), OutputError> {
         let (_, name) = file.path.split();
         write_file(folder, name.as_ref(), file)
-            .map_err(self.failed("write", Path::new(file.path.as_str())))
+            .map_err(|error| self.failed("write", Path::new(file.path.as_str()))(error))
     }
 }
 

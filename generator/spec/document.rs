@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::unclosed::{self, Unclosed};
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::each::each;
 use crate::source::{FileId, SourceMap, Span, Spanned};
 use crate::unseen::{is_bidi_control, is_hidden};
 use crate::value::{TableNode, Value};
@@ -267,15 +268,23 @@ impl Convert<'_> {
     }
 
     fn table(&mut self, table: &DeTable<'_>) -> TableNode {
-        let entries = table
-            .iter()
-            .map(|(key, value)| {
-                let span = self.span(key.span());
-                let name = Spanned::new(self.text(key.get_ref(), span), span);
-                let span = self.span(value.span());
-                (name, Spanned::new(self.value(value.get_ref(), span), span))
-            })
-            .collect();
+        let entries: Vec<_> = table.iter().collect();
+        let Self {
+            sources, file, bom, ..
+        } = *self;
+        let entries = each(&entries, self.sink, |(key, value), sink| {
+            let mut convert = Convert {
+                sources,
+                file,
+                bom,
+                sink,
+            };
+            let span = convert.span(key.span());
+            let name = Spanned::new(convert.text(key.get_ref(), span), span);
+            let span = convert.span(value.span());
+            let value = convert.value(value.get_ref(), span);
+            (name, Spanned::new(value, span))
+        });
         TableNode { entries }
     }
 

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use serde_json::Value as Json;
 
 use super::Release;
+use super::pattern::Pattern;
 use super::types::{TextRule, Type, TypeId, Types};
 
 /// The number of a node in the index; the root is 0.
@@ -388,7 +389,7 @@ impl Writer {
             }
             Type::Matching(pattern) => {
                 tag(6);
-                self.text(pattern);
+                self.text(pattern.text());
             }
             Type::Path(in_store) => {
                 tag(7);
@@ -534,7 +535,7 @@ impl<'a> Reader<'a> {
             3 => Type::Float,
             4 => Type::Number(self.count()? == 1),
             5 => Type::Text(*TextRule::ALL.get(self.count()?).ok_or_else(Self::short)?),
-            6 => Type::Matching(self.text()?),
+            6 => Type::Matching(Pattern::new(self.text()?)),
             7 => Type::Path(self.count()? == 1),
             8 => Type::Package,
             9 => Type::Attrs,

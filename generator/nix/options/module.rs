@@ -1,7 +1,5 @@
 //! Walks the definitions of a module and holds each against the index.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use rnix::ast::{self, Expr, HasEntry};
@@ -9,7 +7,6 @@ use rowan::ast::AstNode;
 use serde_json::Value as Json;
 
 use super::index::{Coverage, Index, NodeId, Reach, State};
-use super::pattern::Pattern;
 use super::types::{Type, TypeId};
 use super::value::{Member, Shape, Value};
 use super::{Rules, SettingFault};
@@ -476,7 +473,6 @@ struct Judge<'a> {
     snapshots: RangeInclusive<usize>,
     /// Options that the module itself declares.
     declared: Vec<Vec<String>>,
-    patterns: RefCell<BTreeMap<String, Option<Pattern>>>,
 }
 
 impl<'a> Judge<'a> {
@@ -485,7 +481,6 @@ impl<'a> Judge<'a> {
             rules,
             snapshots: rules.index.snapshots_for(rules.release, rules.later),
             declared: Vec::new(),
-            patterns: RefCell::default(),
         }
     }
 
@@ -921,7 +916,7 @@ impl<'a> Judge<'a> {
             (Type::Number(true), Shape::Int(number)) => *number >= 0,
             (Type::Number(true), Shape::Float(number)) => *number >= 0.0,
             (Type::Text(rule), Shape::Text(text)) => rule.takes(text),
-            (Type::Matching(pattern), Shape::Text(text)) => self.matches(pattern, text),
+            (Type::Matching(pattern), Shape::Text(text)) => pattern.matches(text),
             (Type::Path(false), Shape::Text(text)) => text.starts_with('/'),
             (Type::Path(true) | Type::Package, Shape::Text(text)) => {
                 text.starts_with("/nix/store/")
@@ -1091,14 +1086,6 @@ impl<'a> Judge<'a> {
             };
             self.judge(other, other, &rest, node, path, reach, out);
         }
-    }
-
-    fn matches(&self, pattern: &str, text: &str) -> bool {
-        let mut patterns = self.patterns.borrow_mut();
-        let parsed = patterns
-            .entry(pattern.to_owned())
-            .or_insert_with(|| Pattern::parse(pattern));
-        parsed.as_ref().is_none_or(|pattern| pattern.matches(text))
     }
 }
 

@@ -6,11 +6,23 @@
 //! A text matches if the whole of it does, as `builtins.match` has it. The matcher keeps the set of places it can have
 //! come to, so no pattern takes more than the length of the text times its own length, squared.
 
+use std::sync::OnceLock;
+
 use crate::reached::Reached;
 
-/// A pattern, ready to match.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Pattern(Node);
+/// A pattern, which is read when the first text is held against it.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern {
+    text: String,
+    /// None of it if something in it is not known here.
+    parsed: OnceLock<Option<Node>>,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
 
 #[derive(Debug, Clone, PartialEq)]
 enum Node {
@@ -31,21 +43,35 @@ enum Node {
 }
 
 impl Pattern {
-    /// Reads a pattern; `None` if something in it is not known here.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut reader = Reader {
-            chars: text.chars().collect(),
-            at: 0,
-        };
-        let node = reader.either()?;
-        (reader.at == reader.chars.len()).then_some(Self(node))
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            parsed: OnceLock::new(),
+        }
     }
 
-    /// Whether the whole text matches.
-    pub(super) fn matches(&self, text: &str) -> bool {
-        let text: Vec<char> = text.chars().collect();
-        step(&self.0, &text, &Reached::start()).contains(text.len())
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
+
+    /// Whether the whole text matches; every text does where something in the pattern is not known here.
+    pub(super) fn matches(&self, text: &str) -> bool {
+        let parsed = self.parsed.get_or_init(|| parse(&self.text));
+        parsed.as_ref().is_none_or(|node| {
+            let text: Vec<char> = text.chars().collect();
+            step(node, &text, &Reached::start()).contains(text.len())
+        })
+    }
+}
+
+/// Reads a pattern; `None` if something in it is not known here.
+fn parse(text: &str) -> Option<Node> {
+    let mut reader = Reader {
+        chars: text.chars().collect(),
+        at: 0,
+    };
+    let node = reader.either()?;
+    (reader.at == reader.chars.len()).then_some(node)
 }
 
 /// The places in the text that `node` can end at, from any of `starts`.
@@ -263,7 +289,7 @@ fn named_class(name: &str) -> Option<&'static [(char, char)]> {
 
 #[cfg(test)]
 mod tests {
-    use super::Pattern;
+    use super::{Pattern, parse};
 
     #[test]
     fn the_patterns_of_nixos() {
@@ -290,7 +316,8 @@ mod tests {
             ("a+?|(b|c){2,}", &["", "aa", "bcb"], &["b", "ab"]),
         ];
         for (pattern, good, bad) in cases {
-            let parsed = Pattern::parse(pattern).unwrap();
+            assert!(parse(pattern).is_some(), "{pattern}");
+            let parsed = Pattern::new(*pattern);
             for text in *good {
                 assert!(parsed.matches(text), "{pattern} {text:?}");
             }
@@ -313,7 +340,8 @@ mod tests {
             "a)",
             "a{1001}",
         ] {
-            assert_eq!(Pattern::parse(pattern), None, "{pattern}");
+            assert_eq!(parse(pattern), None, "{pattern}");
+            assert!(Pattern::new(pattern).matches("anything"), "{pattern}");
         }
     }
 }

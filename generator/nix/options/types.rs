@@ -2,6 +2,8 @@
 
 use serde_json::Value as Json;
 
+use super::pattern::Pattern;
+
 /// The number of a type in the index.
 pub(super) type TypeId = usize;
 
@@ -21,7 +23,7 @@ pub(super) enum Type {
     Number(bool),
     Text(TextRule),
     /// A text that matches a POSIX extended regular expression.
-    Matching(String),
+    Matching(Pattern),
     /// A path, or a text that begins with a slash; `true`: in the store.
     Path(bool),
     Package,
@@ -120,7 +122,7 @@ impl Types {
                 "attrs" | "nixpkgs-config" => Type::Attrs,
                 "submodule" => Type::Submodule,
                 "Toplevel NixOS config" => Type::System,
-                "kernelParam" => Type::Matching("([^\"[:space:]]|\"[^\"]*\")+".to_owned()),
+                "kernelParam" => Type::Matching(Pattern::new("([^\"[:space:]]|\"[^\"]*\")+")),
                 "sysctl option value" => {
                     return self
                         .read(&serde_json::json!({"nullOr": {"oneOf": ["bool", "int", "str"]}}));
@@ -145,7 +147,7 @@ impl Types {
                     ("uniq", inner) => return self.read(inner),
                     ("functionTo", _) => Type::Function,
                     ("enum", Json::Array(values)) => Type::Enum(values.clone()),
-                    ("strMatching", Json::String(pattern)) => Type::Matching(pattern.clone()),
+                    ("strMatching", Json::String(pattern)) => Type::Matching(Pattern::new(pattern)),
                     ("separatedString", Json::String(_)) => Type::Text(TextRule::Anything),
                     ("intBetween", Json::Array(bounds)) => match bounds.as_slice() {
                         [least, most] => int(
@@ -218,7 +220,7 @@ impl Types {
             Type::Text(TextRule::OneLine) => "a string of one line".to_owned(),
             Type::Text(TextRule::PasswdField) => "a string without colon and line feed".to_owned(),
             Type::Matching(pattern) => {
-                format!("a string that matches `{}`", pattern.escape_debug())
+                format!("a string that matches `{}`", pattern.text().escape_debug())
             }
             Type::Path(false) => "an absolute path".to_owned(),
             Type::Path(true) => "a path in the Nix store".to_owned(),

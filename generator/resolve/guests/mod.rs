@@ -75,10 +75,14 @@ pub(super) fn rows<'a>(
 ) -> (Vec<GuestRow<'a>>, Vec<RawContainer<'a>>, Names<'a, Guest>) {
     let release = file.host.as_ref().and_then(|host| host.value.release);
     let release = release.map_or(Release::NEWEST, |release| release.value);
-    let mut rows = Vec::new();
+    let vms = file.vms.as_ref().map_or(&[][..], |table| &table.rows);
+    let containers = file
+        .containers
+        .as_ref()
+        .map_or(&[][..], |table| &table.rows);
+    let mut rows = Vec::with_capacity(vms.len() + containers.len());
     let mut rootless = Vec::new();
     let mut broken = Vec::new();
-    let vms = file.vms.as_ref().map_or(&[][..], |table| &table.rows);
     let bodies = each(vms, sink, |row, sink| {
         let body = row.body()?;
         let mut options = body.schema.to_vec();
@@ -91,10 +95,6 @@ pub(super) fn rows<'a>(
             None => broken.push(&row.key),
         }
     }
-    let containers = file
-        .containers
-        .as_ref()
-        .map_or(&[][..], |table| &table.rows);
     let bodies = each(containers, sink, |row, sink| {
         let body = row.body()?;
         let mut options = body.schema.to_vec();
@@ -122,13 +122,11 @@ pub(super) fn rows<'a>(
     for (at, row) in rows.iter().enumerate() {
         names.add(&row.key().value, Some(Arena::id_at(at)));
     }
-    let containers: BTreeMap<&str, &Spanned<String>> = file
-        .containers
+    let containers: BTreeMap<&str, &Spanned<String>> = containers
         .iter()
-        .flat_map(|table| &table.rows)
         .map(|row| (row.key.value.as_str(), &row.key))
         .collect();
-    for vm in file.vms.iter().flat_map(|table| &table.rows) {
+    for vm in vms {
         if let Some(container) = containers.get(vm.key.value.as_str()) {
             sink.push(
                 Diagnostic::new(

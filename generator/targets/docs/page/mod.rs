@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::each::both;
+use crate::each::{both, turn};
 use crate::facts::Facts;
 use crate::graph::{self, Graph, View};
 use crate::origin::Origin;
@@ -267,8 +267,9 @@ impl Plan {
         }
         let mut summary = self.summary;
         summary.keep_links_to(files);
-        let guests = self.guests.into_iter();
-        let guests = guests.map(|guest| guest.finish(files, &self.lines, self.in_full));
+        let guests = turn(self.guests, |guest| {
+            guest.finish(files, &self.lines, self.in_full)
+        });
         Page {
             header: self.header,
             host: self.host,
@@ -278,7 +279,7 @@ impl Plan {
             script: policy::SCRIPT.to_owned(),
             summary,
             sections,
-            guests: guests.collect(),
+            guests,
             in_brief: !self.in_full,
             folders: folders(files),
             specs: self.specs,
