@@ -53,6 +53,9 @@ const TARGET: &str = "nixos";
 #[derive(Debug, Default)]
 pub struct Plan {
     files: Vec<(String, String)>,
+    /// The header of the hand-written modules, where a machine needs them: their texts are the same for every host of a
+    /// fleet, and none holds them before it is written down.
+    support: Option<String>,
     copies: FileSet,
 }
 
@@ -123,7 +126,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
         }
         Err(error) => sink.push(cannot_hold(host.span, &error)),
     }
-    plan.files.extend(support::files(&origin.header()));
+    plan.support = Some(origin.header());
     plan.copies = own.into_files();
     plan
 }
@@ -160,7 +163,11 @@ fn print(
 
 /// Writes them down.
 pub fn emit(plan: Plan, _: &Templates, files: &mut FileSet, _: &mut Sink) {
-    for (path, text) in plan.files {
+    let support = plan
+        .support
+        .iter()
+        .flat_map(|header| support::files(header));
+    for (path, text) in plan.files.into_iter().chain(support) {
         let path = RelPath::new(format!("nixos/{path}"))
             .expect("names of guests are DNS labels, and the others are ours");
         let mode = if text.starts_with("#!") {
