@@ -80,19 +80,6 @@ impl Plan {
     pub fn apply_wanted(&self) -> crate::apply::tree::Wanted {
         self.proxmox.wanted()
     }
-
-    /// The guide, from what the other targets say of themselves.
-    fn guide(&self, facts: &Facts<'_>) -> guide::Plan {
-        let about = vec![self.proxmox.about(facts), windows::Plan::about(facts)];
-        let joins = self.joins.as_ref();
-        guide::plan(
-            facts,
-            &self.origin,
-            about,
-            self.proxmox.has_answers(),
-            joins,
-        )
-    }
 }
 
 /// Plans every target that may report something.
@@ -155,7 +142,6 @@ pub fn emit_beside<R: Send>(
     look: impl FnOnce(&FileSet) -> R + Send,
 ) -> (FileSet, R) {
     let facts = LazyLock::new(|| Facts::of(host));
-    let origin = plan.origin.clone();
     let needed = if targets.contains(&Target::Docs) {
         Target::ALL
     } else {
@@ -163,15 +149,22 @@ pub fn emit_beside<R: Send>(
     };
     let is_needed = |target| needed.contains(&target);
     // What a target plans goes as soon as it is written down: of a large host the plans are as large as the files.
-    let guide = is_needed(Target::Guide).then(|| plan.guide(&facts));
     let Plan {
+        origin,
         proxmox,
         nixos,
         windows,
-        ..
+        joins,
     } = plan;
     let of_proxmox = |sink: &mut Sink| {
         let mut files = FileSet::new();
+        // From what the other targets say of themselves.
+        if is_needed(Target::Guide) {
+            let about = vec![proxmox.about(&facts), windows::Plan::about(&facts)];
+            let has_answers = proxmox.has_answers();
+            let plan = guide::plan(&facts, &origin, about, has_answers, joins.as_ref());
+            guide::emit(&plan, templates, &mut files, sink);
+        }
         if is_needed(Target::Proxmox) {
             proxmox::emit(proxmox, templates, &mut files, sink);
         }
@@ -188,9 +181,6 @@ pub fn emit_beside<R: Send>(
         if is_needed(Target::Recovery) {
             let plan = recovery::plan(&facts, &origin);
             recovery::emit(&plan, templates, &mut files, sink);
-        }
-        if let Some(plan) = guide {
-            guide::emit(&plan, templates, &mut files, sink);
         }
         let docs = is_needed(Target::Docs).then(|| docs::plan(&facts, &origin));
         (files, docs)
