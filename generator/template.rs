@@ -166,6 +166,11 @@ fn names() -> impl Iterator<Item = &'static str> + Clone {
 pub trait BuiltIn: askama::Template + Serialize {
     /// The template's name: its path below `templates/`.
     const NAME: &'static str;
+
+    /// How many bytes it comes to, about, where that may be many: a text that grows by doubling is copied each time.
+    fn size(&self) -> usize {
+        Self::SIZE_HINT
+    }
 }
 
 /// What a template is written in: decides how a value is written into it.
@@ -458,8 +463,8 @@ impl Templates {
     /// Renders a template; the text has no line break at its end, since the engines differ there. Where a user's own fails, MOX0823 or MOX0824 is reported and the text is empty.
     pub fn render<T: BuiltIn>(&self, data: &T, sink: &mut Sink) -> String {
         let Some(user) = &self.user else {
-            let mut text = data
-                .render()
+            let mut text = String::with_capacity(data.size());
+            data.render_into(&mut text)
                 .expect("a built-in template only writes values into a string");
             text.truncate(text.trim_end_matches('\n').len());
             return text;
