@@ -329,8 +329,6 @@ pub struct FileSet {
     taken: HashMap<String, Taken>,
     /// Paths that are never taken in.
     left: BTreeSet<String>,
-    /// The file that came last: nothing is in the way of the folders that the next one has in common with it.
-    last: Option<RelPath>,
 }
 
 /// Who has a folded path.
@@ -377,8 +375,7 @@ impl FileSet {
                 other_target,
             }));
         }
-        let is_beside_last = self.is_beside_last(&file.path);
-        for folder in file.path.folders().filter(|_| !is_beside_last) {
+        for folder in file.path.folders() {
             let folder = &folded[..folder.len()];
             if !self.taken.contains_key(folder) {
                 let taken = Taken {
@@ -393,14 +390,8 @@ impl FileSet {
             is_folder: false,
         };
         self.taken.insert(folded, taken);
-        self.last = Some(file.path.clone());
         self.files.insert(file.path.clone(), file);
         Ok(())
-    }
-
-    fn is_beside_last(&self, path: &RelPath) -> bool {
-        let last = self.last.as_ref();
-        last.is_some_and(|last| last.split().0 == path.split().0)
     }
 
     /// Adds every file of `other`, which keeps its order.
@@ -432,9 +423,7 @@ impl FileSet {
         if reserved {
             return Some((ClashKind::Manifest, None));
         }
-        let is_beside_last = self.is_beside_last(path);
-        let mut folders = path.folders().filter(|_| !is_beside_last);
-        let folder_clash = folders.find_map(|folder| {
+        let folder_clash = path.folders().find_map(|folder| {
             let folded = &folded[..folder.len()];
             let taken = self.taken.get(folded)?;
             if !taken.is_folder {
