@@ -36,26 +36,13 @@ pub fn each<'a, T: Sync, R: Send>(
     all
 }
 
-/// [`each`], where nothing is to be told.
-pub fn map<'a, T: Sync, R: Send>(things: &'a [T], make: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
+/// What `make` makes of each of `things`, which are used up and of which nothing is to be told.
+pub fn map<T: Send, R: Send>(things: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
     if things.len() < MANY {
-        things.iter().map(make).collect()
-    } else {
-        things.par_iter().with_min_len(FEW).map(&make).collect()
+        return things.into_iter().map(make).collect();
     }
-}
-
-/// [`map`], of things that are used up.
-pub fn turn<T: Send, R: Send>(things: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
-    if things.len() < MANY {
-        things.into_iter().map(make).collect()
-    } else {
-        things
-            .into_par_iter()
-            .with_min_len(FEW)
-            .map(&make)
-            .collect()
-    }
+    let things = things.into_par_iter().with_min_len(FEW);
+    things.map(&make).collect()
 }
 
 /// Does two things, at the same time where they are about `many` things.

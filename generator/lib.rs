@@ -40,10 +40,10 @@ pub mod nu;
 pub mod origin;
 #[allow(clippy::disallowed_methods)] // the one way to the disk
 pub mod output;
+pub mod pattern;
 pub mod plan;
 pub mod powershell;
 pub mod pve;
-pub mod reached;
 pub mod resolve;
 pub mod shell;
 pub mod source;

@@ -91,7 +91,7 @@ impl Volumes {
     pub fn of(host: &Host) -> Self {
         let given = given_names(host);
         Self {
-            guests: map(host.guests.values().as_slice(), |guest| {
+            guests: map(host.guests.values().collect(), |guest| {
                 allocate(host, guest, &given)
             }),
         }

@@ -110,13 +110,9 @@ pub fn parse(sources: &SourceMap, file: FileId, sink: &mut Sink) -> Document {
         sink.push(diagnostic.help(format!("write `{}` at its end", open.close)));
     }
     report_unseen(text, place, sink);
-    let mut convert = Convert {
-        sources,
-        file,
-        bom,
-        sink,
-    };
-    let root = Spanned::new(convert.table(table.get_ref()), Span::new(file, 0..0));
+    let convert = Convert { sources, file, bom };
+    let root = convert.table(table.get_ref(), sink);
+    let root = Spanned::new(root, Span::new(file, 0..0));
     Document { root, broken }
 }
 
@@ -246,51 +242,42 @@ fn unquoted_help(at: &str) -> Option<String> {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Convert<'a> {
     sources: &'a SourceMap,
     file: FileId,
     bom: usize,
-    sink: &'a mut Sink,
 }
 
 impl Convert<'_> {
-    fn span(&self, range: Range<usize>) -> Span {
+    fn span(self, range: Range<usize>) -> Span {
         Span::new(self.file, range.start + self.bom..range.end + self.bom)
     }
 
     /// A text, which may hold by an escape what the file's own text does not: what is shown by nothing is seen so.
-    fn text(&mut self, text: &str, span: Span) -> String {
+    fn text(self, text: &str, span: Span, sink: &mut Sink) -> String {
         let hidden = text.chars().find(|c| is_bidi_control(*c));
         if let Some(c) = hidden.filter(|_| !self.sources.text(span).contains(is_bidi_control)) {
-            self.sink.push(unseen(span, c));
+            sink.push(unseen(span, c));
         }
         text.to_owned()
     }
 
-    fn table(&mut self, table: &DeTable<'_>) -> TableNode {
+    fn table(self, table: &DeTable<'_>, sink: &mut Sink) -> TableNode {
         let entries: Vec<_> = table.iter().collect();
-        let Self {
-            sources, file, bom, ..
-        } = *self;
-        let entries = each(&entries, self.sink, |(key, value), sink| {
-            let mut convert = Convert {
-                sources,
-                file,
-                bom,
-                sink,
-            };
-            let span = convert.span(key.span());
-            let name = Spanned::new(convert.text(key.get_ref(), span), span);
-            let span = convert.span(value.span());
-            let value = convert.value(value.get_ref(), span);
+        let entries = each(&entries, sink, |(key, value), sink| {
+            let span = self.span(key.span());
+            let name = Spanned::new(self.text(key.get_ref(), span, sink), span);
+            let span = self.span(value.span());
+            let value = self.value(value.get_ref(), span, sink);
             (name, Spanned::new(value, span))
         });
         TableNode { entries }
     }
 
-    fn value(&mut self, value: &DeValue<'_>, span: Span) -> Value {
+    fn value(self, value: &DeValue<'_>, span: Span, sink: &mut Sink) -> Value {
         match value {
-            DeValue::String(text) => Value::String(self.text(text, span)),
+            DeValue::String(text) => Value::String(self.text(text, span, sink)),
             // A number that is too large keeps its text: the reader says that it is no number of the range.
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
                 .map_or_else(
@@ -316,11 +303,11 @@ impl Convert<'_> {
                     .iter()
                     .map(|item| {
                         let span = self.span(item.span());
-                        Spanned::new(self.value(item.get_ref(), span), span)
+                        Spanned::new(self.value(item.get_ref(), span, sink), span)
                     })
                     .collect(),
             ),
-            DeValue::Table(table) => Value::Table(self.table(table)),
+            DeValue::Table(table) => Value::Table(self.table(table, sink)),
         }
     }
 }

@@ -3,19 +3,18 @@
 //! Their bracket expressions differ from those of the `regex` crate (a backslash is itself there), and compiling a pattern
 //! of that crate costs more than all that is matched here.
 //!
-//! A text matches if the whole of it does, as `builtins.match` has it. The matcher keeps the set of places it can have
-//! come to, so no pattern takes more than the length of the text times its own length, squared.
+//! A text matches if the whole of it does, as `builtins.match` has it.
 
 use std::sync::OnceLock;
 
-use crate::reached::Reached;
+use crate::pattern::Node;
 
 /// A pattern, which is read when the first text is held against it.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
     text: String,
     /// None of it if something in it is not known here.
-    parsed: OnceLock<Option<Node>>,
+    parsed: OnceLock<Option<Node<Class>>>,
 }
 
 impl PartialEq for Pattern {
@@ -24,22 +23,27 @@ impl PartialEq for Pattern {
     }
 }
 
+/// Characters: of these ranges, or of none of them.
 #[derive(Debug, Clone, PartialEq)]
-enum Node {
-    /// `^` or `$`, true or false.
-    Edge(bool),
-    /// One character: of these ranges, or of none of them.
-    One {
-        ranges: Vec<(char, char)>,
-        not: bool,
-    },
-    Sequence(Vec<Node>),
-    Either(Vec<Node>),
-    Repeat {
-        node: Box<Node>,
-        least: usize,
-        most: Option<usize>,
-    },
+struct Class {
+    ranges: Vec<(char, char)>,
+    not: bool,
+}
+
+impl Class {
+    fn only(c: char) -> Self {
+        Self {
+            ranges: vec![(c, c)],
+            not: false,
+        }
+    }
+
+    fn takes(&self, c: char) -> bool {
+        self.ranges
+            .iter()
+            .any(|(from, to)| (*from..=*to).contains(&c))
+            != self.not
+    }
 }
 
 impl Pattern {
@@ -59,55 +63,19 @@ impl Pattern {
         let parsed = self.parsed.get_or_init(|| parse(&self.text));
         parsed.as_ref().is_none_or(|node| {
             let text: Vec<char> = text.chars().collect();
-            step(node, &text, &Reached::start()).contains(text.len())
+            node.matches(text.len(), |class, at| class.takes(text[at]))
         })
     }
 }
 
 /// Reads a pattern; `None` if something in it is not known here.
-fn parse(text: &str) -> Option<Node> {
+fn parse(text: &str) -> Option<Node<Class>> {
     let mut reader = Reader {
         chars: text.chars().collect(),
         at: 0,
     };
     let node = reader.either()?;
     (reader.at == reader.chars.len()).then_some(node)
-}
-
-/// The places in the text that `node` can end at, from any of `starts`.
-fn step(node: &Node, text: &[char], starts: &Reached) -> Reached {
-    match node {
-        Node::Edge(first) => starts.only(if *first { 0 } else { text.len() }),
-        Node::One { ranges, not } => starts.behind(|at| {
-            text.get(at)
-                .is_some_and(|c| ranges.iter().any(|(from, to)| (from..=to).contains(&c)) != *not)
-        }),
-        Node::Sequence(nodes) => nodes
-            .iter()
-            .fold(starts.clone(), |starts, node| step(node, text, &starts)),
-        Node::Either(nodes) => {
-            let mut reached = Reached::default();
-            for node in nodes {
-                reached.extend(&step(node, text, starts));
-            }
-            reached
-        }
-        Node::Repeat { node, least, most } => {
-            let mut here = starts.clone();
-            for _ in 0..*least {
-                here = step(node, text, &here);
-            }
-            let mut reached = here.clone();
-            for _ in *least..most.unwrap_or(usize::MAX) {
-                here = step(node, text, &here).without(&reached);
-                if here.is_empty() {
-                    break;
-                }
-                reached.extend(&here);
-            }
-            reached
-        }
-    }
 }
 
 struct Reader {
@@ -132,18 +100,15 @@ impl Reader {
         there
     }
 
-    fn either(&mut self) -> Option<Node> {
+    fn either(&mut self) -> Option<Node<Class>> {
         let mut branches = vec![self.sequence()?];
         while self.take('|') {
             branches.push(self.sequence()?);
         }
-        Some(match branches.len() {
-            1 => branches.remove(0),
-            _ => Node::Either(branches),
-        })
+        Some(Node::choice(branches))
     }
 
-    fn sequence(&mut self) -> Option<Node> {
+    fn sequence(&mut self) -> Option<Node<Class>> {
         let mut nodes = Vec::new();
         while let Some(c) = self.peek() {
             if matches!(c, '|' | ')') {
@@ -176,10 +141,7 @@ impl Reader {
             }
             nodes.push(node);
         }
-        Some(match nodes.len() {
-            1 => nodes.remove(0),
-            _ => Node::Sequence(nodes),
-        })
+        Some(Node::sequence(nodes))
     }
 
     /// `2}`, `2,}` or `2,5}`
@@ -210,43 +172,37 @@ impl Reader {
             .filter(|number| *number <= 1000)
     }
 
-    fn one(&mut self) -> Option<Node> {
+    fn one(&mut self) -> Option<Node<Class>> {
         match self.next()? {
-            '^' => Some(Node::Edge(true)),
-            '$' => Some(Node::Edge(false)),
+            '^' => Some(Node::Start),
+            '$' => Some(Node::End),
             '(' => {
                 let inner = self.either()?;
                 self.take(')').then_some(inner)
             }
-            '.' => Some(Node::One {
+            '.' => Some(Node::One(Class {
                 ranges: Vec::new(),
                 not: true,
-            }),
+            })),
             '[' => self.class(),
             '\\' => {
                 // A backslash before a letter is an extension.
                 let c = self.next().filter(|c| !c.is_alphanumeric())?;
-                Some(Node::One {
-                    ranges: vec![(c, c)],
-                    not: false,
-                })
+                Some(Node::One(Class::only(c)))
             }
             '*' | '+' | '?' | '{' => None,
-            c => Some(Node::One {
-                ranges: vec![(c, c)],
-                not: false,
-            }),
+            c => Some(Node::One(Class::only(c))),
         }
     }
 
     /// What follows `[`.
-    fn class(&mut self) -> Option<Node> {
+    fn class(&mut self) -> Option<Node<Class>> {
         let not = self.take('^');
         let mut ranges = Vec::new();
         loop {
             let c = self.next()?;
             match c {
-                ']' if !ranges.is_empty() => return Some(Node::One { ranges, not }),
+                ']' if !ranges.is_empty() => return Some(Node::One(Class { ranges, not })),
                 '[' if self.take(':') => {
                     let start = self.at;
                     while self.peek().is_some_and(char::is_alphabetic) {

@@ -2,16 +2,15 @@
 //!
 //! A spec's guests touch a handful of short patterns with short values. Compiling those into
 //! automata costs twenty times what matching them does, and more than all the rest of a check, so
-//! they are matched as they are read: a pattern is a tree, and a node maps the places in a value at
-//! which a match of it may start to those at which it may end. That takes polynomial time for any
-//! pattern and value. The tests hold it against the `regex` crate.
+//! they are matched as they are read, by the way that [`crate::pattern`] has through a value. The
+//! tests hold it against the `regex` crate.
 
 use std::fmt;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::reached::Reached;
+use crate::pattern::Node;
 
 /// A pattern that a whole value must match.
 ///
@@ -20,7 +19,7 @@ use crate::reached::Reached;
 /// bytes that Proxmox reads.
 pub(super) struct Pattern {
     text: String,
-    parsed: OnceLock<Node>,
+    parsed: OnceLock<Node<ByteSet>>,
 }
 
 impl Pattern {
@@ -32,8 +31,8 @@ impl Pattern {
         let node = self.parsed.get_or_init(|| {
             Parser::parse(&self.text).expect("a test reads every built-in pattern")
         });
-        node.ends(value.as_bytes(), &Reached::start())
-            .contains(value.len())
+        let bytes = value.as_bytes();
+        node.matches(bytes.len(), |set, at| set.contains(bytes[at]))
     }
 }
 
@@ -43,61 +42,6 @@ impl<'de> Deserialize<'de> for Pattern {
             text: String::deserialize(deserializer)?,
             parsed: OnceLock::new(),
         })
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Node {
-    /// One byte of a set.
-    Byte(ByteSet),
-    Sequence(Vec<Node>),
-    Choice(Vec<Node>),
-    Repeat {
-        node: Box<Node>,
-        least: usize,
-        most: Option<usize>,
-    },
-    /// `^`
-    Start,
-    /// `$`
-    End,
-}
-
-impl Node {
-    /// Where a match may end that starts at one of `starts`.
-    fn ends(&self, text: &[u8], starts: &Reached) -> Reached {
-        match self {
-            Self::Byte(set) => {
-                starts.behind(|at| text.get(at).is_some_and(|byte| set.contains(*byte)))
-            }
-            Self::Sequence(nodes) => nodes
-                .iter()
-                .fold(starts.clone(), |places, node| node.ends(text, &places)),
-            Self::Choice(nodes) => {
-                let mut places = Reached::default();
-                for node in nodes {
-                    places.extend(&node.ends(text, starts));
-                }
-                places
-            }
-            Self::Repeat { node, least, most } => {
-                let mut places = starts.clone();
-                for _ in 0..*least {
-                    places = node.ends(text, &places);
-                }
-                let mut all = places.clone();
-                let mut rounds = *least;
-                while !places.is_empty() && most.is_none_or(|most| rounds < most) {
-                    // Going on from a place that was reached before would find nothing new.
-                    places = node.ends(text, &places).without(&all);
-                    all.extend(&places);
-                    rounds += 1;
-                }
-                all
-            }
-            Self::Start => starts.only(0),
-            Self::End => starts.only(text.len()),
-        }
     }
 }
 
@@ -150,7 +94,7 @@ struct Parser<'p> {
 }
 
 impl Parser<'_> {
-    fn parse(pattern: &str) -> Result<Node, String> {
+    fn parse(pattern: &str) -> Result<Node<ByteSet>, String> {
         let mut parser = Parser {
             rest: pattern.as_bytes(),
             any_case: false,
@@ -178,32 +122,24 @@ impl Parser<'_> {
         }
     }
 
-    fn choice(&mut self) -> Result<Node, String> {
+    fn choice(&mut self) -> Result<Node<ByteSet>, String> {
         let mut choices = vec![self.sequence()?];
         while self.take("|") {
             choices.push(self.sequence()?);
         }
-        Ok(if choices.len() == 1 {
-            choices.remove(0)
-        } else {
-            Node::Choice(choices)
-        })
+        Ok(Node::choice(choices))
     }
 
-    fn sequence(&mut self) -> Result<Node, String> {
+    fn sequence(&mut self) -> Result<Node<ByteSet>, String> {
         let mut nodes = Vec::new();
         while !matches!(self.rest.first(), None | Some(b'|' | b')')) {
             let node = self.atom()?;
             nodes.push(self.repeated(node)?);
         }
-        Ok(if nodes.len() == 1 {
-            nodes.remove(0)
-        } else {
-            Node::Sequence(nodes)
-        })
+        Ok(Node::sequence(nodes))
     }
 
-    fn repeated(&mut self, node: Node) -> Result<Node, String> {
+    fn repeated(&mut self, node: Node<ByteSet>) -> Result<Node<ByteSet>, String> {
         let (least, most) = if self.take("*") {
             (0, None)
         } else if self.take("+") {
@@ -242,7 +178,7 @@ impl Parser<'_> {
         std::str::from_utf8(number).ok()?.parse().ok()
     }
 
-    fn atom(&mut self) -> Result<Node, String> {
+    fn atom(&mut self) -> Result<Node<ByteSet>, String> {
         let set = match self.next() {
             Some(b'^') => return Ok(Node::Start),
             Some(b'$') => return Ok(Node::End),
@@ -256,14 +192,14 @@ impl Parser<'_> {
             Some(plain) => ByteSet::of([plain]),
             None => return Err("the pattern ends early".to_owned()),
         };
-        Ok(Node::Byte(if self.any_case {
+        Ok(Node::One(if self.any_case {
             set.in_both_cases()
         } else {
             set
         }))
     }
 
-    fn group(&mut self) -> Result<Node, String> {
+    fn group(&mut self) -> Result<Node<ByteSet>, String> {
         let outer = self.any_case;
         if self.take("?i:") {
             self.any_case = true;

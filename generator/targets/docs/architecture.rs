@@ -248,11 +248,7 @@ fn picture(view: View, graph: Option<&Graph>) -> Picture {
     Picture {
         title: view.title().to_owned(),
         anchor: view.title().to_lowercase().replace(' ', "-"),
-        about: if has_chart {
-            told::view(view).to_owned()
-        } else {
-            told::view(view).to_owned() + &told::not_drawn(view)
-        },
+        about: told::view(view, has_chart),
         has_chart,
         chart: chart.trim_end().to_owned(),
     }

@@ -26,8 +26,8 @@ pub use page::Page;
 const ARCHITECTURE: &str = "docs/ARCHITECTURE.md";
 
 /// The most guests of which the host is drawn, and of which the page repeats the runbooks and tells what each change costs:
-/// with more of them no browser shows it with ease, and it is most of the tree. Both files lead to the runbooks then, and name
-/// the command that draws.
+/// with more of them no browser shows it with ease, and it is most of the tree. The page leads to the runbooks then, and both files
+/// name the command that draws.
 const MOST_DRAWN: usize = 1_000;
 
 /// What will stand there.

@@ -52,9 +52,9 @@ pub(super) struct GuestWords {
     pub(super) backups: String,
 }
 
-/// What a picture shows.
-pub(super) fn view(view: View) -> &'static str {
-    match view {
+/// What a picture shows, and the command that draws it where none is `drawn` here.
+pub(super) fn view(view: View, drawn: bool) -> String {
+    let shows = match view {
         View::Network => {
             "How the host and its guests reach each other and the Internet; one line for each card of a guest."
         }
@@ -66,14 +66,13 @@ pub(super) fn view(view: View) -> &'static str {
         View::Dependencies => {
             "Who starts before whom, who never runs beside whom, and what runs at set times."
         }
+    };
+    if drawn {
+        return shows.to_owned();
     }
-}
-
-/// What follows on [`view`] where there is no picture.
-pub(super) fn not_drawn(view: View) -> String {
     let name = view.as_str();
     format!(
-        " Of so many guests there is no picture here: `moxc graph --view {name} --format svg` draws it."
+        "{shows} Of so many guests there is no picture here: `moxc graph --view {name} --format svg` draws it."
     )
 }
 

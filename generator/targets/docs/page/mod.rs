@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::each::{both, turn};
+use crate::each::{both, map};
 use crate::facts::Facts;
 use crate::graph::{self, Graph, View};
 use crate::origin::Origin;
@@ -273,7 +273,7 @@ impl Plan {
         }
         let mut summary = self.summary;
         summary.keep_links_to(files);
-        let guests = turn(self.guests, |guest| {
+        let guests = map(self.guests, |guest| {
             guest.finish(files, &self.lines, self.in_full)
         });
         Page {

@@ -53,14 +53,10 @@ pub(super) fn all(
 ) -> Vec<Section> {
     let mut of = |view: View, title: &str, tables: Vec<Table>| {
         let picture = pictures.remove(&view);
-        let mut about = told::view(view).to_owned();
-        if picture.is_none() {
-            about.push_str(&told::not_drawn(view));
-        }
         Section {
             id: view.as_str().to_owned(),
             title: title.to_owned(),
-            about,
+            about: told::view(view, picture.is_some()),
             has_picture: picture.is_some(),
             picture: picture.unwrap_or_default(),
             tables,

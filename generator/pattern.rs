@@ -1,11 +1,103 @@
-//! A set of places in a text: where a pattern can have come to.
+//! Patterns as trees, and how they go through a text.
 //!
-//! Both matchers of patterns (`nix::options`, `pve::schema`) walk with such sets, step by step, through texts of a few dozen
-//! characters. So a place is a bit, and no set of a short text takes memory of its own.
+//! The types of NixOS options (`nix::options`) and Proxmox VE's schema (`pve::schema`) write patterns in two dialects. Each
+//! reads its own and says what one character of it takes; the way through a text is the same. A node maps the places at
+//! which a match of it may start to those at which it may end, so no pattern takes more than the length of the text times
+//! its own length, squared.
 
-/// Places in a text, from 0 to its length.
+/// A part of a pattern; `One` is what takes one character.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Node<One> {
+    /// One character.
+    One(One),
+    /// One part after the other.
+    Sequence(Vec<Self>),
+    /// Any of these.
+    Choice(Vec<Self>),
+    /// A part so many times.
+    Repeat {
+        /// The part.
+        node: Box<Self>,
+        /// At least so often.
+        least: usize,
+        /// At most so often.
+        most: Option<usize>,
+    },
+    /// `^`
+    Start,
+    /// `$`
+    End,
+}
+
+impl<One> Node<One> {
+    /// These, one after the other.
+    pub fn sequence(mut nodes: Vec<Self>) -> Self {
+        if nodes.len() == 1 {
+            nodes.remove(0)
+        } else {
+            Self::Sequence(nodes)
+        }
+    }
+
+    /// Any of these.
+    pub fn choice(mut nodes: Vec<Self>) -> Self {
+        if nodes.len() == 1 {
+            nodes.remove(0)
+        } else {
+            Self::Choice(nodes)
+        }
+    }
+
+    /// Whether the whole of a text of `length` characters matches; `fits` says whether a part takes the one at a place.
+    pub fn matches(&self, length: usize, fits: impl Fn(&One, usize) -> bool) -> bool {
+        let fits = |one: &One, at| at < length && fits(one, at);
+        self.ends(length, &fits, &Reached::start()).contains(length)
+    }
+
+    /// Where a match may end that starts at one of `starts`.
+    fn ends(
+        &self,
+        length: usize,
+        fits: &impl Fn(&One, usize) -> bool,
+        starts: &Reached,
+    ) -> Reached {
+        match self {
+            Self::One(one) => starts.behind(|at| fits(one, at)),
+            Self::Sequence(nodes) => nodes.iter().fold(starts.clone(), |places, node| {
+                node.ends(length, fits, &places)
+            }),
+            Self::Choice(nodes) => {
+                let mut places = Reached::default();
+                for node in nodes {
+                    places.extend(&node.ends(length, fits, starts));
+                }
+                places
+            }
+            Self::Repeat { node, least, most } => {
+                let mut places = starts.clone();
+                for _ in 0..*least {
+                    places = node.ends(length, fits, &places);
+                }
+                let mut all = places.clone();
+                let mut rounds = *least;
+                while !places.is_empty() && most.is_none_or(|most| rounds < most) {
+                    // Going on from a place that was reached before would find nothing new.
+                    places = node.ends(length, fits, &places).without(&all);
+                    all.extend(&places);
+                    rounds += 1;
+                }
+                all
+            }
+            Self::Start => starts.only(0),
+            Self::End => starts.only(length),
+        }
+    }
+}
+
+/// Places in a text, from 0 to its length. Most texts have a few dozen characters, so a place is a bit, and no set of a
+/// short text takes memory of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reached {
+struct Reached {
     /// A bit for each of the first places.
     first: u64,
     /// The bits of those behind them, [`Self::BITS`] in each; none at the end is 0.
@@ -16,7 +108,7 @@ impl Reached {
     const BITS: usize = u64::BITS as usize;
 
     /// The start of a text.
-    pub fn start() -> Self {
+    fn start() -> Self {
         Self {
             first: 1,
             rest: Vec::new(),
@@ -24,18 +116,18 @@ impl Reached {
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.first == 0 && self.rest.is_empty()
     }
 
     /// Whether `place` is one of them.
-    pub fn contains(&self, place: usize) -> bool {
+    fn contains(&self, place: usize) -> bool {
         self.word(place / Self::BITS) >> (place % Self::BITS) & 1 == 1
     }
 
     /// `place` alone, if it is one of them.
     #[must_use]
-    pub fn only(&self, place: usize) -> Self {
+    fn only(&self, place: usize) -> Self {
         let mut only = Self::default();
         if self.contains(place) {
             only.insert(place);
@@ -45,7 +137,7 @@ impl Reached {
 
     /// The place behind each one that `fits`.
     #[must_use]
-    pub fn behind(&self, fits: impl Fn(usize) -> bool) -> Self {
+    fn behind(&self, fits: impl Fn(usize) -> bool) -> Self {
         let mut behind = Self::default();
         for at in 0..=self.rest.len() {
             let mut word = self.word(at);
@@ -61,7 +153,7 @@ impl Reached {
     }
 
     /// Takes in those of `more`.
-    pub fn extend(&mut self, more: &Self) {
+    fn extend(&mut self, more: &Self) {
         self.first |= more.first;
         if self.rest.len() < more.rest.len() {
             self.rest.resize(more.rest.len(), 0);
@@ -73,7 +165,7 @@ impl Reached {
 
     /// Those that are not in `others`.
     #[must_use]
-    pub fn without(mut self, others: &Self) -> Self {
+    fn without(mut self, others: &Self) -> Self {
         self.first &= !others.first;
         for (word, others) in self.rest.iter_mut().zip(&others.rest) {
             *word &= !others;
