@@ -115,8 +115,8 @@ fn with_unfinished(adopt: &[u32], snapshot: &Snapshot) -> Vec<u32> {
 }
 
 /// The script of a plan: it brings along what it needs.
-pub fn script(header: String, host: &str, release: &str, prepared: &Prepared) -> Script {
-    Script::alone(header, host, release, &prepared.steps, &prepared.files)
+pub fn script(header: String, host: &str, release: &str, prepared: Prepared) -> Script {
+    Script::alone(header, host, release, prepared.steps, &prepared.files)
 }
 
 fn is_of_hosts(change: &Change) -> bool {

@@ -48,11 +48,19 @@ pub struct Line {
 
 impl BuiltIn for Script {
     const NAME: &'static str = "proxmox/apply.sh";
+
+    /// By what its lines and its files hold: most words stand in no quotes.
+    fn size(&self) -> usize {
+        let line = |line: &Line| line.words.iter().map(|word| word.len() + 2).sum::<usize>();
+        let lines: usize = self.lines.iter().map(line).sum();
+        let files: usize = self.files.iter().map(|file| file.text.len()).sum();
+        <Self as askama::Template>::SIZE_HINT + lines + files
+    }
 }
 
 impl Script {
     /// The script that stands in a tree.
-    pub fn in_tree(header: String, host: &str, release: &str, steps: &[Step]) -> Self {
+    pub fn in_tree(header: String, host: &str, release: &str, steps: Vec<Step>) -> Self {
         let mut brought = Vec::new();
         let lines = lines(steps, &mut brought);
         debug_assert!(brought.is_empty(), "a tree has its files beside it");
@@ -87,7 +95,7 @@ impl Script {
         header: String,
         host: &str,
         release: &str,
-        steps: &[Step],
+        steps: Vec<Step>,
         tree: &FileSet,
     ) -> Self {
         let mut brought = Vec::new();
@@ -134,9 +142,9 @@ fn repeats() -> String {
     REPEATED.map(|key| key.replace('.', r"\.")).join("|")
 }
 
-fn lines(steps: &[Step], brought: &mut Vec<(String, String)>) -> Vec<Line> {
+fn lines(steps: Vec<Step>, brought: &mut Vec<(String, String)>) -> Vec<Line> {
     steps
-        .iter()
+        .into_iter()
         .flat_map(|step| step.lines(brought))
         .map(|words| Line { words })
         .collect()

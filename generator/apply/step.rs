@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use crate::facts::hosts_file::HostsLine;
 use crate::facts::making::Creation;
 use crate::pve::GuestKind;
+use crate::shell::Command;
 
 /// One step: what a line of progress tells, and what `--only` and `--skip` name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -407,14 +408,15 @@ const fn tool(kind: GuestKind) -> &'static str {
 impl Step {
     /// The lines of the script, each a verb of its runtime and what it is about; what a line needs as a file goes to
     /// `files`.
-    pub(super) fn lines(&self, files: &mut Vec<(String, String)>) -> Vec<Vec<String>> {
+    pub(super) fn lines(self, files: &mut Vec<(String, String)>) -> Vec<Vec<String>> {
         let mut lines = vec![vec![
             "step".to_owned(),
-            self.id.clone(),
+            self.id,
             self.group.as_str().to_owned(),
-            self.title.clone(),
+            self.title,
         ]];
-        lines.extend(self.actions.iter().map(|action| action.words(files)));
+        let actions = self.actions.into_iter();
+        lines.extend(actions.map(|action| action.words(files)));
         lines
     }
 }
@@ -440,10 +442,8 @@ fn items_file(items: &[Item], files: &mut Vec<(String, String)>) -> String {
 }
 
 impl Action {
-    fn words(&self, files: &mut Vec<(String, String)>) -> Vec<String> {
-        let bases = |base: &[Base]| -> Vec<String> {
-            base.iter().map(|one| one.word().to_owned()).collect()
-        };
+    fn words(self, files: &mut Vec<(String, String)>) -> Vec<String> {
+        let bases = |base: Vec<Base>| base.into_iter().map(|one| one.word().to_owned());
         let (verb, words): (&str, Vec<String>) = match self {
             Self::ThisHost => ("this_host", Vec::new()),
             Self::FreshHost {
@@ -457,15 +457,15 @@ impl Action {
             Self::PlannedFor(files) => (
                 "planned_for",
                 files
-                    .iter()
-                    .flat_map(|(path, digest)| [path.clone(), digest.clone()])
+                    .into_iter()
+                    .flat_map(|(path, digest)| [path, digest])
                     .collect(),
             ),
-            Self::Want(paths) => ("want", paths.clone()),
+            Self::Want(paths) => ("want", paths),
             Self::DropStale => ("drop_stale", Vec::new()),
             Self::Pools => ("pools", Vec::new()),
             Self::Put { path, mode, base } => {
-                let mut words = vec![path.clone(), mode.clone()];
+                let mut words = vec![path, mode];
                 words.extend(bases(base));
                 ("put", words)
             }
@@ -475,11 +475,7 @@ impl Action {
                 policy,
             } => (
                 "merge",
-                vec![
-                    grammar.word().to_owned(),
-                    path.clone(),
-                    policy.word().to_owned(),
-                ],
+                vec![grammar.word().to_owned(), path, policy.word().to_owned()],
             ),
             Self::Edit {
                 grammar,
@@ -487,12 +483,12 @@ impl Action {
                 policy,
                 items,
             } => {
-                let file = items_file(items, files);
+                let file = items_file(&items, files);
                 (
                     "edit",
                     vec![
                         grammar.word().to_owned(),
-                        path.clone(),
+                        path,
                         policy.word().to_owned(),
                         file,
                     ],
@@ -506,16 +502,10 @@ impl Action {
                 after,
             } => (
                 "property",
-                vec![
-                    (*program).to_owned(),
-                    name.clone(),
-                    property.clone(),
-                    before.clone(),
-                    after.clone(),
-                ],
+                vec![program.to_owned(), name, property, before, after],
             ),
             Self::Note { path, has_text } => {
-                let mut words = vec![path.clone()];
+                let mut words = vec![path];
                 words.extend(has_text.then(|| "text".to_owned()));
                 ("stays", words)
             }
@@ -530,41 +520,33 @@ impl Action {
                 start,
                 device,
             } => {
-                let how = if *start { "start" } else { "wait" };
-                let mut words = vec![name.clone(), how.to_owned()];
-                words.extend(device.clone());
+                let how = if start { "start" } else { "wait" };
+                let mut words = vec![name, how.to_owned()];
+                words.extend(device);
                 ("unit", words)
             }
             Self::Secret {
                 name,
                 storage,
                 prefix,
-            } => (
-                "secret",
-                vec![name.clone(), storage.clone(), prefix.clone()],
-            ),
+            } => ("secret", vec![name, storage, prefix]),
             Self::Image {
                 volume,
                 vmid,
                 built,
             } => {
-                let mut words = vec![volume.clone(), vmid.clone()];
-                words.extend(built.clone());
+                let mut words = vec![volume, vmid];
+                words.extend(built);
                 ("image", words)
             }
-            Self::Volume { volume, vmid } => ("volume", vec![volume.clone(), vmid.clone()]),
+            Self::Volume { volume, vmid } => ("volume", vec![volume, vmid]),
             Self::Fetch {
                 file,
                 from,
                 sha256,
                 packed,
                 vmid,
-            } => (
-                "fetch",
-                [file, from, sha256, packed, vmid]
-                    .map(Clone::clone)
-                    .to_vec(),
-            ),
+            } => ("fetch", vec![file, from, sha256, packed, vmid]),
             Self::Guest {
                 kind,
                 vmid,
@@ -575,20 +557,13 @@ impl Action {
                 fills,
                 password,
             } => {
-                let mut words = vec![
-                    tool(*kind).to_owned(),
-                    vmid.clone(),
-                    name.clone(),
-                    sha256.clone(),
-                ];
-                let mut say = |word: &str, what: &str| {
-                    words.extend([word.to_owned(), what.to_owned()]);
-                };
+                let mut words = vec![tool(kind).to_owned(), vmid, name, sha256];
+                let mut say = |word: &str, what: String| words.extend([word.to_owned(), what]);
                 if creation.is_placed {
-                    say("placed", "1");
+                    say("placed", "1".to_owned());
                 }
-                for (key, argument) in &creation.allocated {
-                    say("volume", &format!("{key}={argument}"));
+                for (key, argument) in creation.allocated {
+                    say("volume", format!("{key}={argument}"));
                 }
                 for key in imports {
                     say("import", key);
@@ -599,40 +574,24 @@ impl Action {
                 if let Some(secret) = password {
                     say("password", secret);
                 }
-                if let Some(keys) = &creation.keys {
+                if let Some(keys) = creation.keys {
                     say("keys", keys);
                 }
                 words.push("--".to_owned());
-                words.extend(
-                    creation
-                        .command
-                        .iter()
-                        .flat_map(|command| command.words().to_vec()),
-                );
+                words.extend(creation.command.into_iter().flat_map(Command::into_words));
                 ("guest", words)
             }
-            Self::Adopt { kind, vmid } => ("adopt", vec![tool(*kind).to_owned(), vmid.clone()]),
+            Self::Adopt { kind, vmid } => ("adopt", vec![tool(kind).to_owned(), vmid]),
             Self::ChangeGuest { kind, vmid, items } => {
-                let file = items_file(items, files);
-                (
-                    "change_guest",
-                    vec![tool(*kind).to_owned(), vmid.clone(), file],
-                )
+                let file = items_file(&items, files);
+                ("change_guest", vec![tool(kind).to_owned(), vmid, file])
             }
             Self::Grow {
                 kind,
                 vmid,
                 key,
                 size,
-            } => (
-                "grow_disk",
-                vec![
-                    tool(*kind).to_owned(),
-                    vmid.clone(),
-                    key.clone(),
-                    size.clone(),
-                ],
-            ),
+            } => ("grow_disk", vec![tool(kind).to_owned(), vmid, key, size]),
             Self::Move {
                 kind,
                 vmid,
@@ -641,22 +600,16 @@ impl Action {
                 to,
             } => (
                 "move_disk",
-                vec![
-                    tool(*kind).to_owned(),
-                    vmid.clone(),
-                    key.clone(),
-                    from.clone(),
-                    to.clone(),
-                ],
+                vec![tool(kind).to_owned(), vmid, key, from, to],
             ),
-            Self::Leave(text) => ("leave", vec![text.clone()]),
-            Self::InTheWay(text) => ("in_the_way", vec![text.clone()]),
+            Self::Leave(text) => ("leave", vec![text]),
+            Self::InTheWay(text) => ("in_the_way", vec![text]),
             Self::Waits {
                 vmid,
                 name,
                 options,
-            } => ("waits", vec![vmid.clone(), name.clone(), options.clone()]),
-            Self::Typed { name, what } => ("needs_name", vec![name.clone(), what.clone()]),
+            } => ("waits", vec![vmid, name, options]),
+            Self::Typed { name, what } => ("needs_name", vec![name, what]),
             Self::Network {
                 files,
                 cards,
@@ -673,10 +626,9 @@ impl Action {
                 words.extend(bases(base));
                 ("network", words)
             }
-            Self::Restart { kind, vmid, name } => (
-                "restart_guest",
-                vec![tool(*kind).to_owned(), vmid.clone(), name.clone()],
-            ),
+            Self::Restart { kind, vmid, name } => {
+                ("restart_guest", vec![tool(kind).to_owned(), vmid, name])
+            }
         };
         std::iter::once(verb.to_owned()).chain(words).collect()
     }

@@ -634,20 +634,19 @@ fn images(guests: &[Guest], wanted: &Wanted) -> Vec<Action> {
 }
 
 fn make(guest: &Guest, wanted: &Wanted) -> Action {
-    let making = making(guest, wanted).cloned().unwrap_or_default();
+    let alone = Making::default();
+    let making = making(guest, wanted).unwrap_or(&alone);
+    let imports = making.imports.iter();
+    let fills = making.fills.iter();
     Action::Guest {
         kind: guest.kind,
         vmid: guest.vmid.clone(),
         name: guest.name.clone(),
         sha256: guest.sha256.clone(),
         creation: making.creation(&guest.config),
-        imports: making
-            .imports
-            .iter()
-            .map(|import| import.key.clone())
-            .collect(),
-        fills: making.fills.into_iter().map(|(key, _)| key).collect(),
-        password: making.password,
+        imports: imports.map(|import| import.key.clone()).collect(),
+        fills: fills.map(|(key, _)| key.clone()).collect(),
+        password: making.password.clone(),
     }
 }
 

@@ -112,7 +112,7 @@ pub(super) fn script(
         one_line(&desired.origin.header()),
         host.name.as_str(),
         &host.release.to_string(),
-        &prepared,
+        prepared,
     );
     script.restarts = choice.restart.join(",");
     Ok(Templates::built_in().render(&script, &mut Sink::new()))

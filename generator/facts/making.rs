@@ -216,19 +216,18 @@ impl Making {
         }
         let has_rootfs = self.existing.iter().any(|key| key == "rootfs");
         let is_placed = kind == GuestKind::Pct && (has_rootfs || self.template.is_none());
-        let with = |command: Command, options: &[(String, String)]| {
-            options.iter().fold(command, |command, (key, value)| {
-                command.arg(format!("--{key}")).arg(value)
-            })
+        let with = |command: Command, options: Vec<(String, String)>| {
+            let words = options.into_iter();
+            command.args(words.flat_map(|(key, value)| [format!("--{key}"), value]))
         };
         let command = match (kind, &self.template) {
             (GuestKind::Pct, _) if is_placed => (!allocated.is_empty()).then(|| {
                 let set = Command::new("pct").arg("set").arg(&self.vmid);
-                with(set, &allocated)
+                with(set, allocated.clone())
             }),
             (GuestKind::Pct, template) => {
                 let create = Command::new("pct").arg("create").arg(&self.vmid);
-                let mut command = with(create.args(template), &options);
+                let mut command = with(create.args(template), options);
                 if keys.is_some() {
                     command = command.arg("--ssh-public-keys").arg(self.key_file());
                 }
@@ -237,7 +236,7 @@ impl Making {
             }
             (GuestKind::Qm, _) => {
                 let create = Command::new("qm").arg("create").arg(&self.vmid);
-                let command = with(create, &options);
+                let command = with(create, options);
                 Some(command.args(self.password.as_ref().map(|_| "--cipassword")))
             }
         };

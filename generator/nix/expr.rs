@@ -139,6 +139,13 @@ impl AttrPath {
     /// backslash: `services.nginx.virtualHosts."a.example"`.
     pub fn parse(text: &str) -> Result<Self, BuildError> {
         let wrong = || BuildError::AttrPath(text.to_owned());
+        if !text.contains('"') {
+            let names: Vec<&str> = text.split('.').collect();
+            if names.contains(&"") {
+                return Err(wrong());
+            }
+            return Self::new(names);
+        }
         let mut names = Vec::new();
         let mut chars = text.chars().peekable();
         loop {

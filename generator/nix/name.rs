@@ -27,6 +27,9 @@ pub(super) fn attribute_name(name: &str) -> String {
 /// A text between double quotes. Only `\`, `"`, `${` and a `$` before a value need an escape; line feed, carriage return
 /// and tab have one, and a bare carriage return would become a line feed.
 pub(super) fn escaped(text: &str, before_value: bool) -> String {
+    if !text.contains(['"', '\\', '\n', '\r', '\t', '$']) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

@@ -211,9 +211,9 @@ fn lower(expr: &Expr) -> Node {
         Kind::Bool(value) => NodeKind::Word(value.to_string()),
         Kind::Int(value) => integer(*value),
         Kind::Float(value) => float(*value),
-        Kind::Str { parts, lines } => match block_lines(parts) {
-            Some(between) if *lines => NodeKind::Block(between),
-            _ => NodeKind::Text(quoted(parts)),
+        Kind::Str { parts, lines } => match lines.then(|| block_lines(parts)).flatten() {
+            Some(between) => NodeKind::Block(between),
+            None => NodeKind::Text(quoted(parts)),
         },
         Kind::Path(path) => NodeKind::Path(path.clone()),
         Kind::Ident(name) => NodeKind::Word(name.clone()),

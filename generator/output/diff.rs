@@ -18,6 +18,7 @@ use super::folder::{Contents, Folder, Look, Lookup, Obstacle, Seen, is};
 use super::manifest::{self, Manifest, ManifestEntry, ManifestError, Provenance};
 use super::place::{Lock, PATIENCE, Place};
 use super::text::{self, DifferingLines};
+use crate::each;
 
 /// Which files of a folder a build answers for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,29 +98,17 @@ impl<'a> Comparison<'a> {
         bad_manifest: BadManifest,
     ) -> Result<Self, OutputError> {
         let mut manifest = Manifest::of(set, provenance.clone());
-        let mut comparison = Self {
-            folder: root.to_owned(),
-            folder_exists: folder.is_some(),
-            set,
-            manifest: manifest_file(&manifest),
-            changes: Vec::new(),
-            seen: BTreeMap::new(),
-        };
         let Some(folder) = folder else {
-            let paths = set
-                .iter()
-                .map(|file| &file.path)
-                .chain([&comparison.manifest.path]);
-            comparison.changes = paths
-                .map(|path| Change {
-                    path: path.clone(),
-                    kind: ChangeKind::Create,
-                })
-                .collect();
-            comparison
-                .changes
-                .sort_by(|one, other| one.path.cmp(&other.path));
-            return Ok(comparison);
+            let (manifest, changes) =
+                each::both(set.len(), || manifest_file(&manifest), || all_created(set));
+            return Ok(Self {
+                folder: root.to_owned(),
+                folder_exists: false,
+                set,
+                manifest,
+                changes,
+                seen: BTreeMap::new(),
+            });
         };
 
         let mut disk = Disk {
@@ -137,10 +126,15 @@ impl<'a> Comparison<'a> {
             }
         };
         let (kept, gone) = split_entries(former, set, scope, provenance);
-        if !kept.is_empty() {
-            manifest.files.extend(kept);
-            comparison.manifest = manifest_file(&manifest);
-        }
+        manifest.files.extend(kept);
+        let mut comparison = Self {
+            folder: root.to_owned(),
+            folder_exists: true,
+            set,
+            manifest: manifest_file(&manifest),
+            changes: Vec::new(),
+            seen: BTreeMap::new(),
+        };
 
         // Whatever parses as a manifest is moxc's to rewrite, be it reformatted: nothing in it is anybody else's.
         let kind = found.compared_with(
@@ -422,6 +416,20 @@ fn why_no_lines(before: &Contents, after: &[u8]) -> &'static str {
 
 fn manifest_file(manifest: &Manifest) -> OutputFile {
     OutputFile::text(manifest::path(), manifest.to_json(), Mode::Regular, "moxc")
+}
+
+/// What happens to the files of `set`, and to their manifest, where no folder is yet: sorted by path.
+fn all_created(set: &FileSet) -> Vec<Change> {
+    let manifest = manifest::path();
+    let paths = set.iter().map(|file| &file.path).chain([&manifest]);
+    let mut changes: Vec<Change> = paths
+        .map(|path| Change {
+            path: path.clone(),
+            kind: ChangeKind::Create,
+        })
+        .collect();
+    changes.sort_by(|one, other| one.path.cmp(&other.path));
+    changes
 }
 
 /// The former manifest's files that this build answers for.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::manifest;
+use crate::each;
 use crate::source::Places;
 
 /// The longest component in bytes: `NAME_MAX` of Linux, and the limit of ext4, XFS, Btrfs, ZFS, APFS and NTFS alike.
@@ -408,10 +409,16 @@ impl FileSet {
         if !self.left.is_empty() || !other.taken.iter().all(is_shared) {
             return other.into_iter().try_for_each(|file| self.insert(file));
         }
-        self.files.append(&mut other.files);
-        // A folder of both stays the one's whose files were there first.
-        other.taken.extend(std::mem::take(&mut self.taken));
-        self.taken = other.taken;
+        let Self { files, taken, .. } = self;
+        each::both(
+            files.len().min(other.files.len()),
+            || files.append(&mut other.files),
+            || {
+                // A folder of both stays the one's whose files were there first.
+                other.taken.extend(std::mem::take(taken));
+                *taken = other.taken;
+            },
+        );
         Ok(())
     }
 

@@ -62,11 +62,20 @@ fn has_control(text: &str) -> bool {
 
 /// Whether a byte means nothing to bash anywhere in a word. `~` and `=` do where a word begins or is a command's.
 fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'_' | b'-' | b'.' | b'/' | b':' | b'@' | b'%' | b'+' | b','
-        )
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut byte: u8 = 0;
+        while byte < 128 {
+            plain[byte as usize] = byte.is_ascii_alphanumeric()
+                || matches!(
+                    byte,
+                    b'_' | b'-' | b'.' | b'/' | b':' | b'@' | b'%' | b'+' | b','
+                );
+            byte += 1;
+        }
+        plain
+    };
+    PLAIN[usize::from(byte)]
 }
 
 /// A command line: a program and its arguments, printed so that bash starts exactly that.
@@ -101,6 +110,11 @@ impl Command {
     /// Program and arguments, as the process gets them.
     pub fn words(&self) -> &[String] {
         &self.words
+    }
+
+    /// The same, without a copy.
+    pub fn into_words(self) -> Vec<String> {
+        self.words
     }
 }
 

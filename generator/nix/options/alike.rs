@@ -1,15 +1,16 @@
-//! Modules that differ in nothing but the words between their quotes: the first is read, of the others the words.
+//! Modules that differ in nothing but the words between their quotes: the first is read, of the others the options whose
+//! words are other ones.
 //!
 //! Of a host with thousands of guests nearly every module is one of a few with other names and addresses. Two texts that
 //! are the same but for the contents of plain strings have the same tree but for these. So what was read of one says of the
-//! other all but whether its options take these contents.
+//! other all but whether its options take these contents; and what an option takes, no other option has a say in.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 use super::module;
-use super::value::{Shape, Value};
-use super::{Release, Rules, check_module, read_module};
+use super::value::Value;
+use super::{Index, Release, Rules, check_module, read_module};
 use crate::nix::fault::Fault;
 
 /// So many different modules are remembered.
@@ -26,10 +27,19 @@ type Key = (String, Release, bool);
 
 #[derive(Debug)]
 struct Known {
-    /// What the module says.
+    /// Its words, each with where its string begins, in their order.
+    words: Vec<(usize, String)>,
+    /// What it says, option by option.
+    options: Vec<Defined>,
+}
+
+/// What a module says of one option.
+#[derive(Debug)]
+struct Defined {
+    /// As a module that says nothing else.
     value: Value,
-    /// Where its words begin, in their order.
-    starts: Vec<usize>,
+    /// The numbers of the words that stand in it.
+    words: Vec<usize>,
 }
 
 impl Alike {
@@ -47,8 +57,7 @@ impl Alike {
             .get(&key)
             .cloned();
         if let Some(known) = known {
-            let value = known.with(&words);
-            if module::faults(&value, rules).is_empty() {
+            if known.takes(&words, rules) {
                 return Vec::new();
             }
             // The whole text has the places of its faults.
@@ -58,8 +67,7 @@ impl Alike {
         if let (Some(value), true) = (value, faults.is_empty()) {
             let mut known = self.known.write().expect("nobody panics with it");
             if known.len() < MOST {
-                let starts = words.iter().map(|(start, _)| *start).collect();
-                known.insert(key, Arc::new(Known { value, starts }));
+                known.insert(key, Arc::new(Known::of(value, &words, rules.index)));
             }
         }
         faults
@@ -67,43 +75,43 @@ impl Alike {
 }
 
 impl Known {
-    /// What a module says that has these words instead.
-    fn with(&self, words: &[(usize, &str)]) -> Value {
-        let mut value = self.value.clone();
-        self.put(words, &mut value);
-        value
+    fn of(value: Value, words: &[(usize, &str)], index: &Index) -> Self {
+        let words: Vec<(usize, String)> = words
+            .iter()
+            .map(|(start, word)| (*start, (*word).to_owned()))
+            .collect();
+        let options = module::by_option(value, index).into_iter();
+        let options = options.map(|mut value| {
+            let mut own = Vec::new();
+            value.each_text(&mut |start, _| own.extend(number(&words, start)));
+            Defined { value, words: own }
+        });
+        let options = options.collect();
+        Self { words, options }
     }
 
-    fn put(&self, words: &[(usize, &str)], value: &mut Value) {
-        match &mut value.shape {
-            Shape::Text(text) => {
-                let number = self.starts.binary_search(&value.place.start);
-                if let Some((_, word)) = number.ok().and_then(|number| words.get(number)) {
-                    (*word).clone_into(text);
+    /// Whether options take what a module says that has these words instead. Those of which it says the same do.
+    fn takes(&self, words: &[(usize, &str)], rules: &Rules) -> bool {
+        let is_other = |number: &usize| self.words[*number].1 != words[*number].1;
+        let mut others = self
+            .options
+            .iter()
+            .filter(|option| option.words.iter().any(is_other));
+        others.all(|option| {
+            let mut value = option.value.clone();
+            value.each_text(&mut |start, text| {
+                if let Some(number) = number(&self.words, start) {
+                    words[number].1.clone_into(text);
                 }
-            }
-            Shape::List(values) | Shape::Many(values) => {
-                for value in values {
-                    self.put(words, value);
-                }
-            }
-            Shape::Attrs(members) => {
-                for member in members {
-                    self.put(words, &mut member.value);
-                }
-            }
-            Shape::Function(body) => self.put(words, body),
-            Shape::Null
-            | Shape::Bool(_)
-            | Shape::Int(_)
-            | Shape::Float(_)
-            | Shape::SomeText
-            | Shape::Path
-            | Shape::Unfinished(_)
-            | Shape::Overfull(_)
-            | Shape::Unknown => {}
-        }
+            });
+            module::faults(&value, rules).is_empty()
+        })
     }
+}
+
+/// The number of the word whose string begins there.
+fn number(words: &[(usize, String)], start: usize) -> Option<usize> {
+    words.binary_search_by_key(&start, |(start, _)| *start).ok()
 }
 
 /// A text without its comments and without its words, and the words, each with where its string begins. None where a string
@@ -151,7 +159,6 @@ fn taken_apart(text: &str) -> Option<(String, Vec<(usize, &str)>)> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Index;
     use super::*;
 
     fn rules() -> Rules<'static> {

@@ -40,6 +40,65 @@ pub(super) fn faults(value: &Value, rules: &Rules) -> Vec<Fault> {
     out
 }
 
+/// A module taken apart: each part says of one option, or of a name that is no option, what the whole module says. What a part
+/// says is judged without the others; a module that declares options stays whole.
+pub(super) fn by_option(module: Value, index: &Index) -> Vec<Value> {
+    let members = match module.shape {
+        Shape::Function(body) => return by_option(*body, index),
+        Shape::Attrs(members) if !is_split(&members) => members,
+        _ => return vec![module],
+    };
+    let mut parts = Vec::new();
+    for member in members {
+        let whole = |member| Value {
+            shape: Shape::Attrs(vec![member]),
+            place: module.place.clone(),
+        };
+        take_apart(member, ROOT, index, &whole, &mut parts);
+    }
+    parts
+}
+
+/// Takes apart what is defined of a name below `node`; `whole` makes a module of a member of it.
+fn take_apart(
+    member: Member,
+    node: NodeId,
+    index: &Index,
+    whole: &dyn Fn(Member) -> Value,
+    parts: &mut Vec<Value>,
+) {
+    let Member { name, place, value } = member;
+    let child = name.as_deref().and_then(|name| index.child(node, name));
+    let folder = child.filter(|child| index.node(*child).states.is_none());
+    let inside = value.place;
+    let of_shape = |name, place, shape| {
+        let value = Value {
+            shape,
+            place: inside.clone(),
+        };
+        whole(Member { name, place, value })
+    };
+    match (folder, value.shape) {
+        (Some(folder), Shape::Attrs(members)) => {
+            for member in members {
+                let above = |member| {
+                    let shape = Shape::Attrs(vec![member]);
+                    of_shape(name.clone(), place.clone(), shape)
+                };
+                take_apart(member, folder, index, &above, parts);
+            }
+        }
+        (_, shape) => parts.push(of_shape(name, place, shape)),
+    }
+}
+
+/// Whether a module has its definitions in `config`.
+fn is_split(members: &[Member]) -> bool {
+    members
+        .iter()
+        .any(|member| matches!(member.name.as_deref(), Some("config" | "options")))
+}
+
 /// What the `options` of a file declare, wherever they stand in it: a module may take them from a `let`. A name with nothing
 /// below it that can be read stands for all below it.
 pub(super) fn declared_options(root: &ast::Root) -> Vec<Vec<String>> {
@@ -504,9 +563,7 @@ impl<'a> Judge<'a> {
                 {
                     declared(&member.value, &mut Vec::new(), &mut self.declared);
                 }
-                let split = members
-                    .iter()
-                    .any(|member| matches!(member.name.as_deref(), Some("config" | "options")));
+                let split = is_split(members);
                 for member in members {
                     match member.name.as_deref() {
                         Some(name) if MODULE_KEYS.contains(&name) => {}

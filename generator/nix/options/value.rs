@@ -125,6 +125,33 @@ impl Value {
         Self::new(shape, place)
     }
 
+    /// Shows every text in it, with where it begins.
+    pub(super) fn each_text(&mut self, show: &mut impl FnMut(usize, &mut String)) {
+        match &mut self.shape {
+            Shape::Text(text) => show(self.place.start, text),
+            Shape::List(values) | Shape::Many(values) => {
+                for value in values {
+                    value.each_text(show);
+                }
+            }
+            Shape::Attrs(members) => {
+                for member in members {
+                    member.value.each_text(show);
+                }
+            }
+            Shape::Function(body) => body.each_text(show),
+            Shape::Null
+            | Shape::Bool(_)
+            | Shape::Int(_)
+            | Shape::Float(_)
+            | Shape::SomeText
+            | Shape::Path
+            | Shape::Unfinished(_)
+            | Shape::Overfull(_)
+            | Shape::Unknown => {}
+        }
+    }
+
     /// What a JSON value says. `places` gets the way to each value in it; a value's place is its number there.
     pub(super) fn of_json(
         json: &Json,

@@ -11,7 +11,7 @@ mod told;
 use std::collections::BTreeMap;
 
 use crate::diagnostics::Sink;
-use crate::each::{both, both_told};
+use crate::each::{both, both_told, put_away};
 use crate::facts::Facts;
 use crate::graph::{self, Graph, View};
 use crate::origin::Origin;
@@ -70,7 +70,12 @@ pub fn render(
         plan.guests,
         sink,
         |sink| format!("{}\n", templates.render(&plan.architecture, sink)),
-        |sink| templates.render(&plan.page.finish(files), sink),
+        |sink| {
+            let page = plan.page.finish(files);
+            let text = templates.render(&page, sink);
+            put_away(plan.guests, page);
+            text
+        },
     );
     [file(ARCHITECTURE, architecture), file(page::PATH, page)]
 }

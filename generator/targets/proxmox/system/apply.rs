@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::apply::Script;
 use crate::apply::tree::{self, Situation, Wanted};
+use crate::each::put_away;
 use crate::facts::Facts;
 use crate::facts::making::Makings;
 use crate::facts::secrets::{self, Secret};
@@ -53,13 +54,9 @@ impl Apply {
         let header = one_line(&tree.header());
         let wanted = self.wanted(&plan.network);
         let steps = tree::steps(tree.files, &self.host, &wanted, &Situation::Fresh);
-        let script = Script::in_tree(
-            header.clone(),
-            &self.host,
-            &self.release.to_string(),
-            &steps,
-        );
+        let script = Script::in_tree(header.clone(), &self.host, &self.release.to_string(), steps);
         tree.render("apply.sh", &script, templates, Mode::Executable, plan.span);
+        put_away(script.lines.len(), script);
     }
 
     /// What no file of the tree says.
