@@ -259,3 +259,39 @@ fn the_hooks_for_pre_commit_are_read() {
         }
     }
 }
+
+#[test]
+fn whoever_names_the_project_names_the_place_of_its_package() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let cargo = read("Cargo.toml");
+    let place = cargo
+        .lines()
+        .find_map(|line| line.strip_prefix("repository = \"")?.split('"').next())
+        .expect("a package says where it lies");
+    for (file, needed) in [
+        (
+            "nix/template/flake.nix",
+            format!("moxc.url = \"git+{place}\""),
+        ),
+        ("README.md", format!("git+{place}|")),
+        ("docs/how-to/nixos.md", format!("- repo: {place}\n")),
+    ] {
+        assert!(read(file).contains(&needed), "{file}: {needed}");
+    }
+}
+
+#[test]
+fn a_release_is_refused_elsewhere_than_where_the_package_says() {
+    let refused = Command::new(root().join(".ci/release"))
+        .env("GITHUB_REF_NAME", concat!("v", env!("CARGO_PKG_VERSION")))
+        .env("GITHUB_SERVER_URL", "https://github.com")
+        .env("GITHUB_REPOSITORY", "somebody/fork")
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        told.contains("and not at https://github.com/somebody/fork"),
+        "{told}"
+    );
+}
