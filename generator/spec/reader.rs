@@ -138,6 +138,9 @@ impl<'a> Reader<'a> {
 
 /// A value that the spec can hold.
 pub trait FromNode: Sized {
+    /// Whether it says yes or no.
+    const IS_FLAG: bool = false;
+
     /// Reads it; `None` where it was reported.
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self>;
 }
@@ -200,42 +203,50 @@ pub(super) fn secret(span: Span, message: impl Into<String>) -> Diagnostic {
         .help("take it out and change it; a spec names secrets alone, as `secret = \"NAME\"`, and the host reads them from a file of root's")
 }
 
+/// What a word says where only yes and no are asked for.
+fn yes_or_no(word: &str) -> Option<bool> {
+    match word {
+        "true" | "yes" | "on" => Some(true),
+        "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether somebody who writes this may mean yes or no: it is no name, no list and no table.
+pub(super) fn may_be_flag(value: &Value) -> bool {
+    match value {
+        Value::Boolean(_) | Value::Integer(_) => true,
+        Value::String(word) => yes_or_no(word).is_some(),
+        Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => false,
+    }
+}
+
 impl FromNode for bool {
+    const IS_FLAG: bool = true;
+
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match &node.value {
-            Value::Boolean(value) => Some(*value),
-            Value::String(text)
-                if matches!(
-                    text.as_str(),
-                    "true" | "false" | "yes" | "no" | "on" | "off"
-                ) =>
-            {
-                let meant = matches!(text.as_str(), "true" | "yes" | "on");
-                reader.report(
-                    Diagnostic::new(
-                        Code::MOX0003,
-                        node.span,
-                        "expected true or false, found a string",
-                    )
-                    .help(format!("write it without quotes: `{meant}`"))
-                    .replace(
-                        format!("write `{meant}`"),
-                        node.span,
-                        meant.to_string(),
-                    ),
-                );
-                None
-            }
-            Value::String(_)
-            | Value::Integer(_)
+        let said = match &node.value {
+            Value::Boolean(value) => return Some(*value),
+            Value::String(text) => yes_or_no(text),
+            Value::Integer(_)
             | Value::Float(_)
             | Value::Datetime(_)
             | Value::Array(_)
-            | Value::Table(_) => {
-                reader.wrong_type(node, "true or false");
-                None
-            }
+            | Value::Table(_) => None,
+        };
+        match said {
+            Some(meant) => reader.report(
+                Diagnostic::new(
+                    Code::MOX0003,
+                    node.span,
+                    "expected true or false, found a string",
+                )
+                .help(format!("write it without quotes: `{meant}`"))
+                .replace(format!("write `{meant}`"), node.span, meant.to_string()),
+            ),
+            None => reader.wrong_type(node, "true or false"),
         }
+        None
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::reader::{FromNode, Reader, asks_for_secret, secret};
+use super::reader::{FromNode, Reader, asks_for_secret, may_be_flag, secret};
 use super::schema_keys::{self, Beside, SchemaKeys, SchemaTable};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::near::{certain, nearest};
@@ -15,6 +15,8 @@ pub struct TableReader<'n> {
     table: &'n TableNode,
     header: Span,
     asked: Vec<&'static str>,
+    /// Those of them that say yes or no.
+    flags: Vec<&'static str>,
     missing: Vec<&'static str>,
     misread: Vec<&'static str>,
     /// What was read by Proxmox VE's own names.
@@ -30,6 +32,7 @@ impl<'n> TableReader<'n> {
             table,
             header,
             asked: Vec::new(),
+            flags: Vec::new(),
             missing: Vec::new(),
             misread: Vec::new(),
             beside: Beside::default(),
@@ -51,6 +54,9 @@ impl<'n> TableReader<'n> {
         reader: &mut Reader<'_>,
     ) -> Option<Spanned<T>> {
         self.asked.push(key);
+        if T::IS_FLAG {
+            self.flags.push(key);
+        }
         let node = self.table.get(key)?;
         let before = reader.sink.len();
         let read = T::from_node(node, reader).map(|value| Spanned::new(value, node.span));
@@ -90,13 +96,9 @@ impl<'n> TableReader<'n> {
         }
     }
 
-    /// The keys that are there but could not be read as a whole, so far.
-    pub fn misread(&self) -> Vec<&'static str> {
-        self.misread.clone()
-    }
-
-    /// Reports unknown and missing keys. An unknown key that is nearly a missing one explains it: told once.
-    pub fn finish(mut self, reader: &mut Reader<'_>) {
+    /// Reports unknown and missing keys. An unknown key that is nearly a missing one explains it: told once. Gives the keys that
+    /// are there and could not be read, those under such a name among them.
+    pub fn finish(mut self, reader: &mut Reader<'_>) -> Vec<&'static str> {
         let written: HashSet<&str> = self
             .table
             .entries
@@ -111,7 +113,7 @@ impl<'n> TableReader<'n> {
             .collect();
         let mut explained: Vec<Range<usize>> = Vec::new();
         let mut unknown = Vec::new();
-        for (key, _) in &self.table.entries {
+        for (key, node) in &self.table.entries {
             if self.asked.contains(&key.value.as_str()) || self.beside.taken.contains(&key.span) {
                 continue;
             }
@@ -131,9 +133,12 @@ impl<'n> TableReader<'n> {
                 continue;
             }
             let names = self.beside.names.get_or_init(self.beside.all_names);
+            // A name, a list or a table under a key that says yes or no is another key misspelled.
+            let may_be_flag = may_be_flag(&node.value);
+            let is_meant = |known: &&str| may_be_flag || !self.flags.contains(known);
             let near = other_word(&key.value, &self.asked)
-                .or_else(|| nearest(&key.value, free.iter().copied()))
-                .or_else(|| nearest(&key.value, self.asked.iter().copied()));
+                .or_else(|| nearest(&key.value, free.iter().copied().filter(is_meant)))
+                .or_else(|| nearest(&key.value, self.asked.iter().copied().filter(is_meant)));
             let near_option = || nearest(&key.value, names.iter().map(String::as_str));
             if let (None, Some(near)) = (near, near_option()) {
                 diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
@@ -150,6 +155,9 @@ impl<'n> TableReader<'n> {
                     diagnostic = diagnostic.replace(format!("write `{near}`"), key.span, near);
                 }
                 self.missing.retain(|missing| *missing != near);
+                if free.contains(&near) {
+                    self.misread.push(near);
+                }
             } else {
                 let mut known = self.asked.clone();
                 known.sort_unstable();
@@ -192,6 +200,7 @@ impl<'n> TableReader<'n> {
             };
             reader.report(diagnostic);
         }
+        self.misread
     }
 }
 
@@ -241,8 +250,7 @@ macro_rules! table {
                     $($field: $crate::spec::table::table!(@read $need keys, $key, reader),)*
                     $(schema: keys.schema::<$options>(reader),)?
                 };
-                read.misread = keys.misread();
-                keys.finish(reader);
+                read.misread = keys.finish(reader);
                 read
             }
         }
@@ -274,10 +282,9 @@ macro_rules! table {
 }
 pub(crate) use table;
 
-/// The choice that people of the field call `word` elsewhere.
 /// A key by the name that others have for it: Proxmox VE, terraform, or the shops.
 fn other_word(key: &str, known: &[&'static str]) -> Option<&'static str> {
-    const WORDS: [(&str, &str); 40] = [
+    const WORDS: [(&str, &str); 41] = [
         ("ram", "memory"),
         ("mem", "memory"),
         ("cpus", "cpu"),
@@ -318,6 +325,7 @@ fn other_word(key: &str, known: &[&'static str]) -> Option<&'static str> {
         ("dns", "nameservers"),
         ("slaves", "ports"),
         ("schedule", "on"),
+        ("share", "dataset"),
     ];
     let key = key.to_ascii_lowercase();
     WORDS
