@@ -553,6 +553,40 @@ fn switched_on(value: &Value) -> Option<String> {
     (!names.is_empty()).then(|| format!("[{}]", names.join(", ")))
 }
 
+/// The items of a list to which somebody has given names.
+enum NamedItems {
+    /// The list without them, where all stand on one line.
+    Inline(String),
+    /// What stands in the header of each without its name.
+    Header(String),
+}
+
+/// The members of a table that stands for a list, where each would be one of it.
+fn named_items<T: FromNode>(node: &Node, reader: &Reader<'_>) -> Option<NamedItems> {
+    let Value::Table(table) = &node.value else {
+        return None;
+    };
+    let is_named =
+        |(_, item): &(_, Node)| matches!(item.value, Value::Table(_)) && is_item::<T>(item, reader);
+    let (name, first) = table.entries.first()?;
+    if !table.entries.iter().all(is_named) {
+        return None;
+    }
+    if reader.sources.text(node.span).starts_with('{') {
+        let items = table.entries.iter();
+        let items: Vec<&str> = items
+            .map(|(_, item)| reader.sources.text(item.span))
+            .collect();
+        let are_whole = items.iter().all(|item| item.starts_with('{'));
+        return are_whole.then(|| NamedItems::Inline(format!("[{}]", items.join(", "))));
+    }
+    let header = reader.sources.text(first.span).strip_prefix('[')?;
+    let above = header
+        .strip_suffix(']')?
+        .strip_suffix(name.value.as_str())?;
+    Some(NamedItems::Header(above.strip_suffix('.')?.to_owned()))
+}
+
 /// A list; each element knows its place.
 pub type List<T> = Vec<Spanned<T>>;
 
@@ -577,6 +611,15 @@ impl<T: FromNode> FromNode for Vec<Spanned<T>> {
                 diagnostic = diagnostic
                     .help(format!("write the names alone: `{names}`"))
                     .replace("write the names alone", node.span, names);
+            } else if let Some(items) = named_items::<T>(node, reader) {
+                diagnostic = match items {
+                    NamedItems::Inline(list) => diagnostic
+                        .help(format!("a list has no names: write `{list}`"))
+                        .replace("leave the names out", node.span, list),
+                    NamedItems::Header(header) => diagnostic.help(format!(
+                        "a list has no names: write `[[{header}]]` above each of them"
+                    )),
+                };
             } else if matches!(node.value, Value::String(_) | Value::Table(_))
                 && written.starts_with(['"', '\'', '{'])
                 && !written.contains('\n')
@@ -706,11 +749,58 @@ impl<K, T> Row<K, T> {
     }
 }
 
+/// What a table of rows is called.
+const NAMED: &str = "a table with a row for each name";
+
+/// Whether a table is itself what its rows should be.
+fn is_nameless<T: FromNode>(node: &Node, reader: &Reader<'_>) -> bool {
+    let Value::Table(table) = &node.value else {
+        return false;
+    };
+    let is_plain = |(_, value): &(_, Node)| !matches!(value.value, Value::Table(_));
+    table.entries.iter().any(is_plain) && is_item::<T>(node, reader)
+}
+
+/// Reports rows without names: a list of them, or one alone.
+fn nameless(node: &Node, reader: &mut Reader<'_>) {
+    let (found, first) = match &node.value {
+        Value::Array(items) => ("a list", items.first().unwrap_or(node)),
+        _ => ("a row without its name", node),
+    };
+    let written = reader.sources.text(first.span);
+    let header = written.trim_start_matches('[').trim_end_matches(']');
+    let diagnostic = Diagnostic::new(
+        Code::MOX0003,
+        node.span,
+        format!("expected {NAMED}, found {found}"),
+    );
+    reader.report(match written.as_bytes() {
+        [b'{', ..] if !written.contains('\n') => {
+            diagnostic.help(format!("each row has a name: `{{ NAME = {written} }}`"))
+        }
+        [b'[', .., b']'] if !header.is_empty() && !header.contains(['\n', '{', '"']) => {
+            diagnostic.help(format!("each row has a name: `[{header}.NAME]`"))
+        }
+        _ => diagnostic,
+    });
+}
+
 impl<K: SpecString + Send, T: FromNode + Send> FromNode for Named<K, T> {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let Value::Table(table) = &node.value else {
-            reader.wrong_type(node, "a table with a row for each name");
-            return None;
+        let table = match &node.value {
+            Value::Table(table) if !is_nameless::<T>(node, reader) => table,
+            Value::Table(_) | Value::Array(_) => {
+                nameless(node, reader);
+                return None;
+            }
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_) => {
+                reader.wrong_type(node, NAMED);
+                return None;
+            }
         };
         let (sources, file, broken) = (reader.sources, reader.file, reader.broken);
         let rows = each(&table.entries, reader.sink, |(key, node), sink| {
