@@ -114,6 +114,9 @@ fn number(words: &[(usize, String)], start: usize) -> Option<usize> {
     words.binary_search_by_key(&start, |(start, _)| *start).ok()
 }
 
+/// What stands for a word in a text without words: no other text has it.
+const WORD: char = '\u{1}';
+
 /// A text without its comments and without its words, and the words, each with where its string begins. None where a string
 /// is more than its words, or where what stands between quotes may be a name.
 fn taken_apart(text: &str) -> Option<(String, Vec<(usize, &str)>)> {
@@ -141,7 +144,7 @@ fn taken_apart(text: &str) -> Option<(String, Vec<(usize, &str)>)> {
         if code.ends_with('.') || !matches!(next, Some(';' | ']' | ')' | '"')) {
             code.push_str(&text[at..end]);
         } else {
-            code.push_str("\"\"");
+            code.push(WORD);
             words.push((at, word));
         }
         at = end;
@@ -203,6 +206,18 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_string_that_is_no_word_is_not_taken_for_one() {
+        let alike = Alike::default();
+        let rules = rules();
+        let first = "{\n  networking.hostName = \"\" # none\n;\n}\n";
+        let bad = "{\n  networking.hostName = \"-\" \n;\n}\n";
+        assert_eq!(alike.check_module(first, &rules), []);
+        assert_eq!(alike.check_module(bad, &rules), check_module(bad, &rules));
+        assert_eq!(check_module(bad, &rules).len(), 1);
+        assert_eq!(alike.check_module(first, &rules), []);
+    }
+
+    #[test]
     fn what_may_be_more_than_words_is_not_taken_apart() {
         for text in [
             "{ a = \"\\n\"; }",
@@ -220,7 +235,7 @@ mod tests {
         }
         let (code, words) =
             taken_apart("{ \"a\".b = \"c\"; d.\"e\" = [ \"f\" \"#\" ]; } # \"g").expect("plain");
-        assert_eq!(code, "{ \"a\".b = \"\"; d.\"e\" = [ \"\" \"\" ]; } ");
+        assert_eq!(code, "{ \"a\".b = \u{1}; d.\"e\" = [ \u{1} \u{1} ]; } ");
         let words: Vec<&str> = words.into_iter().map(|(_, word)| word).collect();
         assert_eq!(words, ["c", "f", "#"]);
     }
