@@ -101,6 +101,13 @@ impl<'a> Reader<'a> {
         );
         let written = self.sources.text(node.span);
         diagnostic = match &node.value {
+            // As TOML may have it, and no size: `1_024`, `0x400`, `1e3`, `-1`.
+            Value::Integer(_) | Value::Float(_)
+                if (expected.contains("size") || expected.contains("duration"))
+                    && !written.bytes().all(|b| b.is_ascii_digit() || b == b'.') =>
+            {
+                diagnostic
+            }
             Value::Integer(number) if expected.contains("size") => {
                 // Proxmox VE counts memory in MiB, and nobody has 4096 GiB of it.
                 let unit = if (256..1 << 24).contains(number) {

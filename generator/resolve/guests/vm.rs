@@ -99,6 +99,8 @@ impl Resolver<'_> {
         let (agent, agent_more) = agent(body, raw);
         let processor = processor(body, windows);
         let shares = body.shares.iter().flat_map(|shares| &shares.value);
+        let starts_from = ["installed", "disks", "iso", "boot", "passthrough", "extra"];
+        let starts_unknown = starts_from.iter().any(|key| body.misread.contains(key));
         Vm {
             cores: processor.cores,
             sockets: processor.sockets,
@@ -124,7 +126,11 @@ impl Resolver<'_> {
             serial: self.serial(raw),
             passthrough,
             usb,
-            installed: Setting::or_default(body.installed, false, body.span),
+            installed: if starts_unknown {
+                Setting::or_missing(body.installed, true, body.span)
+            } else {
+                Setting::or_default(body.installed, false, body.span)
+            },
             shares: shares
                 .filter_map(|share| self.share(&share.value))
                 .collect(),
