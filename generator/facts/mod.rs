@@ -6,6 +6,7 @@
 mod backups;
 pub mod drives;
 pub mod firewall;
+pub(crate) mod groups;
 pub mod hosts_file;
 pub mod kernel;
 pub mod making;
@@ -14,6 +15,7 @@ pub mod mounts;
 pub mod network;
 pub mod nodes;
 pub mod pages;
+pub(crate) mod pools;
 pub mod root;
 pub mod running;
 pub mod secrets;

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::guests::Found;
 use super::{Cause, Change, Class, Foreign, Interrupts, Object};
+use crate::facts::pools::PoolPlan;
 use crate::live::storage::{Pool as LivePool, Properties, Property, Vdev, VdevClass};
 use crate::live::{Item, Snapshot};
 use crate::model::{Given, Pool};
 use crate::shell::Command;
 use crate::source::Span;
-use crate::targets::proxmox::system::PoolPlan;
 
 /// Only a pool or a dataset made anew has it.
 pub(super) fn anew() -> Class {

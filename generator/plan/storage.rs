@@ -5,13 +5,14 @@ use super::classes::Kind;
 use super::guests::Found;
 use super::pools::{self, anew, made};
 use super::{Cause, Change, Class, Object};
+use crate::facts::groups::{self, GroupPlan, ThinPoolPlan};
 use crate::facts::nodes;
+use crate::facts::pools::{DatasetPlan, Pools};
 use crate::live::storage::{LogicalVolume, Properties, Property};
 use crate::live::{Item, Snapshot};
 use crate::model::{Dataset, Host, Lvm};
 use crate::shell::Command;
 use crate::source::Span;
-use crate::targets::proxmox::system::{self, DatasetPlan, GroupPlan, ThinPoolPlan, lvm};
 
 /// Compares pools, datasets and volume groups.
 pub(super) fn compare(host: &Host, live: &Snapshot, found: &mut Found) {
@@ -27,7 +28,7 @@ pub(super) fn compare(host: &Host, live: &Snapshot, found: &mut Found) {
             return;
         }
     };
-    let wanted = system::zfs(host);
+    let wanted = Pools::of(host);
     for pool in host.storage.pools.values() {
         let plan = wanted.pool(&pool.name.value);
         pools::compare(pool, plan, live, properties, found);
@@ -139,7 +140,7 @@ fn volume_groups(host: &Host, live: &Snapshot, found: &mut Found) {
         }
     };
     for lvm in of_disks {
-        let plan = lvm::group(host, lvm);
+        let plan = groups::group(host, lvm);
         if !groups.iter().any(|there| there.name == plan.name) {
             found.changes.push(new_group(lvm, &plan));
         }

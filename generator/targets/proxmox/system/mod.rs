@@ -8,7 +8,7 @@ mod apply;
 mod boot;
 mod disko;
 mod keep;
-pub(crate) mod lvm;
+mod lvm;
 mod mounts;
 pub(in crate::targets) mod network;
 mod zfs;
@@ -27,9 +27,7 @@ use crate::targets::about::About;
 use crate::template::{BuiltIn, Templates, one_line};
 use crate::value::{ContainerOs, Platform};
 
-pub use lvm::{GroupPlan, ThinPoolPlan};
-pub(crate) use zfs::plan as zfs;
-pub use zfs::{CreateScript, DatasetPlan, PoolPlan};
+pub use zfs::CreateScript;
 
 /// What will be written.
 #[derive(Debug)]
