@@ -118,7 +118,7 @@ impl Subject {
             }
             Self::IdMaps => idmaps::check(host, sink),
             Self::Schedules => {
-                schedules::check(host, sink);
+                schedules::check(facts, sink);
                 // A rehearsal or a backup that was not understood might be another.
                 if host.complete {
                     host_tasks::check(facts, sink);

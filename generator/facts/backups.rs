@@ -1,21 +1,23 @@
 //! Backups: which jobs that run hold a guest, and whose snapshots hold its disks.
 
-use super::Volumes;
-use crate::model::{Guest, Host, Id, Schedule};
+use std::collections::HashMap;
+
+use super::Volume;
+use crate::model::{Dataset, Guest, Host, Id, Schedule};
 
 /// The copies that a host makes of its guests.
 #[derive(Debug)]
 pub struct Backups {
     /// For each guest, the jobs that hold it.
     jobs: Vec<Vec<Id<Schedule>>>,
-    /// For each guest, whether a schedule takes snapshots of a volume of it.
-    snapshots: Vec<bool>,
+    /// For each dataset, the schedules that take snapshots of the volumes in it.
+    snapshots: Vec<Vec<Id<Schedule>>>,
 }
 
 impl Backups {
-    pub(super) fn of(host: &Host, volumes: &Volumes) -> Self {
+    pub(super) fn of(host: &Host) -> Self {
         let mut jobs = vec![Vec::new(); host.guests.len()];
-        let mut taken = vec![false; host.storage.datasets.len()];
+        let mut taken: HashMap<String, Vec<Id<Schedule>>> = HashMap::new();
         for (id, schedule) in host.schedules.iter().filter(|(_, s)| *s.enabled) {
             if let Some(task) = schedule.backup() {
                 for guest in task.guests.iter() {
@@ -28,17 +30,29 @@ impl Backups {
             // A volume lies below its dataset.
             if let Some(task) = schedule.snapshots().filter(|task| *task.recursive) {
                 for dataset in &task.datasets {
-                    taken[dataset.value.index()] = true;
+                    let own = taken.entry(host.zfs_name(dataset.value)).or_default();
+                    own.push(id);
                 }
             }
         }
-        let holds = |(id, _): (Id<Guest>, &Guest)| {
-            let mut volumes = volumes.of_guest(id).iter();
-            volumes.any(|volume| volume.dataset().is_some_and(|id| taken[id.index()]))
-        };
+        let datasets = host.storage.datasets.iter();
+        let snapshots = datasets.map(|(id, _)| {
+            // With a dataset goes what lies below it.
+            let name = host.zfs_name(id);
+            let ends = name.match_indices('/').map(|(at, _)| at);
+            let above = ends.chain([name.len()]).map(|end| &name[..end]);
+            let mut all: Vec<_> = above
+                .filter_map(|name| taken.get(name))
+                .flatten()
+                .copied()
+                .collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        });
         Self {
             jobs,
-            snapshots: host.guests.iter().map(holds).collect(),
+            snapshots: snapshots.collect(),
         }
     }
 
@@ -47,13 +61,9 @@ impl Backups {
         &self.jobs[guest.index()]
     }
 
-    /// Whether any job runs, whomever it holds.
-    pub fn are_made(&self) -> bool {
-        self.jobs.iter().any(|jobs| !jobs.is_empty())
-    }
-
-    /// Whether a schedule that runs takes snapshots of a volume of the guest.
-    pub fn has_snapshots(&self, guest: Id<Guest>) -> bool {
-        self.snapshots[guest.index()]
+    /// The schedules that run and take snapshots of a volume, in the order of the spec.
+    pub fn snapshots(&self, volume: &Volume) -> &[Id<Schedule>] {
+        let of = |dataset: Id<Dataset>| self.snapshots[dataset.index()].as_slice();
+        volume.dataset().map_or(&[], of)
     }
 }

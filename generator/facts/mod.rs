@@ -61,7 +61,7 @@ impl<'a> Facts<'a> {
             host,
             kernel: kernel::of(host, &pages),
             pages,
-            backups: Backups::of(host, &volumes),
+            backups: Backups::of(host),
             running,
             volumes,
         }

@@ -8,18 +8,8 @@ use serde_json::Value;
 
 use super::fleet::{self, FleetSpec};
 use super::schema_keys::JsonKeys;
+use super::table::Table;
 use super::{HostFile, boot, guest, hardware, host, network, schedule, storage};
-
-/// A table of the spec.
-#[derive(Clone, Copy)]
-pub(crate) struct Table {
-    /// Its type.
-    pub(crate) name: &'static str,
-    /// Its keys, with whether each must be there.
-    pub(crate) keys: &'static [(&'static str, bool)],
-    /// The options of Proxmox VE that are keys of it.
-    pub(crate) options: Option<fn() -> JsonKeys>,
-}
 
 /// Every table of a spec, by its type.
 fn tables() -> BTreeMap<&'static str, Table> {

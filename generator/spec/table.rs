@@ -4,11 +4,22 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::reader::{FromNode, Reader, asks_for_secret, may_be_flag, secret};
-use super::schema_keys::{self, Beside, SchemaKeys, SchemaTable};
+use super::schema_keys::{self, Beside, JsonKeys, SchemaKeys, SchemaTable};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::near::{certain, nearest};
 use crate::source::{Span, Spanned};
 use crate::value::{TableNode, Value};
+
+/// A table of the spec.
+#[derive(Clone, Copy)]
+pub(crate) struct Table {
+    /// Its type.
+    pub(crate) name: &'static str,
+    /// Its keys, with whether each must be there.
+    pub(crate) keys: &'static [(&'static str, bool)],
+    /// The options of Proxmox VE that are keys of it.
+    pub(crate) options: Option<fn() -> JsonKeys>,
+}
 
 /// Reads one table: asks for its keys, then reports those that nobody asked for.
 pub struct TableReader<'n> {
@@ -267,7 +278,7 @@ macro_rules! table {
     )*
 
         /// The tables of this module, with their keys: for the JSON Schema.
-        pub(super) const TABLES: &[$crate::spec::schema::Table] = &[$($crate::spec::schema::Table {
+        pub(super) const TABLES: &[$crate::spec::table::Table] = &[$($crate::spec::table::Table {
             name: stringify!($name),
             keys: $name::KEYS,
             options: $crate::spec::table::table!(@options $($options)?),

@@ -16,6 +16,7 @@ use jiff::tz::TimeZone;
 use super::{FREQUENT, Moment, Starts, Timed, moments};
 use crate::calendar::zone_named;
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::Facts;
 use crate::facts::times::{START, reach, zone_of};
 use crate::model::{
     ExternalPlace, Guest, Host, Id, Kinship, NixosFlakeUpdate, Schedule, StoreRef, Task,
@@ -35,15 +36,15 @@ const TOGETHER: Moment = 30 * 60;
 /// How many names a message has.
 const MOST_NAMES: usize = 8;
 
-pub(super) fn check(host: &Host, timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
+pub(super) fn check(facts: &Facts<'_>, timed: &[Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
     let rare: Vec<&Timed<'_>> = timed
         .iter()
         .filter(|one| one.starts.len() <= FREQUENT)
         .collect();
     backups_meet(&rare, zone, sink);
     restarts_meet_jobs(&rare, zone, sink);
-    updates_meet_backups(host, &rare, zone, sink);
-    snapshots_bar_rollbacks(host, &rare, timed, zone, sink);
+    updates_meet_backups(facts, &rare, zone, sink);
+    snapshots_bar_rollbacks(facts, &rare, timed, zone, sink);
 }
 
 // ---------------------------------------------------------------- runs beside each other
@@ -402,7 +403,8 @@ fn restarts_meet_jobs(timed: &[&Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
 
 /// A guest that is updated or tidied while it is backed up, or while its disks' only snapshot of the day is taken: the copy
 /// holds a half-done update.
-fn updates_meet_backups(host: &Host, timed: &[&Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
+fn updates_meet_backups(facts: &Facts<'_>, timed: &[&Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
+    let host = facts.host;
     let mut copies: Vec<Vec<usize>> = vec![Vec::new(); host.guests.len()];
     let mut updates: Vec<Vec<usize>> = vec![Vec::new(); host.guests.len()];
     for (at, one) in timed.iter().enumerate() {
@@ -411,7 +413,7 @@ fn updates_meet_backups(host: &Host, timed: &[&Timed<'_>], zone: &TimeZone, sink
                 copies[id.index()].push(at);
             }
         } else {
-            for id in snapshotted(host, one) {
+            for id in snapshotted(facts, one) {
                 copies[id.index()].push(at);
             }
         }
@@ -525,23 +527,29 @@ fn update_meets(
 /// Snapshots that are taken between an update's own snapshot and the way back to it: ZFS goes back to the newest snapshot
 /// alone, and Proxmox VE refuses any other.
 fn snapshots_bar_rollbacks(
-    host: &Host,
+    facts: &Facts<'_>,
     updates: &[&Timed<'_>],
     timed: &[Timed<'_>],
     zone: &TimeZone,
     sink: &mut Sink,
 ) {
+    let host = facts.host;
     let mut rows: HashMap<Vec<usize>, Row> = HashMap::new();
-    let snapshots = Snapshots::of(host, timed);
+    let places: HashMap<Id<Schedule>, usize> = timed
+        .iter()
+        .enumerate()
+        .map(|(at, one)| (one.id, at))
+        .collect();
+    let snapshots = |guest| {
+        let volumes = facts.volumes.of_guest(guest).iter();
+        let taken = volumes.flat_map(|volume| facts.backups.snapshots(volume));
+        taken.filter_map(|id| places.get(id).copied())
+    };
     for update in updates {
         let Some(task) = update.schedule.windows_update().filter(|t| *t.snapshot) else {
             continue;
         };
-        let of_guests: BTreeSet<usize> = task
-            .guests
-            .iter()
-            .flat_map(|guest| snapshots.of_guest(host, guest))
-            .collect();
+        let of_guests: BTreeSet<usize> = task.guests.iter().flat_map(&snapshots).collect();
         let of_guests: Vec<usize> = of_guests.into_iter().collect();
         let row = rows
             .entry(of_guests.clone())
@@ -551,7 +559,7 @@ fn snapshots_bar_rollbacks(
             continue;
         };
         let mut guests = task.guests.iter();
-        let barred = guests.find(|guest| snapshots.of_guest(host, *guest).contains(&meeting.other));
+        let barred = guests.find(|guest| snapshots(*guest).any(|at| at == meeting.other));
         if let Some(guest) = barred {
             let taken = timed[meeting.other].schedule;
             let when = format!(
@@ -600,55 +608,17 @@ fn barred_way(
     .help("take the snapshots hours apart from the update, or leave the dataset of this guest out of them")
 }
 
-/// Which schedules take snapshots of what lies below a dataset: volumes do.
-struct Snapshots(HashMap<String, Vec<usize>>);
-
-impl Snapshots {
-    fn of(host: &Host, timed: &[Timed<'_>]) -> Self {
-        let mut found: HashMap<String, Vec<usize>> = HashMap::new();
-        for (at, one) in timed.iter().enumerate() {
-            let task = one.schedule.snapshots().filter(|task| *task.recursive);
-            for dataset in task.iter().flat_map(|task| &task.datasets) {
-                let name = host.zfs_name(dataset.value);
-                found.entry(name).or_default().push(at);
-            }
-        }
-        Self(found)
-    }
-
-    /// Those that take snapshots of a disk of a guest.
-    fn of_guest(&self, host: &Host, guest: Id<Guest>) -> BTreeSet<usize> {
-        let disks = host.guests[guest].vm().into_iter().flat_map(|vm| &vm.disks);
-        let datasets: BTreeSet<_> = disks.filter_map(crate::model::VmDisk::dataset).collect();
-        let mut found = BTreeSet::new();
-        for dataset in datasets {
-            let name = host.zfs_name(dataset);
-            let ends = name.match_indices('/').map(|(at, _)| at);
-            for end in ends.chain([name.len()]) {
-                found.extend(self.0.get(&name[..end]).into_iter().flatten());
-            }
-        }
-        found
-    }
-}
-
-/// The guests with a disk of whose dataset a schedule takes snapshots, where it takes so few that one counts.
-fn snapshotted(host: &Host, job: &Timed<'_>) -> Vec<Id<Guest>> {
-    let Some(task) = job.schedule.snapshots() else {
-        return Vec::new();
-    };
-    if job.starts.len() > FEW_SNAPSHOTS {
+/// The guests with a disk of which a schedule takes snapshots, where it takes so few that one counts.
+fn snapshotted(facts: &Facts<'_>, job: &Timed<'_>) -> Vec<Id<Guest>> {
+    if job.schedule.snapshots().is_none() || job.starts.len() > FEW_SNAPSHOTS {
         return Vec::new();
     }
-    let datasets: HashSet<_> = task.datasets.iter().map(|dataset| dataset.value).collect();
-    let holds = |guest: &Guest| {
-        guest.vm().is_some_and(|vm| {
-            let mut disks = vm.disks.iter();
-            disks.any(|disk| disk.dataset().is_some_and(|id| datasets.contains(&id)))
-        })
+    let holds = |guest: &Id<Guest>| {
+        let mut volumes = facts.volumes.of_guest(*guest).iter();
+        volumes.any(|volume| facts.backups.snapshots(volume).contains(&job.id))
     };
-    let guests = host.guests.iter().filter(|(_, guest)| holds(guest));
-    guests.map(|(id, _)| id).collect()
+    let guests = facts.host.guests.iter().map(|(id, _)| id);
+    guests.filter(holds).collect()
 }
 
 /// The time zone of a task that runs in a Windows guest of another zone than the host's. One that the host drives is in the

@@ -12,8 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 pub(super) use self::meetings::backups_of_hosts;
 use crate::calendar::{ClockChangeKind, Elapse, Schedule as Times};
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::Facts;
 use crate::facts::times::{START, zone_of};
-use crate::model::{Host, Schedule, Task};
+use crate::model::{Host, Id, Schedule, Task};
 
 /// How far: more than a year, so that every change of the clock is in it.
 const DAYS: i64 = 400;
@@ -29,6 +30,7 @@ type Moment = u32;
 
 /// A schedule and its starts.
 struct Timed<'a> {
+    id: Id<Schedule>,
     schedule: &'a Schedule,
     /// No more than are looked at.
     starts: Rc<[Moment]>,
@@ -101,7 +103,8 @@ fn units_twice(host: &Host, sink: &mut Sink) {
     }
 }
 
-pub(super) fn check(host: &Host, sink: &mut Sink) {
+pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
     units_twice(host, sink);
     let zone = zone_of(host);
     let mut starts = Starts {
@@ -109,10 +112,10 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
         known: HashMap::new(),
     };
     let mut timed = Vec::new();
-    for schedule in host
+    for (id, schedule) in host
         .schedules
-        .values()
-        .filter(|s| *s.enabled && !s.on.is_missing())
+        .iter()
+        .filter(|(_, s)| *s.enabled && !s.on.is_missing())
     {
         let written = schedule.on.expression().schedule(&zone);
         if !elapses(schedule, &written, end(), sink) {
@@ -122,9 +125,13 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
         let starts = starts.of(schedule);
         clock_changes(schedule, &times, starts.len(), sink);
         asleep(host, schedule, &times, &zone, sink);
-        timed.push(Timed { schedule, starts });
+        timed.push(Timed {
+            id,
+            schedule,
+            starts,
+        });
     }
-    meetings::check(host, &timed, &zone, sink);
+    meetings::check(facts, &timed, &zone, sink);
     kept::check(host, sink);
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::space::{Planned, Room, Sized, geometry, volume_block};
-use crate::model::{Dataset, Host, Id, Pool, ZfsSnapshot};
+use crate::model::{Dataset, Host, Id, Pool};
 use crate::value::{ByteSize, DatasetUse};
 use crate::zfs::{PoolCapacity, VdevShape};
 
@@ -218,10 +218,11 @@ pub(super) fn snapshots(
 ) {
     let mut told = BTreeSet::new();
     for schedule in host.schedules.values().filter(|s| *s.enabled) {
-        let Some(ZfsSnapshot { datasets, .. }) = schedule.snapshots() else {
+        // A volume lies below its dataset.
+        let Some(task) = schedule.snapshots().filter(|task| *task.recursive) else {
             continue;
         };
-        for named in datasets {
+        for named in &task.datasets {
             let dataset = &host.storage.datasets[named.value];
             let Some(plan) = plans
                 .get(&dataset.pool.value)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::facts::Facts;
+use crate::facts::{Facts, VolumeRole};
 use crate::model::{
     External, ExternalPlace, Guest, GuestKind, Host, Id, Local, MountSource, StoreRef,
 };
@@ -116,8 +116,14 @@ pub struct Runbook {
     pub has_losses: bool,
     /// What no backup brings back.
     pub losses: Vec<String>,
-    /// Whether snapshots are taken of its disks.
+    /// Whether snapshots are taken of any of its disks.
     pub has_snapshots: bool,
+    /// Whether there are disks beside those of which none are taken.
+    pub lacks_snapshots: bool,
+    /// Which, with commas.
+    pub without_snapshots: String,
+    /// Whether the spec says that it needs no backup.
+    pub wants_none: bool,
     /// Whether it runs NixOS.
     pub nixos: bool,
 }
@@ -283,6 +289,16 @@ pub(super) fn runbook(
             )
         })
         .collect();
+    // What its firmware and its TPM keep brings no guest back.
+    let own = facts.volumes.of_guest(id).iter();
+    let own = own.filter(|volume| !matches!(volume.role, VolumeRole::Efi | VolumeRole::Tpm));
+    let (without, held): (Vec<_>, Vec<_>) =
+        own.partition(|volume| facts.backups.snapshots(volume).is_empty());
+    let has_snapshots = !held.is_empty();
+    let without: Vec<String> = without
+        .iter()
+        .map(|volume| format!("`{}`", volume.key))
+        .collect();
     let needs: Vec<&str> = guest
         .needs
         .iter()
@@ -312,7 +328,10 @@ pub(super) fn runbook(
         needs: needs.join(", "),
         has_losses: !losses.is_empty(),
         losses,
-        has_snapshots: facts.backups.has_snapshots(id),
+        has_snapshots,
+        lacks_snapshots: has_snapshots && !without.is_empty(),
+        without_snapshots: without.join(", "),
+        wants_none: guest.backup.is_written() && !*guest.backup,
         nixos: guest.os().is_nixos(),
     }
 }

@@ -393,19 +393,9 @@ fn coverage(facts: &Facts<'_>, lines: &Lines) -> Table {
             .map(|job| host.schedules[*job].name.value.clone())
             .collect();
         for volume in facts.volumes.of_guest(id) {
-            let snapshots: Vec<&str> = host
-                .schedules
-                .values()
-                .filter(|schedule| *schedule.enabled)
-                .filter(|schedule| {
-                    schedule.snapshots().is_some_and(|task| {
-                        let own = |dataset: &crate::source::Spanned<_>| {
-                            volume.dataset() == Some(dataset.value)
-                        };
-                        *task.recursive && task.datasets.iter().any(own)
-                    })
-                })
-                .map(|schedule| schedule.name.value.as_str())
+            let snapshots = facts.backups.snapshots(volume).iter();
+            let snapshots: Vec<&str> = snapshots
+                .map(|id| host.schedules[*id].name.as_str())
                 .collect();
             let backups = if volume.backup && !jobs.is_empty() {
                 jobs.join(", ")
