@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use moxc::targets::Target;
+
 use crate::program::{Said, tests};
 use crate::system::{fine, specs, tree};
 
@@ -1845,5 +1847,80 @@ fn a_guest_that_no_backup_covers_has_a_runbook_and_no_script() {
     insta::assert_snapshot!(
         "runbook-windows",
         fs::read_to_string(folder.path().join("homelab/restore/windows.md")).expect("a runbook")
+    );
+}
+
+/// Whose snapshots hold a disk: those of its dataset and of one above it, but not what its firmware keeps elsewhere.
+#[test]
+fn a_runbook_counts_the_snapshots_of_each_disk() {
+    let spec = r#"
+[host]
+name = "pve1"
+release = "9.1"
+timezone = "UTC"
+[hardware.memory]
+size = "96 GiB"
+[hardware.disks]
+a = { kind = "ssd", size = "4 TB", device = "/dev/disk/by-id/ata-A" }
+b = { kind = "ssd", size = "4 TB", device = "/dev/disk/by-id/ata-B" }
+[storage.pools.rpool]
+layout = "mirror"
+disks = ["a", "b"]
+boot = true
+[storage.datasets]
+vmd = { pool = "rpool", use = "vm-disks" }
+sub = { pool = "rpool", use = "vm-disks", path = "vmd/sub" }
+oth = { pool = "rpool", use = "vm-disks" }
+[vms.e]
+os = "linux"
+vmid = 200
+memory = "1 GiB"
+installed = true
+firmware = "ovmf"
+efi = { dataset = "vmd" }
+tpm = { dataset = "vmd" }
+disks.r = { dataset = "oth", size = "4 GiB" }
+[vms.p]
+os = "linux"
+vmid = 201
+memory = "1 GiB"
+installed = true
+disks.r = { dataset = "oth", size = "4 GiB" }
+disks.s = { dataset = "vmd", size = "4 GiB" }
+[vms.b]
+os = "linux"
+vmid = 202
+memory = "1 GiB"
+installed = true
+backup = false
+disks.r = { dataset = "sub", size = "4 GiB" }
+[schedules.zs]
+task = "zfs-snapshot"
+on = "hourly"
+datasets = ["vmd"]
+recursive = true
+keep = { hourly = 24 }
+"#;
+    let files = crate::in_memory::build("host.toml", spec, &[Target::Recovery]);
+    let way_back = |guest: &str| {
+        let file = files
+            .get(&format!("restore/{guest}.md"))
+            .expect("a runbook");
+        let text = String::from_utf8(file.contents.clone()).unwrap();
+        let (_, rest) = text.split_once("What can bring it back: ").unwrap();
+        rest.split_once("\n\n").unwrap().0.replace('\n', " ")
+    };
+    // Its disk lies elsewhere.
+    assert!(way_back("e").starts_with("nothing but a new installation."));
+    let partly = way_back("p");
+    assert!(
+        partly.starts_with("the snapshots of its disks")
+            && partly.contains("; nothing takes any of `scsi0`."),
+        "{partly}"
+    );
+    let below = way_back("b");
+    assert!(
+        below.starts_with("the snapshots of its disks") && !below.contains("nothing takes any"),
+        "{below}"
     );
 }
