@@ -1,14 +1,17 @@
 //! The stages strung together: every command goes through here.
 
+use crate::analysis;
 use crate::diagnostics::Sink;
 use crate::each::put_away;
 use crate::facts::Facts;
 use crate::model::Host;
 use crate::origin::Origin;
+use crate::resolve;
 use crate::resolve::Addresses;
 use crate::source::{FileId, SourceMap};
+use crate::spec;
 use crate::spec::document::{self, Document};
-use crate::{analysis, resolve, spec, targets};
+use crate::targets;
 
 /// Parses, reads, resolves and analyses one host's spec, and plans every target, so that everything that can be wrong
 /// has been told. The plan is there where nothing is.

@@ -4,15 +4,18 @@
 //!
 //! | stage | from → to | where | may report |
 //! |---|---|---|---|
-//! | parse | text → [`spec::document::Document`] | [`spec::document`] | MOX0001 |
+//! | parse | text → [`spec::document::Document`] | [`spec::document`] | MOX0001, MOX0040 |
 //! | read | document → [`spec::HostFile`], as written | [`spec`] | `MOX00xx` |
-//! | resolve | as written → [`model::Host`], as understood | [`resolve`] | `MOX01xx`, and `MOX00xx` of what a word means |
+//! | resolve | as written → [`model::Host`], as understood | [`resolve`] | `MOX01xx`, and others of what a word means |
 //! | derive | what follows from a host → [`facts::Facts`] | [`facts`] | nothing |
-//! | analyse | facts: what spans several parts of a host | [`analysis`] | `MOX02xx` to `MOX07xx` |
+//! | analyse | facts: what spans several parts of a host | [`analysis`] | `MOX02xx` to `MOX07xx`, and `MOX01xx` of what hosts share |
 //! | plan | facts → what each target will say | [`targets`] | what a target cannot say |
 //! | emit | plan → [`output::FileSet`] | [`targets`] | what a user's template cannot do (`MOX082x`) |
 //! | check | files, held against the schema of their reader | [`check`]; Nix in [`targets::nixos`] | `MOX08xx`: a fault of moxc |
 //! | diff or write | files and a folder → changes, or the disk | [`output`] | what stands in the way |
+//!
+//! Beside that way lie the rooms for a host that runs: [`live`] reads it, [`plan`] compares it with its spec (which the stage of that
+//! name does not), [`apply`] changes it, [`adopt`] writes the spec of it; and [`graph`], which draws a host.
 //!
 //! A stage runs to its end and pushes what it finds into a [`diagnostics::Sink`], so that one run shows everything.
 //! [`compile`] strings them together for one host, [`fleet`] for all hosts of a call, which it holds against each other.

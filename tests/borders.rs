@@ -42,52 +42,14 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("facts", &["spec", "resolve", "analysis", "targets", "plan"]),
     ("analysis", &["spec", "resolve", "targets"]),
     ("targets", &["spec", "resolve", "analysis", "compile"]),
-    (
-        "targets/proxmox",
-        &[
-            "targets::nixos",
-            "targets::windows",
-            "targets::recovery",
-            "targets::guide",
-        ],
-    ),
-    (
-        "targets/nixos",
-        &[
-            "targets::proxmox",
-            "targets::windows",
-            "targets::recovery",
-            "targets::guide",
-        ],
-    ),
-    (
-        "targets/windows",
-        &[
-            "targets::proxmox",
-            "targets::nixos",
-            "targets::recovery",
-            "targets::guide",
-        ],
-    ),
-    (
-        "targets/recovery",
-        &[
-            "targets::proxmox",
-            "targets::nixos",
-            "targets::windows",
-            "targets::guide",
-        ],
-    ),
-    (
-        "targets/guide",
-        &[
-            "targets::proxmox",
-            "targets::nixos",
-            "targets::windows",
-            "targets::recovery",
-        ],
-    ),
+    ("live", &["spec", "resolve", "facts", "analysis", "targets"]),
+    ("plan", &["spec", "resolve", "analysis", "targets"]),
+    ("apply", &["spec", "resolve", "analysis", "targets"]),
+    ("graph", &["spec", "resolve", "analysis", "targets"]),
 ];
+
+/// The targets, of which none names another.
+const TARGETS: &[&str] = &["proxmox", "nixos", "windows", "recovery", "guide", "docs"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder of sources") {
@@ -138,6 +100,20 @@ fn no_room_names_one_that_it_must_not_know() {
                     breaches.push(format!("{name}: {room} names {other}"));
                 }
             }
+        }
+        for target in TARGETS
+            .iter()
+            .filter(|target| in_room(&format!("targets/{target}")))
+        {
+            for other in TARGETS.iter().filter(|other| *other != target) {
+                if code.contains(&format!("targets::{other}")) {
+                    breaches.push(format!("{name}: the target {target} names {other}"));
+                }
+            }
+        }
+        // What is looked for above begins with `crate::` and a room's name.
+        if code.contains("use crate::{") {
+            breaches.push(format!("{name} names rooms in braces"));
         }
         let command_line = in_room("cli") || name == "main.rs";
         if !command_line && (code.contains("crate::cli") || code.contains("super::cli")) {

@@ -160,9 +160,21 @@ fn over_budget(
         diagnostic = diagnostic
             .note("for QEMU itself: 3 % of the guest's memory, and 128 MiB, on the safe side of what is common");
     }
+    let takes_pages =
+        |(_, guest): &(_, &Guest)| guest.vm().is_some_and(|vm| vm.hugepages.is_some());
+    let mut off = host.guests.iter().filter(|(id, _)| !running.contains(id));
+    if let Some((_, guest)) = off.find(takes_pages) {
+        ways.push(format!(
+            "leave out the `hugepages` of `{}`, which are kept while it is off, too",
+            guest.name.value
+        ));
+    }
+    let ways = ways.join(", or ");
+    if running.len() < 2 {
+        return diagnostic.help(ways);
+    }
     diagnostic.help(format!(
-        "{}; guests that never run at the same time say so with `exclusive-with`",
-        ways.join(", or ")
+        "{ways}; guests that never run at the same time say so with `exclusive-with`"
     ))
 }
 

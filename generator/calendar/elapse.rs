@@ -340,11 +340,6 @@ pub struct Occurrences<'a> {
 }
 
 impl Occurrences<'_> {
-    /// Whether the sequence ended because systemd's calculation got stuck.
-    pub fn is_stuck(&self) -> bool {
-        self.stuck
-    }
-
     /// The next elapse if it is on the day of the last one: that day need not be looked for.
     fn later_that_day(&self) -> Option<i64> {
         let (plain, period) = (self.schedule.plain.as_ref()?, self.period?);

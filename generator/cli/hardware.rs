@@ -5,9 +5,10 @@ use super::desired;
 use super::load;
 use super::terminal::Terminal;
 use super::{Failure, Status, live};
+use crate::adopt;
 use crate::diagnostics::render::Format;
+use crate::hardware;
 use crate::live::Snapshot;
-use crate::{adopt, hardware};
 
 pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failure> {
     let Some(spec) = &args.spec else {

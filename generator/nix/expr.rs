@@ -36,16 +36,22 @@
 use std::fmt;
 
 use super::name::is_identifier;
+use crate::source::Span;
 
 use indexmap::IndexMap;
 use indexmap::map::Entry as MapEntry;
 
-/// Where a value came from, as its owner counts places: opaque here.
+/// Where a value came from.
 ///
 /// [`super::Printed`] tells which part of the text has which origin, so that a fault found in generated Nix can be shown at
 /// the line of the spec that caused it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Origin(pub u32);
+pub enum Origin {
+    /// A line of the spec.
+    Spec(Span),
+    /// Options that a user wrote as they are: they are judged where they stand in the spec.
+    Settings,
+}
 
 /// Why a tree could not be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -708,17 +714,6 @@ pub fn mk_merge<T: IntoExpr>(values: impl IntoIterator<Item = T>) -> Built {
 /// `lib.mkBefore value`: a list or lines before those of others.
 pub fn mk_before(value: impl IntoExpr) -> Built {
     apply(reference("lib.mkBefore"), value)
-}
-
-/// `lib.mkAfter value`: a list or lines after those of others.
-pub fn mk_after(value: impl IntoExpr) -> Built {
-    apply(reference("lib.mkAfter"), value)
-}
-
-/// `lib.mkOrder priority value`: a list or lines at that place among those of others; plain ones have 1000, a smaller number
-/// comes first.
-pub fn mk_order(priority: u32, value: impl IntoExpr) -> Built {
-    apply(apply(reference("lib.mkOrder"), priority), value)
 }
 
 /// The arguments of a function that takes an attribute set.

@@ -28,18 +28,6 @@ impl Printed {
             .min_by_key(|(range, _)| range.len())
             .map(|(_, origin)| *origin)
     }
-
-    /// The origin of a line, counted from 1: of its first character that is no blank.
-    pub fn origin_of_line(&self, line: usize) -> Option<Origin> {
-        let mut start = 0;
-        for (index, text) in self.text.split_inclusive('\n').enumerate() {
-            if index + 1 == line {
-                return self.origin_at(start + text.len() - text.trim_start().len());
-            }
-            start += text.len();
-        }
-        None
-    }
 }
 
 /// The text of an expression, as a file of its own.
@@ -1633,36 +1621,32 @@ mod tests {
     #[test]
     fn a_place_in_the_text_leads_back_to_its_origin() -> Result<(), BuildError> {
         let mut attrs = Attrs::new();
-        attrs.set("a.b", at(Origin(1), 1))?;
-        attrs.set("c", at(Origin(2), [at(Origin(3), "x")?, "y".into_expr()?]))?;
-        attrs.set("d", 1)?;
+        let file = crate::source::SourceMap::new().add("host.toml", "abcd");
+        let [one, two, three] =
+            [1, 2, 3].map(|at| Origin::Spec(crate::source::Span::new(file, at..at + 1)));
+        attrs.set("a.b", at(one, 1))?;
+        attrs.set("c", at(two, [at(three, "x")?, "y".into_expr()?]))?;
+        attrs.set("d", at(Origin::Settings, 1))?;
+        attrs.set("e", 1)?;
         let printed = print(&attrs.into_expr()?);
         assert_eq!(
             printed.text,
-            "{\n  a.b = 1;\n  c = [\n    \"x\"\n    \"y\"\n  ];\n  d = 1;\n}\n"
+            "{\n  a.b = 1;\n  c = [\n    \"x\"\n    \"y\"\n  ];\n  d = 1;\n  e = 1;\n}\n"
         );
-        let lines: Vec<_> = (0..=9)
-            .map(|line| printed.origin_of_line(line).map(|origin| origin.0))
-            .collect();
-        assert_eq!(
-            lines,
-            [
-                None,
-                None,
-                Some(1),
-                Some(2),
-                Some(3),
-                Some(2),
-                Some(2),
-                None,
-                None,
-                None
-            ]
-        );
-        assert_eq!(
-            printed.origin_at(printed.text.find("\"x").unwrap()),
-            Some(Origin(3))
-        );
+        for (what, origin) in [
+            ("a.b", Some(one)),
+            ("c", Some(two)),
+            ("\"x", Some(three)),
+            ("\"y", Some(two)),
+            ("d", Some(Origin::Settings)),
+            ("e", None),
+        ] {
+            assert_eq!(
+                printed.origin_at(printed.text.find(what).unwrap()),
+                origin,
+                "{what}"
+            );
+        }
         Ok(())
     }
 

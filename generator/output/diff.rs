@@ -1,7 +1,7 @@
 //! Compares what a build emitted with what stands in its folder.
 //!
 //! Only the files concerned are read: those of the build and those that the folder's manifest lists. Whatever else lies
-//! there is nobody's business here.
+//! there is not looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::manifest;
-use crate::each;
 use crate::source::Places;
 
 /// The longest component in bytes: `NAME_MAX` of Linux, and the limit of ext4, XFS, Btrfs, ZFS, APFS and NTFS alike.
@@ -409,16 +408,10 @@ impl FileSet {
         if !self.left.is_empty() || !other.taken.iter().all(is_shared) {
             return other.into_iter().try_for_each(|file| self.insert(file));
         }
-        let Self { files, taken, .. } = self;
-        each::both(
-            files.len().min(other.files.len()),
-            || files.append(&mut other.files),
-            || {
-                // A folder of both stays the one's whose files were there first.
-                other.taken.extend(std::mem::take(taken));
-                *taken = other.taken;
-            },
-        );
+        self.files.append(&mut other.files);
+        // A folder of both stays the one's whose files were there first.
+        other.taken.extend(std::mem::take(&mut self.taken));
+        self.taken = other.taken;
         Ok(())
     }
 

@@ -956,7 +956,7 @@ fn ends_stanza(line: &str) -> bool {
         && (starts_another || word.starts_with("allow-") || !content.contains(char::is_whitespace))
 }
 
-/// A netmask as the length of a prefix; one that is none stays as it is.
+/// A netmask as the length of a prefix; a text that is no netmask is kept.
 fn prefix_of(netmask: &str) -> String {
     match netmask.parse::<std::net::Ipv4Addr>() {
         Ok(mask) => mask.to_bits().leading_ones().to_string(),

@@ -747,8 +747,12 @@ impl super::reader::FromNode for CpuAffinity {
         reader: &mut super::reader::Reader<'_>,
     ) -> Option<Self> {
         use crate::value::Value;
-        if let Value::Array(_) = &node.value {
+        if let Value::Array(items) = &node.value {
             let threads: List<Int<0, 8191>> = FromNode::from_node(node, reader)?;
+            // What is wrong with one has been told.
+            if threads.len() < items.len() {
+                return None;
+            }
             let text = threads
                 .iter()
                 .map(|thread| thread.value.0.to_string())

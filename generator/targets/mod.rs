@@ -2,7 +2,9 @@
 //!
 //! Each plans (`plan(facts, origin, sink)`: what the target will say, in its own words; reports what it cannot say) and
 //! emits (`emit(plan, templates, files, sink)`: files; pure. What is built in cannot fail there, but a user's template
-//! can). What a host is about comes from its [facts](crate::facts); no target knows another.
+//! can). Recovery, the guide and the documents have nothing to report of their own, and are planned as they are written; the
+//! documents, which show every other file, are rendered last. What a host is about comes from its [facts](crate::facts); no
+//! target knows another.
 
 pub mod about;
 pub mod docs;
@@ -51,7 +53,7 @@ impl Target {
     ];
 
     /// Its word on the command line and in the manifest.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Proxmox => "proxmox",
             Self::Nixos => "nixos",

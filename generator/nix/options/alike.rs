@@ -80,13 +80,13 @@ impl Known {
             .iter()
             .map(|(start, word)| (*start, (*word).to_owned()))
             .collect();
-        let options = module::by_option(value, index).into_iter();
-        let options = options.map(|mut value| {
+        let defined = |mut value: Value| {
             let mut own = Vec::new();
             value.each_text(&mut |start, _| own.extend(number(&words, start)));
             Defined { value, words: own }
-        });
-        let options = options.collect();
+        };
+        let parts = module::by_option(value, index).into_iter();
+        let options = parts.map(defined).collect();
         Self { words, options }
     }
 

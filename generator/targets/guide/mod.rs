@@ -1,6 +1,6 @@
 //! `README.md` of the tree: how it is applied, which secrets it needs, what is left to do, and why a file is not there.
 //!
-//! Made last, from what each target says of itself ([`About`]): nothing here guesses what another target did.
+//! Made from what each target says of itself ([`About`]): nothing here guesses what another target did.
 
 use serde::Serialize;
 

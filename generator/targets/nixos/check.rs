@@ -11,13 +11,10 @@ use crate::model::{Guest, Host, NixosGuest};
 use crate::nix::options::{
     Alike, Index, Release, Rules, SettingFault, Step, check_module, check_setting,
 };
-use crate::nix::{self, AttrPath, Printed};
+use crate::nix::{AttrPath, Origin, Printed};
 use crate::nix::{Fault, FaultKind, Level, line_and_column};
 use crate::source::{Span, Spanned};
 use crate::value::{Node, Value};
-
-/// Marks the part of a module that the spec's raw settings make up.
-pub(super) const SETTINGS: nix::Origin = nix::Origin(0);
 
 /// Reports what the spec sets raw and NixOS does not take (MOX0841, MOX0842, MOX0843), then what is wrong with the text
 /// (MOX0844).
@@ -72,8 +69,12 @@ pub(super) fn host(host: &Host, printed: &Printed, sink: &mut Sink) {
 
 fn text(file: &str, span: Span, printed: &Printed, faults: Vec<Fault>, sink: &mut Sink) {
     for fault in faults {
-        let is_raw = printed.origin_at(fault.range.start) == Some(SETTINGS);
-        if fault.kind.level() == Level::Warning || is_raw {
+        let span = match printed.origin_at(fault.range.start) {
+            Some(Origin::Settings) => continue,
+            Some(Origin::Spec(place)) => place,
+            None => span,
+        };
+        if fault.kind.level() == Level::Warning {
             continue;
         }
         let (line, column) = line_and_column(&printed.text, fault.range.start);
@@ -223,4 +224,50 @@ fn of_the_spec(span: Span, fault: &SettingFault, release: Release) -> Diagnostic
         .note(format!(
             "held against the options of NixOS {release}, the guest's `state-version`, and of later releases"
         ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::Lints;
+    use crate::nix::{Attrs, IntoExpr, at, print};
+    use crate::source::SourceMap;
+
+    #[test]
+    fn a_fault_of_a_line_is_told_where_the_spec_says_it() {
+        let file = SourceMap::new().add("host.toml", "abcd");
+        let [whole, place] = [0..1, 2..3].map(|range| Span::new(file, range));
+        let mut attrs = Attrs::new();
+        let no_flag = |origin| at(origin, "no flag");
+        attrs
+            .set("services.nginx.enable", no_flag(Origin::Spec(place)))
+            .expect("a path");
+        attrs
+            .set("services.openssh.enable", "no flag")
+            .expect("a path");
+        attrs
+            .set("services.gitea.enable", no_flag(Origin::Settings))
+            .expect("a path");
+        let printed = print(&attrs.into_expr().expect("a set"));
+        let rules = Rules {
+            index: Index::builtin(),
+            release: "25.11".parse().expect("a release"),
+            later: true,
+            allowed: &[],
+        };
+        let faults = check_module(&printed.text, &rules);
+        assert_eq!(faults.len(), 3, "{faults:?}");
+        let mut sink = Sink::new();
+        text("nixos/web.nix", whole, &printed, faults, &mut sink);
+        let told: Vec<_> = sink
+            .finish(&Lints::default(), false)
+            .into_iter()
+            .map(|(_, told)| (told.code, told.span()))
+            .collect();
+        assert!(
+            told.contains(&(Code::MOX0844, place)) && told.contains(&(Code::MOX0844, whole)),
+            "{told:?}"
+        );
+        assert_eq!(told.len(), 2, "what the user wrote is judged elsewhere");
+    }
 }

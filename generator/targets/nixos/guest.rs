@@ -1,13 +1,12 @@
 //! What a guest is.
 
-use super::check::SETTINGS;
 use super::module::{Module, mk_fact};
 use super::user_modules::UserModules;
 use super::{network, scripts, services, settings, update, users};
 use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm, VmDisk};
 use crate::nix::{
-    Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoExpr, apply, at, binary, call, function,
-    mk_before, mk_default, mk_merge, path, reference, select,
+    Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoExpr, Origin, apply, at, binary, call,
+    function, mk_before, mk_default, mk_merge, path, reference, select,
 };
 use crate::value::{Bus, Firmware, Value};
 
@@ -47,7 +46,7 @@ pub(super) fn module(
     if module.settings.is_empty() {
         body.merge_all(std::mem::take(&mut module.facts))?;
     } else {
-        let mut settings = at(SETTINGS, std::mem::take(&mut module.settings));
+        let mut settings = at(Origin::Settings, std::mem::take(&mut module.settings));
         if has_tables {
             let priorities = apply(
                 apply(reference("import"), path("./moxc/priority.nix")?)?,
@@ -126,7 +125,7 @@ fn disks(vm: &Vm, facts: &mut Attrs) -> Result<(), BuildError> {
                 "disks",
                 disk.name.as_str(),
             ],
-            options,
+            at(Origin::Spec(disk.name.span), options),
         )?;
     }
     Ok(())
@@ -220,7 +219,7 @@ fn virtual_machine(host: &Host, vm: &Vm, facts: &mut Attrs) -> Result<(), BuildE
         }
         facts.set(
             ["services", "moxc", "shares", "folders", mount.as_str()],
-            folder,
+            at(Origin::Spec(share.span), folder),
         )?;
     }
     Ok(())

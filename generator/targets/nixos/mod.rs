@@ -43,11 +43,12 @@ use crate::nix::{self, Attrs, BuildError, Built};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::source::Span;
+use crate::targets::Target;
 use crate::template::Templates;
 use crate::value::Platform;
 
 /// The name of the target, as in the manifest.
-const TARGET: &str = "nixos";
+const TARGET: &str = Target::Nixos.as_str();
 
 /// What will stand in `nixos/`: paths below it, and texts.
 #[derive(Debug, Default)]

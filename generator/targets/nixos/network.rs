@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::facts::network::is_near;
 use crate::model::{Bridge, Gateway, Guest, GuestKind, GuestNic, Host, Id, Link};
-use crate::nix::{Attrs, BuildError, mk_default};
+use crate::nix::{Attrs, BuildError, Origin, at, mk_default};
 use crate::value::{Cidr, GuestAddress};
 
 /// Who is asked for names, and the domains that they are looked for in; each where there are any.
@@ -33,7 +33,7 @@ pub(super) fn guest(
     for (index, nic) in guest.network.iter().enumerate() {
         network.set(
             ["interfaces", interface_name(guest, index).as_str()],
-            card(host, guest, nic)?,
+            at(Origin::Spec(nic.bridge.span), card(host, guest, nic)?),
         )?;
     }
     for (name, words) in resolver(host) {

@@ -3,7 +3,7 @@
 use super::services::package;
 use super::user_modules::UserModules;
 use crate::model::NixosGuest;
-use crate::nix::{Attrs, BuildError, mk_default, path};
+use crate::nix::{Attrs, BuildError, Origin, at, mk_default, path};
 
 /// Sets the scripts of a guest. What they are called, and their units, is the work of `nix/modules/automation-scripts.nix`.
 pub(super) fn guest(
@@ -59,7 +59,10 @@ pub(super) fn guest(
             options.set("writable", writable)?;
         }
         let name = script.name.as_str();
-        facts.set(["services", "moxc", "automation", "scripts", name], options)?;
+        facts.set(
+            ["services", "moxc", "automation", "scripts", name],
+            at(Origin::Spec(script.name.span), options),
+        )?;
     }
     Ok(())
 }

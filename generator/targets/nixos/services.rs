@@ -1,7 +1,7 @@
 //! Packages, open ports, services.
 
 use crate::model::NixosGuest;
-use crate::nix::{Attrs, BuildError, Built, mk_default, reference, select};
+use crate::nix::{Attrs, BuildError, Built, Origin, at, mk_default, reference, select};
 use crate::value::NixAttribute;
 
 /// Sets what a guest runs.
@@ -33,7 +33,7 @@ pub(super) fn guest(nixos: &NixosGuest, facts: &mut Attrs) -> Result<(), BuildEr
         path.push("enable");
         // Keys that may log in have switched it on already.
         if facts.get(&path).is_none() {
-            facts.set(path, mk_default(true))?;
+            facts.set(path, at(Origin::Spec(service.span), mk_default(true)))?;
         }
     }
     for service in &nixos.user_services {
@@ -42,7 +42,7 @@ pub(super) fn guest(nixos: &NixosGuest, facts: &mut Attrs) -> Result<(), BuildEr
         let mut start = Attrs::new();
         start.set("overrideStrategy", mk_default("asDropin"))?;
         start.set("wantedBy", ["default.target"])?;
-        facts.set(unit, start)?;
+        facts.set(unit, at(Origin::Spec(service.span), start))?;
     }
     Ok(())
 }

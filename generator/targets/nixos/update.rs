@@ -2,7 +2,7 @@
 
 use crate::facts::tasks;
 use crate::model::{Guest, Host, Id, Schedule};
-use crate::nix::{Attrs, BuildError, mk_default};
+use crate::nix::{Attrs, BuildError, Origin, at, mk_default};
 
 /// Sets the schedules that update a guest. Says whether there are any.
 pub(super) fn guest(
@@ -39,7 +39,10 @@ pub(super) fn guest(
         }
         update.set("reboot", mk_default(task.reboot.as_str()))?;
         let name = schedule.name.as_str();
-        facts.set(["services", "moxc", "update", "schedules", name], update)?;
+        facts.set(
+            ["services", "moxc", "update", "schedules", name],
+            at(Origin::Spec(schedule.name.span), update),
+        )?;
     }
     Ok(found)
 }

@@ -1,7 +1,7 @@
 //! Accounts and keys.
 
 use crate::model::{Host, NixosGuest};
-use crate::nix::{Attrs, BuildError, mk_default};
+use crate::nix::{Attrs, BuildError, Origin, at, mk_default};
 
 /// Sets root's keys and the users.
 pub(super) fn guest(host: &Host, nixos: &NixosGuest, facts: &mut Attrs) -> Result<(), BuildError> {
@@ -38,7 +38,10 @@ pub(super) fn guest(host: &Host, nixos: &NixosGuest, facts: &mut Attrs) -> Resul
         if !keys.is_empty() {
             account.set("openssh.authorizedKeys.keys", keys)?;
         }
-        facts.set(["users", "users", user.name.as_str()], account)?;
+        facts.set(
+            ["users", "users", user.name.as_str()],
+            at(Origin::Spec(user.name.span), account),
+        )?;
     }
     // A spec holds no passwords, so an administrator has none that sudo could ask for.
     if nixos.users.iter().any(|user| *user.admin) {

@@ -16,11 +16,12 @@ use crate::diagnostics::Sink;
 use crate::facts::Facts;
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
+use crate::targets::Target;
 use crate::targets::about::About;
 use crate::template::Templates;
 
 /// The name of the target, as in the manifest.
-const TARGET: &str = "windows";
+const TARGET: &str = Target::Windows.as_str();
 
 /// Where the scripts lie in the guest.
 pub const GUEST_FOLDER: &str = r"C:\ProgramData\moxc";

@@ -272,7 +272,7 @@ pub(super) fn prune_backups(keep: &Keep) -> Result<PropertyString, CannotCarry> 
         })
 }
 
-/// What of Proxmox VE's contents a use stands for; a shared folder is none of its business.
+/// Which of Proxmox VE's contents a use stands for; none for a shared folder, which Proxmox VE keeps nothing in.
 fn content(wanted: DatasetUse) -> Option<&'static str> {
     match wanted {
         DatasetUse::VmDisks => Some("images"),

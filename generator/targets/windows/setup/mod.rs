@@ -18,6 +18,7 @@ use crate::model::{Guest, Host, Id, Vm, WindowsGuest};
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode, OutputFile, RelPath};
 use crate::source::{Span, Spanned};
+use crate::targets::windows::TARGET;
 use crate::template::Templates;
 use crate::value::SecretName;
 
@@ -177,7 +178,7 @@ impl Folder<'_> {
     fn add(&mut self, path: &str, text: &str, mode: Mode, span: Span) {
         let path = self.path(path);
         self.insert(
-            path.map(|path| OutputFile::text(path, text, mode, "windows")),
+            path.map(|path| OutputFile::text(path, text, mode, TARGET)),
             span,
         );
     }
@@ -186,7 +187,7 @@ impl Folder<'_> {
     fn add_bytes(&mut self, path: &str, contents: Vec<u8>, span: Span) {
         let path = self.path(path);
         self.insert(
-            path.map(|path| OutputFile::bytes(path, contents, Mode::Regular, "windows")),
+            path.map(|path| OutputFile::bytes(path, contents, Mode::Regular, TARGET)),
             span,
         );
     }
