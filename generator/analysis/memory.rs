@@ -160,8 +160,9 @@ fn over_budget(
         diagnostic = diagnostic
             .note("for QEMU itself: 3 % of the guest's memory, and 128 MiB, on the safe side of what is common");
     }
-    let takes_pages =
-        |(_, guest): &(_, &Guest)| guest.vm().is_some_and(|vm| vm.hugepages.is_some());
+    let takes_pages = |(_, guest): &(_, &Guest)| {
+        !guest.is_template() && guest.vm().is_some_and(|vm| vm.hugepages.is_some())
+    };
     let mut off = host.guests.iter().filter(|(id, _)| !running.contains(id));
     if let Some((_, guest)) = off.find(takes_pages) {
         ways.push(format!(
