@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
 use crate::facts::memory::{Amount, Demand, bill, demands};
+use crate::facts::pages;
 use crate::model::{Guest, Host, Id, Vm};
 use crate::pve::{PropertyString, PveOption, Release};
 use crate::source::{Span, Spanned};
@@ -161,7 +162,8 @@ fn over_budget(
             .note("for QEMU itself: 3 % of the guest's memory, and 128 MiB, on the safe side of what is common");
     }
     let takes_pages = |(_, guest): &(_, &Guest)| {
-        !guest.is_template() && guest.vm().is_some_and(|vm| vm.hugepages.is_some())
+        let vm = guest.vm();
+        vm.is_some_and(|vm| pages::of_guest(guest, vm).is_some())
     };
     let mut off = host.guests.iter().filter(|(id, _)| !running.contains(id));
     if let Some((_, guest)) = off.find(takes_pages) {
