@@ -80,6 +80,96 @@ fn hosts_are_adopted_and_their_specs_change_nothing() {
     }
 }
 
+/// What moxc runs on a host is read back as the schedules that it came from.
+#[test]
+fn schedules_are_adopted_from_the_units_that_they_became() {
+    const SCHEDULES: &str = r#"
+[schedules.rehearse]
+task = "backup-rehearsal"
+on = "Mon 04:00"
+guest = "media-box"
+storage = "backups"
+
+[schedules.scrub]
+task = "zfs-scrub"
+on = "monthly"
+pools = ["rpool", "tank"]
+
+[schedules.snap]
+task = "zfs-snapshot"
+on = "hourly"
+datasets = ["local-zfs", "tank"]
+recursive = true
+keep = { hourly = 24, daily = 7 }
+
+[schedules.snap-tank]
+task = "zfs-snapshot"
+on = "daily"
+persistent = false
+datasets = ["tank"]
+recursive = false
+
+[schedules.test]
+task = "smart-test"
+on = "weekly"
+disks = ["tank-1", "rpool-1"]
+kind = "long"
+
+[schedules.tidy]
+task = "proxmox-maintenance"
+on = "Sat 04:00"
+
+[schedules.trim]
+task = "zfs-trim"
+on = "weekly"
+pools = ["rpool"]
+
+[schedules.update]
+task = "proxmox-update"
+on = "Sun 04:00"
+random-delay = "10m"
+reboot = "if-needed"
+"#;
+    // A time of its own is in no word of the tool: this one stays as it is.
+    const SLOW: &str = "
+[schedules.slow]
+task = \"zfs-trim\"
+on = \"monthly\"
+pools = [\"tank\"]
+timeout = \"3d\"
+";
+    let folder = lay_out("zfs");
+    let spec = folder.path().join("host.toml");
+    let said = adopt(folder.path(), &[]);
+    let without_tools = said.out.find("tools = false").expect("the key");
+    let (before, after) = said.out.split_at(without_tools);
+    let after = after.split_once('\n').expect("a line").1;
+    fs::write(&spec, format!("{before}{after}{SCHEDULES}{SLOW}")).expect("a spec");
+    let built = call(folder.path(), &["build", "host.toml", "-o", "out", "-q"]);
+    assert_eq!(built.status, Some(0), "{}", built.err);
+    for own in ["etc/systemd/system", "usr/local/sbin"] {
+        let from = folder.path().join("out/zfs1/proxmox").join(own);
+        let to = folder.path().join("live").join(own);
+        fs::create_dir_all(&to).expect("a folder");
+        for file in fs::read_dir(from).expect("a folder of the tree") {
+            let file = file.expect("an entry");
+            fs::copy(file.path(), to.join(file.file_name())).expect("a file");
+        }
+    }
+    let args = ["-o", "host.toml", "--force", "-q"];
+    let said = adopt(folder.path(), &args);
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    let adopted = fs::read_to_string(&spec).expect("a spec");
+    for schedule in SCHEDULES.split("\n\n") {
+        let schedule = schedule.trim();
+        assert!(adopted.contains(schedule), "{schedule}\n---\n{adopted}");
+    }
+    assert!(adopted.contains("[keep.\"etc/systemd/system/moxc-slow.timer\"]"));
+    let planned = call(folder.path(), PLAN);
+    assert_eq!(planned.status, Some(0), "{}", planned.err);
+    assert!(planned.out.contains("\"changes\":[]"), "{}", planned.out);
+}
+
 #[test]
 fn a_spec_that_is_there_is_not_overwritten() {
     let folder = lay_out("lvm-thin");

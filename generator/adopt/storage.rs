@@ -37,6 +37,17 @@ pub(super) fn kind_of(section: &Section) -> Option<StoreKind> {
     }
 }
 
+/// The table of `[storage.datasets]` that a dataset of ZFS gets.
+pub(super) fn dataset_of<'a>(writing: &Writing<'a>, zfs: &str) -> Option<&'a str> {
+    let storage = writing.live.storage.present()?;
+    let own = |section: &&Section| {
+        section.kind() == "zfspool"
+            && section.get("pool") == Some(zfs)
+            && writing.stores.contains_key(section.id())
+    };
+    storage.config.sections().find(own).map(Section::id)
+}
+
 /// The pool that a storage's dataset lies in.
 fn pool_of(section: &Section) -> Option<&str> {
     section.get("pool")?.split('/').next()

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::doc::{Doc, Part, Table, Toml};
+use super::storage;
 use super::write::Writing;
-use crate::value::{Name, SpecString as _};
+use crate::value::{Choice as _, Name, SpecString as _, TaskKind};
 
 /// What a unit of moxc begins with.
 const PREFIX: &str = "moxc-";
@@ -31,7 +32,7 @@ pub(super) fn said(writing: &Writing<'_>) -> BTreeMap<String, Vec<(&'static str,
             let decided = writing.decided;
             let is_left = decided.kept.contains_key(&part) || decided.out.contains_key(&part);
             let service = units.get(&format!("{PREFIX}{name}.service"))?;
-            let keys = keys(writing, &timer.text, &service.text).filter(|_| !is_left)?;
+            let keys = keys(writing, name, &timer.text, &service.text).filter(|_| !is_left)?;
             Some((name.to_owned(), keys))
         })
         .collect()
@@ -67,7 +68,12 @@ fn values<'t>(joined: &'t str, key: &'t str) -> impl Iterator<Item = &'t str> {
     })
 }
 
-fn keys(writing: &Writing<'_>, timer: &str, service: &str) -> Option<Vec<(&'static str, Toml)>> {
+fn keys(
+    writing: &Writing<'_>,
+    name: &str,
+    timer: &str,
+    service: &str,
+) -> Option<Vec<(&'static str, Toml)>> {
     let service = service.replace("\\\n", " ");
     let mut starts = values(&service, "ExecStart");
     let (start, None) = (starts.next()?, starts.next()) else {
@@ -92,22 +98,93 @@ fn keys(writing: &Writing<'_>, timer: &str, service: &str) -> Option<Vec<(&'stat
     if let Some(delay) = values(timer, "RandomizedDelaySec").next() {
         keys.push(("random-delay", delay.into()));
     }
-    match (task, flags) {
-        ("zfs-scrub", ["--yes", "--wait"]) | ("zfs-trim", ["--yes"] | ["--yes", "--wait"]) => {
-            keys.push(("pools", Toml::texts(rest.iter().copied())));
-        }
-        ("smart-test", ["--yes", "--kind", kind]) => {
-            let disks = rest
-                .iter()
-                .map(|device| writing.disks.get(*device).cloned());
-            keys.push((
-                "disks",
-                Toml::texts(disks.collect::<Option<Vec<String>>>()?),
-            ));
-            keys.push(("kind", (*kind).into()));
-        }
-        ("proxmox-maintenance", ["--yes"]) if rest.is_empty() => {}
-        _ => return None,
-    }
+    let (kind, ["--yes", flags @ ..]) = (TaskKind::of(task)?, flags) else {
+        return None;
+    };
+    keys.extend(keys_of(writing, name, kind, flags, rest)?);
     Some(keys)
+}
+
+/// The keys of a kind of task, by the words of its tool; none where the language has no key for one of them.
+fn keys_of(
+    writing: &Writing<'_>,
+    schedule: &str,
+    kind: TaskKind,
+    flags: &[&str],
+    rest: &[&str],
+) -> Option<Vec<(&'static str, Toml)>> {
+    match (kind, flags) {
+        (TaskKind::ProxmoxUpdate, ["--reboot", reboot]) if rest.is_empty() => {
+            Some(vec![("reboot", (*reboot).into())])
+        }
+        (TaskKind::ProxmoxMaintenance, []) if rest.is_empty() => Some(Vec::new()),
+        (TaskKind::ZfsSnapshot, ["--name", name, flags @ ..]) if *name == schedule => {
+            snapshots(writing, flags, rest)
+        }
+        (TaskKind::ZfsScrub, ["--wait"]) | (TaskKind::ZfsTrim, [] | ["--wait"]) => {
+            Some(vec![("pools", Toml::texts(rest.iter().copied()))])
+        }
+        (TaskKind::SmartTest, ["--kind", kind]) => {
+            let disks = rest.iter().map(|device| writing.disks.get(*device).cloned());
+            let disks = disks.collect::<Option<Vec<String>>>()?;
+            Some(vec![
+                ("disks", Toml::texts(disks)),
+                ("kind", (*kind).into()),
+            ])
+        }
+        (TaskKind::BackupRehearsal, ["--guest", vmid, flags @ ..]) if rest.is_empty() => {
+            let mut keys = vec![("guest", writing.names.get(&vmid.parse().ok()?)?.as_str().into())];
+            // The rest follows from the guest and the storage.
+            let mut pairs = flags.windows(2);
+            if let Some([_, storage]) = pairs.find(|pair| pair[0] == "--storage") {
+                keys.push(("storage", (*storage).into()));
+            }
+            Some(keys)
+        }
+        // Called otherwise than moxc does.
+        (
+            TaskKind::ProxmoxUpdate
+            | TaskKind::ProxmoxMaintenance
+            | TaskKind::ZfsSnapshot
+            | TaskKind::ZfsScrub
+            | TaskKind::ZfsTrim
+            | TaskKind::SmartTest
+            | TaskKind::BackupRehearsal,
+            _,
+        )
+        // It has a second unit, which looks what waits.
+        | (TaskKind::WindowsUpdate, _)
+        // No unit of the host: Proxmox VE or a guest runs them.
+        | (
+            TaskKind::VzdumpBackup | TaskKind::NixosFlakeUpdate | TaskKind::WindowsMaintenance,
+            _,
+        ) => None,
+    }
+}
+
+fn snapshots(
+    writing: &Writing<'_>,
+    flags: &[&str],
+    rest: &[&str],
+) -> Option<Vec<(&'static str, Toml)>> {
+    let datasets = rest.iter().map(|zfs| storage::dataset_of(writing, zfs));
+    let datasets = datasets.collect::<Option<Vec<&str>>>()?;
+    let (is_recursive, mut rules) = match flags {
+        ["--recursive", rules @ ..] => (true, rules),
+        rules => (false, rules),
+    };
+    let mut keep = Vec::new();
+    while let ["--keep", rule, further @ ..] = rules {
+        let (word, number) = rule.split_once('=')?;
+        keep.push((word.to_owned(), Toml::number(number)));
+        rules = further;
+    }
+    let mut keys = vec![
+        ("datasets", Toml::texts(datasets)),
+        ("recursive", is_recursive.into()),
+    ];
+    if !keep.is_empty() {
+        keys.push(("keep", Toml::Table(keep)));
+    }
+    rules.is_empty().then_some(keys)
 }

@@ -1,7 +1,7 @@
 //! What the host does by itself: work that does nothing, and failures that nobody hears of.
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::{Facts, tasks};
+use crate::facts::Facts;
 use crate::model::Host;
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
@@ -12,9 +12,9 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
 /// A host whose tools run, and which says no address that a failure is mailed to.
 fn unheard(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
-    let mut running = host.schedules.values().filter(|schedule| *schedule.enabled);
-    let first = running.find(|schedule| tasks::job(facts, schedule).is_some());
-    let (None, Some(first)) = (&host.email, first) else {
+    let mut running = host.schedules.iter().filter(|(_, it)| *it.enabled);
+    let first = running.find(|(id, _)| facts.tasks.of_schedule(*id).job().is_some());
+    let (None, Some((_, first))) = (&host.email, first) else {
         return;
     };
     sink.push(

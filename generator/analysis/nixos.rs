@@ -43,6 +43,7 @@ fn setting<'a>(nixos: &'a NixosGuest, option: &[&str]) -> Option<&'a Node> {
             | Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Array(_) => None,
         })

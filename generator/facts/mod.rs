@@ -30,6 +30,7 @@ pub use backups::Backups;
 pub use kernel::Kernel;
 pub use pages::HugePages;
 pub use running::Running;
+pub use tasks::Tasks;
 pub use volumes::{Volume, VolumeRole, Volumes};
 
 use crate::model::Host;
@@ -49,6 +50,8 @@ pub struct Facts<'a> {
     pub volumes: Volumes,
     /// Which copies are made of which guest.
     pub backups: Backups,
+    /// What the host does at set times.
+    pub tasks: Tasks<'a>,
 }
 
 impl<'a> Facts<'a> {
@@ -62,6 +65,7 @@ impl<'a> Facts<'a> {
             kernel: kernel::of(host, &pages),
             pages,
             backups: Backups::of(host),
+            tasks: Tasks::of(host, &volumes),
             running,
             volumes,
         }

@@ -1,47 +1,13 @@
-//! Times: when schedules run by the host's clock, and how long a run may take.
+//! Times: when schedules run by the host's clock.
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan as _, Zoned};
+use jiff::{Timestamp, ToSpan as _, Zoned};
 
-use crate::calendar::{Elapse, TimeSpan, zone_named};
-use crate::model::{Host, Id, Schedule, Task};
-use crate::source::Spanned;
+use crate::calendar::{Elapse, zone_named};
+use crate::model::{Host, Id, Schedule};
 
 /// The day from which schedules are played forward: a fixed one, so that one spec has the same warnings on every day.
 pub const START: Timestamp = Timestamp::constant(1_796_083_200, 0); // 2026-12-01T00:00:00Z
-
-/// How long a run may take: what the spec allows it, else an estimate on the long side of what is common.
-pub fn may_run(schedule: &Schedule) -> SignedDuration {
-    if let Some(timeout) = schedule.timeout.as_ref().and_then(span) {
-        return timeout;
-    }
-    match schedule.task {
-        // A nightly backup of a few guests is done within two hours; so is the largest of them brought back.
-        Task::VzdumpBackup(_) | Task::BackupRehearsal(_) => SignedDuration::from_hours(2),
-        // Packages are fetched and unpacked within half an hour.
-        Task::ProxmoxUpdate(_)
-        | Task::NixosFlakeUpdate(_)
-        | Task::WindowsUpdate(_)
-        | Task::ProxmoxMaintenance
-        | Task::WindowsMaintenance(_) => SignedDuration::from_mins(30),
-        // These go on after a restart, or cost nothing when they are broken off.
-        Task::ZfsSnapshot(_) | Task::ZfsScrub(_) | Task::ZfsTrim(_) | Task::SmartTest(_) => {
-            SignedDuration::ZERO
-        }
-    }
-}
-
-fn span(written: &Spanned<TimeSpan>) -> Option<SignedDuration> {
-    SignedDuration::try_from(written.duration()?).ok()
-}
-
-/// From its start on, how long a run may be under way, its random delay included.
-pub fn reach(schedule: &Schedule) -> SignedDuration {
-    let delay = schedule.random_delay.as_ref().and_then(span);
-    may_run(schedule)
-        .checked_add(delay.unwrap_or_default())
-        .unwrap_or(SignedDuration::from_hours(24))
-}
 
 /// The host's time zone.
 pub fn zone_of(host: &Host) -> TimeZone {

@@ -1,6 +1,6 @@
 //! Where in the tree a thing of the host stands, for who leads there.
 
-use crate::model::{Guest, GuestKind, Host, Schedule, Task};
+use crate::model::{Guest, GuestKind, Host};
 use crate::value::Platform;
 
 /// Storages of Proxmox VE.
@@ -34,35 +34,4 @@ pub fn guest(guest: &Guest) -> String {
         GuestKind::Container(_) => "lxc",
     };
     format!("proxmox/etc/pve/{folder}/{}.conf", guest.vmid.value)
-}
-
-/// What runs a schedule.
-pub fn schedule(host: &Host, schedule: &Schedule) -> String {
-    let name = schedule.name.value.as_str();
-    let first = |task: &crate::model::TaskGuests| {
-        let id = task.iter().next()?;
-        Some(host.guests[id].name.value.as_str())
-    };
-    match &schedule.task {
-        Task::VzdumpBackup(_) => JOBS.to_owned(),
-        Task::NixosFlakeUpdate(task) => {
-            format!("nixos/{}.nix", first(&task.guests).unwrap_or_default())
-        }
-        Task::WindowsUpdate(task) if !*task.snapshot => format!(
-            "windows/{}/tasks/{name}.xml",
-            first(&task.guests).unwrap_or_default()
-        ),
-        Task::WindowsMaintenance(task) => format!(
-            "windows/{}/tasks/{name}.xml",
-            first(&task.guests).unwrap_or_default()
-        ),
-        Task::ProxmoxUpdate(_)
-        | Task::ProxmoxMaintenance
-        | Task::BackupRehearsal(_)
-        | Task::ZfsSnapshot(_)
-        | Task::ZfsScrub(_)
-        | Task::ZfsTrim(_)
-        | Task::SmartTest(_)
-        | Task::WindowsUpdate(_) => of_host(host, &format!("etc/systemd/system/moxc-{name}.timer")),
-    }
 }

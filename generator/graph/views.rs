@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Graph, NodeKind, View};
 use crate::facts::{Facts, shares, tree};
 use crate::model::{
-    Guest, GuestKind, Host, Id, Passthrough, PortDevice, Store, StoreRef, Task, UsbSource,
+    Guest, GuestKind, Host, Id, Passthrough, PortDevice, Schedule, Store, StoreRef, UsbSource,
     network::LegId, network::Link,
 };
 use crate::value::{DatasetUse, GuestAddress};
@@ -436,9 +436,9 @@ impl Builder<'_> {
         let host = self.host;
         let internet = self.internet();
         let node = self.the_host();
-        let running = || host.schedules.values().filter(|schedule| *schedule.enabled);
+        let running = || host.schedules.iter().filter(|(_, one)| *one.enabled);
         self.graph.connect(&internet, &node, "packages", "packages");
-        for update in running().filter(|s| s.host_update().is_some()) {
+        for (_, update) in running().filter(|(_, one)| one.host_update().is_some()) {
             let label = format!("apt full-upgrade, {}", update.on.value);
             self.graph.connect(&node, &node, "update", label);
         }
@@ -459,8 +459,8 @@ impl Builder<'_> {
         ];
         for (group, guests) in &groups {
             let Some(group) = group else { continue };
-            for schedule in running() {
-                self.tasks_of(&node, group, guests, schedule);
+            for (id, schedule) in running() {
+                self.tasks_of(&node, (group, guests), id, schedule);
             }
             let agent = guests
                 .iter()
@@ -472,7 +472,7 @@ impl Builder<'_> {
             }
             self.graph.connect(group, group, "rollback", "rollback");
         }
-        for schedule in running() {
+        for (_, schedule) in running() {
             if let Some(backup) = schedule.backup() {
                 self.backup(&node, &groups, schedule, backup);
             }
@@ -482,48 +482,36 @@ impl Builder<'_> {
     fn tasks_of(
         &mut self,
         host: &str,
-        group: &str,
-        guests: &[Id<Guest>],
-        schedule: &crate::model::Schedule,
+        (group, guests): (&str, &[Id<Guest>]),
+        id: Id<Schedule>,
+        schedule: &Schedule,
     ) {
         let when = schedule.on.value.to_string();
         let about = |ids: &crate::model::TaskGuests| ids.iter().any(|id| guests.contains(&id));
-        match &schedule.task {
-            Task::NixosFlakeUpdate(task) if about(&task.guests) => {
+        if schedule
+            .nixos_update()
+            .is_some_and(|task| about(&task.guests))
+        {
+            let update = format!("nix flake update, {when}");
+            self.graph.connect(host, group, "update", update);
+            self.graph
+                .connect(group, group, "rebuild", "nixos-rebuild switch");
+        }
+        if schedule
+            .windows_update()
+            .is_some_and(|task| about(&task.guests))
+        {
+            let update = format!("Windows Update, {when}");
+            self.graph.connect(host, group, "update", update);
+        }
+        if schedule.snapshots().is_some() {
+            let mut volumes = guests
+                .iter()
+                .flat_map(|guest| self.facts.volumes.of_guest(*guest));
+            if volumes.any(|volume| self.facts.backups.snapshots(volume).contains(&id)) {
                 self.graph
-                    .connect(host, group, "update", format!("nix flake update, {when}"));
-                self.graph
-                    .connect(group, group, "rebuild", "nixos-rebuild switch");
+                    .connect(group, group, "snapshot", format!("ZFS snapshot, {when}"));
             }
-            Task::WindowsUpdate(task) if about(&task.guests) => {
-                self.graph
-                    .connect(host, group, "update", format!("Windows Update, {when}"));
-            }
-            Task::ZfsSnapshot(task) => {
-                let volumes = &self.facts.volumes;
-                let held = guests
-                    .iter()
-                    .flat_map(|id| volumes.of_guest(*id))
-                    .any(|volume| {
-                        task.datasets
-                            .iter()
-                            .any(|d| volume.store == StoreRef::Dataset(d.value))
-                    });
-                if held {
-                    self.graph
-                        .connect(group, group, "snapshot", format!("ZFS snapshot, {when}"));
-                }
-            }
-            Task::ProxmoxUpdate(_)
-            | Task::ProxmoxMaintenance
-            | Task::VzdumpBackup(_)
-            | Task::BackupRehearsal(_)
-            | Task::ZfsScrub(_)
-            | Task::ZfsTrim(_)
-            | Task::SmartTest(_)
-            | Task::NixosFlakeUpdate(_)
-            | Task::WindowsUpdate(_)
-            | Task::WindowsMaintenance(_) => {}
         }
     }
 
@@ -531,7 +519,7 @@ impl Builder<'_> {
         &mut self,
         host: &str,
         groups: &[(Option<String>, Vec<Id<Guest>>)],
-        schedule: &crate::model::Schedule,
+        schedule: &Schedule,
         backup: &crate::model::VzdumpBackup,
     ) {
         let node = self.graph.put(

@@ -26,10 +26,7 @@ pub use network::{
     Addressing, Bond, Bridge, Forward, HostInterface, Leg, LegId, Link, Machine, Network, Port,
     PortDevice, Route, Segment,
 };
-pub use schedule::{
-    BackupRehearsal, Keep, NixosFlakeUpdate, ProxmoxUpdate, Schedule, SmartTest, Task, TaskGuests,
-    VzdumpBackup, WindowsMaintenance, WindowsUpdate, ZfsScrub, ZfsSnapshot, ZfsTrim,
-};
+pub use schedule::*;
 pub use storage::{
     Dataset, Encryption, External, ExternalPlace, Import, Local, LocalStatement, Lvm, Medium,
     Placement, Pool, Storage, Store, StoreRef, Vdev, VdevRole, VolumeSource,

@@ -141,6 +141,7 @@ pub(super) fn options_of(raw: Option<&Spanned<Raw>>, sink: &mut Sink) -> Vec<Pve
             | Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Table(_) => std::slice::from_ref(node),
         };
@@ -159,7 +160,7 @@ fn text_of(node: &Node, sink: &mut Sink) -> Option<String> {
         Value::Integer(number) => Some(number.to_string()),
         Value::Float(number) => Some(number.to_string()),
         Value::Boolean(boolean) => Some(u8::from(*boolean).to_string()),
-        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
+        Value::TooLarge(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
             let diagnostic = Diagnostic::new(
                 Code::MOX0003,
                 node.span,

@@ -48,7 +48,11 @@ impl FromNode for ModuleOptions {
                 Value::Integer(number) => number.to_string(),
                 Value::Boolean(on) => u8::from(*on).to_string(),
                 Value::String(text) => text.clone(),
-                Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
+                Value::Float(_)
+                | Value::TooLarge(_)
+                | Value::Datetime(_)
+                | Value::Array(_)
+                | Value::Table(_) => {
                     reader.wrong_type(value, "a number, a word or a boolean");
                     continue;
                 }

@@ -288,12 +288,12 @@ impl Convert<'_> {
                             2 => "0b",
                             _ => "",
                         };
-                        Value::Datetime(format!("{radix}{}", number.as_str()))
+                        Value::TooLarge(format!("{radix}{}", number.as_str()))
                     },
                     Value::Integer,
                 ),
             DeValue::Float(number) => number.as_str().parse().map_or_else(
-                |_| Value::Datetime(number.as_str().to_owned()),
+                |_| Value::TooLarge(number.as_str().to_owned()),
                 Value::Float,
             ),
             DeValue::Boolean(boolean) => Value::Boolean(*boolean),

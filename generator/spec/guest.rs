@@ -790,6 +790,7 @@ impl super::reader::FromNode for Balloon {
             Value::Boolean(true)
             | Value::Integer(_)
             | Value::Float(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Array(_)
             | Value::Table(_) => {

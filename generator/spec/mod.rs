@@ -79,6 +79,7 @@ impl FromNode for Version {
             Value::String(_)
             | Value::Float(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Array(_)
             | Value::Table(_) => {

@@ -244,6 +244,7 @@ impl super::reader::FromNode for VlanIds {
                         Value::String(_)
                         | Value::Float(_)
                         | Value::Boolean(_)
+                        | Value::TooLarge(_)
                         | Value::Datetime(_)
                         | Value::Array(_)
                         | Value::Table(_) => {
@@ -262,6 +263,7 @@ impl super::reader::FromNode for VlanIds {
             Value::String(_)
             | Value::Float(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Table(_) => VlanSet::from_node(node, reader).map(Self),
         }
@@ -296,6 +298,7 @@ impl super::reader::FromNode for PortNumbers {
             Value::String(_)
             | Value::Float(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Array(_)
             | Value::Table(_) => PortRange::from_node(node, reader).map(Self),

@@ -135,6 +135,7 @@ impl<'a> Reader<'a> {
             | Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Array(_)
             | Value::Table(_) => diagnostic,
@@ -224,7 +225,11 @@ pub(super) fn may_be_flag(value: &Value) -> bool {
     match value {
         Value::Boolean(_) | Value::Integer(_) => true,
         Value::String(word) => yes_or_no(word).is_some(),
-        Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => false,
+        Value::Float(_)
+        | Value::TooLarge(_)
+        | Value::Datetime(_)
+        | Value::Array(_)
+        | Value::Table(_) => false,
     }
 }
 
@@ -237,6 +242,7 @@ impl FromNode for bool {
             Value::String(text) => yes_or_no(text),
             Value::Integer(_)
             | Value::Float(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Array(_)
             | Value::Table(_) => None,
@@ -281,7 +287,7 @@ fn integer(node: &Node, reader: &mut Reader<'_>, what: &str, least: i64, most: i
             );
             None
         }
-        Value::Datetime(_) if node.value.too_large().is_some() => {
+        Value::TooLarge(_) => {
             reader.report(
                 Diagnostic::new(Code::MOX0013, node.span, "the number is too large")
                     .help(format!("{} is from {least} to {most}", bounded(what))),
@@ -359,7 +365,7 @@ impl schemars::JsonSchema for VlanTag {
 
 impl FromNode for VmId {
     fn from_node(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        if let Some(text) = node.value.too_large() {
+        if let Value::TooLarge(text) = &node.value {
             let message = format!("VMID {text} is out of range");
             let diagnostic = Diagnostic::new(Code::MOX0102, node.span, message);
             let (least, most) = (Self::MIN, Self::MAX);
@@ -407,6 +413,7 @@ impl FromNode for Amount {
             Value::Float(number) => *number,
             Value::String(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Array(_)
             | Value::Table(_) => {
@@ -668,6 +675,7 @@ impl<T: FromNode> FromNode for OneOrMany<T> {
             | Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Table(_) => {
                 T::from_node(node, reader).map(|value| Self(vec![Spanned::new(value, node.span)]))
@@ -706,6 +714,7 @@ impl<S: FromNode, L: FromNode> FromNode for ShortOrLong<S, L> {
             | Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Array(_) => S::from_node(node, reader).map(Self::Short),
         }
@@ -804,6 +813,7 @@ impl<K: SpecString + Send, T: FromNode + Send> FromNode for Named<K, T> {
             | Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_) => {
                 reader.wrong_type(node, NAMED);
                 return None;

@@ -105,6 +105,7 @@ impl FromNode for GuestList {
             | Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Table(_) => {
                 reader.wrong_type(node, "a list of guests, or \"all\"");

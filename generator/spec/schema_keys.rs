@@ -201,6 +201,7 @@ pub(super) fn read<T: SchemaTable>(
                     | Value::Integer(_)
                     | Value::Float(_)
                     | Value::Boolean(_)
+                    | Value::TooLarge(_)
                     | Value::Datetime(_)
                     | Value::Table(_) => {
                         read.keys.extend(value(key, option, schema, node, reader));
@@ -273,6 +274,7 @@ fn scalar(schema: &OptionSchema, node: &Node, reader: &mut Reader<'_>) -> Option
             | Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Array(_)
             | Value::Table(_),

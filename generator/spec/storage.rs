@@ -210,6 +210,7 @@ impl FromNode for Uses {
             | Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)
+            | Value::TooLarge(_)
             | Value::Datetime(_)
             | Value::Table(_) => {
                 let uses = OneOrMany::from_node(node, reader)?;
@@ -220,6 +221,7 @@ impl FromNode for Uses {
                     | Value::Integer(_)
                     | Value::Float(_)
                     | Value::Boolean(_)
+                    | Value::TooLarge(_)
                     | Value::Datetime(_)
                     | Value::Table(_) => 1,
                 };

@@ -100,6 +100,7 @@ impl<'n> TableReader<'n> {
                 | Value::Integer(_)
                 | Value::Float(_)
                 | Value::Boolean(_)
+                | Value::TooLarge(_)
                 | Value::Datetime(_)
                 | Value::Array(_),
             )

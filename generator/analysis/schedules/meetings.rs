@@ -1,7 +1,7 @@
 //! Schedules that meet: backups that start together, restarts amid jobs, updates amid backups.
 //!
 //! How long a run takes is not known: it hangs on what is in the disks, not on their size. So two tasks are held against
-//! each other by their starts and by how long a run [may take](crate::facts::times::reach): its `timeout` where the spec gives one, else an
+//! each other by their starts and by how long a run [may take](crate::facts::tasks::Work::reach): its `timeout` where the spec gives one, else an
 //! estimate by its kind.
 //!
 //! Of hundreds of jobs that meet, not every pair is looked at or told: each job is told once with the first other that it
@@ -17,10 +17,10 @@ use super::{FREQUENT, Moment, Starts, Timed, moments};
 use crate::calendar::zone_named;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
-use crate::facts::times::{START, reach, zone_of};
+use crate::facts::tasks::Loss;
+use crate::facts::times::{START, zone_of};
 use crate::model::{
-    ExternalPlace, Guest, Host, Id, Kinship, NixosFlakeUpdate, Schedule, StoreRef, Task,
-    TaskGuests, WindowsUpdate,
+    ExternalPlace, Guest, Host, Id, Kinship, Schedule, StoreRef, TaskGuests, WindowsUpdate,
 };
 use crate::value::Reboot;
 
@@ -258,13 +258,13 @@ impl Together {
 
 // ---------------------------------------------------------------- restarts amid jobs
 
-fn reach_seconds(schedule: &Schedule) -> Moment {
-    Moment::try_from(reach(schedule).as_secs()).unwrap_or(Moment::MAX)
+fn reach_seconds(timed: &Timed<'_>) -> Moment {
+    Moment::try_from(timed.work.reach.as_secs()).unwrap_or(Moment::MAX)
 }
 
 /// How long a run may be under way, and by which source, for people.
 fn length(timed: &Timed<'_>) -> String {
-    let minutes = reach(timed.schedule).as_mins();
+    let minutes = timed.work.reach.as_mins();
     let time = if minutes % 60 == 0 && minutes > 0 {
         format!("{} h", minutes / 60)
     } else {
@@ -290,40 +290,26 @@ struct Broken {
     help: &'static str,
 }
 
-fn broken_off(task: &Task) -> Option<Broken> {
-    match task {
-        Task::VzdumpBackup(_) => Some(Broken {
+fn broken_off(loss: Loss) -> Broken {
+    match loss {
+        Loss::Backup => Broken {
             code: Code::MOX0705,
             what: "backup",
             label: "the backup",
             help: "let the update start well after the backup; a restart breaks off the backup that runs",
-        }),
-        Task::BackupRehearsal(_) => Some(Broken {
+        },
+        Loss::Rehearsal => Broken {
             code: Code::MOX0705,
             what: "rehearsal",
             label: "the rehearsal",
             help: "let the update start well after the rehearsal; a restart leaves the half-restored guest behind",
-        }),
-        Task::NixosFlakeUpdate(NixosFlakeUpdate { guests, .. })
-        | Task::WindowsUpdate(WindowsUpdate { guests, .. })
-            if !guests.ids.is_empty() =>
-        {
-            Some(Broken {
-                code: Code::MOX0712,
-                what: "guests",
-                label: "the guests' update",
-                help: "start them hours apart: a guest that is shut down in the middle of an update may not come back",
-            })
-        }
-        Task::NixosFlakeUpdate(_)
-        | Task::WindowsUpdate(_)
-        | Task::ProxmoxUpdate(_)
-        | Task::ProxmoxMaintenance
-        | Task::ZfsSnapshot(_)
-        | Task::ZfsScrub(_)
-        | Task::ZfsTrim(_)
-        | Task::SmartTest(_)
-        | Task::WindowsMaintenance(_) => None,
+        },
+        Loss::Guests => Broken {
+            code: Code::MOX0712,
+            what: "guests",
+            label: "the guests' update",
+            help: "start them hours apart: a guest that is shut down in the middle of an update may not come back",
+        },
     }
 }
 
@@ -338,11 +324,11 @@ fn restarts_meet_jobs(timed: &[&Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
         })
         .collect();
     let jobs: Vec<usize> = (0..timed.len())
-        .filter(|at| broken_off(&timed[*at].schedule.task).is_some())
+        .filter(|at| timed[*at].work.loss.is_some())
         .collect();
     let run = |at: &usize| {
         let one = timed[*at];
-        (*at, &*one.starts, reach_seconds(one.schedule))
+        (*at, &*one.starts, reach_seconds(one))
     };
     let row = Row::of(restarts.iter().map(run));
     // Each pair of a restart and a job that is told, with the run that comes first.
@@ -372,7 +358,7 @@ fn restarts_meet_jobs(timed: &[&Timed<'_>], zone: &TimeZone, sink: &mut Sink) {
     }
     for ((restart, job), (first, second, job_first)) in met {
         let (update, job) = (timed[restart], timed[job]);
-        let Some(broken) = broken_off(&job.schedule.task) else {
+        let Some(broken) = job.work.loss.map(broken_off) else {
             continue;
         };
         let [first, second] = [first, second].map(|at| local(at, zone));
@@ -554,7 +540,7 @@ fn snapshots_bar_rollbacks(
         let row = rows
             .entry(of_guests.clone())
             .or_insert_with(|| Row::of(of_guests.iter().map(|at| (*at, &*timed[*at].starts, 0))));
-        let reach = reach_seconds(update.schedule);
+        let reach = reach_seconds(update);
         let Some(meeting) = row.meets(&update.starts, reach) else {
             continue;
         };
@@ -842,8 +828,8 @@ mod tests {
 
     fn schedule(keys: &str) -> SignedDuration {
         let host = host(&format!("[schedules.s]\n{keys}\n"));
-        let schedule = host.schedules.values().next().expect("a schedule");
-        reach(schedule)
+        let (id, _) = host.schedules.iter().next().expect("a schedule");
+        Facts::of(&host).tasks.of_schedule(id).reach
     }
 
     #[test]

@@ -13,8 +13,9 @@ pub(super) use self::meetings::backups_of_hosts;
 use crate::calendar::{ClockChangeKind, Elapse, Schedule as Times};
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
+use crate::facts::tasks::Work;
 use crate::facts::times::{START, zone_of};
-use crate::model::{Host, Id, Schedule, Task};
+use crate::model::{Host, Id, Schedule};
 
 /// How far: more than a year, so that every change of the clock is in it.
 const DAYS: i64 = 400;
@@ -32,6 +33,8 @@ type Moment = u32;
 struct Timed<'a> {
     id: Id<Schedule>,
     schedule: &'a Schedule,
+    /// What follows from it.
+    work: &'a Work<'a>,
     /// No more than are looked at.
     starts: Rc<[Moment]>,
 }
@@ -63,20 +66,13 @@ fn moments(times: &Times, most: usize) -> Rc<[Moment]> {
         .collect()
 }
 
-/// How many starts of a schedule are looked at: of what is held against others all, unless it is frequent.
+/// How many starts of a schedule are looked at: all, unless it is frequent.
 fn most_starts(schedule: &Schedule) -> usize {
-    match schedule.task {
-        Task::VzdumpBackup(_)
-        | Task::BackupRehearsal(_)
-        | Task::ProxmoxUpdate(_)
-        | Task::NixosFlakeUpdate(_)
-        | Task::WindowsUpdate(_)
-        | Task::WindowsMaintenance(_) => FREQUENT + 1,
+    if schedule.snapshots().is_some() {
         // Of snapshots only a row of few counts.
-        Task::ZfsSnapshot(_) => meetings::FEW_SNAPSHOTS + 1,
-        Task::ProxmoxMaintenance | Task::ZfsScrub(_) | Task::ZfsTrim(_) | Task::SmartTest(_) => {
-            DAILY + 1
-        }
+        meetings::FEW_SNAPSHOTS + 1
+    } else {
+        FREQUENT + 1
     }
 }
 
@@ -128,6 +124,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
         timed.push(Timed {
             id,
             schedule,
+            work: facts.tasks.of_schedule(id),
             starts,
         });
     }

@@ -1,23 +1,54 @@
-//! Guests: whether their backups bring them back.
+//! Guests: their backups, whether those bring them back, and updates that they make themselves.
+
+use std::slice;
+
+use jiff::SignedDuration;
 
 use super::job::{Access, Job};
-use crate::facts::Facts;
-use crate::model::BackupRehearsal;
+use super::kind::{About, Kind, Limit, Loss, Runs};
+use crate::facts::Volumes;
+use crate::model::{BackupRehearsal, Host, NixosFlakeUpdate, VzdumpBackup};
 
 /// How many spare numbers a rehearsal may choose from.
 const SPARE: u32 = 100;
 /// The first spare number, where no guest of the spec has one like it: far from those that people count up to.
 const FIRST_SPARE: u32 = 990_000;
+/// A nightly backup of a few guests is done within two hours; so is the largest of them brought back.
+const BACKUP: SignedDuration = SignedDuration::from_hours(2);
+/// An archive of terabytes is written, and comes back, at the speed of a network.
+const LONGEST_BACKUP: Limit = Limit::Run("2d");
+
+/// Backs guests up.
+pub(super) fn backup(task: &VzdumpBackup) -> Kind<'_> {
+    Kind {
+        about: About::Guests(&task.guests.ids),
+        runs: Runs::AsBackupJob,
+        look: None,
+        estimate: BACKUP,
+        limit: LONGEST_BACKUP,
+        loss: Some(Loss::Backup),
+    }
+}
 
 /// Restores the newest backup of a guest beside it, and sees whether it starts.
-pub(super) fn rehearsal(facts: &Facts<'_>, task: &BackupRehearsal) -> Job {
-    let host = facts.host;
+pub(super) fn rehearsal<'a>(host: &Host, volumes: &Volumes, task: &'a BackupRehearsal) -> Kind<'a> {
+    Kind {
+        about: About::Guests(slice::from_ref(&task.guest)),
+        runs: Runs::OnHost(restore(host, volumes, task)),
+        look: None,
+        estimate: BACKUP,
+        limit: LONGEST_BACKUP,
+        loss: Some(Loss::Rehearsal),
+    }
+}
+
+fn restore(host: &Host, volumes: &Volumes, task: &BackupRehearsal) -> Job {
     let guest = task.guest.value;
     let first = first_spare(host.guests.values().map(|guest| guest.vmid.get()));
     let mut job = Job::new("backup-rehearsal", Access::System)
         .args(["--guest", &host.guests[guest].vmid.value.to_string()])
         .args(["--range", &format!("{first}-{}", first + SPARE - 1)]);
-    if let Some(volume) = facts.volumes.of_guest(guest).first() {
+    if let Some(volume) = volumes.of_guest(guest).first() {
         job = job.args(["--disks-to", volume.store_name(host)]);
     }
     if let Some(store) = task.storage.map(|store| host.storage.store(store)) {
@@ -27,6 +58,24 @@ pub(super) fn rehearsal(facts: &Facts<'_>, task: &BackupRehearsal) -> Job {
         }
     }
     job
+}
+
+/// Updates of NixOS guests from a flake.
+pub(super) fn nixos_update(task: &NixosFlakeUpdate) -> Kind<'_> {
+    let is_idle = task.guests.ids.is_empty();
+    Kind {
+        about: About::Guests(&task.guests.ids),
+        runs: if is_idle {
+            Runs::Nowhere
+        } else {
+            Runs::InNixos
+        },
+        look: None,
+        // What has changed is fetched within half an hour.
+        estimate: SignedDuration::from_mins(30),
+        limit: Limit::Run("1d"),
+        loss: (!is_idle).then_some(Loss::Guests),
+    }
 }
 
 /// The first number of a range in which no guest of the spec is, whether it is there or not.

@@ -1,29 +1,66 @@
-//! Windows guests that the host updates, with a snapshot before it.
+//! Windows guests: updates, which the host may drive with a snapshot before them, and tidying up.
+
+use jiff::SignedDuration;
 
 use super::job::{Access, Job};
-use crate::model::{Host, Schedule, WindowsUpdate};
+use super::kind::{About, Kind, Limit, Loss, Runs};
+use crate::model::{Host, Schedule, TaskGuests, WindowsMaintenance, WindowsUpdate};
 use crate::value::Reboot;
 
-/// The numbers of a task's guests; nothing where there is no Windows guest.
-fn vmids(host: &Host, task: &WindowsUpdate) -> Option<Vec<String>> {
-    let vmids: Vec<String> = task
-        .guests
+/// Updates guests by their own scheduled task, which has the schedule's name.
+pub(super) fn update<'a>(host: &Host, schedule: &Schedule, task: &'a WindowsUpdate) -> Kind<'a> {
+    let is_idle = task.guests.ids.is_empty();
+    let kind = in_guests(&task.guests);
+    Kind {
+        runs: if *task.snapshot && !is_idle {
+            Runs::OnHost(drive(host, schedule, task))
+        } else {
+            kind.runs
+        },
+        look: (!is_idle).then(|| look(host, &task.guests)),
+        limit: Limit::EachGuest {
+            guests: task.guests.ids.len(),
+        },
+        loss: (!is_idle).then_some(Loss::Guests),
+        ..kind
+    }
+}
+
+/// Tidies guests by their own scheduled task.
+pub(super) fn maintenance(task: &WindowsMaintenance) -> Kind<'_> {
+    in_guests(&task.guests)
+}
+
+fn in_guests(guests: &TaskGuests) -> Kind<'_> {
+    Kind {
+        about: About::Guests(&guests.ids),
+        runs: if guests.ids.is_empty() {
+            Runs::Nowhere
+        } else {
+            Runs::InWindows
+        },
+        look: None,
+        // What has changed is fetched and installed within half an hour.
+        estimate: SignedDuration::from_mins(30),
+        limit: Limit::Run("1d"),
+        loss: None,
+    }
+}
+
+fn vmids(host: &Host, guests: &TaskGuests) -> impl Iterator<Item = String> {
+    guests
         .iter()
         .map(|id| host.guests[id].vmid.get().to_string())
-        .collect();
-    (!vmids.is_empty()).then_some(vmids)
 }
 
-/// Looks which updates wait in the guests of a schedule that installs some, and whether one wants a person.
-pub(super) fn check(host: &Host, schedule: &Schedule) -> Option<Job> {
-    let vmids = vmids(host, schedule.windows_update()?)?;
+/// Looks which updates wait in guests, and whether one wants a person.
+fn look(host: &Host, guests: &TaskGuests) -> Job {
     let job = Job::new("windows-update", Access::System);
-    Some(job.args(["--check", "--"]).args(vmids))
+    job.args(["--check", "--"]).args(vmids(host, guests))
 }
 
-/// Updates guests by their own scheduled task, which has the schedule's name; nothing where there is no Windows guest.
-pub(super) fn update(host: &Host, schedule: &Schedule, task: &WindowsUpdate) -> Option<Job> {
-    let vmids = vmids(host, task)?;
+/// Has each guest run its task, with a snapshot before it.
+fn drive(host: &Host, schedule: &Schedule, task: &WindowsUpdate) -> Job {
     let mut job = Job::new("windows-update", Access::System).args([
         "--task",
         &schedule.name.value,
@@ -40,5 +77,5 @@ pub(super) fn update(host: &Host, schedule: &Schedule, task: &WindowsUpdate) -> 
         // The tool's own limit is a guest's, and leaves it the time to go back.
         job = job.args(["--timeout", &limit.as_secs().max(1).to_string()]);
     }
-    Some(job.args(["--"]).args(vmids))
+    job.args(["--"]).args(vmids(host, &task.guests))
 }

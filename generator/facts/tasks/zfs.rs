@@ -1,11 +1,14 @@
 //! Pools and datasets: snapshots, scrubs, trims.
 
+use jiff::SignedDuration;
+
 use super::job::{Access, Job};
-use crate::model::{Host, Id, Keep, Pool, ZfsSnapshot};
+use super::kind::{About, Kind, Limit, Runs};
+use crate::model::{Host, Id, Keep, Pool, ZfsScrub, ZfsSnapshot, ZfsTrim};
 use crate::source::Spanned;
 
 /// Takes snapshots that bear the schedule's name, and prunes those.
-pub(super) fn snapshot(host: &Host, schedule: &str, task: &ZfsSnapshot) -> Job {
+pub(super) fn snapshot<'a>(host: &Host, schedule: &str, task: &'a ZfsSnapshot) -> Kind<'a> {
     let mut job = Job::new("zfs-snapshot", Access::Zfs).args(["--name", schedule]);
     if *task.recursive {
         job = job.args(["--recursive"]);
@@ -21,26 +24,45 @@ pub(super) fn snapshot(host: &Host, schedule: &str, task: &ZfsSnapshot) -> Job {
     {
         job = job.args(["--keep".to_owned(), format!("{rule}={number}")]);
     }
-    job.args(["--"])
-        .args(task.datasets.iter().map(|id| host.zfs_name(id.value)))
+    let job = job
+        .args(["--"])
+        .args(task.datasets.iter().map(|id| host.zfs_name(id.value)));
+    // It takes an instant.
+    of_zfs(About::Datasets(&task.datasets), job, "6h")
 }
 
 /// Reads every block, and waits for what is found.
-pub(super) fn scrub(host: &Host, pools: &[Spanned<Id<Pool>>]) -> Job {
-    Job::new("zfs-scrub", Access::Zfs)
-        .args(["--wait", "--"])
-        .args(names(host, pools))
+pub(super) fn scrub<'a>(host: &Host, task: &'a ZfsScrub) -> Kind<'a> {
+    let job = Job::new("zfs-scrub", Access::Zfs).args(["--wait", "--"]);
+    // To read every block of a pool takes days where disks are large and busy.
+    of_pools(host, &task.pools, job, "14d")
 }
 
 /// Tells flash what is free.
-pub(super) fn trim(host: &Host, pools: &[Spanned<Id<Pool>>]) -> Job {
-    Job::new("zfs-trim", Access::Zfs)
-        .args(["--"])
-        .args(names(host, pools))
+pub(super) fn trim<'a>(host: &Host, task: &'a ZfsTrim) -> Kind<'a> {
+    let job = Job::new("zfs-trim", Access::Zfs).args(["--"]);
+    of_pools(host, &task.pools, job, "1d")
 }
 
-fn names(host: &Host, pools: &[Spanned<Id<Pool>>]) -> impl Iterator<Item = String> {
-    pools
-        .iter()
-        .map(|id| host.storage.pools[id.value].name.as_str().to_owned())
+fn of_pools<'a>(
+    host: &Host,
+    pools: &'a [Spanned<Id<Pool>>],
+    job: Job,
+    limit: &'static str,
+) -> Kind<'a> {
+    let about = About::Pools(pools);
+    let job = job.args(about.names(host));
+    of_zfs(about, job, limit)
+}
+
+/// ZFS goes on with what a restart breaks off.
+fn of_zfs<'a>(about: About<'a>, job: Job, limit: &'static str) -> Kind<'a> {
+    Kind {
+        about,
+        runs: Runs::OnHost(job),
+        look: None,
+        estimate: SignedDuration::ZERO,
+        limit: Limit::Run(limit),
+        loss: None,
+    }
 }

@@ -209,8 +209,8 @@ pub(super) fn plan(
             .collect(),
         tasks: host
             .schedules
-            .values()
-            .map(|schedule| {
+            .iter()
+            .map(|(id, schedule)| {
                 let on = schedule.on.value.to_string();
                 TaskRow {
                     name: cell(&schedule.name.value),
@@ -220,7 +220,7 @@ pub(super) fn plan(
                     } else {
                         format!("{on} (disabled)")
                     },
-                    about: cell(&told::about(host, schedule)),
+                    about: cell(&told::about(facts, id)),
                 }
             })
             .collect(),

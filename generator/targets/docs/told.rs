@@ -2,8 +2,8 @@
 
 use crate::facts::{Facts, tree};
 use crate::graph::View;
-use crate::model::{Guest, GuestKind, Host, Id, Passthrough, Pool, Schedule, Task};
-use crate::source::{Span, Spanned};
+use crate::model::{Guest, GuestKind, Host, Id, Passthrough, Schedule};
+use crate::source::Span;
 use crate::value::GuestAddress;
 
 /// A part of the machine.
@@ -308,39 +308,7 @@ pub(super) fn named(schedule: &Schedule) -> String {
 }
 
 /// What a schedule is about.
-pub(super) fn about(host: &Host, schedule: &Schedule) -> String {
-    let about: Vec<String> = match &schedule.task {
-        Task::ZfsSnapshot(task) => task
-            .datasets
-            .iter()
-            .map(|id| host.storage.datasets[id.value].name.value.clone())
-            .collect(),
-        Task::ZfsScrub(task) => pools(host, &task.pools),
-        Task::ZfsTrim(task) => pools(host, &task.pools),
-        Task::SmartTest(task) => task
-            .disks
-            .iter()
-            .map(|id| host.hardware.disks[id.value].name.value.clone())
-            .collect(),
-        Task::BackupRehearsal(task) => vec![host.guests[task.guest.value].name.value.clone()],
-        Task::ProxmoxUpdate(_) | Task::ProxmoxMaintenance => vec![host.name.as_str().to_owned()],
-        Task::VzdumpBackup(_)
-        | Task::NixosFlakeUpdate(_)
-        | Task::WindowsUpdate(_)
-        | Task::WindowsMaintenance(_) => schedule
-            .task
-            .guests()
-            .iter()
-            .flat_map(|guests| guests.iter())
-            .map(|id| host.guests[id].name.value.clone())
-            .collect(),
-    };
-    about.join(", ")
-}
-
-fn pools(host: &Host, pools: &[Spanned<Id<Pool>>]) -> Vec<String> {
-    pools
-        .iter()
-        .map(|id| host.storage.pools[id.value].name.value.clone())
-        .collect()
+pub(super) fn about(facts: &Facts<'_>, schedule: Id<Schedule>) -> String {
+    let work = facts.tasks.of_schedule(schedule);
+    work.about.names(facts.host).join(", ")
 }

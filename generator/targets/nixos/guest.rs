@@ -3,6 +3,7 @@
 use super::module::{Module, mk_fact};
 use super::user_modules::UserModules;
 use super::{network, scripts, services, settings, update, users};
+use crate::facts::Facts;
 use crate::model::{Container, Guest, GuestKind, Host, Id, NixosGuest, Vm, VmDisk};
 use crate::nix::{
     Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoExpr, Origin, apply, at, binary, call,
@@ -12,13 +13,14 @@ use crate::value::{Bus, Firmware, Value};
 
 /// The module of a guest.
 pub(super) fn module(
-    (host, clients): (&Host, &network::Clients),
+    (known, clients): (&Facts<'_>, &network::Clients),
     id: Id<Guest>,
     guest: &Guest,
     nixos: &NixosGuest,
     own: &UserModules,
     module: &mut Module,
 ) -> Built {
+    let host = known.host;
     identity(host, guest, nixos, &mut module.facts)?;
     match &guest.kind {
         GuestKind::Container(container) => lxc(container, &mut module.facts)?,
@@ -28,7 +30,7 @@ pub(super) fn module(
     users::guest(host, nixos, &mut module.facts)?;
     services::guest(nixos, &mut module.facts)?;
     scripts::guest(nixos, own, &mut module.facts)?;
-    let updates = update::guest(host, id, guest, &mut module.facts)?;
+    let updates = update::guest(known, id, guest, &mut module.facts)?;
     if updates || nixos.scripts.iter().any(|script| script.on.is_some()) {
         update::notify(host, &mut module.facts)?;
     }

@@ -12,7 +12,7 @@ use super::update::timing;
 use crate::facts::Facts;
 use crate::facts::root::{self, ROOT, Root, SWAP, boot_disks};
 use crate::facts::tasks::{self, Job};
-use crate::model::{Host, Schedule, Task};
+use crate::model::{Host, Id, Schedule, Task};
 use crate::nix::{
     Attrs, BuildError, Built, Formals, block, function, list, mk_before, mk_default, path,
 };
@@ -29,8 +29,8 @@ pub(super) fn module(known: &Facts<'_>) -> Built {
     super::host_network::host(host, &mut facts)?;
     proxmox(host, &mut facts)?;
     super::update::notify(host, &mut facts)?;
-    for schedule in host.schedules.values() {
-        task(known, schedule, &mut facts)?;
+    for (id, schedule) in host.schedules.iter() {
+        task(known, id, schedule, &mut facts)?;
     }
     let mut body = Attrs::new();
     body.set("imports", [path("./moxc/host.nix")])?;
@@ -263,35 +263,41 @@ fn proxmox(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
 }
 
 /// Sets what the host does by itself. Backups are jobs of Proxmox VE, and guests update themselves.
-fn task(known: &Facts<'_>, schedule: &Schedule, facts: &mut Attrs) -> Result<(), BuildError> {
+fn task(
+    known: &Facts<'_>,
+    id: Id<Schedule>,
+    schedule: &Schedule,
+    facts: &mut Attrs,
+) -> Result<(), BuildError> {
+    let work = known.tasks.of_schedule(id);
     let name = schedule.name.as_str();
     if let Task::ProxmoxUpdate(update) = &schedule.task {
-        let mut task = timing(schedule)?;
+        let mut task = timing(schedule, work)?;
         task.set("attribute", mk_default(known.host.name.as_str()))?;
         task.set("reboot", mk_default(update.reboot.as_str()))?;
         return facts.set(["services", "moxc", "update", "schedules", name], task);
     }
-    if let Some(job) = tasks::look(known, schedule).filter(|_| *schedule.enabled) {
+    if let Some(job) = work.look.as_ref().filter(|_| *schedule.enabled) {
         let mut look = Attrs::new();
         look.set("onCalendar", mk_default(tasks::LOOK_AT))?;
         look.set("randomizedDelay", mk_default(tasks::LOOK_DELAY))?;
         look.set("persistent", mk_default(false))?;
-        look.set("timeout", mk_default(tasks::time_limit(schedule)))?;
+        look.set("timeout", mk_default(work.time_limit.as_str()))?;
         runs(&mut look, job)?;
         let name = format!("{name}-check");
         facts.set(["services", "moxc", "tasks", "schedules", &name], look)?;
     }
-    let Some(job) = tasks::job(known, schedule) else {
+    let Some(job) = work.job() else {
         return Ok(());
     };
-    let mut task = timing(schedule)?;
+    let mut task = timing(schedule, work)?;
     runs(&mut task, job)?;
     facts.set(["services", "moxc", "tasks", "schedules", name], task)
 }
 
 /// What a task runs, and how far it is locked in.
-fn runs(task: &mut Attrs, job: Job) -> Result<(), BuildError> {
+fn runs(task: &mut Attrs, job: &Job) -> Result<(), BuildError> {
     task.set("tool", mk_default(job.tool))?;
     task.set("access", mk_default(job.access.as_str()))?;
-    task.set("arguments", mk_default(list(job.arguments)?))
+    task.set("arguments", mk_default(list(&job.arguments)?))
 }

@@ -37,7 +37,7 @@ use self::user_modules::UserModules;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::each::each;
 use crate::facts::Facts;
-use crate::model::{Guest, Host, Id, NixosGuest};
+use crate::model::{Guest, Id, NixosGuest};
 use crate::nix::options::Alike;
 use crate::nix::{self, Attrs, BuildError, Built};
 use crate::origin::Origin;
@@ -76,7 +76,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
     let alike = Alike::default();
     let printed = each(&guests, sink, |&(id, guest, nixos), sink| {
         print(
-            (host, &clients),
+            (facts, &clients),
             (id, guest, nixos),
             (&own, &alike),
             origin,
@@ -134,14 +134,14 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
 
 /// The text of a guest's module; none where Nix cannot hold it.
 fn print(
-    (host, clients): (&Host, &network::Clients),
+    (facts, clients): (&Facts<'_>, &network::Clients),
     (id, guest, nixos): (Id<Guest>, &Guest, &NixosGuest),
     (own, alike): (&UserModules, &Alike),
     origin: &Origin,
     sink: &mut Sink,
 ) -> Option<String> {
     let mut module = module::Module::default();
-    let text = match guest::module((host, clients), id, guest, nixos, own, &mut module) {
+    let text = match guest::module((facts, clients), id, guest, nixos, own, &mut module) {
         Ok(tree) => {
             let mut header = origin.header();
             if let Some(description) = &guest.description {

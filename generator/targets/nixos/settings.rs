@@ -57,7 +57,7 @@ fn singles(path: &[String], node: &Node, into: &mut Vec<Attrs>) {
                 singles(&path, value, into);
             }
         }
-        Value::Datetime(_) | Value::Array(_) => {}
+        Value::TooLarge(_) | Value::Datetime(_) | Value::Array(_) => {}
     }
 }
 
@@ -69,6 +69,7 @@ fn option(node: &Node) -> Built {
         | Value::Integer(_)
         | Value::Float(_)
         | Value::Boolean(_)
+        | Value::TooLarge(_)
         | Value::Datetime(_) => mk_override(SETTING, plain(node)),
         Value::Array(_) | Value::Table(_) => plain(node),
     }
@@ -76,9 +77,7 @@ fn option(node: &Node) -> Built {
 
 fn plain(node: &Node) -> Built {
     match &node.value {
-        Value::Datetime(_) if node.value.too_large().is_some() => Err(BuildError::IntegerRange(
-            node.value.too_large().unwrap_or_default().to_owned(),
-        )),
+        Value::TooLarge(text) => Err(BuildError::IntegerRange(text.clone())),
         Value::String(text) | Value::Datetime(text) => text.into_expr(),
         Value::Integer(number) => number.into_expr(),
         Value::Float(number) => number.into_expr(),

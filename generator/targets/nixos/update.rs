@@ -1,18 +1,19 @@
 //! Updates from a flake.
 
-use crate::facts::tasks;
+use crate::facts::Facts;
+use crate::facts::tasks::Work;
 use crate::model::{Guest, Host, Id, Schedule};
 use crate::nix::{Attrs, BuildError, Origin, at, mk_default};
 
 /// Sets the schedules that update a guest. Says whether there are any.
 pub(super) fn guest(
-    host: &Host,
+    known: &Facts<'_>,
     id: Id<Guest>,
     guest: &Guest,
     facts: &mut Attrs,
 ) -> Result<bool, BuildError> {
     let mut found = false;
-    for schedule in host.schedules.values() {
+    for (of, schedule) in known.host.schedules.iter() {
         let Some(task) = schedule.nixos_update() else {
             continue;
         };
@@ -20,7 +21,7 @@ pub(super) fn guest(
             continue;
         }
         found = true;
-        let mut update = timing(schedule)?;
+        let mut update = timing(schedule, known.tasks.of_schedule(of))?;
         if let Some(flake) = &task.flake {
             update.set("flake", mk_default(flake.value.0.as_str()))?;
         }
@@ -59,7 +60,7 @@ pub(super) fn notify(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
 }
 
 /// What every schedule says about its timer.
-pub(super) fn timing(schedule: &Schedule) -> Result<Attrs, BuildError> {
+pub(super) fn timing(schedule: &Schedule, work: &Work<'_>) -> Result<Attrs, BuildError> {
     let mut timing = Attrs::new();
     if !*schedule.enabled {
         timing.set("enable", mk_default(false))?;
@@ -71,6 +72,6 @@ pub(super) fn timing(schedule: &Schedule) -> Result<Attrs, BuildError> {
     if !*schedule.persistent {
         timing.set("persistent", mk_default(false))?;
     }
-    timing.set("timeout", mk_default(tasks::time_limit(schedule)))?;
+    timing.set("timeout", mk_default(work.time_limit.as_str()))?;
     Ok(timing)
 }

@@ -82,8 +82,8 @@ pub(super) fn all(
     ];
     let flow = vec![
         coverage(facts, lines),
-        jobs(facts.host, lines),
-        snapshots(facts.host, lines),
+        jobs(facts, lines),
+        snapshots(facts, lines),
     ];
     let hardware = vec![
         machine(facts.host, lines),
@@ -423,7 +423,8 @@ fn coverage(facts: &Facts<'_>, lines: &Lines) -> Table {
     table
 }
 
-fn jobs(host: &Host, lines: &Lines) -> Table {
+fn jobs(facts: &Facts<'_>, lines: &Lines) -> Table {
+    let host = facts.host;
     let columns = [
         "Backup",
         "$When",
@@ -435,7 +436,7 @@ fn jobs(host: &Host, lines: &Lines) -> Table {
     ];
     let mut table = Table::new("Backups and how long they are kept", &columns)
         .or("No schedule backs anything up.");
-    for schedule in host.schedules.values() {
+    for (id, schedule) in host.schedules.iter() {
         let Some(task) = schedule.backup() else {
             continue;
         };
@@ -447,7 +448,7 @@ fn jobs(host: &Host, lines: &Lines) -> Table {
         let cells = [
             told::named(schedule),
             schedule.on.value.to_string(),
-            told::about(host, schedule),
+            told::about(facts, id),
             store.map_or_else(
                 || "the storage of /etc/vzdump.conf".to_owned(),
                 |store| store.name().value.clone(),
@@ -465,26 +466,27 @@ fn jobs(host: &Host, lines: &Lines) -> Table {
     table
 }
 
-fn snapshots(host: &Host, lines: &Lines) -> Table {
+fn snapshots(facts: &Facts<'_>, lines: &Lines) -> Table {
+    let host = facts.host;
     let columns = ["Snapshots", "$When", "Of", "Kept"];
     let mut table = Table::new("Snapshots and how long they are kept", &columns)
         .or("No schedule takes snapshots.");
-    for schedule in host.schedules.values() {
+    for (id, schedule) in host.schedules.iter() {
         let Some(task) = schedule.snapshots() else {
             continue;
         };
         let cells = [
             told::named(schedule),
             schedule.on.value.to_string(),
-            told::about(host, schedule),
+            told::about(facts, id),
             task.keep.map_or_else(
                 || "keeps all: nothing is said".to_owned(),
                 |keep| keep.words(),
             ),
         ];
-        let file = tree::schedule(host, schedule);
+        let file = facts.tasks.of_schedule(id).file.as_deref();
         let place = task.keep.map_or(schedule.name.span, |keep| keep.span);
-        table.row(cells, &file, lines.link(Some(place)));
+        table.row(cells, file.unwrap_or_default(), lines.link(Some(place)));
     }
     table
 }

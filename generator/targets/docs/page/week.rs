@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{Lines, Section, Table};
+use crate::facts::Facts;
 use crate::facts::times::{self, MOST_STARTS, Runs, Week};
-use crate::facts::{Facts, tree};
 use crate::graph;
-use crate::model::{Host, Schedule};
+use crate::model::Schedule;
 use crate::targets::docs::told;
 use crate::template::html as escape;
 
@@ -37,12 +37,13 @@ pub(super) fn section(facts: &Facts<'_>, lines: &Lines) -> Section {
             week.start.strftime("%-d %B %Y")
         ),
         has_picture: !week.runs.is_empty(),
-        picture: picture(host, &week),
-        tables: vec![table(host, &week, lines)],
+        picture: picture(facts, &week),
+        tables: vec![table(facts, &week, lines)],
     }
 }
 
-fn table(host: &Host, week: &Week, lines: &Lines) -> Table {
+fn table(facts: &Facts<'_>, week: &Week, lines: &Lines) -> Table {
+    let host = facts.host;
     let columns = [
         "Name",
         "$Task",
@@ -52,10 +53,10 @@ fn table(host: &Host, week: &Week, lines: &Lines) -> Table {
         "About",
     ];
     let mut table = Table::new("What runs when", &columns).or("Nothing runs by itself.");
-    for schedule in host.schedules.values() {
-        let of = |runs: &&Runs| host.schedules[runs.schedule].name.span == schedule.name.span;
-        let runs = week.runs.iter().find(of);
-        let minutes = times::reach(schedule).as_mins();
+    for (id, schedule) in host.schedules.iter() {
+        let work = facts.tasks.of_schedule(id);
+        let runs = week.runs.iter().find(|runs| runs.schedule == id);
+        let minutes = work.reach.as_mins();
         let length = match minutes {
             0 => "not bounded".to_owned(),
             minutes if minutes % 60 == 0 => format!("{} h", minutes / 60),
@@ -67,10 +68,10 @@ fn table(host: &Host, week: &Week, lines: &Lines) -> Table {
             schedule.on.value.to_string(),
             runs.map_or_else(|| "never".to_owned(), in_week),
             length,
-            told::about(host, schedule),
+            told::about(facts, id),
         ];
-        let file = tree::schedule(host, schedule);
-        table.row(cells, &file, lines.link(Some(schedule.on.span)));
+        let file = work.file.as_deref().unwrap_or_default();
+        table.row(cells, file, lines.link(Some(schedule.on.span)));
     }
     table
 }
@@ -102,7 +103,8 @@ fn in_week(runs: &Runs) -> String {
 }
 
 /// Rows of schedules over seven days.
-fn picture(host: &Host, week: &Week) -> String {
+fn picture(facts: &Facts<'_>, week: &Week) -> String {
+    let host = facts.host;
     let rows: Vec<(&Schedule, &Runs)> = week
         .runs
         .iter()
@@ -156,14 +158,15 @@ fn picture(host: &Host, week: &Week) -> String {
             y + 16,
             escape(&schedule.name.value)
         ));
-        line(strokes(schedule, runs, left, y));
+        let reach = facts.tasks.of_schedule(runs.schedule).reach;
+        line(strokes(runs, reach.as_mins(), left, y));
     }
     out.push_str("</svg>\n");
     out
 }
 
-/// The starts of one schedule: boxes, or strokes where they are many.
-fn strokes(schedule: &Schedule, runs: &Runs, left: i64, y: i64) -> String {
+/// The starts of one schedule: boxes of so many minutes, or strokes where they are many.
+fn strokes(runs: &Runs, length: i64, left: i64, y: i64) -> String {
     let x = |minute: i64| left + minute * HOUR / 60;
     let mut out = String::new();
     if runs.starts.len() > STROKES {
@@ -174,7 +177,6 @@ fn strokes(schedule: &Schedule, runs: &Runs, left: i64, y: i64) -> String {
         out.push_str("\"/>");
         return out;
     }
-    let length = times::reach(schedule).as_mins();
     for start in &runs.starts {
         let length = length.min(MINUTES - start);
         let width = (length * HOUR / 60).max(4);

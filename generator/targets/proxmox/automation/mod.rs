@@ -9,7 +9,7 @@
 
 use crate::diagnostics::Sink;
 use crate::facts::Facts;
-use crate::facts::tasks::{self, Access, Job};
+use crate::facts::tasks::{self, Access, Job, Work};
 use crate::model::Schedule;
 use crate::origin::Origin;
 use crate::output::{FileSet, Mode};
@@ -61,10 +61,12 @@ pub fn plan(facts: &Facts<'_>) -> Plan {
         tools: *host.tools,
         timed: host
             .schedules
-            .values()
-            .flat_map(|schedule| {
-                let job = tasks::job(facts, schedule).map(|job| Timed::new(schedule, job));
-                let look = tasks::look(facts, schedule).map(|job| Timed::look(schedule, job));
+            .iter()
+            .flat_map(|(id, schedule)| {
+                let work = facts.tasks.of_schedule(id);
+                let job = work.job().map(|job| Timed::new(schedule, work, job));
+                let look = work.look.as_ref();
+                let look = look.map(|job| Timed::look(schedule, work, job));
                 [job, look].into_iter().flatten()
             })
             .collect(),
@@ -72,18 +74,18 @@ pub fn plan(facts: &Facts<'_>) -> Plan {
 }
 
 impl Timed {
-    fn new(schedule: &Schedule, job: Job) -> Self {
+    fn new(schedule: &Schedule, work: &Work<'_>, job: &Job) -> Self {
         Self {
             schedule: schedule.name.value.clone(),
             name: format!("moxc-{}", *schedule.name),
             kind: schedule.task.kind().as_str(),
-            job,
+            job: job.clone(),
             timer: schedule.enabled.then(|| Timer {
                 on: schedule.on.for_systemd(),
                 random_delay: schedule.random_delay.as_ref().map(|d| d.value.to_string()),
                 persistent: *schedule.persistent,
             }),
-            timeout: tasks::time_limit(schedule),
+            timeout: work.time_limit.clone(),
             span: schedule.span,
         }
     }
@@ -157,7 +159,7 @@ fn failure(plan: &Plan, tree: &mut Tree<'_>) {
 
 impl Timed {
     /// The daily look that goes with a schedule of updates, and changes nothing.
-    fn look(schedule: &Schedule, job: Job) -> Self {
+    fn look(schedule: &Schedule, work: &Work<'_>, job: &Job) -> Self {
         Self {
             name: format!("moxc-{}-check", *schedule.name),
             kind: "what waits",
@@ -166,7 +168,7 @@ impl Timed {
                 random_delay: Some(tasks::LOOK_DELAY.to_owned()),
                 persistent: false,
             }),
-            ..Self::new(schedule, job)
+            ..Self::new(schedule, work, job)
         }
     }
 
