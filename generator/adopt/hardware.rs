@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::doc::{Doc, Part, Table, Toml};
-use super::write::{Writing, capacity, kebab, plain_name, schema_value, size};
+use super::write::{NamedDisk, Writing, capacity, kebab, plain_name, schema_value, size};
 use crate::live::hardware::{BlockDevice, PciDevice};
 use crate::live::network::Link;
 use crate::live::{Item, Snapshot};
@@ -154,12 +154,16 @@ impl Disks {
         self.position(member).map(|at| self.disks[at].name.clone())
     }
 
-    /// The names of whole disks by their stable paths.
-    pub(super) fn by_path(&self) -> BTreeMap<String, String> {
-        let whole = self.disks.iter().filter(|disk| disk.partition.is_none());
-        whole
-            .map(|disk| (disk.device.clone(), disk.name.clone()))
-            .collect()
+    /// The disks by their stable paths.
+    pub(super) fn by_path(&self) -> BTreeMap<String, NamedDisk> {
+        let named = self.disks.iter().map(|disk| {
+            let named = NamedDisk {
+                name: disk.name.clone(),
+                is_whole: disk.partition.is_none(),
+            };
+            (disk.device.clone(), named)
+        });
+        named.collect()
     }
 }
 

@@ -125,7 +125,7 @@ fn keys_of(
             Some(vec![("pools", Toml::texts(rest.iter().copied()))])
         }
         (TaskKind::SmartTest, ["--kind", kind]) => {
-            let disks = rest.iter().map(|device| writing.disks.get(*device).cloned());
+let disks = rest.iter().map(|device| Some(writing.disks.get(*device)?.name.clone()));
             let disks = disks.collect::<Option<Vec<String>>>()?;
             Some(vec![
                 ("disks", Toml::texts(disks)),

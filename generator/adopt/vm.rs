@@ -332,7 +332,8 @@ impl Drives {
                     None => writing
                         .disks
                         .get(&file)
-                        .map(|disk| (("device".to_owned(), disk.clone()), None)),
+                        .filter(|disk| disk.is_whole)
+                        .map(|disk| (("device".to_owned(), disk.name.clone()), None)),
                 };
                 match place {
                     Some((place, volume)) if parts.remove("media").is_none_or(|m| m == "disk") => {

@@ -105,10 +105,19 @@ pub(super) struct Writing<'a> {
     pub(super) plugged: BTreeMap<String, String>,
     /// Guests that cannot run beside each other, each at the later of two.
     pub(super) exclusive: BTreeMap<u32, BTreeSet<u32>>,
-    /// The names of disks in the spec, by the path that a guest may name.
-    pub(super) disks: BTreeMap<String, String>,
+    /// The disks of the spec, by their stable paths.
+    pub(super) disks: BTreeMap<String, NamedDisk>,
     /// What a person wants to know.
     pub(super) notes: BTreeSet<Note>,
+}
+
+/// A disk of the spec.
+#[derive(Debug)]
+pub(super) struct NamedDisk {
+    /// Its name there.
+    pub(super) name: String,
+    /// Whether its row is about the whole of it, so that a guest may have it, and not about one partition.
+    pub(super) is_whole: bool,
 }
 
 /// In which table a storage stands.
