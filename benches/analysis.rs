@@ -6,20 +6,13 @@ use std::time::Duration;
 
 use criterion::{Bencher, BenchmarkId, Criterion, Throughput, criterion_main};
 use moxc::analysis::{Subject, analyse};
+use moxc::compile::Compiled;
 use moxc::diagnostics::Sink;
 use moxc::facts::Facts;
 use moxc::model::Host;
-use moxc::resolve::resolve;
-use moxc::source::SourceMap;
-use moxc::spec::{self, document};
 
 fn host(text: &str) -> Host {
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", text.to_owned());
-    let mut sink = Sink::new();
-    let document = document::parse(&sources, file, &mut sink);
-    let spec = spec::read(&sources, file, &document, &mut sink);
-    let host = resolve(&spec, &mut sink);
+    let host = Compiled::of("host.toml", text).checked.host;
     assert!(host.complete, "the benchmark's host is faulty");
     host
 }

@@ -8,16 +8,13 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_main};
-use moxc::compile;
-use moxc::diagnostics::Sink;
+use moxc::compile::Compiled;
 use moxc::nix::options::{Index, Release, Rules, check_module};
 use moxc::nix::{
     AttrPath, Attrs, BuildError, Expr, Formals, Part, block, function, mk_default, mk_if, path,
     print, reference, text, value,
 };
-use moxc::origin::Origin;
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
+use moxc::targets::Target;
 use moxc::template::Templates;
 
 /// A module of the size that a guest has: addresses, firewall, users, units, timers.
@@ -167,15 +164,9 @@ services = ["nginx", "postgresql"]
 
 /// The generated modules of a spec.
 fn modules(spec: &str) -> Vec<String> {
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", spec);
-    let origin = Origin::of(&sources, &[file]);
-    let mut sink = Sink::new();
-    let checked = compile::check(&sources, file, &origin, &mut sink);
-    let plan = checked.plan.expect("the host is sound");
-    let host = checked.host;
-    let templates = Templates::built_in();
-    let files = targets::emit(&host, plan, &[Target::Nixos], &templates, &mut sink);
+    let mut compiled = Compiled::of("host.toml", spec);
+    let files = compiled.files(&[Target::Nixos], &Templates::built_in());
+    let files = files.expect("the host is sound");
     files
         .iter()
         .filter(|file| {

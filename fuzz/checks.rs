@@ -6,13 +6,11 @@ use std::io::Cursor;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use moxc::calendar::{Calendar, ProxmoxSchedule, TimeSpan};
-use moxc::compile;
+use moxc::compile::Compiled;
 use moxc::diagnostics::render::{Format, render};
-use moxc::diagnostics::{Lints, Sink};
 use moxc::live;
 use moxc::nix::options::{Index, Rules, check_module, looks_like_module};
 use moxc::nu;
-use moxc::origin::Origin;
 use moxc::pve::check::{
     check_datacenter, check_guest_config, check_interfaces, check_section_config, check_vzdump,
 };
@@ -20,26 +18,20 @@ use moxc::pve::interfaces::Interfaces;
 use moxc::pve::{
     GuestConfig, GuestKind, MappingKind, PropertyString, Release, SectionConfig, SectionFile,
 };
-use moxc::source::SourceMap;
-use moxc::targets::{self, Target};
+use moxc::targets::Target;
 use moxc::template::Templates;
 
 /// A spec: the whole compiler goes over it, every place that it tells of lies in the text, and every format shows it.
 pub fn spec(data: &[u8]) {
     // The command line tells of bytes that are no text, and goes no further.
     let text = String::from_utf8_lossy(data);
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", &*text);
-    let mut sink = Sink::new();
-    let origin = Origin::of(&sources, &[file]);
-    let checked = compile::check(&sources, file, &origin, &mut sink);
-    if let Some(plan) = checked.plan {
-        let host = &checked.host;
-        let templates = Templates::built_in();
-        let files = targets::emit(host, plan, Target::ALL, &templates, &mut sink);
-        moxc::check::tell(moxc::check::check(host, &files), &mut sources, &mut sink);
+    let mut compiled = Compiled::of("host.toml", &text);
+    if let Some(files) = compiled.files(Target::ALL, &Templates::built_in()) {
+        let faults = moxc::check::check(&compiled.checked.host, &files);
+        moxc::check::tell(faults, &mut compiled.sources, &mut compiled.sink);
     }
-    let found = sink.finish(&Lints::default(), false);
+    let found = compiled.found();
+    let sources = compiled.sources;
     for (_, diagnostic) in &found {
         assert!(
             !diagnostic.message.contains('\n'),

@@ -202,24 +202,25 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile;
-    use crate::origin::Origin;
+    use crate::compile::Compiled;
     use crate::output::{Mode, RelPath};
+    use crate::targets::Target;
+    use crate::template::Templates;
 
     fn told(path: &str, text: &str) -> Vec<(String, String, usize)> {
-        let mut sources = SourceMap::new();
         let spec = include_str!("../examples/homelab.toml");
-        let file = sources.add("homelab.toml", spec);
-        let mut sink = Sink::new();
-        let origin = Origin::of(&sources, &[file]);
-        let host = compile::check(&sources, file, &origin, &mut sink).host;
+        let Compiled {
+            checked,
+            mut sources,
+            ..
+        } = Compiled::of("homelab.toml", spec);
         let mut files = FileSet::new();
         let path = RelPath::new(path).expect("a path");
         files
             .insert(OutputFile::text(path, text, Mode::Regular, "proxmox"))
             .expect("one file");
         let mut sink = Sink::new();
-        tell(check(&host, &files), &mut sources, &mut sink);
+        tell(check(&checked.host, &files), &mut sources, &mut sink);
         sink.finish(&crate::diagnostics::Lints::default(), false)
             .into_iter()
             .map(|(_, d)| {
@@ -269,18 +270,11 @@ mod tests {
 
     #[test]
     fn every_line_of_a_host_leads_back_to_the_spec() {
-        let mut sources = SourceMap::new();
-        let file = sources.add("homelab.toml", include_str!("../examples/homelab.toml"));
-        let origin = Origin::of(&sources, &[file]);
-        let mut sink = Sink::new();
-        let checked = compile::check(&sources, file, &origin, &mut sink);
-        let files = crate::targets::emit(
-            &checked.host,
-            checked.plan.expect("a sound host"),
-            crate::targets::Target::ALL,
-            &crate::template::Templates::built_in(),
-            &mut sink,
-        );
+        let spec = include_str!("../examples/homelab.toml");
+        let mut compiled = Compiled::of("homelab.toml", spec);
+        let files = compiled
+            .files(Target::ALL, &Templates::built_in())
+            .expect("a sound host");
         let (mut lines, mut exact) = (0, 0);
         for file in files.iter() {
             let Some(kind) = Kind::of(file.path.as_str()) else {
@@ -348,18 +342,12 @@ mod tests {
             "\n[containers.services.firewall]\nin = \"drop\"\n",
             "\n[keep.\"etc/pve/firewall/cluster.fw\"]\ntext = \"[OPTIONS]\\n\\nenable: 1\\n\\n[ALIASES]\\n\\nlan 192.0.2.0/24\\n\"\n",
         );
-        let mut sources = SourceMap::new();
-        let file = sources.add("homelab.toml", spec);
-        let origin = Origin::of(&sources, &[file]);
-        let mut sink = Sink::new();
-        let checked = compile::check(&sources, file, &origin, &mut sink);
-        let host = checked.host;
-        let plan = checked.plan.expect("a sound host");
-        let targets = crate::targets::Target::ALL;
-        let templates = crate::template::Templates::built_in();
-        let files = crate::targets::emit(&host, plan, targets, &templates, &mut sink);
-        assert!(!sink.has_errors());
-        assert_eq!(check(&host, &files).len(), 0);
+        let mut compiled = Compiled::of("homelab.toml", spec);
+        let files = compiled
+            .files(Target::ALL, &Templates::built_in())
+            .expect("a sound host");
+        assert!(!compiled.sink.has_errors());
+        assert_eq!(check(&compiled.checked.host, &files).len(), 0);
         let text = |path: &str| {
             let file = files.get(path).expect("a file");
             String::from_utf8_lossy(&file.contents).into_owned()

@@ -1,17 +1,19 @@
 //! The stages strung together: every command goes through here.
 
 use crate::analysis;
-use crate::diagnostics::Sink;
+use crate::diagnostics::{Diagnostic, Lints, Severity, Sink};
 use crate::each::put_away;
 use crate::facts::Facts;
 use crate::model::Host;
 use crate::origin::Origin;
+use crate::output::FileSet;
 use crate::resolve;
 use crate::resolve::Addresses;
 use crate::source::{FileId, SourceMap};
 use crate::spec;
 use crate::spec::document::{self, Document};
-use crate::targets;
+use crate::targets::{self, Target};
+use crate::template::Templates;
 
 /// Parses, reads, resolves and analyses one host's spec, and plans every target, so that everything that can be wrong
 /// has been told. The plan is there where nothing is.
@@ -64,4 +66,52 @@ pub struct Checked {
     pub host: Host,
     /// What every target will say; none where there are errors.
     pub plan: Option<targets::Plan>,
+}
+
+/// A spec that is there as a text, compiled by itself: for who has no file of it.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The text.
+    pub sources: SourceMap,
+    /// Which of the sources it is.
+    pub file: FileId,
+    /// What is known of it.
+    pub checked: Checked,
+    /// What is told of it.
+    pub sink: Sink,
+}
+
+impl Compiled {
+    /// Checks a spec that bears a name for what is told of it.
+    pub fn of(name: &str, text: &str) -> Self {
+        let mut sources = SourceMap::new();
+        let file = sources.add(name, text);
+        let mut sink = Sink::new();
+        let origin = Origin::of(&sources, &[file]);
+        let checked = check(&sources, file, &origin, &mut sink);
+        Self {
+            sources,
+            file,
+            checked,
+            sink,
+        }
+    }
+
+    /// All that is told so far, by the levels of moxc's own.
+    pub fn found(&mut self) -> Vec<(Severity, Diagnostic)> {
+        std::mem::take(&mut self.sink).finish(&Lints::default(), false)
+    }
+
+    /// The files of chosen targets; none of a spec with errors, and none a second time: a plan is used up.
+    pub fn files(&mut self, targets: &[Target], templates: &Templates) -> Option<FileSet> {
+        let plan = self.checked.plan.take()?;
+        let host = &self.checked.host;
+        Some(targets::emit(
+            host,
+            plan,
+            targets,
+            templates,
+            &mut self.sink,
+        ))
+    }
 }

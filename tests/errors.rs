@@ -8,9 +8,9 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use moxc::compile::Compiled;
 use moxc::diagnostics::{Code, Severity};
 
-use crate::in_memory::Compiled;
 use crate::program::{call, tests};
 
 /// Codes that no spec yields alone, and where they are tested.

@@ -10,14 +10,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use moxc::compile::Compiled;
 use moxc::diagnostics::render::{Format, render};
 use moxc::fleet::{self, Files};
 use moxc::origin::{Found, Surroundings};
 use moxc::pve::{Section, SectionConfig, SectionFile};
 use moxc::targets::Target;
 use moxc::targets::proxmox::pve::PciMappings;
+use moxc::template::Templates;
 
-use crate::in_memory::Compiled;
 use crate::program::call;
 
 const HOST: &str = r#"
@@ -62,7 +63,7 @@ nixos.state-version = "25.11"
 fn said(spec: &str) -> (usize, usize) {
     let mut compiled = Compiled::of("host.toml", spec);
     let files = compiled
-        .files(Target::ALL)
+        .files(Target::ALL, &Templates::built_in())
         .map(|files| files.iter().map(|file| file.contents.len()).sum::<usize>());
     let found = compiled.found();
     let sources = compiled.sources;

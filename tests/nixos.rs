@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use moxc::compile::Compiled;
 use moxc::output::FileSet;
 use moxc::targets::Target;
 use pretty_assertions::assert_eq;
 
-use crate::in_memory::{self, Compiled};
+use crate::in_memory;
 use crate::program::call;
 
 pub(crate) fn root() -> PathBuf {

@@ -9,11 +9,11 @@ use std::io;
 use std::path::Path;
 
 use moxc::adopt;
+use moxc::compile::Compiled;
 use moxc::live::{self, Folder, FolderEntry, Snapshot};
 use moxc::plan::{self, Object, Plan, Wanted};
 use moxc::targets::Target;
-
-use crate::in_memory::Compiled;
+use moxc::template::Templates;
 
 /// A host as files in memory; a link is a text behind `-> `.
 #[derive(Debug, Clone, Default)]
@@ -892,7 +892,9 @@ impl Making {
 /// The plan of a spec against a host.
 fn plan_of(text: &str, live: &Snapshot) -> Plan {
     let mut compiled = Compiled::of("host.toml", text);
-    let files = compiled.files(&[Target::Proxmox]).expect("no errors");
+    let files = compiled
+        .files(&[Target::Proxmox], &Templates::built_in())
+        .expect("no errors");
     let host = compiled.checked.host;
     plan::compare(
         &Wanted {

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use moxc::compile;
+use moxc::compile::Compiled;
 use moxc::diagnostics::{Code, Severity};
 use moxc::facts::Facts;
 use moxc::graph::{self, Graph, NodeKind, View};
-
-use crate::in_memory::Compiled;
 
 /// What is found in an example: severity, code, and the line that it is about.
 fn found(name: &str, text: &str) -> (compile::Checked, Vec<(Severity, Code, String)>) {

@@ -8,12 +8,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use moxc::compile::Compiled;
 use moxc::output::{FileSet, Manifest, Provenance, Sha256};
 use moxc::pve::interfaces::{InterfaceKind, Interfaces};
 use moxc::targets::Target;
 use moxc::template::{BUILT_IN, Templates};
 
-use crate::in_memory::Compiled;
+use crate::in_memory;
 use crate::program::{Said, tests};
 
 /// The files of a spec by the built-in templates, or by `replaced` ones.
@@ -28,8 +29,8 @@ pub(crate) fn emit(name: &str, text: &str, replaced: &[(&str, &str)]) -> FileSet
     } else {
         Templates::replacing(own, &compiled.sources, &mut compiled.sink)
     };
-    let files = compiled.files_by(Target::ALL, &templates);
-    compiled.sound();
+    let files = compiled.files(Target::ALL, &templates);
+    in_memory::sound(&mut compiled);
     files.expect("a spec without errors has a plan")
 }
 

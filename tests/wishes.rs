@@ -18,12 +18,13 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use moxc::check;
+use moxc::compile::Compiled;
 use moxc::diagnostics::Severity;
 use moxc::targets::Target;
+use moxc::template::Templates;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use crate::in_memory::Compiled;
 use crate::program::{call, tests};
 
 /// The ordinary run takes one key of so many.
@@ -65,7 +66,7 @@ const READ: &[Target] = &[
 fn outcome(spec: &Table) -> Outcome {
     let text = toml::to_string(spec).expect("TOML");
     let mut compiled = Compiled::of("host.toml", &text);
-    let files = compiled.files(READ);
+    let files = compiled.files(READ, &Templates::built_in());
     let Compiled {
         checked,
         mut sink,

@@ -27,14 +27,13 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check;
-use crate::compile;
-use crate::diagnostics::{Code, Diagnostic, Lints, Severity, Sink};
+use crate::compile::Compiled;
+use crate::diagnostics::{Code, Diagnostic, Severity};
 use crate::live::{Item, LiveNode, Snapshot};
-use crate::origin::Origin;
 use crate::plan::{self, Change, Object, Plan, Wanted};
 use crate::pve::MappingKind;
 use crate::source::{FileId, SourceMap};
-use crate::targets::{self, Target};
+use crate::targets::Target;
 use crate::template::Templates;
 
 use doc::{Doc, Part, Printed};
@@ -169,7 +168,7 @@ fn finish(
     decided: &Decided,
     printed: Printed,
     mut notes: BTreeSet<Note>,
-    compiled: Compiled,
+    compiled: Tried,
 ) -> Adopted {
     let mut faults: Vec<String> = Vec::new();
     for ((part, says), why) in &decided.faulty {
@@ -388,7 +387,7 @@ fn hide(doc: &mut Doc, decided: &Decided) {
 }
 
 /// A spec after its compilation.
-struct Compiled {
+struct Tried {
     /// The spec among the files that were found faulty.
     spec: FileId,
     found: Vec<(Severity, Diagnostic)>,
@@ -400,42 +399,33 @@ struct Compiled {
     builds: bool,
 }
 
-fn compile(printed: &Printed, live: &Snapshot) -> Compiled {
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", printed.text.as_str());
-    let origin = Origin::of(&sources, &[file]);
-    let mut sink = Sink::new();
-    let checked = compile::check(&sources, file, &origin, &mut sink);
-    risks::tell(live, printed, file, &mut sink);
+fn compile(printed: &Printed, live: &Snapshot) -> Tried {
+    let mut compiled = Compiled::of("host.toml", &printed.text);
     // As a build does it, up to the disk: what is written must build.
-    let mut built = Sink::new();
-    let plan = checked.plan.map(|plan| {
-        let host = &checked.host;
-        let templates = Templates::built_in();
-        let files = targets::emit(host, plan, &[Target::Proxmox], &templates, &mut built);
-        check::tell(check::check(host, &files), &mut sources, &mut built);
-        plan::compare(
-            &Wanted {
-                host,
-                files: &files,
-            },
-            live,
-        )
+    let files = compiled.files(&[Target::Proxmox], &Templates::built_in());
+    let plan = files.map(|files| {
+        let host = &compiled.checked.host;
+        let faults = check::check(host, &files);
+        check::tell(faults, &mut compiled.sources, &mut compiled.sink);
+        let wanted = Wanted {
+            host,
+            files: &files,
+        };
+        plan::compare(&wanted, live)
     });
-    let builds = plan.is_some() && !built.has_errors();
-    sink.extend(built);
-    let found = sink.finish(&Lints::default(), false);
-    Compiled {
-        spec: file,
-        found,
-        sources,
+    let builds = plan.is_some() && !compiled.sink.has_errors();
+    risks::tell(live, printed, compiled.file, &mut compiled.sink);
+    Tried {
+        spec: compiled.file,
+        found: compiled.found(),
+        sources: compiled.sources,
         plan,
         builds,
     }
 }
 
 /// What is decided once the compiler has refused something.
-fn after_errors(decided: &Decided, printed: &Printed, compiled: &Compiled) -> Decided {
+fn after_errors(decided: &Decided, printed: &Printed, compiled: &Tried) -> Decided {
     let mut next = decided.clone();
     let errors = compiled
         .found

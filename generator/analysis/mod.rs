@@ -155,10 +155,9 @@ pub fn analyse_fleet(hosts: &[&Host], kinship: Kinship) -> Vec<(usize, Diagnosti
 
 #[cfg(test)]
 pub(crate) mod testing {
+    use crate::compile::Compiled;
     use crate::diagnostics::{Code, Sink};
     use crate::model::Host;
-    use crate::source::SourceMap;
-    use crate::spec::{self, document};
 
     /// A host in few words: a boot mirror of two disks of 1 TB, 64 GiB of memory, and what `more` adds.
     pub(crate) fn host(more: &str) -> Host {
@@ -174,12 +173,8 @@ pub(crate) mod testing {
 
     /// A host without a fault.
     pub(crate) fn host_of(text: &str) -> Host {
-        let mut sources = SourceMap::new();
-        let file = sources.add("host.toml", text);
-        let mut sink = Sink::new();
-        let document = document::parse(&sources, file, &mut sink);
-        let spec = spec::read(&sources, file, &document, &mut sink);
-        let host = crate::resolve::resolve(&spec, &mut sink);
+        let Compiled { checked, sink, .. } = Compiled::of("host.toml", text);
+        let host = checked.host;
         assert!(host.complete, "{sink:?}");
         host
     }

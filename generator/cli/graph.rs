@@ -6,13 +6,11 @@ use super::load::{self, Unit};
 use super::terminal::Terminal;
 use super::{Failure, Status, live};
 use crate::adopt;
-use crate::compile;
-use crate::diagnostics::Sink;
+use crate::compile::Compiled;
 use crate::facts::Facts;
 use crate::graph::{self, Graph, View};
 use crate::live::Snapshot;
 use crate::model::Host;
-use crate::origin::Origin;
 use crate::source::SourceMap;
 
 pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failure> {
@@ -74,10 +72,7 @@ fn running(snapshot: &Snapshot, terminal: &mut Terminal) -> Result<Host, Failure
     {
         terminal.remark(&format!("not drawn: {fault}\n"));
     }
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", adopted.text);
-    let origin = Origin::of(&sources, &[file]);
-    let checked = compile::check(&sources, file, &origin, &mut Sink::new());
+    let checked = Compiled::of("host.toml", &adopted.text).checked;
     let host = checked.plan.map(|_| checked.host);
     host.ok_or_else(|| {
         Failure::new("the copy does not hold what it takes to draw it: `moxc adopt` says why")

@@ -2,11 +2,12 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::*;
+use crate::compile::Compiled;
 use crate::live::{Folder, FolderEntry, Snapshot, read_folder};
 use crate::output::FileSet;
 use crate::pve::{GuestKind, is_state};
 use crate::source::SourceMap;
-use crate::targets::{self, Target};
+use crate::targets::Target;
 use crate::template::Templates;
 
 /// A copy of a host in memory.
@@ -50,16 +51,11 @@ struct Pair {
 
 impl Pair {
     fn of(spec: &str) -> Self {
-        let mut sources = SourceMap::new();
-        let file = sources.add("host.toml", spec);
-        let origin = crate::origin::Origin::of(&sources, &[file]);
-        let mut sink = crate::diagnostics::Sink::new();
-        let checked = crate::compile::check(&sources, file, &origin, &mut sink);
-        let plan = checked.plan.expect("the spec has no errors");
-        let mut sink = crate::diagnostics::Sink::new();
-        let host = checked.host;
-        let templates = Templates::built_in();
-        let files = targets::emit(&host, plan, &[Target::Proxmox], &templates, &mut sink);
+        let mut compiled = Compiled::of("host.toml", spec);
+        let files = compiled
+            .files(&[Target::Proxmox], &Templates::built_in())
+            .expect("the spec has no errors");
+        let host = compiled.checked.host;
         let mut live = Files::default();
         let node = host.name.as_str().to_owned();
         for file in files.iter() {
@@ -82,7 +78,7 @@ impl Pair {
         live.0
             .insert(".moxc/running".to_owned(), "100\n201\n".to_owned());
         Self {
-            sources,
+            sources: compiled.sources,
             host,
             files,
             live,

@@ -133,9 +133,7 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
-    use crate::resolve::resolve;
-    use crate::source::SourceMap;
-    use crate::spec::{self, document};
+    use crate::compile::Compiled;
 
     /// The addresses of guests with one card each, by VMID.
     fn addresses(vmids: &[u32]) -> BTreeMap<u32, MacAddress> {
@@ -149,13 +147,10 @@ mod tests {
             )
             .expect("a string takes all text");
         }
-        let mut sources = SourceMap::new();
-        let file = sources.add("host.toml", text);
-        let mut sink = Sink::new();
-        let document = document::parse(&sources, file, &mut sink);
-        let spec = spec::read(&sources, file, &document, &mut sink);
-        let host = resolve(&spec, &mut sink);
-        assert!(sink.is_empty());
+        let mut compiled = Compiled::of("host.toml", &text);
+        let found = compiled.found();
+        assert!(found.iter().all(|(_, told)| told.code != Code::MOX0104));
+        let host = compiled.checked.host;
         host.guests
             .values()
             .map(|guest| (guest.vmid.get(), *guest.network[0].mac))

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::compile;
+use crate::compile::Compiled;
 use crate::diagnostics::{Code, Lints};
 use crate::facts::{VolumeRole, Volumes};
 use crate::model::Host;
@@ -158,11 +158,13 @@ fn example(text: &str, release: Option<&str>) -> String {
             Some(_) | None => format!("{line}\n"),
         })
         .collect();
-    let mut sources = SourceMap::new();
-    let file = sources.add("host.toml", text);
-    let mut sink = Sink::new();
+    let Compiled {
+        sources,
+        file,
+        checked,
+        ..
+    } = Compiled::of("host.toml", &text);
     let origin = Origin::of(&sources, &[file]);
-    let checked = compile::check(&sources, file, &origin, &mut sink);
     let host = checked.host;
     assert!(host.complete);
     let mut sink = Sink::new();
