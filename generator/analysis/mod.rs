@@ -26,6 +26,7 @@ mod unheard;
 mod usb;
 #[cfg(test)]
 mod variants;
+mod windows;
 
 use crate::diagnostics::{Diagnostic, Sink};
 use crate::each::both_told;
@@ -115,6 +116,7 @@ impl Subject {
                 start::check(host, sink);
                 nixos::check(host, sink);
                 keys::check(host, sink);
+                windows::check(host, sink);
             }
             Self::IdMaps => idmaps::check(host, sink),
             Self::Schedules => {

@@ -25,6 +25,7 @@ pub mod tasks;
 pub mod times;
 pub mod tree;
 pub mod volumes;
+pub mod windows;
 
 pub use backups::Backups;
 pub use kernel::Kernel;

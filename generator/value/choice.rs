@@ -528,6 +528,22 @@ impl VmOs {
             Self::Nixos | Self::Linux | Self::Other => false,
         }
     }
+
+    /// Whether it is a Windows Server.
+    pub fn is_windows_server(self) -> bool {
+        match self {
+            Self::WindowsServer2022 | Self::WindowsServer2025 => true,
+            Self::Windows10 | Self::Windows11 | Self::Nixos | Self::Linux | Self::Other => false,
+        }
+    }
+
+    /// Whether it brings winget: Microsoft's documentation names Windows 10, 11 and Server 2025.
+    pub fn brings_winget(self) -> bool {
+        match self {
+            Self::Windows10 | Self::Windows11 | Self::WindowsServer2025 => true,
+            Self::WindowsServer2022 | Self::Nixos | Self::Linux | Self::Other => false,
+        }
+    }
 }
 
 impl DiskKind {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | Nushell scripts, their tests, and the guest's data for them | [`scripts`] |
 //! | which disk has which letter | [`facts::drives`](crate::facts::drives) |
+//! | which edition, language and time zone | [`facts::windows`](crate::facts::windows) |
 //! | scheduled tasks, unattended setup, the first logon | [`setup`] |
 //!
 //! In the guest everything lies below [`GUEST_FOLDER`]: the scripts themselves, `log\`, and `state\` (what a script found
@@ -45,7 +46,7 @@ struct GuestPlan {
     setup: setup::Plan,
 }
 
-/// Plans it. Reports what Windows, its installers or cargo would not take (MOX0603, MOX0620 to MOX0639).
+/// Plans it. Reports schedules that a task of Windows cannot have (MOX0630).
 pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
     let host = facts.host;
     let mut plan = Plan {
@@ -56,7 +57,7 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
         let Some(windows) = &vm.windows else { continue };
         plan.guests.push(GuestPlan {
             name: guest.name.value.clone(),
-            scripts: scripts::plan(host, id, guest, vm, windows, sink),
+            scripts: scripts::plan(host, id, guest, vm, windows),
             setup: setup::plan(host, id, guest, vm, windows, sink),
         });
     }

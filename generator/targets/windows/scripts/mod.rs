@@ -19,7 +19,6 @@
 //! Each takes `--help`, `--dry-run` and `--json`, and ends with 0 (done, or nothing to do), 1 (something failed), 3
 //! (done, and Windows must restart to finish), or 4 (busy: later is better).
 
-mod check;
 mod config;
 
 use crate::diagnostics::Sink;
@@ -70,16 +69,8 @@ const TESTS: &[&str] = &[
     "tests/test-utils.nu",
 ];
 
-/// Plans the scripts of a guest. Reports what Windows, its installers or cargo would not take (MOX0603, MOX0620 to MOX0627).
-pub fn plan(
-    host: &Host,
-    id: Id<Guest>,
-    guest: &Guest,
-    vm: &Vm,
-    windows: &WindowsGuest,
-    sink: &mut Sink,
-) -> Plan {
-    check::check(guest, vm, windows, sink);
+/// Plans the scripts of a guest.
+pub fn plan(host: &Host, id: Id<Guest>, guest: &Guest, vm: &Vm, windows: &WindowsGuest) -> Plan {
     let needed = [
         ("setup.nu", true),
         ("guest-agent.nu", *vm.agent),

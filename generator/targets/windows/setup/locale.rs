@@ -1,52 +1,7 @@
 //! Languages and keyboards in the words of Windows.
 
-use super::editions::is_server;
-use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, Host, Vm, WindowsGuest};
-use crate::value::VmOs;
-
-/// The languages that Windows is displayed in, and whether a server is, too ("Available languages for Windows": "in Windows
-/// Server 2012 and later the user interface is localized only for the 18 languages in bold"). An installation medium has one.
-const DISPLAY: &[(&str, bool)] = &[
-    ("ar-SA", false),
-    ("bg-BG", false),
-    ("cs-CZ", true),
-    ("da-DK", false),
-    ("de-DE", true),
-    ("el-GR", false),
-    ("en-US", true),
-    ("en-GB", false),
-    ("es-ES", true),
-    ("es-MX", false),
-    ("et-EE", false),
-    ("fi-FI", false),
-    ("fr-FR", true),
-    ("fr-CA", false),
-    ("he-IL", false),
-    ("hr-HR", false),
-    ("hu-HU", true),
-    ("it-IT", true),
-    ("ja-JP", true),
-    ("ko-KR", true),
-    ("lt-LT", false),
-    ("lv-LV", false),
-    ("nb-NO", false),
-    ("nl-NL", true),
-    ("pl-PL", true),
-    ("pt-PT", true),
-    ("pt-BR", true),
-    ("ro-RO", false),
-    ("ru-RU", true),
-    ("sk-SK", false),
-    ("sl-SI", false),
-    ("sr-Latn-RS", false),
-    ("sv-SE", true),
-    ("th-TH", false),
-    ("tr-TR", true),
-    ("uk-UA", false),
-    ("zh-CN", true),
-    ("zh-TW", true),
-];
+use crate::facts::windows::languages;
+use crate::model::{Host, Vm, WindowsGuest};
 
 /// Layouts of Proxmox VE's installer as those of Windows ("Keyboard identifiers and input method editors for Windows").
 const KEYBOARDS: &[(&str, &str)] = &[
@@ -113,16 +68,10 @@ pub(super) struct Language {
 
 impl Language {
     /// That of a guest. Its keyboard is its own, else the one that the host's table names, since both are used by the same
-    /// hands, else the one that Windows has for the language. Reports MOX0639.
-    pub(super) fn of(
-        host: &Host,
-        guest: &Guest,
-        vm: &Vm,
-        windows: &WindowsGuest,
-        sink: &mut Sink,
-    ) -> Self {
+    /// hands, else the one that Windows has for the language.
+    pub(super) fn of(host: &Host, vm: &Vm, windows: &WindowsGuest) -> Self {
         let region = windows.locale.0.as_str().to_owned();
-        let display = display_of(guest, vm, windows, &region, sink);
+        let display = languages::display(vm, windows);
         let written = windows.keyboard.as_ref().map(|k| k.value.as_str());
         let keyboard =
             written.or_else(|| host.keyboard.is_written().then(|| host.keyboard.as_str()));
@@ -147,7 +96,7 @@ fn input(region: &str, display: &str, layout: &str) -> String {
         .or_else(|| number(display).map(|number| (display, number)))
         .unwrap_or(("en-US", "0409"));
     let plain = format!("{number}:{layout}");
-    let kin = nearest(language, |_| true);
+    let kin = languages::nearest(language);
     match INPUT_METHODS.iter().find(|(name, _)| *name == kin) {
         Some((_, method)) => format!("{method};{plain}"),
         None => plain,
@@ -163,98 +112,10 @@ fn number(locale: &str) -> Option<&'static str> {
         .map(|(_, number)| number)
 }
 
-/// Whether a Windows is displayed in a language of the table.
-fn has(os: VmOs) -> impl Fn(bool) -> bool {
-    move |server| server || !is_server(os)
-}
-
-/// The language of menus: the one that is written, else the nearest that there is.
-fn display_of(
-    guest: &Guest,
-    vm: &Vm,
-    windows: &WindowsGuest,
-    region: &str,
-    sink: &mut Sink,
-) -> &'static str {
-    let Some(written) = &windows.display_language else {
-        return nearest(region, has(*vm.os));
-    };
-    let near = nearest(written.value.0.as_str(), has(*vm.os));
-    if !near.eq_ignore_ascii_case(written.value.0.as_str()) {
-        sink.push(
-            Diagnostic::new(
-                Code::MOX0639,
-                written.span,
-                format!("no medium of `{}` is in `{}`", *vm.os, written.value.0.as_str()),
-            )
-            .also(
-                vm.os.span,
-                format!("the system of `{}`", guest.name.value),
-            )
-            .help(format!(
-                "take `{near}`, which is the nearest, or leave the key out: dates and numbers come from `locale`"
-            )),
-        );
-    }
-    near
-}
-
-/// The language of menus for a language and region: itself, else its language's first, else that of the United States.
-fn nearest(locale: &str, has: impl Fn(bool) -> bool) -> &'static str {
-    let there = || {
-        DISPLAY
-            .iter()
-            .filter(|(_, server)| has(*server))
-            .map(|(name, _)| *name)
-    };
-    let language = locale.split('-').next().unwrap_or_default();
-    // Traditional characters are Taiwan's medium, and Latin America has one of its own.
-    let region = locale.rsplit('-').next().unwrap_or_default();
-    let shared = match (language, region) {
-        ("zh", "HK" | "MO") => Some("zh-TW"),
-        ("es", "ES") => None,
-        ("es", _) => Some("es-MX"),
-        ("no" | "nn", _) => Some("nb-NO"),
-        _ => None,
-    };
-    there()
-        .find(|other| other.eq_ignore_ascii_case(locale))
-        .or_else(|| shared.and_then(|name| there().find(|other| *other == name)))
-        .or_else(|| there().find(|other| other.split('-').next() == Some(language)))
-        .unwrap_or("en-US")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::value::{KeyboardLayout, SpecString as _};
-
-    #[test]
-    fn menus_have_a_language_that_windows_has() {
-        for (locale, client, server) in [
-            ("en-US", "en-US", "en-US"),
-            ("en-GB", "en-GB", "en-US"),
-            ("de-DE", "de-DE", "de-DE"),
-            ("de-AT", "de-DE", "de-DE"),
-            ("da-DK", "da-DK", "en-US"),
-            ("fr-CA", "fr-CA", "fr-FR"),
-            ("fr-BE", "fr-FR", "fr-FR"),
-            ("en-AU", "en-US", "en-US"),
-            ("es-MX", "es-MX", "es-ES"),
-            ("es-AR", "es-MX", "es-ES"),
-            ("pt-AO", "pt-PT", "pt-PT"),
-            ("zh-HK", "zh-TW", "zh-TW"),
-            ("sr-Latn-RS", "sr-Latn-RS", "en-US"),
-            ("nn-NO", "nb-NO", "en-US"),
-            ("cy-GB", "en-US", "en-US"),
-        ] {
-            assert_eq!(nearest(locale, has(VmOs::Windows11)), client, "{locale}");
-            let found = nearest(locale, has(VmOs::WindowsServer2022));
-            assert_eq!(found, server, "{locale}");
-        }
-        let servers = DISPLAY.iter().filter(|(_, server)| *server).count();
-        assert_eq!((DISPLAY.len(), servers), (38, 18));
-    }
 
     #[test]
     fn a_keyboard_brings_no_language_of_its_own() {
@@ -274,7 +135,7 @@ mod tests {
 
     #[test]
     fn every_language_of_menus_has_a_number() {
-        for (name, _) in DISPLAY {
+        for (name, _) in languages::DISPLAY {
             assert!(number(name).is_some(), "{name}");
         }
         for line in NUMBERS.lines().skip(1) {

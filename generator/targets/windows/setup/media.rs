@@ -2,18 +2,16 @@
 
 use serde::Serialize;
 
-use super::editions::is_server;
 use super::installers::{self, Installer};
 use super::unattend::{self, Driver};
 use super::{Folder, Secrets};
-use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::drives;
 use crate::model::{Guest, Image, Vm, VmDisk, WindowsGuest};
 use crate::output::Mode;
 use crate::powershell;
 use crate::source::Span;
 use crate::template::{BuiltIn, Templates, one_line};
-use crate::value::{Firmware, VmOs};
+use crate::value::Firmware;
 
 /// What stands on the disc besides the answers, and what makes it.
 #[derive(Debug)]
@@ -38,10 +36,8 @@ pub(super) struct Media {
 }
 
 impl Media {
-    /// That of a guest. Reports MOX0634 and MOX0635.
-    pub(super) fn plan(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) -> Self {
-        discs(guest, vm, windows, sink);
-        large(guest, vm, sink);
+    /// That of a guest.
+    pub(super) fn of(guest: &Guest, vm: &Vm, windows: &WindowsGuest) -> Self {
         let system = vm.disks.first().and_then(|disk| {
             let number = drives::setup_number(vm)?;
             Some((number, drives::serial(vm, disk)?, disk.size()?.as_bytes()))
@@ -54,8 +50,8 @@ impl Media {
                 .into_iter()
                 .map(ScriptInstaller::from)
                 .collect(),
-            has_winget: *vm.os != VmOs::WindowsServer2022,
-            is_server: is_server(*vm.os),
+            has_winget: vm.os.brings_winget(),
+            is_server: vm.os.is_windows_server(),
             is_ovmf: match *vm.firmware {
                 Firmware::Ovmf => true,
                 Firmware::Seabios => false,
@@ -146,67 +142,6 @@ impl Media {
 fn windows_lines(name: &str, mut text: String, span: Span, folder: &mut Folder<'_>) {
     text.push('\n');
     folder.add_bytes(name, text.replace('\n', "\r\n").into_bytes(), span);
-}
-
-/// A guest that is not described to have what it is installed from.
-fn discs(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) {
-    let name = &guest.name.value;
-    if *vm.installed {
-        return;
-    }
-    let images: Vec<_> = vm.images.iter().filter_map(|i| i.image.as_ref()).collect();
-    let drivers = |image: &str| {
-        let file = image.rsplit(['/', ':']).next().unwrap_or(image);
-        file.to_ascii_lowercase().contains("virtio")
-    };
-    let (span, message) = match images.first() {
-        None => (
-            windows.span,
-            format!("`{name}` has no disc to be installed from"),
-        ),
-        Some(first) if !images.iter().any(|image| drivers(image.value.as_str())) => (
-            first.span,
-            format!("`{name}` has no disc with the drivers of virtio"),
-        ),
-        Some(first) if images.len() == 1 => (
-            first.span,
-            format!("`{name}` has the drivers of virtio, and no disc of Windows"),
-        ),
-        Some(_) => return,
-    };
-    sink.push(
-        Diagnostic::new(Code::MOX0634, span, message)
-            .note("Setup sees no disk without them, and a disc that is put in by hand is none that it starts from")
-            .help("name both: `iso = [\"local:iso/windows.iso\", \"local:iso/virtio-win.iso\"]`"),
-    );
-}
-
-/// What a BIOS reaches of a disk: 2^32 sectors of 512 bytes (Microsoft's KB 2581408).
-const BIOS_REACHES: u64 = 2 << 40;
-
-fn large(guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    let first = vm.disks.first();
-    let Some((first, size)) = first.and_then(|first| Some((first, first.size()?))) else {
-        return;
-    };
-    if *vm.installed || *vm.firmware != Firmware::Seabios || size.as_bytes() <= BIOS_REACHES {
-        return;
-    }
-    sink.push(
-        Diagnostic::new(
-            Code::MOX0635,
-            size.span,
-            format!(
-                "Windows uses 2 TiB of the {} of `{}`",
-                size.value, first.name.value
-            ),
-        )
-        .also(
-            vm.firmware.span,
-            format!("`{}` starts from it by a BIOS", guest.name.value),
-        )
-        .help("take `firmware = \"ovmf\"`, or a smaller first disk and a second one for the rest"),
-    );
 }
 
 /// A slot of the guest that no drive of the spec takes.

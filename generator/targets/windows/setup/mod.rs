@@ -4,14 +4,12 @@
 //! `bootstrap.ps1`, `build-iso.sh`. The Nushell scripts that the tasks run are the business of the module beside.
 
 mod command_line;
-pub(in crate::targets::windows) mod editions;
 pub mod installers;
 mod locale;
 mod media;
 mod task;
 mod tasks;
 mod unattend;
-mod zones;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, Id, Vm, WindowsGuest};
@@ -36,7 +34,7 @@ pub struct Plan {
     media: media::Media,
 }
 
-/// Plans it. Reports MOX0630 to MOX0639.
+/// Plans it. Reports MOX0630.
 pub fn plan(
     host: &Host,
     id: Id<Guest>,
@@ -45,33 +43,13 @@ pub fn plan(
     windows: &WindowsGuest,
     sink: &mut Sink,
 ) -> Plan {
-    let zone = windows_zone(guest, windows, sink);
     Plan {
-        answers: unattend::Answers::plan(host, guest, vm, windows, zone, sink),
-        media: media::Media::plan(guest, vm, windows, sink),
+        answers: unattend::Answers::of(host, guest, vm, windows),
+        media: media::Media::of(guest, vm, windows),
         guest: guest.name.value.clone(),
         span: guest.name.span,
         tasks: tasks::plan(host, id, vm, windows, sink),
     }
-}
-
-fn windows_zone(guest: &Guest, windows: &WindowsGuest, sink: &mut Sink) -> &'static str {
-    let iana = windows.timezone.as_str();
-    if let Some(zone) = zones::windows_name(iana) {
-        return zone;
-    }
-    let mut diagnostic = Diagnostic::new(
-        Code::MOX0631,
-        windows.timezone.span,
-        format!("Windows has no time zone `{iana}`"),
-    );
-    if !windows.timezone.is_written() {
-        diagnostic = diagnostic.label(format!("`{}` takes the host's zone over", guest.name.value));
-    }
-    sink.push(diagnostic.help(
-        "give the guest the nearest zone that people live in: `timezone = …` in its table `windows`",
-    ));
-    "UTC"
 }
 
 /// The names of the secrets that the disc of answers holds.

@@ -4,10 +4,10 @@
 //! its settings exclude each other. Nothing secret stands in it: `@MOXC_PASSWORD@` and `@MOXC_PRODUCT_KEY@` are filled in
 //! where the disc is made.
 
-use super::editions::{self, Edition, Image, Key, is_server};
 use super::locale::Language;
-use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::drives;
+use crate::facts::windows::editions::{self, Edition, Image, Key};
+use crate::facts::windows::{computer_name, time_zone};
 use crate::model::{Guest, Host, Vm, WindowsGuest};
 use crate::value::{Bus, Firmware, SetupCheck, VmOs};
 use crate::xml::{Document, Element};
@@ -82,24 +82,17 @@ pub(super) fn drivers(vm: &Vm) -> Vec<Driver> {
 }
 
 impl Answers {
-    /// Those of a guest. Reports MOX0632, MOX0633, MOX0636 and MOX0639.
-    pub(super) fn plan(
-        host: &Host,
-        guest: &Guest,
-        vm: &Vm,
-        windows: &WindowsGuest,
-        zone: &'static str,
-        sink: &mut Sink,
-    ) -> Self {
-        let language = Language::of(host, guest, vm, windows, sink);
+    /// Those of a guest.
+    pub(super) fn of(host: &Host, guest: &Guest, vm: &Vm, windows: &WindowsGuest) -> Self {
         Self {
             os: *vm.os,
-            computer: computer_name(guest, windows, sink),
+            computer: computer_name(guest, windows).0.to_owned(),
             user: windows.user.0.clone(),
-            zone,
-            edition: editions::of(guest, vm, windows, language.display, sink),
-            language,
-            disk: system_disk(guest, vm, sink),
+            // Of a zone that Windows does not know, the analysis has told.
+            zone: time_zone(windows).unwrap_or("UTC"),
+            edition: editions::of(vm, windows),
+            language: Language::of(host, vm, windows),
+            disk: system_disk(vm),
             encrypts: *windows.device_encryption,
             bypass: windows.bypass.iter().map(|check| check.value).collect(),
             drivers: drivers(vm),
@@ -251,7 +244,7 @@ impl Answers {
             .with(Element::text("Group", "Administrators"))
             .with(Element::text("Name", &self.user));
         let mut accounts = Element::new("UserAccounts");
-        if is_server(self.os) {
+        if self.os.is_windows_server() {
             // A server asks for this one, whoever else there is.
             accounts = accounts.with(password("AdministratorPassword"));
         }
@@ -443,68 +436,11 @@ fn disk_configuration(disk: SystemDisk) -> Element {
 }
 
 /// The disk that Setup wipes, and how it divides it; nothing where it cannot be told which number it gives that disk.
-fn system_disk(guest: &Guest, vm: &Vm, sink: &mut Sink) -> Option<SystemDisk> {
-    let first = vm.disks.first()?;
-    let Some(number) = drives::setup_number(vm) else {
-        let other = vm
-            .disks
-            .iter()
-            .find(|disk| *disk.bus != *first.bus && matches!(*disk.bus, Bus::Ide | Bus::Sata))?;
-        sink.push(
-            Diagnostic::new(
-                Code::MOX0633,
-                other.name.span,
-                format!(
-                    "the setup of `{}` asks which disk it may wipe",
-                    guest.name.value
-                ),
-            )
-            .label(format!("a disk of the bus `{}`", *other.bus))
-            .also(first.name.span, format!("one of the bus `{}`", *first.bus))
-            .note("Windows numbers disks in the order in which it finds their controllers")
-            .help("give both disks one `bus`"),
-        );
-        return None;
-    };
+fn system_disk(vm: &Vm) -> Option<SystemDisk> {
+    let number = drives::setup_number(vm)?;
     let layout = match *vm.firmware {
         Firmware::Ovmf => Layout::Gpt,
         Firmware::Seabios => Layout::Mbr,
     };
     Some(SystemDisk { number, layout })
-}
-
-/// The name that the machine has in Windows: one that `NetBIOS` can carry, and that no account has.
-fn computer_name(guest: &Guest, windows: &WindowsGuest, sink: &mut Sink) -> String {
-    let (name, span) = match &windows.computer_name {
-        Some(written) => (written.0.as_str(), written.span),
-        None => (guest.name.as_str(), guest.name.span),
-    };
-    // What is installed has its name already.
-    let keeps = windows.computer_name.is_none() && guest.vm().is_some_and(|vm| *vm.installed);
-    let wrong = if keeps {
-        None
-    } else if name.len() > 15 {
-        Some(format!("it has {} characters, at most 15", name.len()))
-    } else if name.bytes().all(|b| b.is_ascii_digit()) {
-        Some("it has digits alone".to_owned())
-    } else if name.eq_ignore_ascii_case(&windows.user.0) {
-        Some("its user has the same name".to_owned())
-    } else {
-        None
-    };
-    if let Some(wrong) = wrong {
-        let mut diagnostic = Diagnostic::new(
-            Code::MOX0632,
-            span,
-            format!("Windows cannot have the name `{name}`"),
-        )
-        .label(wrong);
-        if windows.computer_name.is_none() {
-            diagnostic = diagnostic.help(
-                "give it another one in Windows: `computer-name = \"…\"` in its table `windows`",
-            );
-        }
-        sink.push(diagnostic);
-    }
-    name.to_owned()
 }

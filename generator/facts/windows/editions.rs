@@ -5,23 +5,21 @@
 //! `SurfaceDeploymentAccelerator`, `Languages.xml`), and Setup stops at one that it does not find. Those of servers hold the
 //! flag of the edition (`SERVERSTANDARD`), which is the same everywhere.
 
-use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::model::{Guest, Vm, WindowsGuest};
-use crate::source::Spanned;
-use crate::value::{Line, VmOs};
+use crate::model::{Vm, WindowsGuest};
+use crate::value::VmOs;
 
 /// What Setup is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Edition {
+pub struct Edition {
     /// The image, where a key does not say it.
-    pub(super) image: Option<Image>,
+    pub image: Option<Image>,
     /// The key.
-    pub(super) key: Key,
+    pub key: Key,
 }
 
 /// An image of the medium.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Image {
+pub enum Image {
     /// By its name.
     Name(String),
     /// By its number.
@@ -30,7 +28,7 @@ pub(super) enum Image {
 
 /// The product key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Key {
+pub enum Key {
     /// One that is filled in where the disc is made.
     Secret,
     /// The one of an edition that installs and does not activate.
@@ -62,11 +60,6 @@ const KEYS: &[(&str, &str)] = &[
     ("Enterprise N LTSC", "92NFX-8DJQP-P6BBQ-THF9C-7CG2H"),
 ];
 
-/// Whether it is a server.
-pub(super) fn is_server(os: VmOs) -> bool {
-    matches!(os, VmOs::WindowsServer2022 | VmOs::WindowsServer2025)
-}
-
 /// What the images of an installation medium are called by.
 fn product(os: VmOs) -> &'static str {
     match os {
@@ -90,26 +83,20 @@ fn installation_key(os: VmOs, edition: &str) -> Option<&'static str> {
         .map(|(_, key)| *key)
 }
 
-/// Whether an edition has no remote desktop to log on by: Home in each of its forms ("How to use Remote Desktop").
-pub(in crate::targets::windows) fn is_home(vm: &Vm, windows: &WindowsGuest) -> bool {
+/// Whether an edition has no remote desktop to log on by, and joins no domain: Home in each of its forms ("How to use Remote
+/// Desktop").
+pub fn is_home(vm: &Vm, windows: &WindowsGuest) -> bool {
     let edition = windows.edition.as_ref().map(|edition| edition.as_str());
-    !is_server(*vm.os) && edition.is_some_and(|edition| short(*vm.os, edition).starts_with("Home"))
+    !vm.os.is_windows_server()
+        && edition.is_some_and(|edition| short(*vm.os, edition).starts_with("Home"))
 }
 
-/// That of a guest, whose menus are in the language `display`. Reports MOX0636.
-pub(super) fn of(
-    guest: &Guest,
-    vm: &Vm,
-    windows: &WindowsGuest,
-    display: &str,
-    sink: &mut Sink,
-) -> Edition {
+/// That of a guest.
+pub fn of(vm: &Vm, windows: &WindowsGuest) -> Edition {
     let os = *vm.os;
-    let server = is_server(os);
-    let written = windows.edition.as_ref();
-    let edition = written.map_or(if server { "SERVERSTANDARD" } else { "Pro" }, |e| {
-        e.as_str()
-    });
+    let server = os.is_windows_server();
+    let written = windows.edition.as_ref().map(|edition| edition.as_str());
+    let edition = written.unwrap_or(if server { "SERVERSTANDARD" } else { "Pro" });
     let whole = edition.starts_with("Windows ");
     let key = match (&windows.product_key_secret, server) {
         (Some(_), _) => Key::Secret,
@@ -128,36 +115,7 @@ pub(super) fn of(
         (None, Key::Secret | Key::Installation(_)) if !server && !whole => None,
         (None, Key::Secret | Key::Installation(_) | Key::None) => by_name(),
     };
-    if let (Some(Image::Name(name)), Some(written), false) = (&image, written, server)
-        && !display.starts_with("en-")
-        && !name.is_empty()
-    {
-        by_name_alone(guest, written, name, display, sink);
-    }
     Edition { image, key }
-}
-
-fn by_name_alone(
-    guest: &Guest,
-    written: &Spanned<Line>,
-    name: &str,
-    display: &str,
-    sink: &mut Sink,
-) {
-    sink.push(
-        Diagnostic::new(
-            Code::MOX0636,
-            written.span,
-            format!(
-                "the setup of `{}` looks for an image that is called `{name}`",
-                guest.name.value
-            ),
-        )
-        .note(format!(
-            "images have other names on a medium in `{display}`, and Setup stops where it finds none"
-        ))
-        .help("give its number by `image-index`, or an edition alone, as `\"Pro\"`: that is chosen by its key"),
-    );
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! npm pack cldr-core cldr-bcp47      # or https://github.com/unicode-org/cldr-json
 //! for archive in cldr-*.tgz; do tar -xzf "$archive" --one-top-level="${archive%%-4*}"; done
 //! cargo run --example windows-zones -- cldr-core/package/supplemental/windowsZones.json \
-//!   cldr-bcp47/package/bcp47/timezone.json > generator/targets/windows/setup/zones/zones.txt
+//!   cldr-bcp47/package/bcp47/timezone.json > generator/facts/windows/zones/zones.txt
 //! ```
 #![allow(clippy::disallowed_methods)] // it reads and writes files, as nothing of the compiler does
 
