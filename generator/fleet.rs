@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::analysis::analyse_fleet;
+use crate::analysis::{analyse_cluster, analyse_fleet};
 use crate::compile::{self, Checked};
 use crate::diagnostics::render::Found;
 use crate::diagnostics::{Code, Diagnostic, Lints, Severity, Sink, in_order};
@@ -499,9 +499,14 @@ impl Loader<'_> {
         if hosts.len() < every {
             return;
         }
+        let nodes: Vec<&Host> = hosts.iter().map(|(host, _)| *host).collect();
+        let mut told = of_each(&nodes, analyse_cluster(&nodes));
         let mut sink = Sink::new();
         crate::targets::unite(cluster, hosts, &mut sink);
-        self.tell(sink, &Lints::default());
+        told.push((Lints::default(), sink));
+        for (lints, sink) in told {
+            self.tell(sink, &lints);
+        }
     }
 
     /// One host of a fleet.
@@ -548,11 +553,7 @@ impl Loader<'_> {
         match kinship {
             Kinship::SameCall => {}
             Kinship::Fleet | Kinship::Cluster => {
-                for (at, diagnostic) in analyse_fleet(&hosts, kinship) {
-                    let mut sink = Sink::new();
-                    sink.push(diagnostic);
-                    told.push((hosts[at].lints.clone(), sink));
-                }
+                told.extend(of_each(&hosts, analyse_fleet(&hosts, kinship)));
             }
         }
         for (lints, sink) in told {
@@ -563,6 +564,16 @@ impl Loader<'_> {
     fn tell(&mut self, sink: Sink, lints: &Lints) {
         self.found.extend(sink.finish(lints, self.deny_warnings));
     }
+}
+
+/// What is told of hosts together, each with the levels of the host that it is about.
+fn of_each(hosts: &[&Host], found: Vec<(usize, Diagnostic)>) -> Vec<(Lints, Sink)> {
+    let found = found.into_iter().map(|(at, diagnostic)| {
+        let mut sink = Sink::new();
+        sink.push(diagnostic);
+        (hosts[at].lints.clone(), sink)
+    });
+    found.collect()
 }
 
 /// The fewest hosts of which a remark is said once for all.

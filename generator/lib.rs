@@ -8,8 +8,8 @@
 //! | read | document → [`spec::HostFile`], as written | [`spec`] | `MOX00xx` |
 //! | resolve | as written → [`model::Host`], as understood | [`resolve`] | `MOX01xx`, and others of what a word means |
 //! | derive | what follows from a host → [`facts::Facts`] | [`facts`] | nothing |
-//! | analyse | facts: what spans several parts of a host | [`analysis`] | `MOX02xx` to `MOX07xx`, and `MOX01xx` of what hosts share |
-//! | plan | facts → what each target will say | [`targets`] | what a target cannot say |
+//! | analyse | facts: what spans several parts of a host | [`analysis`] | `MOX02xx` to `MOX07xx`, `MOX01xx` of what hosts share, and others of what goes together |
+//! | plan | facts → what each target will say | [`targets`] | what a target cannot say: units, characters, times of its format, files of the user |
 //! | emit | plan → [`output::FileSet`] | [`targets`] | what a user's template cannot do (`MOX082x`) |
 //! | check | files, held against the schema of their reader | [`check`]; Nix in [`targets::nixos`] | `MOX08xx`: a fault of moxc |
 //! | diff or write | files and a folder → changes, or the disk | [`output`] | what stands in the way |

@@ -51,6 +51,10 @@ const BORDERS: &[(&str, &[&str])] = &[
 /// The targets, of which none names another.
 const TARGETS: &[&str] = &["proxmox", "nixos", "windows", "recovery", "guide", "docs"];
 
+/// Codes that the analysis and a target both report: what a line of `interfaces` is, the analysis reads; whether a file says
+/// an option already, only the target that has printed it knows.
+const OF_BOTH: &[&str] = &["MOX0109"];
+
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("an entry").path();
@@ -60,6 +64,13 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
             found.push(path);
         }
     }
+}
+
+/// Whether a file holds tests alone, or is a program that makes data.
+fn is_aside(name: &str) -> bool {
+    ["tests.rs", "make.rs", "variants.rs"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 /// The code of a file: without comments, and without its tests, which may look everywhere.
@@ -84,9 +95,7 @@ fn no_room_names_one_that_it_must_not_know() {
             .expect("below the root")
             .display()
             .to_string();
-        // Unit tests in files of their own, and the programs that make data.
-        if name.ends_with("tests.rs") || name.ends_with("make.rs") || name.ends_with("variants.rs")
-        {
+        if is_aside(&name) {
             continue;
         }
         let code = code(&file);
@@ -127,6 +136,32 @@ fn no_room_names_one_that_it_must_not_know() {
         }
     }
     assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+/// The codes that a room names.
+fn codes(room: &str) -> BTreeSet<String> {
+    let mut files = Vec::new();
+    let generator = Path::new(env!("CARGO_MANIFEST_DIR")).join("generator");
+    sources(&generator.join(room), &mut files);
+    let files = files
+        .iter()
+        .filter(|file| !is_aside(&file.display().to_string()));
+    let mut found = BTreeSet::new();
+    for file in files {
+        let code = code(file);
+        let named = code.split("Code::").skip(1);
+        let digits = |c: char| c.is_ascii_alphanumeric();
+        found.extend(named.map(|rest| rest.chars().take_while(|c| digits(*c)).collect::<String>()));
+    }
+    found
+}
+
+/// What a target cannot say is another thing than what is wrong with a host, and has another code.
+#[test]
+fn a_code_is_of_the_analysis_or_of_the_targets() {
+    let (analysis, targets) = (codes("analysis"), codes("targets"));
+    let both: Vec<&String> = analysis.intersection(&targets).collect();
+    assert_eq!(both, OF_BOTH);
 }
 
 /// A module by the names on the way to it.

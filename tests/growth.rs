@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use moxc::compile::Compiled;
 use moxc::diagnostics::render::{Format, render};
+use moxc::facts::PciMappings;
 use moxc::fleet::{self, Files};
 use moxc::origin::{Found, Surroundings};
 use moxc::pve::{Section, SectionConfig, SectionFile};
 use moxc::targets::Target;
-use moxc::targets::proxmox::pve::PciMappings;
 use moxc::template::Templates;
 
 use crate::program::call;

@@ -11,7 +11,7 @@ use crate::model::{
 use crate::pve::PveOption;
 use crate::source::Span;
 use crate::value::{
-    AbsolutePath, Bus, ByteSize, ContainerOs, Firmware, GuestPath, HostAddress, SetupCheck, VmOs,
+    AbsolutePath, Bus, ByteSize, ContainerOs, Firmware, HostAddress, SetupCheck, VmOs,
 };
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
@@ -23,9 +23,10 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
             GuestKind::Vm(vm) => {
                 windows_11(guest, vm, sink);
                 secure_boot(guest, vm, sink);
-                shares(guest, vm, sink);
-                raw_shares(guest, vm, sink);
                 slots(guest, vm, sink);
+                if host.complete {
+                    tpm(guest, vm, sink);
+                }
             }
             GuestKind::Container(container) => {
                 let held = !facts.backups.jobs(id).is_empty();
@@ -144,98 +145,21 @@ fn secure_boot(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     );
 }
 
-/// Proxmox VE numbers the shares of a guest `virtiofs0` to `virtiofs9`.
-const MOST_SHARES: usize = 10;
-
-fn shares(guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    if let Some(share) = vm.shares.get(MOST_SHARES) {
-        sink.push(
-            Diagnostic::new(
-                Code::MOX0602,
-                share.span,
-                format!(
-                    "`{}` has {} shares: Proxmox VE has room for {MOST_SHARES}",
-                    guest.name.value,
-                    vm.shares.len()
-                ),
-            )
-            .help("share a folder that holds several of them"),
-        );
+/// A TPM whose state lies nowhere.
+fn tpm(guest: &Guest, vm: &Vm, sink: &mut Sink) {
+    if !*vm.tpm || vm.tpm_state.is_some() {
+        return;
     }
-    let mut places: BTreeMap<String, Span> = BTreeMap::new();
-    for share in vm.shares.iter().filter(|share| !share.mount.is_missing()) {
-        let windows_path = match *share.mount {
-            GuestPath::Unix(_) => false,
-            GuestPath::Drive(_) | GuestPath::Windows(_) => true,
-        };
-        // Of `other` nobody knows which paths it has.
-        let wrong = match *vm.os {
-            VmOs::Windows10
-            | VmOs::Windows11
-            | VmOs::WindowsServer2022
-            | VmOs::WindowsServer2025 => !windows_path,
-            VmOs::Nixos | VmOs::Linux => windows_path,
-            VmOs::Other => false,
-        };
-        if wrong {
-            let (kind, example) = if windows_path {
-                ("a Windows", "`mount = \"/mnt/data\"`")
-            } else {
-                ("a Unix", "`mount = \"Z:\"`")
-            };
-            sink.push(
-                Diagnostic::new(
-                    Code::MOX0603,
-                    share.mount.span,
-                    format!("`{}` is {kind} path", share.mount.value),
-                )
-                .also(
-                    vm.os.span,
-                    format!("`{}` runs `{}`", guest.name.value, vm.os.value),
-                )
-                .help(format!("write {example}")),
-            );
-        }
-        if let Some(first) = places.insert(share.mount.to_string(), share.mount.span) {
-            sink.push(
-                Diagnostic::new(
-                    Code::MOX0604,
-                    share.mount.span,
-                    format!("two shares are mounted at `{}`", share.mount.value),
-                )
-                .also(first, "the first")
-                .help("give each share a place of its own"),
-            );
-        }
-    }
-}
-
-/// Access control lists of Unix on a share of a Windows guest, by a raw option (`PVE::QemuServer::Virtiofs`).
-fn raw_shares(guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    let lists = guest.options.iter().find(|option| {
-        option.key.starts_with("virtiofs")
-            && option
-                .value
-                .split(',')
-                .any(|part| matches!(part, "expose-acl=1" | "expose-acl=on" | "expose-acl=yes"))
-    });
-    if let Some(option) = lists.filter(|_| vm.os.is_windows()) {
-        let parts = option.value.split(',');
-        let rest: Vec<&str> = parts
-            .filter(|part| !part.starts_with("expose-acl="))
-            .collect();
-        sink.push(
-            Diagnostic::new(
-                Code::MOX0016,
-                option.value.span,
-                format!("`expose-acl` for the Windows guest `{}`", guest.name.value),
-            )
-            .also(vm.os.span, "its system")
-            .note("Proxmox VE refuses to start the guest: with these lists Windows cannot mount the folder")
-            .help("leave `expose-acl` out")
-            .replace("leave `expose-acl` out", option.value.span, format!("\"{}\"", rest.join(","))),
-        );
-    }
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0108,
+            vm.tpm.span,
+            format!("no store for the TPM of `{}`", guest.name.value),
+        )
+        .help(
+            "say where its state lies: `tpm = { store = \"…\" }`; or declare a store with `use = \"vm-disks\"`",
+        ),
+    );
 }
 
 /// How many drives Proxmox VE has numbers for, by bus (qm.json: `scsi[n]`, `virtio[n]`, `sata[n]`, `ide[n]`).

@@ -10,6 +10,7 @@ mod host_tasks;
 mod idmaps;
 mod interfaces;
 mod keys;
+mod mappings;
 mod memory;
 mod network;
 mod nixos;
@@ -19,6 +20,7 @@ mod processor;
 mod recovery;
 mod release;
 mod schedules;
+mod shares;
 mod start;
 mod storage;
 mod systems;
@@ -109,9 +111,11 @@ impl Subject {
             Self::Passthrough => {
                 passthrough::check(host, together, sink);
                 usb::check(host, together, sink);
+                mappings::check(facts, sink);
             }
             Self::Guests => {
                 guests::check(facts, sink);
+                shares::check(host, sink);
                 systems::check(host, sink);
                 start::check(host, sink);
                 nixos::check(host, sink);
@@ -153,6 +157,12 @@ pub fn analyse(facts: &Facts<'_>, sink: &mut Sink) {
 /// problem comes with the place of the host that it is about, whose `[lints]` it follows.
 pub fn analyse_fleet(hosts: &[&Host], kinship: Kinship) -> Vec<(usize, Diagnostic)> {
     schedules::backups_of_hosts(hosts, kinship)
+}
+
+/// What only the hosts of a whole cluster show, once each of them is understood. Each problem comes with the place of the
+/// host that it is about, whose `[lints]` it follows.
+pub fn analyse_cluster(hosts: &[&Host]) -> Vec<(usize, Diagnostic)> {
+    nodes::strangers(hosts)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::tree;
 use crate::model::{
     Container, DiskSource, Guest, GuestKind, Host, NixosFlakeUpdate, NixosGuest, Schedule, Vm,
     VmDisk, VolumeSource,
@@ -26,6 +27,9 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     }
     templates(host, sink);
     updates(host, sink);
+    if !host.name.is_missing() {
+        called_like_the_host(host, sink);
+    }
     match *host.platform {
         Platform::Nixos => nixos_host(host, sink),
         Platform::Proxmox => {}
@@ -584,6 +588,22 @@ fn builds(
         .also(container.os.span, "a container without `nesting`")
         .note("Nix builds in a sandbox of its own namespaces, which such a container may not make: every build ends with \"this system does not support the kernel namespaces that are required for sandboxing\"")
         .help("add `features = [\"nesting\"]` to the container, or build without a sandbox: `settings = { \"nix.settings.sandbox\" = false }`"),
+    );
+}
+
+/// A guest whose module would have the name of the host's.
+fn called_like_the_host(host: &Host, sink: &mut Sink) {
+    let Some(guest) = tree::module_namesake(host) else {
+        return;
+    };
+    sink.push(
+        Diagnostic::new(
+            Code::MOX0103,
+            guest.name.span,
+            format!("the guest `{}` has the host's name", guest.name.value),
+        )
+        .also(host.name.span, "the host, which is NixOS too")
+        .help("give the guest another name: both get a module of their name"),
     );
 }
 

@@ -3,6 +3,7 @@
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::{Facts, nodes};
 use crate::model::Host;
+use crate::near::certain;
 use crate::pve::PveOption;
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
@@ -64,4 +65,32 @@ fn jobs(host: &Host, sink: &mut Sink) {
             .help("leave `node` out: in a cluster moxc writes the host's own; a job of another host stands in its spec"),
         );
     }
+}
+
+/// Nodes that a store names and that are no hosts of the cluster: a slip, or a node that somebody else looks after. What a job
+/// names is told where it does not run.
+pub(super) fn strangers(hosts: &[&Host]) -> Vec<(usize, Diagnostic)> {
+    let known: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let mut told = Vec::new();
+    for (at, host) in hosts.iter().enumerate() {
+        for (_, store) in host.storage.stores() {
+            let Some(named) = nodes::named(store.schema()) else {
+                continue;
+            };
+            for name in nodes::names(named).filter(|name| !known.contains(name)) {
+                let diagnostic = Diagnostic::new(
+                    Code::MOX0333,
+                    named.value.span,
+                    format!("the node `{name}` is no host of the fleet"),
+                )
+                .label(format!("`{}` is to be there", store.name().value))
+                .help(match certain(name, known.iter().copied()) {
+                    Some(host) => format!("did you mean `{host}`?"),
+                    None => "correct the name; or allow this warning, if the cluster has a node that no spec is of".to_owned(),
+                });
+                told.push((at, diagnostic));
+            }
+        }
+    }
+    told
 }

@@ -49,6 +49,8 @@ const VOLUMES: &str = "[storage.datasets.vols]\npool = \"rpool\"\nuse = \"vm-dis
 fn each_way_of_a_check_fires_and_its_twin_is_silent() {
     let mut variants = network();
     variants.extend(storage());
+    variants.extend(stores());
+    variants.extend(mappings());
     variants.extend(guests());
     variants.extend(schedules());
     let mut faults = String::new();
@@ -561,6 +563,124 @@ impl Variant {
             ..self
         }
     }
+}
+
+/// What a store cannot be, and a job cannot have.
+fn stores() -> Vec<Variant> {
+    vec![
+        variant(
+            Code::MOX0016,
+            "`mixed` is for volumes and for files",
+            "[storage.datasets.mixed]\npool = \"rpool\"\nuse = [\"vm-disks\", \"@@\"]\n",
+            "iso",
+            "containers",
+        ),
+        variant(
+            Code::MOX0103,
+            "two stores are called `vols`",
+            &format!(
+                "{VOLUMES}[storage.external.@@]\nkind = \"dir\"\npath = \"/mnt/b\"\nuse = \"backups\"\n"
+            ),
+            "vols",
+            "box",
+        ),
+        variant(
+            Code::MOX0004,
+            "the key `target` is missing",
+            "[storage.external.san]\nkind = \"iscsi\"\nuse = \"vm-disks\"\nportal = \"192.168.1.5\"\n@@",
+            "",
+            "target = \"iqn.2024-01.net.example:disks\"\n",
+        ),
+        variant(
+            Code::MOX0330,
+            "`/mnt/größe`",
+            "[storage.external.box]\nkind = \"dir\"\npath = \"/mnt/@@\"\nuse = \"backups\"\n",
+            "größe",
+            "groesse",
+        ),
+        variant(
+            Code::MOX0016,
+            "has no `random-delay`",
+            "[storage.external.box]\nkind = \"dir\"\npath = \"/mnt/b\"\nuse = \"backups\"\n\
+             [schedules.b]\ntask = \"vzdump-backup\"\non = \"01:00\"\nstorage = \"box\"\nkeep = { last = 2 }\n@@",
+            "random-delay = \"5m\"\n",
+            "",
+        ),
+        variant(
+            Code::MOX0108,
+            "no store for the TPM of `web`",
+            &("@@".to_owned() + &vm("web", 100, "tpm = true\n")),
+            "",
+            VOLUMES,
+        ),
+    ]
+}
+
+/// Devices and folders that cannot be mapped, or only under another name.
+fn mappings() -> Vec<Variant> {
+    let share = |dataset: &str| {
+        format!("[[vms.web.shares]]\ndataset = \"{dataset}\"\nmount = \"/mnt/{dataset}\"\n")
+    };
+    let folder =
+        |name: &str| format!("[storage.datasets.{name}]\npool = \"rpool\"\nuse = \"share\"\n");
+    let device = "[hardware.pci.hba]\naddress = \"0b:00.0\"\nclass = \"storage\"\n";
+    vec![
+        variant(
+            Code::MOX0551,
+            "`hba` is passed through by its address alone",
+            &(device.to_owned() + "@@" + &vm("web", 100, "passthrough = [\"hba\"]")),
+            "",
+            "id = \"1000:0097\"\n",
+        ),
+        variant(
+            Code::MOX0551,
+            "`hba` is no mapping, as it has no `id`",
+            &format!("{device}mapping = @@\n"),
+            "true",
+            "false",
+        ),
+        variant(
+            Code::MOX0551,
+            "`stick` is no mapping, as it has no `id`",
+            "[hardware.usb.stick]\nport = \"1-2\"\n@@mapping = true\n",
+            "",
+            "id = \"046d:c52b\"\n",
+        ),
+        variant(
+            Code::MOX0012,
+            "no mapping of the name `hba.0`",
+            &(device.replace("hba", "\"@@\"")
+                + "id = \"1000:0097\"\n"
+                + &vm("web", 100, "passthrough = [\"@@\"]")),
+            "hba.0",
+            "hba-0",
+        ),
+        variant(
+            Code::MOX0012,
+            "no mapping of the name `a.b`",
+            &(folder("\"@@\"") + &vm("web", 100, "") + &share("@@")),
+            "a.b",
+            "ab",
+        ),
+        variant(
+            Code::MOX0012,
+            "is too long for a shared folder",
+            &(folder("@@") + &vm("web", 100, "") + &share("@@")),
+            "a234567890123456789012345678901234567",
+            "a23456789012345678901234567890123456",
+        ),
+        variant(
+            Code::MOX0016,
+            "`web` gets `files` twice",
+            &(folder("files")
+                + &folder("more")
+                + &vm("web", 100, "")
+                + &share("files")
+                + "[[vms.web.shares]]\ndataset = \"@@\"\nmount = \"/mnt/b\"\n"),
+            "files",
+            "more",
+        ),
+    ]
 }
 
 fn guests() -> Vec<Variant> {

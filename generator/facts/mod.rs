@@ -10,6 +10,7 @@ pub(crate) mod groups;
 pub mod hosts_file;
 pub mod kernel;
 pub mod making;
+pub mod mappings;
 pub mod memory;
 pub mod mounts;
 pub mod network;
@@ -29,6 +30,7 @@ pub mod windows;
 
 pub use backups::Backups;
 pub use kernel::Kernel;
+pub use mappings::PciMappings;
 pub use pages::HugePages;
 pub use running::Running;
 pub use tasks::Tasks;
@@ -49,6 +51,8 @@ pub struct Facts<'a> {
     pub kernel: Kernel,
     /// Which volume each disk of a guest is.
     pub volumes: Volumes,
+    /// What guests take of its PCI devices.
+    pub mappings: PciMappings,
     /// Which copies are made of which guest.
     pub backups: Backups,
     /// What the host does at set times.
@@ -66,6 +70,7 @@ impl<'a> Facts<'a> {
             kernel: kernel::of(host, &pages),
             pages,
             backups: Backups::of(host),
+            mappings: PciMappings::of(host),
             tasks: Tasks::of(host, &volumes),
             running,
             volumes,

@@ -27,6 +27,16 @@ pub fn interfaces(host: &Host) -> String {
     of_host(host, "etc/network/interfaces")
 }
 
+/// The guest of NixOS whose module would stand where that of a NixOS host does, on a file system without case, too.
+pub fn module_namesake(host: &Host) -> Option<&Guest> {
+    match *host.platform {
+        Platform::Proxmox => None,
+        Platform::Nixos => host.guests.values().find(|guest| {
+            guest.nixos.is_some() && guest.name.eq_ignore_ascii_case(host.name.as_str())
+        }),
+    }
+}
+
 /// A guest's settings.
 pub fn guest(guest: &Guest) -> String {
     let folder = match guest.kind {

@@ -701,6 +701,21 @@ impl Dataset {
     pub fn holds_volumes(&self) -> bool {
         self.is_for(DatasetUse::VmDisks) || self.is_for(DatasetUse::Containers)
     }
+
+    /// The first of its uses that is for files.
+    pub fn file_use(&self) -> Option<Spanned<DatasetUse>> {
+        let is_of_files = |wanted: DatasetUse| match wanted {
+            DatasetUse::VmDisks | DatasetUse::Containers => false,
+            DatasetUse::Backups
+            | DatasetUse::Share
+            | DatasetUse::Iso
+            | DatasetUse::Templates
+            | DatasetUse::Snippets
+            | DatasetUse::Import => true,
+        };
+        let mut uses = self.uses.iter();
+        uses.find(|wanted| is_of_files(wanted.value)).copied()
+    }
 }
 
 impl Item for Pool {

@@ -1,10 +1,10 @@
 //! The targets: what a host becomes.
 //!
-//! Each plans (`plan(facts, origin, sink)`: what the target will say, in its own words; reports what it cannot say) and
-//! emits (`emit(plan, templates, files, sink)`: files; pure. What is built in cannot fail there, but a user's template
-//! can). Recovery, the guide and the documents have nothing to report of their own, and are planned as they are written; the
-//! documents, which show every other file, are rendered last. What a host is about comes from its [facts](crate::facts); no
-//! target knows another.
+//! Each plans (`plan(facts, origin, sink)`: what the target will say, in its own words; reports what it cannot say, and leaves
+//! to the [analysis](crate::analysis) what is wrong with a host, whatever is printed of it) and emits (`emit(plan, templates,
+//! files, sink)`: files; pure. What is built in cannot fail there, but a user's template can). Recovery, the guide and the
+//! documents have nothing to report of their own, and are planned as they are written; the documents, which show every other
+//! file, are rendered last. What a host is about comes from its [facts](crate::facts); no target knows another.
 
 pub mod about;
 pub mod docs;

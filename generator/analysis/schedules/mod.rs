@@ -99,9 +99,30 @@ fn units_twice(host: &Host, sink: &mut Sink) {
     }
 }
 
+/// What a timer of systemd has, and a backup job of Proxmox VE has not.
+fn unknown_to_jobs(schedule: &Schedule, sink: &mut Sink) {
+    let delay = schedule.random_delay.as_ref().map(|delay| delay.span);
+    let timeout = schedule.timeout.as_ref().map(|timeout| timeout.span);
+    for (key, place) in [("random-delay", delay), ("timeout", timeout)] {
+        let Some(place) = place else { continue };
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0016,
+                place,
+                format!("a backup job of Proxmox VE has no `{key}`"),
+            )
+            .also(schedule.task_span, "runs as such a job")
+            .help("remove the key"),
+        );
+    }
+}
+
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
     units_twice(host, sink);
+    for schedule in host.schedules.values().filter(|s| s.backup().is_some()) {
+        unknown_to_jobs(schedule, sink);
+    }
     let zone = zone_of(host);
     let mut starts = Starts {
         zone: zone.clone(),

@@ -9,6 +9,7 @@ mod places;
 mod pools;
 mod room;
 mod scrubs;
+mod stores;
 
 use crate::diagnostics::Sink;
 use crate::facts::{Facts, space};
@@ -26,6 +27,7 @@ use self::scrubs::scrubs;
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
+    stores::check(host, sink);
     one_disk_twice(host, sink);
     disks_twice(host, sink);
     disks_of_guests(facts, sink);

@@ -36,7 +36,7 @@ mod users;
 use self::user_modules::UserModules;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::each::each;
-use crate::facts::Facts;
+use crate::facts::{Facts, tree};
 use crate::model::{Guest, Id, NixosGuest};
 use crate::nix::options::Alike;
 use crate::nix::{self, Attrs, BuildError, Built};
@@ -90,20 +90,8 @@ pub fn plan(facts: &Facts<'_>, origin: &Origin, sink: &mut Sink) -> Plan {
         }
     }
     if *host.platform == Platform::Nixos {
-        // Both have a file in one folder, on file systems without case, too.
-        let namesake = host.guests.values().find(|guest| {
-            guest.nixos.is_some() && guest.name.eq_ignore_ascii_case(host.name.as_str())
-        });
-        if let Some(guest) = namesake {
-            sink.push(
-                Diagnostic::new(
-                    Code::MOX0103,
-                    guest.name.span,
-                    format!("the guest `{}` has the host's name", guest.name.value),
-                )
-                .also(host.name.span, "the host, which is NixOS too")
-                .help("give the guest another name: both get a module of their name"),
-            );
+        // Both would have a file of that name: the analysis has told.
+        if tree::module_namesake(host).is_some() {
             return plan;
         }
         match host::module(facts) {

@@ -7,10 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostics::{Code, Diagnostic, LintLevel, Sink};
-use crate::facts;
+use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Host, KeptText, Schedule};
-use crate::near::certain;
 use crate::pve::{CannotCarry, Section, SectionConfig, SectionFile};
 use crate::source::Span;
 
@@ -34,7 +32,6 @@ pub fn unite(nodes: &mut [Node<'_>], sink: &mut Sink) {
     tell_different(nodes, "backup job", |plan| &plan.jobs, &[], sink);
     tell_different_options(nodes, sink);
     tell_different_texts(nodes, sink);
-    tell_strangers(nodes, sink);
     unite_stores(nodes, sink);
     for (what, file) in [
         (
@@ -295,38 +292,6 @@ fn is_of_all_nodes(path: &str) -> bool {
     let of_a_node = ["nodes/", "local/", "qemu-server/", "lxc/"];
     path.strip_prefix("etc/pve/")
         .is_some_and(|rest| !of_a_node.iter().any(|own| rest.starts_with(own)))
-}
-
-/// Nodes that a store names and that are no hosts of the fleet: a slip, or a node that somebody else looks after. What a job
-/// names is told where it does not run.
-fn tell_strangers(nodes: &[Node<'_>], sink: &mut Sink) {
-    let hosts: Vec<&str> = nodes.iter().map(|node| node.host.name.as_str()).collect();
-    let code = Code::MOX0333;
-    for node in nodes {
-        // What is told of a whole cluster is told past the levels of its hosts.
-        if node.host.lints.level(code) == Some(LintLevel::Allow) {
-            continue;
-        }
-        for (_, store) in node.host.storage.stores() {
-            let Some(named) = facts::nodes::named(store.schema()) else {
-                continue;
-            };
-            for name in facts::nodes::names(named).filter(|name| !hosts.contains(name)) {
-                sink.push(
-                    Diagnostic::new(
-                        code,
-                        named.value.span,
-                        format!("the node `{name}` is no host of the fleet"),
-                    )
-                    .label(format!("`{}` is to be there", store.name().value))
-                    .help(match certain(name, hosts.iter().copied()) {
-                        Some(host) => format!("did you mean `{host}`?"),
-                        None => "correct the name; or allow this warning, if the cluster has a node that no spec is of".to_owned(),
-                    }),
-                );
-            }
-        }
-    }
 }
 
 /// Each host says of `local` what it puts there itself, unless its spec has a table of it: together they put all of that.

@@ -36,7 +36,6 @@ pub use answer::Answer;
 pub use firewall::Firewall;
 use lines::Making;
 pub use lines::OptionLines;
-pub use mapping::{PciMapping, PciMappings};
 pub use virtiofs::Hook;
 
 /// What will be written.
@@ -108,12 +107,12 @@ impl Plan {
     }
 }
 
-/// Plans Proxmox VE's own files. Reports what they cannot say: MOX0012, MOX0013, MOX0015, MOX0016, MOX0107 to MOX0109,
-/// MOX0551, MOX0720.
+/// Plans Proxmox VE's own files. Reports what they cannot say: numbers in their units (MOX0013), characters (MOX0015),
+/// options of another release, of none, or said already (MOX0107 to MOX0109), times of jobs (MOX0720), and what is kept of
+/// them (MOX0029).
 pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
     let host = facts.host;
     let volumes = &facts.volumes;
-    let mappings = PciMappings::of(host);
     let kept = |name: &str, file, config, sink: &mut Sink| {
         keep::sections(host, &format!("etc/pve/{name}"), file, config, sink)
     };
@@ -123,7 +122,7 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
         let mut config = match &guest.kind {
             GuestKind::Vm(vm) => {
                 hooks.extend(Hook::of(host, guest, vm));
-                qemu::plan(host, id, guest, vm, (volumes, &mappings), sink)
+                qemu::plan(host, id, guest, vm, (volumes, &facts.mappings), sink)
             }
             GuestKind::Container(container) => lxc::plan(host, id, guest, container, volumes, sink),
         };
@@ -138,7 +137,7 @@ pub fn plan(facts: &Facts<'_>, sink: &mut Sink) -> Plan {
     let jobs = jobs::plan(host, sink);
     let jobs = kept("jobs.cfg", SectionFile::Jobs, jobs, sink);
     let mapping = SectionFile::Mapping;
-    let pci = mapping::pci(host, &mappings, sink);
+    let pci = mapping::pci(host, &facts.mappings, sink);
     let pci = kept("mapping/pci.cfg", mapping(MappingKind::Pci), pci, sink);
     let usb = mapping::usb(host, sink);
     let usb = kept("mapping/usb.cfg", mapping(MappingKind::Usb), usb, sink);

@@ -13,13 +13,13 @@ use crate::model::{
 use crate::pve::{
     CannotCarry, ConfigFile, DiskSize, GuestConfig, GuestKind, PropertyString, PveOption,
 };
-use crate::source::Span;
 use crate::value::{Balloon, Bus, EfiType, Firmware, GuestAddress, VmOs};
 
 use super::guest::{common, derived_uuid, mebibytes, trunks};
-use super::mapping::{self, PciMappings};
+use super::mapping;
 use super::options::Options;
 use super::virtiofs::Hook;
+use crate::facts::mappings::{PciMappings, fits};
 use crate::facts::volumes::{Volume, VolumeRole, Volumes};
 use crate::facts::{drives, shares};
 
@@ -212,18 +212,6 @@ fn drives(options: &mut Options<'_>, host: &Host, guest: &Guest, vm: &Vm, volume
             VolumeRole::Rootfs | VolumeRole::Mount(_) => continue,
         };
         options.property(&volume.key, value, place);
-    }
-    if *vm.tpm && vm.tpm_state.is_none() {
-        options.report(
-            Diagnostic::new(
-                Code::MOX0108,
-                vm.tpm.span,
-                format!("no store for the TPM of `{}`", guest.name.value),
-            )
-            .help(
-                "say where its state lies: `tpm = { store = \"…\" }`; or declare a store with `use = \"vm-disks\"`",
-            ),
-        );
     }
     for disk in vm
         .disks
@@ -474,7 +462,7 @@ fn passthrough(
     mappings: &PciMappings,
 ) -> Screen {
     let mut screen = Screen::Emulated;
-    for passed in mappings.of_guest(host, guest) {
+    for passed in mapping::passed(host, guest, mappings) {
         // Windows would put its desktop on the emulated card, which nobody sees. Elsewhere the emulated one stays as a
         // console: `x-vga` also hides from the guest that it is virtual, which costs Linux its paravirtual clock.
         let usual = passed.is_gpu(host)
@@ -519,7 +507,7 @@ fn usb(options: &mut Options<'_>, host: &Host, vm: &Vm) {
             // A name that no mapping can have is told where the device is declared.
             UsbSource::Known(id) => host.hardware.usb[id.value]
                 .option()
-                .filter(|(key, name)| *key != "mapping" || mapping::fits(name)),
+                .filter(|(key, name)| *key != "mapping" || fits(name)),
             UsbSource::Mapping(name) => Some(("mapping", name.value.clone())),
             UsbSource::Host(place) => Some(("host", place.value.clone())),
         };
@@ -562,32 +550,6 @@ fn shares(
     (hook, memory): (Option<&Hook>, Option<u64>),
 ) {
     let release = *host.release;
-    let mut tags: Vec<(&str, Span)> = Vec::new();
-    for share in &vm.shares {
-        let tag = shares::tag(host, share);
-        if let Some((_, first)) = tags.iter().find(|(known, _)| *known == tag) {
-            options.report(
-                Diagnostic::new(
-                    Code::MOX0016,
-                    share.dataset.span,
-                    format!("`{}` gets `{tag}` twice", guest.name.value),
-                )
-                .also(*first, "here too")
-                .help("a guest mounts a shared folder by its dataset's name: share it once"),
-            );
-        }
-        if tag.len() > shares::LONGEST_TAG {
-            options.report(
-                Diagnostic::new(
-                    Code::MOX0012,
-                    share.dataset.span,
-                    format!("`{tag}` is too long for a shared folder"),
-                )
-                .help("a virtio-fs tag has 36 bytes at most: shorten the dataset's name"),
-            );
-        }
-        tags.push((tag, share.dataset.span));
-    }
     let native = vm
         .shares
         .iter()
@@ -595,7 +557,7 @@ fn shares(
     for (at, share) in native.enumerate() {
         let value = PropertyString::with_default(shares::tag(host, share))
             .and_then(|value| value.with("cache", "auto"));
-        if mapping::fits(shares::tag(host, share)) {
+        if fits(shares::tag(host, share)) {
             options.property(&format!("virtiofs{at}"), value, share.span);
         }
     }

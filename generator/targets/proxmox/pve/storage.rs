@@ -1,14 +1,13 @@
 //! `storage.cfg`: where Proxmox VE finds and puts volumes, images and backups.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::diagnostics::Sink;
 use crate::facts::Volumes;
 use crate::model::{
     Dataset, External, ExternalPlace, GuestKind, Host, Id, Keep, Local, Lvm, Store, StoreRef,
 };
-use crate::pve::schema::OptionSchema;
 use crate::pve::{
     CannotCarry, PropertyString, PveOption, Release, Section, SectionConfig, SectionFile,
     check_option,
@@ -24,14 +23,13 @@ pub(super) fn plan(host: &Host, volumes: &Volumes, sink: &mut Sink) -> SectionCo
     let mut config = SectionConfig::new(SectionFile::Storage);
     let place = host.storage.local.name.span;
     let mut sections = vec![(local(host, volumes, sink), place)];
-    let mut names: BTreeMap<&str, Store<'_>> = BTreeMap::new();
+    let mut names = BTreeSet::new();
     for (id, store) in host.storage.stores() {
         let name = store.name();
-        if let Some(first) = names.get(name.value.as_str()) {
-            report_twice(store, *first, sink);
+        // Of two stores of one name, the analysis has told.
+        if !names.insert(name.value.as_str()) {
             continue;
         }
-        names.insert(&name.value, store);
         let section = match (id, store) {
             (StoreRef::Dataset(id), Store::Dataset(dataset)) => of_dataset(host, id, dataset, sink),
             (_, Store::Lvm(lvm)) => of_lvm(host, lvm, sink),
@@ -46,26 +44,6 @@ pub(super) fn plan(host: &Host, volumes: &Volumes, sink: &mut Sink) -> SectionCo
         }
     }
     config
-}
-
-fn report_twice(store: Store<'_>, first: Store<'_>, sink: &mut Sink) {
-    let label = |store: Store<'_>| match store {
-        Store::Dataset(_) => "a dataset",
-        Store::Lvm(_) => "a store of LVM",
-        Store::External(_) => "a store elsewhere",
-        Store::Local(_) => "Proxmox VE's own",
-    };
-    let name = store.name();
-    sink.push(
-        Diagnostic::new(
-            Code::MOX0103,
-            name.span,
-            format!("two stores are called `{}`", name.value),
-        )
-        .label(label(store))
-        .also(first.name().span, label(first))
-        .help("rename one: each is the storage of its name in Proxmox VE"),
-    );
 }
 
 /// Proxmox VE's own store. Where the spec has no table of it, the file says of it only what is put there from here:
@@ -90,7 +68,7 @@ fn local(host: &Host, volumes: &Volumes, sink: &mut Sink) -> Option<Section> {
         storage.disabled(&stated.disabled);
         storage.keep(stated.keep.as_ref());
     }
-    storage.finish(place)
+    storage.finish()
 }
 
 /// The contents of what the host puts into `local`: disks, root file systems, backups, hook scripts.
@@ -187,8 +165,8 @@ impl<'a> Storage<'a> {
         }
     }
 
-    /// Adds what the spec says by Proxmox VE's own names, and looks for what the kind of storage needs besides.
-    fn finish(mut self, table: Span) -> Option<Section> {
+    /// Adds what the spec says by Proxmox VE's own names.
+    fn finish(mut self) -> Option<Section> {
         let mut section = self.section.take()?;
         for option in self.schema {
             let checked = check_option(
@@ -204,48 +182,7 @@ impl<'a> Storage<'a> {
                 report_refusal(&error, option.value.span, self.sink);
             }
         }
-        // What a key of moxc's own says is missing only where it was refused, which was reported.
-        for option in ["portal", "target"] {
-            let schema = section.config_file().option(option);
-            if schema.is_some_and(OptionSchema::is_required) && section.get(option).is_none() {
-                self.sink.push(
-                    Diagnostic::new(
-                        Code::MOX0004,
-                        table,
-                        format!("the key `{option}` is missing"),
-                    )
-                    .label("in this table")
-                    .note(format!("{} needs it", section.config_file())),
-                );
-            }
-        }
         Some(section)
-    }
-
-    /// The folder of a storage of the kind `dir`. Proxmox VE skips the whole section where it dislikes one (`DirPlugin.pm`,
-    /// `check_config`).
-    fn folder(&mut self, path: &str, place: Span) {
-        let odd = path
-            .chars()
-            .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '/' | '_' | '.' | '@')));
-        match odd {
-            None => self.set("path", path, place),
-            Some(odd) => self.sink.push(
-                Diagnostic::new(
-                    Code::MOX0330,
-                    place,
-                    format!("Proxmox VE takes no folder `{path}` as a storage"),
-                )
-                .label(if odd.is_control() || odd.is_whitespace() {
-                    format!("{odd:?}")
-                } else {
-                    format!("`{odd}`")
-                })
-                .help(
-                    "letters without accents, digits, and `-`, `_`, `.`, `@` between the slashes",
-                ),
-            ),
-        }
     }
 
     fn keep(&mut self, keep: Option<&Spanned<Keep>>) {
@@ -313,32 +250,15 @@ fn of_dataset(host: &Host, id: Id<Dataset>, dataset: &Dataset, sink: &mut Sink) 
             .mountpoint
             .as_ref()
             .map_or(name.span, |path| path.span);
-        storage.folder(mountpoint.as_str(), path_place);
+        storage.set("path", mountpoint, path_place);
         storage.set("content", words, place);
         // Else a pool that is not imported would fill the root file system.
         storage.set("is_mountpoint", 1, name.span);
         storage.disabled(&dataset.disabled);
-        return storage.finish(dataset.span);
+        return storage.finish();
     }
-    let volumes = |wanted: DatasetUse| match wanted {
-        DatasetUse::VmDisks | DatasetUse::Containers => true,
-        DatasetUse::Backups
-        | DatasetUse::Share
-        | DatasetUse::Iso
-        | DatasetUse::Templates
-        | DatasetUse::Snippets
-        | DatasetUse::Import => false,
-    };
-    if let Some(files) = dataset.uses.iter().find(|wanted| !volumes(wanted.value)) {
-        sink.push(
-            Diagnostic::new(
-                Code::MOX0016,
-                files.span,
-                format!("the dataset `{}` is for volumes and for files", name.value),
-            )
-            .also(name.span, "one storage of Proxmox VE")
-            .help("a storage of volumes holds no files: declare a second dataset for them"),
-        );
+    // One storage of Proxmox VE is for volumes or for files; of one for both, the analysis has told.
+    if dataset.file_use().is_some() {
         return None;
     }
     let mut storage = Storage::new(kind, name, name.span, *host.release, &dataset.schema, sink);
@@ -350,7 +270,7 @@ fn of_dataset(host: &Host, id: Id<Dataset>, dataset: &Dataset, sink: &mut Sink) 
         storage.set("blocksize", block_size(block.as_bytes()), block.span);
     }
     storage.disabled(&dataset.disabled);
-    storage.finish(dataset.span)
+    storage.finish()
 }
 
 fn of_lvm(host: &Host, lvm: &Lvm, sink: &mut Sink) -> Option<Section> {
@@ -364,7 +284,7 @@ fn of_lvm(host: &Host, lvm: &Lvm, sink: &mut Sink) -> Option<Section> {
     }
     storage.set("content", words, place);
     storage.disabled(&lvm.disabled);
-    storage.finish(lvm.span)
+    storage.finish()
 }
 
 /// A power of two as ZFS and Proxmox VE take it: `16k`, `1m`.
@@ -433,14 +353,14 @@ fn of_external(host: &Host, external: &External, sink: &mut Sink) -> Option<Sect
             }
         }
         ExternalPlace::Dir { path, device, .. } => {
-            storage.folder(path.as_str(), path.span);
+            storage.set("path", &path.value, path.span);
             if device.is_some() || *external.removable {
                 // While the disk is away, the store is offline and nothing is written below its folder.
                 storage.set("is_mountpoint", 1, path.span);
             }
         }
         ExternalPlace::Btrfs { path } => {
-            storage.folder(path.as_str(), path.span);
+            storage.set("path", &path.value, path.span);
             if *external.removable {
                 storage.set("is_mountpoint", 1, path.span);
             }
@@ -477,5 +397,5 @@ fn of_external(host: &Host, external: &External, sink: &mut Sink) -> Option<Sect
     }
     storage.disabled(&external.disabled);
     storage.keep(external.keep.as_ref());
-    storage.finish(external.span)
+    storage.finish()
 }

@@ -256,6 +256,7 @@ fn seconds_of(
     Some(seconds)
 }
 
+/// Tells a schedule that is sound, and that the format of a task cannot carry.
 fn cannot_express(
     schedule: &Schedule,
     guest: &Guest,
