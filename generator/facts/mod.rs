@@ -33,8 +33,11 @@ pub use kernel::Kernel;
 pub use mappings::PciMappings;
 pub use pages::HugePages;
 pub use running::Running;
+pub use space::Space;
 pub use tasks::Tasks;
 pub use volumes::{Volume, VolumeRole, Volumes};
+
+use std::sync::OnceLock;
 
 use crate::model::Host;
 
@@ -57,6 +60,8 @@ pub struct Facts<'a> {
     pub backups: Backups,
     /// What the host does at set times.
     pub tasks: Tasks<'a>,
+    /// Worked out for who asks: it costs most, and few do.
+    space: OnceLock<Space<'a>>,
 }
 
 impl<'a> Facts<'a> {
@@ -74,6 +79,13 @@ impl<'a> Facts<'a> {
             tasks: Tasks::of(host, &volumes),
             running,
             volumes,
+            space: OnceLock::new(),
         }
+    }
+
+    /// What volumes and datasets take of the room that there is.
+    pub fn space(&self) -> &Space<'a> {
+        self.space
+            .get_or_init(|| Space::of(self.host, &self.volumes))
     }
 }

@@ -65,6 +65,23 @@ pub fn of_disks<'a>(disks: impl IntoIterator<Item = &'a Disk>) -> Room {
     }
 }
 
+/// What guests and datasets take of the room that there is.
+#[derive(Debug)]
+pub struct Space<'a> {
+    /// Every volume whose size is known.
+    pub volumes: Vec<Sized<'a>>,
+    /// What every pool offers and what is planned on it; pools of which a disk's size is unknown are left out.
+    pub pools: BTreeMap<Id<Pool>, Planned<'a>>,
+}
+
+impl<'a> Space<'a> {
+    pub(super) fn of(host: &'a Host, all: &Volumes) -> Self {
+        let volumes = volumes(host, all);
+        let pools = plans(host, &volumes);
+        Self { volumes, pools }
+    }
+}
+
 /// What is planned on a pool.
 #[derive(Debug)]
 pub struct Planned<'a> {
@@ -165,8 +182,7 @@ impl Sized<'_> {
     }
 }
 
-/// Every volume whose size is known.
-pub fn volumes<'a>(host: &'a Host, all: &Volumes) -> Vec<Sized<'a>> {
+fn volumes<'a>(host: &'a Host, all: &Volumes) -> Vec<Sized<'a>> {
     let mut volumes = Vec::new();
     for (id, guest) in host.guests.iter() {
         for volume in all.of_guest(id) {
@@ -274,8 +290,7 @@ fn capacity(host: &Host, pool: &Pool) -> Option<(Geometry, PoolCapacity)> {
     Some((geometry, pool_capacity(vdevs)))
 }
 
-/// What every pool offers and what is planned on it; pools of which a disk's size is unknown are left out.
-pub fn plans<'a>(host: &'a Host, volumes: &[Sized<'_>]) -> BTreeMap<Id<Pool>, Planned<'a>> {
+fn plans<'a>(host: &'a Host, volumes: &[Sized<'_>]) -> BTreeMap<Id<Pool>, Planned<'a>> {
     let mut plans = BTreeMap::new();
     if !host.complete {
         return plans;

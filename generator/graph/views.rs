@@ -28,13 +28,13 @@ pub fn of(view: View, facts: &Facts<'_>) -> Graph {
     builder.graph
 }
 
-struct Builder<'h> {
+struct Builder<'h, 'f> {
     host: &'h Host,
-    facts: &'h Facts<'h>,
+    facts: &'f Facts<'h>,
     graph: Graph,
 }
 
-impl Builder<'_> {
+impl Builder<'_, '_> {
     fn the_host(&mut self) -> String {
         let span = self.host.name.span;
         let label = self.host.fqdn();

@@ -12,7 +12,7 @@ mod scrubs;
 mod stores;
 
 use crate::diagnostics::Sink;
-use crate::facts::{Facts, space};
+use crate::facts::{Facts, Space};
 
 use self::backups::{into_a_guest, nothing_outside, same_pool};
 use self::cache::{cache_bounds, cache_size};
@@ -51,15 +51,14 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     one_place(host, sink);
     hidden_datasets(host, sink);
     shares_of_root(host, sink);
-    let volumes = space::volumes(host, &facts.volumes);
-    let plans = space::plans(host, &volumes);
-    for plan in plans.values() {
+    let Space { volumes, pools } = facts.space();
+    for plan in pools.values() {
         promised(plan, sink);
         nearly_full(plan, sink);
         overcommitted(plan, sink);
     }
-    lvm::check(host, &volumes, sink);
-    snapshots(host, &volumes, &plans, sink);
+    lvm::check(host, volumes, sink);
+    snapshots(host, volumes, pools, sink);
     for (_, dataset) in host.storage.datasets.iter() {
         limits(dataset, sink);
         padding(host, dataset, sink);
@@ -67,6 +66,6 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     same_pool(host, sink);
     nothing_outside(host, sink);
     cache_bounds(host, sink);
-    cache_size(host, &plans, sink);
+    cache_size(host, pools, sink);
     scrubs(host, sink);
 }

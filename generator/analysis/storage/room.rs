@@ -336,7 +336,7 @@ pub(super) fn padding(host: &Host, dataset: &Dataset, sink: &mut Sink) {
 mod tests {
     use std::fmt::Write as _;
 
-    use crate::facts::{Volumes, space};
+    use crate::facts::Facts;
 
     /// The pool and the volumes of OpenZFS 2.3.9's own figures: raidz1 of four disks of 8 TB offers 23104508133376 bytes;
     /// a thick volume of 100 GiB reserves 118817125376 with blocks of 16 KiB and 107796234240 with 64 KiB.
@@ -359,10 +359,9 @@ mod tests {
                  [vms.a]\nos = \"linux\"\nvmid = 100\nmemory = \"1 GiB\"\n\
                  [vms.a.disks]\none = {{ dataset = \"vols\", size = \"100 GiB\" }}\ntwo = {{ dataset = \"vols\", size = \"100 GiB\" }}\n"
             ));
-            let volumes = space::volumes(&host, &Volumes::of(&host));
-            let plans = space::plans(&host, &volumes);
+            let facts = Facts::of(&host);
             let (id, _) = host.storage.pools.iter().nth(1).expect("the second pool");
-            let plan = &plans[&id];
+            let plan = &facts.space().pools[&id];
             (
                 plan.usable.as_bytes(),
                 plan.firm_sum().as_bytes(),

@@ -236,8 +236,7 @@ fn pools(facts: &Facts<'_>, lines: &Lines) -> Table {
         "#Can grow to",
     ];
     let mut table = Table::new("What the pools offer", &columns).or("The host has no ZFS pool.");
-    let volumes = space::volumes(host, &facts.volumes);
-    for plan in space::plans(host, &volumes).values() {
+    for plan in facts.space().pools.values() {
         let disks = plan.pool.disks.iter();
         let raw = space::of_disks(disks.map(|disk| &host.hardware.disks[disk.value]));
         let growth: ByteSize = plan.growth.iter().map(|(_, size)| *size).sum();
@@ -262,8 +261,7 @@ fn pools(facts: &Facts<'_>, lines: &Lines) -> Table {
 fn planned(facts: &Facts<'_>, lines: &Lines) -> Table {
     let columns = ["Pool", "What", "How", "#Size"];
     let mut table = Table::new("What is planned on them", &columns).or("Nothing is planned.");
-    let volumes = space::volumes(facts.host, &facts.volumes);
-    for plan in space::plans(facts.host, &volumes).values() {
+    for plan in facts.space().pools.values() {
         let pool = &plan.pool.name.value;
         let kept = plan.firm.iter().map(|row| (row, "kept free at once"));
         let grown = plan.growth.iter().map(|row| (row, "grows at most to"));
