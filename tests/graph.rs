@@ -126,3 +126,33 @@ fn a_plan_is_a_picture() {
     let details = node.expect("the guest")["details"].to_string();
     assert!(details.contains("cores: 8 → 6"), "{details}");
 }
+
+/// Snapshots are of a group of guests where they hold a disk of one: a dataset above is enough, its own without what lies
+/// below is not.
+#[test]
+fn snapshots_are_drawn_where_they_hold_a_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spec = folder.path().join("host.toml");
+    let path = spec.to_str().expect("a path");
+    let of = |datasets: &str, recursive: bool| {
+        let text = format!(
+            "[host]\nname = \"pve1\"\nrelease = \"9.2\"\ntimezone = \"Europe/Berlin\"\n\
+             [hardware.memory]\nsize = \"64 GiB\"\n\
+             [hardware.disks.one]\nkind = \"nvme\"\nsize = \"1 TB\"\ndevice = \"/dev/disk/by-id/nvme-1\"\n\
+             [storage.pools.tank]\nlayout = \"single\"\ndisks = [\"one\"]\n\
+             [storage.datasets]\nall = {{ pool = \"tank\", path = \"all\", use = \"share\" }}\n\
+             vols = {{ pool = \"tank\", path = \"all/vols\", use = \"vm-disks\" }}\n\
+             [vms.web]\nos = \"linux\"\nvmid = 100\nmemory = \"1 GiB\"\ndisks.root = {{ dataset = \"vols\", size = \"8 GiB\" }}\n\
+             [schedules.snap]\ntask = \"zfs-snapshot\"\non = \"daily\"\ndatasets = [\"{datasets}\"]\n\
+             recursive = {recursive}\nkeep = {{ last = 2 }}\n"
+        );
+        fs::write(&spec, text).expect("a spec");
+        let drawn = graph(&[path, "--view", "flow"]);
+        let edges = drawn["edges"].as_array().expect("edges");
+        edges.iter().any(|edge| edge["kind"] == "snapshot")
+    };
+    assert!(of("vols", true));
+    assert!(of("all", true));
+    assert!(!of("vols", false));
+    assert!(!of("all", false));
+}
