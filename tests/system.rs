@@ -140,6 +140,102 @@ fn nothing_of_the_spec_makes_ifupdown2_take_the_file_for_a_template() {
 }
 
 #[test]
+fn a_bridge_that_goes_down_takes_no_rule_of_another_with_it() {
+    let bridge = |name: &str, network: u8| {
+        format!("[network.bridges.{name}]\naddress = \"10.0.{network}.1/24\"\nnat = \"vmbr0\"\n\n")
+    };
+    let guest = |name: &str, id: u16, bridge: &str, network: u8| {
+        format!(
+            "[containers.{name}]\nvmid = {id}\nos = \"debian\"\nmemory = \"512 MiB\"\nfeatures = [\"nesting\"]\ntemplate = \"local:vztmpl/d.tar.zst\"\nrootfs = {{ size = \"4 GiB\", store = \"local\" }}\nnetwork = [{{ bridge = \"{bridge}\", address = \"10.0.{network}.2/24\", gateway = \"10.0.{network}.1\", firewall = true }}]\n\n"
+        )
+    };
+    let host = |platform: &str, second: bool| {
+        let mut text = format!(
+            "[host]\nname = \"h\"\nrelease = \"9.1\"\ntimezone = \"UTC\"\n{platform}\n[hardware.nics.lan]\ninterface = \"eno1\"\n\n[network.bridges.vmbr0]\nports = [\"lan\"]\naddress = \"192.0.2.10/24\"\ngateway = \"192.0.2.1\"\n\n{}{}",
+            bridge("vmbr1", 1),
+            guest("a", 101, "vmbr1", 1)
+        );
+        if second {
+            text.push_str(&bridge("vmbr2", 2));
+            text.push_str(&guest("b", 102, "vmbr2", 2));
+        }
+        emit("h.toml", &text, &[])
+    };
+    let interfaces = |second| text(&host("", second), "proxmox/etc/network/interfaces");
+    // What a line of the file does to the rules, as iptables does it: `-I` and `-A` add one, `-D` removes one.
+    let run = |rules: &mut Vec<String>, command: &str| {
+        for one in command.split(" || ") {
+            let (head, rule) = one.split_once("ING ").expect("a chain");
+            let rule = rule.trim_end_matches(" 2>/dev/null").to_owned();
+            let at = rules.iter().position(|there| *there == rule);
+            match head
+                .split_whitespace()
+                .find(|word| word.starts_with('-') && *word != "-t")
+            {
+                Some("-C") if at.is_some() => return,
+                Some("-C") => {}
+                Some("-I" | "-A") => rules.push(rule),
+                Some("-D") => {
+                    rules.remove(at.expect("the rule is there"));
+                }
+                other => panic!("{other:?} in {command}"),
+            }
+        }
+    };
+    let file = interfaces(true);
+    let lines = |name: &str, key: &str| -> Vec<String> {
+        let stanza = file
+            .split(&format!("iface {name} "))
+            .nth(1)
+            .expect("a stanza");
+        let stanza = stanza.split("\n\n").next().expect("a text");
+        let lines = stanza
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix(key));
+        lines.map(|line| line.trim().to_owned()).collect()
+    };
+    let mut rules = Vec::new();
+    // Up, and `ifreload`, which runs `post-up` again; then the one goes.
+    for name in ["vmbr1", "vmbr2", "vmbr1", "vmbr2"] {
+        for line in lines(name, "post-up") {
+            run(&mut rules, &line);
+        }
+    }
+    let zones = |rules: &[String]| {
+        rules
+            .iter()
+            .filter(|rule| rule.contains("--zone 1"))
+            .count()
+    };
+    assert_eq!(zones(&rules), 2, "{rules:?}");
+    for (name, left) in [("vmbr1", 1), ("vmbr2", 0)] {
+        for line in lines(name, "post-down") {
+            run(&mut rules, &line);
+        }
+        assert_eq!(zones(&rules), left, "{rules:?}");
+    }
+    assert_eq!(rules, Vec::<String>::new());
+    // One bridge alone has the line of Proxmox's own documentation.
+    let alone = interfaces(false);
+    assert!(
+        alone.contains("-I PREROUTING -i fwbr+ -j CT --zone 1\n"),
+        "{alone}"
+    );
+    // On NixOS all rules come and go together: one serves both.
+    let nixos = host("platform = \"nixos\"\nstate-version = \"25.11\"\n", true);
+    let files = nixos
+        .iter()
+        .filter(|file| file.path.as_str().starts_with("nixos/"));
+    let set: usize = files
+        .map(|file| {
+            let text = String::from_utf8_lossy(&file.contents).into_owned();
+            text.matches("-I PREROUTING -i fwbr+").count()
+        })
+        .sum();
+    assert_eq!(set, 1);
+}
+
+#[test]
 fn both_engines_give_the_same_text_for_every_template() {
     for (name, spec) in specs() {
         let file = format!("{name}.toml");

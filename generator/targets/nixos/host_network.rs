@@ -415,12 +415,15 @@ fn internal_port(interface: &HostInterface) -> Result<Attrs, BuildError> {
 /// Shared ways out and forwarded ports: the rules that a Debian host has, in the chains that NixOS empties before it fills
 /// them again.
 fn packet_rules(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
-    let rules: Vec<network::PacketRule> = host
-        .network
-        .bridges
-        .iter()
-        .flat_map(|(id, _)| network::packet_rules(host, id))
-        .collect();
+    let mut rules: Vec<network::PacketRule> = Vec::new();
+    for (id, _) in host.network.bridges.iter() {
+        for rule in network::packet_rules(host, id) {
+            // All come and go together, so one serves every bridge that needs it.
+            if !rules.contains(&rule) {
+                rules.push(rule);
+            }
+        }
+    }
     if rules.is_empty() {
         return Ok(());
     }

@@ -246,7 +246,7 @@ impl File<'_> {
         };
         let leg = self.host.network.leg(LegId::Bridge(id));
         let mut families = self.families(leg);
-        for (rule, add) in facts::packet_rules(self.host, id)
+        for (rule, add) in own_rules(self.host, id)
             .iter()
             .flat_map(|rule| [(rule, true), (rule, false)])
         {
@@ -468,6 +468,25 @@ fn ip(v6: bool) -> Command {
     } else {
         Command::new("ip")
     }
+}
+
+/// The rules that a bridge sets when it comes up, and takes back when it goes. One that another bridge needs too is set by
+/// each under its own name: neither finds the other's in its own place, nor takes it away.
+fn own_rules(host: &Host, id: Id<Bridge>) -> Vec<facts::PacketRule> {
+    let others: Vec<facts::PacketRule> = host
+        .network
+        .bridges
+        .iter()
+        .filter(|(other, bridge)| *other != id && !*bridge.external)
+        .flat_map(|(other, _)| facts::packet_rules(host, other))
+        .collect();
+    let mut rules = facts::packet_rules(host, id);
+    for rule in rules.iter_mut().filter(|rule| others.contains(rule)) {
+        let name = &host.network.bridges[id].name.value;
+        let words = ["-m", "comment", "--comment", name];
+        rule.words.extend(words.map(str::to_owned));
+    }
+    rules
 }
 
 /// A rule as a command of `iptables`, with `-A`, `-C` or `-D`.
