@@ -15,6 +15,8 @@ the dumps in this:
 * options that the newest release no longer has are kept with "until" alone: their value is not
   judged, but an older host may still carry them;
 * regular expressions are rewritten where Perl and Rust's regex crate differ;
+* a number without a least value is at least 0: threads, rates and sizes that Proxmox takes below it fail
+  where they are used (`zstd --threads=-5`, QEMU's limits of a drive);
 * every interfaces option carries both ifupdown2's limits and Proxmox's own.
 
 Run it again when a release brings options; the diff then reads like a change log.
@@ -29,6 +31,10 @@ RELEASES = ["8.0", "8.1", "8.2", "8.3", "8.4", "9.0", "9.1", "9.2"]
 
 # What a pattern needs to mean the same to the regex crate (bytes, Unicode off).
 PERL = [("(?>", "(?:"), ("\\0", "\\x00"), ("{,", "{0,"), ("\\/", "/")]
+
+
+# Numbers that may be below 0: a device in no IOMMU group has -1.
+SIGNED = {"iommugroup"}
 
 
 # Raw LXC keys pve-container takes beyond those that the dump probed.
@@ -118,6 +124,8 @@ class Packer:
         for key in ("enum", "minimum", "maximum", "minLength", "maxLength", "format", "requires"):
             if key in spec:
                 out[key] = spec[key]
+        if spec.get("type") in ("integer", "number") and "enum" not in spec and name not in SIGNED:
+            out.setdefault("minimum", 0)
         if "default" in spec:
             out["default"] = text_of(spec["default"])
         # Facts about the option itself, its values and its attributes.

@@ -409,6 +409,28 @@ fn takes_what_the_reference_guests_say() {
 }
 
 #[test]
+fn refuses_counts_below_nothing_that_proxmox_takes() {
+    use FaultKind::TooSmall;
+    let job = ConfigFile::Job("vzdump");
+    for file in [job, ConfigFile::Vzdump] {
+        refused(file, R92, "zstd", "-5", TooSmall, "-5");
+        refused(file, R92, "pigz", "-1", TooSmall, "-1");
+        for key in ["zstd", "pigz", "bwlimit", "lockwait", "stopwait", "ionice"] {
+            assert_eq!(check_option(file, R92, key, "0"), Ok(()), "{key}");
+            assert!(check_option(file, R92, key, "-1").is_err(), "{key}");
+        }
+    }
+    let (qm, pct) = (ConfigFile::Qm, ConfigFile::Pct);
+    refused(qm, R92, "scsi0", "a:b,iops_rd=-1", TooSmall, "-1");
+    refused(qm, R92, "scsi0", "a:b,mbps=-0.5", TooSmall, "-0.5");
+    refused(pct, R92, "net0", "name=eth0,rate=-1", TooSmall, "-1");
+    // A device in no group has -1.
+    let card = "id=10de:2684,iommugroup=-1,node=a,path=0000:01:00";
+    let mapping = ConfigFile::Mapping(MappingKind::Pci);
+    assert_eq!(check_option(mapping, R92, "map", card), Ok(()));
+}
+
+#[test]
 fn refuses_what_fails_only_at_the_guests_start() {
     use FaultKind::*;
     let qm = ConfigFile::Qm;
