@@ -421,8 +421,22 @@ fn refuses_counts_below_nothing_that_proxmox_takes() {
         }
     }
     let (qm, pct) = (ConfigFile::Qm, ConfigFile::Pct);
-    refused(qm, R92, "scsi0", "a:b,iops_rd=-1", TooSmall, "-1");
-    refused(qm, R92, "scsi0", "a:b,mbps=-0.5", TooSmall, "-0.5");
+    refused(
+        qm,
+        R92,
+        "scsi0",
+        "local-zfs:vm-100-disk-0,iops_rd=-1",
+        TooSmall,
+        "-1",
+    );
+    refused(
+        qm,
+        R92,
+        "scsi0",
+        "local-zfs:vm-100-disk-0,mbps=-0.5",
+        TooSmall,
+        "-0.5",
+    );
     refused(pct, R92, "net0", "name=eth0,rate=-1", TooSmall, "-1");
     // A device in no group has -1.
     let card = "id=10de:2684,iommugroup=-1,node=a,path=0000:01:00";
