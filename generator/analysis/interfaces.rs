@@ -31,11 +31,16 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     for (id, bond) in host.network.bonds.iter() {
         bond_below_bridge(host, id, bond, sink);
     }
-    raw_lines(host, sink);
-    vxlans(host, sink);
-    passed_over(host, sink);
-    raw_stanzas(host, sink);
-    said_to_ifupdown(host, sink);
+    match *host.platform {
+        Platform::Proxmox => {
+            raw_lines(host, sink);
+            vxlans(host, sink);
+            passed_over(host, sink);
+            raw_stanzas(host, sink);
+        }
+        // Nobody reads them there: what ifupdown2 would make of one is no advice.
+        Platform::Nixos => said_to_ifupdown(host, sink),
+    }
 }
 
 // ---------------------------------------------------------------- what an address is on
@@ -422,6 +427,10 @@ fn ovs_ports(host: &Host, bridge: &Bridge, sink: &mut Sink) {
         let PortDevice::Bond(id) = port.device else {
             continue;
         };
+        // A NixOS host has no such bond at all, which is told once.
+        if *host.platform == Platform::Nixos {
+            continue;
+        }
         let bond = &host.network.bonds[id];
         let known = match *bond.mode {
             BondMode::ActiveBackup | BondMode::BalanceXor | BondMode::Lacp => true,
@@ -784,15 +793,43 @@ fn own_interfaces(host: &Host) -> BTreeMap<String, Span> {
     own
 }
 
+/// What says to systemd-networkd what a line says to ifupdown2.
+fn on_nixos(key: Option<&str>) -> String {
+    let option = match key {
+        // systemd-networkd listens by itself, whatever the kernel was told of forwarding.
+        Some("accept-ra") => {
+            return "remove it: the host listens to routers where `address6` is `\"auto\"` or `\"dhcp\"`, also while it forwards for guests, and nowhere else".to_owned();
+        }
+        Some("metric") => {
+            return "remove it; a route with a metric is one of `routes`: `{ to, via, metric }`"
+                .to_owned();
+        }
+        Some("autoconf") => "networks.<name>.ipv6AcceptRAConfig.UseAutonomousPrefix",
+        Some("privext") => "networks.<name>.networkConfig.IPv6PrivacyExtensions",
+        Some("dad-attempts") => "networks.<name>.networkConfig.IPv6DuplicateAddressDetection",
+        Some("bridge-fd") => "netdevs.<name>.bridgeConfig.ForwardDelaySec",
+        Some("bond-miimon") => "netdevs.<name>.bondConfig.MIIMonitorSec",
+        Some(key) if is_reserved(key) && key != "ovs-options" => {
+            return "remove it: the spec has a key for it, as `address`, `gateway`, `ports`, `mtu`, `vids`, `mode` or `vlan`; further addresses are `addresses`".to_owned();
+        }
+        Some(_) | None => {
+            return "remove it here, and set the options of `systemd.network` in a module of your own beside the generated one".to_owned();
+        }
+    };
+    format!(
+        "remove it here, and set `systemd.network.{option}` in a module of your own beside the generated one"
+    )
+}
+
 /// Raw lines are ifupdown2's, which a NixOS host does not have.
 fn said_to_ifupdown(host: &Host, sink: &mut Sink) {
-    if *host.platform != Platform::Nixos {
-        return;
-    }
     let stanzas = host.network.raw_stanzas(&host.kept);
-    let stanzas = stanzas.into_iter().map(|text| text.span);
-    let places = lines_of(host).map(|(line, _)| line.span).chain(stanzas);
-    for place in places {
+    let stanzas = stanzas.into_iter().map(|text| (text.span, None));
+    let lines = lines_of(host).map(|(line, _)| {
+        let key = stanza_line(line.value.as_str()).map(|(key, _)| key.replace('_', "-"));
+        (line.span, key)
+    });
+    for (place, key) in lines.chain(stanzas) {
         sink.push(
             Diagnostic::new(
                 Code::MOX0228,
@@ -800,7 +837,7 @@ fn said_to_ifupdown(host: &Host, sink: &mut Sink) {
                 "a raw line for ifupdown2 on a NixOS host",
             )
             .note("the host's network is made by systemd-networkd")
-            .help("remove it here, and set the options of `systemd.network` in a module of your own beside the generated one"),
+            .help(on_nixos(key.as_deref())),
         );
     }
     for bridge in host.network.bridges.values().filter(|b| b.is_ovs()) {

@@ -169,7 +169,7 @@ fn not_of_ovs(body: &BridgeSpec, kind: Span, sink: &mut Sink) {
         (
             "stp",
             body.stp.map(|s| s.span),
-            "remove it, or say it raw: `extra = [\"ovs_extra set bridge NAME stp_enable=true\"]`",
+            "remove it, or say it to Open vSwitch: `extra = [\"ovs_extra set bridge NAME stp_enable=true\"]`, and on a NixOS host `networking.vswitches.NAME.extraOvsctlCmds` in a module of your own",
         ),
     ];
     for (key, span, help) in written {
