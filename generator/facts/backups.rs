@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::Volume;
 use crate::model::{Dataset, Guest, Host, Id, Schedule};
+use crate::source::Span;
 
 /// The copies that a host makes of its guests.
 #[derive(Debug)]
@@ -12,12 +13,14 @@ pub struct Backups {
     jobs: Vec<Vec<Id<Schedule>>>,
     /// For each dataset, the schedules that take snapshots of the volumes in it.
     snapshots: Vec<Vec<Id<Schedule>>>,
+    /// Where each of them names the dataset, or one above it.
+    named: Vec<Vec<Span>>,
 }
 
 impl Backups {
     pub(super) fn of(host: &Host) -> Self {
         let mut jobs = vec![Vec::new(); host.guests.len()];
-        let mut taken: HashMap<String, Vec<Id<Schedule>>> = HashMap::new();
+        let mut taken: HashMap<String, Vec<(Id<Schedule>, Span)>> = HashMap::new();
         for (id, schedule) in host.schedules.iter().filter(|(_, s)| *s.enabled) {
             if let Some(task) = schedule.backup() {
                 for guest in task.guests.iter() {
@@ -31,7 +34,7 @@ impl Backups {
             if let Some(task) = schedule.snapshots().filter(|task| *task.recursive) {
                 for dataset in &task.datasets {
                     let own = taken.entry(host.zfs_name(dataset.value)).or_default();
-                    own.push(id);
+                    own.push((id, dataset.span));
                 }
             }
         }
@@ -46,13 +49,15 @@ impl Backups {
                 .flatten()
                 .copied()
                 .collect();
-            all.sort_unstable();
-            all.dedup();
-            all
+            all.sort_by_key(|(id, _)| *id);
+            all.dedup_by_key(|(id, _)| *id);
+            all.into_iter().unzip()
         });
+        let (snapshots, named) = snapshots.unzip();
         Self {
             jobs,
-            snapshots: snapshots.collect(),
+            snapshots,
+            named,
         }
     }
 
@@ -65,5 +70,15 @@ impl Backups {
     pub fn snapshots(&self, volume: &Volume) -> &[Id<Schedule>] {
         let of = |dataset: Id<Dataset>| self.snapshots[dataset.index()].as_slice();
         volume.dataset().map_or(&[], of)
+    }
+
+    /// The schedules that run and take snapshots of the volumes in a dataset, each with the place where it names the dataset
+    /// or one above it.
+    pub fn snapshots_in(
+        &self,
+        dataset: Id<Dataset>,
+    ) -> impl Iterator<Item = (Id<Schedule>, Span)> + '_ {
+        let places = self.named[dataset.index()].iter().copied();
+        self.snapshots[dataset.index()].iter().copied().zip(places)
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
         overcommitted(plan, sink);
     }
     lvm::check(host, volumes, sink);
-    snapshots(host, volumes, pools, sink);
+    snapshots(facts, volumes, pools, sink);
     for (_, dataset) in host.storage.datasets.iter() {
         limits(dataset, sink);
         padding(host, dataset, sink);

@@ -1,11 +1,13 @@
 //! What fits: amounts, limits, snapshots and padding.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::Facts;
 use crate::facts::space::{Planned, Room, Sized, geometry, volume_block};
-use crate::model::{Dataset, Host, Id, Pool};
+use crate::model::{Dataset, Host, Id, Pool, Schedule};
+use crate::source::Span;
 use crate::value::{ByteSize, DatasetUse};
 use crate::zfs::{PoolCapacity, VdevShape};
 
@@ -209,57 +211,81 @@ pub(super) fn limits(dataset: &Dataset, sink: &mut Sink) {
     );
 }
 
-/// A snapshot of a thick volume keeps what it holds, and the volume still reserves its whole size beside it.
+/// A snapshot of a thick volume keeps what it holds, and the volume still reserves its whole size beside it. What shares a
+/// pool shares its room, whichever schedule takes the snapshots.
 pub(super) fn snapshots(
-    host: &Host,
+    facts: &Facts<'_>,
     volumes: &[Sized<'_>],
     plans: &BTreeMap<Id<Pool>, Planned<'_>>,
     sink: &mut Sink,
 ) {
-    let mut told = BTreeSet::new();
-    for schedule in host.schedules.values().filter(|s| *s.enabled) {
-        // A volume lies below its dataset.
-        let Some(task) = schedule.snapshots().filter(|task| *task.recursive) else {
-            continue;
-        };
-        for named in &task.datasets {
-            let dataset = &host.storage.datasets[named.value];
-            let Some(plan) = plans
-                .get(&dataset.pool.value)
-                .filter(|_| !*dataset.thin && told.insert(named.value))
-            else {
-                continue;
-            };
-            let block = volume_block(host, dataset);
-            let own: Vec<(String, ByteSize)> = volumes
-                .iter()
-                .filter(|volume| volume.block && volume.dataset() == Some(named.value))
-                .map(|volume| {
-                    (
-                        format!("{}, written once over", volume.name()),
-                        plan.geometry.thick_volume(volume.size, block),
-                    )
-                })
-                .collect();
-            let more: ByteSize = own.iter().map(|(_, size)| *size).sum();
-            let kept = plan.firm_sum();
-            // What does not fit even without a snapshot is told already.
-            if own.is_empty() || kept > plan.usable || kept + more <= plan.usable {
+    let host = facts.host;
+    for (pool, plan) in plans {
+        let mut rows = plan.firm.clone();
+        let (mut more, mut datasets) = (ByteSize::default(), Vec::new());
+        for volume in volumes.iter().filter(|volume| volume.block) {
+            let Some(id) = volume.dataset() else { continue };
+            let dataset = &host.storage.datasets[id];
+            let is_taken = facts.backups.snapshots_in(id).next().is_some();
+            if dataset.pool.value != *pool || *dataset.thin || !is_taken {
                 continue;
             }
-            let mut rows = plan.firm.clone();
-            rows.extend(own);
-            sink.push(
-                Diagnostic::new(
-                    Code::MOX0311,
-                    named.span,
-                    format!(
-                        "snapshots of the thick volumes in `{}` fail when these are full",
-                        dataset.name.value
-                    ),
-                )
-                .label(format!("taken by `{}`", schedule.name.value))
-                .also(dataset.thin.span, "`thin = false`")
+            let block = volume_block(host, dataset);
+            let size = plan.geometry.thick_volume(volume.size, block);
+            rows.push((format!("{}, written once over", volume.name()), size));
+            more = more + size;
+            if !datasets.contains(&id) {
+                datasets.push(id);
+            }
+        }
+        let kept = plan.firm_sum();
+        // What does not fit even without a snapshot is told already.
+        if kept > plan.usable || kept + more <= plan.usable {
+            continue;
+        }
+        let mut places: Vec<(Id<Schedule>, Span)> = Vec::new();
+        for place in datasets
+            .iter()
+            .flat_map(|id| facts.backups.snapshots_in(*id))
+        {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        let mut places = places.into_iter().take(MOST_PLACES).map(|(id, span)| {
+            let name = &host.schedules[id].name.value;
+            (span, format!("taken by `{name}`"))
+        });
+        let Some((place, label)) = places.next() else {
+            continue;
+        };
+        let names: Vec<String> = datasets
+            .iter()
+            .map(|id| format!("`{}`", host.storage.datasets[*id].name.value))
+            .collect();
+        let mut diagnostic = Diagnostic::new(
+            Code::MOX0311,
+            place,
+            format!(
+                "snapshots of the thick volumes in {} fail when these are full",
+                names.join(", ")
+            ),
+        )
+        .label(label);
+        for (place, label) in places {
+            diagnostic = diagnostic.also(place, label);
+        }
+        for id in datasets.iter().take(MOST_PLACES) {
+            let thin = &host.storage.datasets[*id].thin;
+            diagnostic = diagnostic.also(thin.span, "`thin = false`");
+        }
+        let help = if datasets.len() == 1 {
+            "make the dataset `thin = true`, or the volumes smaller"
+        } else {
+            "make the datasets `thin = true`, or the volumes smaller"
+        };
+        sink.push(
+            diagnostic
                 .note(sum_table(
                     "kept already, and what a first snapshot of full volumes keeps beside it:",
                     &rows,
@@ -271,11 +297,13 @@ pub(super) fn snapshots(
                 ))
                 .note(comes_from(plan))
                 .note("a snapshot keeps the blocks that the volume holds, and the volume reserves its whole size for new ones: ZFS refuses a snapshot for which that does not fit")
-                .help("make the dataset `thin = true`, or the volumes smaller"),
-            );
-        }
+                .help(help),
+        );
     }
 }
+
+/// How many places of a kind one message shows.
+const MOST_PLACES: usize = 4;
 
 /// How far below a layout's best, in thousandths, blocks may lie.
 const PADDING: u64 = 50;
