@@ -1338,9 +1338,47 @@ fn schedules() -> Vec<Variant> {
         variant(
             Code::MOX0707,
             "no backup covers `web`",
-            &format!("{web}{job}guests = @@\n"),
-            "[]",
-            "[\"web\"]",
+            &format!("{web}{job}@@"),
+            "exclude = [\"web\"]\n",
+            "guests = [\"web\"]\n",
+        ),
+        variant(
+            Code::MOX0311,
+            "snapshots of the thick volumes in `vols` fail",
+            "[storage.datasets.top]\npool = \"rpool\"\npath = \"a\"\nuse = \"share\"\n\
+             [storage.datasets.vols]\npool = \"rpool\"\npath = \"a/vols\"\nuse = \"vm-disks\"\nthin = false\n\
+             [vms.a]\nos = \"linux\"\nvmid = 100\nmemory = \"1 GiB\"\n\
+             [vms.a.disks]\nroot = { dataset = \"vols\", size = \"500 GiB\" }\n\
+             [schedules.s]\ntask = \"zfs-snapshot\"\non = \"daily\"\ndatasets = [\"top\"]\nrecursive = @@\nkeep = { daily = 7 }\n",
+            "true",
+            "false",
+        ),
+        variant(
+            Code::MOX0311,
+            "snapshots of the thick volumes in `one`, `two` fail",
+            "[storage.datasets.one]\npool = \"rpool\"\nuse = \"vm-disks\"\nthin = false\n\
+             [storage.datasets.two]\npool = \"rpool\"\nuse = \"vm-disks\"\nthin = false\n\
+             [vms.a]\nos = \"linux\"\nvmid = 100\nmemory = \"1 GiB\"\n\
+             [vms.a.disks]\nroot = { dataset = \"one\", size = \"250 GiB\" }\ndata = { dataset = \"two\", size = \"250 GiB\" }\n\
+             [schedules.s]\ntask = \"zfs-snapshot\"\non = \"daily\"\ndatasets = [\"one\"@@]\nkeep = { daily = 7 }\n",
+            ", \"two\"",
+            "",
+        ),
+        variant(
+            Code::MOX0743,
+            "`b` is about no guest",
+            &format!("{web}{job}@@"),
+            "exclude = [\"web\"]\n",
+            "",
+        ),
+        variant(
+            Code::MOX0743,
+            "`s` is about no guest",
+            &format!(
+                "{web}[schedules.s]\ntask = \"windows-maintenance\"\non = \"weekly\"\nenabled = @@\n"
+            ),
+            "true",
+            "false",
         ),
         variant(
             Code::MOX0709,

@@ -51,6 +51,7 @@ impl Resolver<'_> {
             return None;
         };
         self.check_keys(kind, body);
+        self.empty_lists(body);
         let task = self.task(kind.value, body)?;
         Some(Schedule {
             name: name.clone(),
@@ -89,6 +90,27 @@ impl Resolver<'_> {
             .disks
             .find_all(references(body.disks.as_ref()), self.sink);
         self.storage(body);
+    }
+
+    /// A list that names nothing: the schedule would run, and do nothing.
+    fn empty_lists(&mut self, body: &ScheduleSpec) {
+        let names = body.guests.as_ref().and_then(|guests| match &guests.value {
+            GuestList::Names(names) => Some((guests.span, names.is_empty())),
+            GuestList::All => None,
+        });
+        let lists = [&body.datasets, &body.pools, &body.disks];
+        let lists = lists
+            .into_iter()
+            .flatten()
+            .map(|list| (list.span, list.value.is_empty()));
+        for (place, is_empty) in lists.chain(names) {
+            if is_empty {
+                self.sink.push(
+                    Diagnostic::new(Code::MOX0021, place, "the list is empty")
+                        .help("name at least one"),
+                );
+            }
+        }
     }
 
     fn check_keys(&mut self, kind: Spanned<TaskKind>, body: &ScheduleSpec) {

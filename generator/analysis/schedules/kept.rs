@@ -7,7 +7,7 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::space::pool_offers;
 use crate::model::{
     BackupRehearsal, ExternalPlace, Guest, GuestKind, Host, Id, Keep, Kept, MountSource, Placement,
-    Schedule, StoreRef,
+    Schedule, StoreRef, VzdumpBackup,
 };
 use crate::source::Spanned;
 use crate::value::ByteSize;
@@ -50,20 +50,36 @@ fn coverage(host: &Host, sink: &mut Sink) {
         if backed_up[id.index()] {
             continue;
         }
-        let help = if jobs == 0 {
-            "add a schedule with `task = \"vzdump-backup\"`; or write `backup = false` in the guest's table if it needs none"
-        } else {
-            "add it to a backup's `guests`; or write `backup = false` in its table if it needs none"
-        };
-        sink.push(
-            Diagnostic::new(
-                Code::MOX0707,
-                guest.name.span,
-                format!("no backup covers `{}`", guest.name.value),
-            )
-            .help(help),
+        let diagnostic = Diagnostic::new(
+            Code::MOX0707,
+            guest.name.span,
+            format!("no backup covers `{}`", guest.name.value),
         );
+        let off = switched_off(host).find(|(_, task)| task.guests.iter().any(|held| held == id));
+        sink.push(match off {
+            Some((job, _)) => off_here(job, diagnostic).help(format!(
+                "switch `{}` on again: remove `enabled = false`; or write `backup = false` in the guest's table if it needs none",
+                job.name.value
+            )),
+            None if jobs == 0 => diagnostic.help("add a schedule with `task = \"vzdump-backup\"`; or write `backup = false` in the guest's table if it needs none"),
+            None => diagnostic.help("add it to a backup's `guests`; or write `backup = false` in its table if it needs none"),
+        });
     }
+}
+
+/// The backup jobs that would run, were they not switched off.
+fn switched_off(host: &Host) -> impl Iterator<Item = (&Schedule, &VzdumpBackup)> {
+    let off = host.schedules.values().filter(|job| !*job.enabled);
+    off.filter_map(|job| Some((job, job.backup()?)))
+}
+
+/// Shows the job that would have done it.
+fn off_here(job: &Schedule, diagnostic: Diagnostic) -> Diagnostic {
+    let name = &job.name.value;
+    diagnostic.also(
+        job.enabled.span,
+        format!("`{name}` would, and is switched off"),
+    )
 }
 
 /// Guests that a backup names, and whose own table says that they want none.
@@ -290,18 +306,26 @@ fn rehearsals(host: &Host, sink: &mut Sink) {
             let store = storage.value.map_or(String::new(), |store| {
                 host.storage.store(store).name().value.clone()
             });
-            sink.push(
-                Diagnostic::new(
-                    Code::MOX0711,
-                    guest.span,
-                    format!(
-                        "nothing backs up `{}` to `{store}`",
-                        host.guests[guest.value].name.value
-                    ),
-                )
-                .also(storage.span, "the rehearsal looks here")
-                .help("name a store that a backup of this guest goes to"),
-            );
+            let diagnostic = Diagnostic::new(
+                Code::MOX0711,
+                guest.span,
+                format!(
+                    "nothing backs up `{}` to `{store}`",
+                    host.guests[guest.value].name.value
+                ),
+            )
+            .also(storage.span, "the rehearsal looks here");
+            let off = switched_off(host).find(|(_, task)| {
+                let held = task.guests.iter().any(|held| held == guest.value);
+                held && task.storage.value == storage.value
+            });
+            sink.push(match off {
+                Some((job, _)) => off_here(job, diagnostic).help(format!(
+                    "switch `{}` on again: remove `enabled = false`; or name a store that a backup of this guest goes to",
+                    job.name.value
+                )),
+                None => diagnostic.help("name a store that a backup of this guest goes to"),
+            });
         }
     }
 }

@@ -151,6 +151,63 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     }
     meetings::check(facts, &timed, &zone, sink);
     kept::check(host, sink);
+    for schedule in host.schedules.values() {
+        about_nobody(host, schedule, sink);
+    }
+}
+
+/// How many guests one message shows the place of.
+const MOST_PLACES: usize = 4;
+
+/// A schedule for all guests that it can be about, of which there is none.
+fn about_nobody(host: &Host, schedule: &Schedule, sink: &mut Sink) {
+    let Some(guests) = schedule.task.guests() else {
+        return;
+    };
+    let of_windows =
+        schedule.windows_update().is_some() || schedule.windows_maintenance().is_some();
+    let why = if schedule.backup().is_some() {
+        "no guest is left to back up"
+    } else if schedule.nixos_update().is_some() {
+        "no guest runs NixOS"
+    } else if of_windows {
+        "no guest runs Windows"
+    } else {
+        "no guest fits it"
+    };
+    let help = if schedule.backup().is_none() {
+        "remove it until there is one, or switch it off: `enabled = false`"
+    } else if host.guests.is_empty() {
+        // There may be some that the spec does not know: the job is about these.
+        return;
+    } else {
+        "take a guest out of `exclude`, remove a `backup = false`, or switch the job off: `enabled = false`"
+    };
+    // Of names, each that does not fit has been told.
+    if !host.complete || !*schedule.enabled || !guests.all || guests.iter().next().is_some() {
+        return;
+    }
+    let place = if guests.is_written() {
+        guests.span
+    } else {
+        schedule.name.span
+    };
+    let mut diagnostic = Diagnostic::new(
+        Code::MOX0743,
+        place,
+        format!("`{}` is about no guest", schedule.name.value),
+    )
+    .label(why);
+    if let Some(task) = schedule.backup() {
+        let out = task.exclude.iter().map(|guest| (guest.span, guest.value));
+        let own = host.guests.iter().filter(|(_, guest)| !*guest.backup);
+        let own = own.map(|(id, guest)| (guest.backup.span, id));
+        for (place, id) in out.chain(own).take(MOST_PLACES) {
+            let name = &host.guests[id].name.value;
+            diagnostic = diagnostic.also(place, format!("`{name}` is left out"));
+        }
+    }
+    sink.push(diagnostic.help(help));
 }
 
 /// Whether a schedule runs at all.

@@ -44,17 +44,31 @@ pub(super) fn scrubs(host: &Host, sink: &mut Sink) {
     }
     for (id, pool) in host.storage.pools.iter() {
         let Some((mut times, span)) = starts.remove(&id) else {
-            sink.push(
-                Diagnostic::new(
-                    Code::MOX0323,
-                    pool.name.span,
-                    format!("nothing scrubs `{}`", pool.name.value),
-                )
-                .note(
-                    "what is never read goes bad unseen, until a disk fails and the copy is needed",
-                )
-                .help("add a schedule with `task = \"zfs-scrub\"` and `on = \"monthly\"`"),
-            );
+            let diagnostic = Diagnostic::new(
+                Code::MOX0323,
+                pool.name.span,
+                format!("nothing scrubs `{}`", pool.name.value),
+            )
+            .note("what is never read goes bad unseen, until a disk fails and the copy is needed");
+            let off = host.schedules.values().find(|schedule| {
+                let scrub = schedule.scrub().filter(|_| !*schedule.enabled);
+                scrub.is_some_and(|scrub| scrub.pools.iter().any(|pool| pool.value == id))
+            });
+            sink.push(match off {
+                Some(schedule) => {
+                    let name = &schedule.name.value;
+                    diagnostic
+                        .also(
+                            schedule.enabled.span,
+                            format!("`{name}` would, and is switched off"),
+                        )
+                        .help(format!(
+                            "switch `{name}` on again: remove `enabled = false`"
+                        ))
+                }
+                None => diagnostic
+                    .help("add a schedule with `task = \"zfs-scrub\"` and `on = \"monthly\"`"),
+            });
             continue;
         };
         times.sort_unstable();
