@@ -44,6 +44,17 @@ pub(super) fn hex_pair(text: &str) -> Option<(u16, u16)> {
     Some((number(first)?, number(second)?))
 }
 
+/// How a pair that is written otherwise is written: `0x10de:0x2504`, `10de2504` and `10de 2504` are `10de:2504`.
+pub(super) fn hex_pair_meant(text: &str) -> Option<String> {
+    let bare = text.to_ascii_lowercase().replace("0x", "");
+    let bare = bare.trim_matches(|c: char| matches!(c, '[' | ']' | ' '));
+    let (first, second) = bare
+        .split_once([':', ' ', '-', '/', '.'])
+        .or_else(|| bare.split_at_checked(4))?;
+    let pair = format!("{}:{}", first.trim(), second.trim());
+    hex_pair(&pair).map(|_| pair)
+}
+
 /// Vendor and device of a PCI function: `10de:2504`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PciId {
@@ -67,8 +78,11 @@ impl SpecString for PciId {
         hex_pair(text)
             .map(|(vendor, device)| Self { vendor, device })
             .ok_or_else(|| {
-                ValueError::whole(text, format!("`{text}` is not a PCI id"))
-                    .help("`lspci -nn` prints it in brackets: `[10de:2504]`")
+                let error = ValueError::whole(text, format!("`{text}` is not a PCI id"));
+                match hex_pair_meant(text) {
+                    Some(meant) => error.help(format!("write `\"{meant}\"`")),
+                    None => error.help("write vendor and device, four hexadecimal digits each without `0x`, as `lspci -nn` prints them in brackets: `[10de:2504]`"),
+                }
             })
     }
 
@@ -102,6 +116,18 @@ mod tests {
         );
         for text in ["10de", "10de:", "10de:25041", "ä:1"] {
             assert!(text.parse::<PciId>().is_err(), "{text}");
+        }
+        for (text, help) in [
+            ("0x10de:0x2504", "write `\"10de:2504\"`"),
+            ("10DE2504", "write `\"10de:2504\"`"),
+            ("[10de:2504]", "write `\"10de:2504\"`"),
+            ("10de 2504", "write `\"10de:2504\"`"),
+            ("0x10de", "write vendor and device, four"),
+            ("10de:250", "write vendor and device, four"),
+            ("0xä", "write vendor and device, four"),
+        ] {
+            let told = text.parse::<PciId>().unwrap_err().help.unwrap();
+            assert!(told.starts_with(help), "{text}: {told}");
         }
     }
 }

@@ -169,14 +169,18 @@ impl SpecString for ByteSize {
         let (whole, fraction) = number
             .split_once('.')
             .map_or((number, None), |(w, f)| (w, Some(f)));
+        // The bytes of 16 EiB are one more than 64 bits count.
+        let too_large = || {
+            ValueError::whole(text, format!("{text} is too large"))
+                .help("a size is less than 16384 PiB")
+        };
         let whole: u64 = whole.parse().map_err(|_| {
             if whole.is_empty() {
                 wrong()
             } else {
-                ValueError::at(0..digits, format!("{text} is more than 16 EiB"))
+                too_large()
             }
         })?;
-        let too_large = || ValueError::whole(text, format!("{text} is more than 16 EiB"));
         let mut bytes = whole.checked_mul(*factor).ok_or_else(too_large)?;
         if let Some(fraction) = fraction {
             if fraction.is_empty() || fraction.contains('.') || fraction.len() > 15 {
@@ -229,8 +233,17 @@ mod tests {
             *"write `\"32 GiB\"`,"
         );
         assert_eq!("1.2.3 GiB".parse::<ByteSize>().unwrap_err().range, 0..5);
-        assert!("99999999999 TiB".parse::<ByteSize>().is_err());
-        assert!("99999999999999999999999 B".parse::<ByteSize>().is_err());
+        for text in [
+            "16384 PiB",
+            "99999999999 TiB",
+            "18446744073709551616 B",
+            "99999999999999999999999 B",
+        ] {
+            let error = text.parse::<ByteSize>().unwrap_err();
+            assert_eq!(error.message, format!("{text} is too large"));
+            assert_eq!(error.range, 0..text.len());
+        }
+        assert!("16383.5 PiB".parse::<ByteSize>().is_ok());
         assert!("".parse::<ByteSize>().is_err());
         assert!("-1 GiB".parse::<ByteSize>().is_err());
     }

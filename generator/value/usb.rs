@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::id::hex_pair;
+use super::id::{hex_pair, hex_pair_meant};
 use super::{SpecString, ValueError, spec_string};
 use crate::diagnostics::Code;
 
@@ -31,8 +31,10 @@ impl SpecString for UsbId {
                 let error = ValueError::whole(text, format!("`{text}` is not a USB id"));
                 if text.parse::<UsbPort>().is_ok() {
                     error.help(format!("a socket is named by `port = \"{text}\"`"))
+                } else if let Some(meant) = hex_pair_meant(text) {
+                    error.help(format!("write `\"{meant}\"`"))
                 } else {
-                    error.help("`lsusb` prints it behind `ID`: `10c4:ea60`")
+                    error.help("write vendor and product, four hexadecimal digits each without `0x`, as `lsusb` prints them behind `ID`: `10c4:ea60`")
                 }
             })
     }
