@@ -20,10 +20,10 @@ pub(super) fn common(options: &mut Options<'_>, guest: &Guest) {
         options.set("tags", tags, first.span);
     }
     if let Some(limit) = guest.cpu_limit {
-        options.set("cpulimit", limit.value, limit.span);
+        options.set_by_word(("cpulimit", "cpu.limit"), limit.value, limit.span);
     }
     if let Some(units) = guest.cpu_units {
-        options.set("cpuunits", units.value, units.span);
+        options.set_by_word(("cpuunits", "cpu.units"), units.value, units.span);
     }
     // What is said to be off is written, so that it goes where a host has it on.
     if guest.protection.is_written() {
@@ -108,6 +108,27 @@ pub(super) fn mebibytes(options: &mut Options<'_>, size: ByteSize, place: Span) 
         );
     }
     whole
+}
+
+/// The least memory that Proxmox VE gives a guest.
+const LEAST_MEMORY: ByteSize = ByteSize::mib(16);
+
+/// A guest's memory in MiB, where Proxmox VE gives it so much.
+pub(super) fn memory(options: &mut Options<'_>, guest: &Guest) -> Option<u64> {
+    let place = guest.memory.span;
+    let whole = mebibytes(options, *guest.memory, place)?;
+    if *guest.memory < LEAST_MEMORY {
+        options.report(
+            Diagnostic::new(
+                Code::MOX0013,
+                place,
+                format!("`memory` is less than {LEAST_MEMORY}"),
+            )
+            .help("Proxmox VE gives no guest less: write how much it needs, as `\"512 MiB\"`"),
+        );
+        return None;
+    }
+    Some(whole)
 }
 
 /// `20-29;40`, as Proxmox VE lists the VLANs that a card may tag.

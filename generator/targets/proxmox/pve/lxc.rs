@@ -7,7 +7,7 @@ use crate::model::{
 use crate::pve::{CannotCarry, GuestConfig, GuestKind, PropertyString};
 use crate::value::{ContainerOs, GuestAddress};
 
-use super::guest::{common, mebibytes, trunks};
+use super::guest::{common, mebibytes, memory, trunks};
 use super::options::Options;
 use super::qemu::more;
 use crate::facts::{Volume, Volumes};
@@ -55,7 +55,7 @@ pub(super) fn plan(
     if let Some(cores) = container.cores {
         options.set("cores", cores.value, cores.span);
     }
-    if let Some(memory) = mebibytes(&mut options, *guest.memory, guest.memory.span) {
+    if let Some(memory) = memory(&mut options, guest) {
         options.set("memory", memory, guest.memory.span);
     }
     if let Some(swap) = mebibytes(&mut options, *container.swap, container.swap.span) {

@@ -50,6 +50,24 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// Sets an option that the spec has another word for: what is wrong with its value is told by that word.
+    pub(super) fn set_by_word(
+        &mut self,
+        (key, word): (&str, &str),
+        value: impl fmt::Display,
+        place: Span,
+    ) {
+        let value = value.to_string();
+        match check_option(self.file(), self.release, key, &value) {
+            Ok(()) => self.set(key, value, place),
+            Err(mut fault) => {
+                let (own, said) = (format!("`{key}`"), format!("`{word}`"));
+                fault.message = fault.message.replace(&own, &said);
+                report_fault(fault, place, self.sink);
+            }
+        }
+    }
+
     /// Sets an option that the spec may also say under Proxmox VE's own name, which then counts.
     pub(super) fn set_unless(
         &mut self,

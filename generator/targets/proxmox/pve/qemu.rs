@@ -15,7 +15,7 @@ use crate::pve::{
 };
 use crate::value::{Balloon, Bus, EfiType, Firmware, GuestAddress, VmOs};
 
-use super::guest::{common, derived_uuid, mebibytes, trunks};
+use super::guest::{common, derived_uuid, mebibytes, memory, trunks};
 use super::mapping;
 use super::options::Options;
 use super::virtiofs::Hook;
@@ -157,7 +157,7 @@ fn processor_and_memory(
     if let Some(affinity) = &vm.affinity {
         options.set("affinity", &affinity.value, affinity.span);
     }
-    let memory = mebibytes(options, *guest.memory, guest.memory.span);
+    let memory = memory(options, guest);
     if let Some(memory) = memory {
         options.set("memory", memory, guest.memory.span);
     }

@@ -528,6 +528,24 @@ fn memory_is_counted_in_mebibytes() {
     );
 }
 
+/// Proxmox VE's own words for these are `current` and `cpulimit`, and its numbers have no unit.
+#[test]
+fn what_is_out_of_range_is_told_in_the_words_of_the_spec() {
+    for text in [VM, CONTAINER] {
+        let text = text.replace("{keys}", "");
+        let (front, rest) = text.split_once("memory").expect("a memory");
+        let (_, rest) = rest.split_once('\n').expect("a line");
+        let told = build("9.2", &format!("{front}memory = \"0 GiB\"\n{rest}")).told;
+        let [(code, place, message)] = told.as_slice() else {
+            panic!("{told:?}");
+        };
+        assert_eq!((*code, place.as_str()), (Code::MOX0013, "\"0 GiB\""));
+        assert_eq!(message, "`memory` is less than 16 MiB");
+    }
+    let told = vm("9.2", "cpu = { limit = 1000 }").told;
+    assert_eq!(told[0].2, "`cpu.limit` must be at most 128, not 1000");
+}
+
 #[test]
 fn start_order_is_in_seconds_and_rounded_up() {
     let built = vm(
