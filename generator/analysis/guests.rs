@@ -29,10 +29,11 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
                 }
             }
             GuestKind::Container(container) => {
-                let held = !facts.backups.jobs(id).is_empty();
+                // What a mount or a feature is said to be may not have been understood.
+                let held = host.complete && !facts.backups.jobs(id).is_empty();
                 bind_mounts(guest, container, held, sink);
                 served_by_guest(facts.host, id, guest, container, sink);
-                features(guest, container, sink);
+                features(host, guest, container, sink);
             }
         }
         exclusive(host, id, guest, sink);
@@ -172,7 +173,7 @@ fn slots_of(bus: Bus) -> u32 {
     }
 }
 
-/// Drives that find no place on their bus. An image takes one as a disk does.
+/// Drives that find no place on their bus. An image takes one as a disk does, and so does the drive of cloud-init.
 fn slots(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     let disks = vm
         .disks
@@ -182,7 +183,9 @@ fn slots(guest: &Guest, vm: &Vm, sink: &mut Sink) {
         .images
         .iter()
         .map(|image| (image.bus, image.slot, image.span));
-    let drives: Vec<(Bus, u32, Span)> = disks.chain(images).collect();
+    let cloud_init = vm.cloud_init.iter();
+    let cloud_init = cloud_init.map(|drive| (drive.bus, drive.slot, drive.span));
+    let drives: Vec<(Bus, u32, Span)> = disks.chain(images).chain(cloud_init).collect();
     for bus in [Bus::Scsi, Bus::Virtio, Bus::Sata, Bus::Ide] {
         let of_bus = drives.iter().filter(|(other, ..)| *other == bus);
         let Some((.., span)) = of_bus.clone().find(|(_, slot, _)| *slot >= slots_of(bus)) else {
@@ -194,12 +197,16 @@ fn slots(guest: &Guest, vm: &Vm, sink: &mut Sink) {
             1 => ", one of them for an image".to_owned(),
             more => format!(", {more} of them for images"),
         };
+        let cloud_init = match &vm.cloud_init {
+            Some(drive) if drive.bus == bus => ", one of them for cloud-init",
+            Some(_) | None => "",
+        };
         sink.push(
             Diagnostic::new(
                 Code::MOX0605,
                 *span,
                 format!(
-                    "`{}` wants {} places on the bus `{bus}`{images}: there is room for {}",
+                    "`{}` wants {} places on the bus `{bus}`{images}{cloud_init}: there is room for {}",
                     guest.name.value,
                     of_bus.count(),
                     slots_of(bus)
@@ -526,7 +533,7 @@ fn feature<'a>(
     })
 }
 
-fn features(guest: &Guest, container: &Container, sink: &mut Sink) {
+fn features(host: &Host, guest: &Guest, container: &Container, sink: &mut Sink) {
     if *container.os != ContainerOs::Nixos {
         return;
     }
@@ -538,7 +545,7 @@ fn features(guest: &Guest, container: &Container, sink: &mut Sink) {
                 .help("remove it, or run Docker in a virtual machine"),
         );
     }
-    if feature(container, "nesting").is_none() {
+    if host.complete && feature(container, "nesting").is_none() {
         sink.push(
             Diagnostic::new(Code::MOX0609, container.os.span, format!("the NixOS container `{}` has no `nesting`", guest.name.value))
                 .note("systemd gives services namespaces of their own: without nesting, units with LoadCredential= or PrivateMounts= fail to start")
@@ -635,6 +642,10 @@ fn place(guest: &Guest) -> Option<(u32, u32)> {
 
 fn order(host: &Host, sink: &mut Sink) {
     cycles(host, sink);
+    // An `autostart` or an `order` that was not understood is not missing.
+    if !host.complete {
+        return;
+    }
     for guest in host.guests.values() {
         let Some(own) = place(guest) else { continue };
         let own_span = guest
