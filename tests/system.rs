@@ -236,6 +236,44 @@ fn a_bridge_that_goes_down_takes_no_rule_of_another_with_it() {
 }
 
 #[test]
+fn a_disk_that_is_plugged_in_later_is_mounted() {
+    let host = |platform: &str, removable: bool| {
+        let text = format!(
+            "[host]\nname = \"h\"\nrelease = \"9.1\"\ntimezone = \"UTC\"\n{platform}\n[storage.external]\nusb = {{ kind = \"dir\", path = \"/mnt/usb\", device = \"/dev/disk/by-label/usb\", fs = \"ext4\", use = \"backups\", removable = {removable} }}\n"
+        );
+        emit("h.toml", &text, &[])
+    };
+    for removable in [true, false] {
+        // A disk that is always there is a failure where it is away.
+        let wanted = if removable {
+            vec![r"dev-disk-by\x2dlabel-usb.device"]
+        } else {
+            vec!["local-fs.target", r"dev-disk-by\x2dlabel-usb.device"]
+        };
+        let unit = text(
+            &host("", removable),
+            "proxmox/etc/systemd/system/mnt-usb.mount",
+        );
+        let by: Vec<&str> = unit
+            .lines()
+            .filter_map(|line| line.strip_prefix("WantedBy="))
+            .collect();
+        assert_eq!(by, wanted);
+        let files = host("platform = \"nixos\"\nstate-version = \"25.11\"", removable);
+        let module = text(&files, "nixos/h.nix");
+        // In Nix a backslash is two.
+        let module = module.replace(r"\\", r"\");
+        let mut by: Vec<&str> = module
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("\"x-systemd.wanted-by="))
+            .map(|unit| unit.trim_end_matches('"'))
+            .collect();
+        by.reverse();
+        assert_eq!(by, wanted, "{module}");
+    }
+}
+
+#[test]
 fn both_engines_give_the_same_text_for_every_template() {
     for (name, spec) in specs() {
         let file = format!("{name}.toml");

@@ -16,6 +16,7 @@ use crate::model::{Host, Id, Schedule, Task};
 use crate::nix::{
     Attrs, BuildError, Built, Formals, block, function, list, mk_before, mk_default, path,
 };
+use crate::systemd::unit::name_of_path;
 use crate::value::{CpuVendor, ExternalKind};
 
 /// The module of the host.
@@ -232,12 +233,17 @@ fn storage(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
         mount.set("device", mk_default(folder.device.as_str()))?;
         let file_system = folder.file_system.map_or("auto", |fs| fs.as_str());
         mount.set("fsType", mk_default(file_system))?;
-        // Its absence is no failure.
-        let mut options = vec!["nofail"];
-        options.extend(folder.options());
-        if *folder.store.removable {
-            options.push("x-systemd.device-timeout=1s");
-        }
+        // Its absence keeps nothing from starting. The device starts the mount, whenever it comes: once that is said, systemd
+        // makes no mount wanted by itself, so that of a disk which is not unplugged is said, too.
+        let mut options = vec!["nofail".to_owned()];
+        options.extend(folder.options().iter().map(|option| (*option).to_owned()));
+        let device = name_of_path(folder.device.as_str());
+        options.push(format!("x-systemd.wanted-by={device}.device"));
+        options.push(if *folder.store.removable {
+            "x-systemd.device-timeout=1s".to_owned()
+        } else {
+            "x-systemd.wanted-by=local-fs.target".to_owned()
+        });
         mount.set("options", options)?;
         facts.set(["fileSystems", folder.path.as_str()], mount)?;
     }

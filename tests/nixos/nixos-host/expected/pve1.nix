@@ -216,6 +216,7 @@
       "nodev"
       "nosuid"
       "noatime"
+      "x-systemd.wanted-by=dev-disk-by\\x2dlabel-usb\\x2dbackup.device"
       "x-systemd.device-timeout=1s"
     ];
   };
