@@ -1,7 +1,13 @@
 //! Specs with random faults: nothing panics, and every place that is told lies in the text.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use moxc::diagnostics::Code;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+
+use crate::in_memory::Compiled;
 
 const SPECS: [&str; 8] = [
     include_str!("../examples/homelab.toml"),
@@ -210,4 +216,57 @@ fn thousands_of_mutated_specs_do_not_panic() {
             Ok(())
         })
         .expect("no spec makes the compiler panic");
+}
+
+/// Where the keys of a spec stand, each once: before a `=`, at the start of a line or of a part of a table in one line.
+fn keys(spec: &str) -> Vec<(usize, &str)> {
+    let mut known = BTreeSet::new();
+    let ends = spec.match_indices('=').map(|(at, _)| at);
+    ends.filter_map(|at| {
+        let before = spec[..at].trim_end();
+        let key = before.rsplit(['\n', ' ', '{', ',']).next()?;
+        let start = before.len() - key.len();
+        let line = spec[..start].rsplit('\n').next()?;
+        // In a string or a comment stands no key.
+        let is_free = line.matches('"').count() % 2 == 0 && !line.contains('#');
+        let is_key = key.len() > 3 && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        (is_free && is_key && known.insert(key)).then_some((start, key))
+    })
+    .collect()
+}
+
+#[test]
+fn a_misspelt_key_is_told_and_not_what_follows_from_it() {
+    let codes = |text: &str| -> BTreeMap<Code, usize> {
+        let mut told = BTreeMap::new();
+        for (_, diagnostic) in Compiled::of("host.toml", text).found() {
+            *told.entry(diagnostic.code).or_default() += 1;
+        }
+        told
+    };
+    let mut misspelt = 0;
+    let mut faults = String::new();
+    for spec in &SPECS[..4] {
+        let before = codes(spec);
+        for (start, key) in keys(spec) {
+            // Two letters change places.
+            let wrong = format!("{}{}{}{}", &key[..1], &key[2..3], &key[1..2], &key[3..]);
+            let text = format!("{}{wrong}{}", &spec[..start], &spec[start + key.len()..]);
+            let told = codes(&text);
+            // A name is no key: what names it is told.
+            if wrong == key || !told.contains_key(&Code::MOX0002) {
+                continue;
+            }
+            misspelt += 1;
+            let more = |code: &Code, count: usize| before.get(code).is_none_or(|old| count > *old);
+            for (code, _) in told
+                .iter()
+                .filter(|(code, count)| **code != Code::MOX0002 && more(code, **count))
+            {
+                writeln!(faults, "{wrong}: {code}").expect("a string takes all text");
+            }
+        }
+    }
+    assert!(misspelt > 150, "{misspelt}");
+    assert!(faults.is_empty(), "told beside the misspelt key:\n{faults}");
 }

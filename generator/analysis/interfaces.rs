@@ -67,7 +67,11 @@ fn on_its_own(host: &Host, interface: &HostInterface, sink: &mut Sink) {
                     format!("`{of}` is made elsewhere"),
                     "who makes the bridge gives the host its address there".to_owned(),
                 ));
-            } else if interface.vlan.is_none() && interface.label.is_none() && !bridge.is_ovs() {
+            } else if host.complete
+                && interface.vlan.is_none()
+                && interface.label.is_none()
+                && !bridge.is_ovs()
+            {
                 sink.push(taken(
                     bridge.name.span,
                     format!("`{of}` itself"),

@@ -17,8 +17,11 @@ use crate::value::{ContainerOs, Firmware, GuestPath, Node, Platform, Value};
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
         if let Some(nixos) = &guest.nixos {
-            nobody(host, guest, nixos, sink);
-            operators(guest, nixos, sink);
+            // A key, a user or a module that was not understood might be the way in.
+            if host.complete {
+                nobody(host, guest, nixos, sink);
+                operators(guest, nixos, sink);
+            }
             contradictions(guest, nixos, sink);
         }
         if let GuestKind::Vm(vm) = &guest.kind {
@@ -524,6 +527,10 @@ fn no_such_unit(
 }
 
 fn updates(host: &Host, sink: &mut Sink) {
+    // All of these tell of something that the spec does not say.
+    if !host.complete {
+        return;
+    }
     for schedule in host.schedules.values().filter(|s| *s.enabled) {
         let Some(update) = schedule.nixos_update() else {
             continue;
@@ -609,7 +616,7 @@ fn called_like_the_host(host: &Host, sink: &mut Sink) {
 
 /// Reports what a host that is NixOS itself lacks (MOX0689, MOX0694) or cannot do (MOX0696).
 fn nixos_host(host: &Host, sink: &mut Sink) {
-    if host.state_version.is_none() {
+    if host.complete && host.state_version.is_none() {
         sink.push(
             Diagnostic::new(
                 Code::MOX0689,
@@ -624,7 +631,7 @@ fn nixos_host(host: &Host, sink: &mut Sink) {
             .help("add `state-version` to `[host]`: the release that the host was installed with, or is going to be"),
         );
     }
-    if host.ssh_keys.is_empty() {
+    if host.complete && host.ssh_keys.is_empty() {
         sink.push(
             Diagnostic::new(
                 Code::MOX0694,

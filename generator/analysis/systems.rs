@@ -18,7 +18,9 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
                 }
             }
             GuestKind::Container(container) => {
-                nesting(guest, container, sink);
+                if host.complete {
+                    nesting(guest, container, sink);
+                }
                 profiles(container, sink);
                 network_file_systems(guest, container, sink);
                 render_nodes(guest, container, sink);

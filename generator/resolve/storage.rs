@@ -583,13 +583,15 @@ fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
             Some(_) | None => {}
         }
     }
-    if let (Some(device), None) = (&body.device, &body.fs) {
+    let has_fs = body.fs.is_some() || body.misread.contains(&"fs");
+    if let (Some(device), false) = (&body.device, has_fs) {
         sink.push(
             Diagnostic::new(Code::MOX0016, device.span, "`device` without `fs`")
                 .help("say which file system is on it: `fs = \"ext4\"`"),
         );
     }
-    if let (Some(fs), None, true) = (&body.fs, &body.device, kind == Dir) {
+    let has_device = body.device.is_some() || body.misread.contains(&"device");
+    if let (Some(fs), false, true) = (&body.fs, has_device, kind == Dir) {
         sink.push(
             Diagnostic::new(Code::MOX0016, fs.span, "`fs` without `device`")
                 .label("nothing is mounted here")

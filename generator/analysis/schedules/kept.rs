@@ -163,6 +163,10 @@ fn retention(host: &Host, schedule: &Schedule, sink: &mut Sink) {
         }
         return;
     };
+    // A rule that was not understood may fill the hole.
+    if !host.complete {
+        return;
+    }
     // Days that a rule's copies stand for, and days between them.
     let periods = [
         ("hourly", keep.hourly, 1.0 / 24.0),

@@ -2,8 +2,8 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::model::{
-    CloudInit, CloudInitStated, ContainerMount, Disk, DiskSource, EfiDisk, Id, MountSource,
-    Placement, Setting, Share, StoreRef, TpmState, Vm, VmDisk,
+    CloudInit, CloudInitStated, ContainerMount, Dataset, Disk, DiskSource, EfiDisk, Id,
+    MountSource, Placement, Setting, Share, StoreRef, TpmState, Vm, VmDisk,
 };
 use crate::resolve::choice;
 use crate::resolve::devices::{self, Wanted};
@@ -252,12 +252,19 @@ impl Resolver<'_> {
                 Some(table)
             }
             Some(ShortOrLong::Short(true) | ShortOrLong::Long(_)) if !ovmf => {
-                let span = written.map_or(firmware.span, |written| written.span);
-                self.sink.push(
-                    Diagnostic::new(Code::MOX0016, span, "`efi` of a guest without OVMF")
-                        .also(firmware.span, "its firmware is `seabios`")
-                        .help("set `firmware = \"ovmf\"`, or remove `efi`"),
-                );
+                // A system or a firmware that was misread has been told, and may want OVMF.
+                let is_known = !body
+                    .misread
+                    .iter()
+                    .any(|key| matches!(*key, "os" | "firmware"));
+                if is_known {
+                    let span = written.map_or(firmware.span, |written| written.span);
+                    self.sink.push(
+                        Diagnostic::new(Code::MOX0016, span, "`efi` of a guest without OVMF")
+                            .also(firmware.span, "its firmware is `seabios`")
+                            .help("set `firmware = \"ovmf\"`, or remove `efi`"),
+                    );
+                }
                 return None;
             }
             None if !ovmf => return None,
@@ -428,6 +435,12 @@ impl Resolver<'_> {
         })
     }
 
+    /// Whether a dataset is a folder that guests share, or may be one: its uses may have been misread.
+    fn may_be_shared(&self, id: Id<Dataset>) -> bool {
+        let dataset = &self.host.storage.datasets[id];
+        dataset.is_for(DatasetUse::Share) || (dataset.uses.is_empty() && !self.is_sound)
+    }
+
     pub(super) fn mount(
         &mut self,
         name: &Spanned<String>,
@@ -489,7 +502,7 @@ impl Resolver<'_> {
             if let StoreRef::Dataset(id) = store.value
                 && keys.size.is_none()
                 && keys.volume.is_none()
-                && self.host.storage.datasets[id].is_for(DatasetUse::Share)
+                && self.may_be_shared(id)
             {
                 return Some(MountSource::Share(store.map(|_| id)));
             }
