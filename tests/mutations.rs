@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use moxc::compile::Compiled;
 use moxc::diagnostics::Code;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-
-use crate::in_memory::Compiled;
 
 const SPECS: [&str; 8] = [
     include_str!("../examples/homelab.toml"),
