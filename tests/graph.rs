@@ -139,7 +139,7 @@ fn snapshots_are_drawn_where_they_hold_a_disk() {
             "[host]\nname = \"pve1\"\nrelease = \"9.2\"\ntimezone = \"Europe/Berlin\"\n\
              [hardware.memory]\nsize = \"64 GiB\"\n\
              [hardware.disks.one]\nkind = \"nvme\"\nsize = \"1 TB\"\ndevice = \"/dev/disk/by-id/nvme-1\"\n\
-             [storage.pools.tank]\nlayout = \"single\"\ndisks = [\"one\"]\n\
+             [storage.pools.tank]\nlayout = \"stripe\"\ndisks = [\"one\"]\n\
              [storage.datasets]\nall = {{ pool = \"tank\", path = \"all\", use = \"share\" }}\n\
              vols = {{ pool = \"tank\", path = \"all/vols\", use = \"vm-disks\" }}\n\
              [vms.web]\nos = \"linux\"\nvmid = 100\nmemory = \"1 GiB\"\ndisks.root = {{ dataset = \"vols\", size = \"8 GiB\" }}\n\
