@@ -42,7 +42,7 @@
 
       toolsFor =
         pkgs:
-        import ./nix/modules/tools.nix { inherit lib pkgs; }
+        (import ./nix/modules/tools.nix { inherit lib pkgs; }).packages
         // {
           moxc-regenerate = pkgs.writeShellApplication {
             name = "moxc-regenerate";

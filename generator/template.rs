@@ -24,119 +24,50 @@ use crate::near::did_you_mean;
 use crate::powershell;
 use crate::shell;
 use crate::source::{FileId, SourceMap, Span};
+use crate::tools;
 
-/// Every built-in template and every part that they include: its name and its text.
-pub const BUILT_IN: &[(&str, &str)] = &[
-    ("README.md", include_str!("../templates/README.md")),
-    (
-        "docs/architecture.md",
-        include_str!("../templates/docs/architecture.md"),
-    ),
-    (
-        "docs/index.html",
-        include_str!("../templates/docs/index.html"),
-    ),
-    (
-        "proxmox/apply.sh",
-        include_str!("../templates/proxmox/apply.sh"),
-    ),
-    (
-        "proxmox/apply/editor.sh",
-        include_str!("../templates/proxmox/apply/editor.sh"),
-    ),
-    (
-        "proxmox/apply/guests.sh",
-        include_str!("../templates/proxmox/apply/guests.sh"),
-    ),
-    (
-        "proxmox/apply/network.sh",
-        include_str!("../templates/proxmox/apply/network.sh"),
-    ),
-    (
-        "proxmox/apply/run.sh",
-        include_str!("../templates/proxmox/apply/run.sh"),
-    ),
-    (
-        "proxmox/apply/undo.sh",
-        include_str!("../templates/proxmox/apply/undo.sh"),
-    ),
-    (
-        "proxmox/apply/verbs.sh",
-        include_str!("../templates/proxmox/apply/verbs.sh"),
-    ),
-    (
-        "proxmox/storage/create.sh",
-        include_str!("../templates/proxmox/storage/create.sh"),
-    ),
-    (
-        "proxmox/virtiofs.sh",
-        include_str!("../templates/proxmox/virtiofs.sh"),
-    ),
-    (
-        "recovery/lib/restore.sh",
-        include_str!("../templates/recovery/lib/restore.sh"),
-    ),
-    (
-        "recovery/lib/rollback.sh",
-        include_str!("../templates/recovery/lib/rollback.sh"),
-    ),
-    (
-        "recovery/restore.md",
-        include_str!("../templates/recovery/restore.md"),
-    ),
-    (
-        "recovery/restore.sh",
-        include_str!("../templates/recovery/restore.sh"),
-    ),
-    (
-        "recovery/rollback.sh",
-        include_str!("../templates/recovery/rollback.sh"),
-    ),
-    ("gate.sh", include_str!("../nix/modules/scripts/gate.sh")),
-    (
-        "guests.sh",
-        include_str!("../nix/modules/scripts/guests.sh"),
-    ),
-    ("tool.sh", include_str!("../nix/modules/scripts/tool.sh")),
-    (
-        "windows/bootstrap.ps1",
-        include_str!("../templates/windows/bootstrap.ps1"),
-    ),
-    ("agent.sh", include_str!("../nix/modules/scripts/agent.sh")),
-    (
-        "windows/disk.vbs",
-        include_str!("../templates/windows/disk.vbs"),
-    ),
-    (
-        "windows/drivers.cmd",
-        include_str!("../templates/windows/drivers.cmd"),
-    ),
-    (
-        "windows/host/build-iso.sh",
-        include_str!("../templates/windows/host/build-iso.sh"),
-    ),
-    (
-        "windows/push.ps1",
-        include_str!("../templates/windows/push.ps1"),
-    ),
-    (
-        "windows/register.ps1",
-        include_str!("../templates/windows/register.ps1"),
-    ),
-];
-
-/// The parts of a shell script, which has its interpreter's line itself.
-const PARTS: &[&str] = &["agent.sh", "gate.sh", "tool.sh", "guests.sh"];
-
-macro_rules! whole {
+macro_rules! templates {
     ($($name:literal)*) => {
         &[$(($name, include_str!(concat!("../templates/", $name)))),*]
     };
 }
 
+/// The built-in templates, and the parts of them that lie beside them.
+const OWN: &[(&str, &str)] = templates! {
+    "README.md"
+    "docs/architecture.md"
+    "docs/index.html"
+    "proxmox/apply.sh"
+    "proxmox/apply/editor.sh"
+    "proxmox/apply/guests.sh"
+    "proxmox/apply/network.sh"
+    "proxmox/apply/run.sh"
+    "proxmox/apply/undo.sh"
+    "proxmox/apply/verbs.sh"
+    "proxmox/storage/create.sh"
+    "proxmox/virtiofs.sh"
+    "recovery/lib/restore.sh"
+    "recovery/lib/rollback.sh"
+    "recovery/restore.md"
+    "recovery/restore.sh"
+    "recovery/rollback.sh"
+    "windows/bootstrap.ps1"
+    "windows/disk.vbs"
+    "windows/drivers.cmd"
+    "windows/host/build-iso.sh"
+    "windows/push.ps1"
+    "windows/register.ps1"
+};
+
+/// Every built-in template and every part that they include: its name and its text. What the tools share is such a part, too.
+pub fn built_in() -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
+    let shared = tools::PARTS.iter().map(|part| (part.file, part.text));
+    OWN.iter().copied().chain(shared)
+}
+
 /// Texts without values, which go out as they are below the line that marks a generated file: what a spec says reaches them
 /// as data (docs/decisions/0020). A user may replace them, too.
-pub const WHOLE: &[(&str, &str)] = whole! {
+pub const WHOLE: &[(&str, &str)] = templates! {
     "windows/first-logon.nu"
     "windows/guest-agent.nu"
     "windows/maintenance.nu"
@@ -159,7 +90,9 @@ pub const WHOLE: &[(&str, &str)] = whole! {
 
 /// Every name that a user may bring a text for.
 fn names() -> impl Iterator<Item = &'static str> + Clone {
-    BUILT_IN.iter().chain(WHOLE).map(|(name, _)| *name)
+    built_in()
+        .chain(WHOLE.iter().copied())
+        .map(|(name, _)| name)
 }
 
 /// The data of a built-in template. Its serialized fields are the contract with a user's template of the same name.
@@ -416,8 +349,8 @@ impl Templates {
         let mut user = BTreeMap::new();
         let mut whole = BTreeMap::new();
         for (name, file) in files {
-            if let Some((known, _)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
-                user.insert(*known, file);
+            if let Some((known, _)) = built_in().find(|(known, _)| *known == name) {
+                user.insert(known, file);
             } else if let Some((known, _)) = WHOLE.iter().find(|(known, _)| *known == name) {
                 whole.insert(*known, (file, sources.file(file).text().to_owned()));
             } else {
@@ -513,10 +446,7 @@ fn engine(
     let (suffixes, escape) = language.tera();
     tera.autoescape_on(suffixes.iter().copied());
     tera.set_escape_fn(escape);
-    let built_in = BUILT_IN
-        .iter()
-        .copied()
-        .filter(|(name, _)| Language::of(name) == language);
+    let built_in = built_in().filter(|(name, _)| Language::of(name) == language);
     // Those that a template includes must be there with it, so the built-in ones go in at once …
     let own: Vec<_> = built_in
         .map(|(name, text)| (name, without_last_line_break(text)))
@@ -615,7 +545,9 @@ fn check(name: &str, language: Language, text: &str, file: FileId, sink: &mut Si
     }
     match language {
         // A part is no script of its own; what includes it is checked.
-        Language::Bash if !name.contains("apply/") && !PARTS.contains(&name) => {
+        Language::Bash
+            if !name.contains("apply/") && tools::PARTS.iter().all(|part| part.file != name) =>
+        {
             if !text.starts_with("#!") {
                 wrong(
                     "gives a script without a first line that names its shell".into(),

@@ -3,20 +3,41 @@
 //! Their texts are in `nix/modules/scripts/`, where the NixOS modules and the flake read them, too: `gate.sh` and
 //! `tool.sh` hold what they share and stand in front of each. A Debian host gets them in `/usr/local/sbin`.
 
-/// The one place where words from outside become values.
-const GATE: &str = include_str!("../nix/modules/scripts/gate.sh");
-
 /// For shellcheck: what `gate` and `take` make it does not see (SC2154), nor what a tool takes of the libraries.
 const DIRECTIVES: &str = "# shellcheck disable=SC2016,SC2034,SC2119,SC2120,SC2154,SC2317,SC2329";
 
-/// What every tool shares: options, messages, the JSON log, locks, the closing summary, statuses.
-const LIBRARY: &str = include_str!("../nix/modules/scripts/tool.sh");
+/// What tools share: a text that stands in front of theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The name of its file.
+    pub file: &'static str,
+    /// What it says.
+    pub text: &'static str,
+}
 
-/// What the tools share that deal with guests and their backups.
-const GUESTS: &str = include_str!("../nix/modules/scripts/guests.sh");
+macro_rules! parts {
+    ($($(#[doc = $about:literal])* $name:ident = $file:literal)*) => {
+        $($(#[doc = $about])*
+        const $name: Part = Part {
+            file: $file,
+            text: include_str!(concat!("../nix/modules/scripts/", $file)),
+        };)*
 
-/// What the tools share that ask Windows guests by their agent.
-const AGENT: &str = include_str!("../nix/modules/scripts/agent.sh");
+        /// All that tools share.
+        pub const PARTS: &[Part] = &[$($name),*];
+    };
+}
+
+parts! {
+    /// What the tools share that ask Windows guests by their agent.
+    AGENT = "agent.sh"
+    /// The one place where words from outside become values.
+    GATE = "gate.sh"
+    /// What the tools share that deal with guests and their backups.
+    GUESTS = "guests.sh"
+    /// What every tool shares: options, messages, the JSON log, locks, the closing summary, statuses.
+    LIBRARY = "tool.sh"
+}
 
 /// A program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +47,9 @@ pub struct Tool {
     /// What it does, in one sentence without a full stop.
     pub about: &'static str,
     /// What stands between the library and the tool.
-    part: &'static str,
-    text: &'static str,
+    part: Option<Part>,
+    /// Its own text.
+    pub text: &'static str,
 }
 
 macro_rules! tools {
@@ -35,18 +57,18 @@ macro_rules! tools {
         &[$(Tool {
             name: $name,
             about: $about,
-            part: concat_part!($($part)?),
+            part: part!($($part)?),
             text: include_str!(concat!("../nix/modules/scripts/", $name, ".sh")),
         }),*]
     };
 }
 
-macro_rules! concat_part {
+macro_rules! part {
     () => {
-        ""
+        None
     };
     ($part:ident) => {
-        $part
+        Some($part)
     };
 }
 
@@ -73,8 +95,11 @@ impl Tool {
     /// The whole program. `header` marks it as a generated file; it holds no line break.
     pub fn script(&self, header: &str) -> String {
         format!(
-            "#!/bin/bash\n# {header}\n#\n# It is one group, so that a file that was cut does nothing but fail.\n#\n{DIRECTIVES}\n{{\n{GATE}\n{LIBRARY}\n{}{}exit\n}}\n",
-            self.part, self.text
+            "#!/bin/bash\n# {header}\n#\n# It is one group, so that a file that was cut does nothing but fail.\n#\n{DIRECTIVES}\n{{\n{}\n{}\n{}{}exit\n}}\n",
+            GATE.text,
+            LIBRARY.text,
+            self.part.map_or("", |part| part.text),
+            self.text
         )
     }
 
@@ -110,11 +135,8 @@ mod tests {
     #[test]
     fn no_tool_has_an_interpreter_of_its_own() {
         // Nix puts the library in front as well: the line would stand in the middle.
-        for text in ALL
-            .iter()
-            .map(|tool| tool.text)
-            .chain([GATE, LIBRARY, GUESTS, AGENT])
-        {
+        let parts = PARTS.iter().map(|part| part.text);
+        for text in ALL.iter().map(|tool| tool.text).chain(parts) {
             assert!(!text.starts_with("#!"), "{text}");
         }
     }

@@ -12,7 +12,7 @@ use moxc::compile::Compiled;
 use moxc::output::{FileSet, Manifest, Provenance, Sha256};
 use moxc::pve::interfaces::{InterfaceKind, Interfaces};
 use moxc::targets::Target;
-use moxc::template::{BUILT_IN, Templates};
+use moxc::template::{Templates, built_in};
 
 use crate::in_memory;
 use crate::program::{Said, tests};
@@ -277,10 +277,10 @@ fn a_disk_that_is_plugged_in_later_is_mounted() {
 fn both_engines_give_the_same_text_for_every_template() {
     for (name, spec) in specs() {
         let file = format!("{name}.toml");
-        let built_in = emit(&file, &spec, &[]);
-        let replaced: Vec<_> = BUILT_IN.to_vec();
+        let plain = emit(&file, &spec, &[]);
+        let replaced: Vec<_> = built_in().collect();
         let own = emit(&file, &spec, &replaced);
-        for one in built_in.iter() {
+        for one in plain.iter() {
             let other = own.get(one.path.as_str()).expect("the same files");
             assert_eq!(
                 String::from_utf8_lossy(&one.contents),
@@ -289,14 +289,14 @@ fn both_engines_give_the_same_text_for_every_template() {
                 one.path
             );
         }
-        assert_eq!(built_in.len(), own.len());
+        assert_eq!(plain.len(), own.len());
     }
 }
 
 #[test]
 fn every_template_is_used_and_can_be_replaced() {
     let spec = &specs()["homelab"];
-    for (name, text) in BUILT_IN {
+    for (name, text) in built_in() {
         let marked = format!("{text}\n# marked by the user\n");
         let files = emit("homelab.toml", spec, &[(name, &marked)]);
         assert!(

@@ -9,6 +9,7 @@
 let
   cfg = config.services.moxc.automation;
   inherit (import ./priority.nix { inherit lib; }) facts;
+  times = import ./schedule.nix { inherit lib; };
 
   names = lib.types.listOf lib.types.str;
   script = lib.types.submodule {
@@ -33,29 +34,6 @@ let
         default = [ ];
         example = [ "backup" ];
         description = "Groups whose users may.";
-      };
-      onCalendar = lib.mkOption {
-        type = lib.types.nullOr lib.types.str;
-        default = null;
-        example = "daily";
-        description = "When it runs by itself, as systemd's OnCalendar; never without it.";
-      };
-      randomizedDelay = lib.mkOption {
-        type = lib.types.nullOr lib.types.str;
-        default = null;
-        example = "15m";
-        description = "How much later at random, at most.";
-      };
-      persistent = lib.mkOption {
-        type = lib.types.bool;
-        default = true;
-        description = "Whether a run that was missed is made up for.";
-      };
-      timeout = lib.mkOption {
-        type = lib.types.str;
-        default = "1d";
-        example = "2h";
-        description = "How long it may take, as systemd's TimeoutStartSec.";
       };
       arguments = lib.mkOption {
         type = names;
@@ -85,6 +63,16 @@ let
           writes only there, to a /tmp of its own, and to /var/lib/moxc/<name> ($STATE_DIRECTORY).
         '';
       };
+    }
+    // times.options {
+      onCalendar = {
+        type = lib.types.nullOr lib.types.str;
+        default = null;
+        example = "daily";
+        description = "When it runs by itself, as systemd's OnCalendar; never without it.";
+      };
+      randomizedDelay.example = "15m";
+      timeout.default = "1d";
     };
   };
 
@@ -139,20 +127,6 @@ let
       RestrictSUIDSGID = true;
     };
   };
-  timersOf = lib.mapAttrs' (
-    name: script:
-    lib.nameValuePair "moxc-script-${name}" {
-      description = "When ${name} runs";
-      wantedBy = [ "timers.target" ];
-      timerConfig = {
-        OnCalendar = script.onCalendar;
-        Persistent = script.persistent;
-      }
-      // lib.optionalAttrs (script.randomizedDelay != null) {
-        RandomizedDelaySec = script.randomizedDelay;
-      };
-    }
-  );
 in
 {
   key = "moxc/automation-scripts";
@@ -203,22 +177,17 @@ in
       ) cfg.scripts
     );
 
-    systemd = facts {
-      targets = lib.optionalAttrs (ofTheMachine != { }) {
-        moxc = {
-          description = "What moxc does by itself on this machine";
-          wantedBy = [ "multi-user.target" ];
-          wants = lib.mapAttrsToList (name: _: "moxc-script-${name}.timer") ofTheMachine;
+    systemd = facts (
+      times.ofTheMachine "moxc-script-" ofTheMachine
+      // {
+        services = lib.mapAttrs (_: unit: unit // { onFailure = config.services.moxc.notify.unit; }) (
+          unitsOf ofTheMachine
+        );
+        user = {
+          services = unitsOf ofSessions;
+          timers = times.timers "moxc-script-" ofSessions;
         };
-      };
-      services = lib.mapAttrs (_: unit: unit // { onFailure = config.services.moxc.notify.unit; }) (
-        unitsOf ofTheMachine
-      );
-      timers = lib.mapAttrs (_: timer: timer // { partOf = [ "moxc.target" ]; }) (timersOf ofTheMachine);
-      user = {
-        services = unitsOf ofSessions;
-        timers = timersOf ofSessions;
-      };
-    };
+      }
+    );
   };
 }

@@ -8,6 +8,7 @@
 let
   cfg = config.services.moxc.tasks;
   inherit (import ./priority.nix { inherit lib; }) facts;
+  times = import ./schedule.nix { inherit lib; };
 
   locks = import ./locks.nix;
 
@@ -17,15 +18,7 @@ let
         default = true;
       };
       tool = lib.mkOption {
-        type = lib.types.enum [
-          "backup-rehearsal"
-          "proxmox-maintenance"
-          "smart-test"
-          "windows-update"
-          "zfs-scrub"
-          "zfs-snapshot"
-          "zfs-trim"
-        ];
+        type = lib.types.enum tools.tasks;
         description = "The tool that it runs.";
       };
       arguments = lib.mkOption {
@@ -46,27 +39,10 @@ let
           locked at all, as what tidies up and starts guests hands its locks on.
         '';
       };
-      onCalendar = lib.mkOption {
-        type = lib.types.str;
-        example = "hourly";
-        description = "When, as systemd's OnCalendar.";
-      };
-      randomizedDelay = lib.mkOption {
-        type = lib.types.nullOr lib.types.str;
-        default = null;
-        description = "How much later at random, at most.";
-      };
-      persistent = lib.mkOption {
-        type = lib.types.bool;
-        default = true;
-        description = "Whether a run that was missed is made up for.";
-      };
-      timeout = lib.mkOption {
-        type = lib.types.str;
-        default = "14d";
-        example = "2h";
-        description = "How long it may take, as systemd's TimeoutStartSec.";
-      };
+    }
+    // times.options {
+      onCalendar.example = "hourly";
+      timeout.default = "14d";
     };
   };
 
@@ -99,72 +75,44 @@ in
   };
 
   config = lib.mkIf (config.services.moxc.enable && cfg.enable && enabled != { }) {
-    environment.systemPackages = [
-      tools.backup-rehearsal
-      tools.proxmox-maintenance
-      tools.smart-test
-      tools.vzdump-backup
-      tools.windows-update
-      tools.zfs-scrub
-      tools.zfs-snapshot
-      tools.zfs-trim
-    ];
+    environment.systemPackages = map (name: tools.packages.${name}) tools.commands;
 
-    systemd = facts {
-      targets.moxc = {
-        description = "What moxc does by itself on this machine";
-        wantedBy = [ "multi-user.target" ];
-        wants = lib.mapAttrsToList (name: _: "moxc-${name}.timer") enabled;
-      };
-
-      services = lib.mapAttrs' (
-        name: task:
-        lib.nameValuePair "moxc-${name}" {
-          description = "The task ${name}: ${task.tool}";
-          # What proxmox-maintenance looks at, where the machine has it; and Proxmox VE's own commands.
-          path = [
-            config.boot.zfs.package
-            config.nix.package.out
-            pkgs.smartmontools
-            "/run/current-system/sw"
-          ];
-          onFailure = config.services.moxc.notify.unit;
-          inherit (locks.${task.access}) after wants;
-          serviceConfig = {
-            Type = "oneshot";
-            TimeoutStartSec = task.timeout;
-            Nice = 10;
-            IOSchedulingClass = "best-effort";
-            IOSchedulingPriority = 7;
+    systemd = facts (
+      times.ofTheMachine "moxc-" enabled
+      // {
+        services = lib.mapAttrs' (
+          name: task:
+          lib.nameValuePair "moxc-${name}" {
+            description = "The task ${name}: ${task.tool}";
+            # What proxmox-maintenance looks at, where the machine has it; and Proxmox VE's own commands.
+            path = [
+              config.boot.zfs.package
+              config.nix.package.out
+              pkgs.smartmontools
+              "/run/current-system/sw"
+            ];
+            onFailure = config.services.moxc.notify.unit;
+            inherit (locks.${task.access}) after wants;
+            serviceConfig = {
+              Type = "oneshot";
+              TimeoutStartSec = task.timeout;
+              Nice = 10;
+              IOSchedulingClass = "best-effort";
+              IOSchedulingPriority = 7;
+            }
+            // locks.${task.access}.serviceConfig;
+            script = "exec ${
+              lib.escapeShellArgs (
+                [
+                  (lib.getExe tools.packages.${task.tool})
+                  "--yes"
+                ]
+                ++ task.arguments
+              )
+            }";
           }
-          // locks.${task.access}.serviceConfig;
-          script = "exec ${
-            lib.escapeShellArgs (
-              [
-                (lib.getExe tools.${task.tool})
-                "--yes"
-              ]
-              ++ task.arguments
-            )
-          }";
-        }
-      ) enabled;
-
-      timers = lib.mapAttrs' (
-        name: task:
-        lib.nameValuePair "moxc-${name}" {
-          description = "When ${name} runs";
-          wantedBy = [ "timers.target" ];
-          partOf = [ "moxc.target" ];
-          timerConfig = {
-            OnCalendar = task.onCalendar;
-            Persistent = task.persistent;
-          }
-          // lib.optionalAttrs (task.randomizedDelay != null) {
-            RandomizedDelaySec = task.randomizedDelay;
-          };
-        }
-      ) enabled;
-    };
+        ) enabled;
+      }
+    );
   };
 }

@@ -13,7 +13,7 @@ let
     (import ./tools.nix {
       inherit lib pkgs;
       systemd = config.systemd.package;
-    }).moxc-notify;
+    }).packages.moxc-notify;
 
   # The modules of mail programs set it: postfix, msmtp, nullmailer, opensmtpd, exim.
   hasSendmail = (config.services.mail.sendmailSetuidWrapper or null) != null;

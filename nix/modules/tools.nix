@@ -1,4 +1,4 @@
-# The tools by name: each one program with the library in front, and what it calls.
+# The tools: which there are, and each as a package, one program with the library in front.
 {
   lib,
   pkgs,
@@ -11,13 +11,65 @@
   zfs ? pkgs.zfs,
 }:
 let
-  # Those that deal with guests and their backups share a part.
-  ofGuests = [
-    "backup-rehearsal"
-    "vzdump-backup"
-  ];
-  tool =
-    name: runtimeInputs:
+  # `calls`: whose programs it calls. `part`: what it shares with others beside the library. `on`: where a host has it, as a
+  # command alone (`host`) or also as a task at set times (`schedule`); the others are for modules that name them.
+  all = {
+    # It calls what is Proxmox VE's own: pct, pvesh, pvesm, qm.
+    backup-rehearsal = {
+      on = "schedule";
+      part = "guests";
+      calls = [ pkgs.gawk ];
+    };
+    moxc-notify.calls = [ systemd ];
+    nixos-flake-update.calls = [
+      nix
+      pkgs.diffutils
+      pkgs.gitMinimal
+      systemd
+    ]
+    ++ lib.optional snapshots packages.zfs-snapshot
+    ++ lib.optional (nixos-rebuild != null) nixos-rebuild;
+    # What else it calls is there where it has something to do: apt-get, smartctl, zpool, nix-collect-garbage.
+    proxmox-maintenance.on = "schedule";
+    # It calls what is Proxmox VE's own: apt-get, dpkg, pvesh. A host that is NixOS has none of them.
+    proxmox-update = { };
+    smart-test = {
+      on = "schedule";
+      calls = [ pkgs.smartmontools ];
+    };
+    # It calls what is Proxmox VE's own: pvesh, pvesm, vzdump.
+    vzdump-backup = {
+      on = "host";
+      part = "guests";
+      calls = [
+        pkgs.gawk
+        pkgs.gzip
+        pkgs.lzop
+        pkgs.zstd
+      ];
+    };
+    # It calls what is Proxmox VE's own: qm.
+    windows-update = {
+      on = "schedule";
+      part = "agent";
+    };
+    zfs-scrub = {
+      on = "schedule";
+      calls = [ zfs ];
+    };
+    zfs-snapshot = {
+      on = "schedule";
+      calls = [ zfs ];
+    };
+    zfs-trim = {
+      on = "schedule";
+      calls = [ zfs ];
+    };
+  };
+
+  packages = lib.mapAttrs package all;
+  package =
+    name: tool:
     pkgs.writeShellApplication {
       inherit name;
       runtimeInputs = [
@@ -28,44 +80,23 @@ let
         pkgs.perl
         pkgs.util-linux
       ]
-      ++ runtimeInputs;
+      ++ tool.calls or [ ];
       text =
         builtins.readFile ./scripts/gate.sh
         + builtins.readFile ./scripts/tool.sh
-        + lib.optionalString (lib.elem name ofGuests) (builtins.readFile ./scripts/guests.sh)
-        + lib.optionalString (name == "windows-update") (builtins.readFile ./scripts/agent.sh)
+        + lib.optionalString (tool ? part) (builtins.readFile (./scripts + "/${tool.part}.sh"))
         + builtins.readFile (./scripts + "/${name}.sh");
     };
 
-  tools = lib.mapAttrs tool {
-    # It calls what is Proxmox VE's own: pct, pvesh, pvesm, qm.
-    backup-rehearsal = [ pkgs.gawk ];
-    moxc-notify = [ systemd ];
-    nixos-flake-update = [
-      nix
-      pkgs.diffutils
-      pkgs.gitMinimal
-      systemd
-    ]
-    ++ lib.optional snapshots tools.zfs-snapshot
-    ++ lib.optional (nixos-rebuild != null) nixos-rebuild;
-    # What else it calls is there where it has something to do: apt-get, smartctl, zpool, nix-collect-garbage.
-    proxmox-maintenance = [ ];
-    # It calls what is Proxmox VE's own: apt-get, dpkg, pvesh.
-    proxmox-update = [ ];
-    smart-test = [ pkgs.smartmontools ];
-    # It calls what is Proxmox VE's own: pvesh, pvesm, vzdump.
-    vzdump-backup = [
-      pkgs.gawk
-      pkgs.gzip
-      pkgs.lzop
-      pkgs.zstd
-    ];
-    # It calls what is Proxmox VE's own: qm.
-    windows-update = [ ];
-    zfs-scrub = [ zfs ];
-    zfs-snapshot = [ zfs ];
-    zfs-trim = [ zfs ];
-  };
+  on = places: builtins.attrNames (lib.filterAttrs (_: tool: lib.elem (tool.on or null) places) all);
 in
-tools
+{
+  inherit packages;
+
+  # Which of them can be a host's tasks, and which a host has as commands.
+  tasks = on [ "schedule" ];
+  commands = on [
+    "host"
+    "schedule"
+  ];
+}

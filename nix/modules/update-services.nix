@@ -9,6 +9,7 @@
 let
   cfg = config.services.moxc.update;
   inherit (import ./priority.nix { inherit lib; }) fact facts;
+  times = import ./schedule.nix { inherit lib; };
 
   schedule = lib.types.submodule {
     options = {
@@ -34,28 +35,6 @@ let
         type = lib.types.bool;
         default = true;
         description = "Whether the flake's inputs are updated. Without it the flake's own lock file is followed.";
-      };
-      onCalendar = lib.mkOption {
-        type = lib.types.str;
-        example = "03:30";
-        description = "When, as systemd's OnCalendar.";
-      };
-      randomizedDelay = lib.mkOption {
-        type = lib.types.nullOr lib.types.str;
-        default = null;
-        example = "15m";
-        description = "How much later at random, at most.";
-      };
-      persistent = lib.mkOption {
-        type = lib.types.bool;
-        default = true;
-        description = "Whether a run that was missed is made up for.";
-      };
-      timeout = lib.mkOption {
-        type = lib.types.str;
-        default = "1d";
-        example = "2h";
-        description = "How long it may take, as systemd's TimeoutStartSec.";
       };
       rollback = lib.mkOption {
         type = lib.types.bool;
@@ -95,6 +74,11 @@ let
         default = "never";
         description = "Whether the machine restarts where its kernel is another one.";
       };
+    }
+    // times.options {
+      onCalendar.example = "03:30";
+      randomizedDelay.example = "15m";
+      timeout.default = "1d";
     };
   };
 
@@ -108,7 +92,7 @@ let
       systemd = config.systemd.package;
       snapshots = lib.any (schedule: schedule.snapshots != [ ]) (lib.attrValues enabled);
       zfs = config.boot.zfs.package;
-    }).nixos-flake-update;
+    }).packages.nixos-flake-update;
 
   restarts = lib.any (schedule: schedule.reboot != "never") (lib.attrValues enabled);
 
@@ -247,74 +231,55 @@ in
       options = lib.mkDefault "--delete-older-than 30d";
     };
 
-    systemd = facts {
-      targets.moxc = {
-        description = "What moxc does by itself on this machine";
-        wantedBy = [ "multi-user.target" ];
-        wants = lib.mapAttrsToList (name: _: "moxc-${name}.timer") enabled;
-      };
-
-      services =
-        lib.mapAttrs' (
-          name: schedule:
-          lib.nameValuePair "moxc-${name}" {
-            description = "Update this machine from ${schedule.flake}";
-            wants = [ "network-online.target" ];
-            after = [
-              "network-online.target"
-              "moxc-update-after-restart.service"
-            ]
-            ++ map (other: "moxc-${other}.service") (before name);
-            onFailure = config.services.moxc.notify.unit;
-            # The update itself switches to a system in which this unit may be another one.
-            restartIfChanged = false;
-            stopIfChanged = false;
-            unitConfig.X-StopOnRemoval = false;
-            serviceConfig = {
-              Type = "oneshot";
-              TimeoutStartSec = schedule.timeout;
-              StateDirectory = "moxc/nixos-flake-update";
-            };
-            environment = {
-              HOME = "/root";
+    systemd = facts (
+      times.ofTheMachine "moxc-" enabled
+      // {
+        services =
+          lib.mapAttrs' (
+            name: schedule:
+            lib.nameValuePair "moxc-${name}" {
+              description = "Update this machine from ${schedule.flake}";
+              wants = [ "network-online.target" ];
+              after = [
+                "network-online.target"
+                "moxc-update-after-restart.service"
+              ]
+              ++ map (other: "moxc-${other}.service") (before name);
+              onFailure = config.services.moxc.notify.unit;
+              # The update itself switches to a system in which this unit may be another one.
+              restartIfChanged = false;
+              stopIfChanged = false;
+              unitConfig.X-StopOnRemoval = false;
+              serviceConfig = {
+                Type = "oneshot";
+                TimeoutStartSec = schedule.timeout;
+                StateDirectory = "moxc/nixos-flake-update";
+              };
+              environment = {
+                HOME = "/root";
+              }
+              // config.networking.proxy.envVars;
+              script = "exec ${lib.getExe tool} ${lib.escapeShellArgs (arguments schedule)}";
             }
-            // config.networking.proxy.envVars;
-            script = "exec ${lib.getExe tool} ${lib.escapeShellArgs (arguments schedule)}";
-          }
-        ) enabled
-        # An update that restarts the machine leaves word of it: then this unit looks at the health, and goes back.
-        // lib.optionalAttrs restarts {
-          moxc-update-after-restart = {
-            description = "Look at the system that an update has restarted into";
-            wantedBy = [ "multi-user.target" ];
-            after = [ "multi-user.target" ];
-            onFailure = config.services.moxc.notify.unit;
-            restartIfChanged = false;
-            stopIfChanged = false;
-            unitConfig.ConditionFileNotEmpty = "/var/lib/moxc/nixos-flake-update/restarting";
-            serviceConfig = {
-              Type = "oneshot";
-              TimeoutStartSec = "1h";
+          ) enabled
+          # An update that restarts the machine leaves word of it: then this unit looks at the health, and goes back.
+          // lib.optionalAttrs restarts {
+            moxc-update-after-restart = {
+              description = "Look at the system that an update has restarted into";
+              wantedBy = [ "multi-user.target" ];
+              after = [ "multi-user.target" ];
+              onFailure = config.services.moxc.notify.unit;
+              restartIfChanged = false;
+              stopIfChanged = false;
+              unitConfig.ConditionFileNotEmpty = "/var/lib/moxc/nixos-flake-update/restarting";
+              serviceConfig = {
+                Type = "oneshot";
+                TimeoutStartSec = "1h";
+              };
+              script = "exec ${lib.getExe tool} --yes --after-restart";
             };
-            script = "exec ${lib.getExe tool} --yes --after-restart";
           };
-        };
-
-      timers = lib.mapAttrs' (
-        name: schedule:
-        lib.nameValuePair "moxc-${name}" {
-          description = "When ${name} runs";
-          wantedBy = [ "timers.target" ];
-          partOf = [ "moxc.target" ];
-          timerConfig = {
-            OnCalendar = schedule.onCalendar;
-            Persistent = schedule.persistent;
-          }
-          // lib.optionalAttrs (schedule.randomizedDelay != null) {
-            RandomizedDelaySec = schedule.randomizedDelay;
-          };
-        }
-      ) enabled;
-    };
+      }
+    );
   };
 }

@@ -1,12 +1,14 @@
 //! The hand-written modules, as they go out beside the generated ones.
 
+use crate::tools;
+
 macro_rules! files {
     ($($path:literal)*) => {
         &[$(($path, include_str!(concat!("../../../nix/modules/", $path)))),*]
     };
 }
 
-/// Every file of `nix/modules/`.
+/// The files of `nix/modules/` that are NixOS's alone: without the tools of every host and what those share.
 const FILES: &[(&str, &str)] = files! {
     "automation-scripts.nix"
     "common.nix"
@@ -22,22 +24,9 @@ const FILES: &[(&str, &str)] = files! {
     "platform.nix"
     "priority.nix"
     "proxmox-host.nix"
-    "scripts/agent.sh"
-    "scripts/backup-rehearsal.sh"
+    "schedule.nix"
     "scripts/etc-check.sh"
-    "scripts/gate.sh"
-    "scripts/guests.sh"
-    "scripts/moxc-notify.sh"
     "scripts/nixos-flake-update.sh"
-    "scripts/proxmox-maintenance.sh"
-    "scripts/proxmox-update.sh"
-    "scripts/smart-test.sh"
-    "scripts/tool.sh"
-    "scripts/vzdump-backup.sh"
-    "scripts/windows-update.sh"
-    "scripts/zfs-scrub.sh"
-    "scripts/zfs-snapshot.sh"
-    "scripts/zfs-trim.sh"
     "settings.nix"
     "shares.nix"
     "system-services.nix"
@@ -46,13 +35,26 @@ const FILES: &[(&str, &str)] = files! {
     "virtual-machine.nix"
 };
 
+/// Every file of `nix/modules/`: its path there, and its text.
+fn all() -> impl Iterator<Item = (String, &'static str)> {
+    let tools = tools::ALL
+        .iter()
+        .map(|tool| (format!("{}.sh", tool.name), tool.text));
+    let parts = tools::PARTS
+        .iter()
+        .map(|part| (part.file.to_owned(), part.text));
+    let scripts = tools.chain(parts);
+    let own = FILES.iter().map(|(path, text)| ((*path).to_owned(), *text));
+    own.chain(scripts.map(|(file, text)| (format!("scripts/{file}"), text)))
+}
+
 /// The files below `nixos/`, each with the header of a generated file.
 pub(super) fn files(header: &str) -> impl Iterator<Item = (String, String)> {
-    FILES.iter().map(move |(path, text)| {
+    all().map(move |(path, text)| {
         // The line that names a script's interpreter must stay the first.
         let (first, rest) = match text.split_once('\n') {
             Some((first, rest)) if first.starts_with("#!") => (format!("{first}\n"), rest),
-            _ => (String::new(), *text),
+            _ => (String::new(), text),
         };
         (format!("moxc/{path}"), format!("{first}# {header}\n{rest}"))
     })
@@ -125,8 +127,9 @@ mod tests {
                 }
             }
         }
-        let sent: BTreeSet<String> = FILES.iter().map(|(path, _)| (*path).to_owned()).collect();
-        assert_eq!(sent, there);
+        let sent: Vec<String> = all().map(|(path, _)| path).collect();
+        assert_eq!(sent.len(), there.len());
+        assert_eq!(BTreeSet::from_iter(sent), there);
     }
 
     #[test]
