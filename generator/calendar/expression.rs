@@ -126,8 +126,9 @@ impl Weekdays {
 }
 
 /// The short English names, Monday first, as systemd prints them.
-pub(super) const WEEKDAY_NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-pub(super) const WEEKDAY_LONG_NAMES: [&str; 7] = [
+pub const WEEKDAY_NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+/// The whole English names, Monday first.
+pub const WEEKDAY_LONG_NAMES: [&str; 7] = [
     "Monday",
     "Tuesday",
     "Wednesday",

@@ -23,7 +23,9 @@ mod zone;
 
 pub use dialect::CannotExpress;
 pub use elapse::{ClockChange, ClockChangeKind, Elapse, Occurrences, Schedule};
-pub use expression::{Calendar, Component, Expression, Field, Weekdays};
+pub use expression::{
+    Calendar, Component, Expression, Field, WEEKDAY_LONG_NAMES, WEEKDAY_NAMES, Weekdays,
+};
 pub use proxmox::ProxmoxSchedule;
 pub use span::TimeSpan;
 pub use text::ParseError;

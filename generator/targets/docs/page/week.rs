@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Lines, Section, Table};
+use crate::calendar::WEEKDAY_NAMES;
 use crate::facts::Facts;
 use crate::facts::times::{self, MOST_STARTS, Runs, Week};
 use crate::graph;
@@ -21,8 +22,6 @@ const TOP: i64 = 44;
 const STROKES: usize = 50;
 /// Minutes of a week.
 const MINUTES: i64 = 7 * 24 * 60;
-
-const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// The section.
 pub(super) fn section(facts: &Facts<'_>, lines: &Lines) -> Section {
@@ -95,7 +94,7 @@ fn in_week(runs: &Runs) -> String {
         starts => {
             let words: Vec<String> = starts
                 .iter()
-                .map(|at| format!("{} {}", DAYS[day(*at)], time(*at)))
+                .map(|at| format!("{} {}", WEEKDAY_NAMES[day(*at)], time(*at)))
                 .collect();
             words.join(", ")
         }
@@ -132,7 +131,7 @@ fn picture(facts: &Facts<'_>, week: &Week) -> String {
         out.push_str(&text);
         out.push('\n');
     };
-    for (at, day) in (0..).zip(DAYS) {
+    for (at, day) in (0..).zip(WEEKDAY_NAMES) {
         let x = left + at * DAY;
         if at % 2 == 0 {
             line(format!(

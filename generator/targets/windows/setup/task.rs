@@ -7,8 +7,8 @@ use jiff::civil::DateTime;
 
 use super::super::{GUEST_FOLDER, NU};
 use super::command_line;
-use crate::calendar::Weekdays;
 use crate::calendar::windows::{Days, MonthDay, Trigger, Week};
+use crate::calendar::{WEEKDAY_LONG_NAMES, Weekdays};
 use crate::xml::{Document, Element};
 
 /// The namespace of the format.
@@ -248,16 +248,8 @@ fn schedule(days: &Days) -> Option<Element> {
 }
 
 fn days_of_week(weekdays: Weekdays) -> Element {
-    const NAMES: [&str; 7] = [
-        "Monday",
-        "Tuesday",
-        "Wednesday",
-        "Thursday",
-        "Friday",
-        "Saturday",
-        "Sunday",
-    ];
-    Element::new("DaysOfWeek").with_all(weekdays.indices().map(|day| Element::new(NAMES[day])))
+    let days = weekdays.indices().map(|day| WEEKDAY_LONG_NAMES[day]);
+    Element::new("DaysOfWeek").with_all(days.map(Element::new))
 }
 
 fn months_of_year(months: &[u32]) -> Element {
