@@ -1,6 +1,8 @@
-//! SHA-256 as a value: compared by the diff, printed in the manifest.
+//! SHA-256 as a value: compared by the diff, printed in the manifest; and what addresses and names are derived from that a
+//! spec leaves out.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -39,13 +41,14 @@ impl Sha256 {
         for piece in pieces {
             hasher.update(piece);
         }
-        hasher.into()
-    }
-}
-
-impl From<sha2::Sha256> for Sha256 {
-    fn from(hasher: sha2::Sha256) -> Self {
         Self(hasher.finalize().into())
+    }
+
+    /// How many bytes `source` still has, and their hash: of what is too much to hold.
+    pub fn of_rest(source: &mut impl Read) -> io::Result<(u64, Self)> {
+        let mut hasher = sha2::Sha256::new();
+        let size = io::copy(source, &mut hasher)?;
+        Ok((size, Self(hasher.finalize().into())))
     }
 }
 

@@ -30,6 +30,7 @@ pub mod check;
 pub mod cli;
 pub mod compile;
 pub mod diagnostics;
+pub mod digest;
 pub mod each;
 pub mod facts;
 pub mod fleet;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::output::Sha256;
+use crate::digest::Sha256;
 use crate::source::{FileId, SourceFile, SourceMap, Span};
 
 /// A view of what lies around a spec, for the files that the spec names. The command line has one of the disk.

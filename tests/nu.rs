@@ -912,7 +912,7 @@ fn downloads(hash: &str) -> Vec<(String, Vec<u8>)> {
 
 /// SHA-256 of `rustup`.
 fn rustup_hash() -> String {
-    moxc::output::Sha256::of(b"rustup").to_string()
+    moxc::digest::Sha256::of(b"rustup").to_string()
 }
 
 /// The hostile guest, on which nothing is there yet.

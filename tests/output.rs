@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use moxc::digest::Sha256;
 use moxc::output::{
     ChangeKind, FileSet, Manifest, Mode, Obstacle, Options, OutputError, OutputFile, Provenance,
-    RelPath, Report, Scope, Sha256, compare, write,
+    RelPath, Report, Scope, compare, write,
 };
 use proptest::prelude::*;
 

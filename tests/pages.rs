@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use moxc::output::{FileSet, Sha256};
+use moxc::digest::Sha256;
+use moxc::output::FileSet;
 use moxc::targets::Target;
 use moxc::template::html;
 use pretty_assertions::assert_eq;

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use moxc::compile::Compiled;
-use moxc::output::{FileSet, Manifest, Provenance, Sha256};
+use moxc::digest::Sha256;
+use moxc::output::{FileSet, Manifest, Provenance};
 use moxc::pve::interfaces::{InterfaceKind, Interfaces};
 use moxc::targets::Target;
 use moxc::template::{Templates, built_in};

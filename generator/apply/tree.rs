@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::digest::Sha256;
 use crate::facts::hosts_file::HostsLine;
 use crate::facts::making::{Making, Makings};
-use crate::output::{FileSet, Mode, Sha256};
+use crate::output::{FileSet, Mode};
 use crate::plan::OTHER_SECTIONS;
 use crate::pve::{GuestConfig, GuestKind, SectionConfig, SectionFile};
 use crate::value::ImageSource;

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
+use crate::digest::Sha256;
 use crate::model::{Guest, GuestKind as Kind, Host, Id, Vm, VmDisk};
-use crate::output::Sha256;
 use crate::pve::{DiskSize, GuestConfig, GuestKind, decode_text, holds_volume};
 use crate::shell::Command;
 use crate::value::{ImageFormat, ImageSource};

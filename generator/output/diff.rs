@@ -18,6 +18,7 @@ use super::folder::{Contents, Folder, Look, Lookup, Obstacle, Seen, is};
 use super::manifest::{self, Manifest, ManifestEntry, ManifestError, Provenance};
 use super::place::{Lock, PATIENCE, Place};
 use super::text::{self, DifferingLines};
+use crate::digest::Sha256;
 use crate::each;
 
 /// Which files of a folder a build answers for.
@@ -486,8 +487,8 @@ impl Wrote<'_> {
         let as_written = contents.sha256() == entry.sha256;
         as_written
             || contents.bytes().is_some_and(|bytes| {
-                super::Sha256::of(&text::with_lf(bytes)) == entry.sha256
-                    || super::Sha256::of(&text::with_crlf(bytes)) == entry.sha256
+                Sha256::of(&text::with_lf(bytes)) == entry.sha256
+                    || Sha256::of(&text::with_crlf(bytes)) == entry.sha256
             })
     }
 }

@@ -11,11 +11,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::RelPath;
+use crate::digest::Sha256;
 use rustix::fs::{AtFlags, FileType, OFlags, Stat, Timespec};
 use rustix::io::Errno;
-use sha2::Digest;
-
-use super::{RelPath, Sha256};
 
 /// Files above this size, in bytes, are hashed but not held in memory: no build emits such a file.
 pub(super) const LARGEST_HELD: u64 = 64 << 20;
@@ -369,12 +368,8 @@ impl<'a> Lookup<'a> {
             file.take(LARGEST_HELD + 1).read_to_end(&mut bytes)?;
             return Ok(Contents::Whole(bytes));
         }
-        let mut hasher = sha2::Sha256::new();
-        let size = io::copy(&mut { file }, &mut hasher)?;
-        Ok(Contents::Large {
-            size,
-            sha256: Sha256::from(hasher),
-        })
+        let (size, sha256) = Sha256::of_rest(&mut { file })?;
+        Ok(Contents::Large { size, sha256 })
     }
 
     /// The names in the folder at `path`, which was just looked up and found to be one; `None` for a mount.

@@ -11,7 +11,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::folder;
-use super::{FileSet, Mode, OutputFile, RelPath, Sha256};
+use super::{FileSet, Mode, OutputFile, RelPath};
+use crate::digest::Sha256;
 
 /// The manifest's name at the top of an output folder.
 pub const FILE_NAME: &str = "manifest.json";

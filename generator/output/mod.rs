@@ -6,7 +6,6 @@
 mod carry;
 mod change;
 pub mod diff;
-pub mod digest;
 pub mod error;
 pub mod files;
 mod folder;
@@ -18,7 +17,6 @@ pub mod write;
 
 pub use change::{Change, ChangeKind, Conflict};
 pub use diff::{Comparison, Scope, compare};
-pub use digest::Sha256;
 pub use error::{OutputError, Standing};
 pub use files::{Clash, FileSet, Mode, OutputFile, PathError, RelPath};
 pub use folder::{Contents, Obstacle};

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, RenameFlags};
 use rustix::io::Errno;
 
-use super::Sha256;
 use super::error::{OutputError, Shown, Standing};
 use super::folder::{Folder, Seen, is};
+use crate::digest::Sha256;
 
 /// The file that tells a staging folder.
 const MARKER: &str = "MOXC-STAGING";

@@ -16,12 +16,13 @@ use super::{
     in_order, storage, value,
 };
 use crate::calendar::ProxmoxSchedule;
+use crate::digest::Sha256;
 use crate::facts::Volumes;
 use crate::facts::making::{Making, Makings};
 use crate::facts::network::hosts_line;
 use crate::live::{FileText, Item, Snapshot, Unread};
 use crate::model::{Host, Store};
-use crate::output::{FileSet, Sha256};
+use crate::output::FileSet;
 use crate::pve::interfaces::named_vlan;
 use crate::pve::schema::{ConfigFile, OptionSchema};
 use crate::pve::{GuestConfig, GuestKind, MappingKind, Release, SectionConfig, SectionFile};

@@ -1,9 +1,8 @@
 use std::fmt;
 
-use sha2::{Digest, Sha256};
-
 use super::{SpecString, ValueError, spec_string};
 use crate::diagnostics::Code;
+use crate::digest::Sha256;
 
 /// A unicast MAC address; printed in upper case, as Proxmox VE writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +28,7 @@ impl MacAddress {
 
     fn hash(host: &str, vmid: u32, index: usize) -> [u8; 32] {
         // The separator cannot occur in a host name, so no two inputs hash alike.
-        Sha256::digest(format!("moxc mac\n{host}\n{vmid}\n{index}")).into()
+        Sha256::of(format!("moxc mac\n{host}\n{vmid}\n{index}").as_bytes()).bytes()
     }
 
     /// The six bytes.

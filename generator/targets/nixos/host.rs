@@ -5,10 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use sha2::{Digest, Sha256};
-
 use super::module::mk_fact;
 use super::update::timing;
+use crate::digest::Sha256;
 use crate::facts::Facts;
 use crate::facts::root::{self, ROOT, Root, SWAP, boot_disks};
 use crate::facts::tasks::{self, Job};
@@ -43,7 +42,7 @@ fn identity(host: &Host, facts: &mut Attrs) -> Result<(), BuildError> {
     facts.set("networking.hostName", mk_default(host.name.as_str()))?;
     facts.set("networking.domain", mk_default(host.domain.as_str()))?;
     // ZFS asks for it, so that a pool of another machine is not taken by mistake: any fixed number does.
-    let digest = Sha256::digest(host.fqdn());
+    let digest = Sha256::of(host.fqdn().as_bytes()).bytes();
     let id = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
     let id = format!("{id:08x}");
     facts.set("networking.hostId", mk_default(id))?;

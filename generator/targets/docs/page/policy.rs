@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
+use crate::digest::Sha256;
 use crate::graph;
-use crate::output::Sha256;
 
 /// The script: search by keyboard, and nothing that the page needs.
 pub(super) const SCRIPT: &str = include_str!("../../../../templates/docs/index.js");

@@ -1,9 +1,8 @@
 //! What the files of virtual machines and of containers share.
 
-use sha2::{Digest, Sha256};
-
 use crate::calendar::TimeSpan;
 use crate::diagnostics::{Code, Diagnostic};
+use crate::digest::Sha256;
 use crate::model::Guest;
 use crate::source::{Span, Spanned};
 use crate::value::{ByteSize, VlanSet};
@@ -146,7 +145,7 @@ pub(super) fn trunks(vlans: &VlanSet) -> String {
 /// A UUID that stays the same as long as host and VMID do: the first bytes of a SHA-256, as RFC 9562 has it for
 /// name-based UUIDs of a newer hash (version 8).
 pub(super) fn derived_uuid(what: &str, host: &str, vmid: u32) -> String {
-    let digest = Sha256::digest(format!("moxc {what} {host} {vmid}"));
+    let digest = Sha256::of(format!("moxc {what} {host} {vmid}").as_bytes()).bytes();
     let mut bytes = [0u8; 16];
     bytes.copy_from_slice(&digest[..16]);
     bytes[6] = (bytes[6] & 0x0f) | 0x80;
