@@ -6,8 +6,9 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
 use crate::facts::memory::{Amount, Demand, bill, demands};
 use crate::facts::pages;
+use crate::facts::shares;
 use crate::model::{Guest, Host, Id, Vm};
-use crate::pve::{PropertyString, PveOption, Release};
+use crate::pve::{PropertyString, PveOption};
 use crate::source::{Span, Spanned};
 use crate::value::{Balloon, ByteSize, HugePages};
 
@@ -442,11 +443,15 @@ fn numa_nodes(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     );
 }
 
-/// A folder of the host that the guest has by virtio-fs.
-fn share(guest: &Guest, vm: &Vm) -> Option<Span> {
+/// A folder of the host by virtio-fs that keeps memory from being added: Proxmox VE refuses its own `virtiofsN`, and where a hook
+/// script describes the guest's memory, the guest's file has no `numa`.
+fn share(host: &Host, guest: &Guest, vm: &Vm) -> Option<Span> {
     let mut options = guest.options.iter();
     let named = options.find(|option| option.numbered().is_some_and(|(key, _)| key == "virtiofs"));
-    let first = vm.shares.first().map(|share| share.span);
+    let by_hook = shares::hook_describes_memory(*host.release, vm);
+    let mut all = vm.shares.iter();
+    let first = all.find(|share| by_hook || shares::is_native(*host.release, share));
+    let first = first.map(|share| share.span);
     first.or_else(|| named.map(|option| option.key.span))
 }
 
@@ -466,7 +471,7 @@ fn hotplug(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
             "NUMA nodes of its own",
             "remove `memory` from `hotplug`, or the nodes",
         )
-    } else if let Some(share) = share(guest, vm).filter(|_| *host.release >= Release::new(8, 4)) {
+    } else if let Some(share) = share(host, guest, vm) {
         (
             share,
             "a share by virtio-fs",

@@ -3,7 +3,7 @@
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, PassedDevice, Passthrough, Vm, VolumeSource};
 use crate::pve::{
-    PropertyString, PveOption, Release, USB_CONTROLLER, is_modern_system, machine_version,
+    PropertyString, PveOption, USB_CONTROLLER, is_modern_system, machine_version, since,
 };
 use crate::source::Span;
 use crate::value::{Bus, CacheMode, Firmware, VmOs};
@@ -95,10 +95,10 @@ fn newer_machine(host: &Host, vm: &Vm) -> Option<Refusal> {
     Some(Refusal::new(vm.machine.span, why, said, help).also(host.release.span, "the release"))
 }
 
-/// `swtpm` reads raw bytes alone; since 9.1 QEMU's storage daemon hands it the state of any image (`start_swtpm`).
+/// `swtpm` reads raw bytes alone, so that an older release starts it with no other image.
 fn state_of_tpm(host: &Host, vm: &Vm) -> Option<Refusal> {
     let state = vm.tpm_state.as_ref();
-    let state = state.filter(|_| *host.release < Release::new(9, 1))?;
+    let state = state.filter(|_| *host.release < since::TPM_IN_ANY_IMAGE)?;
     let VolumeSource::Existing { name, .. } = &state.placement.volume else {
         return None;
     };

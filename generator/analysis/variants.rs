@@ -781,6 +781,18 @@ fn guests() -> Vec<Variant> {
             "virtiofs0 = \"dirid=data\"\n",
             "",
         ),
+        // A hook script describes the memory, and `numa` with it, unless there are huge pages.
+        variant(
+            Code::MOX0408,
+            "with a share by virtio-fs",
+            &format!(
+                "{}[storage.datasets.files]\npool = \"rpool\"\nuse = \"share\"\nmountpoint = \"/srv/files\"\n\
+                 [[vms.web.shares]]\ndataset = \"files\"\nmount = \"/mnt/files\"\nread-only = true\n",
+                extra("numa = true\n@@", "hotplug = \"memory\"\n")
+            ),
+            "",
+            "hugepages = \"2 MiB\"",
+        ),
         variant(
             Code::MOX0408,
             "less than 1 GiB of memory",

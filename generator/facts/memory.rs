@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::{Facts, HugePages, pages};
 use crate::model::{Guest, GuestKind, Host, Id};
-use crate::pve::Release;
+use crate::pve::since;
 use crate::value::{Balloon, ByteSize, Platform};
 
 /// What QEMU takes beside the memory of its guest: tables that grow with it (3 %), and devices, buffers and the program
@@ -69,9 +69,8 @@ pub fn cache(host: &Host, memory: ByteSize) -> Option<(ByteSize, &'static str)> 
     if let Some(arc_max) = host.storage.arc_max {
         return Some((arc_max.value, "ZFS cache (`arc-max`)"));
     }
-    // `local-zfs.adoc`, "Limit ZFS Memory Usage": since 8.1 the installer writes a limit of 10 %, at most 16 GiB.
     let installed = *host.platform == Platform::Proxmox
-        && *host.release >= Release::new(8, 1)
+        && *host.release >= since::LIMIT_OF_ARC
         && host.storage.boot_pool().is_some();
     Some(if installed {
         let tenth = ByteSize::bytes(memory.as_bytes() / 10);

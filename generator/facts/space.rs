@@ -8,7 +8,7 @@ use super::{VolumeRole, Volumes, nodes};
 use crate::model::{
     Dataset, Disk, Guest, GuestKind, Host, Id, MountSource, Placement, Pool, StoreRef, VolumeSource,
 };
-use crate::pve::Release;
+use crate::pve::since;
 use crate::source::{Span, Spanned};
 use crate::value::{ByteSize, PoolLayout};
 use crate::zfs::{Geometry, PoolCapacity, VdevShape, pool_capacity};
@@ -136,11 +136,11 @@ pub fn geometry(pool: &Pool) -> Option<Geometry> {
     })
 }
 
-/// The block of a volume: the dataset's, or OpenZFS's default, which 2.2 (in Proxmox VE 8.1) doubled.
+/// The block of a volume: the dataset's, or OpenZFS's default.
 pub fn volume_block(host: &Host, dataset: &Dataset) -> ByteSize {
     dataset.volblocksize.map_or_else(
         || {
-            if *host.release >= Release::new(8, 1) {
+            if *host.release >= since::BLOCKS_OF_16_KIB {
                 ByteSize::kib(16)
             } else {
                 ByteSize::kib(8)

@@ -4,7 +4,7 @@ use super::classes::{Circumstances, Class, Kind};
 use super::pair::{Pair, Sides, is_cd, is_volume, moves, volume_of};
 use super::value::{self, Parts, WHOLE};
 use super::{Data, Interrupts, Shown, When};
-use crate::pve::{GuestKind, MachineVersion, Release, is_drive};
+use crate::pve::{GuestKind, MachineVersion, is_drive, since};
 
 /// A change of an option, or of one part of it.
 pub(super) struct Judged<'a> {
@@ -61,10 +61,9 @@ impl Judged<'_> {
             && self.sides.after.is_some()
             && matches!(key, "memory" | "balloon")
             && is_overblown(pair);
-        // Since 8.4, `update_vm` wants `media=cdrom` of an image in a store of discs; older files may have it as a disk.
         let is_disc = vm
             && is_drive(key)
-            && self.amid.release >= Release::new(8, 4)
+            && self.amid.release >= since::DISCS_ARE_CDROMS
             && !is_cd(after)
             && volume_of(after).is_some_and(|volume| volume.contains(":iso/"));
         let is_kept =

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Release;
+use super::{Release, since};
 
 /// Encodes one line of free text as Proxmox does: UTF-8, then `%XX` for control characters,
 /// bytes from 0x7f on, `%` and `:` (`PVE::Tools::encode_text`).
@@ -21,7 +21,7 @@ pub fn encode_text(release: Release, text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for (at, byte) in bytes.iter().enumerate() {
         match byte {
-            b'%' if release < Release::new(8, 3) && !(is_hex(at + 1) && is_hex(at + 2)) => {
+            b'%' if release < since::ENCODED_PERCENT && !(is_hex(at + 1) && is_hex(at + 2)) => {
                 encoded.push('%');
             }
             b'%' | b':' | 0..0x20 | 0x7f.. => {

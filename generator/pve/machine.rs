@@ -1,6 +1,6 @@
 //! Machine types of QEMU: `q35`, `pc-i440fx-9.2+pve1`; what of a machine depends on its version.
 
-use super::{GuestConfig, PropertyString, Release};
+use super::{GuestConfig, PropertyString, Release, since};
 
 /// From which version on a machine has a USB controller of today: with more than five sockets, and devices that come
 /// while it runs (`PVE::QemuServer::USB`); only systems that know it are given it.
@@ -18,7 +18,7 @@ pub fn default_processor_and_machine(
     release: Release,
 ) -> (&'static str, &'static str) {
     match arch {
-        Some("aarch64") if release < Release::new(9, 2) => ("cortex-a57", "virt"),
+        Some("aarch64") if release < since::MAX_OF_ARM => ("cortex-a57", "virt"),
         Some("aarch64") => ("max", "virt"),
         _ => ("kvm64", "pc"),
     }

@@ -3,7 +3,8 @@
 //! * [`schema`] knows every option of every file in every release, and judges values by it;
 //! * [`property`], [`guest_config`], [`section_config`] and [`interfaces`] print and read the
 //!   formats, byte for byte as Proxmox writes them, so that its own rewrite changes nothing;
-//! * [`check`] holds a whole printed file against the schema.
+//! * [`check`] holds a whole printed file against the schema;
+//! * [`since`] says what came with which release.
 //!
 //! The printers refuse a value that their format cannot carry ([`CannotCarry`]) when it is handed
 //! over; printing itself cannot fail.
@@ -20,6 +21,7 @@ mod release;
 mod report;
 pub mod schema;
 pub mod section_config;
+pub mod since;
 mod size;
 
 pub use encode::{decode_text, encode_text};

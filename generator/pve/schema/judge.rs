@@ -7,9 +7,9 @@ use super::{
     ConfigFile, FaultKind, Life, OptionFault, OptionSchema, Options, SubOptions, ValueType,
 };
 use crate::near::nearest;
-use crate::pve::Release;
 use crate::pve::guest_config::parse_boolean;
 use crate::pve::property::{PropertyPart, parts};
+use crate::pve::{Release, since};
 
 /// Judges an option as Proxmox's API would, for a release.
 ///
@@ -367,8 +367,7 @@ impl Judge<'_> {
             if given.iter().any(|(other, ..)| *other == name) {
                 return Err(twice(name));
             }
-            // Up to 9.1, the part without a name does not get its boolean translated.
-            let untranslated = part.key.is_none() && self.release < Release::new(9, 2);
+            let untranslated = part.key.is_none() && self.release < since::KEYLESS_BOOLEANS;
             let spelling = if untranslated {
                 Spelling::Section
             } else {

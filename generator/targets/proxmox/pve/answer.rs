@@ -11,12 +11,8 @@ use crate::diagnostics::{Diagnostic, Sink};
 use crate::model::{Disk, Host, Id, Leg, Link, Nic, Pool, PortDevice};
 use crate::pve::Release;
 use crate::pve::schema::answer_key;
+use crate::pve::since::{ANSWER_FILE, HASHED_PASSWORD};
 use crate::value::{Cidr, Platform, PoolLayout};
-
-/// The first release with an unattended installation.
-const SINCE: Release = Release::new(8, 2);
-/// The first release whose installer takes a hashed password.
-const HASHED_SINCE: Release = Release::new(8, 3);
 
 /// The file, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +54,9 @@ fn answer(host: &Host) -> Result<String, String> {
     if *host.platform == Platform::Nixos {
         return Err("a NixOS host is not installed by Proxmox VE's installer".to_owned());
     }
-    if release < SINCE {
+    if release < ANSWER_FILE {
         return Err(format!(
-            "the installer of Proxmox VE {release} asks its questions itself; {SINCE} is the first that reads answers from a file"
+            "the installer of Proxmox VE {release} asks its questions itself; {ANSWER_FILE} is the first that reads answers from a file"
         ));
     }
     if host.ssh_keys.is_empty() {
@@ -89,7 +85,7 @@ fn comment(host: &Host) -> String {
         .as_ref()
         .map(|secret| format!(" (the secret `{}`)", secret.as_str()))
         .unwrap_or_default();
-    let lines = if *host.release < HASHED_SINCE {
+    let lines = if *host.release < HASHED_PASSWORD {
         vec![
             format!("root_password: fill in root's password{secret} in your own copy before the installation."),
             "The installer refuses the file while it is empty; it knows no hashed passwords before 8.3.".to_owned(),
@@ -129,7 +125,7 @@ fn global(host: &Host) -> toml::Table {
         .map_or(root, |email| email.value.to_string());
     set("mailto", email.into());
     set("timezone", timezone(host).into());
-    if *host.release < HASHED_SINCE {
+    if *host.release < HASHED_PASSWORD {
         set("root-password", "".into());
     } else {
         set("root-password-hashed", "!".into());

@@ -7,15 +7,13 @@ use crate::calendar::ProxmoxSchedule;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::model::{Guest, Host, Id, Schedule, VzdumpBackup};
 use crate::pve::schema::OptionSchema;
+use crate::pve::since::NOTIFICATIONS;
 use crate::pve::{PveOption, Release, Section, SectionConfig, SectionFile, check_option};
 use crate::source::{Span, Spanned};
 use crate::value::{Compress, Line};
 
 use super::options::{report_fault, report_refusal};
 use super::storage::prune_backups;
-
-/// The first release with `notification-mode`; before it a job names its addressee itself.
-const NOTIFICATIONS_SINCE: Release = Release::new(8, 1);
 
 /// Plans the whole file, where there is a job.
 pub(super) fn plan(host: &Host, sink: &mut Sink) -> Option<SectionConfig> {
@@ -101,7 +99,7 @@ pub(super) fn compress_word(compress: Compress) -> &'static str {
 /// From 8.1 Proxmox VE's own notifications do it, which reach root's mailbox and from there the address of the
 /// installation; `mailto` is deprecated since. Before, the job itself names the address.
 pub(super) fn notification(host: &Host) -> Vec<(&'static str, String, Span)> {
-    if *host.release >= NOTIFICATIONS_SINCE {
+    if *host.release >= NOTIFICATIONS {
         return vec![(
             "notification-mode",
             "notification-system".to_owned(),

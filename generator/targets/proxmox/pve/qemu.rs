@@ -11,7 +11,7 @@ use crate::model::{
     VmDisk,
 };
 use crate::pve::{
-    CannotCarry, ConfigFile, DiskSize, GuestConfig, GuestKind, PropertyString, PveOption,
+    CannotCarry, ConfigFile, DiskSize, GuestConfig, GuestKind, PropertyString, PveOption, since,
 };
 use crate::value::{Balloon, Bus, EfiType, Firmware, GuestAddress, VmOs};
 
@@ -125,7 +125,7 @@ fn ostype(os: VmOs) -> &'static str {
 
 /// The machine as Proxmox VE names it; with a fixed version for Windows, which takes a new one for new hardware.
 fn machine(host: &Host, vm: &Vm) -> String {
-    let pinned = if host.release.value < crate::pve::Release::new(8, 1) {
+    let pinned = if *host.release < since::QEMU_8_1 {
         WINDOWS_MACHINE_8_0
     } else {
         WINDOWS_MACHINE
@@ -176,8 +176,7 @@ fn processor_and_memory(
             None => options.set("hugepages", pages.value, pages.span),
         }
     }
-    let hook = Hook::of(host, guest, vm).is_some();
-    let described_by_args = hook && Hook::takes_over_numa(vm, *host.release);
+    let described_by_args = shares::hook_describes_memory(*host.release, vm);
     // Huge pages need it: "numa needs to be enabled to use hugepages" (PVE::QemuServer::Memory).
     if (*vm.numa || vm.hugepages.is_some()) && !described_by_args {
         options.flag("numa", true, vm.numa.span);

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::facts::shares::{is_native, tag};
+use crate::facts::shares::{hook_describes_memory, is_native, tag};
 use crate::model::{Guest, Host, Vm};
 use crate::origin::Origin;
 use crate::pve::Release;
@@ -93,23 +93,15 @@ impl Hook {
             )
             .expect("a string takes all text");
         }
-        let shared_already =
-            vm.hugepages.is_some() || vm.shares.iter().any(|share| is_native(release, share));
-        if !shared_already {
+        if hook_describes_memory(release, vm) {
             args.push_str(&shared_memory(vm, memory_mib));
         }
         args.truncate(args.trim_end().len());
         args
     }
-
-    /// Whether `args` describes the guest's memory nodes, so that `numa` must not.
-    pub fn takes_over_numa(vm: &Vm, release: Release) -> bool {
-        vm.hugepages.is_none() && !vm.shares.iter().any(|share| is_native(release, share))
-    }
 }
 
-/// Memory in a file that another process can map. Huge pages are that already, and so is the memory of a guest with
-/// `virtiofsN`; any other is described here, with one node a socket where the spec asks for NUMA.
+/// Memory in a file that another process can map, with one node a socket where the spec asks for NUMA.
 fn shared_memory(vm: &Vm, memory_mib: u64) -> String {
     let nodes = if *vm.numa { u64::from(*vm.sockets) } else { 1 };
     let cores = u64::from(*vm.cores);
