@@ -72,15 +72,20 @@ text!(
     FirewallProtocol,
     MOX0021,
     "a protocol, as `\"tcp\"`",
-    |text| {
-        let is_number = text.parse::<u8>().is_ok_and(|number| number.to_string() == text);
-        if is_number || (!text.is_empty() && is_among(PROTOCOLS, text)) {
-            return Ok(());
-        }
-        Err(ValueError::whole(text, format!("no protocol `{}`", text.escape_debug()))
-            .help("write `tcp`, `udp`, `icmp`, `icmpv6`, or another name of `/etc/protocols`; a rule is for one of them"))
-    }
+    firewall_protocol
 );
+
+/// The rule of [`FirewallProtocol`].
+fn firewall_protocol(text: &str) -> Result<(), ValueError> {
+    let is_number = text
+        .parse::<u8>()
+        .is_ok_and(|number| number.to_string() == text);
+    if is_number || (!text.is_empty() && is_among(PROTOCOLS, text)) {
+        return Ok(());
+    }
+    Err(ValueError::whole(text, format!("no protocol `{}`", text.escape_debug()))
+            .help("write `tcp`, `udp`, `icmp`, `icmpv6`, or another name of `/etc/protocols`; a rule is for one of them"))
+}
 
 impl FirewallProtocol {
     /// Whether it has ports.
@@ -129,31 +134,37 @@ text!(
     FirewallAddresses,
     MOX0021,
     "addresses, a set or an alias, as `\"192.168.1.0/24\"` or `\"+lan\"`",
-    |text| {
-        let help = "write `\"192.168.1.10\"`, `\"192.168.1.0/24,10.0.0.0/8\"`, `\"192.168.1.10-192.168.1.20\"`, or a set: `\"+lan\"`";
-        let wrong = |why: String| Err(ValueError::whole(text, why).help(help));
-        if is_name(text) {
-            let set = text.strip_prefix('+');
-            return set.map_or(Ok(()), |set| lower_name(set.rsplit('/').next().unwrap_or(set), LONGEST_NAME));
-        }
-        let parts: Vec<&str> = text.split(',').collect();
-        let mut family = None;
-        for part in &parts {
-            let found = match part_of(part) {
-                Ok(found) => found,
-                Err(why) => return wrong(why),
-            };
-            if family.is_some_and(|family| family != found) {
-                return Err(ValueError::whole(text, "IPv4 and IPv6 in one rule").help("write a rule for each of the two"));
-            }
-            family = Some(found);
-        }
-        if parts.len() > 1 && text.contains('-') {
-            return wrong("a range among several".to_owned());
-        }
-        Ok(())
-    }
+    firewall_addresses
 );
+
+/// The rule of [`FirewallAddresses`].
+fn firewall_addresses(text: &str) -> Result<(), ValueError> {
+    let help = "write `\"192.168.1.10\"`, `\"192.168.1.0/24,10.0.0.0/8\"`, `\"192.168.1.10-192.168.1.20\"`, or a set: `\"+lan\"`";
+    let wrong = |why: String| Err(ValueError::whole(text, why).help(help));
+    if is_name(text) {
+        let set = text.strip_prefix('+');
+        return set.map_or(Ok(()), |set| {
+            lower_name(set.rsplit('/').next().unwrap_or(set), LONGEST_NAME)
+        });
+    }
+    let parts: Vec<&str> = text.split(',').collect();
+    let mut family = None;
+    for part in &parts {
+        let found = match part_of(part) {
+            Ok(found) => found,
+            Err(why) => return wrong(why),
+        };
+        if family.is_some_and(|family| family != found) {
+            return Err(ValueError::whole(text, "IPv4 and IPv6 in one rule")
+                .help("write a rule for each of the two"));
+        }
+        family = Some(found);
+    }
+    if parts.len() > 1 && text.contains('-') {
+        return wrong("a range among several".to_owned());
+    }
+    Ok(())
+}
 
 /// Whether Proxmox VE's firewall takes it for a name.
 fn is_plain_name(name: &str, longest: usize) -> bool {
@@ -194,108 +205,156 @@ text!(
     FirewallAliasName,
     MOX0012,
     "the name of an alias, as `\"router\"`",
-    |text| plain_name(text, LONGEST_NAME)
+    firewall_alias_name
 );
+
+/// The rule of [`FirewallAliasName`].
+fn firewall_alias_name(text: &str) -> Result<(), ValueError> {
+    plain_name(text, LONGEST_NAME)
+}
 
 text!(
     /// The name of a set of a firewall.
     FirewallSetName,
     MOX0012,
     "the name of a set, as `\"office\"`",
-    |text| lower_name(text, LONGEST_NAME)
+    firewall_set_name
 );
+
+/// The rule of [`FirewallSetName`].
+fn firewall_set_name(text: &str) -> Result<(), ValueError> {
+    lower_name(text, LONGEST_NAME)
+}
 
 text!(
     /// The name of a security group of the datacenter.
     FirewallGroup,
     MOX0012,
     "the name of a security group, as `\"web\"`",
-    |text| lower_name(text, 18)
+    firewall_group
 );
+
+/// The rule of [`FirewallGroup`].
+fn firewall_group(text: &str) -> Result<(), ValueError> {
+    lower_name(text, 18)
+}
 
 text!(
     /// A type of ICMP or ICMPv6.
     FirewallIcmpType,
     MOX0005,
     "a type of ICMP, as `\"echo-request\"`",
-    |text| {
-        if is_icmp_type(text) {
-            return Ok(());
-        }
-        let why = format!("no type of ICMP `{}`", text.escape_debug());
-        let wrong = ValueError::whole(text, why);
-        let known = ICMP_TYPES.split(' ').chain(ICMPV6_TYPES.split(' ')).filter(|word| !word.is_empty());
-        Err(match nearest(text, known) {
-            Some(near) => wrong.help(format!("did you mean `{near}`?")),
-            None => wrong.help("write `echo-request`, `echo-reply`, or another name that `iptables -p icmp -h` knows"),
-        })
-    }
+    firewall_icmp_type
 );
+
+/// The rule of [`FirewallIcmpType`].
+fn firewall_icmp_type(text: &str) -> Result<(), ValueError> {
+    if is_icmp_type(text) {
+        return Ok(());
+    }
+    let why = format!("no type of ICMP `{}`", text.escape_debug());
+    let wrong = ValueError::whole(text, why);
+    let known = ICMP_TYPES
+        .split(' ')
+        .chain(ICMPV6_TYPES.split(' '))
+        .filter(|word| !word.is_empty());
+    Err(match nearest(text, known) {
+        Some(near) => wrong.help(format!("did you mean `{near}`?")),
+        None => wrong.help(
+            "write `echo-request`, `echo-reply`, or another name that `iptables -p icmp -h` knows",
+        ),
+    })
+}
 
 text!(
     /// A protocol of Ethernet that Proxmox VE knows.
     EtherType,
     MOX0005,
     "a protocol of Ethernet, as `\"ARP\"`",
-    |text| {
-        let mut known = ETHERTYPES.iter();
-        if known.any(|(name, number)| text == *name || text == *number) {
-            return Ok(());
-        }
-        let why = format!("Proxmox VE knows no protocol of Ethernet `{}`", text.escape_debug());
-        let wrong = ValueError::whole(text, why);
-        let names = ETHERTYPES.iter().map(|(name, _)| *name);
-        Err(match nearest(text, names) {
+    ether_type
+);
+
+/// The rule of [`EtherType`].
+fn ether_type(text: &str) -> Result<(), ValueError> {
+    let mut known = ETHERTYPES.iter();
+    if known.any(|(name, number)| text == *name || text == *number) {
+        return Ok(());
+    }
+    let why = format!(
+        "Proxmox VE knows no protocol of Ethernet `{}`",
+        text.escape_debug()
+    );
+    let wrong = ValueError::whole(text, why);
+    let names = ETHERTYPES.iter().map(|(name, _)| *name);
+    Err(match nearest(text, names) {
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
             None => wrong.help("write `IPv4`, `ARP`, or another name of the host's `/etc/ethertypes` whose number has digits alone: Proxmox VE reads no others"),
         })
-    }
-);
+}
 
 text!(
     /// Queues of the kernel's filter in which another program looks at packets: one, or a range.
     FirewallQueues,
     MOX0005,
     "a queue or a range of them, as `\"0\"` or `\"0:3\"`",
-    |text| {
-        let number = |text: &str| text.bytes().all(|one| one.is_ascii_digit()).then(|| text.parse::<u16>().ok())?;
-        let (first, last) = text.split_once(':').unwrap_or((text, text));
-        match (number(first), number(last)) {
-            (Some(first), Some(last)) if first <= last => Ok(()),
-            _ => Err(ValueError::whole(text, format!("`{}` is no queue", text.escape_debug()))
-                .help("write `\"0\"`, or `\"0:3\"` for four queues")),
-        }
-    }
+    firewall_queues
 );
+
+/// The rule of [`FirewallQueues`].
+fn firewall_queues(text: &str) -> Result<(), ValueError> {
+    let number = |text: &str| {
+        text.bytes()
+            .all(|one| one.is_ascii_digit())
+            .then(|| text.parse::<u16>().ok())?
+    };
+    let (first, last) = text.split_once(':').unwrap_or((text, text));
+    match (number(first), number(last)) {
+        (Some(first), Some(last)) if first <= last => Ok(()),
+        _ => Err(
+            ValueError::whole(text, format!("`{}` is no queue", text.escape_debug()))
+                .help("write `\"0\"`, or `\"0:3\"` for four queues"),
+        ),
+    }
+}
 
 text!(
     /// An address or a network that has a name: an alias stands for one of them.
     FirewallNetwork,
     MOX0009,
     "an address or a network, as `\"192.168.1.0/24\"`",
-    |text| {
-        let help = "write `\"192.168.1.10\"` or `\"192.168.1.0/24\"`";
-        if text.contains('-') {
-            return Err(ValueError::whole(text, format!("`{}` is a range", text.escape_debug())).help(help));
-        }
-        part_of(text).map(|_| ()).map_err(|why| ValueError::whole(text, why).help(help))
-    }
+    firewall_network
 );
+
+/// The rule of [`FirewallNetwork`].
+fn firewall_network(text: &str) -> Result<(), ValueError> {
+    let help = "write `\"192.168.1.10\"` or `\"192.168.1.0/24\"`";
+    if text.contains('-') {
+        return Err(
+            ValueError::whole(text, format!("`{}` is a range", text.escape_debug())).help(help),
+        );
+    }
+    part_of(text)
+        .map(|_| ())
+        .map_err(|why| ValueError::whole(text, why).help(help))
+}
 
 text!(
     /// What is in a set: an address, a network, or an alias; behind a `!`, what is not.
     FirewallMember,
     MOX0009,
     "an address, a network or an alias, as `\"192.168.1.0/24\"`; `\"!192.168.1.1\"` for what is not in it",
-    |text| {
-        let member = text.strip_prefix('!').unwrap_or(text);
-        if is_name(member) && !member.starts_with('+') {
-            return Ok(());
-        }
-        FirewallNetwork::parse(member).map(|_| ()).map_err(|wrong| ValueError::whole(text, wrong.message)
-            .help("write `\"192.168.1.10\"`, `\"192.168.1.0/24\"` or an alias; with a `!` before it for what is not in the set"))
-    }
+    firewall_member
 );
+
+/// The rule of [`FirewallMember`].
+fn firewall_member(text: &str) -> Result<(), ValueError> {
+    let member = text.strip_prefix('!').unwrap_or(text);
+    if is_name(member) && !member.starts_with('+') {
+        return Ok(());
+    }
+    FirewallNetwork::parse(member).map(|_| ()).map_err(|wrong| ValueError::whole(text, wrong.message)
+            .help("write `\"192.168.1.10\"`, `\"192.168.1.0/24\"` or an alias; with a `!` before it for what is not in the set"))
+}
 
 /// A set, `+dc/lan`, or an alias, `guest/router`.
 fn is_name(text: &str) -> bool {
