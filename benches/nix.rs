@@ -11,7 +11,7 @@ use criterion::{Criterion, criterion_main};
 use moxc::compile::Compiled;
 use moxc::nix::options::{Index, Release, Rules, check_module};
 use moxc::nix::{
-    AttrPath, Attrs, BuildError, Expr, Formals, Part, block, function, mk_default, mk_if, path,
+    AttrPath, Attrs, BuildError, Expr, Formals, Part, apply, block, function, mk_default, path,
     print, reference, text, value,
 };
 use moxc::targets::Target;
@@ -87,7 +87,13 @@ fn guest(number: u32) -> Result<Expr, BuildError> {
     )?;
     module.set(
         "config",
-        mk_if(reference("config.services.moxc.enable"), config),
+        apply(
+            apply(
+                reference("lib.mkIf"),
+                reference("config.services.moxc.enable"),
+            ),
+            config,
+        ),
     )?;
     function(Formals::open(["config", "lib", "pkgs"])?, module)
 }

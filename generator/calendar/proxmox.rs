@@ -52,8 +52,6 @@ struct Event {
     hours: Vec<Item>,
     minutes: Vec<Item>,
     seconds: Vec<Item>,
-    /// A time was written as two fields that are minute and second.
-    minute_and_second: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,12 +114,6 @@ impl ProxmoxSchedule {
     /// The text for Proxmox.
     pub fn as_str(&self) -> &str {
         &self.text
-    }
-
-    /// Whether `h:m` was written and Proxmox reads minute and second of every hour, because the first
-    /// number is no hour: the trap of `25:00`.
-    pub fn reads_minute_and_second(&self) -> bool {
-        self.event.minute_and_second
     }
 
     /// Says a schedule in Proxmox's language.
@@ -459,7 +451,6 @@ impl<'a> Reader<'a> {
             self.skip_blanks();
         }
         if let Some(time) = self.time() {
-            event.minute_and_second = time.hours.is_none() && time.seconds.is_some();
             event.hours = time.hours.unwrap_or_default();
             event.minutes = time.minutes;
             event.seconds = time.seconds.unwrap_or_else(|| vec![Item::single(0)]);
@@ -817,7 +808,7 @@ mod tests {
             "5..9/0:00",
             "semi-annually",
         ] {
-            assert!(!event(text).reads_minute_and_second(), "{text}");
+            event(text);
         }
         for text in [
             "",
@@ -842,8 +833,9 @@ mod tests {
             let error = text.parse::<ProxmoxSchedule>().expect_err(text);
             assert!(text.get(error.range.clone()).is_some(), "{text}: {error:?}");
         }
-        assert!(event("25:00").reads_minute_and_second());
-        assert!(event("24:00 UTC").reads_minute_and_second());
+        // The first number is no hour, so the two are minute and second of every hour.
+        assert!(event("25:00").runs_as(&event("*:25:00")));
+        assert!(event("24:00 UTC").runs_as(&event("*:24:00 UTC")));
         assert!("a".repeat(200).parse::<ProxmoxSchedule>().is_err());
         assert!(
             format!("{}1:00", "1,".repeat(64))
@@ -913,7 +905,6 @@ mod tests {
                     return Ok(());
                 }
             };
-            prop_assert!(!schedule.reads_minute_and_second());
             // systemd itself loses runs of steps without an end.
             let timer = expression.with_ends().unwrap_or(expression).schedule(berlin.time_zone());
             let mut last = Timestamp::from_second(seconds).expect("in range");

@@ -57,7 +57,8 @@ impl<T> Item<T> {
     }
 
     /// Whether it is known to be missing.
-    pub fn is_absent(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 

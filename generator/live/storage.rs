@@ -191,15 +191,6 @@ pub struct LogicalVolume {
     pub size: u64,
     /// The thin pool that it lies in.
     pub pool: Option<String>,
-    /// What `lvs` calls `lv_attr`; a thin pool's begins with `t`.
-    pub attributes: String,
-}
-
-impl LogicalVolume {
-    /// Whether it is a thin pool.
-    pub fn is_thin_pool(&self) -> bool {
-        self.attributes.starts_with('t')
-    }
 }
 
 /// Reads `vgs --reportformat json --units b`.
@@ -226,7 +217,6 @@ pub fn read_lvs(text: &str) -> Result<Vec<LogicalVolume>, String> {
             group: word(&row["vg_name"]),
             size: number(&row["lv_size"]),
             pool: Some(word(&row["pool_lv"])).filter(|pool| !pool.is_empty()),
-            attributes: word(&row["lv_attr"]),
         })
         .collect())
 }
@@ -336,7 +326,7 @@ mod tests {
                {"lv_name":"vm-100-disk-0","vg_name":"pve","lv_attr":"Vwi-a-tz--","lv_size":"10B","pool_lv":"data"}]}]}"#,
         )
         .expect("it is JSON");
-        assert!(lvs[0].is_thin_pool() && lvs[0].pool.is_none());
+        assert_eq!(lvs[0].pool, None);
         assert_eq!(lvs[1].pool.as_deref(), Some("data"));
         let vgs =
             read_vgs(r#"{"report":[{"vg":[{"vg_name":"pve","vg_size":"5B","vg_free":"1B"}]}]}"#)

@@ -691,19 +691,9 @@ pub fn mk_default(value: impl IntoExpr) -> Built {
     apply(reference("lib.mkDefault"), value)
 }
 
-/// `lib.mkForce value`, priority 50.
-pub fn mk_force(value: impl IntoExpr) -> Built {
-    apply(reference("lib.mkForce"), value)
-}
-
 /// `lib.mkOverride priority value`; a smaller number wins, a plain definition has 100.
 pub fn mk_override(priority: u32, value: impl IntoExpr) -> Built {
     apply(apply(reference("lib.mkOverride"), priority), value)
-}
-
-/// `lib.mkIf condition value`
-pub fn mk_if(condition: impl IntoExpr, value: impl IntoExpr) -> Built {
-    apply(apply(reference("lib.mkIf"), condition), value)
 }
 
 /// `lib.mkMerge [ … ]`
@@ -759,7 +749,8 @@ impl Formals {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Attrs {
     pub(super) entries: IndexMap<String, Entry>,
-    pub(super) inherits: Vec<Inherit>,
+    /// The names of each `inherit`.
+    pub(super) inherits: Vec<Vec<String>>,
     /// Made by a path that leads through it: `a.b = 1` may be written with a dot.
     pub(super) by_path: bool,
     /// For the next attribute.
@@ -770,13 +761,6 @@ pub struct Attrs {
 pub(super) struct Entry {
     pub(super) value: Expr,
     pub(super) comment: Vec<String>,
-}
-
-/// `inherit names;` or `inherit (from) names;`
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Inherit {
-    pub(super) from: Option<Expr>,
-    pub(super) names: Vec<String>,
 }
 
 impl Attrs {
@@ -814,11 +798,11 @@ impl Attrs {
 
     /// All attributes of `other`, merged as by [`Self::merge`].
     pub fn merge_all(&mut self, other: Attrs) -> Result<(), BuildError> {
-        for inherit in other.inherits {
-            for name in &inherit.names {
+        for names in other.inherits {
+            for name in &names {
                 self.refuse_present(name)?;
             }
-            self.inherits.push(inherit);
+            self.inherits.push(names);
         }
         for (name, entry) in other.entries {
             self.put(&AttrPath::new([name])?, 0, entry.value, entry.comment, true)?;
@@ -831,17 +815,19 @@ impl Attrs {
         &mut self,
         names: impl IntoIterator<Item = S>,
     ) -> Result<(), BuildError> {
-        self.add_inherit(None, names)
-    }
-
-    /// `inherit (from) names;`
-    pub fn inherit_from<S: AsRef<str>>(
-        &mut self,
-        from: impl IntoExpr,
-        names: impl IntoIterator<Item = S>,
-    ) -> Result<(), BuildError> {
-        let from = from.into_expr()?;
-        self.add_inherit(Some(from), names)
+        let mut inherited = Vec::new();
+        for name in names {
+            let name = identifier(name.as_ref())?;
+            self.refuse_present(&name)?;
+            if inherited.contains(&name) {
+                return Err(BuildError::DuplicateAttribute(AttrPath(vec![name])));
+            }
+            inherited.push(name);
+        }
+        if !inherited.is_empty() {
+            self.inherits.push(inherited);
+        }
+        Ok(())
     }
 
     /// Lines above the next attribute that is defined here, set off by an empty line. Control characters are left out: a
@@ -868,35 +854,9 @@ impl Attrs {
             .map(|(name, entry)| (name.as_str(), &entry.value))
     }
 
-    fn add_inherit<S: AsRef<str>>(
-        &mut self,
-        from: Option<Expr>,
-        names: impl IntoIterator<Item = S>,
-    ) -> Result<(), BuildError> {
-        let mut inherited = Vec::new();
-        for name in names {
-            let name = identifier(name.as_ref())?;
-            self.refuse_present(&name)?;
-            if inherited.contains(&name) {
-                return Err(BuildError::DuplicateAttribute(AttrPath(vec![name])));
-            }
-            inherited.push(name);
-        }
-        if !inherited.is_empty() {
-            self.inherits.push(Inherit {
-                from,
-                names: inherited,
-            });
-        }
-        Ok(())
-    }
-
     fn refuse_present(&self, name: &str) -> Result<(), BuildError> {
         if self.entries.contains_key(name)
-            || self
-                .inherits
-                .iter()
-                .any(|inherit| inherit.names.iter().any(|n| n == name))
+            || self.inherits.iter().flatten().any(|other| other == name)
         {
             return Err(BuildError::DuplicateAttribute(AttrPath(vec![
                 name.to_owned(),
@@ -917,11 +877,7 @@ impl Attrs {
         let so_far = || AttrPath(path.0[..=depth].to_vec());
         let name = &path.0[depth];
         let last = depth + 1 == path.0.len();
-        if self
-            .inherits
-            .iter()
-            .any(|inherit| inherit.names.contains(name))
-        {
+        if self.inherits.iter().flatten().any(|other| other == name) {
             return Err(BuildError::DuplicateAttribute(so_far()));
         }
         match self.entries.entry(name.clone()) {

@@ -21,8 +21,8 @@ pub use check::check;
 pub use expr::{
     AttrPath, Attrs, BinaryOp, BuildError, Built, Expr, Formals, IntoAttrPath, IntoExpr, Origin,
     Part, apply, at, binary, block, block_of, call, function, has_attr, if_then_else, lambda,
-    let_in, list, mk_before, mk_default, mk_force, mk_if, mk_merge, mk_override, not, null, path,
-    reference, select, select_or, text, value, with,
+    let_in, list, mk_before, mk_default, mk_merge, mk_override, not, null, path, reference, select,
+    select_or, text, value, with,
 };
 pub use fault::{Fault, FaultKind, Level, line_and_column};
 pub use name::is_identifier;

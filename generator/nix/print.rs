@@ -116,14 +116,8 @@ struct Item {
 
 #[derive(Debug)]
 enum ItemKind {
-    Binding {
-        path: Vec<String>,
-        value: Node,
-    },
-    Inherit {
-        from: Option<Node>,
-        names: Vec<String>,
-    },
+    Binding { path: Vec<String>, value: Node },
+    Inherit { names: Vec<String> },
 }
 
 /// How tightly a construct holds together; a looser one inside a tighter one takes parentheses.
@@ -384,12 +378,11 @@ fn float_digits(value: f64) -> String {
 }
 
 fn items(attrs: &Attrs) -> Vec<Item> {
-    let inherits = attrs.inherits.iter().map(|inherit| Item {
+    let inherits = attrs.inherits.iter().map(|names| Item {
         comment: Vec::new(),
         origin: None,
         kind: ItemKind::Inherit {
-            from: inherit.from.as_ref().map(lower),
-            names: inherit.names.clone(),
+            names: names.clone(),
         },
     });
     let bindings = attrs.entries.iter().map(|(name, entry)| {
@@ -1138,14 +1131,14 @@ fn set_items(d: &mut Document, items: &[Item]) {
         }
         d.group(GroupKind::Plain, |d| {
             marked(d, item.origin, |d| match &item.kind {
-                ItemKind::Inherit { from, names } => inherit(d, from.as_ref(), names),
+                ItemKind::Inherit { names } => inherit(d, names),
                 ItemKind::Binding { path, value } => binding(d, path, value),
             });
         });
     }
 }
 
-fn inherit(d: &mut Document, from: Option<&Node>, names: &[String]) {
+fn inherit(d: &mut Document, names: &[String]) {
     let few = names.len() < 4;
     let (between, end) = if few {
         (Piece::Space, Piece::Break)
@@ -1154,14 +1147,6 @@ fn inherit(d: &mut Document, from: Option<&Node>, names: &[String]) {
     };
     d.text("inherit");
     d.nest(|d| {
-        if let Some(from) = from {
-            d.group(GroupKind::Plain, |d| {
-                d.push(Piece::Space);
-                d.text("(");
-                d.nest(|d| in_parentheses(d, from));
-                d.text(")");
-            });
-        }
         for name in names {
             d.push(between.clone());
             d.text(name.clone());
@@ -1277,8 +1262,8 @@ mod tests {
     use super::super::parse::static_name;
     use super::super::{
         Attrs, BinaryOp, BuildError, Expr, Formals, IntoExpr, Origin, apply, at, binary, block,
-        call, function, if_then_else, lambda, let_in, list, mk_default, mk_force, mk_if, mk_merge,
-        mk_override, path, reference, text, trees, value, with,
+        call, function, if_then_else, lambda, let_in, list, mk_default, mk_merge, mk_override,
+        path, reference, text, trees, value, with,
     };
     use super::{print, print_file};
 
@@ -1458,7 +1443,10 @@ mod tests {
         options.set("networking.firewall.allowedTCPPorts", [80, 443])?;
         options.comment("Routes for the guests behind this one.\nTwo lines.");
         options.set(["boot", "kernel", "sysctl", "net.ipv4.ip_forward"], 1)?;
-        options.set("services.zfs.autoScrub.enable", mk_force(true))?;
+        options.set(
+            "services.zfs.autoScrub.enable",
+            apply(reference("lib.mkForce"), true),
+        )?;
         options.set(["systemd", "services", "10-x"], {
             let mut unit = Attrs::new();
             unit.set("script", block("set -u\n\nzpool status ${1:-tank}\n"))?;
@@ -1492,10 +1480,16 @@ mod tests {
         options.set("limits", [-1, i32::MIN])?;
         options.set("empty", Attrs::new())?;
         let mut body = Attrs::new();
-        body.inherit_from(reference("lib"), ["mkIf"])?;
+        body.inherit(["pkgs"])?;
         body.set(
             "config",
-            mk_if(reference("config.services.moxc.enable"), options),
+            apply(
+                apply(
+                    reference("lib.mkIf"),
+                    reference("config.services.moxc.enable"),
+                ),
+                options,
+            ),
         )?;
         let module = function(
             Formals::open(["config", "lib", "modulesPath", "pkgs"])?,
@@ -1518,7 +1512,7 @@ mod tests {
   ...
 }:
 {
-  inherit (lib) mkIf;
+  inherit pkgs;
   config = lib.mkIf config.services.moxc.enable {
     networking = {
       hostName = lib.mkDefault "web";
@@ -1603,7 +1597,10 @@ mod tests {
             "lib.mkDefault (if true then 1 else 2)\n"
         );
         assert_eq!(
-            printed(mk_merge([mk_if(name("a"), Attrs::new())])),
+            printed(mk_merge([apply(
+                apply(reference("lib.mkIf"), name("a")),
+                Attrs::new()
+            )])),
             "lib.mkMerge [\n  (lib.mkIf a { })\n]\n"
         );
         assert_eq!(printed(-0.0), "-1 * 0.0\n");

@@ -102,14 +102,6 @@ impl Report {
         }
         report
     }
-
-    /// Whether the folder already was what the build would write, and was not touched.
-    pub fn wrote_nothing(&self) -> bool {
-        self.created.is_empty()
-            && self.updated.is_empty()
-            && self.overwritten.is_empty()
-            && self.removed.is_empty()
-    }
 }
 
 /// Makes the folder `root` hold `set` and its manifest, besides what is not moxc's; see the module for how.

@@ -93,14 +93,6 @@ impl OptionFault {
         self.help = Some(help.into());
         self
     }
-
-    /// The faulty bytes of the value; all of it where the fault is the option's name.
-    pub fn range_in(&self, value: &str) -> Range<usize> {
-        match &self.place {
-            Place::Key => 0..value.len(),
-            Place::Value(range) => range.clone(),
-        }
-    }
 }
 
 impl fmt::Display for OptionFault {

@@ -1,5 +1,7 @@
 //! The data files are whole, and values are judged by them as Proxmox's API judges them.
 
+use std::ops::Range;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -39,6 +41,14 @@ pub(super) fn every_pattern() -> impl Iterator<Item = &'static Pattern> {
             .iter()
             .chain(spec.old_patterns.iter().map(|(_, pattern)| pattern))
     })
+}
+
+/// The faulty bytes of the value; all of it where the fault is the option's name.
+fn range_in(fault: &OptionFault, value: &str) -> Range<usize> {
+    match &fault.place {
+        Place::Key => 0..value.len(),
+        Place::Value(range) => range.clone(),
+    }
 }
 
 /// Each part of these lines is right, and Proxmox VE reads none of them (asked of its own code).
@@ -145,7 +155,7 @@ fn parts_that_exclude_each_other_are_told() {
             "{key}: {right}"
         );
         let fault = fault(file, R92, key, &wrong);
-        assert_eq!(&wrong[fault.range_in(&wrong)], what, "{key}: {wrong}");
+        assert_eq!(&wrong[range_in(&fault, &wrong)], what, "{key}: {wrong}");
     }
     assert_eq!(
         fault(ConfigFile::Pct, R92, "dev0", "mode=0660").message,
@@ -154,7 +164,7 @@ fn parts_that_exclude_each_other_are_told() {
     let card = "name=eth0,bridge=vmbr0,ip6=auto";
     let managed = format!("{card},host-managed=1");
     let fault = fault(ConfigFile::Pct, R92, "net0", &managed);
-    assert_eq!(&managed[fault.range_in(&managed)], "ip6=auto");
+    assert_eq!(&managed[range_in(&fault, &managed)], "ip6=auto");
     for more in ["host-managed=0", "host-managed=1,link_down=1"] {
         assert_eq!(
             check_option(ConfigFile::Pct, R92, "net0", &format!("{card},{more}")),
@@ -1026,7 +1036,7 @@ proptest! {
         for file in [ConfigFile::Qm, ConfigFile::Pct, ConfigFile::Storage("dir"), ConfigFile::Job("vzdump"),
             ConfigFile::Vzdump, ConfigFile::Interfaces, ConfigFile::Answer, ConfigFile::Datacenter] {
             if let Err(fault) = check_option(file, Release::NEWEST, &key, &value) {
-                let range = fault.range_in(&value);
+                let range = range_in(&fault, &value);
                 prop_assert!(value.get(range).is_some());
             }
         }
