@@ -390,7 +390,7 @@ impl Loader<'_> {
         mut sink: Sink,
     ) -> Compiled {
         let around = self.files.around(self.sources.path(files[0]));
-        let origin = Origin::of(&self.sources.map, files).amid(around);
+        let origin = Origin::of(&self.sources.map, files).with_surroundings(around);
         let source = (&self.sources.map, files[0]);
         let checked = if wanted {
             compile::check_document(source, &document, &origin, addresses, &mut sink)

@@ -60,7 +60,7 @@ impl Origin {
 
     /// The same origin, with what lies around the spec.
     #[must_use]
-    pub fn amid(mut self, surroundings: Arc<dyn Surroundings>) -> Self {
+    pub fn with_surroundings(mut self, surroundings: Arc<dyn Surroundings>) -> Self {
         self.surroundings = Some(surroundings);
         self
     }

@@ -79,7 +79,7 @@ pub const ALL: &[Tool] = tools! {
     "proxmox-maintenance" "removes what a host no longer needs, and reports how its pools, disks and file systems are"
     "proxmox-update" "brings the packages of a Proxmox VE host up to date"
     "smart-test" "has disks test themselves, and tells what their last test said"
-    "vzdump-backup" with GUESTS "backs guests up by hand, one after the other, and looks whether each backup is good"
+    "vzdump-backup" with GUESTS "backs guests up by hand, one after the other, and checks whether each backup is good"
     "windows-update" with AGENT "updates Windows guests from the host: snapshot, update, restart, health check, and the way back"
     "zfs-scrub" "has pools read every block and mend what is wrong"
     "zfs-snapshot" "takes snapshots of datasets, and prunes those that it took before"

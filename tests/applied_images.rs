@@ -102,7 +102,7 @@ fn an_image_that_is_none_is_refused_before_anything_is_sent() {
     host.write("result/other.qcow2", "x");
     host.write("empty/readme", "x");
     for (image, why) in [
-        ("web=result", "`web` is no NixOS guest of the spec"),
+        ("web=result", "`web` is not a NixOS guest of the spec"),
         ("services=result", "holds no `nixos-lxc.tar.xz`"),
         (
             "services=result/workstation.qcow2",

@@ -356,7 +356,7 @@ fn no_special_file_and_no_endless_one_is_read() {
     for spec in ["pipe.toml", "/dev/zero"] {
         let said = call(folder.path(), &["check", spec]);
         assert_eq!(said.status, Some(2), "{spec}: {}", said.err);
-        assert!(said.err.contains("no ordinary file"), "{}", said.err);
+        assert!(said.err.contains("not an ordinary file"), "{}", said.err);
     }
     for target in ["pipe.toml", "/dev/zero", "mini.toml"] {
         let templates = folder.path().join("templates/proxmox");

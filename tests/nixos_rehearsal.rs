@@ -526,7 +526,7 @@ fn a_kernel_that_waits_since_an_earlier_update_is_restarted_for_once_that_is_all
         let since = machine.read("log").replacen(&log, "", 1);
         assert!(!since.contains("switch-to-configuration"), "{since}");
         assert!(!since.contains("systemctl reboot"), "{since}");
-        // And once it is mended, it stays.
+        // And once it is fixed, it stays.
         fs::remove_file(machine.path("state/unfit")).unwrap();
         assert_eq!(machine.shell(&allowed).0, Some(0), "{what}");
         assert_eq!(machine.shell(&look).0, Some(0), "{what}");

@@ -835,8 +835,8 @@ fn line_ends_that_a_checkout_changed_are_said_and_repaired() {
     let diff = unified(&bench.root, &files);
     assert_eq!(
         diff,
-        "`a.conf` differs in its line ends alone\n`b.conf` differs in its line ends alone\n\
-         `manifest.json` differs in its line ends alone\n"
+        "`a.conf` differs only in its line endings\n`b.conf` differs only in its line endings\n\
+         `manifest.json` differs only in its line endings\n"
     );
     // No edit, so an update may replace it.
     let next = set(&[("a.conf", "1\n2\n"), ("b.conf", "1\n3\n")]);
@@ -875,7 +875,7 @@ fn what_is_no_text_is_one_line() {
     assert_eq!(
         diff,
         "`manifest.json` follows from the other files\n`task.xml` differs, and is UTF-16\n\
-         `z.bin` differs, and is not a text that can be shown\n"
+         `z.bin` differs, and is not text that can be shown\n"
     );
 }
 

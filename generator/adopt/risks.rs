@@ -233,7 +233,7 @@ fn of_guests(own: &LiveNode) -> Vec<Risk> {
                 part: Part::Guest(*vmid),
                 says: None,
                 message: format!("Proxmox VE skips line {} of guest {vmid}", line.line),
-                help: format!("mend or remove it in /{}", guest.file.path),
+                help: format!("correct or remove it in /{}", guest.file.path),
             });
         }
     }

@@ -327,7 +327,7 @@ fn members(guest: &Guest, sink: &mut Sink) {
                     Diagnostic::unheard(
                         member.value.as_str(),
                         member.span,
-                        "it stands in the set already",
+                        "it is in the set already",
                     )
                     .also(first, "the first, which counts")
                     .help("remove one of them"),

@@ -55,7 +55,7 @@ fn called_like_the_host(host: &Host, sink: &mut Sink) {
                 Diagnostic::new(
                     Code::MOX0118,
                     name.span,
-                    format!("the guest `{}` is called like its host", name.value),
+                    format!("the guest `{}` has the name of its host", name.value),
                 )
                 .also(host.name.span, "the host")
                 .help("give one of the two another name: whoever asks the network for it gets the one or the other"),

@@ -318,7 +318,7 @@ fn huge_pages(guest: &Guest, vm: &Vm, sink: &mut Sink) {
             Code::MOX0406,
             guest.memory.span,
             format!(
-                "the memory of `{}` is no whole number of its pages",
+                "the memory of `{}` is not a whole number of its pages",
                 guest.name.value
             ),
         )

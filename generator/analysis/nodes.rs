@@ -81,7 +81,7 @@ pub(super) fn strangers(hosts: &[&Host]) -> Vec<(usize, Diagnostic)> {
                 let diagnostic = Diagnostic::new(
                     Code::MOX0333,
                     named.value.span,
-                    format!("the node `{name}` is no host of the fleet"),
+                    format!("the node `{name}` is not a host of the fleet"),
                 )
                 .label(format!("`{}` is to be there", store.name().value))
                 .help(match certain(name, known.iter().copied()) {

@@ -30,7 +30,7 @@ pub(super) fn check(host: &Host, together: &Running, sink: &mut Sink) {
     }
     console(host, &users, sink);
     keyboard(host, &users, sink);
-    around_the_table(host, sink);
+    raw_functions(host, sink);
 }
 
 /// The guests that take each function, with the place where they say so.
@@ -570,7 +570,7 @@ fn console(host: &Host, users: &Users, sink: &mut Sink) {
 }
 
 /// Functions that guests get by an address or a mapping of Proxmox VE's own, past the hardware table and its checks.
-fn around_the_table(host: &Host, sink: &mut Sink) {
+fn raw_functions(host: &Host, sink: &mut Sink) {
     for (_, guest, vm) in host.vms() {
         for entry in &vm.passthrough {
             let PassedDevice::Raw {

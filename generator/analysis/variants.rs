@@ -634,14 +634,14 @@ fn mappings() -> Vec<Variant> {
         ),
         variant(
             Code::MOX0551,
-            "`hba` is no mapping, as it has no `id`",
+            "`hba` is not a mapping, as it has no `id`",
             &format!("{device}mapping = @@\n"),
             "true",
             "false",
         ),
         variant(
             Code::MOX0551,
-            "`stick` is no mapping, as it has no `id`",
+            "`stick` is not a mapping, as it has no `id`",
             "[hardware.usb.stick]\nport = \"1-2\"\n@@mapping = true\n",
             "",
             "id = \"046d:c52b\"\n",
@@ -714,7 +714,7 @@ fn guests() -> Vec<Variant> {
         ),
         variant(
             Code::MOX0406,
-            "no whole number of its pages",
+            "not a whole number of its pages",
             &vm(
                 "web",
                 100,

@@ -286,7 +286,7 @@ fn plain_words(text: &str, _: &ParseError) -> Option<ParseError> {
     let lower = body.to_ascii_lowercase();
     if lower == "@reboot" {
         return Some(
-            ParseError::new(text, 0..body.len(), "`@reboot` is no point in time")
+            ParseError::new(text, 0..body.len(), "`@reboot` is not a point in time")
                 .help("a calendar expression names times of day"),
         );
     }
@@ -665,7 +665,9 @@ fn unknown_zone(text: &str) -> Option<ParseError> {
             "Z" | "z" | "+0" | "+00" | "+00:00" | "+0000" | "-00:00" => {
                 format!("did you mean `{body} UTC`?")
             }
-            _ => "an offset is no zone: write `UTC` or a name such as `Europe/Berlin`".to_owned(),
+            _ => {
+                "an offset is not a zone: write `UTC` or a name such as `Europe/Berlin`".to_owned()
+            }
         }));
     }
     if zone.len() <= 5 && zone.chars().all(|c| c.is_ascii_uppercase()) {

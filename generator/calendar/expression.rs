@@ -704,7 +704,7 @@ impl Reader<'_> {
                 // `Mon-Fri` is an old spelling that systemd still takes.
                 Some(delimiter) => {
                     if range_start.is_some() {
-                        return Err(self.unexpected("`,` or a space behind a range of weekdays"));
+                        return Err(self.unexpected("`,` or a space after a range of weekdays"));
                     }
                     if delimiter == b'.' && self.peek(1) != Some(b'.') {
                         return Err(self.error(
@@ -798,7 +798,7 @@ impl Reader<'_> {
         let second_delimiter = self.date_delimiter()?;
         let third = self.field(Unit::Day)?;
         if !matches!(self.peek(0), None | Some(b' ')) {
-            return Err(self.unexpected("a space behind the date"));
+            return Err(self.unexpected("a space after the date"));
         }
         self.skip_spaces();
         expression.year = self.resolve(&first, Unit::Year)?;
@@ -836,7 +836,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// systemd's check of a list behind `~` lowers the limit by three days with each item.
+    /// systemd's check of a list after `~` lowers the limit by three days with each item.
     fn last_day_list(&self, raw: &RawField, field: &Field) -> Result<(), ParseError> {
         for (index, component) in field.components().iter().enumerate() {
             let limit =
@@ -849,7 +849,7 @@ impl Reader<'_> {
                     .map_or(self.at, |first| first.range.start);
                 let last = raw.components.last().map_or(self.at, |last| last.range.end);
                 let message = format!(
-                    "systemd refuses this list: value {} of a list behind `~` may be {limit} at most",
+                    "systemd refuses this list: value {} of a list after `~` may be {limit} at most",
                     index + 1
                 );
                 return Err(self
@@ -866,7 +866,7 @@ impl Reader<'_> {
         }
         let hour = self.field(Unit::Hour)?;
         if self.peek(0) != Some(b':') {
-            return Err(self.unexpected("`:` behind the hour"));
+            return Err(self.unexpected("`:` after the hour"));
         }
         self.at += 1;
         let minute = self.field(Unit::Minute)?;
@@ -876,10 +876,10 @@ impl Reader<'_> {
                 self.at += 1;
                 Some(self.field(Unit::Second)?)
             }
-            Some(_) => return Err(self.unexpected("`:` or the end behind the minute")),
+            Some(_) => return Err(self.unexpected("`:` or the end after the minute")),
         };
         if self.at < self.end {
-            return Err(self.unexpected("the end behind the time"));
+            return Err(self.unexpected("the end after the time"));
         }
         expression.hour = self.resolve(&hour, Unit::Hour)?;
         expression.minute = self.resolve(&minute, Unit::Minute)?;
@@ -921,7 +921,7 @@ impl Reader<'_> {
                 self.at += 1;
                 let decimals = self
                     .digits()
-                    .ok_or_else(|| self.unexpected("a digit behind the decimal point"))?;
+                    .ok_or_else(|| self.unexpected("a digit after the decimal point"))?;
                 let decimals = &self.text[decimals.range];
                 let mut fraction = 0;
                 for place in 0..6 {

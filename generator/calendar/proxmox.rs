@@ -536,7 +536,7 @@ impl<'a> Reader<'a> {
             ParseError::new(
                 self.text,
                 range,
-                format!("`{word}` is no weekday that Proxmox knows"),
+                format!("`{word}` is not a weekday that Proxmox knows"),
             )
             .help("weekdays are `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`, ranges `mon..fri`")
         })

@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failur
     }
     let remote = Remote::parse(&args.live)?.ok_or_else(|| {
         Failure::new(format!(
-            "`{}` is no host: write `ssh://root@HOST`; for a copy of one, `moxc plan --script FILE` writes what would be run",
+            "`{}` is not a host: write `ssh://root@HOST`; for a copy of one, `moxc plan --script FILE` writes what would be run",
             args.live
         ))
     })?;

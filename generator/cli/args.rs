@@ -12,7 +12,7 @@ use crate::targets::Target;
 #[command(name = "moxc", version, disable_help_subcommand = true)]
 #[command(
     after_help = "Exit status: 0 all is well; 1 errors in a spec, or a folder that is not what it should be; \
-                  2 a wrong call, or the system refuses."
+                  2 wrong usage, or the system refuses."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -253,7 +253,7 @@ pub(super) struct Collect {
     pub(super) list: bool,
 }
 
-/// Exit status: 0 the spec says the host as it is; 1 something of the host stands as a comment; 2 a wrong call, or the copy
+/// Exit status: 0 the spec says the host as it is; 1 something of the host stands as a comment; 2 wrong usage, or the copy
 /// cannot be read.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Adopt {
@@ -272,7 +272,7 @@ pub(super) struct Adopt {
     pub(super) force: bool,
 }
 
-/// Exit status: 0 nothing has changed; 3 something has; 1 errors in the spec; 2 a wrong call, or the copy cannot be read.
+/// Exit status: 0 nothing has changed; 3 something has; 1 errors in the spec; 2 wrong usage, or the copy cannot be read.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Hardware {
     /// The host as it is: a folder laid out as `/`, a tar of one, the text of `pvereport`, or `ssh://root@HOST`
@@ -284,7 +284,7 @@ pub(super) struct Hardware {
 }
 
 /// Exit status: 0 nothing differs; 3 something differs; 4 something differs that `--fail-on` names; 1 errors in the
-/// spec; 2 a wrong call, or the copy cannot be read.
+/// spec; 2 wrong usage, or the copy cannot be read.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Plan {
     #[command(flatten)]
@@ -322,7 +322,7 @@ pub(super) struct Choice {
     pub(super) restart: Vec<String>,
 }
 
-/// Exit status: 0 done, or nothing differs; 1 errors in the spec, or failed and gone back; 2 a wrong call, or the host
+/// Exit status: 0 done, or nothing differs; 1 errors in the spec, or failed and gone back; 2 wrong usage, or the host
 /// cannot be read; 3 refused.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Apply {
@@ -372,7 +372,7 @@ impl std::str::FromStr for ImageOf {
     }
 }
 
-/// Exit status: 0 taken back; 1 failed; 2 a wrong call; 3 refused.
+/// Exit status: 0 taken back; 1 failed; 2 wrong usage; 3 refused.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Undo {
     /// The host: `ssh://root@HOST`

@@ -12,7 +12,7 @@ pub(super) fn run(args: &Collect, terminal: &mut Terminal) -> Result<Status, Fai
         None => None,
         Some(host) => Some(Remote::parse(host)?.ok_or_else(|| {
             Failure::new(format!(
-                "`{host}` is no address of a host: write `ssh://root@HOST`"
+                "`{host}` is not an address of a host: write `ssh://root@HOST`"
             ))
         })?),
     };

@@ -75,7 +75,7 @@ pub(super) fn find(
                 .filter_map(|making| making.built.as_deref())
                 .collect();
             return Err(Failure::new(format!(
-                "`{guest}` is no NixOS guest of the spec: an image can be given for {}",
+                "`{guest}` is not a NixOS guest of the spec: an image can be given for {}",
                 match &names[..] {
                     [] => "none of it".to_owned(),
                     names => names.join(", "),

@@ -16,7 +16,7 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(io::Error::other(
-            "it is no ordinary file (`-` reads standard input)",
+            "it is not an ordinary file (`-` reads standard input)",
         ));
     }
     bounded(fs::File::open(path)?, metadata.len(), LARGEST)

@@ -134,8 +134,8 @@ fn diagnostic(file: FileId, fault: Fault, rules: &Rules) -> Diagnostic {
     let release = rules.release;
     diagnostic.note(match rules.index.newest_whole() {
         Some(whole) if whole < release => format!(
-            "held against what is known of NixOS {release}: every option of {whole}, and of the time since then a part"
+            "checked against what is known of NixOS {release}: every option of {whole}, and of the time since then a part"
         ),
-        Some(_) | None => format!("held against the options of NixOS {release}"),
+        Some(_) | None => format!("checked against the options of NixOS {release}"),
     })
 }

@@ -134,7 +134,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Help and version go to standard output and are fine; anything else is a wrong call.
+/// Help and version go to standard output and are fine; anything else is wrong usage.
 fn usage(error: &clap::Error) -> ExitCode {
     // A closed pipe is nobody's fault, and there is nothing else to tell.
     let _ = error.print();

@@ -13,7 +13,7 @@ pub(super) fn step(command: &Command, status: Status) -> Option<String> {
         Command::Check(args) if went_well => {
             format!("`moxc build {}`", words(&args.specs.specs))
         }
-        Command::Check(_) => "mend what is told, and check again".to_owned(),
+        Command::Check(_) => "fix what is reported, and check again".to_owned(),
         Command::Collect(args) => {
             let Some(file) = &args.output else {
                 return None;
@@ -40,7 +40,7 @@ pub(super) fn step(command: &Command, status: Status) -> Option<String> {
         },
         Command::Apply(args) if went_well && !args.dry_run => {
             format!(
-                "look whether all is well; `moxc undo {}` takes it back",
+                "check that all is well; `moxc undo {}` takes it back",
                 args.live
             )
         }
@@ -51,11 +51,11 @@ pub(super) fn step(command: &Command, status: Status) -> Option<String> {
             )
         }
         Command::Explain(args) if args.code.is_none() => {
-            "`moxc explain CODE` tells more of one".to_owned()
+            "`moxc explain CODE` tells more about one".to_owned()
         }
-        Command::Explain(_) => "`moxc check SPEC` once it is mended".to_owned(),
+        Command::Explain(_) => "`moxc check SPEC` once it is fixed".to_owned(),
         Command::Graph(args) if went_well => picture(args),
-        Command::LintNix(_) if !went_well => "`moxc explain CODE` tells more of one".to_owned(),
+        Command::LintNix(_) if !went_well => "`moxc explain CODE` tells more about one".to_owned(),
         Command::Schema(_) => "save it, and begin a spec with `#:schema ./FILE`".to_owned(),
         Command::Completions(_) => {
             "save it where your shell looks for completions, or `source` it".to_owned()

@@ -26,7 +26,8 @@ impl Remote {
         let Some(rest) = text.strip_prefix("ssh://") else {
             return Ok(None);
         };
-        let wrong = |why: &str| Failure::new(format!("`{text}` is no address of a host: {why}"));
+        let wrong =
+            |why: &str| Failure::new(format!("`{text}` is not an address of a host: {why}"));
         let rest = rest.trim_end_matches('/');
         let (user, place) = match rest.rsplit_once('@') {
             Some((user, place)) => (Some(user), place),
@@ -45,7 +46,10 @@ impl Remote {
             },
         };
         let port = match port {
-            Some(port) => Some(port.parse().map_err(|_| wrong("the port is no number"))?),
+            Some(port) => Some(
+                port.parse()
+                    .map_err(|_| wrong("the port is not a number"))?,
+            ),
             None => None,
         };
         // What begins with `-` would be an option of ssh.
@@ -60,7 +64,7 @@ impl Remote {
             return Err(wrong("write `ssh://root@HOST`"));
         }
         if user.is_some_and(|user| !is_word(user)) {
-            return Err(wrong("the user is no name"));
+            return Err(wrong("the user is not a name"));
         }
         Ok(Some(Self {
             user: user.map(str::to_owned),

@@ -13,7 +13,7 @@ use crate::template::Templates;
 pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Result<Status, Failure> {
     let remote = Remote::parse(&args.host)?.ok_or_else(|| {
         Failure::new(format!(
-            "`{}` is no address of a host: write `ssh://root@HOST`",
+            "`{}` is not an address of a host: write `ssh://root@HOST`",
             args.host
         ))
     })?;

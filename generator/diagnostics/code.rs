@@ -97,8 +97,8 @@ codes! {
     MOX0112 Warning "one place, two storages";
     MOX0115 Error   "one USB device, two rows";
     MOX0116 Warning "an SSH key that is nobody's";
-    MOX0117 Error   "one name, two things in a cluster";
-    MOX0118 Warning "a guest called like its host";
+    MOX0117 Error   "one name with two meanings in a cluster";
+    MOX0118 Warning "a guest with the name of its host";
     MOX0201 Error   "a port with two masters";
     MOX0202 Warning "two cables in one bridge without a spanning tree";
     MOX0203 Error   "a gateway that cannot be reached";
@@ -133,7 +133,7 @@ codes! {
     MOX0301 Error   "too few disks for the layout";
     MOX0302 Error   "a disk used twice";
     MOX0303 Error   "a disk of a pool used elsewhere";
-    MOX0304 Warning "a disk named by the order of finding";
+    MOX0304 Warning "a disk named by the order in which disks are found";
     MOX0305 Warning "disks of one vdev that differ in size";
     MOX0306 Warning "sectors larger than the pool's pieces";
     MOX0310 Error   "more space kept than there is";
@@ -158,7 +158,7 @@ codes! {
     MOX0330 Error   "a folder that no storage can be";
     MOX0331 Warning "a share that belongs to root in an unprivileged container";
     MOX0332 Error   "a store that is not on this host";
-    MOX0333 Warning "a node that is no host of the fleet";
+    MOX0333 Warning "a node that is not a host of the fleet";
     MOX0334 Error   "two settings of one dataset";
     MOX0341 Warning "small blocks on raidz";
     MOX0401 Error   "more memory taken than there is";
@@ -166,7 +166,7 @@ codes! {
     MOX0403 Error   "a balloon larger than the memory";
     MOX0404 Warning "a balloon that gives nothing back";
     MOX0405 Error   "huge pages without NUMA";
-    MOX0406 Error   "memory of no whole number of huge pages";
+    MOX0406 Error   "memory that is not a whole number of huge pages";
     MOX0407 Error   "NUMA nodes that Proxmox VE refuses";
     MOX0408 Error   "memory hotplug that cannot work";
     MOX0409 Warning "fewer huge pages than the guests take";
@@ -209,7 +209,7 @@ codes! {
     MOX0617 Warning "a guest with two ways out";
     MOX0618 Warning "an address in a network of its own";
     MOX0620 Error   "a project that cargo refuses";
-    MOX0621 Warning "packages for a Windows without winget";
+    MOX0621 Warning "packages for an edition of Windows without winget";
     MOX0622 Error   "a variable that belongs to Windows";
     MOX0623 Error   "a Rust toolchain that does not run in the guest";
     MOX0624 Error   "two projects in one folder";
@@ -221,7 +221,7 @@ codes! {
     MOX0631 Error   "a time zone that Windows does not know";
     MOX0632 Error   "a name that Windows cannot have";
     MOX0633 Warning "a Windows setup that asks for the disk";
-    MOX0634 Warning "a Windows without its discs";
+    MOX0634 Warning "a Windows guest without its discs";
     MOX0635 Warning "more than a BIOS reaches";
     MOX0636 Warning "an image by a name that the medium may not have";
     MOX0637 Error   "remote desktop where Windows has none";
@@ -239,7 +239,7 @@ codes! {
     MOX0650 Warning "a device that only root may use";
     MOX0651 Warning "a guest with nothing to start from";
     MOX0653 Warning "firmware that refuses the boot loader";
-    MOX0654 Error   "two things of one number";
+    MOX0654 Error   "two devices with one number";
     MOX0655 Warning "a folder of a guest that starts later";
     MOX0656 Error   "nothing to boot from by that name";
     MOX0657 Warning "a volume of another guest";
@@ -251,13 +251,13 @@ codes! {
     MOX0670 Error   "an account by a name that Windows has already";
     MOX0671 Error   "a domain that the guest cannot join";
     MOX0672 Warning "a check left out that Setup does not make";
-    MOX0686 Warning "an operator who is no user of the guest";
+    MOX0686 Warning "an operator who is not a user of the guest";
     MOX0687 Warning "a health unit that a guest does not have";
     MOX0688 Warning "a template that NixOS does not make";
     MOX0689 Warning "a NixOS host without the release of its state";
     MOX0690 Error   "an immutable guest that nobody can log into";
     MOX0691 Error   "updates that a container cannot build";
-    MOX0692 Warning "updates whose failure nobody hears of";
+    MOX0692 Warning "updates whose failure nobody is told of";
     MOX0693 Warning "a NixOS guest that nobody can log into";
     MOX0694 Warning "a NixOS host that nobody can log into";
     MOX0695 Warning "one template for two NixOS containers";

@@ -78,7 +78,7 @@ fn add(tree: &mut Tree, layout: &Layout, entry: &mut TarEntry<'_>) {
                 Err(error) => tree.add_unread(&path, &error.to_string()),
             }
         }
-        _ => tree.add_unread(&path, "it is no plain file"),
+        _ => tree.add_unread(&path, "it is not a plain file"),
     }
 }
 

@@ -101,7 +101,7 @@ pub fn read_folder(folder: &dyn Folder) -> Result<Snapshot, CannotRead> {
                     }
                 }
                 FolderEntry::File => {}
-                FolderEntry::Other => tree.add_unread(&on_host, "it is no plain file"),
+                FolderEntry::Other => tree.add_unread(&on_host, "it is not a plain file"),
             }
         }
     }

@@ -141,7 +141,7 @@ impl Tree {
         self.size += bytes.len();
         let (text, is_latin1) = decoded(bytes);
         if is_latin1 {
-            self.note(path, "lines of it are no UTF-8, and are read as Latin-1");
+            self.note(path, "lines of it are not UTF-8, and are read as Latin-1");
         }
         let text = if text.contains("\r\n") {
             text.replace("\r\n", "\n")
@@ -376,7 +376,7 @@ impl Tree {
 }
 
 /// The links that Proxmox VE's own file system shows in `/etc/pve`.
-/// A file as text, and whether lines of it are no UTF-8. Proxmox VE's Perl writes a letter up to `ÿ` as one byte where nothing else
+/// A file as text, and whether lines of it are not UTF-8. Proxmox VE's Perl writes a letter up to `ÿ` as one byte where nothing else
 /// encodes it (`ciuser`), and reads it so.
 fn decoded(bytes: &[u8]) -> (String, bool) {
     let bytes = match String::from_utf8(bytes.to_vec()) {

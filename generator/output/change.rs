@@ -111,7 +111,9 @@ pub(super) fn remark(change: &Change) -> Option<String> {
     let path = &change.path;
     match &change.kind {
         ChangeKind::Create | ChangeKind::Update { .. } | ChangeKind::Unchanged => None,
-        ChangeKind::LineEndings { .. } => Some(format!("`{path}` differs in its line ends alone")),
+        ChangeKind::LineEndings { .. } => {
+            Some(format!("`{path}` differs only in its line endings"))
+        }
         ChangeKind::ModeChange { from, to } => {
             Some(format!("`{path}` has the mode {from:04o}, not {to}"))
         }

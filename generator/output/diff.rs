@@ -362,7 +362,7 @@ impl<'a> Comparison<'a> {
             ),
             (
                 count(|kind| matches!(kind, ChangeKind::LineEndings { .. })),
-                "with other line ends",
+                "with other line endings",
             ),
             (
                 count(|kind| matches!(kind, ChangeKind::ModeChange { .. })),
@@ -411,7 +411,7 @@ fn why_no_lines(before: &Contents, after: &[u8]) -> &'static str {
     } else if text::as_text(before).is_some() && text::as_text(after).is_some() {
         "differs, in too many lines to show"
     } else {
-        "differs, and is not a text that can be shown"
+        "differs, and is not text that can be shown"
     }
 }
 

@@ -86,7 +86,7 @@ pub fn compare(wanted: &Wanted<'_>, live: &Snapshot) -> Plan {
     if compared.applied.is_none() && live.tree.file(RECORD).present().is_some() {
         found.not_read(
             RECORD,
-            "it is no record of a run: nobody knows who changed what",
+            "it is not a record of a run: nobody knows who changed what",
         );
     }
     compared.guests(&mut found);

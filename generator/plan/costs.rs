@@ -1,7 +1,7 @@
 //! What it would cost to change an option of a guest that runs: the same answers as a plan's, before anybody asks.
 
 use super::classes::{self, Class, Kind};
-use super::guests::circumstances;
+use super::guests::circumstances_of;
 use super::value::parts;
 use crate::pve::schema::ConfigFile;
 use crate::pve::{GuestConfig, GuestKind, Release, is_state};
@@ -19,7 +19,7 @@ pub struct Cost {
 
 /// Every option of a guest that somebody may set, in the order of its file; the generation of a machine is made up.
 pub fn of_guest(config: &GuestConfig, release: Release) -> Vec<Cost> {
-    let amid = circumstances(config, release);
+    let circumstances = circumstances_of(config, release);
     let file = match config.kind() {
         GuestKind::Qm => ConfigFile::Qm,
         GuestKind::Pct => ConfigFile::Pct,
@@ -30,7 +30,7 @@ pub fn of_guest(config: &GuestConfig, release: Release) -> Vec<Cost> {
         .map(|(key, value)| {
             let mut classes: Vec<(Class, Vec<String>)> = Vec::new();
             for part in parts(file, key, value).into_keys() {
-                let class = classes::of_option(key, &part, Kind::Change, &amid);
+                let class = classes::of_option(key, &part, Kind::Change, &circumstances);
                 match classes.iter_mut().find(|(known, _)| *known == class) {
                     Some((_, named)) => named.push(part),
                     None => classes.push((class, vec![part])),

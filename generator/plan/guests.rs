@@ -85,7 +85,7 @@ fn option_of(config: &GuestConfig, key: &str) -> Option<String> {
 pub(super) fn compare(pair: &Pair<'_>, place: &dyn Fn(&str) -> Option<Span>) -> Found {
     let mut found = Found::default();
     let live = &pair.live.config;
-    let amid = circumstances(live, pair.release);
+    let circumstances = circumstances_of(live, pair.release);
     let keys: BTreeSet<&str> = [DESCRIPTION, RAW, ENVIRONMENT.0]
         .into_iter()
         .chain(pair.wanted.options().map(|(key, _)| key))
@@ -100,9 +100,9 @@ pub(super) fn compare(pair: &Pair<'_>, place: &dyn Fn(&str) -> Option<Span>) -> 
         .collect();
     for key in keys {
         if key == RAW || key == ENVIRONMENT.0 && live.kind() == GuestKind::Pct {
-            raw_lines(pair, key, &amid, place(key), &mut found);
+            raw_lines(pair, key, &circumstances, place(key), &mut found);
         } else {
-            option(pair, key, &amid, place(key), &mut found);
+            option(pair, key, &circumstances, place(key), &mut found);
         }
     }
     memory_with_balloon(&mut found);
@@ -150,7 +150,7 @@ fn refuse(found: &mut Found) {
 }
 
 /// What of a guest decides on the class of its changes.
-pub(super) fn circumstances(live: &GuestConfig, release: Release) -> Circumstances {
+pub(super) fn circumstances_of(live: &GuestConfig, release: Release) -> Circumstances {
     Circumstances {
         kind: live.kind(),
         release,
@@ -204,7 +204,7 @@ fn is_secret(
 fn raw_lines(
     pair: &Pair<'_>,
     key: &str,
-    amid: &Circumstances,
+    circumstances: &Circumstances,
     spec: Option<Span>,
     found: &mut Found,
 ) {
@@ -251,14 +251,14 @@ fn raw_lines(
         let (before, after) = (sides.before_parts.clone(), sides.after_parts.clone());
         let judged = Judged {
             pair,
-            amid,
+            circumstances,
             sides: &sides,
             kind,
             before: &before.unwrap_or_default(),
             after: &after.unwrap_or_default(),
             part: None,
         };
-        let class = judged.class(classes::of_option(key, WHOLE, kind, amid));
+        let class = judged.class(classes::of_option(key, WHOLE, kind, circumstances));
         found.changes.push(Change {
             object: sides.object,
             option: Some(key.to_owned()),
@@ -274,7 +274,13 @@ fn raw_lines(
     }
 }
 
-fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, found: &mut Found) {
+fn option(
+    pair: &Pair<'_>,
+    key: &str,
+    circumstances: &Circumstances,
+    spec: Option<Span>,
+    found: &mut Found,
+) {
     let object = object(pair.live.kind, pair.vmid);
     let current = option_of(&pair.live.config, key);
     let wanted = option_of(pair.wanted, key);
@@ -313,7 +319,7 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
         return gone(
             pair,
             key,
-            amid,
+            circumstances,
             &object,
             current.as_deref(),
             now.as_ref(),
@@ -343,7 +349,7 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
         after_parts: after,
         spec,
     };
-    changed(pair, amid, sides, by_now, found);
+    changed(pair, circumstances, sides, by_now, found);
 }
 
 /// An option that the host has and the spec does not.
@@ -351,7 +357,7 @@ fn option(pair: &Pair<'_>, key: &str, amid: &Circumstances, spec: Option<Span>, 
 fn gone(
     pair: &Pair<'_>,
     key: &str,
-    amid: &Circumstances,
+    circumstances: &Circumstances,
     object: &Object,
     current: Option<&str>,
     now: Option<&Parts>,
@@ -389,7 +395,7 @@ fn gone(
         after_parts: None,
         spec,
     };
-    changed(pair, amid, sides, Vec::new(), found);
+    changed(pair, circumstances, sides, Vec::new(), found);
 }
 
 /// What Proxmox VE writes into a value by itself.
@@ -519,7 +525,7 @@ fn size_of(pair: &Pair<'_>, parts: Option<&Parts>) -> Option<DiskSize> {
 /// A line of a guest's file that comes, goes or becomes another one.
 struct Changed<'a> {
     pair: &'a Pair<'a>,
-    amid: &'a Circumstances,
+    circumstances: &'a Circumstances,
     sides: Sides<'a>,
     before: Parts,
     after: Parts,
@@ -530,7 +536,7 @@ struct Changed<'a> {
 
 fn changed(
     pair: &Pair<'_>,
-    amid: &Circumstances,
+    circumstances: &Circumstances,
     mut sides: Sides<'_>,
     differences: Vec<Difference>,
     found: &mut Found,
@@ -549,7 +555,7 @@ fn changed(
     let changed = Changed {
         drops: drops_what_waits(pair, &sides, &before, &after),
         pair,
-        amid,
+        circumstances,
         sides,
         before,
         after,
@@ -570,7 +576,8 @@ impl Changed<'_> {
             &self.before
         };
         let turned = turned(pair, sides, kind, &self.before, &self.after);
-        let mut class = classes::of_option(sides.key, whole_part(parts), turned, self.amid);
+        let mut class =
+            classes::of_option(sides.key, whole_part(parts), turned, self.circumstances);
         let holds_none = || !volume_of(parts).is_some_and(is_volume);
         if is_drive(sides.key)
             && kind == Kind::Remove
@@ -714,14 +721,14 @@ impl Changed<'_> {
         };
         let kind = Kind::of(old.as_ref(), new.as_ref());
         let turned = turned(self.pair, &self.sides, kind, &self.before, &self.after);
-        let class = classes::of_option(self.sides.key, of, turned, self.amid);
+        let class = classes::of_option(self.sides.key, of, turned, self.circumstances);
         self.judged(class, kind, Some(part))
     }
 
     fn judged(&self, class: Class, kind: Kind, part: Option<&str>) -> Class {
         let judged = Judged {
             pair: self.pair,
-            amid: self.amid,
+            circumstances: self.circumstances,
             sides: &self.sides,
             kind,
             before: &self.before,

@@ -9,7 +9,7 @@ use crate::pve::{GuestKind, MachineVersion, is_drive, since};
 /// A change of an option, or of one part of it.
 pub(super) struct Judged<'a> {
     pub(super) pair: &'a Pair<'a>,
-    pub(super) amid: &'a Circumstances,
+    pub(super) circumstances: &'a Circumstances,
     pub(super) sides: &'a Sides<'a>,
     pub(super) kind: Kind,
     pub(super) before: &'a Parts,
@@ -63,7 +63,7 @@ impl Judged<'_> {
             && is_overblown(pair);
         let is_disc = vm
             && is_drive(key)
-            && self.amid.release >= since::DISCS_ARE_CDROMS
+            && self.circumstances.release >= since::DISCS_ARE_CDROMS
             && !is_cd(after)
             && volume_of(after).is_some_and(|volume| volume.contains(":iso/"));
         let is_kept =
@@ -205,7 +205,7 @@ impl Judged<'_> {
 
     /// Whether the guest has a kind of device plugged while it runs.
     fn plugs(&self, feature: &str) -> bool {
-        self.amid.hotplug.iter().any(|own| own == feature)
+        self.circumstances.hotplug.iter().any(|own| own == feature)
     }
 
     fn is_version_of_tpm(&self) -> bool {

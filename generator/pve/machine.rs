@@ -77,7 +77,7 @@ impl MachineVersion {
                 revision: u32::MAX,
             };
         }
-        // A Windows keeps the machine that it was set up on, where that is known.
+        // A Windows guest keeps the machine that it was set up on, where that is known.
         let meta = config
             .get("meta")
             .and_then(|meta| PropertyString::parse(meta).ok());

@@ -72,7 +72,7 @@ impl fmt::Display for Refusal {
             Self::EqualsSign => f.write_str("text before `=` is read as a sub-option's name"),
             Self::Blank => f.write_str("a blank ends it"),
             Self::OuterQuotes => f.write_str("Proxmox takes off the quotes around a whole value"),
-            Self::BadName => f.write_str("it is no option name"),
+            Self::BadName => f.write_str("it is not an option name"),
             Self::Zero => f.write_str("Proxmox reads `0` as no text at all"),
             Self::Twice => f.write_str("it is there already"),
             Self::Continuation => f.write_str("a `\\` at the end joins the next line to it"),

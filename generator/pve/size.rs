@@ -76,7 +76,7 @@ impl FromStr for DiskSize {
             end = digits_from(whole_end + 1);
             fraction = &text[whole_end + 1..end];
             if fraction.is_empty() {
-                return fail(whole_end..whole_end + 1, "no digit behind the point");
+                return fail(whole_end..whole_end + 1, "no digit after the point");
             }
         }
         let unit = match &text[end..] {

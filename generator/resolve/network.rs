@@ -665,7 +665,7 @@ fn link(name: &Spanned<Reference>, index: &Index<'_>, sink: &mut Sink) -> Option
                 || index.bridges.get(parent).is_some())
         {
             diagnostic = diagnostic.help(format!(
-                "a VLAN is said by `vlan`: `on = \"{parent}\"`, `vlan = {tag}`"
+                "a VLAN is given by `vlan`: `on = \"{parent}\"`, `vlan = {tag}`"
             ));
         }
         sink.push(diagnostic);

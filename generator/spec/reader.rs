@@ -169,7 +169,7 @@ impl<T: SpecString> FromNode for T {
             return None;
         }
         if text.contains("PRIVATE KEY-----") {
-            reader.report(secret(node.span, "a private key stands in the spec"));
+            reader.report(secret(node.span, "the spec holds a private key"));
             return None;
         }
         T::parse(text)

@@ -141,7 +141,7 @@ impl<'n> TableReader<'n> {
             );
             if let Some(how) = self.beside.said.get(&key.span) {
                 unknown
-                    .push(diagnostic.help(format!("Proxmox VE's word: here it is said by {how}")));
+                    .push(diagnostic.help(format!("Proxmox VE's word: here it is given by {how}")));
                 continue;
             }
             let names = self.beside.names.get_or_init(self.beside.all_names);

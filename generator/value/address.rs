@@ -119,8 +119,10 @@ impl SpecString for RouteTarget {
 
     fn parse(text: &str) -> Result<Self, ValueError> {
         if matches!(text, "default" | "0.0.0.0/0" | "::/0") {
-            return Err(ValueError::whole(text, "the way to everything is no route")
-                .help("write `gateway`, or `gateway6`, beside the address"));
+            return Err(
+                ValueError::whole(text, "the way to everything is not a route")
+                    .help("write `gateway`, or `gateway6`, beside the address"),
+            );
         }
         let cidr = if text.contains('/') {
             Cidr::parse(text)?
@@ -295,7 +297,7 @@ impl SpecString for HostAddress {
         {
             return parse_ip(text).map(Self::Ip).map_err(|error| match text.find(":/") {
                 Some(at) => ValueError::at(at..text.len(), "a server is an address or a name alone")
-                    .help("the export of an NFS server stands under `export`, the share of an SMB server under `share`"),
+                    .help("the export of an NFS server goes under `export`, the share of an SMB server under `share`"),
                 None => error,
             });
         }

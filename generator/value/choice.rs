@@ -500,7 +500,7 @@ impl GuestOs {
         )
     }
 
-    /// Whether it is a Windows.
+    /// Whether it is an edition of Windows.
     pub fn is_windows(self) -> bool {
         match self {
             Self::Vm(os) => os.is_windows(),
@@ -518,7 +518,7 @@ impl GuestOs {
 }
 
 impl VmOs {
-    /// Whether it is a Windows.
+    /// Whether it is an edition of Windows.
     pub fn is_windows(self) -> bool {
         match self {
             Self::Windows10

@@ -180,7 +180,7 @@ fn plain_name(text: &str, longest: usize) -> Result<(), ValueError> {
         return Ok(());
     }
     let why = format!(
-        "`{}` is no name of Proxmox VE's firewall",
+        "`{}` is not a name that Proxmox VE's firewall takes",
         text.escape_debug()
     );
     Err(ValueError::whole(text, why).help(format!(
@@ -196,7 +196,8 @@ fn lower_name(text: &str, longest: usize) -> Result<(), ValueError> {
         return Ok(());
     }
     let why = format!("`{text}` has capital letters");
-    let help = format!("write `{lower}`: Proxmox VE knows sets and groups by small letters alone");
+    let help =
+        format!("write `{lower}`: Proxmox VE knows sets and groups in lower-case letters only");
     Err(ValueError::whole(text, why).help(help))
 }
 
@@ -382,7 +383,7 @@ fn part_of(part: &str) -> Result<Family, String> {
         return if ordered {
             Ok(Family::of(first))
         } else {
-            Err(format!("`{part}` is no range"))
+            Err(format!("`{part}` is not a range"))
         };
     }
     let Some((network, prefix)) = part.split_once('/') else {

@@ -216,12 +216,12 @@ impl SpecString for DevicePath {
             if text.starts_with('/') {
                 error
             } else {
-                error.help("devices stand below `/dev`: `/dev/disk/by-id/…`")
+                error.help("devices are below `/dev`: `/dev/disk/by-id/…`")
             }
         })?;
         if !path.starts_with("/dev/") {
             return Err(ValueError::whole(text, format!("`{text}` is not a device"))
-                .help("devices stand below `/dev`: `/dev/disk/by-id/…`"));
+                .help("devices are below `/dev`: `/dev/disk/by-id/…`"));
         }
         Ok(Self(path))
     }

@@ -204,7 +204,7 @@ fn ssh_key(text: &str) -> Result<(), ValueError> {
         let at = kind.len() + 1;
         return Err(ValueError::at(
             at..at + blob.len(),
-            format!("this is no key of the kind `{kind}`: one begins with `{begin}`"),
+            format!("this is not a key of the kind `{kind}`: one begins with `{begin}`"),
         )
         .help("give the whole line of a `.pub` file"));
     }
@@ -396,7 +396,7 @@ fn volume_name(text: &str) -> Result<(), ValueError> {
             text,
             format!("`{}` is not a volume's name", text.escape_debug()),
         )
-        .help("`pvesm list STORE` shows them; write what stands behind the `:`"))
+        .help("`pvesm list STORE` shows them; write what comes after the `:`"))
     }
 }
 
@@ -420,7 +420,7 @@ fn secret_name(text: &str) -> Result<(), ValueError> {
         Ok(())
     } else {
         Err(ValueError::whole(text, "this is not the name of a secret")
-                .help("a secret never stands in a spec: give its name (letters, digits, `-`, `_`, `.`); the host looks for it in a root-only file"))
+                .help("a spec never holds a secret: give its name (letters, digits, `-`, `_`, `.`); the host looks for it in a root-only file"))
     }
 }
 
@@ -496,11 +496,11 @@ mod tests {
         for (text, told) in [
             (
                 "ssh-ed25519 BAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII",
-                "this is no key of the kind `ssh-ed25519`: one begins with `AAAAC3NzaC1lZDI1NTE5`",
+                "this is not a key of the kind `ssh-ed25519`: one begins with `AAAAC3NzaC1lZDI1NTE5`",
             ),
             (
                 "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII",
-                "this is no key of the kind `ssh-rsa`: one begins with `AAAAB3NzaC1yc2`",
+                "this is not a key of the kind `ssh-rsa`: one begins with `AAAAB3NzaC1yc2`",
             ),
         ] {
             let error = text.parse::<SshKey>().unwrap_err();

@@ -34,7 +34,7 @@ impl SpecString for UsbId {
                 } else if let Some(meant) = hex_pair_meant(text) {
                     error.help(format!("write `\"{meant}\"`"))
                 } else {
-                    error.help("write vendor and product, four hexadecimal digits each without `0x`, as `lsusb` prints them behind `ID`: `10c4:ea60`")
+                    error.help("write vendor and product, four hexadecimal digits each without `0x`, as `lsusb` prints them after `ID`: `10c4:ea60`")
                 }
             })
     }
@@ -84,7 +84,7 @@ impl SpecString for UsbPort {
             .ok_or_else(|| {
                 let error = ValueError::whole(text, format!("`{text}` is not a USB socket"));
                 if hex_pair(text).is_some() {
-                    error.help(format!("vendor and product are said by `id = \"{text}\"`"))
+                    error.help(format!("vendor and product are given by `id = \"{text}\"`"))
                 } else {
                     error.help("write bus, `-` and the ports with `.` between: `\"1-2\"`, behind a hub `\"1-2.4\"`; `lsusb -t` shows them")
                 }
@@ -137,7 +137,7 @@ mod tests {
         );
         assert_eq!(
             "10c4:ea60".parse::<UsbPort>().unwrap_err().help.unwrap(),
-            "vendor and product are said by `id = \"10c4:ea60\"`"
+            "vendor and product are given by `id = \"10c4:ea60\"`"
         );
     }
 }

@@ -51,7 +51,7 @@ impl SpecString for ZfsKey {
                 ))
                 .meant(format!("file://{text}"))
         } else {
-            error.help("the key itself never stands in a spec: `\"file:///PATH\"` names a file of root's, `\"prompt\"` asks somebody")
+            error.help("a spec never holds the key itself: `\"file:///PATH\"` names a file of root's, `\"prompt\"` asks somebody")
         })
     }
 }

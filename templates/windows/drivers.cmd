@@ -35,7 +35,7 @@ if errorlevel 1 (
 :checked
 <%- endif %>
 for %%d in (C D E F G H I J K L M N O P Q R S T U V W Y Z) do if exist "%%d:\Windows\System32\config\SYSTEM" (
-  echo There is a Windows on drive %%d: already.
+  echo Windows is already installed on drive %%d:
   call :confirm
 )
 exit /b 0

@@ -192,8 +192,8 @@ pub fn sources(release: &str) -> Option<&'static BTreeMap<String, String>> {
 }
 
 /// The class of one change of a guest that runs; `part` is the sub-option, empty for the option as a whole.
-pub fn of_option(key: &str, part: &str, kind: Kind, amid: &Circumstances) -> Class {
-    let rows = match amid.kind {
+pub fn of_option(key: &str, part: &str, kind: Kind, circumstances: &Circumstances) -> Class {
+    let rows = match circumstances.kind {
         GuestKind::Qm => &TABLE.qemu,
         GuestKind::Pct => &TABLE.lxc,
     };
@@ -211,21 +211,31 @@ pub fn of_option(key: &str, part: &str, kind: Kind, amid: &Circumstances) -> Cla
         of(part).or_else(|| of(""))
     });
     // Proxmox VE's own default branch: what it knows no better for waits for the next start.
-    cell.map_or(Class::RESTART, |cell| read(cell, amid))
+    cell.map_or(Class::RESTART, |cell| read(cell, circumstances))
 }
 
-fn read(cell: &Cell, amid: &Circumstances) -> Class {
+fn read(cell: &Cell, circumstances: &Circumstances) -> Class {
     match cell {
         Cell::Word(word) => class(word),
         Cell::If {
             condition,
             then,
             or,
-        } => read(if amid.hold(condition) { then } else { or }, amid),
+        } => read(
+            if circumstances.hold(condition) {
+                then
+            } else {
+                or
+            },
+            circumstances,
+        ),
         Cell::Since { since } => {
-            let fits = since.iter().rev().find(|(from, _)| amid.release >= *from);
+            let fits = since
+                .iter()
+                .rev()
+                .find(|(from, _)| circumstances.release >= *from);
             fits.or(since.first())
-                .map_or(Class::RESTART, |(_, cell)| read(cell, amid))
+                .map_or(Class::RESTART, |(_, cell)| read(cell, circumstances))
         }
     }
 }

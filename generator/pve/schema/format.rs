@@ -51,7 +51,7 @@ const FORMATS: &[Format] = &[
     (
         "dns-name",
         dns_name,
-        "a DNS name: letters, digits and `-`, parted by points",
+        "a DNS name: letters, digits and `-`, separated by points",
     ),
     ("email", email, "a mail address"),
     (
@@ -656,7 +656,7 @@ mod calendar {
         )
     }
 
-    /// `*`, `*/5`, or values, ranges `1..5` and steps `0/5` parted by commas, all below a limit.
+    /// `*`, `*/5`, or values, ranges `1..5` and steps `0/5` separated by commas, all below a limit.
     fn values(text: &str, below: u32) -> Option<&str> {
         if let Some(rest) = text.strip_prefix('*') {
             return match rest.strip_prefix('/') {

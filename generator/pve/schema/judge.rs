@@ -185,7 +185,7 @@ impl Judge<'_> {
             (Some(since), _) if release < since => (
                 FaultKind::NotYet { since },
                 format!("Proxmox VE {release} does not have {name} yet"),
-                format!("it exists since {since}"),
+                format!("it has existed since {since}"),
             ),
             (_, Some(until)) if release > until => (
                 FaultKind::Gone { until },
@@ -497,7 +497,10 @@ fn sub_option<'p>(
                 let message = format!("`{}` in `{key}` has no name", part.value);
                 Err(
                     OptionFault::at(FaultKind::WrongForm, range.clone(), message).with_help(
-                        format!("write `name=value`, parted by commas; {}", names_of(keys)),
+                        format!(
+                            "write `name=value`, separated by commas; {}",
+                            names_of(keys)
+                        ),
                     ),
                 )
             }
@@ -780,7 +783,7 @@ fn kind_phrase(file: ConfigFile<'_>) -> String {
     }
 }
 
-/// The entries of a list parted by commas, semicolons or blanks, and where they start.
+/// The entries of a list separated by commas, semicolons or blanks, and where they start.
 fn list_entries(value: &str) -> impl Iterator<Item = (usize, &str)> {
     split_with_offsets(value, |c| {
         c.is_ascii_whitespace() || matches!(c, ',' | ';' | '\0')

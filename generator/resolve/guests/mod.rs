@@ -181,7 +181,7 @@ pub(super) fn resolve(
             GuestRow::Container(name, body, rootfs) => resolver.container(name, body, *rootfs),
         }
     });
-    part_addresses(host.name.as_str(), addresses, &mut guests);
+    tell_addresses_apart(host.name.as_str(), addresses, &mut guests);
     Arena::new(guests)
 }
 
@@ -189,7 +189,7 @@ pub(super) fn resolve(
 /// VMIDs, so a guest that is added changes the address of another only where the two meet and it has the lower VMID:
 /// with one of 16 million for each card. In a fleet every card has its second one, of 46 bits, which hangs on the card alone
 /// and meets none: hosts and guests come and go beside it. An address that is written stays, and so does one that it meets: a check tells.
-fn part_addresses(host: &str, addresses: Addresses, guests: &mut [Guest]) {
+fn tell_addresses_apart(host: &str, addresses: Addresses, guests: &mut [Guest]) {
     let mut taken = HashSet::new();
     for guest in guests.iter_mut().filter(|guest| !guest.vmid.is_missing()) {
         let vmid = guest.vmid.get();

@@ -72,7 +72,7 @@ pub(super) fn view(view: View, drawn: bool) -> String {
     }
     let name = view.as_str();
     format!(
-        "{shows} Of so many guests there is no picture here: `moxc graph --view {name} --format svg` draws it."
+        "{shows} There is no picture of so many guests here: `moxc graph --view {name} --format svg` draws it."
     )
 }
 

@@ -137,7 +137,7 @@ fn stranger(
         Diagnostic::new(
             Code::MOX0843,
             span,
-            format!("`services.{service}` is no service of NixOS that is known"),
+            format!("`services.{service}` is not a known service of NixOS"),
         )
         .label("no release up to the newest known has it")
         .help("correct the name, or name the module that declares it in `modules`"),
@@ -222,7 +222,7 @@ fn of_the_spec(span: Span, fault: &SettingFault, release: Release) -> Diagnostic
     Diagnostic::new(code, span, fault.message.clone())
         .help_if(fault.help.clone())
         .note(format!(
-            "held against the options of NixOS {release}, the guest's `state-version`, and of later releases"
+            "checked against the options of NixOS {release}, the guest's `state-version`, and of later releases"
         ))
 }
 

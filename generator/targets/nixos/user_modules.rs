@@ -276,7 +276,7 @@ impl Walk<'_> {
         let found = around.look(&place.to_string());
         let message = match &found {
             Ok(Found::File { contents, .. }) if std::str::from_utf8(contents).is_ok() => None,
-            Ok(Found::File { .. }) => Some(format!("`{place}` is no text")),
+            Ok(Found::File { .. }) => Some(format!("`{place}` is not text")),
             Ok(Found::Folder(_)) => Some(format!("`{place}` is a folder")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Some(format!("there is no file `{place}`"))
@@ -435,7 +435,7 @@ impl Walk<'_> {
             Code::MOX0848 => {
                 "name files one by one, or put what the module needs into a folder of its own"
             }
-            _ => "mend the file, or take the module out of the spec",
+            _ => "correct the file, or take the module out of the spec",
         };
         self.sink.push(
             Diagnostic::new(code, span, headline)

@@ -1,4 +1,4 @@
-# vzdump-backup: backs guests up by hand, one after the other, and looks whether each backup is good.
+# vzdump-backup: backs guests up by hand, one after the other, and checks whether each backup is good.
 #
 # What runs at set times are jobs of Proxmox VE's own scheduler. This is for the backup before a change.
 #

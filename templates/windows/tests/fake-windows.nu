@@ -1,4 +1,4 @@
-# A Windows that remembers: what the scripts ask of it and change in it, as a small model in a JSON file. It stands for
+# A Windows machine that remembers: what the scripts ask of it and change in it, as a small model in a JSON file. It stands for
 # PowerShell, sc, msiexec, winget, launchctl-x64 and steamcmd, by the name that it is called with.
 #
 # The model knows registry, services, disks in any order, letters, network cards, firewall, tasks, an updater with a mood,

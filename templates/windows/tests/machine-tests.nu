@@ -1,4 +1,4 @@
-# Tests of whole courses on a Windows that remembers (fake-windows.nu): what a script leads to, and that a second run
+# Tests of whole courses on a Windows machine that remembers (fake-windows.nu): what a script leads to, and that a second run
 # does nothing.
 
 use test-utils.nu *
@@ -33,7 +33,7 @@ def machine-with [body: closure, --start: closure, --change: closure]: nothing -
   }
 }
 
-# A Windows right after Setup, with the disks of the spec, and three discs in its drives.
+# A Windows machine right after Setup, with the disks of the spec, and three discs in its drives.
 def machine-fresh [box: record]: nothing -> record {
   let family = {automatic: true, addresses: [], gateways: [], servers: []}
   {

@@ -294,7 +294,7 @@ export def test-tree [folder: string]: nothing -> list<any> {
   } | flatten
 }
 
-# ---------------------------------------------------------------- a Windows that remembers
+# ---------------------------------------------------------------- a Windows machine that remembers
 
 # Puts fakes into the box that stand for one machine (fake-windows.nu), and its model.
 export def test-make-machine [box: record, machine: record]: nothing -> nothing {

@@ -98,7 +98,7 @@ pub(super) fn all(
         plain(
             "memory",
             "Memory",
-            "What is taken of the memory when the guests run that take the most together.",
+            "The memory that is taken when those guests run that together take the most.",
             memory(facts, lines),
         ),
         of(View::Flow, "Updates and backups", flow),

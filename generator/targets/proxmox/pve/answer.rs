@@ -247,7 +247,7 @@ fn nic_filter(nic: &Nic) -> Result<(&'static str, String), String> {
         "ID_NET_NAME_MAC"
     } else {
         return Err(format!(
-            "the card `{}` has no `mac`, and `{interface}` is no name that udev derives: the installer could not find it",
+            "the card `{}` has no `mac`, and `{interface}` is not a name that udev derives: the installer could not find it",
             nic.name.value
         ));
     };

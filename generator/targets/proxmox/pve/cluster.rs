@@ -202,7 +202,7 @@ fn tell_different(
                         .and_then(|key| section.place(key))
                         .unwrap_or_else(|| place(section, node.host)),
                     format!(
-                        "the {what} `{}` is one thing on `{}` and another on `{}`",
+                        "the {what} `{}` differs between `{}` and `{}`",
                         section.id(),
                         host.name.as_str(),
                         node.host.name.as_str()
@@ -236,7 +236,7 @@ fn tell_different_options(nodes: &[Node<'_>], sink: &mut Sink) {
                         Code::MOX0117,
                         place,
                         format!(
-                            "`{key}` of the datacenter is one thing on `{}` and another on `{}`",
+                            "`{key}` of the datacenter differs between `{}` and `{}`",
                             host.name.as_str(),
                             node.host.name.as_str()
                         ),
@@ -273,7 +273,7 @@ fn tell_different_texts(nodes: &[Node<'_>], sink: &mut Sink) {
                         Code::MOX0117,
                         text.span,
                         format!(
-                            "`{path}` is one text on `{}` and another on `{}`",
+                            "`{path}` differs between `{}` and `{}`",
                             host.name.as_str(),
                             node.host.name.as_str()
                         ),

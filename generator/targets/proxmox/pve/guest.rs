@@ -90,7 +90,7 @@ pub(super) fn mebibytes(options: &mut Options<'_>, size: ByteSize, place: Span) 
             Diagnostic::new(
                 Code::MOX0013,
                 place,
-                format!("{size} is no whole number of MiB"),
+                format!("{size} is not a whole number of MiB"),
             )
             .help(if size.as_bytes().is_multiple_of(1_000_000_000) {
                 // Whoever says 32 GB of memory means what the module is sold as.

@@ -25,7 +25,7 @@ pub struct Hook {
     pub vmid: u32,
     /// The guest's name.
     pub guest: String,
-    /// Whether the guest is a Windows: then files are told apart by handles, which its driver needs
+    /// Whether the guest runs Windows: then files are told apart by handles, which its driver needs
     /// (`PVE::QemuServer::Virtiofs` does the same).
     pub windows: bool,
     /// The folders, in the order of the spec.
@@ -135,7 +135,7 @@ pub struct HookScript {
     vmid: u32,
     /// The folder of the sockets.
     run_dir: String,
-    /// Whether the guest is a Windows.
+    /// Whether the guest runs Windows.
     windows: bool,
     /// The folders.
     folders: Vec<HookScriptFolder>,

@@ -57,13 +57,13 @@ struct SystemDisk {
 /// A driver of the virtio-win disc: its folder and its file.
 pub(super) type Driver = (&'static str, &'static str);
 
-/// The word for a Windows on the virtio-win disc.
+/// What the virtio-win disc calls an edition of Windows.
 pub(super) fn driver_folder(os: VmOs) -> &'static str {
     match os {
         VmOs::Windows10 => "w10",
         VmOs::WindowsServer2022 => "2k22",
         VmOs::WindowsServer2025 => "2k25",
-        // The others are no Windows, and have no answers.
+        // The others are no editions of Windows, and have no answers.
         VmOs::Windows11 | VmOs::Nixos | VmOs::Linux | VmOs::Other => "w11",
     }
 }
