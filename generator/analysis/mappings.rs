@@ -37,7 +37,10 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
 /// A PCI device that has no id cannot be mapped.
 fn pci_without_id(host: &Host, device: &PciDevice, sink: &mut Sink) {
     let message = if device.is_mapping_wished() {
-        format!("`{}` is not a mapping, as it has no `id`", device.name.value)
+        format!(
+            "`{}` is not a mapping, as it has no `id`",
+            device.name.value
+        )
     } else {
         format!(
             "`{}` is passed through by its address alone",
@@ -63,7 +66,10 @@ fn usb_without_id(device: &UsbDevice, sink: &mut Sink) {
         Diagnostic::new(
             Code::MOX0551,
             wish.span,
-            format!("`{}` is not a mapping, as it has no `id`", device.name.value),
+            format!(
+                "`{}` is not a mapping, as it has no `id`",
+                device.name.value
+            ),
         )
         .help("say its `id`, which `lsusb` prints")
         .note("a guest takes whatever is plugged into the socket"),

@@ -11,8 +11,8 @@ use crate::model::{
 };
 use crate::near;
 use crate::nix::AttrPath;
-use crate::source::Span;
-use crate::value::{ContainerOs, Firmware, GuestPath, Node, Platform, Value};
+use crate::source::{Span, Spanned};
+use crate::value::{AbsolutePath, ContainerOs, Firmware, GuestPath, Node, Platform, Value};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
@@ -161,6 +161,19 @@ fn nobody(host: &Host, guest: &Guest, nixos: &NixosGuest, sink: &mut Sink) {
     );
 }
 
+/// Folders that the system needs before anything else is mounted.
+const OF_THE_SYSTEM: &[&str] = &[
+    "/boot",
+    "/nix",
+    "/nix/store",
+    "/etc",
+    "/usr",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+];
+
 /// Reports disks that cannot be mounted as the spec asks (MOX0697), and those of NixOS that nothing mounts (MOX0698).
 fn disks(guest: &Guest, vm: &Vm, sink: &mut Sink) {
     let boot = vm.boot_disk().map(VmDisk::key);
@@ -171,140 +184,149 @@ fn disks(guest: &Guest, vm: &Vm, sink: &mut Sink) {
         }
     }
     for disk in &vm.disks {
-        let boots = boot.as_deref() == Some(disk.key().as_str());
-        let fault = |span, message: String| {
-            Diagnostic::new(Code::MOX0697, span, message).also(vm.os.span, "its system")
+        let disk = OneDisk {
+            guest,
+            vm,
+            disk,
+            boots: boot.as_deref() == Some(disk.key().as_str()),
         };
         let Some(nixos) = &guest.nixos else {
-            let keys = [
-                ("mount", disk.mount.as_ref().map(|mount| mount.span)),
-                ("fs", disk.fs.is_written().then_some(disk.fs.span)),
-            ];
-            for (key, span) in keys {
-                if let Some(span) = span {
-                    sink.push(
-                        fault(
-                            span,
-                            format!(
-                                "`{key}` of a disk of `{}`, which is no NixOS",
-                                guest.name.value
-                            ),
-                        )
-                        .help("only the module of a NixOS guest mounts disks: remove the key"),
-                    );
-                }
-            }
+            disk.is_mounted_by_nobody(sink);
             continue;
         };
-        if boots && *vm.firmware == Firmware::Seabios && disk.stable_path().is_none() {
-            let mut others = vm.disks.iter().filter(|other| other.key() != disk.key());
-            if let Some(other) = others.find(|other| disk.is_counted_with(other)) {
-                sink.push(
-                    fault(
-                        disk.name.span,
-                        format!("the disk `{}` has no name that stays", disk.name.value),
-                    )
-                    .also(other.name.span, "the kernel counts it together with this one")
-                    .note("the boot loader is written to it at each update, and might go to the other one")
-                    .help("give it a `serial`, or the bus `scsi`"),
-                );
+        disk.may_lose_its_boot_loader(sink);
+        match &disk.disk.mount {
+            Some(mount) => disk.mounted(mount, &mut seen, sink),
+            None if disk.boots => {
+                seen.insert("/", disk.disk.name.span);
             }
+            None => disk.not_mounted(nixos, sink),
         }
-        let Some(mount) = &disk.mount else {
-            if boots {
-                seen.insert("/", disk.name.span);
-                continue;
-            }
-            if disk.fs.is_written() {
-                sink.push(
-                    fault(
-                        disk.fs.span,
-                        format!(
-                            "`{}` has a file system, and is mounted nowhere",
-                            disk.name.value
-                        ),
-                    )
+    }
+}
+
+/// A disk of a virtual machine, and whether the machine boots from it.
+struct OneDisk<'a> {
+    guest: &'a Guest,
+    vm: &'a Vm,
+    disk: &'a VmDisk,
+    boots: bool,
+}
+
+impl<'a> OneDisk<'a> {
+    fn fault(&self, span: Span, message: String) -> Diagnostic {
+        Diagnostic::new(Code::MOX0697, span, message).also(self.vm.os.span, "its system")
+    }
+
+    fn has_no_name_that_stays(&self, span: Span) -> Diagnostic {
+        let message = format!("the disk `{}` has no name that stays", self.disk.name.value);
+        self.fault(span, message)
+            .help("give it a `serial`, or the bus `scsi`")
+    }
+
+    /// Keys that only the module of a NixOS guest heeds.
+    fn is_mounted_by_nobody(&self, sink: &mut Sink) {
+        let keys = [
+            ("mount", self.disk.mount.as_ref().map(|mount| mount.span)),
+            ("fs", self.disk.fs.is_written().then_some(self.disk.fs.span)),
+        ];
+        for (key, span) in keys {
+            let Some(span) = span else { continue };
+            let name = &self.guest.name.value;
+            let message = format!("`{key}` of a disk of `{name}`, which is not NixOS");
+            sink.push(
+                self.fault(span, message)
+                    .help("only the module of a NixOS guest mounts disks: remove the key"),
+            );
+        }
+    }
+
+    /// A BIOS starts from a disk that the kernel may count as another one.
+    fn may_lose_its_boot_loader(&self, sink: &mut Sink) {
+        let disk = self.disk;
+        if !self.boots || *self.vm.firmware != Firmware::Seabios || disk.stable_path().is_some() {
+            return;
+        }
+        let mut others = self.vm.disks.iter();
+        let other = others.find(|other| other.key() != disk.key() && disk.is_counted_with(other));
+        if let Some(other) = other {
+            sink.push(
+                self.has_no_name_that_stays(disk.name.span)
+                    .also(other.name.span, "the kernel counts it together with this one")
+                    .note("the boot loader is written to it at each update, and might go to the other one"),
+            );
+        }
+    }
+
+    fn not_mounted(&self, nixos: &NixosGuest, sink: &mut Sink) {
+        let (disk, guest) = (self.disk, &self.guest.name.value);
+        if disk.fs.is_written() {
+            let message = format!(
+                "`{}` has a file system, and is mounted nowhere",
+                disk.name.value
+            );
+            sink.push(
+                self.fault(disk.fs.span, message)
                     .help("add where: `mount = \"/srv/data\"`"),
-                );
-            } else if nixos.modules.is_empty()
-                && !is_set_below(nixos, &["fileSystems"])
-                && !is_set_below(nixos, &["disko"])
-                && !is_set_below(nixos, &["boot", "zfs"])
-                && matches!(disk.source, DiskSource::Volume(_))
-                && !*vm.installed
-            {
-                sink.push(
-                    Diagnostic::new(
-                        Code::MOX0698,
-                        disk.name.span,
-                        format!("nothing mounts the disk `{}` of `{}`", disk.name.value, guest.name.value),
-                    )
+            );
+        } else if nixos.modules.is_empty()
+            && !is_set_below(nixos, &["fileSystems"])
+            && !is_set_below(nixos, &["disko"])
+            && !is_set_below(nixos, &["boot", "zfs"])
+            && matches!(disk.source, DiskSource::Volume(_))
+            && !*self.vm.installed
+        {
+            let message = format!("nothing mounts the disk `{}` of `{guest}`", disk.name.value);
+            sink.push(
+                Diagnostic::new(Code::MOX0698, disk.name.span, message)
                     .help("add where: `mount = \"/srv/data\"`; it is formatted at the first start where it is empty"),
-                );
-            }
-            continue;
-        };
-        if boots != (mount.as_str() == "/") {
-            let message = if boots {
-                format!(
-                    "`{}` boots from this disk, so its root is on it",
-                    guest.name.value
-                )
+            );
+        }
+    }
+
+    /// `seen` has what is mounted already, and where the spec says so.
+    fn mounted(
+        &self,
+        mount: &'a Spanned<AbsolutePath>,
+        seen: &mut BTreeMap<&'a str, Span>,
+        sink: &mut Sink,
+    ) {
+        let guest = &self.guest.name.value;
+        if self.boots != (mount.as_str() == "/") {
+            let message = if self.boots {
+                format!("`{guest}` boots from this disk, so its root is on it")
             } else {
-                format!("`{}` does not boot from this disk", guest.name.value)
+                format!("`{guest}` does not boot from this disk")
             };
-            let help = match (&vm.boot, boots) {
+            let help = match (&self.vm.boot, self.boots) {
                 (_, true) => "remove `mount`, or say by `boot` which disk it boots from",
                 (Some(_), false) => "name the disk first in `boot`, or mount it elsewhere",
                 (None, false) => "name it in `boot`, or mount it elsewhere",
             };
-            sink.push(fault(mount.span, message).help(help));
-        } else if [
-            "/boot",
-            "/nix",
-            "/nix/store",
-            "/etc",
-            "/usr",
-            "/proc",
-            "/sys",
-            "/dev",
-            "/run",
-        ]
-        .contains(&mount.as_str())
-        {
+            sink.push(self.fault(mount.span, message).help(help));
+        } else if OF_THE_SYSTEM.contains(&mount.as_str()) {
+            let message = format!(
+                "`{}` is a folder of the system, and the system is on another disk",
+                mount.value
+            );
             sink.push(
-                fault(
-                    mount.span,
-                    format!(
-                        "`{mount}` is a folder of the system, and the system is on another disk",
-                        mount = mount.value
-                    ),
-                )
-                .help("mount it where data lies: `/srv/data`, `/var/lib/postgresql`, `/home`"),
+                self.fault(mount.span, message)
+                    .help("mount it where data lies: `/srv/data`, `/var/lib/postgresql`, `/home`"),
             );
         }
         if let Some(other) = seen.insert(mount.as_str(), mount.span) {
+            let message = format!("`{}` is mounted twice in `{guest}`", mount.value);
             sink.push(
-                fault(
-                    mount.span,
-                    format!(
-                        "`{}` is mounted twice in `{}`",
-                        mount.value, guest.name.value
-                    ),
-                )
-                .also(other, "here, too")
-                .help("give each a place of its own"),
+                self.fault(mount.span, message)
+                    .also(other, "here, too")
+                    .help("give each a place of its own"),
             );
         }
-        if !boots && disk.stable_path().is_none() {
+        if !self.boots && self.disk.stable_path().is_none() {
             sink.push(
-                fault(
-                    mount.span,
-                    format!("the disk `{}` has no name that stays", disk.name.value),
-                )
-                .also(disk.bus.span, "its bus")
-                .note("the kernel numbers such disks as it finds them, and another one might be formatted")
-                .help("give it a `serial`, or the bus `scsi`"),
+                self.has_no_name_that_stays(mount.span)
+                    .also(self.disk.bus.span, "its bus")
+                    .note("the kernel numbers such disks as it finds them, and another one might be formatted"),
             );
         }
     }
@@ -554,7 +576,7 @@ fn updates(host: &Host, sink: &mut Sink) {
                     Code::MOX0692,
                     schedule.name.span,
                     format!(
-                        "nobody hears of it when the update of `{}` fails",
+                        "nobody is told when the update of `{}` fails",
                         unheard.join("`, `")
                     ),
                 )

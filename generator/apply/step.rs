@@ -441,6 +441,38 @@ fn items_file(items: &[Item], files: &mut Vec<(String, String)>) -> String {
     name
 }
 
+/// How a guest is made: words and what each is about, and behind `--` the command.
+fn made(
+    creation: Creation,
+    imports: Vec<String>,
+    fills: Vec<String>,
+    password: Option<String>,
+) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut say = |word: &str, what: String| words.extend([word.to_owned(), what]);
+    if creation.is_placed {
+        say("placed", "1".to_owned());
+    }
+    for (key, argument) in creation.allocated {
+        say("volume", format!("{key}={argument}"));
+    }
+    for key in imports {
+        say("import", key);
+    }
+    for key in fills {
+        say("built", key);
+    }
+    if let Some(secret) = password {
+        say("password", secret);
+    }
+    if let Some(keys) = creation.keys {
+        say("keys", keys);
+    }
+    words.push("--".to_owned());
+    words.extend(creation.command.into_iter().flat_map(Command::into_words));
+    words
+}
+
 impl Action {
     fn words(self, files: &mut Vec<(String, String)>) -> Vec<String> {
         let bases = |base: Vec<Base>| base.into_iter().map(|one| one.word().to_owned());
@@ -558,27 +590,7 @@ impl Action {
                 password,
             } => {
                 let mut words = vec![tool(kind).to_owned(), vmid, name, sha256];
-                let mut say = |word: &str, what: String| words.extend([word.to_owned(), what]);
-                if creation.is_placed {
-                    say("placed", "1".to_owned());
-                }
-                for (key, argument) in creation.allocated {
-                    say("volume", format!("{key}={argument}"));
-                }
-                for key in imports {
-                    say("import", key);
-                }
-                for key in fills {
-                    say("built", key);
-                }
-                if let Some(secret) = password {
-                    say("password", secret);
-                }
-                if let Some(keys) = creation.keys {
-                    say("keys", keys);
-                }
-                words.push("--".to_owned());
-                words.extend(creation.command.into_iter().flat_map(Command::into_words));
+                words.extend(made(creation, imports, fills, password));
                 ("guest", words)
             }
             Self::Adopt { kind, vmid } => ("adopt", vec![tool(kind).to_owned(), vmid]),

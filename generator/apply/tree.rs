@@ -243,34 +243,63 @@ fn guests(tree: &FileSet) -> Vec<Guest> {
     guests
 }
 
-/// The steps of a whole tree.
-pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation) -> Vec<Step> {
-    let guests = guests(tree);
-    let mut steps = vec![check(tree, host, &guests, situation)];
-    let mut add = |id: &str, group: Group, title: &str, actions: Vec<Action>| {
+/// Steps, in their order.
+struct Steps(Vec<Step>);
+
+impl Steps {
+    /// A step, where there is anything to do.
+    fn add(&mut self, id: &str, group: Group, title: &str, actions: Vec<Action>) {
         if !actions.is_empty() {
-            steps.push(Step {
+            self.0.push(Step {
                 id: id.to_owned(),
                 group,
                 title: title.to_owned(),
                 actions,
             });
         }
+    }
+
+    fn add_file(&mut self, group: Group, path: &str, actions: Vec<Action>) {
+        self.add(&file_object(path), group, &format!("/{path}"), actions);
+    }
+}
+
+/// What is done to each guest that is not left as it is.
+fn touched<'a>(
+    guests: &'a [Guest],
+    wanted: &Wanted,
+    situation: &Situation,
+) -> Vec<(&'a Guest, Vec<Action>)> {
+    let untouched = |guest: &Guest| match situation {
+        Situation::Planned(planned) => planned.untouched.contains(&guest.vmid),
+        Situation::Fresh => false,
     };
+    guests
+        .par_iter()
+        .filter(|guest| !untouched(guest))
+        .map(|guest| {
+            let planned = match situation {
+                Situation::Planned(planned) => planned.guests.get(&guest.vmid).cloned(),
+                Situation::Fresh => None,
+            };
+            (guest, planned.unwrap_or_else(|| vec![make(guest, wanted)]))
+        })
+        .collect()
+}
+
+/// The steps of a whole tree.
+pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation) -> Vec<Step> {
+    let guests = guests(tree);
+    let mut steps = Steps(vec![check(tree, host, &guests, situation)]);
     if files(tree).any(|(path, ..)| path == "storage/create.sh") {
         let pools = match situation {
             Situation::Planned(planned) => planned.pools.clone(),
             Situation::Fresh => vec![Action::Pools],
         };
-        add("pools", Group::Storage, "pools and datasets", pools);
+        steps.add("pools", Group::Storage, "pools and datasets", pools);
     }
     for (path, actions) in system_files(tree, situation) {
-        add(
-            &file_object(&path),
-            Group::Files,
-            &format!("/{path}"),
-            actions,
-        );
+        steps.add_file(Group::Files, &path, actions);
     }
     let is_of_plan = match situation {
         Situation::Planned(planned) => planned.hosts,
@@ -278,24 +307,19 @@ pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation)
     };
     let hosts = wanted.hosts_line.iter().filter(|_| is_of_plan);
     let hosts = hosts.cloned().map(Action::HostsLine).collect();
-    add("file/etc/hosts", Group::Files, "/etc/hosts", hosts);
-    add(
+    steps.add("file/etc/hosts", Group::Files, "/etc/hosts", hosts);
+    steps.add(
         "stale-files",
         Group::Files,
         "files of earlier runs",
         vec![Action::DropStale],
     );
-    add("boot", Group::Boot, "start of the host", vec![Action::Boot]);
+    steps.add("boot", Group::Boot, "start of the host", vec![Action::Boot]);
     let mut units = vec![Action::Reload];
     units.extend(self::units(tree));
-    add("units", Group::Units, "systemd units", units);
+    steps.add("units", Group::Units, "systemd units", units);
     for (path, actions) in merges(tree, host, Group::Datacenter, situation) {
-        add(
-            &file_object(&path),
-            Group::Datacenter,
-            &format!("/{path}"),
-            actions,
-        );
+        steps.add_file(Group::Datacenter, &path, actions);
     }
     let secrets = wanted
         .secrets
@@ -305,35 +329,21 @@ pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation)
             storage: storage.clone(),
             prefix: prefix.clone(),
         });
-    add(
+    steps.add(
         "passwords",
         Group::Datacenter,
         "passwords of storages",
         secrets.collect(),
     );
-    add(
+    steps.add(
         "images",
         Group::Images,
         "templates and images",
         images(&guests, wanted),
     );
-    let untouched = |guest: &Guest| match situation {
-        Situation::Planned(planned) => planned.untouched.contains(&guest.vmid),
-        Situation::Fresh => false,
-    };
-    let touched = guests.par_iter().filter(|guest| !untouched(guest));
-    let touched: Vec<(&Guest, Vec<Action>)> = touched
-        .map(|guest| {
-            let planned = match situation {
-                Situation::Planned(planned) => planned.guests.get(&guest.vmid).cloned(),
-                Situation::Fresh => None,
-            };
-            (guest, planned.unwrap_or_else(|| vec![make(guest, wanted)]))
-        })
-        .collect();
-    for (guest, actions) in touched {
+    for (guest, actions) in touched(&guests, wanted, situation) {
         let title = format!("guest {} ({})", guest.vmid, guest.name);
-        add(&object(guest), Group::Guests, &title, actions);
+        steps.add(&object(guest), Group::Guests, &title, actions);
     }
     let mut jobs = merges(tree, host, Group::Jobs, situation);
     jobs.extend(
@@ -344,14 +354,9 @@ pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation)
             .map(|(path, _, mode)| (path.to_owned(), put(path, mode, situation))),
     );
     for (path, actions) in jobs {
-        add(
-            &file_object(&path),
-            Group::Jobs,
-            &format!("/{path}"),
-            actions,
-        );
+        steps.add_file(Group::Jobs, &path, actions);
     }
-    add(
+    steps.add(
         "network",
         Group::Network,
         "network",
@@ -362,8 +367,8 @@ pub fn steps(tree: &FileSet, host: &str, wanted: &Wanted, situation: &Situation)
         vmid: guest.vmid.clone(),
         name: guest.name.clone(),
     });
-    add("restart", Group::Restart, "restarts", restarts.collect());
-    steps
+    steps.add("restart", Group::Restart, "restarts", restarts.collect());
+    steps.0
 }
 
 fn object(guest: &Guest) -> String {

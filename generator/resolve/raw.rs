@@ -282,7 +282,10 @@ impl<'s> Sorter<'s> {
     /// Holds an option against the schema, at the very part that is wrong.
     fn is_sound(&mut self, option: &PveOption) -> bool {
         if is_state(&option.key) {
-            let message = format!("`{}` is not set, it comes about", option.key.value);
+            let message = format!(
+                "`{}` is not an option to set, but state of the guest",
+                option.key.value
+            );
             self.sink.push(
                 Diagnostic::new(Code::MOX0108, option.key.span, message)
                     .note("Proxmox VE keeps it in the file: of a task that runs, of snapshots, of volumes that no drive has")
@@ -430,75 +433,10 @@ impl<'s> Sorter<'s> {
                 self.fill(key, "protection", &mut raw.body.to_mut().protection, on);
             }
             "cores" | "sockets" | "cpu" | "cpulimit" | "cpuunits" | "affinity" => {
-                let body = raw.body.to_mut();
-                let cpu = body.cpu.get_or_insert_with(|| no_vm_cpu(place));
-                let cpu = &mut cpu.value;
-                match key {
-                    "cores" => {
-                        let number = self.number(value);
-                        self.fill(key, "cpu.cores", &mut cpu.cores, number);
-                    }
-                    "sockets" => {
-                        let number = self.number(value);
-                        self.fill(key, "cpu.sockets", &mut cpu.sockets, number);
-                    }
-                    "cpu" => {
-                        let model = self.text(value);
-                        self.fill(key, "cpu.type", &mut cpu.model, model);
-                    }
-                    "cpulimit" => {
-                        let limit = Self::amount(value);
-                        self.fill(key, "cpu.limit", &mut cpu.limit, limit);
-                    }
-                    "cpuunits" => {
-                        let units = self.number(value);
-                        self.fill(key, "cpu.units", &mut cpu.units, units);
-                    }
-                    _ => {
-                        if let Some(set) = self.text::<crate::value::CpuSet>(value) {
-                            let set = set.map(CpuAffinity);
-                            self.fill(key, "cpu.affinity", &mut cpu.affinity, set);
-                        }
-                    }
-                }
+                self.vm_cpu(&option, raw);
             }
             "memory" => self.vm_memory(&option, raw),
-            "balloon" => {
-                let balloon = match value.value.as_str() {
-                    "0" => Some(Spanned::new(Balloon::Off, place)),
-                    _ => Self::mebibytes(value).map(|size| size.map(Balloon::Least)),
-                };
-                if let Some(balloon) = balloon {
-                    self.beside_memory(key, raw, balloon, |m| &mut m.balloon, |b| &mut b.balloon);
-                }
-            }
-            "hugepages" => {
-                let pages = match value.value.as_str() {
-                    "any" => Some(Spanned::new(HugePages::Any, place)),
-                    _ => Self::mebibytes(value).map(|size| size.map(HugePages::Of)),
-                };
-                if let Some(pages) = pages {
-                    self.beside_memory(key, raw, pages, |m| &mut m.hugepages, |b| &mut b.hugepages);
-                }
-            }
-            "shares" => match raw
-                .body
-                .to_mut()
-                .memory
-                .as_mut()
-                .map(|memory| &mut memory.value)
-            {
-                Some(ShortOrLong::Long(table)) => {
-                    let shares = self.number(value);
-                    self.fill(key, "memory.shares", &mut table.shares, shares);
-                }
-                Some(ShortOrLong::Short(_)) | None => raw.options.push(option),
-            },
-            "numa" => {
-                if let Some(on) = Self::flag(value) {
-                    self.beside_memory(key, raw, on, |m| &mut m.numa, |b| &mut b.numa);
-                }
-            }
+            "balloon" | "hugepages" | "shares" | "numa" => self.vm_memory_key(option, raw),
             "bios" => {
                 if let Some(firmware) = Choice::of(&value.value) {
                     let firmware = Spanned::new(OneOf(firmware), place);
@@ -528,6 +466,87 @@ impl<'s> Sorter<'s> {
                 None => raw.options.push(option),
             },
             _ => raw.options.push(option),
+        }
+    }
+
+    fn vm_cpu(&mut self, option: &PveOption, raw: &mut RawVm<'_>) {
+        let value = &option.value;
+        let key = option.key.value.as_str();
+        let body = raw.body.to_mut();
+        let cpu = body.cpu.get_or_insert_with(|| no_vm_cpu(value.span));
+        let cpu = &mut cpu.value;
+        match key {
+            "cores" => {
+                let number = self.number(value);
+                self.fill(key, "cpu.cores", &mut cpu.cores, number);
+            }
+            "sockets" => {
+                let number = self.number(value);
+                self.fill(key, "cpu.sockets", &mut cpu.sockets, number);
+            }
+            "cpu" => {
+                let model = self.text(value);
+                self.fill(key, "cpu.type", &mut cpu.model, model);
+            }
+            "cpulimit" => {
+                let limit = Self::amount(value);
+                self.fill(key, "cpu.limit", &mut cpu.limit, limit);
+            }
+            "cpuunits" => {
+                let units = self.number(value);
+                self.fill(key, "cpu.units", &mut cpu.units, units);
+            }
+            _ => {
+                if let Some(set) = self.text::<crate::value::CpuSet>(value) {
+                    let set = set.map(CpuAffinity);
+                    self.fill(key, "cpu.affinity", &mut cpu.affinity, set);
+                }
+            }
+        }
+    }
+
+    /// What may stand in the table `memory`, or beside a size alone.
+    fn vm_memory_key(&mut self, option: PveOption, raw: &mut RawVm<'_>) {
+        let value = &option.value;
+        let place = value.span;
+        let key = option.key.value.as_str();
+        match key {
+            "balloon" => {
+                let balloon = match value.value.as_str() {
+                    "0" => Some(Spanned::new(Balloon::Off, place)),
+                    _ => Self::mebibytes(value).map(|size| size.map(Balloon::Least)),
+                };
+                if let Some(balloon) = balloon {
+                    self.beside_memory(key, raw, balloon, |m| &mut m.balloon, |b| &mut b.balloon);
+                }
+            }
+            "hugepages" => {
+                let pages = match value.value.as_str() {
+                    "any" => Some(Spanned::new(HugePages::Any, place)),
+                    _ => Self::mebibytes(value).map(|size| size.map(HugePages::Of)),
+                };
+                if let Some(pages) = pages {
+                    self.beside_memory(key, raw, pages, |m| &mut m.hugepages, |b| &mut b.hugepages);
+                }
+            }
+            "numa" => {
+                if let Some(on) = Self::flag(value) {
+                    self.beside_memory(key, raw, on, |m| &mut m.numa, |b| &mut b.numa);
+                }
+            }
+            _ => match raw
+                .body
+                .to_mut()
+                .memory
+                .as_mut()
+                .map(|memory| &mut memory.value)
+            {
+                Some(ShortOrLong::Long(table)) => {
+                    let shares = self.number(value);
+                    self.fill(key, "memory.shares", &mut table.shares, shares);
+                }
+                Some(ShortOrLong::Short(_)) | None => raw.options.push(option),
+            },
         }
     }
 
@@ -583,25 +602,7 @@ impl<'s> Sorter<'s> {
                 let on = Self::flag(value);
                 self.fill(key, "unprivileged", &mut raw.body.to_mut().unprivileged, on);
             }
-            "cores" | "cpulimit" | "cpuunits" => {
-                let body = raw.body.to_mut();
-                let cpu = body.cpu.get_or_insert_with(|| no_container_cpu(place));
-                let cpu = &mut cpu.value;
-                match key {
-                    "cores" => {
-                        let number = self.number(value);
-                        self.fill(key, "cpu.cores", &mut cpu.cores, number);
-                    }
-                    "cpulimit" => {
-                        let limit = Self::amount(value);
-                        self.fill(key, "cpu.limit", &mut cpu.limit, limit);
-                    }
-                    _ => {
-                        let units = self.number(value);
-                        self.fill(key, "cpu.units", &mut cpu.units, units);
-                    }
-                }
-            }
+            "cores" | "cpulimit" | "cpuunits" => self.container_cpu(&option, raw),
             "memory" => {
                 let size = Self::mebibytes(value);
                 self.fill(key, "memory", &mut raw.body.to_mut().memory, size);
@@ -648,6 +649,28 @@ impl<'s> Sorter<'s> {
                 );
             }
             _ => raw.options.push(option),
+        }
+    }
+
+    fn container_cpu(&mut self, option: &PveOption, raw: &mut RawContainer<'_>) {
+        let value = &option.value;
+        let key = option.key.value.as_str();
+        let body = raw.body.to_mut();
+        let cpu = body.cpu.get_or_insert_with(|| no_container_cpu(value.span));
+        let cpu = &mut cpu.value;
+        match key {
+            "cores" => {
+                let number = self.number(value);
+                self.fill(key, "cpu.cores", &mut cpu.cores, number);
+            }
+            "cpulimit" => {
+                let limit = Self::amount(value);
+                self.fill(key, "cpu.limit", &mut cpu.limit, limit);
+            }
+            _ => {
+                let units = self.number(value);
+                self.fill(key, "cpu.units", &mut cpu.units, units);
+            }
         }
     }
 
@@ -1237,7 +1260,7 @@ fn no_container_cpu(span: Span) -> Spanned<ContainerCpuSpec> {
 pub(super) fn lxc_line(line: &Spanned<crate::value::Line>, sink: &mut Sink) -> Option<PveOption> {
     let text = Spanned::new(line.value.as_str().to_owned(), line.span);
     let Some((key, value)) = text.value.split_once(':') else {
-        let message = format!("`{}` is no line of LXC", text.value.escape_debug());
+        let message = format!("`{}` is not a line of LXC", text.value.escape_debug());
         sink.push(
             Diagnostic::new(Code::MOX0108, line.span, message)
                 .help("write key, `:` and value: `\"lxc.cgroup2.devices.allow: c 226:0 rwm\"`"),

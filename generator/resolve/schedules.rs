@@ -489,6 +489,11 @@ fn references(
     written.into_iter().flat_map(|list| &list.value)
 }
 
+/// Where a key stands.
+fn place<T>(key: Option<&Spanned<T>>) -> Option<Span> {
+    key.map(|key| key.span)
+}
+
 /// The keys that not every task has, where they stand, which tasks need them and which know them.
 fn keys(body: &ScheduleSpec) -> [TaskKey; 20] {
     use TaskKind::{
@@ -498,7 +503,7 @@ fn keys(body: &ScheduleSpec) -> [TaskKey; 20] {
     [
         (
             "guests",
-            body.guests.as_ref().map(|k| k.span),
+            place(body.guests.as_ref()),
             &[],
             &[
                 VzdumpBackup,
@@ -509,7 +514,7 @@ fn keys(body: &ScheduleSpec) -> [TaskKey; 20] {
         ),
         (
             "reboot",
-            body.reboot.map(|k| k.span),
+            place(body.reboot.as_ref()),
             &[],
             &[
                 ProxmoxUpdate,
@@ -520,99 +525,84 @@ fn keys(body: &ScheduleSpec) -> [TaskKey; 20] {
         ),
         (
             "storage",
-            body.storage.as_ref().map(|k| k.span),
+            place(body.storage.as_ref()),
             &[VzdumpBackup, BackupRehearsal],
             &[VzdumpBackup, BackupRehearsal],
         ),
-        ("mode", body.mode.map(|k| k.span), &[], &[VzdumpBackup]),
+        ("mode", place(body.mode.as_ref()), &[], &[VzdumpBackup]),
         (
             "compress",
-            body.compress.map(|k| k.span),
+            place(body.compress.as_ref()),
             &[],
             &[VzdumpBackup],
         ),
         (
             "keep",
-            body.keep.as_ref().map(|k| k.span),
+            place(body.keep.as_ref()),
             &[],
             &[VzdumpBackup, ZfsSnapshot],
         ),
-        (
-            "notes",
-            body.notes.as_ref().map(|k| k.span),
-            &[],
-            &[VzdumpBackup],
-        ),
-        (
-            "unset",
-            body.unset.as_ref().map(|k| k.span),
-            &[],
-            &[VzdumpBackup],
-        ),
+        ("notes", place(body.notes.as_ref()), &[], &[VzdumpBackup]),
+        ("unset", place(body.unset.as_ref()), &[], &[VzdumpBackup]),
         (
             "exclude",
-            body.exclude.as_ref().map(|k| k.span),
+            place(body.exclude.as_ref()),
             &[],
             &[VzdumpBackup],
         ),
         (
             "guest",
-            body.guest.as_ref().map(|k| k.span),
+            place(body.guest.as_ref()),
             &[BackupRehearsal],
             &[BackupRehearsal],
         ),
         (
             "datasets",
-            body.datasets.as_ref().map(|k| k.span),
+            place(body.datasets.as_ref()),
             &[ZfsSnapshot],
             &[ZfsSnapshot],
         ),
         (
             "recursive",
-            body.recursive.map(|k| k.span),
+            place(body.recursive.as_ref()),
             &[],
             &[ZfsSnapshot],
         ),
         (
             "pools",
-            body.pools.as_ref().map(|k| k.span),
+            place(body.pools.as_ref()),
             &[],
             &[ZfsScrub, ZfsTrim],
         ),
-        (
-            "disks",
-            body.disks.as_ref().map(|k| k.span),
-            &[],
-            &[SmartTest],
-        ),
-        ("kind", body.kind.map(|k| k.span), &[], &[SmartTest]),
+        ("disks", place(body.disks.as_ref()), &[], &[SmartTest]),
+        ("kind", place(body.kind.as_ref()), &[], &[SmartTest]),
         (
             "flake",
-            body.flake.as_ref().map(|k| k.span),
+            place(body.flake.as_ref()),
             &[],
             &[NixosFlakeUpdate],
         ),
         (
             "update-inputs",
-            body.update_inputs.map(|k| k.span),
+            place(body.update_inputs.as_ref()),
             &[],
             &[NixosFlakeUpdate],
         ),
         (
             "rollback",
-            body.rollback.map(|k| k.span),
+            place(body.rollback.as_ref()),
             &[],
             &[NixosFlakeUpdate, WindowsUpdate],
         ),
         (
             "snapshot",
-            body.snapshot.map(|k| k.span),
+            place(body.snapshot.as_ref()),
             &[],
             &[WindowsUpdate],
         ),
         (
             "health",
-            body.health.as_ref().map(|k| k.span),
+            place(body.health.as_ref()),
             &[],
             &[NixosFlakeUpdate],
         ),

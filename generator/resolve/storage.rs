@@ -480,10 +480,10 @@ type StoreKey = (
     &'static [ExternalKind],
 );
 
-/// Which keys a kind of store needs, and which it cannot use.
-fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
+/// The keys of some kinds of store.
+fn keys(body: &ExternalSpec) -> [StoreKey; 13] {
     use ExternalKind::{Btrfs, Cephfs, Cifs, Dir, Esxi, Nfs, Pbs, Rbd};
-    let keys: [StoreKey; 13] = [
+    [
         (
             "server",
             body.server.as_ref().map(|k| k.span),
@@ -552,11 +552,15 @@ fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
             &[],
             &[Nfs, Cifs, Cephfs],
         ),
-    ];
+    ]
+}
+
+/// Which keys a kind of store needs, and which it cannot use.
+fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
     let Some(kind_span) = body.kind.map(|k| k.span) else {
         return;
     };
-    for (key, present, needed_by, known_to) in keys {
+    for (key, present, needed_by, known_to) in keys(body) {
         match present {
             None if needed_by.contains(&kind) && !body.misread.contains(&key) => {
                 sink.push(
@@ -591,7 +595,7 @@ fn check_keys(kind: ExternalKind, body: &ExternalSpec, sink: &mut Sink) {
         );
     }
     let has_device = body.device.is_some() || body.misread.contains(&"device");
-    if let (Some(fs), false, true) = (&body.fs, has_device, kind == Dir) {
+    if let (Some(fs), false, true) = (&body.fs, has_device, kind == ExternalKind::Dir) {
         sink.push(
             Diagnostic::new(Code::MOX0016, fs.span, "`fs` without `device`")
                 .label("nothing is mounted here")

@@ -951,41 +951,6 @@ impl<'a> Judge<'a> {
             | Shape::Function(_) => {}
         }
         let fits = match (self.index().types.get(id), &value.shape) {
-            (Type::Any, _)
-            | (Type::Bool, Shape::Bool(_))
-            | (Type::Float, Shape::Float(_))
-            | (Type::Number(false), Shape::Int(_) | Shape::Float(_))
-            | (
-                Type::Text(_) | Type::Matching(_) | Type::Path(_) | Type::Package | Type::Enum(_),
-                Shape::SomeText,
-            )
-            | (
-                Type::Path(_) | Type::Package | Type::Submodule | Type::Freeform(_) | Type::System,
-                Shape::Path,
-            )
-            | (Type::Attrs, Shape::Attrs(_))
-            | (Type::Function, Shape::Function(_) | Shape::Unfinished(_))
-            | (Type::NullOr(_), Shape::Null) => true,
-            (Type::Int { least, most }, Shape::Int(number)) => {
-                least.is_none_or(|least| *number >= least)
-                    && most.is_none_or(|most| *number <= most)
-            }
-            (Type::Number(true), Shape::Int(number)) => *number >= 0,
-            (Type::Number(true), Shape::Float(number)) => *number >= 0.0,
-            (Type::Text(rule), Shape::Text(text)) => rule.takes(text),
-            (Type::Matching(pattern), Shape::Text(text)) => pattern.matches(text),
-            (Type::Path(false), Shape::Text(text)) => text.starts_with('/'),
-            (Type::Path(true) | Type::Package, Shape::Text(text)) => {
-                text.starts_with("/nix/store/")
-            }
-            // A package is a set with a mark to Nix.
-            (Type::Package, Shape::Attrs(members)) => members.iter().any(|member| {
-                member
-                    .name
-                    .as_deref()
-                    .is_none_or(|name| matches!(name, "type" | "outPath"))
-            }),
-            (Type::Enum(values), shape) => values.iter().any(|one| is_equal(one, shape)),
             (Type::List(inner), Shape::List(items)) => {
                 let below = self.index().child(node, "*").unwrap_or(node);
                 path.push("*".to_owned());
@@ -1009,6 +974,7 @@ impl<'a> Judge<'a> {
                 }
                 true
             }
+            (Type::NullOr(_), Shape::Null) => true,
             (Type::NullOr(inner), _) => {
                 self.judge(*inner, whole, value, node, path, reach, out);
                 true
@@ -1040,47 +1006,35 @@ impl<'a> Judge<'a> {
                 inner.module(value, &mut Vec::new(), out);
                 true
             }
-            (
-                Type::Bool
-                | Type::Int { .. }
-                | Type::Float
-                | Type::Number(_)
-                | Type::Text(_)
-                | Type::Matching(_)
-                | Type::Path(_)
-                | Type::Package
-                | Type::Attrs
-                | Type::Submodule
-                | Type::Freeform(_)
-                | Type::System
-                | Type::List(_)
-                | Type::AttrsOf(_)
-                | Type::Function,
-                _,
-            ) => false,
+            (plain, shape) => fits(plain, shape),
         };
         if !fits {
-            let wanted = self.index().types.describe(whole);
-            let message = format!(
-                "`{}` takes {wanted}, not {}",
-                shown(path),
-                described(&value.shape)
-            );
-            let mut fault = fault(FaultKind::OptionType, value.place.clone(), message);
-            if let Shape::Unfinished(name) = &value.shape
-                && path.last().is_some_and(|last| last == "*")
-            {
-                fault.help = Some(format!(
-                    "put the call in parentheses: in a list, `{name}` and what follows it are two elements"
-                ));
-            }
-            if let Shape::Overfull(name) = &value.shape {
-                fault.help = Some(format!(
-                    "where its last argument is to be a call, put that in parentheses: `{name} (f x)`"
-                ));
-            }
-            out.push(fault);
+            out.push(self.misfit(whole, value, path));
         }
+    }
+
+    /// What is said of a value that is not of the type `whole`.
+    fn misfit(&self, whole: TypeId, value: &Value, path: &[String]) -> Fault {
+        let wanted = self.index().types.describe(whole);
+        let message = format!(
+            "`{}` takes {wanted}, not {}",
+            shown(path),
+            described(&value.shape)
+        );
+        let mut fault = fault(FaultKind::OptionType, value.place.clone(), message);
+        if let Shape::Unfinished(name) = &value.shape
+            && path.last().is_some_and(|last| last == "*")
+        {
+            fault.help = Some(format!(
+                "put the call in parentheses: in a list, `{name}` and what follows it are two elements"
+            ));
+        }
+        if let Shape::Overfull(name) = &value.shape {
+            fault.help = Some(format!(
+                "where its last argument is to be a call, put that in parentheses: `{name} (f x)`"
+            ));
+        }
+        fault
     }
 
     #[expect(
@@ -1280,6 +1234,63 @@ fn described(shape: &Shape) -> String {
         Shape::Unfinished(name) => format!("`{name}` without all its arguments"),
         Shape::Overfull(name) => format!("`{name}` with more arguments than it takes"),
         Shape::Unknown | Shape::Many(_) => "that".to_owned(),
+    }
+}
+
+/// Whether a value that holds no others is of a type, or is a path where a module may be one.
+fn fits(kind: &Type, shape: &Shape) -> bool {
+    match (kind, shape) {
+        (Type::Any, _)
+        | (Type::Bool, Shape::Bool(_))
+        | (Type::Float, Shape::Float(_))
+        | (Type::Number(false), Shape::Int(_) | Shape::Float(_))
+        | (
+            Type::Text(_) | Type::Matching(_) | Type::Path(_) | Type::Package | Type::Enum(_),
+            Shape::SomeText,
+        )
+        | (
+            Type::Path(_) | Type::Package | Type::Submodule | Type::Freeform(_) | Type::System,
+            Shape::Path,
+        )
+        | (Type::Attrs, Shape::Attrs(_))
+        | (Type::Function, Shape::Function(_) | Shape::Unfinished(_)) => true,
+        (Type::Int { least, most }, Shape::Int(number)) => {
+            least.is_none_or(|least| *number >= least) && most.is_none_or(|most| *number <= most)
+        }
+        (Type::Number(true), Shape::Int(number)) => *number >= 0,
+        (Type::Number(true), Shape::Float(number)) => *number >= 0.0,
+        (Type::Text(rule), Shape::Text(text)) => rule.takes(text),
+        (Type::Matching(pattern), Shape::Text(text)) => pattern.matches(text),
+        (Type::Path(false), Shape::Text(text)) => text.starts_with('/'),
+        (Type::Path(true) | Type::Package, Shape::Text(text)) => text.starts_with("/nix/store/"),
+        // A package is a set with a mark to Nix.
+        (Type::Package, Shape::Attrs(members)) => members.iter().any(|member| {
+            member
+                .name
+                .as_deref()
+                .is_none_or(|name| matches!(name, "type" | "outPath"))
+        }),
+        (Type::Enum(values), shape) => values.iter().any(|one| is_equal(one, shape)),
+        (
+            Type::Bool
+            | Type::Int { .. }
+            | Type::Float
+            | Type::Number(_)
+            | Type::Text(_)
+            | Type::Matching(_)
+            | Type::Path(_)
+            | Type::Package
+            | Type::Attrs
+            | Type::Submodule
+            | Type::Freeform(_)
+            | Type::System
+            | Type::List(_)
+            | Type::AttrsOf(_)
+            | Type::NullOr(_)
+            | Type::OneOf(_)
+            | Type::Function,
+            _,
+        ) => false,
     }
 }
 

@@ -116,17 +116,6 @@ pub(super) fn notification(host: &Host) -> Vec<(&'static str, String, Span)> {
 }
 
 fn job(host: &Host, schedule: &Schedule, task: &VzdumpBackup, sink: &mut Sink) -> Option<Section> {
-    let VzdumpBackup {
-        guests: _,
-        exclude: _,
-        storage,
-        mode,
-        compress,
-        keep,
-        notes,
-        schema,
-        unset,
-    } = task;
     // Nothing is wrong with the expression: a limit of this file's format, which other schedules do not have.
     let on = match ProxmoxSchedule::express(schedule.on.expression(), Some(host.timezone.as_str()))
     {
@@ -156,7 +145,7 @@ fn job(host: &Host, schedule: &Schedule, task: &VzdumpBackup, sink: &mut Sink) -
     let mut job = Job {
         section,
         release: *host.release,
-        unset,
+        unset: &task.unset,
         sink,
     };
     job.set("schedule", on.as_str(), schedule.on.span);
@@ -171,6 +160,31 @@ fn job(host: &Host, schedule: &Schedule, task: &VzdumpBackup, sink: &mut Sink) -
         schedule.persistent.span,
     );
     guests_of(&mut job, host, task);
+    what_it_makes(&mut job, host, schedule, task);
+    if !says_who_is_told(&task.schema) {
+        for (key, value, place) in notification(host) {
+            job.set(key, value, place);
+        }
+    }
+    for option in &task.schema {
+        job.option(option);
+    }
+    Some(job.section)
+}
+
+/// Where the backups go, how they are made, what is kept, and what they are called.
+fn what_it_makes(job: &mut Job<'_>, host: &Host, schedule: &Schedule, task: &VzdumpBackup) {
+    let VzdumpBackup {
+        storage,
+        mode,
+        compress,
+        keep,
+        notes,
+        guests: _,
+        exclude: _,
+        schema: _,
+        unset: _,
+    } = task;
     if let Some(store) = storage.value {
         job.set(
             "storage",
@@ -191,15 +205,6 @@ fn job(host: &Host, schedule: &Schedule, task: &VzdumpBackup, sink: &mut Sink) -
         // Else a backup does not say whose it is once the guest is gone.
         None => job.set("notes-template", "{{guestname}}", schedule.span),
     }
-    if !says_who_is_told(schema) {
-        for (key, value, place) in notification(host) {
-            job.set(key, value, place);
-        }
-    }
-    for option in schema {
-        job.option(option);
-    }
-    Some(job.section)
 }
 
 fn guests_of(job: &mut Job<'_>, host: &Host, task: &VzdumpBackup) {
