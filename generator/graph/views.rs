@@ -150,24 +150,7 @@ impl Builder<'_, '_> {
     /// From the Internet through the router, the host, its cards, bonds and bridges to the guests; one edge a card.
     fn network(&mut self) {
         let network = &self.host.network;
-        let host = {
-            let uplinks: Vec<String> = network
-                .machines
-                .values()
-                .filter(|machine| *machine.uplink)
-                .map(|machine| self.machine(machine))
-                .collect();
-            let internet = self.internet();
-            let host = self.the_host();
-            for uplink in &uplinks {
-                self.graph.connect(&internet, uplink, "uplink", "");
-                self.graph.connect(uplink, &host, "uplink", "");
-            }
-            if uplinks.is_empty() {
-                self.graph.connect(&internet, &host, "uplink", "");
-            }
-            host
-        };
+        let host = self.uplinks();
         for (id, _) in self.host.hardware.nics.iter() {
             let nic = self.port(PortDevice::Nic(id));
             self.graph.connect(&host, &nic, "cable", "");
@@ -191,7 +174,46 @@ impl Builder<'_, '_> {
                     .connect(&host, &to, "nat", format!("NAT by {label}"));
             }
         }
-        for interface in network.interfaces.values() {
+        self.interfaces();
+        self.cards();
+        self.routes();
+        for machine in network.machines.values().filter(|machine| !*machine.uplink) {
+            let to = self.machine(machine);
+            if let Some(bridge) = machine.bridge {
+                let from = self.bridge(bridge.value);
+                let label = machine
+                    .address
+                    .map_or_else(String::new, |a| a.value.to_string());
+                self.graph.connect(&from, &to, "cable", label);
+            }
+        }
+    }
+
+    /// The host, and the way from it to the Internet.
+    fn uplinks(&mut self) -> String {
+        let uplinks: Vec<String> = self
+            .host
+            .network
+            .machines
+            .values()
+            .filter(|machine| *machine.uplink)
+            .map(|machine| self.machine(machine))
+            .collect();
+        let internet = self.internet();
+        let host = self.the_host();
+        for uplink in &uplinks {
+            self.graph.connect(&internet, uplink, "uplink", "");
+            self.graph.connect(uplink, &host, "uplink", "");
+        }
+        if uplinks.is_empty() {
+            self.graph.connect(&internet, &host, "uplink", "");
+        }
+        host
+    }
+
+    /// Addresses that the host has beside its bridges.
+    fn interfaces(&mut self) {
+        for interface in self.host.network.interfaces.values() {
             let from = match interface.on.value {
                 Link::Bridge(id) => self.bridge(id),
                 Link::Port(device) => self.port(device),
@@ -217,6 +239,10 @@ impl Builder<'_, '_> {
                 self.graph.connect(&from, &to, "address", label);
             }
         }
+    }
+
+    /// The cards of the guests.
+    fn cards(&mut self) {
         let routers: BTreeSet<Id<Guest>> = self.routers();
         for (id, guest) in self.host.guests.iter() {
             for (at, card) in guest.network.iter().enumerate() {
@@ -238,17 +264,6 @@ impl Builder<'_, '_> {
                 } else {
                     self.graph.connect(&bridge, &to, "card", words.join(", "));
                 }
-            }
-        }
-        self.routes();
-        for machine in network.machines.values().filter(|machine| !*machine.uplink) {
-            let to = self.machine(machine);
-            if let Some(bridge) = machine.bridge {
-                let from = self.bridge(bridge.value);
-                let label = machine
-                    .address
-                    .map_or_else(String::new, |a| a.value.to_string());
-                self.graph.connect(&from, &to, "cable", label);
             }
         }
     }

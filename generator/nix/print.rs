@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::expr::{Attrs, BinaryOp, Expr, Formals, Kind, Origin, Part, comment_lines};
+use super::expr::{AttrPath, Attrs, BinaryOp, Expr, Formals, Kind, Origin, Part, comment_lines};
 use super::layout::{Document, GroupKind, Piece, flat_columns, on_one_line};
 use super::name::{attribute_name, escaped, is_identifier};
 
@@ -225,52 +225,7 @@ fn lower(expr: &Expr) -> Node {
             Box::new(at_least(Tightness::Apply, lower(function))),
             Box::new(at_least(Tightness::Term, lower(argument))),
         ),
-        Kind::Select { from, path, or } => {
-            let from = lower(from);
-            // `1.a` would be a number; a selection with `or` takes no further dot.
-            let bare = match &from.kind {
-                NodeKind::Word(word) => is_identifier(word),
-                NodeKind::Paren(_) => true,
-                _ => false,
-            };
-            let names = || {
-                path.names()
-                    .iter()
-                    .map(|name| attribute_name(name))
-                    .collect::<Vec<_>>()
-            };
-            match from.kind {
-                // `(a.b).c` is `a.b.c`.
-                NodeKind::Select {
-                    from: inner,
-                    path: mut before,
-                    or: None,
-                } => {
-                    before.extend(names());
-                    NodeKind::Select {
-                        from: inner,
-                        path: before,
-                        or: default(or.as_deref()),
-                    }
-                }
-                kind => {
-                    let from = Node {
-                        kind,
-                        origin: from.origin,
-                    };
-                    let from = if bare {
-                        from
-                    } else {
-                        node(NodeKind::Paren(Box::new(from)))
-                    };
-                    NodeKind::Select {
-                        from: Box::new(from),
-                        path: names(),
-                        or: default(or.as_deref()),
-                    }
-                }
-            }
-        }
+        Kind::Select { from, path, or } => selection(lower(from), path, or.as_deref()),
         Kind::HasAttr { set, path } => NodeKind::HasAttr {
             set: Box::new(at_least(Tightness::Negation, lower(set))),
             path: path
@@ -305,6 +260,47 @@ fn lower(expr: &Expr) -> Node {
     Node {
         kind,
         origin: expr.origin,
+    }
+}
+
+fn selection(from: Node, path: &AttrPath, or: Option<&Expr>) -> NodeKind {
+    // `1.a` would be a number; a selection with `or` takes no further dot.
+    let bare = match &from.kind {
+        NodeKind::Word(word) => is_identifier(word),
+        NodeKind::Paren(_) => true,
+        _ => false,
+    };
+    let names = path.names().iter().map(|name| attribute_name(name));
+    match from.kind {
+        // `(a.b).c` is `a.b.c`.
+        NodeKind::Select {
+            from: inner,
+            path: mut before,
+            or: None,
+        } => {
+            before.extend(names);
+            NodeKind::Select {
+                from: inner,
+                path: before,
+                or: default(or),
+            }
+        }
+        kind => {
+            let from = Node {
+                kind,
+                origin: from.origin,
+            };
+            let from = if bare {
+                from
+            } else {
+                node(NodeKind::Paren(Box::new(from)))
+            };
+            NodeKind::Select {
+                from: Box::new(from),
+                path: names.collect(),
+                or: default(or),
+            }
+        }
     }
 }
 

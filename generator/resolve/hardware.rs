@@ -16,6 +16,43 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
             ..Hardware::default()
         };
     };
+    let disks = disks(spec, index, sink);
+    let nics = spec
+        .nics
+        .iter()
+        .flat_map(|table| &table.rows)
+        .filter_map(|row| {
+            let body = row.body()?;
+            Some(Nic {
+                name: row.key.clone(),
+                interface: Setting::or_missing(
+                    body.interface.clone(),
+                    "eth0".parse().expect("an interface"),
+                    body.span,
+                ),
+                mac: body.mac,
+                model: body.model.clone(),
+                speed: body.speed,
+                pci: body.pci.as_ref().and_then(|pci| index.pci.find(pci, sink)),
+                is_link: false,
+            })
+        });
+    let nics = Arena::new(nics.chain(links).collect());
+    Hardware {
+        cpu: spec.cpu.as_ref().map(|cpu| self::cpu(&cpu.value)),
+        memory: spec.memory.as_ref().map(|memory| Memory {
+            size: Setting::or_missing(memory.size, ByteSize::default(), memory.value.span),
+            kind: memory.kind.clone(),
+            ecc: memory.ecc,
+        }),
+        disks: Arena::new(disks),
+        nics,
+        pci: Arena::new(pci(spec, sink)),
+        usb: Arena::new(usb(spec, sink)),
+    }
+}
+
+fn disks(spec: &HardwareSpec, index: &Index<'_>, sink: &mut Sink) -> Vec<Disk> {
     let disks = spec
         .disks
         .iter()
@@ -55,28 +92,10 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
                     .and_then(|controller| index.pci.find(controller, sink)),
             })
         });
-    let disks = Arena::new(disks.collect());
-    let nics = spec
-        .nics
-        .iter()
-        .flat_map(|table| &table.rows)
-        .filter_map(|row| {
-            let body = row.body()?;
-            Some(Nic {
-                name: row.key.clone(),
-                interface: Setting::or_missing(
-                    body.interface.clone(),
-                    "eth0".parse().expect("an interface"),
-                    body.span,
-                ),
-                mac: body.mac,
-                model: body.model.clone(),
-                speed: body.speed,
-                pci: body.pci.as_ref().and_then(|pci| index.pci.find(pci, sink)),
-                is_link: false,
-            })
-        });
-    let nics = Arena::new(nics.chain(links).collect());
+    disks.collect()
+}
+
+fn pci(spec: &HardwareSpec, sink: &mut Sink) -> Vec<PciDevice> {
     let pci = spec
         .pci
         .iter()
@@ -102,18 +121,7 @@ pub(super) fn resolve(file: &HostFile, index: &Index<'_>, sink: &mut Sink) -> Ha
                 schema: body.schema.to_vec(),
             })
         });
-    Hardware {
-        cpu: spec.cpu.as_ref().map(|cpu| self::cpu(&cpu.value)),
-        memory: spec.memory.as_ref().map(|memory| Memory {
-            size: Setting::or_missing(memory.size, ByteSize::default(), memory.value.span),
-            kind: memory.kind.clone(),
-            ecc: memory.ecc,
-        }),
-        disks,
-        nics,
-        pci: Arena::new(pci.collect()),
-        usb: Arena::new(usb(spec, sink)),
-    }
+    pci.collect()
 }
 
 /// Interfaces that are no cards stand behind the cards: bridges, bonds and addresses take both.

@@ -10,7 +10,7 @@ use crate::resolve::devices::{self, Wanted};
 use crate::resolve::place::{PlaceKeys, Purpose, expect_use};
 use crate::resolve::raw::RawVm;
 use crate::source::Spanned;
-use crate::spec::guest::{MountSpec, RootfsSpec, VmDiskSpec, VmSpec};
+use crate::spec::guest::{EfiSpec, MountSpec, RootfsSpec, VmDiskSpec, VmSpec};
 use crate::spec::reader::{OneOrMany, ShortOrLong};
 use crate::value::{
     Bus, ByteSize, DatasetUse, EfiType, Firmware, GuestFileSystem, Line, TpmVersion,
@@ -215,6 +215,52 @@ impl Resolver<'_> {
         Some((wanted, drive(spec.span, store, Some(stated), Vec::new())))
     }
 
+    /// Whether the settings begin with the keys of Secure Boot.
+    fn pre_enrolled_keys(
+        &mut self,
+        table: Option<&EfiSpec>,
+        kind: &Setting<EfiType>,
+        secure_boot: &Setting<bool>,
+    ) -> Setting<bool> {
+        let pre_enrolled_keys = Setting::or_default(
+            table.and_then(|t| t.pre_enrolled_keys),
+            **secure_boot,
+            secure_boot.span,
+        );
+        // `PVE::QemuServer::OVMF` passes over the wish for keys where the type is another.
+        if (pre_enrolled_keys.is_written() || secure_boot.is_written())
+            && *pre_enrolled_keys
+            && **kind == EfiType::Small
+        {
+            let key = if pre_enrolled_keys.is_written() {
+                "pre-enrolled-keys"
+            } else {
+                "secure-boot"
+            };
+            let why = "variables of OVMF with keys of Secure Boot are of the type `4m`";
+            self.sink.push(
+                Diagnostic::unheard(key, pre_enrolled_keys.span, why)
+                    .also(kind.span, "these are of another")
+                    .help("take `type = \"4m\"`, or remove the key"),
+            );
+        }
+        if pre_enrolled_keys.is_written()
+            && secure_boot.is_written()
+            && *pre_enrolled_keys != **secure_boot
+        {
+            self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0016,
+                    pre_enrolled_keys.span,
+                    "`pre-enrolled-keys` and `secure-boot` differ",
+                )
+                .also(secure_boot.span, "they say the same")
+                .help("remove one of them"),
+            );
+        }
+        pre_enrolled_keys
+    }
+
     /// Where the settings of OVMF lie.
     pub(super) fn efi(
         &mut self,
@@ -299,42 +345,7 @@ impl Resolver<'_> {
             }
             return None;
         };
-        let pre_enrolled_keys = Setting::or_default(
-            table.and_then(|t| t.pre_enrolled_keys),
-            **secure_boot,
-            secure_boot.span,
-        );
-        // `PVE::QemuServer::OVMF` passes over the wish for keys where the type is another.
-        if (pre_enrolled_keys.is_written() || secure_boot.is_written())
-            && *pre_enrolled_keys
-            && *kind == EfiType::Small
-        {
-            let key = if pre_enrolled_keys.is_written() {
-                "pre-enrolled-keys"
-            } else {
-                "secure-boot"
-            };
-            let why = "variables of OVMF with keys of Secure Boot are of the type `4m`";
-            self.sink.push(
-                Diagnostic::unheard(key, pre_enrolled_keys.span, why)
-                    .also(kind.span, "these are of another")
-                    .help("take `type = \"4m\"`, or remove the key"),
-            );
-        }
-        if pre_enrolled_keys.is_written()
-            && secure_boot.is_written()
-            && *pre_enrolled_keys != **secure_boot
-        {
-            self.sink.push(
-                Diagnostic::new(
-                    Code::MOX0016,
-                    pre_enrolled_keys.span,
-                    "`pre-enrolled-keys` and `secure-boot` differ",
-                )
-                .also(secure_boot.span, "they say the same")
-                .help("remove one of them"),
-            );
-        }
+        let pre_enrolled_keys = self.pre_enrolled_keys(table, &kind, secure_boot);
         Some(EfiDisk {
             span,
             placement,
