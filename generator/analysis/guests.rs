@@ -33,7 +33,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
                 let held = host.complete && !facts.backups.jobs(id).is_empty();
                 bind_mounts(guest, container, held, sink);
                 served_by_guest(facts.host, id, guest, container, sink);
-                features(host, guest, container, sink);
+                features(guest, container, sink);
             }
         }
         exclusive(host, id, guest, sink);
@@ -533,7 +533,7 @@ fn feature<'a>(
     })
 }
 
-fn features(host: &Host, guest: &Guest, container: &Container, sink: &mut Sink) {
+fn features(guest: &Guest, container: &Container, sink: &mut Sink) {
     if *container.os != ContainerOs::Nixos {
         return;
     }
@@ -545,7 +545,7 @@ fn features(host: &Host, guest: &Guest, container: &Container, sink: &mut Sink) 
                 .help("remove it, or run Docker in a virtual machine"),
         );
     }
-    if host.complete && feature(container, "nesting").is_none() {
+    if guest.understood && feature(container, "nesting").is_none() {
         sink.push(
             Diagnostic::new(Code::MOX0609, container.os.span, format!("the NixOS container `{}` has no `nesting`", guest.name.value))
                 .note("systemd gives services namespaces of their own: without nesting, units with LoadCredential= or PrivateMounts= fail to start")
@@ -643,10 +643,7 @@ fn place(guest: &Guest) -> Option<(u32, u32)> {
 fn order(host: &Host, sink: &mut Sink) {
     cycles(host, sink);
     // An `autostart` or an `order` that was not understood is not missing.
-    if !host.complete {
-        return;
-    }
-    for guest in host.guests.values() {
+    for guest in host.guests.values().filter(|guest| guest.understood) {
         let Some(own) = place(guest) else { continue };
         let own_span = guest
             .autostart
@@ -654,6 +651,9 @@ fn order(host: &Host, sink: &mut Sink) {
             .map_or(guest.span, |a| a.order.map_or(a.span, |order| order.span));
         for (id, span, why) in needs(guest) {
             let needed = &host.guests[id];
+            if !needed.understood {
+                continue;
+            }
             let Some(theirs) = place(needed) else {
                 sink.push(
                     Diagnostic::new(

@@ -18,7 +18,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
         if let Some(nixos) = &guest.nixos {
             // A key, a user or a module that was not understood might be the way in.
-            if host.complete {
+            if host.understood && guest.understood {
                 nobody(host, guest, nixos, sink);
                 operators(guest, nixos, sink);
             }
@@ -549,10 +549,6 @@ fn no_such_unit(
 }
 
 fn updates(host: &Host, sink: &mut Sink) {
-    // All of these tell of something that the spec does not say.
-    if !host.complete {
-        return;
-    }
     for schedule in host.schedules.values().filter(|s| *s.enabled) {
         let Some(update) = schedule.nixos_update() else {
             continue;
@@ -561,7 +557,10 @@ fn updates(host: &Host, sink: &mut Sink) {
         for guest in &update.guests.value.ids {
             let place = guest.span;
             let guest = &host.guests[guest.value];
-            let Some(nixos) = &guest.nixos else { continue };
+            // All of these tell of something that the spec does not say.
+            let Some(nixos) = guest.nixos.as_ref().filter(|_| guest.understood) else {
+                continue;
+            };
             if let GuestKind::Container(container) = &guest.kind {
                 builds(schedule, guest, nixos, container, place, sink);
             }
@@ -570,7 +569,7 @@ fn updates(host: &Host, sink: &mut Sink) {
                 unheard.push(guest.name.value.as_str());
             }
         }
-        if host.email.is_none() && !unheard.is_empty() {
+        if host.understood && host.email.is_none() && !unheard.is_empty() {
             sink.push(
                 Diagnostic::new(
                     Code::MOX0692,
@@ -638,7 +637,7 @@ fn called_like_the_host(host: &Host, sink: &mut Sink) {
 
 /// Reports what a host that is NixOS itself lacks (MOX0689, MOX0694) or cannot do (MOX0696).
 fn nixos_host(host: &Host, sink: &mut Sink) {
-    if host.complete && host.state_version.is_none() {
+    if host.understood && host.state_version.is_none() {
         sink.push(
             Diagnostic::new(
                 Code::MOX0689,
@@ -653,7 +652,7 @@ fn nixos_host(host: &Host, sink: &mut Sink) {
             .help("add `state-version` to `[host]`: the release that the host was installed with, or is going to be"),
         );
     }
-    if host.complete && host.ssh_keys.is_empty() {
+    if host.understood && host.ssh_keys.is_empty() {
         sink.push(
             Diagnostic::new(
                 Code::MOX0694,

@@ -331,7 +331,7 @@ fn machine(host: &Host, guest: &Guest, vm: &Vm, sink: &mut Sink) {
         return;
     };
     let q35 = vm.machine.contains("q35");
-    if !host.complete || (q35 && *vm.firmware == Firmware::Ovmf) {
+    if !guest.understood || (q35 && *vm.firmware == Firmware::Ovmf) {
         return;
     }
     let (place, what) = if q35 {

@@ -31,6 +31,12 @@ impl Sink {
             .any(|d| d.severity == Severity::Error)
     }
 
+    /// Whether an error was found since there were so many problems.
+    pub fn has_errors_since(&self, count: usize) -> bool {
+        let since = self.diagnostics.iter().skip(count);
+        since.into_iter().any(|d| d.severity == Severity::Error)
+    }
+
     /// How many problems there are so far.
     pub fn len(&self) -> usize {
         self.diagnostics.len()

@@ -29,6 +29,8 @@ pub struct Guest {
     pub shown_as: Option<Spanned<DnsName>>,
     /// Where its table stands.
     pub span: Span,
+    /// Whether all of its table was understood. What it lacks may be there where not: who tells of that asks first.
+    pub understood: bool,
     /// Its number.
     pub vmid: Setting<VmId>,
     /// What it is for.

@@ -135,6 +135,8 @@ impl<T> std::ops::Deref for Setting<T> {
 pub struct Host {
     /// Whether the whole spec was understood.
     pub complete: bool,
+    /// Whether all of `[host]` was understood.
+    pub understood: bool,
     /// Where `[host]` stands.
     pub span: Span,
     /// The host's name; Proxmox VE's node name.

@@ -104,6 +104,7 @@ pub fn resolve_for(file: &HostFile, addresses: Addresses, sink: &mut Sink) -> Ho
 
     let mut model = Host {
         complete: false,
+        understood: host.is_some_and(|host| !host.faulty),
         span: host_span,
         name: Setting::or_missing(
             host.and_then(|h| h.name.clone()),

@@ -370,6 +370,7 @@ impl<'s> Sorter<'s> {
         let mut spec = AutostartSpec {
             span: startup.value.span,
             misread: Vec::new(),
+            faulty: false,
             order: None,
             up_delay: None,
             down_delay: None,
@@ -791,6 +792,7 @@ impl<'s> Sorter<'s> {
         let spec = GuestNicSpec {
             span,
             misread: Vec::new(),
+            faulty: false,
             bridge: None,
             address: None,
             address6: None,
@@ -932,6 +934,7 @@ impl<'s> Sorter<'s> {
         let mut spec = VmDiskSpec {
             span,
             misread: Vec::new(),
+            faulty: false,
             dataset: None,
             store: Some(at.store),
             volume: at.volume,
@@ -1002,6 +1005,7 @@ impl<'s> Sorter<'s> {
         let mut spec = EfiSpec {
             span,
             misread: Vec::new(),
+            faulty: false,
             dataset: None,
             store: None,
             volume: None,
@@ -1042,6 +1046,7 @@ impl<'s> Sorter<'s> {
         let mut spec = TpmSpec {
             span,
             misread: Vec::new(),
+            faulty: false,
             dataset: None,
             store: None,
             volume: None,
@@ -1082,6 +1087,7 @@ impl<'s> Sorter<'s> {
         let mut spec = MountSpec {
             span,
             misread: Vec::new(),
+            faulty: false,
             dataset: None,
             store: None,
             volume: None,
@@ -1137,6 +1143,7 @@ impl<'s> Sorter<'s> {
         let mut spec = RootfsSpec {
             span,
             misread: Vec::new(),
+            faulty: false,
             dataset: None,
             store: None,
             volume: None,
@@ -1169,6 +1176,7 @@ impl<'s> Sorter<'s> {
             spec: ContainerDeviceSpec {
                 span: option.value.span,
                 misread: Vec::new(),
+                faulty: false,
                 path: None,
                 uid: None,
                 gid: None,
@@ -1235,6 +1243,7 @@ fn no_vm_cpu(span: Span) -> Spanned<VmCpuSpec> {
     let cpu = VmCpuSpec {
         span,
         misread: Vec::new(),
+        faulty: false,
         cores: None,
         sockets: None,
         model: None,
@@ -1249,6 +1258,7 @@ fn no_container_cpu(span: Span) -> Spanned<ContainerCpuSpec> {
     let cpu = ContainerCpuSpec {
         span,
         misread: Vec::new(),
+        faulty: false,
         cores: None,
         limit: None,
         units: None,

@@ -233,6 +233,9 @@ macro_rules! table {
             /// Keys that are there but could not be read, which has been reported: they are not missing.
             #[schemars(skip)]
             pub misread: Vec<&'static str>,
+            /// Whether anything was reported of it, or of what lies in it: what it lacks may be there, and only not understood.
+            #[schemars(skip)]
+            pub faulty: bool,
             $(
                 $(#[$fdoc])*
                 #[schemars(rename = $key)]
@@ -255,14 +258,17 @@ macro_rules! table {
                 span: $crate::source::Span,
                 reader: &mut $crate::spec::reader::Reader<'_>,
             ) -> Self {
+                let told = reader.sink.len();
                 let mut keys = $crate::spec::table::TableReader::new(table, span);
                 let mut read = Self {
                     span,
                     misread: Vec::new(),
+                    faulty: false,
                     $($field: $crate::spec::table::table!(@read $need keys, $key, reader),)*
                     $(schema: keys.schema::<$options>(reader),)?
                 };
                 read.misread = keys.finish(reader);
+                read.faulty = reader.sink.has_errors_since(told);
                 read
             }
         }

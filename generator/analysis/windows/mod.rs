@@ -9,14 +9,12 @@ mod rust;
 mod setup;
 
 use crate::diagnostics::Sink;
-use crate::model::Host;
+use crate::model::{Guest, Host};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
-    // Where a key was not understood, Windows gets another edition, disc, drive or name than the spec says.
-    if !host.complete {
-        return;
-    }
-    for (_, guest, vm) in host.vms() {
+    // Where a key was not understood, Windows gets another edition, disc, drive, name or time zone than the spec says.
+    let understood = |guest: &Guest| host.understood && guest.understood;
+    for (_, guest, vm) in host.vms().filter(|(_, guest, _)| understood(guest)) {
         let Some(windows) = &vm.windows else { continue };
         editions::check(guest, vm, windows, sink);
         names::check(guest, vm, windows, sink);

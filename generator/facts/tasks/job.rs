@@ -44,7 +44,8 @@ pub enum Access {
 
 impl Access {
     /// Every one that a job has; `moxc-notify` alone reaches mail.
-    pub const OF_JOBS: [Self; 3] = [Self::Disks, Self::System, Self::Zfs];
+    #[cfg(test)]
+    pub(crate) const OF_JOBS: [Self; 3] = [Self::Disks, Self::System, Self::Zfs];
 
     /// What the NixOS module calls it.
     pub fn as_str(self) -> &'static str {

@@ -7,6 +7,7 @@ macro_rules! guest {
             name: $name.clone(),
             shown_as: $body.name.clone(),
             span: $body.span,
+            understood: !$body.faulty,
             description: $body.description.clone(),
             tags: list($body.tags.as_ref()),
             cpu_limit: $cpu.and_then(|cpu| cpu.limit.map(|limit| limit.map(|limit| limit.0))),
@@ -170,16 +171,19 @@ pub(super) fn resolve(
         resolver.look_over(body);
     }
     let mut guests = each(rows, sink, |row, sink| {
+        let told = sink.len();
         let mut resolver = Resolver {
             host,
             index,
             is_sound,
             sink,
         };
-        match row {
+        let mut guest = match row {
             GuestRow::Vm(name, body) => resolver.vm(name, body),
             GuestRow::Container(name, body, rootfs) => resolver.container(name, body, *rootfs),
-        }
+        };
+        guest.understood &= !sink.has_errors_since(told);
+        guest
     });
     tell_addresses_apart(host.name.as_str(), addresses, &mut guests);
     Arena::new(guests)
