@@ -16,7 +16,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
         addresses(guest, sink);
         // Neither a protocol nor a card's `firewall` is missing where it was not understood.
-        if guest.understood {
+        if host.complete {
             firewall(guest, sink);
             rules(guest, sink);
             rules_of_cards(guest, sink);
