@@ -105,7 +105,7 @@ fn keys(
     Some(keys)
 }
 
-/// The keys of a kind of task, by the words of its tool; none where the language has no key for one of them.
+/// The keys of a kind of task, by the words of its tool; none where it was called otherwise than moxc does.
 fn keys_of(
     writing: &Writing<'_>,
     schedule: &str,
@@ -113,53 +113,65 @@ fn keys_of(
     flags: &[&str],
     rest: &[&str],
 ) -> Option<Vec<(&'static str, Toml)>> {
-    match (kind, flags) {
-        (TaskKind::ProxmoxUpdate, ["--reboot", reboot]) if rest.is_empty() => {
-            Some(vec![("reboot", (*reboot).into())])
+    match kind {
+        TaskKind::ProxmoxUpdate => match flags {
+            ["--reboot", reboot] if rest.is_empty() => Some(vec![("reboot", (*reboot).into())]),
+            _ => None,
+        },
+        TaskKind::ProxmoxMaintenance => {
+            (flags.is_empty() && rest.is_empty()).then(Vec::new)
         }
-        (TaskKind::ProxmoxMaintenance, []) if rest.is_empty() => Some(Vec::new()),
-        (TaskKind::ZfsSnapshot, ["--name", name, flags @ ..]) if *name == schedule => {
-            snapshots(writing, flags, rest)
-        }
-        (TaskKind::ZfsScrub, ["--wait"]) | (TaskKind::ZfsTrim, [] | ["--wait"]) => {
-            Some(vec![("pools", Toml::texts(rest.iter().copied()))])
-        }
-        (TaskKind::SmartTest, ["--kind", kind]) => {
-let disks = rest.iter().map(|device| Some(writing.disks.get(*device)?.name.clone()));
-            let disks = disks.collect::<Option<Vec<String>>>()?;
-            Some(vec![
-                ("disks", Toml::texts(disks)),
-                ("kind", (*kind).into()),
-            ])
-        }
-        (TaskKind::BackupRehearsal, ["--guest", vmid, flags @ ..]) if rest.is_empty() => {
-            let mut keys = vec![("guest", writing.names.get(&vmid.parse().ok()?)?.as_str().into())];
-            // The rest follows from the guest and the storage.
-            let mut pairs = flags.windows(2);
-            if let Some([_, storage]) = pairs.find(|pair| pair[0] == "--storage") {
-                keys.push(("storage", (*storage).into()));
-            }
-            Some(keys)
-        }
-        // Called otherwise than moxc does.
-        (
-            TaskKind::ProxmoxUpdate
-            | TaskKind::ProxmoxMaintenance
-            | TaskKind::ZfsSnapshot
-            | TaskKind::ZfsScrub
-            | TaskKind::ZfsTrim
-            | TaskKind::SmartTest
-            | TaskKind::BackupRehearsal,
-            _,
-        )
+        TaskKind::ZfsSnapshot => match flags {
+            ["--name", name, flags @ ..] if *name == schedule => snapshots(writing, flags, rest),
+            _ => None,
+        },
+        TaskKind::ZfsScrub => (flags == ["--wait"]).then(|| pools(rest)),
+        TaskKind::ZfsTrim => matches!(flags, [] | ["--wait"]).then(|| pools(rest)),
+        TaskKind::SmartTest => match flags {
+            ["--kind", kind] => disk_test(writing, kind, rest),
+            _ => None,
+        },
+        TaskKind::BackupRehearsal => match flags {
+            ["--guest", vmid, flags @ ..] if rest.is_empty() => rehearsal(writing, vmid, flags),
+            _ => None,
+        },
         // It has a second unit, which looks what waits.
-        | (TaskKind::WindowsUpdate, _)
+        TaskKind::WindowsUpdate
         // No unit of the host: Proxmox VE or a guest runs them.
-        | (
-            TaskKind::VzdumpBackup | TaskKind::NixosFlakeUpdate | TaskKind::WindowsMaintenance,
-            _,
-        ) => None,
+        | TaskKind::VzdumpBackup
+        | TaskKind::NixosFlakeUpdate
+        | TaskKind::WindowsMaintenance => None,
     }
+}
+
+fn pools(names: &[&str]) -> Vec<(&'static str, Toml)> {
+    vec![("pools", Toml::texts(names.iter().copied()))]
+}
+
+fn disk_test(
+    writing: &Writing<'_>,
+    kind: &str,
+    devices: &[&str],
+) -> Option<Vec<(&'static str, Toml)>> {
+    let disks = devices.iter();
+    let disks = disks.map(|device| Some(writing.disks.get(*device)?.name.clone()));
+    let disks = disks.collect::<Option<Vec<String>>>()?;
+    Some(vec![("disks", Toml::texts(disks)), ("kind", kind.into())])
+}
+
+fn rehearsal(
+    writing: &Writing<'_>,
+    vmid: &str,
+    flags: &[&str],
+) -> Option<Vec<(&'static str, Toml)>> {
+    let guest = writing.names.get(&vmid.parse().ok()?)?;
+    let mut keys = vec![("guest", guest.as_str().into())];
+    // The rest follows from the guest and the storage.
+    let mut pairs = flags.windows(2);
+    if let Some([_, storage]) = pairs.find(|pair| pair[0] == "--storage") {
+        keys.push(("storage", (*storage).into()));
+    }
+    Some(keys)
 }
 
 fn snapshots(
