@@ -50,15 +50,11 @@ const VFIO: &[&str] = &["vfio", "vfio_iommu_type1", "vfio_pci"];
 
 /// What the kernel of a host is told.
 pub(super) fn of(host: &Host, pages: &[HugePages]) -> Kernel {
-    let passed: BTreeSet<Id<PciDevice>> = host
-        .vms()
-        .flat_map(|(_, _, vm)| vm.passed().map(|device| device.value))
-        .collect();
-    let kept = |wanted: &dyn Fn(&PciDevice) -> bool| {
-        host.hardware
-            .pci
+    let names = |modules: &[Spanned<ModuleName>]| -> Vec<String> {
+        modules
             .iter()
-            .any(|(id, device)| !passed.contains(&id) && wanted(device))
+            .map(|name| name.as_str().to_owned())
+            .collect()
     };
     let mut boot = Kernel {
         serial: *host.headless,
@@ -68,7 +64,27 @@ pub(super) fn of(host: &Host, pages: &[HugePages]) -> Kernel {
             .map(|(_, pool)| pool.name.value.clone()),
         arc_max: host.storage.arc_max.map(|size| size.as_bytes()),
         arc_min: host.storage.arc_min.map(|size| size.as_bytes()),
+        parameters: command_line(host, pages),
+        modules: names(&host.boot.modules),
+        kept_out: names(&host.boot.blacklist),
+        options: host.boot.module_options.iter().map(options_line).collect(),
         ..Kernel::default()
+    };
+    hand_over(host, &mut boot);
+    boot
+}
+
+/// What keeps the host's drivers from the devices of guests.
+fn hand_over(host: &Host, boot: &mut Kernel) {
+    let passed: BTreeSet<Id<PciDevice>> = host
+        .vms()
+        .flat_map(|(_, _, vm)| vm.passed().map(|device| device.value))
+        .collect();
+    let kept = |wanted: &dyn Fn(&PciDevice) -> bool| {
+        host.hardware
+            .pci
+            .iter()
+            .any(|(id, device)| !passed.contains(&id) && wanted(device))
     };
     let mut seen = BTreeSet::new();
     for id in &passed {
@@ -106,12 +122,16 @@ pub(super) fn of(host: &Host, pages: &[HugePages]) -> Kernel {
         }
     }
     boot.by_address.sort();
+}
+
+/// The words of the kernel's command line.
+fn command_line(host: &Host, pages: &[HugePages]) -> Vec<String> {
     // A part of a card stays with the host's driver, and reaches memory as the whole would.
     let reaches_memory = host
         .vms()
         .flat_map(|(_, _, vm)| &vm.passthrough)
         .any(|entry| !entry.rows().is_empty());
-    boot.parameters = parameters(host, reaches_memory);
+    let mut words = parameters(host, reaches_memory);
     let own_pages = pages
         .iter()
         .filter(|pages| pages.said.is_none())
@@ -123,32 +143,22 @@ pub(super) fn of(host: &Host, pages: &[HugePages]) -> Kernel {
         });
     // A number of pages belongs to the size before it, or to the usual one: pairs stay together, and follow what the spec says.
     let is_of_pages = |word: &str| word.starts_with("hugepages");
-    let params = &host.boot.kernel_params;
-    let says_pages = params.iter().any(|word| is_of_pages(word.as_str()));
+    let said = &host.boot.kernel_params;
+    let says_pages = said.iter().any(|word| is_of_pages(word.as_str()));
     if !says_pages {
-        boot.parameters.extend(own_pages.clone());
+        words.extend(own_pages.clone());
     }
-    boot.parameters.extend(console(host));
+    words.extend(console(host));
     // The kernel takes the last of two that contradict each other: the spec's own words.
-    for parameter in params {
-        let parameter = parameter.as_str().to_owned();
-        boot.parameters
-            .retain(|known| *known != parameter || is_of_pages(known));
-        boot.parameters.push(parameter);
+    for word in said {
+        let word = word.as_str().to_owned();
+        words.retain(|known| *known != word || is_of_pages(known));
+        words.push(word);
     }
     if says_pages {
-        boot.parameters.extend(own_pages);
+        words.extend(own_pages);
     }
-    let names = |modules: &[Spanned<ModuleName>]| -> Vec<String> {
-        modules
-            .iter()
-            .map(|name| name.as_str().to_owned())
-            .collect()
-    };
-    boot.modules = names(&host.boot.modules);
-    boot.kept_out = names(&host.boot.blacklist);
-    boot.options = host.boot.module_options.iter().map(options_line).collect();
-    boot
+    words
 }
 
 /// The line of modprobe.d(5) with the options of a module.

@@ -289,77 +289,71 @@ fn changed(
     place: &dyn Fn(&Object, Option<&str>) -> Option<Span>,
     found: &mut Found,
 ) {
-    let of = OfObject {
-        live,
-        wanted,
-        left: sides.applied.and_then(|applied| applied.get(object)),
+    let left = sides.applied.and_then(|applied| applied.get(object));
+    let both = Both {
+        sides,
+        rules,
+        object,
+        of: OfObject { live, wanted, left },
+        place,
     };
     let names: std::collections::BTreeSet<&String> = live.keys().chain(wanted.keys()).collect();
     for option in names {
-        let before = live.get(option).map(String::as_str);
-        let after = wanted.get(option).map(String::as_str);
-        let left = of.left(option);
+        both.option(option, found);
+    }
+}
+
+/// An object that both the host and the spec have.
+struct Both<'a> {
+    sides: &'a Sides<'a>,
+    rules: &'a dyn Rules,
+    object: &'a Object,
+    of: OfObject<'a>,
+    place: &'a dyn Fn(&Object, Option<&str>) -> Option<Span>,
+}
+
+impl Both<'_> {
+    /// Compares one option of it.
+    fn option(&self, option: &str, found: &mut Found) {
+        let Self {
+            rules, object, of, ..
+        } = self;
+        let before = of.live.get(option).map(String::as_str);
+        let after = of.wanted.get(option).map(String::as_str);
         if rules.is_same(object, option, before, after) {
-            continue;
+            return;
         }
-        let Apart { ours, others } = rules.apart(object, option, &of);
+        let Apart { ours, others } = rules.apart(object, option, of);
         let is_same = rules.is_same(object, option, ours.as_deref(), after);
         if is_same && others.is_none() {
-            continue;
+            return;
         }
         if before.is_some_and(is_blanked) {
             found.not_read(
-                sides.path.to_owned(),
+                self.sides.path.to_owned(),
                 format!("`{option}` of {object} is a secret, which is not read"),
             );
-            continue;
+            return;
         }
         if let Some(others) = &others
             && rules.tells_foreign(object, Some(option))
         {
-            let foreign = Foreign::option(object.clone(), option, others);
+            let foreign = Foreign::option((*object).clone(), option, others);
             found.foreign.push(foreign);
         }
         if is_same {
-            continue;
+            return;
         }
-        let cause = match of.left {
-            // No run has made it: nobody knows whose its options are.
-            None => Cause::Unknown,
-            Some(_) if rules.is_left(object, option, left, ours.as_deref()) => Cause::Spec,
-            Some(_) if rules.is_left(object, option, left, after) => Cause::Host,
-            Some(_) => Cause::Both,
-        };
-        let line = |after: Option<&str>| Line {
-            path: sides.path.to_owned(),
-            key: rules.key(object, Some(option)),
-            before: before.map(str::to_owned),
-            after: after.map(str::to_owned),
-        };
-        let by_parts = match (before, after, left) {
-            (Some(before), Some(after), Some(left))
-                if matches!(cause, Cause::Host | Cause::Both)
-                    && others.is_none()
-                    && rules.has_parts(object, option) =>
-            {
-                let fills_in = |part: &str| rules.fills_in(option, part);
-                merged(before, after, left, fills_in)
-            }
-            _ => None,
-        };
+        let cause = self.cause(option, ours.as_deref(), after);
+        let by_parts = self.by_parts(option, cause, others.is_some());
         let cause = by_parts.as_ref().map_or(cause, |merged| merged.cause);
         for (part, here, said) in by_parts.iter().flat_map(|merged| &merged.by_hand) {
             found.changes.push(Change {
-                object: object.clone(),
                 option: Some(format!("{option}.{part}")),
                 before: here.clone(),
                 after: said.clone(),
                 class: rules.class(object, Some(option), Kind::of(here.as_ref(), said.as_ref())),
-                cause: Cause::Host,
-                commands: Vec::new(),
-                undo: Vec::new(),
-                spec: place(object, Some(option)),
-                line: Some(line(after)),
+                ..self.change(option, Cause::Host, after)
             });
         }
         let joined = match by_parts {
@@ -368,22 +362,61 @@ fn changed(
                 .map(|others| rules.joined(option, before.unwrap_or_default(), after, &others)),
         };
         let after = joined.as_deref().or(after);
-        if before == after {
-            continue;
+        if before != after {
+            found.changes.push(Change {
+                commands: rules.set(object, option, after, of.wanted),
+                undo: rules.set(object, option, before, of.live),
+                ..self.change(option, cause, after)
+            });
         }
-        let kind = Kind::of(before.as_ref(), after.as_ref());
-        found.changes.push(Change {
-            object: object.clone(),
-            option: Some(option.clone()),
+    }
+
+    /// Whose change of an option it is.
+    fn cause(&self, option: &str, ours: Option<&str>, wanted: Option<&str>) -> Cause {
+        let left = self.of.left(option);
+        match self.of.left {
+            // No run has made it: nobody knows whose its options are.
+            None => Cause::Unknown,
+            Some(_) if self.rules.is_left(self.object, option, left, ours) => Cause::Spec,
+            Some(_) if self.rules.is_left(self.object, option, left, wanted) => Cause::Host,
+            Some(_) => Cause::Both,
+        }
+    }
+
+    /// The value of an option that somebody has changed, taken apart into the parts that they changed and the spec's; none where
+    /// it has none.
+    fn by_parts(&self, option: &str, cause: Cause, has_others: bool) -> Option<Merged> {
+        let is_edited = matches!(cause, Cause::Host | Cause::Both) && !has_others;
+        if !is_edited || !self.rules.has_parts(self.object, option) {
+            return None;
+        }
+        let (before, after) = (self.of.live.get(option)?, self.of.wanted.get(option)?);
+        let fills_in = |part: &str| self.rules.fills_in(option, part);
+        merged(before, after, self.of.left(option)?, fills_in)
+    }
+
+    /// The change of an option to a value, without commands.
+    fn change(&self, option: &str, cause: Cause, after: Option<&str>) -> Change {
+        let before = self.of.live.get(option).map(String::as_str);
+        let line = Line {
+            path: self.sides.path.to_owned(),
+            key: self.rules.key(self.object, Some(option)),
             before: before.map(str::to_owned),
             after: after.map(str::to_owned),
-            class: rules.class(object, Some(option), kind),
+        };
+        let kind = Kind::of(before.as_ref(), after.as_ref());
+        Change {
+            object: self.object.clone(),
+            option: Some(option.to_owned()),
+            before: before.map(str::to_owned),
+            after: after.map(str::to_owned),
+            class: self.rules.class(self.object, Some(option), kind),
             cause,
-            commands: rules.set(object, option, after, wanted),
-            undo: rules.set(object, option, before, live),
-            spec: place(object, Some(option)),
-            line: Some(line(after)),
-        });
+            commands: Vec::new(),
+            undo: Vec::new(),
+            spec: (self.place)(self.object, Some(option)),
+            line: Some(line),
+        }
     }
 }
 

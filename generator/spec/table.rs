@@ -8,7 +8,7 @@ use super::schema_keys::{self, Beside, JsonKeys, SchemaKeys, SchemaTable};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::near::{certain, nearest};
 use crate::source::{Span, Spanned};
-use crate::value::{TableNode, Value};
+use crate::value::{Node, TableNode, Value};
 
 /// A table of the spec.
 #[derive(Clone, Copy)]
@@ -117,7 +117,7 @@ impl<'n> TableReader<'n> {
             .iter()
             .map(|(key, _)| key.value.as_str())
             .collect();
-        let free: Vec<&str> = self
+        let free: Vec<&'static str> = self
             .asked
             .iter()
             .copied()
@@ -125,7 +125,8 @@ impl<'n> TableReader<'n> {
             .collect();
         let mut explained: Vec<Range<usize>> = Vec::new();
         let mut unknown = Vec::new();
-        for (key, node) in &self.table.entries {
+        let table = self.table;
+        for (key, node) in &table.entries {
             if self.asked.contains(&key.value.as_str()) || self.beside.taken.contains(&key.span) {
                 continue;
             }
@@ -134,57 +135,7 @@ impl<'n> TableReader<'n> {
                 reader.report(secret(key.span, message));
                 continue;
             }
-            let mut diagnostic = Diagnostic::new(
-                Code::MOX0002,
-                key.span,
-                format!("unknown key `{}`", key.value.escape_debug()),
-            );
-            if let Some(how) = self.beside.said.get(&key.span) {
-                unknown
-                    .push(diagnostic.help(format!("Proxmox VE's word: here it is given by {how}")));
-                continue;
-            }
-            let names = self.beside.names.get_or_init(self.beside.all_names);
-            // A name, a list or a table under a key that says yes or no is another key misspelled.
-            let may_be_flag = may_be_flag(&node.value);
-            let is_meant = |known: &&str| may_be_flag || !self.flags.contains(known);
-            let near = other_word(&key.value, &self.asked)
-                .or_else(|| nearest(&key.value, free.iter().copied().filter(is_meant)))
-                .or_else(|| nearest(&key.value, self.asked.iter().copied().filter(is_meant)));
-            let near_option = || nearest(&key.value, names.iter().map(String::as_str));
-            if let (None, Some(near)) = (near, near_option()) {
-                diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-                if certain(&key.value, names.iter().map(String::as_str)) == Some(near) {
-                    diagnostic = diagnostic.replace(format!("write `{near}`"), key.span, near);
-                }
-            } else if let Some(near) = near {
-                // What stands under the one name is missing under the other.
-                let found = self.found.iter().filter(|(key, _)| *key == near);
-                explained.extend(found.map(|(_, found)| found.clone()));
-                diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-                let sure = certain(&key.value, self.asked.iter().copied()) == Some(near);
-                if sure && free.contains(&near) {
-                    diagnostic = diagnostic.replace(format!("write `{near}`"), key.span, near);
-                }
-                self.missing.retain(|missing| *missing != near);
-                if free.contains(&near) {
-                    self.misread.push(near);
-                }
-            } else {
-                let mut known = self.asked.clone();
-                known.sort_unstable();
-                let own = known.join(", ");
-                diagnostic = diagnostic.help(match (names.is_empty(), known.is_empty()) {
-                    (true, _) => format!("known here: {own}"),
-                    (false, true) => {
-                        "known here: the options of Proxmox VE, in kebab-case".to_owned()
-                    }
-                    (false, false) => {
-                        format!("known here: {own}; and the options of Proxmox VE, in kebab-case")
-                    }
-                });
-            }
-            unknown.push(diagnostic);
+            unknown.push(self.unknown(key, node, &free, &mut explained));
         }
         explained.sort_by_key(|found| std::cmp::Reverse(found.start));
         for found in explained {
@@ -193,26 +144,88 @@ impl<'n> TableReader<'n> {
         for diagnostic in unknown {
             reader.report(diagnostic);
         }
-        for key in self.missing {
-            // The file itself has no header to point at.
-            let diagnostic = if self.header.range().is_empty() {
-                Diagnostic::new(
-                    Code::MOX0004,
-                    self.header,
-                    format!("the table `[{key}]` is missing"),
-                )
-                .help("`moxc init` writes a spec to start from")
-            } else {
-                Diagnostic::new(
-                    Code::MOX0004,
-                    self.header,
-                    format!("the key `{key}` is missing"),
-                )
-                .label("in this table")
-            };
-            reader.report(diagnostic);
+        for key in &self.missing {
+            reader.report(self.missing(key));
         }
         self.misread
+    }
+
+    /// What is told of a key that nobody asked for. What stands under the name that is meant is missing nowhere, and is not found
+    /// wanting: it goes to `explained`.
+    fn unknown(
+        &mut self,
+        key: &Spanned<String>,
+        node: &Node,
+        free: &[&'static str],
+        explained: &mut Vec<Range<usize>>,
+    ) -> Diagnostic {
+        let diagnostic = Diagnostic::new(
+            Code::MOX0002,
+            key.span,
+            format!("unknown key `{}`", key.value.escape_debug()),
+        );
+        if let Some(how) = self.beside.said.get(&key.span) {
+            return diagnostic.help(format!("Proxmox VE's word: here it is given by {how}"));
+        }
+        // A name, a list or a table under a key that says yes or no is another key misspelled.
+        let may_be_flag = may_be_flag(&node.value);
+        let is_meant = |known: &&str| may_be_flag || !self.flags.contains(known);
+        let near = other_word(&key.value, &self.asked)
+            .or_else(|| nearest(&key.value, free.iter().copied().filter(is_meant)))
+            .or_else(|| nearest(&key.value, self.asked.iter().copied().filter(is_meant)));
+        let Some(near) = near else {
+            return self.unlike_any(key, diagnostic);
+        };
+        // What stands under the one name is missing under the other.
+        let found = self.found.iter().filter(|(key, _)| *key == near);
+        explained.extend(found.map(|(_, found)| found.clone()));
+        let diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        self.missing.retain(|missing| *missing != near);
+        if !free.contains(&near) {
+            return diagnostic;
+        }
+        self.misread.push(near);
+        if certain(&key.value, self.asked.iter().copied()) == Some(near) {
+            diagnostic.replace(format!("write `{near}`"), key.span, near)
+        } else {
+            diagnostic
+        }
+    }
+
+    /// A key that is like none of the table's own: one of Proxmox VE's, or whatever.
+    fn unlike_any(&self, key: &Spanned<String>, diagnostic: Diagnostic) -> Diagnostic {
+        let names = self.beside.names.get_or_init(self.beside.all_names);
+        let names = || names.iter().map(String::as_str);
+        if let Some(near) = nearest(&key.value, names()) {
+            let diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+            return if certain(&key.value, names()) == Some(near) {
+                diagnostic.replace(format!("write `{near}`"), key.span, near)
+            } else {
+                diagnostic
+            };
+        }
+        let mut known = self.asked.clone();
+        known.sort_unstable();
+        let own = known.join(", ");
+        diagnostic.help(match (names().next().is_none(), known.is_empty()) {
+            (true, _) => format!("known here: {own}"),
+            (false, true) => "known here: the options of Proxmox VE, in kebab-case".to_owned(),
+            (false, false) => {
+                format!("known here: {own}; and the options of Proxmox VE, in kebab-case")
+            }
+        })
+    }
+
+    /// What is told of a key that must be there.
+    fn missing(&self, key: &str) -> Diagnostic {
+        let told = |what: String| Diagnostic::new(Code::MOX0004, self.header, what);
+        // The file itself has no header to point at.
+        if self.header.range().is_empty() {
+            told(format!("the table `[{key}]` is missing"))
+                .help("`moxc init` writes a spec to start from")
+        } else {
+            told(format!("the key `{key}` is missing")).label("in this table")
+        }
     }
 }
 
