@@ -46,6 +46,27 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("plan", &["spec", "resolve", "analysis", "targets"]),
     ("apply", &["spec", "resolve", "analysis", "targets"]),
     ("graph", &["spec", "resolve", "analysis", "targets"]),
+    ("adopt", &["spec", "resolve", "analysis"]),
+    (
+        "xml",
+        &["spec", "model", "resolve", "facts", "analysis", "targets"],
+    ),
+    (
+        "nu",
+        &["spec", "model", "resolve", "facts", "analysis", "targets"],
+    ),
+    (
+        "shell",
+        &["spec", "model", "resolve", "facts", "analysis", "targets"],
+    ),
+    (
+        "powershell",
+        &["spec", "model", "resolve", "facts", "analysis", "targets"],
+    ),
+    (
+        "zfs",
+        &["spec", "model", "resolve", "facts", "analysis", "targets"],
+    ),
 ];
 
 /// The targets, of which none names another.
@@ -76,8 +97,11 @@ fn is_aside(name: &str) -> bool {
 /// The code of a file: without comments, and without its tests, which may look everywhere.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("a source");
-    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let lines = text
+    // A module of tests is the last of a file.
+    let modules = ["\nmod tests {\n", "\npub(crate) mod testing {\n"];
+    let ends = modules.map(|module| text.find(module));
+    let end = ends.into_iter().flatten().min().unwrap_or(text.len());
+    let lines = text[..end]
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"));
     lines.flat_map(|line| [line, "\n"]).collect()
@@ -199,7 +223,17 @@ fn written_out(tree: &str) -> Vec<String> {
 fn uses(own: &Module, code: &str, modules: &BTreeSet<Module>) -> BTreeSet<Module> {
     let mut found = BTreeSet::new();
     let statements = code.split(';').map(str::trim);
-    for tree in statements.filter_map(|statement| statement.strip_prefix("use ")) {
+    let stated = statements
+        .clone()
+        .filter_map(|statement| statement.strip_prefix("use "));
+    let is_use =
+        |statement: &&str| statement.starts_with("use ") || statement.starts_with("pub use ");
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+    let in_code = statements
+        .filter(|statement| !is_use(statement))
+        .flat_map(|statement| statement.split(|c: char| !word(c)))
+        .filter(|path| path.starts_with("crate::") || path.starts_with("super::"));
+    for tree in stated.chain(in_code) {
         for path in written_out(tree) {
             let mut at = own.clone();
             let mut steps = path.split("::").peekable();

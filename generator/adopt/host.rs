@@ -1,6 +1,7 @@
 //! `[host]`: the machine itself.
 
 use super::doc::{Doc, Part, Table};
+use super::timers;
 use super::write::{NoteKind, Writing};
 use crate::live::{Item, Snapshot};
 use crate::pve::Release;
@@ -71,6 +72,7 @@ pub(super) fn write(writing: &mut Writing<'_>, doc: &mut Doc) {
             "the copy does not say it; UTC is taken",
         );
     }
+    table.set_some("email", timers::email(writing));
     let has_tools = live
         .tree
         .file("usr/local/sbin/moxc-notify")

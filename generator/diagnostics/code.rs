@@ -288,7 +288,7 @@ codes! {
     MOX0740 Warning "a backup without a disk";
     MOX0741 Warning "a rehearsal that nothing answers";
     MOX0742 Warning "a backup without the disk that the guest starts from";
-    MOX0743 Warning "a schedule about no guest";
+    MOX0743 Warning "a schedule about nothing";
     MOX0801 Error   "output that Proxmox VE refuses";
     MOX0821 Error   "a template that replaces nothing";
     MOX0822 Error   "a template that cannot be read";

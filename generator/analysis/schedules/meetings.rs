@@ -259,16 +259,17 @@ impl Together {
 // ---------------------------------------------------------------- restarts amid jobs
 
 fn reach_seconds(timed: &Timed<'_>) -> Moment {
-    Moment::try_from(timed.work.reach.as_secs()).unwrap_or(Moment::MAX)
+    let reach = timed.work.reach;
+    let seconds = reach.and_then(|reach| Moment::try_from(reach.as_secs()).ok());
+    seconds.unwrap_or(Moment::MAX)
 }
 
 /// How long a run may be under way, and by which source, for people.
 fn length(timed: &Timed<'_>) -> String {
-    let minutes = timed.work.reach.as_mins();
-    let time = if minutes % 60 == 0 && minutes > 0 {
-        format!("{} h", minutes / 60)
-    } else {
-        format!("{minutes} min")
+    let time = match timed.work.reach.map(|reach| reach.as_mins()) {
+        None => "without end".to_owned(),
+        Some(minutes) if minutes % 60 == 0 && minutes > 0 => format!("for {} h", minutes / 60),
+        Some(minutes) => format!("for {minutes} min"),
     };
     let source = match (&timed.schedule.timeout, &timed.schedule.random_delay) {
         (Some(_), None) => "its `timeout`",
@@ -277,7 +278,7 @@ fn length(timed: &Timed<'_>) -> String {
         (None, None) => "an estimate",
     };
     format!(
-        "`{}` may be under way for {time} ({source})",
+        "`{}` may be under way {time} ({source})",
         timed.schedule.name.value
     )
 }
@@ -829,7 +830,48 @@ mod tests {
     fn schedule(keys: &str) -> SignedDuration {
         let host = host(&format!("[schedules.s]\n{keys}\n"));
         let (id, _) = host.schedules.iter().next().expect("a schedule");
-        Facts::of(&host).tasks.of_schedule(id).reach
+        let facts = Facts::of(&host);
+        facts.tasks.of_schedule(id).reach.expect("an end")
+    }
+
+    #[test]
+    fn a_run_without_end_meets_whatever_comes() {
+        let spec = |timeout: &str| {
+            format!(
+                "[storage.datasets.vols]\npool = \"rpool\"\nuse = \"vm-disks\"\n\
+                 [storage.external.box]\nkind = \"nfs\"\nserver = \"192.0.2.9\"\nexport = \"/b\"\nuse = \"backups\"\n\
+                 [vms.web]\nos = \"linux\"\nvmid = 100\nmemory = \"1 GiB\"\ninstalled = true\n\
+                 [schedules.try]\ntask = \"backup-rehearsal\"\non = \"Sat 01:00\"\nguest = \"web\"\nstorage = \"box\"\n\
+                 {timeout}[schedules.up]\ntask = \"proxmox-update\"\non = \"Sat 23:00\"\nreboot = \"if-needed\"\n"
+            )
+        };
+        assert_eq!(told(&host(&spec("")), Code::MOX0705).len(), 0);
+        let (_, notes) = &told(&host(&spec("timeout = \"infinity\"\n")), Code::MOX0705)[0];
+        let notes = notes.join("\n");
+        assert!(
+            notes.contains("`try` may be under way without end (its `timeout`)"),
+            "{notes}"
+        );
+    }
+
+    #[test]
+    fn what_is_about_nothing_is_told_and_not_made() {
+        // Called with no name, the tools fail.
+        for (task, told_of) in [
+            ("zfs-scrub", "pool"),
+            ("zfs-trim", "pool"),
+            ("smart-test", "disk"),
+        ] {
+            let host = crate::analysis::testing::host_of(&format!(
+                "[host]\nname = \"pve1\"\nrelease = \"9.2\"\ntimezone = \"Europe/Berlin\"\n\
+                 [hardware.memory]\nsize = \"64 GiB\"\n\
+                 [schedules.s]\ntask = \"{task}\"\non = \"weekly\"\n"
+            ));
+            let told = told(&host, Code::MOX0743);
+            assert_eq!(told[0].0, format!("`s` is about no {told_of}"), "{task}");
+            let (id, _) = host.schedules.iter().next().expect("a schedule");
+            assert!(Facts::of(&host).tasks.of_schedule(id).job().is_none());
+        }
     }
 
     #[test]

@@ -151,29 +151,35 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     }
     meetings::check(facts, &timed, &zone, sink);
     kept::check(host, sink);
-    for schedule in host.schedules.values() {
-        about_nobody(host, schedule, sink);
+    for (id, schedule) in host.schedules.iter() {
+        about_nothing(host, schedule, facts.tasks.of_schedule(id), sink);
     }
 }
 
 /// How many guests one message shows the place of.
 const MOST_PLACES: usize = 4;
 
-/// A schedule for all guests that it can be about, of which there is none.
-fn about_nobody(host: &Host, schedule: &Schedule, sink: &mut Sink) {
-    let Some(guests) = schedule.task.guests() else {
+/// A schedule for all that it can be about, of which there is nothing.
+fn about_nothing(host: &Host, schedule: &Schedule, work: &Work<'_>, sink: &mut Sink) {
+    let guests = schedule.task.guests();
+    // Of names, each that does not fit has been told.
+    let is_of_all = guests.is_none_or(|guests| guests.all);
+    if !host.complete || !*schedule.enabled || !is_of_all || !work.about.is_empty() {
         return;
-    };
+    }
+    let noun = work.about.noun();
     let of_windows =
         schedule.windows_update().is_some() || schedule.windows_maintenance().is_some();
     let why = if schedule.backup().is_some() {
-        "no guest is left to back up"
+        "no guest is left to back up".to_owned()
     } else if schedule.nixos_update().is_some() {
-        "no guest runs NixOS"
+        "no guest runs NixOS".to_owned()
     } else if of_windows {
-        "no guest runs Windows"
+        "no guest runs Windows".to_owned()
+    } else if schedule.trim().is_some() && !host.storage.pools.is_empty() {
+        "no pool is on flash".to_owned()
     } else {
-        "no guest fits it"
+        format!("the host has no {noun}")
     };
     let help = if schedule.backup().is_none() {
         "remove it until there is one, or switch it off: `enabled = false`"
@@ -183,19 +189,11 @@ fn about_nobody(host: &Host, schedule: &Schedule, sink: &mut Sink) {
     } else {
         "take a guest out of `exclude`, remove a `backup = false`, or switch the job off: `enabled = false`"
     };
-    // Of names, each that does not fit has been told.
-    if !host.complete || !*schedule.enabled || !guests.all || guests.iter().next().is_some() {
-        return;
-    }
-    let place = if guests.is_written() {
-        guests.span
-    } else {
-        schedule.name.span
-    };
+    let written = guests.filter(|guests| guests.is_written());
     let mut diagnostic = Diagnostic::new(
         Code::MOX0743,
-        place,
-        format!("`{}` is about no guest", schedule.name.value),
+        written.map_or(schedule.name.span, |guests| guests.span),
+        format!("`{}` is about no {noun}", schedule.name.value),
     )
     .label(why);
     if let Some(task) = schedule.backup() {

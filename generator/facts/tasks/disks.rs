@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use super::job::{Access, Job};
 use super::kind::{About, Kind, Limit, Runs};
+use super::usual;
 use crate::model::{Host, SmartTest};
 
 /// Has disks test themselves.
@@ -13,13 +14,13 @@ pub(super) fn smart_test<'a>(host: &Host, task: &'a SmartTest) -> Kind<'a> {
     let job = Job::new("smart-test", Access::Disks)
         .args(["--kind", task.kind.as_str(), "--"])
         .args(devices);
+    let about = About::Disks(&task.disks);
     Kind {
-        about: About::Disks(&task.disks),
-        runs: Runs::OnHost(job),
+        about,
+        runs: Runs::tool(job, about),
         look: None,
         estimate: SignedDuration::ZERO,
-        // It starts the tests, and the disks go on by themselves.
-        limit: Limit::Run("6h"),
+        limit: Limit::Run(usual::DISK_TEST),
         loss: None,
     }
 }

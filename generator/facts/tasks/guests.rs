@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use super::job::{Access, Job};
 use super::kind::{About, Kind, Limit, Loss, Runs};
+use super::usual;
 use crate::facts::Volumes;
 use crate::model::{BackupRehearsal, Host, NixosFlakeUpdate, VzdumpBackup};
 
@@ -15,8 +16,6 @@ const SPARE: u32 = 100;
 const FIRST_SPARE: u32 = 990_000;
 /// A nightly backup of a few guests is done within two hours; so is the largest of them brought back.
 const BACKUP: SignedDuration = SignedDuration::from_hours(2);
-/// An archive of terabytes is written, and comes back, at the speed of a network.
-const LONGEST_BACKUP: Limit = Limit::Run("2d");
 
 /// Backs guests up.
 pub(super) fn backup(task: &VzdumpBackup) -> Kind<'_> {
@@ -25,7 +24,7 @@ pub(super) fn backup(task: &VzdumpBackup) -> Kind<'_> {
         runs: Runs::AsBackupJob,
         look: None,
         estimate: BACKUP,
-        limit: LONGEST_BACKUP,
+        limit: Limit::Run(usual::BACKUP),
         loss: Some(Loss::Backup),
     }
 }
@@ -37,7 +36,7 @@ pub(super) fn rehearsal<'a>(host: &Host, volumes: &Volumes, task: &'a BackupRehe
         runs: Runs::OnHost(restore(host, volumes, task)),
         look: None,
         estimate: BACKUP,
-        limit: LONGEST_BACKUP,
+        limit: Limit::Run(usual::BACKUP),
         loss: Some(Loss::Rehearsal),
     }
 }
@@ -73,7 +72,7 @@ pub(super) fn nixos_update(task: &NixosFlakeUpdate) -> Kind<'_> {
         look: None,
         // What has changed is fetched within half an hour.
         estimate: SignedDuration::from_mins(30),
-        limit: Limit::Run("1d"),
+        limit: Limit::Run(usual::UPDATE),
         loss: (!is_idle).then_some(Loss::Guests),
     }
 }

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use super::job::{Access, Job};
 use super::kind::{About, Kind, Limit, Runs};
+use super::usual;
 use crate::model::ProxmoxUpdate;
 
 /// Brings the host's packages up to date.
@@ -24,7 +25,7 @@ fn of_host(job: Job) -> Kind<'static> {
         look: None,
         // Packages are fetched and unpacked within half an hour.
         estimate: SignedDuration::from_mins(30),
-        limit: Limit::Run("1d"),
+        limit: Limit::Run(usual::UPDATE),
         loss: None,
     }
 }

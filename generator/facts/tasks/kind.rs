@@ -39,6 +39,28 @@ pub enum About<'a> {
 }
 
 impl<'a> About<'a> {
+    /// Whether there is nothing of what it is about.
+    pub fn is_empty(self) -> bool {
+        match self {
+            Self::Host => false,
+            Self::Guests(ids) => ids.is_empty(),
+            Self::Datasets(ids) => ids.is_empty(),
+            Self::Pools(ids) => ids.is_empty(),
+            Self::Disks(ids) => ids.is_empty(),
+        }
+    }
+
+    /// What one of them is called.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Guests(_) => "guest",
+            Self::Datasets(_) => "dataset",
+            Self::Pools(_) => "pool",
+            Self::Disks(_) => "disk",
+        }
+    }
+
     /// The names that the spec gives to them, in its order.
     pub fn names(self, host: &'a Host) -> Vec<&'a str> {
         match self {
@@ -66,8 +88,19 @@ pub enum Runs {
     InNixos,
     /// The scheduled tasks of its Windows guests.
     InWindows,
-    /// Nobody: no guest is left that it is about.
+    /// Nobody: nothing is left that it is about.
     Nowhere,
+}
+
+impl Runs {
+    /// A tool of the host, where there is something that it is about: called with no name it fails.
+    pub(super) fn tool(job: Job, about: About<'_>) -> Self {
+        if about.is_empty() {
+            Self::Nowhere
+        } else {
+            Self::OnHost(job)
+        }
+    }
 }
 
 /// How long systemd lets a run go on.

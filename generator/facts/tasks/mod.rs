@@ -9,6 +9,7 @@ mod guests;
 mod host_system;
 mod job;
 mod kind;
+pub mod usual;
 mod windows;
 mod zfs;
 
@@ -39,8 +40,8 @@ pub struct Work<'a> {
     /// The file of the tree that has it run; none where nothing is left to run.
     pub file: Option<String>,
     /// From its start on, how long a run may be under way, its random delay included: what the spec allows it, else an
-    /// estimate on the long side of what is common.
-    pub reach: SignedDuration,
+    /// estimate on the long side of what is common; none where the spec sets it no end.
+    pub reach: Option<SignedDuration>,
     /// How long systemd lets its service run (`TimeoutStartSec` of systemd.service(5)). A service that runs once has no limit
     /// of its own, and what hangs for ever holds its lock for ever: so each has one, far beyond what its work takes.
     pub time_limit: String,
@@ -76,16 +77,17 @@ impl<'a> Work<'a> {
             loss,
         } = kind_of(host, volumes, schedule);
         let span = |written: &Spanned<TimeSpan>| SignedDuration::try_from(written.duration()?).ok();
-        let takes = schedule.timeout.as_ref().and_then(span).unwrap_or(estimate);
-        let delay = schedule.random_delay.as_ref().and_then(span);
+        let takes = schedule.timeout.as_ref().map_or(Some(estimate), span);
+        let delay = schedule.random_delay.as_ref();
+        let delay = delay.map_or(Some(SignedDuration::ZERO), span);
         Self {
             file: file_of(host, schedule, &runs),
             about,
             runs,
             look,
             reach: takes
-                .checked_add(delay.unwrap_or_default())
-                .unwrap_or(SignedDuration::from_hours(24)),
+                .zip(delay)
+                .and_then(|(takes, delay)| takes.checked_add(delay)),
             time_limit: time_limit(schedule, limit),
             loss,
         }
@@ -136,6 +138,7 @@ fn file_of(host: &Host, schedule: &Schedule, runs: &Runs) -> Option<String> {
 fn time_limit(schedule: &Schedule, limit: Limit) -> String {
     let written = schedule.timeout.as_ref();
     match (limit, written) {
+        (_, Some(limit)) if limit.value.is_infinite() => limit.value.to_string(),
         (Limit::EachGuest { guests }, _) => {
             let one = written
                 .and_then(|limit| limit.duration())

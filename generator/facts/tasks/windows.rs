@@ -1,11 +1,17 @@
 //! Windows guests: updates, which the host may drive with a snapshot before them, and tidying up.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 
 use super::job::{Access, Job};
 use super::kind::{About, Kind, Limit, Loss, Runs};
+use super::usual;
 use crate::model::{Host, Schedule, TaskGuests, WindowsMaintenance, WindowsUpdate};
 use crate::value::Reboot;
+
+/// The longest that the tool waits for an update.
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Updates guests by their own scheduled task, which has the schedule's name.
 pub(super) fn update<'a>(host: &Host, schedule: &Schedule, task: &'a WindowsUpdate) -> Kind<'a> {
@@ -42,7 +48,7 @@ fn in_guests(guests: &TaskGuests) -> Kind<'_> {
         look: None,
         // What has changed is fetched and installed within half an hour.
         estimate: SignedDuration::from_mins(30),
-        limit: Limit::Run("1d"),
+        limit: Limit::Run(usual::UPDATE),
         loss: None,
     }
 }
@@ -72,10 +78,13 @@ fn drive(host: &Host, schedule: &Schedule, task: &WindowsUpdate) -> Job {
     if *task.reboot == Reboot::IfNeeded {
         job = job.args(["--restart"]);
     }
-    let limit = schedule.timeout.as_ref().and_then(|t| t.duration());
+    let limit = schedule.timeout.as_ref();
+    // The tool counts seconds, and looks every few of them: a year is as good as no end.
+    let limit = limit.map(|limit| limit.duration().unwrap_or(A_YEAR));
     if let Some(limit) = limit.filter(|limit| !limit.is_zero()) {
         // The tool's own limit is a guest's, and leaves it the time to go back.
-        job = job.args(["--timeout", &limit.as_secs().max(1).to_string()]);
+        let seconds = limit.min(A_YEAR).as_secs().max(1);
+        job = job.args(["--timeout", &seconds.to_string()]);
     }
     job.args(["--"]).args(vmids(host, &task.guests))
 }

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use super::job::{Access, Job};
 use super::kind::{About, Kind, Limit, Runs};
+use super::usual;
 use crate::model::{Host, Id, Keep, Pool, ZfsScrub, ZfsSnapshot, ZfsTrim};
 use crate::source::Spanned;
 
@@ -27,21 +28,19 @@ pub(super) fn snapshot<'a>(host: &Host, schedule: &str, task: &'a ZfsSnapshot) -
     let job = job
         .args(["--"])
         .args(task.datasets.iter().map(|id| host.zfs_name(id.value)));
-    // It takes an instant.
-    of_zfs(About::Datasets(&task.datasets), job, "6h")
+    of_zfs(About::Datasets(&task.datasets), job, usual::SNAPSHOT)
 }
 
 /// Reads every block, and waits for what is found.
 pub(super) fn scrub<'a>(host: &Host, task: &'a ZfsScrub) -> Kind<'a> {
     let job = Job::new("zfs-scrub", Access::Zfs).args(["--wait", "--"]);
-    // To read every block of a pool takes days where disks are large and busy.
-    of_pools(host, &task.pools, job, "14d")
+    of_pools(host, &task.pools, job, usual::SCRUB)
 }
 
 /// Tells flash what is free.
 pub(super) fn trim<'a>(host: &Host, task: &'a ZfsTrim) -> Kind<'a> {
     let job = Job::new("zfs-trim", Access::Zfs).args(["--"]);
-    of_pools(host, &task.pools, job, "1d")
+    of_pools(host, &task.pools, job, usual::TRIM)
 }
 
 fn of_pools<'a>(
@@ -59,7 +58,7 @@ fn of_pools<'a>(
 fn of_zfs<'a>(about: About<'a>, job: Job, limit: &'static str) -> Kind<'a> {
     Kind {
         about,
-        runs: Runs::OnHost(job),
+        runs: Runs::tool(job, about),
         look: None,
         estimate: SignedDuration::ZERO,
         limit: Limit::Run(limit),

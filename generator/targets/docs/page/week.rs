@@ -55,8 +55,7 @@ fn table(facts: &Facts<'_>, week: &Week, lines: &Lines) -> Table {
     for (id, schedule) in host.schedules.iter() {
         let work = facts.tasks.of_schedule(id);
         let runs = week.runs.iter().find(|runs| runs.schedule == id);
-        let minutes = work.reach.as_mins();
-        let length = match minutes {
+        let length = match work.reach.map_or(0, |reach| reach.as_mins()) {
             0 => "not bounded".to_owned(),
             minutes if minutes % 60 == 0 => format!("{} h", minutes / 60),
             minutes => format!("{minutes} min"),
@@ -158,7 +157,12 @@ fn picture(facts: &Facts<'_>, week: &Week) -> String {
             escape(&schedule.name.value)
         ));
         let reach = facts.tasks.of_schedule(runs.schedule).reach;
-        line(strokes(runs, reach.as_mins(), left, y));
+        line(strokes(
+            runs,
+            reach.map_or(MINUTES, |reach| reach.as_mins()),
+            left,
+            y,
+        ));
     }
     out.push_str("</svg>\n");
     out
