@@ -700,7 +700,6 @@ fn guests() -> Vec<Variant> {
     let container = "[storage.datasets.roots]\npool = \"rpool\"\nuse = \"containers\"\n\
                      [containers.ct]\nos = \"debian\"\nvmid = 200\nmemory = \"1 GiB\"\ntemplate = \"local:vztmpl/debian.tar.zst\"\nrootfs = { dataset = \"roots\", size = \"8 GiB\" }\n";
     vec![
-        // Without a bus of its own it goes to SATA.
         variant(
             Code::MOX0605,
             "`web` wants 5 places on the bus `ide`, one of them for cloud-init",
@@ -709,8 +708,8 @@ fn guests() -> Vec<Variant> {
                 vm("web", 100, "cloud-init = { user = \"a\"@@ }\n"),
                 ["a", "b", "c", "d"].map(|name| format!("{name} = {{ dataset = \"vols\", size = \"8 GiB\", bus = \"ide\" }}\n")).concat()
             ),
-            ", bus = \"ide\"",
             "",
+            ", bus = \"scsi\"",
         ),
         variant(
             Code::MOX0406,

@@ -87,8 +87,8 @@ pub(super) struct Wanted {
 }
 
 /// Plugs drives in: disks in the order of the spec, each with the lowest free number of its bus; images as Proxmox VE's own
-/// dialogue does, `ide2` first, then what is left of IDE and SATA: one that may be anywhere takes no place from a drive that
-/// is on IDE by its own word. A drive for which there is no room gets a number past the end, which a check tells.
+/// dialogue does, `ide2` first, then what is left of IDE and SATA. A drive for which there is no room gets a number past
+/// the end, which a check tells.
 #[expect(clippy::type_complexity, reason = "disks and images, once")]
 pub(super) fn plug(
     disks: &[Wanted],
@@ -108,16 +108,12 @@ pub(super) fn plug(
             }
         }
     }
-    // The place of the first image is kept for it, where those that are on the bus leave it.
+    // The place of the first image is kept for it.
     let usual = (Bus::Ide, 2);
     let homeless = images
         .iter()
         .find(|image| image.bus.is_none() && image.slot.is_none());
-    let by_number = taken.keys().filter(|(bus, _)| *bus == Bus::Ide).count();
-    let of_bus = disks.iter().chain(images);
-    let of_bus = of_bus.filter(|drive| drive.bus == Some(Bus::Ide) && drive.slot.is_none());
-    let is_left = by_number + of_bus.count() < IDE_PLACES.len();
-    let kept = homeless.filter(|_| is_left && !taken.contains_key(&usual));
+    let kept = homeless.filter(|_| !taken.contains_key(&usual));
     if let Some(image) = kept {
         taken.insert(usual, image.span);
     }
@@ -141,33 +137,27 @@ pub(super) fn plug(
             }
         })
         .collect();
-    let said: Vec<Option<(Bus, u32)>> = images
+    let mut usual = kept.map(|_| usual);
+    let images = images
         .iter()
         .map(|image| match (image.bus, image.slot) {
-            (bus, Some(slot)) => Some((bus.unwrap_or(Bus::Ide), slot.value)),
-            (Some(bus), None) => Some(lowest(bus, image.span, &mut taken)),
-            (None, None) => None,
+            (bus, Some(slot)) => (bus.unwrap_or(Bus::Ide), slot.value),
+            (Some(bus), None) => lowest(bus, image.span, &mut taken),
+            (None, None) => usual.take().unwrap_or_else(|| {
+                let ide = [2, 0, 1, 3].map(|number| (Bus::Ide, number));
+                let free = ide.into_iter().find(|place| !taken.contains_key(place));
+                match free {
+                    Some(place) => {
+                        taken.insert(place, image.span);
+                        place
+                    }
+                    None => lowest(Bus::Sata, image.span, &mut taken),
+                }
+            }),
         })
         .collect();
-    let mut usual = kept.map(|_| usual);
-    let places = images.iter().zip(said).map(|(image, said)| {
-        said.or_else(|| usual.take()).unwrap_or_else(|| {
-            let ide = IDE_PLACES.map(|number| (Bus::Ide, number));
-            let free = ide.into_iter().find(|place| !taken.contains_key(place));
-            match free {
-                Some(place) => {
-                    taken.insert(place, image.span);
-                    place
-                }
-                None => lowest(Bus::Sata, image.span, &mut taken),
-            }
-        })
-    });
-    (disks, places.collect())
+    (disks, images)
 }
-
-/// The numbers of IDE, those first that Proxmox VE's dialogue gives to images first.
-const IDE_PLACES: [u32; 4] = [2, 0, 1, 3];
 
 /// An image as the spec says it, before it has a number.
 pub(super) struct ImageRow {

@@ -229,7 +229,7 @@ table! {
         "image" image: opt VolumeId;
         /// Whether nothing is in the drive.
         "empty" empty: opt bool;
-        /// Its bus; `ide` where left out, and `sata` where that is full.
+        /// Its bus; `ide` where left out, and `sata` where other images fill that; four disks on `ide` leave it no place.
         "bus" bus: opt OneOf<Bus>;
         /// Its number on the bus; a free one where left out.
         "slot" slot: opt Int<0, 30>;
@@ -256,7 +256,7 @@ table! {
         "searchdomain" searchdomain: opt OneOrMany<Line>;
         /// Files of your own in the place of those that Proxmox VE makes, as its `cicustom`: `"user=local:snippets/web.yaml"`.
         "custom" custom: opt Line;
-        /// Its bus; `ide` where left out, and `sata` where that is full.
+        /// Its bus; `ide` where left out, and `sata` where other images fill that; four disks on `ide` leave it no place.
         "bus" bus: opt OneOf<Bus>;
         /// Its number on the bus; a free one where left out.
         "slot" slot: opt Int<0, 30>;

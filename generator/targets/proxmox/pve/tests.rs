@@ -371,39 +371,6 @@ fn sizes_are_whole_mebibytes_and_spelt_in_the_largest_unit() {
     );
 }
 
-/// What may be anywhere leaves IDE to the disks that are on it.
-#[test]
-fn images_and_cloud_init_go_to_sata_where_ide_is_full() {
-    let disks: String = ["a", "b", "c"]
-        .map(|name| {
-            format!("{name} = {{ dataset = \"vm-disks\", size = \"1 GiB\", bus = \"ide\" }}\n")
-        })
-        .concat();
-    let built = |keys: &str, more: &str| {
-        let text = VM.replace("{keys}", keys);
-        build("9.2", &format!("{text}{disks}{more}"))
-    };
-    let fourth = "d = { dataset = \"vm-disks\", size = \"1 GiB\", bus = \"ide\" }\n";
-    let keys = "iso = [\"local:iso/a.iso\"]\ncloud-init = { user = \"a\" }";
-    let full = built(keys, fourth);
-    let drive = |key: &str| full.option(100, key).unwrap_or_default().to_owned();
-    for key in ["ide0", "ide1", "ide2", "ide3"] {
-        assert!(drive(key).starts_with("vm-disks:"), "{key}: {}", drive(key));
-    }
-    assert!(drive("sata0").starts_with("local:iso/a.iso"));
-    assert!(drive("sata1").contains("cloudinit"), "{}", drive("sata1"));
-    // With one place left the first image has the usual one.
-    let left = built(keys, "");
-    assert!(
-        left.option(100, "ide2")
-            .is_some_and(|image| image.starts_with("local:iso/a.iso"))
-    );
-    assert!(
-        left.option(100, "sata0")
-            .is_some_and(|drive| drive.contains("cloudinit"))
-    );
-}
-
 #[test]
 fn images_are_plugged_in_beside_the_disks() {
     let images = (0..6)
