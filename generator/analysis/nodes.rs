@@ -4,7 +4,6 @@ use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::{Facts, nodes};
 use crate::model::Host;
 use crate::near::certain;
-use crate::pve::PveOption;
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     stores(facts, sink);
@@ -15,8 +14,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
 fn stores(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
     for (id, store) in host.storage.stores() {
-        let named = nodes::named(store.schema());
-        let Some(nodes) = named.filter(|_| !nodes::has_store(host, store.schema())) else {
+        let Some(nodes) = nodes::elsewhere(host, store.schema()) else {
             continue;
         };
         let user = host.guests.iter().find_map(|(guest, body)| {
@@ -48,10 +46,8 @@ fn stores(facts: &Facts<'_>, sink: &mut Sink) {
 /// A job that names another node runs there, of the guests that are there.
 fn jobs(host: &Host, sink: &mut Sink) {
     for schedule in host.schedules.values() {
-        let node = schedule
-            .backup()
-            .and_then(|task| PveOption::find(&task.schema, "node"));
-        let Some(node) = node.filter(|node| !nodes::is_host(host, &node.value.value)) else {
+        let task = schedule.backup();
+        let Some(node) = task.and_then(|task| nodes::other_node(host, task)) else {
             continue;
         };
         sink.push(

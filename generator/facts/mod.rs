@@ -3,7 +3,7 @@
 //! Comes in: a [`Host`]. Goes out: facts that more than one reader needs, such as which guests run
 //! together, which volumes a guest has, who shares a folder. Pure: nothing here reports, and nothing knows a target.
 
-mod backups;
+pub mod backups;
 pub mod drives;
 pub mod firewall;
 pub(crate) mod groups;

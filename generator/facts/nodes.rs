@@ -1,6 +1,6 @@
 //! What a host's spec says of other nodes of its cluster.
 
-use crate::model::Host;
+use crate::model::{Host, VzdumpBackup};
 use crate::pve::PveOption;
 
 /// Whether a node is the host itself. The language has names in small letters; those of Proxmox VE's installer may have
@@ -21,7 +21,18 @@ pub fn names(nodes: &PveOption) -> impl Iterator<Item = &str> {
     names.filter(|name| !name.is_empty())
 }
 
+/// The option that names the nodes of a store that this host does not have.
+pub fn elsewhere<'a>(host: &Host, schema: &'a [PveOption]) -> Option<&'a PveOption> {
+    named(schema).filter(|nodes| !names(nodes).any(|node| is_host(host, node)))
+}
+
 /// Whether a store is on the host: it names no nodes, or this one among them. What another node alone has is made there.
 pub fn has_store(host: &Host, schema: &[PveOption]) -> bool {
-    named(schema).is_none_or(|nodes| names(nodes).any(|node| is_host(host, node)))
+    elsewhere(host, schema).is_none()
+}
+
+/// The option by which a backup job runs on another node: on that alone, and of the guests that are there.
+pub fn other_node<'a>(host: &Host, task: &'a VzdumpBackup) -> Option<&'a PveOption> {
+    let node = PveOption::find(&task.schema, "node");
+    node.filter(|node| !is_host(host, &node.value.value))
 }

@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
+use super::backups;
 use crate::calendar::{Elapse, zone_named};
 use crate::model::{Host, Id, Schedule};
 
@@ -37,7 +38,8 @@ pub struct Runs {
 /// More starts in a week (every ten minutes) are not told apart.
 pub const MOST_STARTS: usize = 1008;
 
-/// The first whole week after [`START`], by the host's clock. What is disabled is left out.
+/// The first whole week after [`START`], by the host's clock. What is disabled is left out, and so is a job that makes no
+/// backups here.
 pub fn week(host: &Host) -> Week {
     let zone = zone_of(host);
     let day = START.to_zoned(zone.clone()).date();
@@ -49,10 +51,14 @@ pub fn week(host: &Host) -> Week {
     let start = monday(ahead).unwrap_or_else(|_| START.to_zoned(zone.clone()));
     let end = monday(ahead + 7).map_or(Timestamp::MAX, |end| end.timestamp());
     let first = start.timestamp();
+    let runs = |schedule: &Schedule| match backups::job(host, schedule) {
+        Some((_, idle)) => idle.is_none(),
+        None => *schedule.enabled,
+    };
     let runs = host
         .schedules
         .iter()
-        .filter(|(_, schedule)| *schedule.enabled && !schedule.on.is_missing())
+        .filter(|(_, schedule)| runs(schedule) && !schedule.on.is_missing())
         .map(|(id, schedule)| {
             let times = schedule.on.runs().schedule(&zone);
             let starts: Vec<i64> = times

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Graph, NodeKind, View};
-use crate::facts::{Facts, shares, tree};
+use crate::facts::{Facts, backups, shares, tree};
 use crate::model::{
     Guest, GuestKind, Host, Id, Passthrough, PortDevice, Schedule, Store, StoreRef, UsbSource,
     network::LegId, network::Link,
@@ -487,8 +487,8 @@ impl Builder<'_, '_> {
             }
             self.graph.connect(group, group, "rollback", "rollback");
         }
-        for (_, schedule) in running() {
-            if let Some(backup) = schedule.backup() {
+        for schedule in host.schedules.values() {
+            if let Some(backup) = backups::running(host, schedule) {
                 self.backup(&node, &groups, schedule, backup);
             }
         }

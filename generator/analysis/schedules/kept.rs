@@ -1,53 +1,56 @@
 //! What backups and snapshots hold, and for how long: guests that no backup covers, holes in what is kept, stores that do
 //! not hold what they are to, rehearsals of backups that nobody makes.
 
-use std::collections::HashSet;
-
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::Facts;
+use crate::facts::backups::{self, Idle, Kept};
 use crate::facts::space::pool_offers;
 use crate::model::{
-    BackupRehearsal, ExternalPlace, Guest, GuestKind, Host, Id, Keep, Kept, MountSource, Placement,
-    Schedule, StoreRef, VzdumpBackup,
+    BackupRehearsal, Guest, GuestKind, Host, Id, MountSource, Placement, Schedule, StoreRef,
+    VzdumpBackup,
 };
-use crate::source::Spanned;
+use crate::source::Span;
 use crate::value::ByteSize;
 
-pub(super) fn check(host: &Host, sink: &mut Sink) {
-    coverage(host, sink);
+pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
+    coverage(facts, sink);
     unwanted(host, sink);
     for schedule in host.schedules.values() {
-        retention(host, schedule, sink);
-        growth(host, schedule, sink);
+        match backups::job(host, schedule) {
+            Some((task, None)) => {
+                let kept = backups::keep_of(host, task);
+                retention(host, schedule, kept, sink);
+                growth(host, schedule, task, kept, sink);
+            }
+            Some((_, Some(_))) => {}
+            None => {
+                if let Some(task) = schedule.snapshots().filter(|_| *schedule.enabled) {
+                    let kept = task.keep.map_or(Kept::Unsaid, Kept::Rules);
+                    retention(host, schedule, kept, sink);
+                }
+            }
+        }
     }
-    rehearsals(host, sink);
+    rehearsals(facts, sink);
 }
 
 /// Guests that no backup covers, though they do not say that they want none.
-fn coverage(host: &Host, sink: &mut Sink) {
+fn coverage(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
     // A schedule that was not understood might cover them.
     if !host.complete {
         return;
     }
     // A job that is kept word for word may cover them, too.
-    let keeps_jobs = |kept: &Kept| kept.path.as_str() == "etc/pve/jobs.cfg";
+    let keeps_jobs = |kept: &crate::model::Kept| kept.path.as_str() == "etc/pve/jobs.cfg";
     if host.kept.iter().any(keeps_jobs) {
         return;
     }
-    let mut backed_up = vec![false; host.guests.len()];
-    let mut jobs = 0;
-    for task in host
-        .schedules
-        .values()
-        .filter(|schedule| *schedule.enabled)
-        .filter_map(Schedule::backup)
-    {
-        for id in task.guests.iter() {
-            backed_up[id.index()] = true;
-        }
-        jobs += 1;
-    }
+    let mut schedules = host.schedules.values();
+    let has_jobs = schedules.any(|schedule| backups::running(host, schedule).is_some());
     for (id, guest) in host.guests.iter().filter(|(_, guest)| *guest.backup) {
-        if backed_up[id.index()] {
+        if !facts.backups.jobs(id).is_empty() {
             continue;
         }
         let diagnostic = Diagnostic::new(
@@ -55,31 +58,58 @@ fn coverage(host: &Host, sink: &mut Sink) {
             guest.name.span,
             format!("no backup covers `{}`", guest.name.value),
         );
-        let off = switched_off(host).find(|(_, task)| task.guests.iter().any(|held| held == id));
-        sink.push(match off {
-            Some((job, _)) => off_here(job, diagnostic).help(format!(
-                "switch `{}` on again: remove `enabled = false`; or write `backup = false` in the guest's table if it needs none",
-                job.name.value
-            )),
-            None if jobs == 0 => diagnostic.help("add a schedule with `task = \"vzdump-backup\"`; or write `backup = false` in the guest's table if it needs none"),
+        let idle = idle_jobs(host).find(|(_, task, _)| task.guests.iter().any(|held| held == id));
+        sink.push(match idle {
+            Some((job, task, why)) => {
+                let (place, reason, way) = idle_words(host, task, why);
+                diagnostic
+                    .also(place, format!("`{}` would, {reason}", job.name.value))
+                    .help(format!("{way}; or write `backup = false` in the guest's table if it needs none"))
+            }
+            None if !has_jobs => diagnostic.help("add a schedule with `task = \"vzdump-backup\"`; or write `backup = false` in the guest's table if it needs none"),
             None => diagnostic.help("add it to a backup's `guests`; or write `backup = false` in its table if it needs none"),
         });
     }
 }
 
-/// The backup jobs that would run, were they not switched off.
-fn switched_off(host: &Host) -> impl Iterator<Item = (&Schedule, &VzdumpBackup)> {
-    let off = host.schedules.values().filter(|job| !*job.enabled);
-    off.filter_map(|job| Some((job, job.backup()?)))
+/// The backup jobs that make no backups here, each with what keeps it from that.
+fn idle_jobs(host: &Host) -> impl Iterator<Item = (&Schedule, &VzdumpBackup, Idle<'_>)> {
+    let jobs = host.schedules.values();
+    jobs.filter_map(|schedule| {
+        let (task, idle) = backups::job(host, schedule)?;
+        Some((schedule, task, idle?))
+    })
 }
 
-/// Shows the job that would have done it.
-fn off_here(job: &Schedule, diagnostic: Diagnostic) -> Diagnostic {
-    let name = &job.name.value;
-    diagnostic.also(
-        job.enabled.span,
-        format!("`{name}` would, and is switched off"),
-    )
+/// What keeps a job from its backups: where that stands, in words, and what to do about it.
+fn idle_words(host: &Host, task: &VzdumpBackup, why: Idle<'_>) -> (Span, String, String) {
+    let store = task
+        .storage
+        .value
+        .map(|store| host.storage.store(store).name().as_str());
+    let store = store.unwrap_or_default();
+    match why {
+        Idle::Off(place) => (
+            place,
+            "and is switched off".to_owned(),
+            "switch the job on again: remove `enabled = false`".to_owned(),
+        ),
+        Idle::OnOtherNode(node) => (
+            node.value.span,
+            format!("and runs on `{}`", node.value.as_str()),
+            "add a job that runs here".to_owned(),
+        ),
+        Idle::StoreOff(place) => (
+            place,
+            format!("and its store `{store}` is switched off"),
+            format!("switch `{store}` on again: remove `disabled = true`"),
+        ),
+        Idle::StoreElsewhere(nodes) => (
+            nodes.value.span,
+            format!("and its store `{store}` is not on this host"),
+            "name a store of this host".to_owned(),
+        ),
+    }
 }
 
 /// Guests that a backup names, and whose own table says that they want none.
@@ -112,56 +142,17 @@ fn unwanted(host: &Host, sink: &mut Sink) {
     }
 }
 
-/// The store of a job, and what is kept there: by the job, or by the store.
-fn kept(host: &Host, schedule: &Schedule) -> Option<(StoreRef, Option<Spanned<Keep>>)> {
-    let task = schedule.backup()?;
-    let store = task.storage.value?;
-    Some((store, task.keep.or(host.storage.store(store).keep())))
-}
-
-/// Whether a store prunes by jobs of its own.
-fn prunes_itself(host: &Host, store: StoreRef) -> bool {
-    match store {
-        StoreRef::External(id) => {
-            matches!(host.storage.external[id].place, ExternalPlace::Pbs { .. })
-        }
-        StoreRef::Dataset(_) | StoreRef::Lvm(_) | StoreRef::Local => false,
-    }
-}
-
 /// Rules that leave a time between them of which nothing is kept, and rules that are missing.
-fn retention(host: &Host, schedule: &Schedule, sink: &mut Sink) {
-    let keep = match schedule.snapshots() {
-        Some(task) => Some((task.keep, false)),
-        None => kept(host, schedule).map(|(store, keep)| (keep, prunes_itself(host, store))),
-    };
-    let Some((keep, prunes_itself)) = keep else {
-        return;
-    };
-    let Some(keep) = keep else {
-        // A Proxmox Backup Server has prune jobs of its own.
-        if host.complete && !prunes_itself {
-            let what = if schedule.snapshots().is_some() {
-                "snapshots"
-            } else {
-                "backups"
-            };
-            let mut diagnostic = Diagnostic::new(
-                Code::MOX0708,
-                schedule.name.span,
-                format!("nothing removes the {what} of `{}`", schedule.name.value),
-            );
-            if let Some(task) = schedule.backup()
-                && task.storage.is_written()
-            {
-                diagnostic = diagnostic.also(task.storage.span, "it fills up");
+fn retention(host: &Host, schedule: &Schedule, kept: Kept, sink: &mut Sink) {
+    let keep = match kept {
+        Kept::Rules(keep) => keep,
+        Kept::ByServer => return,
+        Kept::Unsaid => {
+            if host.complete {
+                unpruned(schedule, sink);
             }
-            sink.push(
-                diagnostic
-                    .help("say what is kept: `keep = { daily = 7, weekly = 4 }`; or that it is everything: `keep = { all = true }`"),
-            );
+            return;
         }
-        return;
     };
     // A rule that was not understood may fill the hole.
     if !host.complete {
@@ -197,12 +188,34 @@ fn retention(host: &Host, schedule: &Schedule, sink: &mut Sink) {
     }
 }
 
+fn unpruned(schedule: &Schedule, sink: &mut Sink) {
+    let what = if schedule.snapshots().is_some() {
+        "snapshots"
+    } else {
+        "backups"
+    };
+    let mut diagnostic = Diagnostic::new(
+        Code::MOX0708,
+        schedule.name.span,
+        format!("nothing removes the {what} of `{}`", schedule.name.value),
+    );
+    if let Some(task) = schedule.backup()
+        && task.storage.is_written()
+    {
+        diagnostic = diagnostic.also(task.storage.span, "it fills up");
+    }
+    sink.push(
+        diagnostic
+            .help("say what is kept: `keep = { daily = 7, weekly = 4 }`; or that it is everything: `keep = { all = true }`"),
+    );
+}
+
 /// How many guests a sum names.
 const MOST_NAMES: usize = 8;
 
 /// What a store of this host holds if every guest fills its disks.
-fn growth(host: &Host, schedule: &Schedule, sink: &mut Sink) {
-    let Some((StoreRef::Dataset(dataset), Some(keep))) = kept(host, schedule) else {
+fn growth(host: &Host, schedule: &Schedule, task: &VzdumpBackup, kept: Kept, sink: &mut Sink) {
+    let (Some(StoreRef::Dataset(dataset)), Kept::Rules(keep)) = (task.storage.value, kept) else {
         return;
     };
     let dataset = &host.storage.datasets[dataset];
@@ -222,9 +235,6 @@ fn growth(host: &Host, schedule: &Schedule, sink: &mut Sink) {
             format!("the pool offers {}", offers.human()),
         ),
         (Some(_) | None, None) => return,
-    };
-    let Some(task) = schedule.backup() else {
-        return;
     };
     let sizes: Vec<(&str, ByteSize)> = task
         .guests
@@ -289,23 +299,23 @@ fn backed_up_size(guest: &Guest) -> ByteSize {
 }
 
 /// A rehearsal of backups that nobody makes.
-fn rehearsals(host: &Host, sink: &mut Sink) {
+fn rehearsals(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
     if !host.complete {
         return;
     }
-    let running = || host.schedules.values().filter(|s| *s.enabled);
-    let made: HashSet<(StoreRef, Id<Guest>)> = running()
-        .filter_map(Schedule::backup)
-        .filter_map(|task| Some((task.storage.value?, &task.guests)))
-        .flat_map(|(store, guests)| guests.iter().map(move |id| (store, id)))
-        .collect();
-    for schedule in running() {
+    for schedule in host.schedules.values().filter(|s| *s.enabled) {
         let Some(BackupRehearsal { guest, storage }) = schedule.rehearsal() else {
             continue;
         };
+        let makes = |job: &Id<Schedule>, store: StoreRef| {
+            let task = host.schedules[*job].backup();
+            task.is_some_and(|task| task.storage.value == Some(store))
+        };
+        let mut jobs = facts.backups.jobs(guest.value).iter();
         let made = storage
             .value
-            .is_none_or(|store| made.contains(&(store, guest.value)));
+            .is_none_or(|store| jobs.any(|job| makes(job, store)));
         if !made {
             let store = storage.value.map_or(String::new(), |store| {
                 host.storage.store(store).name().value.clone()
@@ -319,15 +329,19 @@ fn rehearsals(host: &Host, sink: &mut Sink) {
                 ),
             )
             .also(storage.span, "the rehearsal looks here");
-            let off = switched_off(host).find(|(_, task)| {
+            let idle = idle_jobs(host).find(|(_, task, _)| {
                 let held = task.guests.iter().any(|held| held == guest.value);
                 held && task.storage.value == storage.value
             });
-            sink.push(match off {
-                Some((job, _)) => off_here(job, diagnostic).help(format!(
-                    "switch `{}` on again: remove `enabled = false`; or name a store that a backup of this guest goes to",
-                    job.name.value
-                )),
+            sink.push(match idle {
+                Some((job, task, why)) => {
+                    let (place, reason, way) = idle_words(host, task, why);
+                    diagnostic
+                        .also(place, format!("`{}` would, {reason}", job.name.value))
+                        .help(format!(
+                            "{way}; or name a store that a backup of this guest goes to"
+                        ))
+                }
                 None => diagnostic.help("name a store that a backup of this guest goes to"),
             });
         }

@@ -17,6 +17,7 @@ use super::{FREQUENT, Moment, Starts, Timed, moments};
 use crate::calendar::zone_named;
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
+use crate::facts::backups::running;
 use crate::facts::tasks::Loss;
 use crate::facts::times::{START, zone_of};
 use crate::model::{
@@ -666,12 +667,8 @@ pub(in crate::analysis) fn backups_of_hosts(
             zone: zone.clone(),
             known: HashMap::new(),
         };
-        for schedule in host
-            .schedules
-            .values()
-            .filter(|s| *s.enabled && !s.on.is_missing())
-        {
-            let target = schedule.backup().and_then(|task| task.storage.value);
+        for schedule in host.schedules.values().filter(|s| !s.on.is_missing()) {
+            let target = running(host, schedule).and_then(|task| task.storage.value);
             let Some(StoreRef::External(id)) = target else {
                 continue;
             };

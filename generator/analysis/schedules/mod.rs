@@ -12,9 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 pub(super) use self::meetings::backups_of_hosts;
 use crate::calendar::{ClockChangeKind, Elapse, Schedule as Times};
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::Facts;
 use crate::facts::tasks::Work;
 use crate::facts::times::{START, zone_of};
+use crate::facts::{Facts, backups};
 use crate::model::{Host, Id, Schedule};
 
 /// How far: more than a year, so that every change of the clock is in it.
@@ -142,6 +142,10 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
         let starts = starts.of(schedule);
         clock_changes(schedule, &times, starts.len(), sink);
         asleep(host, schedule, &times, &zone, sink);
+        // A job that makes no backups here is in nobody's way.
+        if schedule.backup().is_some() && backups::running(host, schedule).is_none() {
+            continue;
+        }
         timed.push(Timed {
             id,
             schedule,
@@ -150,7 +154,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
         });
     }
     meetings::check(facts, &timed, &zone, sink);
-    kept::check(host, sink);
+    kept::check(facts, sink);
     for (id, schedule) in host.schedules.iter() {
         about_nothing(host, schedule, facts.tasks.of_schedule(id), sink);
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::backups::running;
 use crate::model::{
     ExternalPlace, Guest, Host, Id, Lvm, MountSource, Placement, Pool, Schedule, StoreRef,
 };
@@ -29,7 +30,7 @@ fn guest_at(host: &Host, server: &HostAddress) -> Option<Id<Guest>> {
 pub(super) fn into_a_guest(host: &Host, sink: &mut Sink) {
     let mut told = BTreeSet::new();
     for schedule in host.schedules.values() {
-        let Some((held, StoreRef::External(store), span)) = job(schedule) else {
+        let Some((held, StoreRef::External(store), span)) = job(host, schedule) else {
             continue;
         };
         let external = &host.storage.external[store];
@@ -132,9 +133,9 @@ impl Ground {
     }
 }
 
-/// The guests that a backup job holds, and where to.
-fn job(schedule: &Schedule) -> Option<(Vec<Id<Guest>>, StoreRef, Span)> {
-    let task = schedule.backup().filter(|_| *schedule.enabled)?;
+/// The guests that a job makes backups of, and where to.
+fn job(host: &Host, schedule: &Schedule) -> Option<(Vec<Id<Guest>>, StoreRef, Span)> {
+    let task = running(host, schedule)?;
     Some((
         task.guests.iter().collect(),
         task.storage.value?,
@@ -189,7 +190,7 @@ pub(super) fn names(host: &Host, guests: &[Id<Guest>]) -> String {
 /// Backups on the pool of what they are the backup of.
 pub(super) fn same_pool(host: &Host, sink: &mut Sink) {
     for schedule in host.schedules.values() {
-        let Some((held, store, span)) = job(schedule) else {
+        let Some((held, store, span)) = job(host, schedule) else {
             continue;
         };
         let Some(ground) = Ground::of(host, store) else {
@@ -230,7 +231,7 @@ pub(super) fn nothing_outside(host: &Host, sink: &mut Sink) {
     let mut inside: BTreeMap<Id<Guest>, Span> = BTreeMap::new();
     let mut outside = BTreeSet::new();
     for schedule in host.schedules.values() {
-        let Some((held, store, span)) = job(schedule) else {
+        let Some((held, store, span)) = job(host, schedule) else {
             continue;
         };
         let stays = match store {

@@ -2,17 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::calendar::zone_named;
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::times::{START, zone_of};
 use crate::model::{Host, Id, Pool, ZfsScrub};
 use crate::source::Span;
 use crate::value::Platform;
-
-/// The day from which scrubs are played forward: a fixed one.
-const START: Timestamp = Timestamp::constant(1_796_083_200, 0); // 2026-12-01T00:00:00Z
 
 /// The longest time between two scrubs: a month and a few days.
 const SCRUB_DAYS: i64 = 35;
@@ -23,8 +19,7 @@ pub(super) fn scrubs(host: &Host, sink: &mut Sink) {
     if !host.complete || *host.platform != Platform::Nixos {
         return;
     }
-    let zone =
-        zone_named(host.timezone.as_str()).map_or(TimeZone::UTC, |zone| zone.time_zone().clone());
+    let zone = zone_of(host);
     let Ok(end) = START.checked_add(SignedDuration::from_hours(24 * 400)) else {
         return;
     };

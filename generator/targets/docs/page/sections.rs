@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Lines, Section, Table, week};
+use crate::facts::backups::{Kept, keep_of};
 use crate::facts::memory::{Amount, bill, demands};
 use crate::facts::network::packet_rules;
 use crate::facts::{Facts, space, tree};
@@ -439,10 +440,14 @@ fn jobs(facts: &Facts<'_>, lines: &Lines) -> Table {
             continue;
         };
         let store = task.storage.value.map(|store| host.storage.store(store));
-        let own = task.keep.map(|keep| keep.value);
-        let of_store = store.as_ref().and_then(crate::model::Store::keep);
-        let keep = own.or(of_store.map(|keep| keep.value));
-        let copies = keep.and_then(|keep| keep.most());
+        let (kept, copies) = match keep_of(host, task) {
+            Kept::Rules(keep) => (keep.words(), keep.most()),
+            Kept::ByServer => (
+                "keeps what the server's own prune jobs leave".to_owned(),
+                None,
+            ),
+            Kept::Unsaid => ("keeps all: nothing is said".to_owned(), None),
+        };
         let cells = [
             told::named(schedule),
             schedule.on.value.to_string(),
@@ -452,10 +457,7 @@ fn jobs(facts: &Facts<'_>, lines: &Lines) -> Table {
                 |store| store.name().value.clone(),
             ),
             format!("{}, {}", *task.mode, *task.compress),
-            keep.map_or_else(
-                || "keeps all: nothing is said".to_owned(),
-                |keep| keep.words(),
-            ),
+            kept,
             copies.map_or_else(|| "no bound".to_owned(), |copies| copies.to_string()),
         ];
         let place = task.keep.map_or(schedule.name.span, |keep| keep.span);

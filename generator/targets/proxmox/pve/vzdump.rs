@@ -3,6 +3,8 @@
 //! Proxmox VE never rewrites it, so that it has a header; and it ignores unknown keys without a word.
 
 use crate::diagnostics::Sink;
+use crate::facts::backups::running;
+use crate::facts::nodes;
 use crate::model::{ExternalPlace, Guest, Host, Id, StoreRef};
 use crate::pve::ConfigFile;
 use crate::value::{BackupMode, Compress, DatasetUse};
@@ -13,8 +15,8 @@ use super::lines::{Making, OptionLines};
 /// Plans the defaults: what the spec says, and otherwise those of the first backup job, so that a backup by hand is like
 /// one of its.
 pub(super) fn plan(host: &Host, sink: &mut Sink) -> OptionLines {
-    let mut running = host.schedules.values().filter(|schedule| *schedule.enabled);
-    let job = running.find_map(|schedule| Some((schedule.backup()?, schedule.span)));
+    let mut schedules = host.schedules.values();
+    let job = schedules.find_map(|schedule| Some((running(host, schedule)?, schedule.span)));
     let (storage, mode, compress, place) = match job {
         Some((job, place)) => (job.storage.value, *job.mode, *job.compress, place),
         None => (None, BackupMode::Snapshot, Compress::Zstd, host.span),
@@ -50,9 +52,8 @@ pub(super) fn plan(host: &Host, sink: &mut Sink) -> OptionLines {
 
 /// Whether a backup of an unprivileged container goes to a share, where vzdump would put its working folder, too.
 fn gathers_on_a_share(host: &Host) -> bool {
-    let mut jobs = host.schedules.values().filter(|schedule| *schedule.enabled);
-    jobs.any(|schedule| {
-        let Some(job) = schedule.backup() else {
+    host.schedules.values().any(|schedule| {
+        let Some(job) = running(host, schedule) else {
             return false;
         };
         let Some(StoreRef::External(store)) = job.storage.value else {
@@ -76,11 +77,12 @@ fn gathers_on_a_share(host: &Host) -> bool {
     })
 }
 
-/// The first store for backups that is always there.
+/// The first store for backups that is always there, on this host.
 fn standing_store(host: &Host) -> Option<StoreRef> {
     let mut stores = host.storage.stores();
     let found = stores.find(|(_, store)| {
-        !store.is_removable() && !store.is_disabled() && store.is_for(DatasetUse::Backups)
+        let is_there = !store.is_disabled() && nodes::has_store(host, store.schema());
+        is_there && !store.is_removable() && store.is_for(DatasetUse::Backups)
     });
     found.map(|(id, _)| id)
 }
