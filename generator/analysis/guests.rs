@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
 use crate::facts::Facts;
+use crate::facts::volumes::{owner, placements};
 use crate::model::{
     Container, ContainerMount, ExternalPlace, Gateway, Guest, GuestKind, Host, Id, MountSource,
-    Placement, StoreRef, Vm, VolumeSource,
+    StoreRef, Vm, VolumeSource,
 };
 use crate::pve::PveOption;
 use crate::source::Span;
@@ -40,7 +41,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
         volumes_of_others(facts, id, guest, sink);
     }
     order(host, sink);
-    agent(host, sink);
+    agent(facts, sink);
 }
 
 /// A name that a router's name server, `/etc/hosts` and a prompt know two machines by.
@@ -94,7 +95,7 @@ fn windows_11(guest: &Guest, vm: &Vm, sink: &mut Sink) {
             "at least 4 GiB",
         ));
     }
-    let size = vm.disks.first().and_then(|disk| disk.placement()?.size());
+    let size = vm.boot_disk().and_then(|disk| disk.placement()?.size());
     let small = size.filter(|size| size.value < ByteSize::gib(64) && looks(SetupCheck::Disk));
     if let Some(size) = small {
         missing.push((
@@ -398,40 +399,6 @@ fn served_by_guest(
             );
         }
     }
-}
-
-/// The VMID in a volume's name: Proxmox VE goes by it, whoever has the volume in its file.
-fn owner(volume: &str) -> Option<u32> {
-    let file = volume.rsplit('/').next()?;
-    let rest = ["vm-", "subvol-", "base-"]
-        .iter()
-        .find_map(|prefix| file.strip_prefix(prefix))?;
-    rest.split('-').next()?.parse().ok()
-}
-
-/// Where a guest's volumes lie.
-fn placements(guest: &Guest) -> Vec<&Placement> {
-    let mut placements: Vec<&Placement> = Vec::new();
-    match &guest.kind {
-        GuestKind::Vm(vm) => {
-            placements.extend(vm.disks.iter().filter_map(|disk| disk.placement()));
-            placements.extend(vm.efi.iter().map(|efi| &efi.placement));
-            placements.extend(vm.tpm_state.iter().map(|tpm| &tpm.placement));
-        }
-        GuestKind::Container(container) => {
-            placements.push(&container.rootfs);
-            placements.extend(
-                container
-                    .mounts
-                    .iter()
-                    .filter_map(|mount| match &mount.source {
-                        MountSource::Volume(placement) => Some(placement),
-                        MountSource::Share(_) | MountSource::HostPath(_) => None,
-                    }),
-            );
-        }
-    }
-    placements
 }
 
 /// The guests that take a volume by name, and where they say so.
@@ -789,15 +756,19 @@ fn cycles(host: &Host, sink: &mut Sink) {
     }
 }
 
-/// Tasks that reach into a guest by its agent.
-fn agent(host: &Host, sink: &mut Sink) {
-    for schedule in host.schedules.values() {
-        let guests = match (schedule.windows_update(), schedule.windows_maintenance()) {
-            (Some(task), _) => &task.guests,
-            (None, Some(task)) => &task.guests,
-            (None, None) => continue,
+/// Tasks by which the host reaches into a Windows guest: it drives an update with a snapshot, and looks how the guest's own
+/// went. What the guest does by itself needs no agent.
+fn agent(facts: &Facts<'_>, sink: &mut Sink) {
+    let host = facts.host;
+    for (id, schedule) in host.schedules.iter().filter(|(_, s)| *s.enabled) {
+        let Some(task) = schedule.windows_update() else {
+            continue;
         };
-        for id in guests.iter() {
+        let work = facts.tasks.of_schedule(id);
+        if work.job().is_none() && work.look.is_none() {
+            continue;
+        }
+        for id in task.guests.iter() {
             let guest = &host.guests[id];
             let Some(vm) = guest.vm().filter(|vm| !*vm.agent) else {
                 continue;

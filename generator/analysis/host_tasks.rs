@@ -30,7 +30,7 @@ fn unheard(facts: &Facts<'_>, sink: &mut Sink) {
 
 /// Trims of pools without flash.
 fn idle_trims(host: &Host, sink: &mut Sink) {
-    for schedule in host.schedules.values() {
+    for schedule in host.schedules.values().filter(|s| *s.enabled) {
         let Some(task) = schedule.trim() else {
             continue;
         };

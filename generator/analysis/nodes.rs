@@ -1,45 +1,94 @@
-//! What the spec says of other nodes: stores that are not on this host, and jobs that it does not run.
+//! What is not on this host: stores of other nodes, stores that are switched off, and jobs that it does not run.
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::backups::{self, Idle};
 use crate::facts::{Facts, nodes};
-use crate::model::Host;
+use crate::model::{Host, StoreRef};
 use crate::near::certain;
+use crate::source::Span;
 
 pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
     stores(facts, sink);
     jobs(facts.host, sink);
 }
 
-/// A guest's volume in a store that Proxmox VE has on other nodes alone: the guest does not start here.
+/// What uses a store: where it stands, and what it does with it.
+struct User<'a> {
+    place: Span,
+    name: &'a str,
+    does: &'static str,
+    label: &'static str,
+}
+
+/// The first guest with a volume in a store, else the first job whose backups go there.
+fn user<'a>(facts: &Facts<'a>, store: StoreRef) -> Option<User<'a>> {
+    let host = facts.host;
+    let guest = host.guests.iter().find_map(|(guest, body)| {
+        let mut volumes = facts.volumes.of_guest(guest).iter();
+        volumes.any(|volume| volume.store == store).then_some(User {
+            place: body.name.span,
+            name: body.name.as_str(),
+            does: "lies in it",
+            label: "has a volume in it",
+        })
+    });
+    guest.or_else(|| {
+        host.schedules.values().find_map(|schedule| {
+            let (task, idle) = backups::job(host, schedule)?;
+            let runs = match idle {
+                None | Some(Idle::StoreOff(_) | Idle::StoreElsewhere(_)) => true,
+                Some(Idle::Off(_) | Idle::OnOtherNode(_)) => false,
+            };
+            (runs && task.storage.value == Some(store)).then_some(User {
+                place: task.storage.span,
+                name: schedule.name.as_str(),
+                does: "backs up into it",
+                label: "its backups go there",
+            })
+        })
+    })
+}
+
+/// What is in use and not there: a store that Proxmox VE has on other nodes alone, or passes over. The guest does not start,
+/// and each run of the job fails.
 fn stores(facts: &Facts<'_>, sink: &mut Sink) {
     let host = facts.host;
     for (id, store) in host.storage.stores() {
-        let Some(nodes) = nodes::elsewhere(host, store.schema()) else {
+        let nodes = nodes::elsewhere(host, store.schema());
+        let off = store.disabled().filter(|off| ***off);
+        if nodes.is_none() && off.is_none() {
+            continue;
+        }
+        let Some(user) = user(facts, id) else {
             continue;
         };
-        let user = host.guests.iter().find_map(|(guest, body)| {
-            let mut volumes = facts.volumes.of_guest(guest).iter();
-            volumes.any(|volume| volume.store == id).then_some(body)
-        });
-        let Some(guest) = user else { continue };
-        sink.push(
-            Diagnostic::new(
-                Code::MOX0332,
-                nodes.value.span,
-                format!(
-                    "`{}` is not on `{}`, and `{}` lies in it",
-                    store.name().value,
-                    *host.name,
-                    guest.name.value
-                ),
-            )
-            .label("only there Proxmox VE has this store")
-            .also(guest.name.span, "has a volume in it")
-            .help(format!(
-                "add `{}` to `nodes`, or leave it out: in a cluster moxc writes the nodes that have a store of this name",
-                *host.name
-            )),
-        );
+        let name = &store.name().value;
+        if let Some(nodes) = nodes {
+            let message = format!(
+                "`{name}` is not on `{}`, and `{}` {}",
+                *host.name, user.name, user.does
+            );
+            sink.push(
+                Diagnostic::new(Code::MOX0332, nodes.value.span, message)
+                    .label("only there Proxmox VE has this store")
+                    .also(user.place, user.label)
+                    .help(format!(
+                        "add `{}` to `nodes`, or leave it out: in a cluster moxc writes the nodes that have a store of this name",
+                        *host.name
+                    )),
+            );
+        } else if let Some(off) = off {
+            let message = format!(
+                "`{name}` is switched off, and `{}` {}",
+                user.name, user.does
+            );
+            sink.push(
+                Diagnostic::new(Code::MOX0335, off.span, message)
+                    .label("Proxmox VE passes this store over")
+                    .also(user.place, user.label)
+                    .help("switch it on again: remove `disabled = true`"),
+            );
+        }
     }
 }
 

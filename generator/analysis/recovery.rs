@@ -11,7 +11,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
             backup(guest, sink);
         }
     }
-    for schedule in host.schedules.values() {
+    for schedule in host.schedules.values().filter(|s| *s.enabled) {
         rehearsal(host, schedule, sink);
     }
 }
@@ -19,7 +19,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
 /// Looks whether the backups of a guest that is backed up hold what it starts from. Reports MOX0740, MOX0742.
 fn backup(guest: &Guest, sink: &mut Sink) {
     let Some(vm) = guest.vm() else { return };
-    let Some(first) = vm.disks.first().filter(|disk| !*disk.backup) else {
+    let Some(first) = vm.boot_disk().filter(|disk| !*disk.backup) else {
         return;
     };
     let name = &guest.name.value;
@@ -30,8 +30,8 @@ fn backup(guest: &Guest, sink: &mut Sink) {
                 first.backup.span,
                 format!("no backup of `{name}` holds the disk that it starts from"),
             )
-            .also(first.name.span, "the first disk is that one")
-            .help("let this disk be backed up; or put another one first, if the guest starts from that"),
+            .also(first.name.span, "that one")
+            .help("let this disk be backed up; or name another one in `boot`, if the guest starts from that"),
         );
     } else {
         sink.push(

@@ -160,6 +160,7 @@ codes! {
     MOX0332 Error   "a store that is not on this host";
     MOX0333 Warning "a node that is not a host of the fleet";
     MOX0334 Error   "two settings of one dataset";
+    MOX0335 Warning "a store that is switched off and in use";
     MOX0341 Warning "small blocks on raidz";
     MOX0401 Error   "more memory taken than there is";
     MOX0402 Warning "more memory promised than there is";
@@ -289,6 +290,7 @@ codes! {
     MOX0741 Warning "a rehearsal that nothing answers";
     MOX0742 Warning "a backup without the disk that the guest starts from";
     MOX0743 Warning "a schedule about nothing";
+    MOX0744 Warning "snapshots without the volumes";
     MOX0801 Error   "output that Proxmox VE refuses";
     MOX0821 Error   "a template that replaces nothing";
     MOX0822 Error   "a template that cannot be read";

@@ -43,14 +43,14 @@ pub fn serial(vm: &Vm, disk: &VmDisk) -> Option<String> {
 /// virtio-win disc.
 pub const LOADED: [Bus; 2] = [Bus::Scsi, Bus::Virtio];
 
-/// The number that Windows Setup gives the disk that Windows goes onto, the first of the spec; nothing where that cannot be
+/// The number that Windows Setup gives the disk that Windows goes onto, which is the one that the guest boots from; nothing where that cannot be
 /// told.
 ///
 /// Windows numbers disks as it finds them: at the start of Windows PE those for which it brings a driver itself, then those
 /// of each driver of the virtio-win disc, in the order of [`LOADED`]; on one bus by their slots.
 /// Before anything is wiped, `disk.vbs` compares serial number and size, so that a wrong one stops the setup and no more.
 pub fn setup_number(vm: &Vm) -> Option<u32> {
-    let system = vm.disks.first()?;
+    let system = vm.boot_disk()?;
     // Those of Windows' own drivers come before all of them.
     let rank = |disk: &VmDisk| LOADED.iter().position(|bus| *bus == *disk.bus);
     // Which of the two controllers of Windows' own drivers comes first is nowhere promised.

@@ -189,20 +189,31 @@ fn volume_name(medium: Medium, guest: &Guest, number: u32, format: Option<ImageF
     }
 }
 
+/// Whose a volume is, by the VMID in its name: Proxmox VE goes by that, whoever has the volume in its file.
+pub fn owner(name: &str) -> Option<u32> {
+    let (owner, _) = owner_and_rest(name)?;
+    Some(owner)
+}
+
 /// Whose a volume is and which number it has, by its name: `100/base-100-disk-3.qcow2` is the third of guest 100.
 pub fn owner_and_number(name: &str) -> Option<(u32, u32)> {
+    let (owner, rest) = owner_and_rest(name)?;
+    let number = rest?.strip_prefix("disk-")?;
+    let number = number.split(['-', '.']).next()?.parse().ok()?;
+    Some((owner, number))
+}
+
+/// Whose a volume is, and what its name says behind that: `cloudinit`, `disk-3.qcow2`.
+fn owner_and_rest(name: &str) -> Option<(u32, Option<&str>)> {
     let file = name.rsplit('/').next()?;
-    let mut parts = file.split('-');
-    let kind = parts.next()?;
+    let (kind, rest) = file.split_once('-')?;
     if !matches!(kind, "vm" | "base" | "subvol" | "basevol") {
         return None;
     }
-    let owner = parts.next()?.parse().ok()?;
-    if parts.next()? != "disk" {
-        return None;
+    match rest.split_once('-') {
+        Some((owner, rest)) => Some((owner.parse().ok()?, Some(rest))),
+        None => Some((rest.parse().ok()?, None)),
     }
-    let number = parts.next()?.split('.').next()?.parse().ok()?;
-    Some((owner, number))
 }
 
 /// The numbers that are not free, by store and owner: those of volumes that the spec names.
@@ -383,5 +394,9 @@ mod tests {
         ] {
             assert_eq!(owner_and_number(other), None, "{other}");
         }
+        // Whose it is can be told of more.
+        assert_eq!(owner("basevol-101-disk-0"), Some(101));
+        assert_eq!(owner("100/vm-100-cloudinit.qcow2"), Some(100));
+        assert_eq!(owner("0.0.0.scsi-3600"), None);
     }
 }

@@ -95,16 +95,21 @@ impl Resolver<'_> {
     /// A list that names nothing: the schedule would run, and do nothing.
     fn empty_lists(&mut self, body: &ScheduleSpec) {
         let names = body.guests.as_ref().and_then(|guests| match &guests.value {
-            GuestList::Names(names) => Some((guests.span, names.is_empty())),
+            GuestList::Names(names) => Some(("guests", guests.span, names.is_empty())),
             GuestList::All => None,
         });
-        let lists = [&body.datasets, &body.pools, &body.disks];
-        let lists = lists
-            .into_iter()
-            .flatten()
-            .map(|list| (list.span, list.value.is_empty()));
-        for (place, is_empty) in lists.chain(names) {
-            if is_empty {
+        let lists = [
+            ("datasets", &body.datasets),
+            ("pools", &body.pools),
+            ("disks", &body.disks),
+        ];
+        let lists = lists.into_iter().filter_map(|(key, list)| {
+            let list = list.as_ref()?;
+            Some((key, list.span, list.value.is_empty()))
+        });
+        for (key, place, is_empty) in lists.chain(names) {
+            // An item that was not understood has been told, and names something.
+            if is_empty && !body.misread.contains(&key) {
                 self.sink.push(
                     Diagnostic::new(Code::MOX0021, place, "the list is empty")
                         .help("name at least one"),
@@ -292,6 +297,30 @@ impl Resolver<'_> {
             ConfigFile::Job("vzdump"),
             self.sink,
         );
+        let host = self.host;
+        let left_out = || {
+            host.guests
+                .iter()
+                .any(|(id, _)| !guests.iter().any(|g| g == id))
+        };
+        for option in &unset {
+            let why = match option.as_str() {
+                "all" if guests.all => "the job is about all guests: without it it names none",
+                "exclude" if guests.all && body.exclude.is_none() && left_out() => {
+                    "the job leaves out guests by it: without it they are backed up"
+                }
+                _ => continue,
+            };
+            self.sink.push(
+                Diagnostic::new(
+                    Code::MOX0016,
+                    option.span,
+                    format!("`{}` cannot stay out of this job", option.value),
+                )
+                .label(why)
+                .help("remove it from `unset`; `guests` and `exclude` say whom the job is about"),
+            );
+        }
         VzdumpBackup {
             guests,
             exclude,

@@ -7,7 +7,7 @@ use crate::facts::backups::{self, Idle, Kept};
 use crate::facts::space::pool_offers;
 use crate::model::{
     BackupRehearsal, Guest, GuestKind, Host, Id, MountSource, Placement, Schedule, StoreRef,
-    VzdumpBackup,
+    VzdumpBackup, ZfsSnapshot,
 };
 use crate::source::Span;
 use crate::value::ByteSize;
@@ -26,6 +26,7 @@ pub(super) fn check(facts: &Facts<'_>, sink: &mut Sink) {
             Some((_, Some(_))) => {}
             None => {
                 if let Some(task) = schedule.snapshots().filter(|_| *schedule.enabled) {
+                    without_volumes(host, schedule, task, sink);
                     let kept = task.keep.map_or(Kept::Unsaid, Kept::Rules);
                     retention(host, schedule, kept, sink);
                 }
@@ -109,6 +110,32 @@ fn idle_words(host: &Host, task: &VzdumpBackup, why: Idle<'_>) -> (Span, String,
             format!("and its store `{store}` is not on this host"),
             "name a store of this host".to_owned(),
         ),
+    }
+}
+
+/// Snapshots of a dataset of guests' disks that take none of those: each volume is a dataset of its own below it.
+fn without_volumes(host: &Host, schedule: &Schedule, task: &ZfsSnapshot, sink: &mut Sink) {
+    if *task.recursive {
+        return;
+    }
+    for id in &task.datasets {
+        let dataset = &host.storage.datasets[id.value];
+        if !dataset.holds_volumes() {
+            continue;
+        }
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0744,
+                id.span,
+                format!(
+                    "the snapshots of `{}` hold no disk in `{}`",
+                    schedule.name.value, dataset.name.value
+                ),
+            )
+            .also(task.recursive.span, "takes nothing of what lies below")
+            .note("each disk of a guest is a volume of its own, below the dataset")
+            .help("remove `recursive = false`, or leave this dataset out"),
+        );
     }
 }
 

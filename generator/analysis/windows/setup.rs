@@ -61,7 +61,7 @@ fn display_language(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut S
 
 /// A disk for Windows of which nobody can tell the number that Setup gives it.
 fn system_disk(guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    let Some(first) = vm.disks.first() else {
+    let Some(first) = vm.boot_disk() else {
         return;
     };
     let other = vm
@@ -124,7 +124,7 @@ fn discs(guest: &Guest, vm: &Vm, windows: &WindowsGuest, sink: &mut Sink) {
 const BIOS_REACHES: u64 = 2 << 40;
 
 fn large(guest: &Guest, vm: &Vm, sink: &mut Sink) {
-    let first = vm.disks.first();
+    let first = vm.boot_disk();
     let Some((first, size)) = first.and_then(|first| Some((first, first.size()?))) else {
         return;
     };

@@ -38,7 +38,7 @@ pub(super) struct Media {
 impl Media {
     /// That of a guest.
     pub(super) fn of(guest: &Guest, vm: &Vm, windows: &WindowsGuest) -> Self {
-        let system = vm.disks.first().and_then(|disk| {
+        let system = vm.boot_disk().and_then(|disk| {
             let number = drives::setup_number(vm)?;
             Some((number, drives::serial(vm, disk)?, disk.size()?.as_bytes()))
         });
@@ -61,7 +61,7 @@ impl Media {
             drivers: unattend::drivers(vm),
             system,
             drive: free_drive(vm),
-            system_slot: vm.disks.first().map(VmDisk::key).unwrap_or_default(),
+            system_slot: vm.boot_disk().map(VmDisk::key).unwrap_or_default(),
             secrets: Secrets::of(guest, windows),
         }
     }
