@@ -53,6 +53,8 @@ fn each_way_of_a_check_fires_and_its_twin_is_silent() {
     variants.extend(mappings());
     variants.extend(guests());
     variants.extend(schedules());
+    variants.extend(jobs_elsewhere());
+    variants.extend(switched_off());
     let mut faults = String::new();
     for Variant {
         code,
@@ -1303,6 +1305,175 @@ fn guests() -> Vec<Variant> {
             &format!("{container}[containers.ct.extra]\n\"lxc.idmap\" = \"@@\"\n"),
             "u 0 100000",
             "u 0 100000 65536",
+        ),
+    ]
+}
+
+/// Jobs that make no backups here: of another node, and into a store that is not there.
+fn jobs_elsewhere() -> Vec<Variant> {
+    let nas = "[storage.external.nas]\nkind = \"nfs\"\nserver = \"192.168.1.5\"\nexport = \"/b\"\nuse = \"backups\"\n";
+    let web = format!(
+        "{VOLUMES}[storage.datasets.store]\npool = \"rpool\"\nuse = \"backups\"\n{}[vms.web.disks]\nroot = {{ dataset = \"vols\", size = \"8 GiB\" }}\n",
+        vm("web", 100, "")
+    );
+    let job = |name: &str, store: &str| {
+        format!(
+            "[schedules.{name}]\ntask = \"vzdump-backup\"\non = \"01:00\"\nstorage = \"{store}\"\n"
+        )
+    };
+    let nightly = job("b", "nas");
+    let inside = job("i", "store");
+    let keep = "keep = { last = 2 }\n";
+    let rehearsal = "[schedules.r]\ntask = \"backup-rehearsal\"\non = \"Sun 10:00\"\nguest = \"web\"\nstorage = \"nas\"\n";
+    let of_node = format!("{web}{nas}{nightly}{keep}node = \"@@\"\n");
+    vec![
+        variant(
+            Code::MOX0707,
+            "no backup covers `web`",
+            &of_node,
+            "other",
+            "pve1",
+        ),
+        variant(
+            Code::MOX0711,
+            "nothing backs up `web` to `nas`",
+            &format!("{of_node}{rehearsal}"),
+            "other",
+            "pve1",
+        ),
+        variant(
+            Code::MOX0705,
+            "may restart the host while `b` runs",
+            &format!(
+                "{of_node}[schedules.u]\ntask = \"proxmox-update\"\nreboot = \"if-needed\"\non = \"01:15\"\n"
+            ),
+            "pve1",
+            "other",
+        ),
+        variant(
+            Code::MOX0318,
+            "no backup of `web` leaves this machine",
+            &format!("{web}{nas}{inside}{keep}{nightly}{keep}node = \"@@\"\n"),
+            "other",
+            "pve1",
+        ),
+        variant(
+            Code::MOX0318,
+            "no backup of `web` leaves this machine",
+            &format!("{web}{nas}disabled = @@\n{inside}{keep}{nightly}{keep}"),
+            "true",
+            "false",
+        ),
+        variant(
+            Code::MOX0332,
+            "is not on `pve1`, and `b` backs up into it",
+            &format!("{web}{nas}nodes = [\"@@\"]\n{nightly}{keep}"),
+            "other",
+            "pve1",
+        ),
+        variant(
+            Code::MOX0335,
+            "`nas` is switched off, and `b` backs up into it",
+            &format!("{web}{nas}disabled = true\n{nightly}{keep}enabled = @@\n"),
+            "true",
+            "false",
+        ),
+        // Proxmox VE's last word is `vzdump.conf`, whatever the store is.
+        variant(
+            Code::MOX0708,
+            "nothing removes the backups of `b`",
+            &format!("{web}{nas}{nightly}[vzdump]\n@@\n"),
+            "",
+            "prune-backups = \"keep-daily=7\"",
+        ),
+        variant(
+            Code::MOX0709,
+            "a hole in what `b` keeps",
+            &format!(
+                "{web}{nas}{nightly}[vzdump]\nprune-backups = \"keep-daily=@@,keep-yearly=2\"\n"
+            ),
+            "7",
+            "90",
+        ),
+    ]
+}
+
+/// What a schedule that is switched off is not told.
+fn switched_off() -> Vec<Variant> {
+    let windows = "[vms.win]\nos = \"windows10\"\nvmid = 100\nmemory = \"8 GiB\"\ninstalled = true\nagent = false\n\
+                   [vms.win.windows]\nuser = \"u\"\n";
+    let web = format!(
+        "{VOLUMES}{}",
+        vm("web", 100, "agent = false\ninstalled = true")
+    );
+    let spinning = "[hardware.disks.a]\nkind = \"hdd\"\nsize = \"1 TB\"\ndevice = \"/dev/disk/by-id/ata-a\"\n\
+                    [storage.pools.tank]\nlayout = \"stripe\"\ndisks = [\"a\"]\n";
+    vec![
+        variant(
+            Code::MOX0615,
+            "the task `u` reaches `win`",
+            &format!(
+                "{windows}[schedules.u]\ntask = \"windows-update\"\non = \"Sun 04:00\"\nenabled = @@\n"
+            ),
+            "true",
+            "false",
+        ),
+        // Tidying is the guest's own task.
+        variant(
+            Code::MOX0615,
+            "the task `u` reaches `win`",
+            &format!("{windows}[schedules.u]\ntask = \"windows-@@\"\non = \"Sun 04:00\"\n"),
+            "update",
+            "maintenance",
+        ),
+        variant(
+            Code::MOX0708,
+            "nothing removes the snapshots of `s`",
+            &format!(
+                "{web}[schedules.s]\ntask = \"zfs-snapshot\"\non = \"01:00\"\ndatasets = [\"vols\"]\nenabled = @@\n"
+            ),
+            "true",
+            "false",
+        ),
+        variant(
+            Code::MOX0730,
+            "no disk of `tank` can be trimmed",
+            &format!(
+                "{spinning}[schedules.t]\ntask = \"zfs-trim\"\non = \"monthly\"\npools = [\"tank\"]\nenabled = @@\n"
+            ),
+            "true",
+            "false",
+        ),
+        variant(
+            Code::MOX0741,
+            "nothing in `web` can answer a rehearsal",
+            &format!(
+                "{web}[schedules.r]\ntask = \"backup-rehearsal\"\non = \"01:00\"\nguest = \"web\"\nstorage = \"local\"\nenabled = @@\n"
+            ),
+            "true",
+            "false",
+        ),
+        variant(
+            Code::MOX0742,
+            "holds the disk that it starts from",
+            &format!(
+                "{VOLUMES}{}[vms.a.disks]\ndata = {{ dataset = \"vols\", size = \"8 GiB\", backup = false }}\nroot = {{ dataset = \"vols\", size = \"8 GiB\" }}\n\
+                 [schedules.b]\ntask = \"vzdump-backup\"\non = \"01:00\"\nstorage = \"local\"\nkeep = {{ last = 2 }}\n",
+                vm("a", 101, "installed = true\nboot = [\"@@\"]")
+            ),
+            "data",
+            "root",
+        ),
+        variant(
+            Code::MOX0657,
+            "`a` has a volume of `b`",
+            &format!(
+                "[storage.datasets.roots]\npool = \"rpool\"\nuse = \"containers\"\n{}{}",
+                "[containers.a]\nos = \"debian\"\nvmid = 100\nmemory = \"1 GiB\"\nrootfs = { store = \"roots\", volume = \"basevol-@@-disk-0\" }\n",
+                "[containers.b]\nos = \"debian\"\nvmid = 101\nmemory = \"1 GiB\"\nrootfs = { store = \"roots\", size = \"8 GiB\" }\ntemplate = \"local:vztmpl/x.tar.zst\"\n"
+            ),
+            "101",
+            "100",
         ),
     ]
 }

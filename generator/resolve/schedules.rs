@@ -637,3 +637,54 @@ fn keys(body: &ScheduleSpec) -> [TaskKey; 20] {
         ),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::Compiled;
+    use crate::diagnostics::Lints;
+
+    /// What is told of a schedule with these keys, on a host with two guests of which one wants no backup.
+    fn told(keys: &str) -> Vec<String> {
+        let guest = |name: &str, vmid: u32, more: &str| {
+            format!(
+                "[vms.{name}]\nos = \"linux\"\nvmid = {vmid}\nmemory = \"1 GiB\"\ninstalled = true\n{more}"
+            )
+        };
+        let text = format!(
+            "[host]\nname = \"pve1\"\nrelease = \"9.1\"\ntimezone = \"UTC\"\n{}{}[schedules.s]\non = \"01:00\"\n{keys}\n",
+            guest("a", 100, ""),
+            guest("b", 101, "backup = false\n")
+        );
+        let diagnostics = Compiled::of("host.toml", &text)
+            .sink
+            .finish(&Lints::default(), false);
+        diagnostics.into_iter().map(|(_, it)| it.message).collect()
+    }
+
+    #[test]
+    fn whom_a_job_is_about_does_not_stay_out() {
+        let job = "task = \"vzdump-backup\"\nstorage = \"local\"\nkeep = { last = 2 }\n";
+        let refused = |keys: &str, option: &str| {
+            let message = format!("`{option}` cannot stay out of this job");
+            told(&format!("{job}{keys}")).contains(&message)
+        };
+        assert!(refused("unset = [\"all\"]", "all"));
+        assert!(refused("unset = [\"exclude\"]", "exclude"));
+        assert!(!refused("guests = [\"a\"]\nunset = [\"all\"]", "all"));
+        assert!(!refused(
+            "guests = [\"a\"]\nunset = [\"exclude\"]",
+            "exclude"
+        ));
+    }
+
+    #[test]
+    fn a_list_of_what_was_not_understood_is_not_empty() {
+        let empty = "the list is empty".to_owned();
+        let snapshots = "task = \"zfs-snapshot\"\nkeep = { last = 2 }\ndatasets = ";
+        assert!(told(&format!("{snapshots}[]")).contains(&empty));
+        assert!(!told(&format!("{snapshots}[5]")).contains(&empty));
+        let update = "task = \"nixos-flake-update\"\nguests = ";
+        assert!(told(&format!("{update}[]")).contains(&empty));
+        assert!(!told(&format!("{update}[100]")).contains(&empty));
+    }
+}
