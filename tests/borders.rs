@@ -46,7 +46,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("plan", &["spec", "resolve", "analysis", "targets"]),
     ("apply", &["spec", "resolve", "analysis", "targets"]),
     ("graph", &["spec", "resolve", "analysis", "targets"]),
-    ("adopt", &["spec", "resolve", "analysis"]),
+    ("adopt", &["resolve", "analysis"]),
     (
         "xml",
         &["spec", "model", "resolve", "facts", "analysis", "targets"],
