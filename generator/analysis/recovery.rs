@@ -30,7 +30,7 @@ fn backup(guest: &Guest, sink: &mut Sink) {
                 first.backup.span,
                 format!("no backup of `{name}` holds the disk that it starts from"),
             )
-            .also(first.name.span, "that one")
+            .also(first.name.span, "it starts from this one")
             .help("let this disk be backed up; or name another one in `boot`, if the guest starts from that"),
         );
     } else {

@@ -7,12 +7,17 @@
 use crate::model::{Vm, VmDisk};
 use crate::value::{Bus, GuestPath};
 
-/// The disks behind the first, each with its letter. One for which none is left is passed over.
+/// The disks beside the one that the guest boots from, each with its letter. One for which none is left is passed over.
 pub fn of_disks(vm: &Vm) -> impl Iterator<Item = (char, &VmDisk)> {
+    let system = vm.boot_disk().map(VmDisk::key);
     let shares: Vec<char> = of_shares(vm).collect();
     ('D'..='Z')
         .filter(move |letter| !shares.contains(letter))
-        .zip(vm.disks.iter().skip(1))
+        .zip(
+            vm.disks
+                .iter()
+                .filter(move |disk| Some(disk.key()) != system),
+        )
 }
 
 /// The serial number by which a guest knows a disk: Windows counts its disks as it finds their controllers, so that a number

@@ -62,7 +62,7 @@ fn coverage(facts: &Facts<'_>, sink: &mut Sink) {
         let idle = idle_jobs(host).find(|(_, task, _)| task.guests.iter().any(|held| held == id));
         sink.push(match idle {
             Some((job, task, why)) => {
-                let (place, reason, way) = idle_words(host, task, why);
+                let (place, reason, way) = idle_words(host, job, task, why);
                 diagnostic
                     .also(place, format!("`{}` would, {reason}", job.name.value))
                     .help(format!("{way}; or write `backup = false` in the guest's table if it needs none"))
@@ -83,7 +83,12 @@ fn idle_jobs(host: &Host) -> impl Iterator<Item = (&Schedule, &VzdumpBackup, Idl
 }
 
 /// What keeps a job from its backups: where that stands, in words, and what to do about it.
-fn idle_words(host: &Host, task: &VzdumpBackup, why: Idle<'_>) -> (Span, String, String) {
+fn idle_words(
+    host: &Host,
+    job: &Schedule,
+    task: &VzdumpBackup,
+    why: Idle<'_>,
+) -> (Span, String, String) {
     let store = task
         .storage
         .value
@@ -93,7 +98,10 @@ fn idle_words(host: &Host, task: &VzdumpBackup, why: Idle<'_>) -> (Span, String,
         Idle::Off(place) => (
             place,
             "and is switched off".to_owned(),
-            "switch the job on again: remove `enabled = false`".to_owned(),
+            format!(
+                "switch `{}` on again: remove `enabled = false`",
+                job.name.value
+            ),
         ),
         Idle::OnOtherNode(node) => (
             node.value.span,
@@ -362,7 +370,7 @@ fn rehearsals(facts: &Facts<'_>, sink: &mut Sink) {
             });
             sink.push(match idle {
                 Some((job, task, why)) => {
-                    let (place, reason, way) = idle_words(host, task, why);
+                    let (place, reason, way) = idle_words(host, job, task, why);
                     diagnostic
                         .also(place, format!("`{}` would, {reason}", job.name.value))
                         .help(format!(
