@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
-use crate::facts::firewall::FirewallNames;
+use crate::facts::firewall::{FirewallNames, OpenPorts};
 use crate::model::{FirewallAction, Guest, GuestNic, Host};
 use crate::near::did_you_mean;
 use crate::source::{Span, Spanned};
@@ -18,6 +18,7 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
         // Neither a protocol nor a card's `firewall` is missing where it was not understood.
         if host.complete {
             firewall(guest, sink);
+            unknown_ports(host, guest, sink);
             rules(guest, sink);
             rules_of_cards(guest, sink);
         }
@@ -111,6 +112,33 @@ fn reserved(cidr: Cidr) -> Option<(&'static str, Ipv4Addr, Ipv4Addr)> {
     let first = Ipv4Addr::from(network + 1);
     let last = Ipv4Addr::from((network | hosts) - 1);
     Some((what, first, last))
+}
+
+/// A setting of a NixOS guest that opens ports by no number, behind a card whose rules moxc makes of the numbers (MOX0663).
+fn unknown_ports(host: &Host, guest: &Guest, sink: &mut Sink) {
+    let (Some(nixos), None) = (&guest.nixos, &guest.firewall) else {
+        return;
+    };
+    let Some(card) = guest.network.iter().find(|nic| *nic.firewall) else {
+        return;
+    };
+    for (option, place) in OpenPorts::of(host, nixos).unknown {
+        sink.push(
+            Diagnostic::new(
+                Code::MOX0663,
+                place,
+                format!("what `{option}` opens in `{}` stays closed in front of it", guest.name.value),
+            )
+            .label("says no port by its number")
+            .also(card.firewall.span, "Proxmox VE drops here what no rule lets through")
+            .note("moxc lets through `ports`, those of sshd where it runs, and the numbers in the guest's `networking.firewall`")
+            .help(format!(
+                "name the ports in `ports`, and leave this out; or say all that is let through in `[{}.{}.firewall]`",
+                if guest.vm().is_some() { "vms" } else { "containers" },
+                guest.name.value
+            )),
+        );
+    }
 }
 
 /// A card that goes through the firewall of a guest for which it has no rules, and the other way round.

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Sink};
+use crate::facts::logins::Logins;
+use crate::facts::settings::{is_set_below, setting};
 use crate::facts::tree;
 use crate::model::{
     Container, DiskSource, Guest, GuestKind, Host, NixosFlakeUpdate, NixosGuest, Schedule, Vm,
@@ -12,7 +14,7 @@ use crate::model::{
 use crate::near;
 use crate::nix::AttrPath;
 use crate::source::{Span, Spanned};
-use crate::value::{AbsolutePath, ContainerOs, Firmware, GuestPath, Node, Platform, Value};
+use crate::value::{AbsolutePath, ContainerOs, Firmware, GuestPath, Platform, Value};
 
 pub(super) fn check(host: &Host, sink: &mut Sink) {
     for guest in host.guests.values() {
@@ -37,42 +39,6 @@ pub(super) fn check(host: &Host, sink: &mut Sink) {
         Platform::Nixos => nixos_host(host, sink),
         Platform::Proxmox => {}
     }
-}
-
-/// The value that the spec's raw settings give an option, and where.
-fn setting<'a>(nixos: &'a NixosGuest, option: &[&str]) -> Option<&'a Node> {
-    nixos.settings.iter().find_map(|(key, node)| {
-        let path = AttrPath::parse(&key.value).ok()?;
-        let below = starts_with(option, path.names())?;
-        below.iter().try_fold(node, |node, name| match &node.value {
-            Value::Table(table) => table.get(name),
-            Value::String(_)
-            | Value::Integer(_)
-            | Value::Float(_)
-            | Value::Boolean(_)
-            | Value::TooLarge(_)
-            | Value::Datetime(_)
-            | Value::Array(_) => None,
-        })
-    })
-}
-
-/// What is left of `option` behind `names`.
-fn starts_with<'a, 'b>(option: &'b [&'a str], names: &[String]) -> Option<&'b [&'a str]> {
-    let (head, rest) = option.split_at_checked(names.len())?;
-    head.iter().eq(names).then_some(rest)
-}
-
-/// Whether a raw setting is about anything below `folder`.
-fn is_set_below(nixos: &NixosGuest, folder: &[&str]) -> bool {
-    setting(nixos, folder).is_some()
-        || nixos.settings.iter().any(|(key, _)| {
-            AttrPath::parse(&key.value).is_ok_and(|path| {
-                path.names()
-                    .get(..folder.len())
-                    .is_some_and(|head| head.iter().eq(folder))
-            })
-        })
 }
 
 /// Reports an operator of a script whom nothing makes a user of the guest (MOX0686): sudo's rule is then for nobody.
@@ -112,12 +78,9 @@ fn nobody(host: &Host, guest: &Guest, nixos: &NixosGuest, sink: &mut Sink) {
         }
         GuestKind::Vm(vm) => vm.cloud_init.is_some(),
     };
-    let somebody = !host.ssh_keys.is_empty()
+    let logins = Logins::of(host, nixos);
+    let somebody = (logins.sshd && logins.administrator)
         || by_kind
-        || nixos
-            .users
-            .iter()
-            .any(|u| *u.admin && !u.ssh_keys.is_empty())
         // A password may come from there.
         || !nixos.modules.is_empty()
         || is_set_below(nixos, &["users"])
@@ -126,8 +89,18 @@ fn nobody(host: &Host, guest: &Guest, nixos: &NixosGuest, sink: &mut Sink) {
     if somebody || nixos.span == guest.span {
         return;
     }
-    let help =
-        "add `ssh-keys` to `[host]`, or a user with `admin = true` and `ssh-keys` to the guest";
+    let (place, label, help) = match logins.off {
+        Some(off) if logins.administrator => (
+            off,
+            "keeps every key out: sshd does not run",
+            "leave `services.openssh.enable` out of `settings`, or set a password in a module of your own",
+        ),
+        Some(_) | None => (
+            host.span,
+            "has no `ssh-keys`",
+            "add `ssh-keys` to `[host]`, or a user with `admin = true` and `ssh-keys` to the guest",
+        ),
+    };
     if *nixos.immutable {
         sink.push(
             Diagnostic::new(
@@ -136,17 +109,26 @@ fn nobody(host: &Host, guest: &Guest, nixos: &NixosGuest, sink: &mut Sink) {
                 format!("nobody can log into `{}`", guest.name.value),
             )
             .label("no password can be set later")
-            .also(host.span, "has no `ssh-keys`")
+            .also(place, label)
             .help(help),
         );
         return;
     }
-    let way = match guest.kind {
-        GuestKind::Container(_) => {
-            "root has neither a password nor a key: `pct enter` on the host is the only way in"
-        }
-        GuestKind::Vm(_) => {
-            "root has neither a password nor a key, and a console asks for one of them"
+    let console = match guest.kind {
+        GuestKind::Container(_) => "`pct enter` on the host is the only way in",
+        GuestKind::Vm(_) => "a console asks for a password",
+    };
+    let way = if logins.administrator {
+        format!("no account has a password: {console}")
+    } else {
+        match guest.kind {
+            GuestKind::Container(_) => {
+                format!("root has neither a password nor a key: {console}")
+            }
+            GuestKind::Vm(_) => {
+                "root has neither a password nor a key, and a console asks for one of them"
+                    .to_owned()
+            }
         }
     };
     sink.push(
@@ -155,7 +137,7 @@ fn nobody(host: &Host, guest: &Guest, nixos: &NixosGuest, sink: &mut Sink) {
             nixos.span,
             format!("nobody can log into `{}`", guest.name.value),
         )
-        .also(host.span, "has no `ssh-keys`")
+        .also(place, label)
         .note(way)
         .help(help),
     );

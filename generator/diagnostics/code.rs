@@ -249,6 +249,7 @@ codes! {
     MOX0660 Warning "a profile by hand in place of a container's features";
     MOX0661 Error   "a guest that cannot start";
     MOX0662 Error   "a firewall rule that is left out";
+    MOX0663 Warning "ports that open behind a closed firewall";
     MOX0670 Error   "an account by a name that Windows has already";
     MOX0671 Error   "a domain that the guest cannot join";
     MOX0672 Warning "a check left out that Setup does not make";

@@ -1,8 +1,12 @@
-//! What the rules of a firewall can name.
+//! What the rules of a firewall can name, and which ports of a NixOS guest are open.
 
 use std::collections::BTreeSet;
 
-use crate::model::{GuestFirewall, Host, KeptText};
+use super::logins::Logins;
+use super::settings::leaves;
+use crate::model::{GuestFirewall, Host, KeptText, NixosGuest};
+use crate::source::Span;
+use crate::value::{Node, PortRange, SpecString as _, Value};
 
 /// Names of a firewall's file, in small letters: so they are compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,4 +73,90 @@ impl FirewallNames {
         }
         names
     }
+}
+
+/// The ports that a NixOS guest opens, as far as the spec says them by number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenPorts {
+    /// Those of TCP.
+    pub tcp: BTreeSet<PortRange>,
+    /// Those of UDP.
+    pub udp: BTreeSet<PortRange>,
+    /// Settings that open ports whose numbers they do not say: path and place.
+    pub unknown: Vec<(String, Span)>,
+}
+
+impl OpenPorts {
+    /// Those of a guest: `ports`, those of sshd where it runs, and what the settings of its firewall say.
+    pub fn of(host: &Host, nixos: &NixosGuest) -> Self {
+        let mut open = Self::default();
+        for port in &nixos.ports {
+            let of_protocol = if port.udp {
+                &mut open.udp
+            } else {
+                &mut open.tcp
+            };
+            of_protocol.extend(PortRange::one(i64::from(port.number)));
+        }
+        // What NixOS has where no setting says otherwise.
+        let mut sshd: Vec<PortRange> = PortRange::one(22).into_iter().collect();
+        let mut is_sshd_open = Logins::of(host, nixos).sshd;
+        for (path, node) in leaves(nixos) {
+            let names: Vec<&str> = path.iter().map(String::as_str).collect();
+            match names[..] {
+                ["services", "openssh", "openFirewall"] => {
+                    is_sshd_open &= node.value != Value::Boolean(false);
+                }
+                ["services", "openssh", "ports"] => sshd = ranges(node),
+                [.., "openFirewall"] if node.value == Value::Boolean(true) => {
+                    open.unknown.push((path.join("."), node.span));
+                }
+                // The guest's own firewall looks which of its cards a port is open at.
+                ["networking", "firewall", option]
+                | ["networking", "firewall", "interfaces", _, option] => {
+                    open.option(option, node, &path);
+                }
+                _ => {}
+            }
+        }
+        if is_sshd_open {
+            open.tcp.extend(sshd);
+        }
+        open
+    }
+
+    /// What an option of the guest's own firewall opens.
+    fn option(&mut self, option: &str, node: &Node, path: &[String]) {
+        match option {
+            "allowedTCPPorts" | "allowedTCPPortRanges" => self.tcp.extend(ranges(node)),
+            "allowedUDPPorts" | "allowedUDPPortRanges" => self.udp.extend(ranges(node)),
+            "trustedInterfaces" | "extraCommands" | "extraInputRules" => {
+                self.unknown.push((path.join("."), node.span));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The ports of a list: numbers, or tables with `from` and `to`. NixOS refuses whatever else stands there.
+fn ranges(node: &Node) -> Vec<PortRange> {
+    let Value::Array(items) = &node.value else {
+        return Vec::new();
+    };
+    let items = items.iter().filter_map(|item| match &item.value {
+        Value::Integer(number) => PortRange::one(*number),
+        Value::Table(table) => match (&table.get("from")?.value, &table.get("to")?.value) {
+            (Value::Integer(from), Value::Integer(to)) => {
+                PortRange::parse(&format!("{from}-{to}")).ok()
+            }
+            _ => None,
+        },
+        Value::String(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::TooLarge(_)
+        | Value::Datetime(_)
+        | Value::Array(_) => None,
+    });
+    items.collect()
 }

@@ -406,7 +406,7 @@ table! {
         /// The VLANs it may tag itself.
         "trunks" trunks: opt super::network::VlanIds;
         /// Whether it goes through Proxmox VE's firewall. What that lets through stands in `[….firewall]`; without it, of a
-        /// NixOS guest its `ports` are, and of any other nothing is filtered.
+        /// NixOS guest the ports that the spec opens are, and of any other nothing is filtered.
         "firewall" firewall: opt bool;
         /// The largest packet, in bytes.
         "mtu" mtu: opt Int<576, 65520>;

@@ -1,13 +1,13 @@
 //! Accounts and keys.
 
+use crate::facts::logins::Logins;
 use crate::model::{Host, NixosGuest};
 use crate::nix::{Attrs, BuildError, Origin, at, mk_default};
 
 /// Sets root's keys and the users.
 pub(super) fn guest(host: &Host, nixos: &NixosGuest, facts: &mut Attrs) -> Result<(), BuildError> {
     let keys: Vec<&str> = host.ssh_keys.iter().map(|key| key.value.as_str()).collect();
-    let has_keys = !keys.is_empty() || nixos.users.iter().any(|user| !user.ssh_keys.is_empty());
-    if has_keys {
+    if Logins::of(host, nixos).keys {
         facts.set("services.openssh.enable", mk_default(true))?;
         facts.set(
             "services.openssh.settings.PasswordAuthentication",

@@ -1,16 +1,18 @@
 //! `firewall/`: what Proxmox VE's firewall lets through to guests.
 //!
 //! A card with `firewall = true` is filtered once its guest has rules: those of `[….firewall]`, or the ports of a NixOS
-//! guest, which moxc knows. Around a guest whose services nobody declared a closed firewall would only break it. Then the
+//! guest, which moxc knows: `ports`, sshd's, and those that its settings name. Around a guest whose services nobody declared a closed firewall would only break it. Then the
 //! firewall must be on for the whole datacenter, and the host's own is switched off expressly: moxc cannot know from
 //! where the host is administered, and a wrong guess locks its owner out.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::keep;
+use crate::facts::firewall::OpenPorts;
 use crate::model::{FirewallAction, FirewallRule, FirewallSet, Guest, GuestFirewall, Host};
 use crate::source::Spanned;
-use crate::value::{GuestAddress, Line};
+use crate::value::{GuestAddress, Line, PortRange};
 
 /// Below the host's root.
 pub(super) const CLUSTER: &str = "etc/pve/firewall/cluster.fw";
@@ -220,21 +222,7 @@ fn rule_line(rule: &FirewallRule) -> String {
 
 fn ports(host: &Host, guest: &Guest) -> Option<String> {
     let nixos = guest.nixos.as_ref()?;
-    let numbers = |udp: bool| {
-        let mut ports: Vec<u16> = nixos
-            .ports
-            .iter()
-            .filter(|port| port.udp == udp)
-            .map(|port| port.number)
-            .collect();
-        // The keys of `host.ssh-keys` are for something: NixOS opens this port by itself.
-        if !udp && !host.ssh_keys.is_empty() {
-            ports.push(22);
-        }
-        ports.sort_unstable();
-        ports.dedup();
-        ports.iter().map(u16::to_string).collect::<Vec<_>>()
-    };
+    let open = OpenPorts::of(host, nixos);
     let mut text = String::from("[OPTIONS]\n\n");
     if by_dhcp(guest) {
         text.push_str("dhcp: 1\n");
@@ -242,9 +230,8 @@ fn ports(host: &Host, guest: &Guest) -> Option<String> {
     // What comes in is dropped and what goes out accepted by default. Few options: Proxmox VE writes them in no order.
     text.push_str("enable: 1\n\n[RULES]\n\n");
     text.push_str("IN Ping(ACCEPT) -log nolog\n");
-    for (protocol, udp) in [("tcp", false), ("udp", true)] {
-        // iptables takes fifteen ports in one rule.
-        for ports in numbers(udp).chunks(15) {
+    for (protocol, ports) in [("tcp", &open.tcp), ("udp", &open.udp)] {
+        for ports in rules_of(ports) {
             writeln!(
                 text,
                 "IN ACCEPT -p {protocol} -dport {} -log nolog",
@@ -255,4 +242,91 @@ fn ports(host: &Host, guest: &Guest) -> Option<String> {
     }
     text.push('\n');
     Some(text)
+}
+
+/// The ports in as many rules as they need: iptables takes fifteen in one, and a range counts as two of them.
+fn rules_of(ports: &BTreeSet<PortRange>) -> Vec<Vec<String>> {
+    let mut rules: Vec<Vec<String>> = Vec::new();
+    let mut room = 0;
+    for port in ports {
+        let takes = if port.count() == 1 { 1 } else { 2 };
+        if takes > room {
+            rules.push(Vec::new());
+            room = 15;
+        }
+        room -= takes;
+        if let Some(rule) = rules.last_mut() {
+            rule.push(port.spelled(':'));
+        }
+    }
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::analysis::testing::{host, told};
+    use crate::diagnostics::Code;
+
+    const KEY: &str = "ssh-keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFDYWOCYXsx/YEGKrwzFq1h/QsJXCohAlanozKzQ9lRc me@laptop\"]";
+
+    /// What is let through to a NixOS guest with these lines in its table.
+    fn let_through(lines: &str) -> String {
+        let host = host(&format!(
+            "[network.bridges.vmbr0]\n[vms.web]\nos = \"nixos\"\nvmid = 100\nmemory = \"2 GiB\"\n\
+             network = [{{ bridge = \"vmbr0\", firewall = true }}]\n[vms.web.nixos]\nstate-version = \"25.11\"\n{lines}\n"
+        ));
+        assert!(told(&host, Code::MOX0663).is_empty(), "{lines}");
+        let firewall = super::plan(&host);
+        let rules = firewall.guests[0].1.lines();
+        let rules: Vec<&str> = rules
+            .filter_map(|line| line.strip_prefix("IN ACCEPT -p "))
+            .map(|line| line.trim_end_matches(" -log nolog"))
+            .collect();
+        rules.join("; ")
+    }
+
+    #[test]
+    fn what_opens_in_the_guest_is_let_through_to_it() {
+        let user = |more: &str| format!("users.me = {{ admin = true, {KEY} }}\n{more}");
+        for (lines, ports) in [
+            (String::new(), ""),
+            (user(""), "tcp -dport 22"),
+            ("services = [\"openssh\"]".to_owned(), "tcp -dport 22"),
+            (
+                user("settings = { \"services.openssh.enable\" = false }"),
+                "",
+            ),
+            (
+                user("settings = { \"services.openssh\" = { openFirewall = false } }"),
+                "",
+            ),
+            (
+                user("settings = { \"services.openssh.ports\" = [2222] }"),
+                "tcp -dport 2222",
+            ),
+            (
+                user(
+                    "ports = [443, \"53/udp\"]\nsettings = { \"networking.firewall\" = { allowedTCPPorts = [80], \
+                      allowedUDPPortRanges = [{ from = 6000, to = 6010 }] } }",
+                ),
+                "tcp -dport 22,80,443; udp -dport 53,6000:6010",
+            ),
+        ] {
+            assert_eq!(let_through(&lines), ports, "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_range_takes_the_room_of_two_ports() {
+        let ports: Vec<String> = (1..=14).map(|port| port.to_string()).collect();
+        let lines = format!(
+            "ports = [{}]\nsettings = {{ \"networking.firewall.allowedTCPPortRanges\" = [{{ from = 90, to = 99 }}] }}",
+            ports.join(", ")
+        );
+        let rules = let_through(&lines);
+        assert_eq!(
+            rules,
+            format!("tcp -dport {}; tcp -dport 90:99", ports.join(","))
+        );
+    }
 }
