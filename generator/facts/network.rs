@@ -172,7 +172,7 @@ pub fn router_listeners(host: &Host) -> Vec<String> {
     host.network
         .legs()
         .filter(|leg| leg.ip.is_dynamic(true))
-        .map(|leg| host.network.leg_interface(&host.hardware, leg.id))
+        .map(|leg| host.network.leg_device(&host.hardware, leg.id))
         .collect()
 }
 
@@ -314,7 +314,7 @@ pub fn packet_rules(host: &Host, id: Id<Bridge>) -> Vec<PacketRule> {
     let Some(nat) = bridge.nat else {
         return Vec::new();
     };
-    let out = host.network.leg_interface(&host.hardware, nat.value);
+    let out = host.network.leg_device(&host.hardware, nat.value);
     let mut rules = Vec::new();
     for v6 in [false, true] {
         let Some(own) = bridge.ip.fixed(v6) else {
@@ -496,5 +496,56 @@ pub fn ovs_bond_options(mode: BondMode) -> &'static str {
         | BondMode::Broadcast
         | BondMode::BalanceTlb
         | BondMode::BalanceAlb => "bond_mode=active-backup",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::Compiled;
+    use crate::targets::Target;
+    use crate::template::Templates;
+
+    /// An alias (`vmbr0:1`) is a label of addresses: packets leave by its device, and no link has its name.
+    #[test]
+    fn what_an_alias_says_is_said_of_its_device() {
+        for platform in ["proxmox", "nixos"] {
+            let spec = format!(
+                "[host]\nname = \"pve1\"\nrelease = \"9.2\"\ntimezone = \"UTC\"\nplatform = \"{platform}\"\nstate-version = \"25.11\"\n\
+                 ssh-keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMUEqCxWzZ/JQsNYXXpTw1PQcZZ9kjRiQyrPqTm1K2Oy me\"]\n\
+                 [hardware]\nmemory = {{ size = \"64 GiB\" }}\ncpu = {{ cores = 4, vendor = \"amd\" }}\n\
+                 [hardware.disks.one]\nkind = \"nvme\"\nsize = \"1 TB\"\ndevice = \"/dev/disk/by-id/nvme-1\"\n\
+                 [storage.pools.rpool]\nlayout = \"stripe\"\ndisks = [\"one\"]\nboot = true\n\
+                 [hardware.nics.lan]\ninterface = \"enp5s0\"\nmac = \"00:00:5E:00:53:01\"\n\
+                 [network.bridges.vmbr0]\nports = [\"lan\"]\naddress = \"10.0.0.2/24\"\ngateway = \"10.0.0.1\"\n\
+                 [network.interfaces.pub]\non = \"vmbr0\"\nlabel = 1\naddress = \"192.0.2.9/29\"\n\
+                 [network.bridges.vmbr1]\naddress = \"10.9.0.1/24\"\nnat = \"pub\"\n"
+            );
+            let mut compiled = Compiled::of("host.toml", &spec);
+            let (id, _) = compiled
+                .checked
+                .host
+                .network
+                .bridges
+                .iter()
+                .nth(1)
+                .expect("vmbr1");
+            let words: Vec<String> = packet_rules(&compiled.checked.host, id)
+                .into_iter()
+                .flat_map(|rule| rule.words)
+                .collect();
+            assert!(
+                words.windows(2).any(|pair| pair == ["-o", "vmbr0"]),
+                "{words:?}"
+            );
+            let files = compiled.files(Target::ALL, &Templates::built_in());
+            let files = files.unwrap_or_else(|| panic!("{:?}", compiled.found()));
+            if platform == "nixos" {
+                let module = files.get("nixos/pve1.nix").expect("the host's module");
+                let text = String::from_utf8_lossy(&module.contents);
+                assert!(!text.contains("vmbr0:1"), "{text}");
+                assert!(text.contains("192.0.2.9/29"), "{text}");
+            }
+        }
     }
 }

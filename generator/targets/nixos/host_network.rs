@@ -138,7 +138,7 @@ impl Networkd<'_> {
         let host = self.host;
         for (id, interface) in host.network.interfaces.iter() {
             let id = LegId::Interface(id);
-            let name = host.network.leg_interface(&host.hardware, id);
+            let name = host.network.leg_device(&host.hardware, id);
             if let (Some(tag), false) = (interface.vlan, host.network.is_ovs_port(interface)) {
                 let below = Segment {
                     vlan: None,
@@ -147,7 +147,11 @@ impl Networkd<'_> {
                 let below = host.network.segment_interface(&host.hardware, below);
                 self.vlan(&below, &name, tag.value)?;
             }
-            self.links.entry(name).or_default().leg = Some(id);
+            // The addresses of an alias are its device's, which may have a leg of its own.
+            let link = self.links.entry(name).or_default();
+            if interface.label.is_none() || link.leg.is_none() {
+                link.leg = Some(id);
+            }
         }
         Ok(())
     }
@@ -305,12 +309,23 @@ fn bridge_vlans(vids: &str) -> Result<Vec<Attrs>, BuildError> {
 
 /// The addresses of a leg, and the ways that begin there.
 fn addresses(host: &Host, leg: Leg<'_>, network: &mut Attrs) -> Result<(), BuildError> {
-    let fixed: Vec<String> = leg
-        .ip
-        .fixed_addresses()
+    let device = host.network.leg_device(&host.hardware, leg.id);
+    let is_alias = |id: LegId| match id {
+        LegId::Interface(id) => host.network.interfaces[id].label.is_some(),
+        LegId::Bridge(_) => false,
+    };
+    let aliases = host.network.legs().filter(|other| {
+        other.id != leg.id
+            && is_alias(other.id)
+            && host.network.leg_device(&host.hardware, other.id) == device
+    });
+    let legs: Vec<Leg<'_>> = std::iter::once(leg).chain(aliases).collect();
+    let fixed: Vec<String> = legs
+        .iter()
+        .flat_map(|leg| leg.ip.fixed_addresses())
         .map(|cidr| cidr.value.to_string())
         .collect();
-    if !leg.ip.is_any() {
+    if !legs.iter().any(|leg| leg.ip.is_any()) {
         network.set("networkConfig.LinkLocalAddressing", mk_default("no"))?;
     } else if !fixed.is_empty() {
         network.set("address", fixed)?;
@@ -354,8 +369,9 @@ fn addresses(host: &Host, leg: Leg<'_>, network: &mut Attrs) -> Result<(), Build
         attrs.set("GatewayOnLink", mk_default(true))?;
         Ok(attrs)
     });
-    let routes = network::routes(host, leg)
-        .into_iter()
+    let routes = legs
+        .iter()
+        .flat_map(|leg| network::routes(host, *leg))
         .map(|route| {
             let mut attrs = Attrs::new();
             attrs.set("Destination", mk_default(route.to))?;
