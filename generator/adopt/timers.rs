@@ -162,13 +162,15 @@ fn keys_of(
             _ => return None,
         },
         // Called otherwise than moxc does.
-        TaskKind::ProxmoxMaintenance | TaskKind::ZfsScrub | TaskKind::ZfsTrim => return None,
+        TaskKind::ProxmoxMaintenance
+        | TaskKind::ZfsScrub
+        | TaskKind::ZfsTrim
         // It has a second unit, which looks what waits.
-        TaskKind::WindowsUpdate => return None,
+        | TaskKind::WindowsUpdate
         // No unit of the host: Proxmox VE or a guest runs them.
-        TaskKind::VzdumpBackup | TaskKind::NixosFlakeUpdate | TaskKind::WindowsMaintenance => {
-            return None;
-        }
+        | TaskKind::VzdumpBackup
+        | TaskKind::NixosFlakeUpdate
+        | TaskKind::WindowsMaintenance => return None,
     })
 }
 
