@@ -36,6 +36,8 @@ pub struct Kernel {
     pub options: Vec<String>,
     /// Modules that the spec keeps out.
     pub kept_out: Vec<String>,
+    /// Whether a guest gets a device, or a part of one that stays with the host's driver.
+    pub passes: bool,
     /// Whether the console is a serial one, too.
     pub serial: bool,
     /// The ZFS pool that the host starts from.
@@ -56,7 +58,12 @@ pub(super) fn of(host: &Host, pages: &[HugePages]) -> Kernel {
             .map(|name| name.as_str().to_owned())
             .collect()
     };
+    let passes = host
+        .vms()
+        .flat_map(|(_, _, vm)| &vm.passthrough)
+        .any(|entry| !entry.rows().is_empty());
     let mut boot = Kernel {
+        passes,
         serial: *host.headless,
         root_pool: host
             .storage
@@ -64,7 +71,7 @@ pub(super) fn of(host: &Host, pages: &[HugePages]) -> Kernel {
             .map(|(_, pool)| pool.name.value.clone()),
         arc_max: host.storage.arc_max.map(|size| size.as_bytes()),
         arc_min: host.storage.arc_min.map(|size| size.as_bytes()),
-        parameters: command_line(host, pages),
+        parameters: command_line(host, pages, passes),
         modules: names(&host.boot.modules),
         kept_out: names(&host.boot.blacklist),
         options: host.boot.module_options.iter().map(options_line).collect(),
@@ -125,13 +132,9 @@ fn hand_over(host: &Host, boot: &mut Kernel) {
 }
 
 /// The words of the kernel's command line.
-fn command_line(host: &Host, pages: &[HugePages]) -> Vec<String> {
+fn command_line(host: &Host, pages: &[HugePages], passes: bool) -> Vec<String> {
     // A part of a card stays with the host's driver, and reaches memory as the whole would.
-    let reaches_memory = host
-        .vms()
-        .flat_map(|(_, _, vm)| &vm.passthrough)
-        .any(|entry| !entry.rows().is_empty());
-    let mut words = parameters(host, reaches_memory);
+    let mut words = parameters(host, passes);
     let own_pages = pages
         .iter()
         .filter(|pages| pages.said.is_none())

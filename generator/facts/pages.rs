@@ -54,36 +54,57 @@ pub fn of_guest(guest: &Guest, vm: &Vm) -> Option<(ByteSize, u64)> {
     Some((page, count))
 }
 
-/// The size of a page, as the kernel's command line says it.
+/// The size of a page, as the kernel's command line says it: its letters may be small.
 fn page_size(word: &str) -> Option<ByteSize> {
-    match word {
+    match word.to_ascii_uppercase().as_str() {
         "1G" | "1024M" | "1048576K" => Some(ByteSize::gib(1)),
         "2M" | "2048K" => Some(ByteSize::mib(2)),
         _ => None,
     }
 }
 
-/// How many pages of each size the spec's own words for the kernel keep, and where they say so.
+/// How many pages `hugepages=` says: one number, or one for each node, as `0:4,1:4`.
+fn count_of(text: &str) -> Option<u64> {
+    if let Ok(count) = text.parse() {
+        return Some(count);
+    }
+    let mut sum = 0_u64;
+    for part in text.split(',') {
+        let (node, count) = part.split_once(':')?;
+        node.parse::<u32>().ok()?;
+        sum = sum.saturating_add(count.parse().ok()?);
+    }
+    Some(sum)
+}
+
+/// How many pages of each size the spec's own words for the kernel keep, and where they say so. The kernel goes by the first: a
+/// size that is said twice is passed over with the count behind it, and so is a second count (`mm/hugetlb.c`,
+/// `hugepagesz_setup` and `hugepages_setup`). A size without a count keeps none.
 fn said(host: &Host) -> BTreeMap<Reverse<ByteSize>, (u64, Span)> {
     let words = &host.boot.kernel_params;
-    let value = |name: &str| {
-        words
-            .iter()
-            .rev()
-            .find_map(|word| word.as_str().strip_prefix(name))
-    };
-    let mut size = value("default_hugepagesz=").map_or(Some(ByteSize::mib(2)), page_size);
-    let mut said = BTreeMap::new();
+    let mut usual = words
+        .iter()
+        .filter_map(|word| word.as_str().strip_prefix("default_hugepagesz="));
+    let mut size = usual.next().map_or(Some(ByteSize::mib(2)), page_size);
+    let mut said: BTreeMap<Reverse<ByteSize>, (Option<u64>, Span)> = BTreeMap::new();
     for word in words {
-        if let Some(word) = word.as_str().strip_prefix("hugepagesz=") {
-            size = page_size(word);
-        } else if let Some(count) = word.as_str().strip_prefix("hugepages=")
-            && let (Some(size), Ok(count)) = (size, count.parse())
+        if let Some(text) = word.as_str().strip_prefix("hugepagesz=") {
+            size = page_size(text).filter(|size| !said.contains_key(&Reverse(*size)));
+            if let Some(size) = size {
+                said.insert(Reverse(size), (None, word.span));
+            }
+        } else if let Some(text) = word.as_str().strip_prefix("hugepages=")
+            && let (Some(size), Some(count)) = (size, count_of(text))
         {
-            said.insert(Reverse(size), (count, word.span));
+            let own = said.entry(Reverse(size)).or_insert((None, word.span));
+            if own.0.is_none() {
+                *own = (Some(count), word.span);
+            }
         }
     }
-    said
+    let said = said.into_iter();
+    said.map(|(size, (count, span))| (size, (count.unwrap_or_default(), span)))
+        .collect()
 }
 
 /// The pages that a host keeps. Larger ones first: they are the harder ones to find in one piece.
@@ -202,9 +223,25 @@ mod tests {
                 &both,
                 "hugepagesz=1G hugepages=4 hugepagesz=2M hugepages=4",
             ),
+            // Nothing comes behind a size that stands there: the kernel would pass it over.
+            (
+                "\"hugepagesz=1g\", \"hugepages=0:4,1:4\"",
+                &one,
+                "hugepagesz=1g hugepages=0:4,1:4",
+            ),
+            ("\"hugepagesz=1G\"", &one, "hugepagesz=1G"),
         ] {
             assert_eq!(parameters(words, guests), all, "{words}");
         }
+        let kept = |words: &str| {
+            let host = host(&format!("[boot]\nkernel-params = [{words}]\n{one}"));
+            Facts::of(&host).pages[0].count
+        };
+        assert_eq!(kept("\"hugepagesz=1G\", \"hugepages=0:4,1:4\""), 8);
+        assert_eq!(kept("\"hugepagesz=1G\""), 0);
+        // The kernel goes by the first.
+        let twice = "\"hugepagesz=1G\", \"hugepages=4\", \"hugepagesz=1G\", \"hugepages=9\"";
+        assert_eq!(kept(twice), 4);
         // They are gone for everybody, whoever takes them.
         let host = host("[boot]\nkernel-params = [\"hugepages=4096\"]\n");
         assert_eq!(

@@ -104,8 +104,10 @@ pub fn plan(
     for about in about {
         all.extend(about);
     }
-    all.left
-        .push("start the guests: the script makes them and does not start them".to_owned());
+    if !host.guests.is_empty() {
+        all.left
+            .push("start the guests: the script makes them and does not start them".to_owned());
+    }
     let secrets = secrets::needed(host);
     let readme = Readme {
         header: one_line(&origin.header()),

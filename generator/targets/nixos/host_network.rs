@@ -16,6 +16,10 @@ struct Link {
     bond: Option<(String, bool)>,
     vlans: Vec<String>,
     leg: Option<LegId>,
+    /// Labels of further addresses (`vmbr0:1`): these are the link's own.
+    aliases: Vec<LegId>,
+    /// Whether it waits until somebody brings it up.
+    manual: bool,
     /// Whether Open vSwitch takes it: then it only has to be up.
     switched: bool,
 }
@@ -102,7 +106,8 @@ impl Networkd<'_> {
                 self.links.entry(card.to_owned()).or_default().bond =
                     Some((bond.name.value.clone(), primary));
             }
-            self.links.entry(bond.name.value.clone()).or_default();
+            let link = self.links.entry(bond.name.value.clone()).or_default();
+            link.manual = !*bond.autostart;
         }
         Ok(())
     }
@@ -147,9 +152,10 @@ impl Networkd<'_> {
                 let below = host.network.segment_interface(&host.hardware, below);
                 self.vlan(&below, &name, tag.value)?;
             }
-            // The addresses of an alias are its device's, which may have a leg of its own.
             let link = self.links.entry(name).or_default();
-            if interface.label.is_none() || link.leg.is_none() {
+            if interface.label.is_some() {
+                link.aliases.push(id);
+            } else {
                 link.leg = Some(id);
             }
         }
@@ -221,12 +227,10 @@ impl Networkd<'_> {
             network.comment(description.value.as_str());
         }
         network.set("matchConfig.Name", mk_default(name))?;
-        addresses(
-            self.host,
-            self.host.network.leg(LegId::Bridge(id)),
-            &mut network,
-        )?;
         let link = self.links.get(name);
+        let aliases = link.map(|link| &link.aliases[..]).unwrap_or_default();
+        let leg = self.host.network.leg(LegId::Bridge(id));
+        addresses(self.host, leg, aliases, &mut network)?;
         let vlans = link.map(|link| link.vlans.clone()).unwrap_or_default();
         // A bridge that carries VLANs lets the host into those that it has addresses in.
         let own: Vec<VlanTag> = self
@@ -258,10 +262,16 @@ fn lower(
     mtu: Option<u32>,
 ) -> Result<(), BuildError> {
     let idle = link.bridge.is_none() && link.bond.is_none() && link.vlans.is_empty();
-    if idle && link.leg.is_none() && !link.switched {
+    // One with labels alone has the addresses of the first, and those of the others beside them.
+    let (own, aliases) = match (link.leg, link.aliases.split_first()) {
+        (Some(leg), _) => (Some(leg), &link.aliases[..]),
+        (None, Some((first, others))) => (Some(*first), others),
+        (None, None) => (None, &[][..]),
+    };
+    if idle && own.is_none() && !link.switched {
         return Ok(());
     }
-    let leg = link.leg.map(|id| host.network.leg(id));
+    let leg = own.map(|id| host.network.leg(id));
     let mut network = Attrs::new();
     if let Some(description) = leg.and_then(|leg| leg.description) {
         network.comment(description.as_str());
@@ -280,7 +290,7 @@ fn lower(
         }
     }
     match leg {
-        Some(leg) => addresses(host, leg, &mut network)?,
+        Some(leg) => addresses(host, leg, aliases, &mut network)?,
         None => network.set("networkConfig.LinkLocalAddressing", mk_default("no"))?,
     }
     if !link.vlans.is_empty() {
@@ -291,6 +301,9 @@ fn lower(
     }
     if leg.is_none() {
         network.set("linkConfig.RequiredForOnline", mk_default("no"))?;
+        if link.manual {
+            network.set("linkConfig.ActivationPolicy", mk_default("manual"))?;
+        }
     }
     let file = format!("30-{name}");
     systemd.set(["networks", file.as_str()], network)
@@ -308,17 +321,17 @@ fn bridge_vlans(vids: &str) -> Result<Vec<Attrs>, BuildError> {
 }
 
 /// The addresses of a leg, and the ways that begin there.
-fn addresses(host: &Host, leg: Leg<'_>, network: &mut Attrs) -> Result<(), BuildError> {
-    let device = host.network.leg_device(&host.hardware, leg.id);
-    let is_alias = |id: LegId| match id {
-        LegId::Interface(id) => host.network.interfaces[id].label.is_some(),
-        LegId::Bridge(_) => false,
-    };
-    let aliases = host.network.legs().filter(|other| {
-        other.id != leg.id
-            && is_alias(other.id)
-            && host.network.leg_device(&host.hardware, other.id) == device
-    });
+fn addresses(
+    host: &Host,
+    leg: Leg<'_>,
+    aliases: &[LegId],
+    network: &mut Attrs,
+) -> Result<(), BuildError> {
+    // systemd-networkd brings up what it is told of, unless it is told this (systemd.network(5)).
+    if !*leg.autostart {
+        network.set("linkConfig.ActivationPolicy", mk_default("manual"))?;
+    }
+    let aliases = aliases.iter().map(|id| host.network.leg(*id));
     let legs: Vec<Leg<'_>> = std::iter::once(leg).chain(aliases).collect();
     let fixed: Vec<String> = legs
         .iter()
@@ -483,5 +496,38 @@ fn own_chain(rule: &network::PacketRule) -> Option<&'static str> {
         ("nat", "PREROUTING") => Some("nixos-nat-pre"),
         ("nat", "POSTROUTING") => Some("nixos-nat-post"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::Compiled;
+    use crate::targets::Target;
+    use crate::template::Templates;
+
+    /// On a Debian host ifupdown2 brings up what has `auto`.
+    #[test]
+    fn what_does_not_start_with_the_host_waits_for_somebody() {
+        let spec = "[host]\nname = \"pve1\"\nrelease = \"9.2\"\ntimezone = \"UTC\"\nplatform = \"nixos\"\nstate-version = \"25.11\"\n\
+            ssh-keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFDYWOCYXsx/YEGKrwzFq1h/QsJXCohAlanozKzQ9lRc me\"]\n\
+            [hardware]\nmemory = { size = \"64 GiB\" }\ncpu = { cores = 4, vendor = \"amd\" }\n\
+            [hardware.disks.one]\nkind = \"nvme\"\nsize = \"1 TB\"\ndevice = \"/dev/disk/by-id/nvme-1\"\n\
+            [storage.pools.rpool]\nlayout = \"stripe\"\ndisks = [\"one\"]\nboot = true\n\
+            [hardware.nics.lan]\ninterface = \"enp5s0\"\nmac = \"00:00:5E:00:53:01\"\n\
+            [hardware.nics.two]\ninterface = \"enp6s0\"\nmac = \"00:00:5E:00:53:02\"\n\
+            [network.bridges.vmbr0]\nports = [\"lan\"]\naddress = \"10.0.0.2/24\"\ngateway = \"10.0.0.1\"\n\
+            [network.bridges.vmbr1]\nports = [\"bond0\"]\naddress = \"10.9.0.1/24\"\nautostart = false\n\
+            [network.bonds.bond0]\nports = [\"two\"]\nmode = \"active-backup\"\nautostart = false\n";
+        let manual = |spec: &str| {
+            let mut compiled = Compiled::of("host.toml", spec);
+            let files = compiled.files(Target::ALL, &Templates::built_in());
+            let files = files.unwrap_or_else(|| panic!("{:?}", compiled.found()));
+            let module = files.get("nixos/pve1.nix").expect("the host's module");
+            let text = String::from_utf8_lossy(&module.contents).into_owned();
+            text.matches("ActivationPolicy = lib.mkDefault \"manual\"")
+                .count()
+        };
+        assert_eq!(manual(spec), 2);
+        assert_eq!(manual(&spec.replace("autostart = false\n", "")), 0);
     }
 }

@@ -383,7 +383,12 @@ fn coverage(facts: &Facts<'_>, lines: &Lines) -> Table {
         "Backed up by",
         "Snapshots by",
     ];
-    let mut table = Table::new("Which copy holds what", &columns).or("There is no guest.");
+    let nothing = if host.guests.is_empty() {
+        "There is no guest."
+    } else {
+        "No guest has a volume."
+    };
+    let mut table = Table::new("Which copy holds what", &columns).or(nothing);
     for (id, guest) in host.guests.iter() {
         let jobs: Vec<String> = facts
             .backups

@@ -18,7 +18,11 @@ pub(super) fn about(kernel: &Kernel, about: &mut About) {
     if kernel.modules().is_empty() {
         about.lacks(
             "proxmox/etc/modprobe.d/vfio.conf, etc/modules-load.d/vfio.conf",
-            "no guest gets a PCI device",
+            if kernel.passes {
+                "no guest gets a whole PCI device: of a part the host's own driver has the rest"
+            } else {
+                "no guest gets a PCI device"
+            },
         );
     }
     if kernel.zfs().is_empty() {

@@ -267,7 +267,6 @@ impl File<'_> {
         for family in &mut families {
             // All that comes up, then all that goes: people read the one without the other.
             family.options.sort_by_key(|(key, _)| key == "post-down");
-            // A rule is taken back in the order in which none is left that another stands on.
         }
         add_lines(first(&mut families), leg.extra);
         add_lines6(&mut families, leg.extra6);
@@ -617,7 +616,6 @@ fn reachable(host: &Host) -> Vec<Reachable> {
 }
 
 impl Network {
-    /// Whether a card's name is pinned.
     /// The cards whose names are pinned: `lan0=bc:24:…`.
     pub(super) fn cards(&self) -> Vec<String> {
         self.links
